@@ -1,0 +1,84 @@
+"""Environment → ``Settings``. The only place that knows the names of environment variables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta, Struct
+
+from eventcron.errors import EventcronError
+
+PREFIX = "EVENTCRON_"
+
+#: Seconds. SQS SendMessage, DelaySeconds: "Valid values: 0 to 900".
+MAX_DELAY_SECONDS = 900
+
+
+class InvalidSettings(EventcronError):
+    """The environment does not describe a deployment: says which variable, given, allowed."""
+
+
+class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A deployment's parameters. ``infra/template.yaml`` sets each as ``EVENTCRON_<NAME>``."""
+
+    schedules_table: str
+    ledger_table: str
+    bus_name: str
+    fire_queue_url: str
+    command_dlq_url: str
+    fire_dlq_url: str
+    #: Equal shares of all schedules; fixed per deployment.
+    segments: Annotated[int, Meta(ge=1, le=1024)] = 64
+    #: Seconds between planner runs.
+    tick_seconds: Annotated[int, Meta(ge=1, le=600)] = 300
+    #: Seconds planned ahead. At least the tick, so that windows meet before they are due.
+    horizon_seconds: Annotated[int, Meta(ge=2, le=840)] = 720
+    #: Seconds beyond the horizon that the registrar plans itself when a schedule is stored: longer than the index may lag.
+    guard_seconds: Annotated[int, Meta(ge=1, le=60)] = 45
+    #: Seconds by which a pack is visible before it is due.
+    lead_seconds: Annotated[int, Meta(ge=1, le=10)] = 1
+    #: Fires a pack.
+    pack_size: Annotated[int, Meta(ge=1, le=500)] = 200
+    #: Segments planned, packs executed or commands handled at once in one invocation.
+    concurrency: Annotated[int, Meta(ge=1, le=256)] = 16
+    #: Days the ledger remembers a published pack. The fire queue's own retention is 4.
+    ledger_days: Annotated[int, Meta(ge=1, le=30)] = 5
+    #: Days a tombstone keeps a late put from raising the dead.
+    tombstone_days: Annotated[int, Meta(ge=1, le=365)] = 14
+    #: Sources, beside ``eventcron.tenant.<tenant>``, that may act for every tenant; comma-separated in the environment.
+    trusted_sources: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        planned = self.horizon_seconds + self.guard_seconds + self.lead_seconds
+        if planned > MAX_DELAY_SECONDS:
+            raise InvalidSettings(
+                f"EVENTCRON_HORIZON_SECONDS {self.horizon_seconds} + EVENTCRON_GUARD_SECONDS {self.guard_seconds}"
+                f" + EVENTCRON_LEAD_SECONDS {self.lead_seconds} is {planned}; SQS delays at most {MAX_DELAY_SECONDS} s"
+            )
+        if self.horizon_seconds < self.tick_seconds:
+            raise InvalidSettings(
+                f"EVENTCRON_HORIZON_SECONDS is {self.horizon_seconds}; it must be at least"
+                f" EVENTCRON_TICK_SECONDS, {self.tick_seconds}, or fires between two ticks would be late"
+            )
+
+    @classmethod
+    def read(cls, environ: Mapping[str, str]) -> Settings:
+        """Settings from ``EVENTCRON_*`` variables; unknown ones are ignored.
+
+        Raises:
+            InvalidSettings: a variable is missing or out of range.
+        """
+        given: dict[str, object] = {}
+        for name in cls.__struct_fields__:
+            text = environ.get(PREFIX + name.upper())
+            if text is None:
+                continue
+            given[name] = (
+                [part.strip() for part in text.split(",") if part.strip()] if name == "trusted_sources" else text
+            )
+        try:
+            return msgspec.convert(given, cls, strict=False)
+        except msgspec.ValidationError as error:
+            raise InvalidSettings(f"environment {PREFIX}*: {error}") from error

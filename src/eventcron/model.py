@@ -1,0 +1,288 @@
+"""The nouns: schedules, commands, facts, fires. Decoded strictly at every edge.
+
+Instants inside the program are ``Instant``: whole milliseconds since 1970-01-01T00:00:00Z, an ``int``.
+They become RFC 3339 text at the edges only. Spans are half-open: ``[start, end)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated, Literal, NamedTuple, TypeAlias
+
+import msgspec
+from msgspec import Meta, Struct
+
+#: Milliseconds since 1970-01-01T00:00:00Z.
+Instant: TypeAlias = int
+
+#: Bytes of JSON. An EventBridge entry holds 256 KB; the rest is left to the envelope and the fact around it.
+MAX_INPUT_BYTES = 200_000
+#: Characters. Long enough for any hand-written cron, short enough to bound parsing.
+MAX_EXPRESSION_CHARS = 256
+#: Milliseconds. The largest integer every JSON reader keeps exactly, 2**53 - 1.
+MAX_REVISION = 9_007_199_254_740_991
+
+TenantId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z", description="1-64 of A-Z a-z 0-9 . _ -")]
+ScheduleName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,128}\Z", description="1-128 of A-Z a-z 0-9 . _ -")]
+Expression = Annotated[
+    str, Meta(min_length=1, max_length=MAX_EXPRESSION_CHARS, description="cron, cron(), rate(), at() or a macro")
+]
+Revision = Annotated[int, Meta(ge=0, le=MAX_REVISION, description="orders commands; milliseconds by convention")]
+Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset")]
+Label = Annotated[str, Meta(max_length=256)]
+LabelKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:/-]{1,64}\Z")]
+
+
+class State(StrEnum):
+    """What the planner does with a schedule. Only ``ENABLED`` costs it anything."""
+
+    ENABLED = "ENABLED"
+    PAUSED = "PAUSED"
+    COMPLETED = "COMPLETED"  # has no occurrence left
+    DELETED = "DELETED"  # a tombstone: keeps a late put from raising the dead
+
+
+class MisfirePolicy(StrEnum):
+    FIRE_ONCE = "fire_once"  # the latest of those missed
+    FIRE_ALL = "fire_all"
+    SKIP = "skip"
+
+
+class Misfire(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What to do with occurrences not published in time."""
+
+    policy: MisfirePolicy = MisfirePolicy.FIRE_ONCE
+    #: Seconds. How late a fire may still be published. EventBridge Scheduler's MaximumEventAgeInSeconds default.
+    grace_seconds: Annotated[int, Meta(ge=0, le=604_800)] = 86_400
+
+
+class DaylightSaving(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What a fixed time of day does on the nights the clocks change. Defaults are Debian cron's."""
+
+    gap: Literal["shift", "skip"] = "shift"
+    overlap: Literal["once", "twice"] = "once"
+
+
+class Window(NamedTuple):
+    """A half-open span ``[start, end)`` of instants."""
+
+    start: Instant
+    end: Instant
+
+
+class Key(NamedTuple):
+    """Names a schedule. Prints as ``tenant/name``."""
+
+    tenant: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.tenant}/{self.name}"
+
+
+class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """A standing order, exactly the ``detail`` of ``Put Schedule``."""
+
+    tenant: TenantId
+    name: ScheduleName
+    expression: Expression | Annotated[list[Expression], Meta(min_length=1, max_length=16)]
+    timezone: Annotated[str, Meta(min_length=1, max_length=64, description="IANA name")] = "UTC"
+    daylight_saving: DaylightSaving | Literal["eventbridge"] = DaylightSaving()
+    exclude: Annotated[list[Expression], Meta(max_length=64)] = []
+    #: First instant at which it may fire, inclusive; also the anchor of rate().
+    start: Moment | None = None
+    #: Last instant, exclusive.
+    end: Moment | None = None
+    max_fires: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    state: Literal["ENABLED", "PAUSED"] = "ENABLED"
+    #: Any JSON, handed on unread.
+    input: msgspec.Raw = msgspec.Raw(b"null")
+    detail_type: Annotated[str, Meta(min_length=1, max_length=128)] = "Schedule Fired"
+    labels: Annotated[dict[LabelKey, Label], Meta(max_length=32)] = {}
+    description: Annotated[str, Meta(max_length=512)] = ""
+    flexible_window_seconds: Annotated[int, Meta(ge=0, le=86_400)] = 0
+    misfire: Misfire = Misfire()
+    after_completion: Literal["KEEP", "DELETE"] = "KEEP"
+    revision: Revision | None = None
+
+    @property
+    def key(self) -> Key:
+        return Key(self.tenant, self.name)
+
+    @property
+    def expressions(self) -> Sequence[str]:
+        return [self.expression] if isinstance(self.expression, str) else self.expression
+
+
+class DeleteSchedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The ``detail`` of ``Delete Schedule``."""
+
+    tenant: TenantId
+    name: ScheduleName
+    revision: Revision | None = None
+
+    @property
+    def key(self) -> Key:
+        return Key(self.tenant, self.name)
+
+
+class PauseSchedule(DeleteSchedule, frozen=True):
+    """The ``detail`` of ``Pause Schedule``."""
+
+
+class ResumeSchedule(DeleteSchedule, frozen=True):
+    """The ``detail`` of ``Resume Schedule``: what fell due while it was paused does not fire."""
+
+
+class RunSchedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The ``detail`` of ``Run Schedule``: fire once, now, whatever the trigger says."""
+
+    tenant: TenantId
+    name: ScheduleName
+    #: Tells one run from another; the command's event id if absent.
+    run_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")] | None = None
+
+    @property
+    def key(self) -> Key:
+        return Key(self.tenant, self.name)
+
+
+Command: TypeAlias = Schedule | DeleteSchedule | PauseSchedule | ResumeSchedule | RunSchedule
+
+#: ``detail-type`` → what its ``detail`` decodes into.
+COMMANDS: dict[str, type[Command]] = {
+    "Put Schedule": Schedule,
+    "Delete Schedule": DeleteSchedule,
+    "Pause Schedule": PauseSchedule,
+    "Resume Schedule": ResumeSchedule,
+    "Run Schedule": RunSchedule,
+}
+
+FACT_SOURCE = "eventcron"
+TENANT_SOURCE_PREFIX = "eventcron.tenant."
+
+
+class Occurrence(NamedTuple):
+    """One instant at which a trigger matches.
+
+    ``skipped`` says why it will not fire: ``daylight_saving_gap`` or ``excluded``; None = it fires.
+    """
+
+    due: Instant
+    skipped: str | None = None
+    by: str | None = None  # the exclusion that did it
+
+
+class Plan(Struct, frozen=True, kw_only=True):
+    """The part of a stored schedule that the planner reads, projected into the index ``plan``."""
+
+    tenant: str
+    name: str
+    revision: int
+    #: Canonical trigger text, see ``core.trigger``.
+    trigger: str
+    #: Occurrences due before it are not this revision's.
+    first: Instant
+    #: Occurrences due at or after it are not this revision's; None = no end.
+    until: Instant | None = None
+    #: The planner plans no fire before it: the registrar sent those itself when it stored the revision.
+    handoff: Instant
+    #: 0 = dense: look every time. Otherwise when the next fire is to be published.
+    wake: Instant = 0
+    misfire: Misfire = Misfire()
+    flexible_window_seconds: int = 0
+
+    @property
+    def key(self) -> Key:
+        return Key(self.tenant, self.name)
+
+
+class Record(Struct, frozen=True, kw_only=True):
+    """A schedule as stored: what was put, what state it is in, and what the planner needs.
+
+    ``segment`` and ``wake`` are None when the planner has no work with it (paused, finished, deleted).
+    ``owed`` is the late path's promise: fires in it were not yet handed to the fire queue.
+    """
+
+    schedule: Schedule | None  # None in a tombstone
+    tenant: str
+    name: str
+    revision: int
+    state: State
+    created: Instant
+    trigger: str = ""
+    #: See ``Plan``.
+    first: Instant = 0
+    until: Instant | None = None
+    handoff: Instant = 0
+    segment: int | None = None
+    wake: Instant | None = None
+    owed: Window | None = None
+    #: Id of the event that wrote it: tells a redelivery from a second command of the same second.
+    event_id: str = ""
+    #: When TTL may remove it, seconds since 1970 (DynamoDB's unit); None = never.
+    expires: int | None = None
+
+    @property
+    def key(self) -> Key:
+        return Key(self.tenant, self.name)
+
+
+class Fire(Struct, frozen=True, array_like=True):
+    """One occurrence of one schedule on its way to the bus, as carried in a pack.
+
+    The input is not in it: the executor reads the schedule again before it publishes.
+    """
+
+    tenant: str
+    name: str
+    revision: int
+    #: The nominal instant, before any flexible window.
+    due: Instant
+    #: Publish no earlier than this: ``due`` plus the flexible window's offset.
+    at: Instant
+    cause: Literal["schedule", "run", "backfill"] = "schedule"
+    #: The run's or backfill's id; "" for an ordinary fire.
+    cause_id: str = ""
+    #: No occurrence follows it.
+    last: bool = False
+
+    @property
+    def key(self) -> Key:
+        return Key(self.tenant, self.name)
+
+
+class Pack(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One queue message: fires to be published within the same second."""
+
+    v: int = 1
+    id: str
+    #: The earliest ``at`` among the fires.
+    at: Instant
+    fires: list[Fire]
+    attempt: int = 1
+
+
+class SkipNotice(Struct, frozen=True, kw_only=True):
+    """Occurrences of one schedule that will not fire, for one reason; becomes one ``Schedule Skipped``."""
+
+    tenant: str
+    name: str
+    revision: int
+    reason: str
+    first_due: Instant
+    last_due: Instant
+    count: int = 1
+    by: str | None = None
+
+
+class Event(Struct, frozen=True, kw_only=True):
+    """One entry for PutEvents. ``detail`` is JSON text; ``time`` is cut to whole seconds by EventBridge."""
+
+    source: str
+    detail_type: str
+    detail: bytes
+    time: Instant
+    resources: tuple[str, ...] = ()

@@ -1,0 +1,166 @@
+"""What the use cases need from outside. Every port has one contract suite in ``tests/contract``.
+
+Shared promises: a method either did what it says, returns what it could not do, or raises
+``Unavailable``. Nothing turns an error into an empty result. All instants are milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Generic, Protocol, TypeVar
+
+from msgspec import Struct
+
+from eventcron.model import Event, Instant, Key, Pack, Plan, Record
+
+T = TypeVar("T")
+
+
+class Clock(Protocol):
+    """The only source of "now"."""
+
+    def now(self) -> Instant:
+        """Milliseconds since 1970, never going back within a process."""
+
+    async def sleep_until(self, instant: Instant) -> None:
+        """Return once ``now() >= instant``, never before; at once if it has passed."""
+
+
+class Page(Struct, Generic[T], frozen=True):
+    """Part of an answer: ``cursor`` asks for the next part, None = there is none.
+
+    ``items`` may be empty while there is a cursor.
+    """
+
+    items: list[T]
+    cursor: str | None = None
+
+
+class ScheduleStore(Protocol):
+    """Holds schedules and tombstones. One record a key; writes are conditional on the stored revision."""
+
+    async def get(self, keys: Sequence[Key]) -> Mapping[Key, Record]:
+        """The stored records, read consistently; a key without a record is absent. Any number of keys."""
+
+    async def put(self, record: Record, *, replacing: int | None) -> bool:
+        """Store *record* if the stored revision is *replacing* (None = no record). False: someone was first."""
+
+    async def settle(self, key: Key, *, revision: int) -> bool:
+        """Clear ``owed`` of that revision. False: the stored revision is another."""
+
+    async def move_wake(self, plan: Plan, wake: Instant | None) -> bool:
+        """Set ``wake`` (None = drop it from the index) if revision and wake are still as in *plan*; else False."""
+
+    async def complete(self, key: Key, *, revision: int, expires: int | None) -> bool:
+        """Set state COMPLETED and drop it from the index, if revision is unchanged and state ENABLED.
+
+        *expires* (seconds since 1970) sets the TTL. False: the stored record is another.
+        """
+
+    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+        """One page of the index: plans of *segment* with ``wake < before``, by wake.
+
+        Eventually consistent: a plan may be missing or stale for seconds after a write.
+        """
+
+    async def scan(self, part: int, parts: int, *, cursor: str | None = None) -> Page[Record]:
+        """One page of share *part* of *parts* of the whole table, tombstones included, in unspecified order."""
+
+    async def of_tenant(self, tenant: str, *, prefix: str = "", cursor: str | None = None) -> Page[Record]:
+        """One page of a tenant's records by name, tombstones included."""
+
+
+class Claim(Struct, frozen=True, kw_only=True):
+    """The right to plan a segment's window ``[start, end)`` until ``lease_until``.
+
+    ``fence`` rises with each claim: a slower twin's writes are refused. ``cursor`` is the index page at
+    which an unfinished pass over the same window stopped.
+    """
+
+    segment: int
+    start: Instant
+    end: Instant
+    fence: int
+    lease_until: Instant
+    cursor: str | None = None
+
+
+class Ledger(Protocol):
+    """What has been planned, by segment, and published, by pack."""
+
+    async def claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Claim | None:
+        """Claim the segment through *end*; None: another holds a live lease (``lease_until > now``).
+
+        ``start`` is the instant through which the segment is planned (0 if never). A pass that stopped
+        midway is resumed: the claim keeps that pass's ``end`` and ``cursor`` and ignores *end*. Where the segment is
+        planned beyond *end* already, the claim has ``start >= end`` and there is nothing to plan.
+        ``end`` is never less than what an earlier, crashed pass claimed.
+        """
+
+    async def save(self, claim: Claim, cursor: str) -> bool:
+        """Remember the page to resume from and give up the lease. False: fenced off."""
+
+    async def commit(self, claim: Claim) -> bool:
+        """The window is planned and every pack was taken: planned through ``claim.end``, lease given up.
+
+        False: fenced off.
+        """
+
+    async def release(self, claim: Claim) -> bool:
+        """Give up the lease; the whole window will be planned again. False: fenced off."""
+
+    async def segments(self, count: int) -> list[SegmentState]:
+        """The state of segments 0 … count-1, in order; never planned ones have zeros."""
+
+    async def published(self, pack_ids: Sequence[str]) -> set[str]:
+        """Those of *pack_ids* that are recorded as published, read consistently. Any number of ids."""
+
+    async def record(self, pack_id: str, *, now: Instant, expires: int) -> None:
+        """Record a pack as published; *expires* (seconds since 1970) is when it may be forgotten. Idempotent."""
+
+
+class SegmentState(Struct, frozen=True, kw_only=True):
+    """What the ledger knows of a segment."""
+
+    segment: int
+    planned_through: Instant = 0
+    claimed_through: Instant = 0
+    lease_until: Instant = 0
+    fence: int = 0
+
+
+class Refusal(Struct, frozen=True, kw_only=True):
+    """Something not taken: its place in the given sequence, the service's code, and whether trying again may help."""
+
+    index: int
+    code: str
+    message: str = ""
+    retryable: bool = True
+
+
+class FireQueue(Protocol):
+    """Holds packs until they are due."""
+
+    async def send(self, packs: Sequence[Pack], *, visible_at: Sequence[Instant], now: Instant) -> list[Refusal]:
+        """Hand over *packs*, each to appear no later than its ``visible_at`` (at most a second earlier).
+
+        Returns those not taken. Any number of packs; batches respect count and bytes.
+
+        Raises:
+            ValueError: a ``visible_at`` further off than 900 s, the queue's longest delay: a planning fault,
+                never clamped.
+        """
+
+
+class DeadLetters(Protocol):
+    """Where a message ends that cannot be handled: kept with its reason, for ``eventcron redrive``."""
+
+    async def bury(self, queue: str, body: str, *, reason: str, code: str) -> None:
+        """Keep *body* in the dead-letter queue of *queue* (``commands`` or ``fires``) with its reason."""
+
+
+class EventBus(Protocol):
+    """Publishes events."""
+
+    async def publish(self, events: Sequence[Event]) -> list[Refusal]:
+        """Put *events* on the bus, any number; calls respect ten entries and 256 KB. Returns those not taken."""
