@@ -35,7 +35,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tick_seconds: Annotated[int, Meta(ge=1, le=600)] = 300
     #: Seconds planned ahead. At least the tick, so that windows meet before they are due.
     horizon_seconds: Annotated[int, Meta(ge=2, le=840)] = 720
-    #: Seconds beyond the horizon that the registrar plans itself when a schedule is stored: longer than the index may lag.
+    #: Seconds beyond the horizon that the registrar plans itself when it stores a schedule; longer than the index lags.
     guard_seconds: Annotated[int, Meta(ge=1, le=60)] = 45
     #: Seconds by which a pack is visible before it is due.
     lead_seconds: Annotated[int, Meta(ge=1, le=10)] = 1
