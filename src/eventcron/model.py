@@ -204,14 +204,21 @@ class Record(Struct, frozen=True, kw_only=True):
 
     ``segment`` and ``wake`` are None when the planner has no work with it (paused, finished, deleted).
     ``owed`` is the late path's promise: fires in it were not yet handed to the fire queue.
+
+    ``revision`` rises with every change and is what fires are checked against. Commands are ordered by
+    three registers, so that they end in the same state in whatever order they arrive: the revisions of
+    the last put (``defined``), delete (``deleted``) and pause or resume (``switched``); -1 = never.
     """
 
-    schedule: Schedule | None  # None in a tombstone
+    schedule: Schedule | None  # None: deleted, or switched before its put arrived
     tenant: str
     name: str
     revision: int
     state: State
     created: Instant
+    defined: int = -1
+    deleted: int = -1
+    switched: int = -1
     trigger: str = ""
     #: See ``Plan``.
     first: Instant = 0
@@ -220,8 +227,10 @@ class Record(Struct, frozen=True, kw_only=True):
     segment: int | None = None
     wake: Instant | None = None
     owed: Window | None = None
-    #: Id of the event that wrote it: tells a redelivery from a second command of the same second.
-    event_id: str = ""
+    #: How many of ``max_fires`` were used up before the last pause.
+    spent: int = 0
+    #: Ids of the events that wrote it within the last event's second: tells a replay from a second command.
+    seen: tuple[str, ...] = ()
     #: When TTL may remove it, seconds since 1970 (DynamoDB's unit); None = never.
     expires: int | None = None
 
