@@ -224,9 +224,13 @@ class Record(Struct, frozen=True, kw_only=True):
     first: Instant = 0
     until: Instant | None = None
     handoff: Instant = 0
+    #: Fires of earlier revisions due before it are still published; later ones are not.
+    cutover: Instant = 0
     segment: int | None = None
     wake: Instant | None = None
     owed: Window | None = None
+    #: What the last pause or resume asked for.
+    paused: bool = False
     #: How many of ``max_fires`` were used up before the last pause.
     spent: int = 0
     #: Ids of the events that wrote it within the last event's second: tells a replay from a second command.
