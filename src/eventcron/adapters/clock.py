@@ -1,0 +1,30 @@
+"""The wall clock: the only file that reads it."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from eventcron.model import Instant
+
+NANOSECONDS_PER_MILLISECOND = 1_000_000
+
+
+class SystemClock:
+    """The host's clock, held still while it is set back. One a process, made in ``wiring``."""
+
+    def __init__(self) -> None:
+        self._latest: Instant = 0
+
+    def now(self) -> Instant:
+        """Milliseconds since 1970, rounded down so that an instant is never reached early."""
+        self._latest = max(self._latest, time.time_ns() // NANOSECONDS_PER_MILLISECOND)
+        return self._latest
+
+    async def sleep_until(self, instant: Instant) -> None:
+        """Return once ``now() >= instant``, never before; at once if it has passed.
+
+        The loop sleeps by the monotonic clock, which may run ahead of the wall clock, so it looks again.
+        """
+        while (remaining := instant - self.now()) > 0:  # noqa: ASYNC110  nothing signals that time has passed
+            await asyncio.sleep(remaining / 1000)

@@ -1,0 +1,26 @@
+"""Every port in memory, for tests, the simulator and ``eventcron simulate``.
+
+They keep the contracts of the real ones (conditional writes, pages, an index that lags, delays in whole
+seconds) and pause before and after each effect, so that a simulator can interleave, fail or crash there.
+"""
+
+from eventcron.adapters.memory.bus import MemoryEventBus, Published
+from eventcron.adapters.memory.ledger import MemoryLedger
+from eventcron.adapters.memory.pause import Pause, yield_once
+from eventcron.adapters.memory.queues import Buried, MemoryDeadLetters, MemoryFireQueue, MemoryQueue, Message
+from eventcron.adapters.memory.schedules import MemoryScheduleStore, Version
+
+__all__ = [
+    "Buried",
+    "MemoryDeadLetters",
+    "MemoryEventBus",
+    "MemoryFireQueue",
+    "MemoryLedger",
+    "MemoryQueue",
+    "MemoryScheduleStore",
+    "Message",
+    "Pause",
+    "Published",
+    "Version",
+    "yield_once",
+]

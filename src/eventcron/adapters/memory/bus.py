@@ -1,0 +1,56 @@
+"""``EventBus`` in memory: what was published, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from eventcron.adapters.memory.pause import Pause, yield_once
+from eventcron.model import Event, Instant
+from eventcron.ports import Clock, Refusal
+
+#: PutEvents takes at most ten, so a crash can come between any two tens.
+BATCH = 10
+
+
+class Published(NamedTuple):
+    """An event and the instant at which the bus took it."""
+
+    at: Instant
+    event: Event
+
+
+def _take_all(_index: int, _event: Event) -> None:
+    """Refuse nothing."""
+
+
+class MemoryEventBus:
+    """Keeps what it takes in ``published``, in order.
+
+    *refuse* returns a ``Refusal`` for an event that is not to be taken.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        refuse: Callable[[int, Event], Refusal | None] = _take_all,
+        pause: Pause = yield_once,
+    ) -> None:
+        self._clock = clock
+        self._refuse = refuse
+        self._pause = pause
+        self.published: list[Published] = []
+
+    async def publish(self, events: Sequence[Event]) -> list[Refusal]:
+        refusals: list[Refusal] = []
+        for start in range(0, len(events), BATCH):
+            await self._pause("publish.before")
+            for index, event in enumerate(events[start : start + BATCH], start):
+                refusal = self._refuse(index, event)
+                if refusal is not None:
+                    refusals.append(refusal)
+                    continue
+                self.published.append(Published(self._clock.now(), event))
+            await self._pause("publish.after")
+        return refusals

@@ -1,0 +1,96 @@
+"""``Ledger`` in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from eventcron.adapters.memory.pause import Pause, yield_once
+from eventcron.model import Instant
+from eventcron.ports import Claim, SegmentState
+
+
+class MemoryLedger:
+    """Claims by segment, with fencing; published packs by id."""
+
+    def __init__(self, *, pause: Pause = yield_once) -> None:
+        self._pause = pause
+        self._states: dict[int, SegmentState] = {}
+        self._cursors: dict[int, str] = {}
+        self._published: dict[str, int] = {}
+
+    async def claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Claim | None:
+        await self._pause("claim.before")
+        claim = self._claim(segment, end=end, now=now, lease_until=lease_until)
+        await self._pause("claim.after")
+        return claim
+
+    async def save(self, claim: Claim, cursor: str) -> bool:
+        await self._pause("save.before")
+        saved = self._give_up(claim, planned_through=claim.start, cursor=cursor)
+        await self._pause("save.after")
+        return saved
+
+    async def commit(self, claim: Claim) -> bool:
+        await self._pause("commit.before")
+        committed = self._give_up(claim, planned_through=max(claim.start, claim.end), cursor=None)
+        await self._pause("commit.after")
+        return committed
+
+    async def release(self, claim: Claim) -> bool:
+        await self._pause("release.before")
+        released = self._give_up(claim, planned_through=claim.start, cursor=None)
+        await self._pause("release.after")
+        return released
+
+    async def segments(self, count: int) -> list[SegmentState]:
+        await self._pause("segments.before")
+        states = [self._state(segment) for segment in range(count)]
+        await self._pause("segments.after")
+        return states
+
+    async def published(self, pack_ids: Sequence[str]) -> set[str]:
+        await self._pause("published.before")
+        known = {pack_id for pack_id in pack_ids if pack_id in self._published}
+        await self._pause("published.after")
+        return known
+
+    async def record(self, pack_id: str, *, now: Instant, expires: int) -> None:  # noqa: ARG002  the port's signature
+        await self._pause("record.before")
+        self._published[pack_id] = expires
+        await self._pause("record.after")
+
+    def _state(self, segment: int) -> SegmentState:
+        return self._states.get(segment) or SegmentState(segment=segment)
+
+    def _claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Claim | None:
+        state = self._state(segment)
+        if state.lease_until > now:
+            return None
+        cursor = self._cursors.get(segment)
+        unfinished = state.claimed_through > state.planned_through
+        if not unfinished and end <= state.planned_through:
+            # Nothing to plan, so nothing to guard: a lease left behind here would only hold up the next window.
+            return Claim(
+                segment=segment, start=state.planned_through, end=end, fence=state.fence, lease_until=lease_until
+            )
+        end = state.claimed_through if cursor is not None else max(end, state.claimed_through)
+        fence = state.fence + 1
+        self._states[segment] = msgspec.structs.replace(
+            state, claimed_through=end, lease_until=lease_until, fence=fence
+        )
+        return Claim(
+            segment=segment, start=state.planned_through, end=end, fence=fence, lease_until=lease_until, cursor=cursor
+        )
+
+    def _give_up(self, claim: Claim, *, planned_through: Instant, cursor: str | None) -> bool:
+        """End *claim*'s lease with the given outcome, unless a later claim has been made."""
+        state = self._state(claim.segment)
+        if state.fence != claim.fence:
+            return False
+        self._states[claim.segment] = msgspec.structs.replace(state, planned_through=planned_through, lease_until=0)
+        self._cursors.pop(claim.segment, None)
+        if cursor is not None:
+            self._cursors[claim.segment] = cursor
+        return True

@@ -1,0 +1,165 @@
+"""Queues in memory: delay, visibility, receive count and dead letters, as SQS has them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from eventcron.adapters.memory.pause import Pause, yield_once
+from eventcron.model import Instant, Pack
+from eventcron.ports import Clock, Refusal
+
+#: Seconds. SQS SendMessage, DelaySeconds: "Valid values: 0 to 900".
+MAX_DELAY_SECONDS = 900
+#: SQS SendMessageBatch takes at most ten, so a crash can come between any two tens.
+BATCH = 10
+
+
+class Message(Struct, frozen=True, kw_only=True):
+    """A message as received. A later receive of the same message has another ``receives``."""
+
+    id: str
+    body: str
+    #: Which receive this is, from 1.
+    receives: int
+
+
+class _Stored(Struct, kw_only=True):
+    id: str
+    body: str
+    visible_at: Instant
+    receives: int = 0
+
+
+class MemoryQueue:
+    """Messages that appear after a delay, vanish while someone works on them and come back if not deleted.
+
+    After *max_receives* receives the next one moves a message to ``dead`` instead.
+    """
+
+    def __init__(self, clock: Clock, *, visibility_seconds: int = 30, max_receives: int = 5) -> None:
+        self._clock = clock
+        self._visibility_seconds = visibility_seconds
+        self._max_receives = max_receives
+        self._ids = itertools.count(1)
+        self._stored: dict[str, _Stored] = {}
+        self.dead: list[Message] = []
+
+    def __len__(self) -> int:
+        """Messages not deleted, delayed and received ones included."""
+        return len(self._stored)
+
+    def put(self, body: str, *, delay_seconds: int = 0) -> str:
+        """Add a message and return its id.
+
+        Raises:
+            ValueError: the delay is not within 0 … 900.
+        """
+        if not 0 <= delay_seconds <= MAX_DELAY_SECONDS:
+            raise ValueError(f"delay is {delay_seconds} s; a queue delays 0 to {MAX_DELAY_SECONDS} s")
+        message_id = str(next(self._ids))
+        self._stored[message_id] = _Stored(
+            id=message_id, body=body, visible_at=self._clock.now() + delay_seconds * 1000
+        )
+        return message_id
+
+    def next_visible(self) -> Instant | None:
+        """When the next message appears, which may have passed; None: the queue is empty."""
+        return min((stored.visible_at for stored in self._stored.values()), default=None)
+
+    def receive(self, limit: int = 10) -> list[Message]:
+        """Up to *limit* visible messages, the longest visible first; they stay hidden for the visibility time."""
+        now = self._clock.now()
+        visible = sorted(
+            (stored for stored in self._stored.values() if stored.visible_at <= now), key=lambda one: one.visible_at
+        )
+        received: list[Message] = []
+        for stored in visible:
+            if len(received) == limit:
+                break
+            if stored.receives == self._max_receives:
+                self.dead.append(_message(self._stored.pop(stored.id)))
+                continue
+            stored.receives += 1
+            stored.visible_at = now + self._visibility_seconds * 1000
+            received.append(_message(stored))
+        return received
+
+    def delete(self, message_id: str) -> None:
+        """Forget a message; one that is not there stays so."""
+        self._stored.pop(message_id, None)
+
+    def change_visibility(self, message_id: str, *, seconds: int) -> None:
+        """Show a received message again in *seconds*, 0 = at once."""
+        self._stored[message_id].visible_at = self._clock.now() + seconds * 1000
+
+    def deliver_again(self, message: Message) -> None:
+        """Show *message* once more, even if it was deleted: a standard queue may do that."""
+        self._stored[message.id] = _Stored(
+            id=message.id, body=message.body, visible_at=self._clock.now(), receives=message.receives
+        )
+
+
+def _message(stored: _Stored) -> Message:
+    return Message(id=stored.id, body=stored.body, receives=stored.receives)
+
+
+def _take_all(_index: int, _item: object) -> None:
+    """Refuse nothing."""
+
+
+class MemoryFireQueue:
+    """``FireQueue`` over a ``MemoryQueue``. *refuse* returns a ``Refusal`` for a pack that is not to be taken."""
+
+    def __init__(
+        self,
+        queue: MemoryQueue,
+        *,
+        refuse: Callable[[int, Pack], Refusal | None] = _take_all,
+        pause: Pause = yield_once,
+    ) -> None:
+        self.queue = queue
+        self._refuse = refuse
+        self._pause = pause
+
+    async def send(self, packs: Sequence[Pack], *, visible_at: Sequence[Instant], now: Instant) -> list[Refusal]:
+        delays = [max(0, (instant - now) // 1000) for instant in visible_at]
+        if max(delays, default=0) > MAX_DELAY_SECONDS:
+            raise ValueError(f"a pack is to appear in {max(delays)} s; the queue delays at most {MAX_DELAY_SECONDS} s")
+        refusals: list[Refusal] = []
+        entries = list(zip(packs, delays, strict=True))
+        for start in range(0, len(entries), BATCH):
+            await self._pause("send.before")
+            for index, (pack, delay) in enumerate(entries[start : start + BATCH], start):
+                refusal = self._refuse(index, pack)
+                if refusal is not None:
+                    refusals.append(refusal)
+                    continue
+                self.queue.put(msgspec.json.encode(pack).decode(), delay_seconds=delay)
+            await self._pause("send.after")
+        return refusals
+
+
+class Buried(Struct, frozen=True, kw_only=True):
+    """A message given up on, with its reason."""
+
+    queue: str
+    body: str
+    reason: str
+    code: str
+
+
+class MemoryDeadLetters:
+    """``DeadLetters`` as a list."""
+
+    def __init__(self, *, pause: Pause = yield_once) -> None:
+        self._pause = pause
+        self.buried: list[Buried] = []
+
+    async def bury(self, queue: str, body: str, *, reason: str, code: str) -> None:
+        await self._pause("bury.before")
+        self.buried.append(Buried(queue=queue, body=body, reason=reason, code=code))
+        await self._pause("bury.after")

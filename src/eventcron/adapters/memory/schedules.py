@@ -1,0 +1,177 @@
+"""``ScheduleStore`` in memory: a dictionary with an index that may lag."""
+
+from __future__ import annotations
+
+import zlib
+from collections import defaultdict, deque
+from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from eventcron.adapters.memory.pause import Pause, yield_once
+from eventcron.model import Instant, Key, Plan, Record, State
+from eventcron.ports import Clock, Page
+
+#: Versions of a record that the index can still show: more than are written within any lag worth testing.
+HISTORY = 16
+
+_cursor = msgspec.json.Decoder(tuple[int, str, str])
+
+
+class Version(NamedTuple):
+    """What a record was from an instant on; None: there was no record."""
+
+    written: Instant
+    record: Record | None
+
+
+def latest(versions: Sequence[Version]) -> Version:
+    """An index without lag."""
+    return versions[-1]
+
+
+class MemoryScheduleStore:
+    """Schedules by key, and the index ``plan`` over them.
+
+    *visible* picks, from a record's versions in order of writing, the one that the index shows.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        page_size: int = 1_000,
+        visible: Callable[[Sequence[Version]], Version] = latest,
+        pause: Pause = yield_once,
+    ) -> None:
+        self._clock = clock
+        self._page_size = page_size
+        self._visible = visible
+        self._pause = pause
+        self._records: dict[Key, Record] = {}
+        self._versions: dict[Key, deque[Version]] = {}
+        #: Keys that were ever in a segment: what a query has to look at.
+        self._members: defaultdict[int, set[Key]] = defaultdict(set)
+
+    @property
+    def records(self) -> Mapping[Key, Record]:
+        """Everything stored, tombstones included."""
+        return self._records
+
+    async def get(self, keys: Sequence[Key]) -> dict[Key, Record]:
+        await self._pause("get.before")
+        found = {key: self._records[key] for key in keys if key in self._records}
+        await self._pause("get.after")
+        return found
+
+    async def put(self, record: Record, *, replacing: int | None) -> bool:
+        await self._pause("put.before")
+        stored = self._records.get(record.key)
+        taken = (stored.revision if stored else None) == replacing
+        if taken:
+            self._write(record)
+        await self._pause("put.after")
+        return taken
+
+    async def settle(self, key: Key, *, revision: int) -> bool:
+        await self._pause("settle.before")
+        stored = self._records.get(key)
+        settled = stored is not None and stored.revision == revision
+        if stored is not None and settled:
+            self._write(msgspec.structs.replace(stored, owed=None))
+        await self._pause("settle.after")
+        return settled
+
+    async def move_wake(self, plan: Plan, wake: Instant | None) -> bool:
+        await self._pause("move_wake.before")
+        stored = self._records.get(plan.key)
+        moved = stored is not None and (stored.revision, stored.wake) == (plan.revision, plan.wake)
+        if stored is not None and moved:
+            segment = None if wake is None else stored.segment
+            self._write(msgspec.structs.replace(stored, segment=segment, wake=wake))
+        await self._pause("move_wake.after")
+        return moved
+
+    async def complete(self, key: Key, *, revision: int, expires: int | None) -> bool:
+        await self._pause("complete.before")
+        stored = self._records.get(key)
+        completed = stored is not None and (stored.revision, stored.state) == (revision, State.ENABLED)
+        if stored is not None and completed:
+            self._write(
+                msgspec.structs.replace(stored, state=State.COMPLETED, segment=None, wake=None, expires=expires)
+            )
+        await self._pause("complete.after")
+        return completed
+
+    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+        await self._pause("plans.before")
+        after = _cursor.decode(cursor) if cursor is not None else (-1, "", "")
+        found = sorted(
+            (place, record)
+            for record in map(self._shown, self._members[segment])
+            if record is not None
+            and record.segment == segment
+            and record.wake is not None
+            and record.wake < before
+            and (place := (record.wake, *record.key)) > after
+        )
+        page = found[: self._page_size]
+        further = len(found) > len(page)
+        await self._pause("plans.after")
+        return Page(
+            [_plan(record) for _, record in page],
+            msgspec.json.encode(page[-1][0]).decode() if further else None,
+        )
+
+    async def scan(self, part: int, parts: int, *, cursor: str | None = None) -> Page[Record]:
+        await self._pause("scan.before")
+        share = [key for key in self._records if zlib.crc32(str(key).encode()) % parts == part]
+        page = self._page(share, cursor)
+        await self._pause("scan.after")
+        return page
+
+    async def of_tenant(self, tenant: str, *, prefix: str = "", cursor: str | None = None) -> Page[Record]:
+        await self._pause("of_tenant.before")
+        page = self._page(
+            [key for key in self._records if key.tenant == tenant and key.name.startswith(prefix)], cursor
+        )
+        await self._pause("of_tenant.after")
+        return page
+
+    def _page(self, keys: Sequence[Key], cursor: str | None) -> Page[Record]:
+        """The page of *keys*, in order, that follows the key ``tenant/name`` in *cursor*."""
+        after = Key(*cursor.split("/")) if cursor is not None else Key("", "")
+        rest = sorted(key for key in keys if key > after)
+        page = rest[: self._page_size]
+        return Page([self._records[key] for key in page], str(page[-1]) if len(rest) > len(page) else None)
+
+    def _write(self, record: Record) -> None:
+        key = record.key
+        self._records[key] = record
+        versions = self._versions.setdefault(key, deque([Version(0, None)], maxlen=HISTORY))
+        versions.append(Version(self._clock.now(), record))
+        if record.segment is not None:
+            self._members[record.segment].add(key)
+
+    def _shown(self, key: Key) -> Record | None:
+        return self._visible(self._versions[key]).record
+
+
+def _plan(record: Record) -> Plan:
+    """What the index projects of a record that has a wake."""
+    schedule = record.schedule
+    if schedule is None or record.wake is None:
+        raise AssertionError(f"{record.key} is in the index and has nothing to plan")
+    return Plan(
+        tenant=record.tenant,
+        name=record.name,
+        revision=record.revision,
+        trigger=record.trigger,
+        first=record.first,
+        until=record.until,
+        handoff=record.handoff,
+        wake=record.wake,
+        misfire=schedule.misfire,
+        flexible_window_seconds=schedule.flexible_window_seconds,
+    )
