@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from eventcron.adapters.claiming import next_claim
 from eventcron.adapters.memory.pause import Pause, yield_once
 from eventcron.model import Instant
 from eventcron.ports import Claim, SegmentState
@@ -68,21 +69,12 @@ class MemoryLedger:
         state = self._state(segment)
         if state.lease_until > now:
             return None
-        cursor = self._cursors.get(segment)
-        unfinished = state.claimed_through > state.planned_through
-        if not unfinished and end <= state.planned_through:
-            # Nothing to plan, so nothing to guard: a lease left behind here would only hold up the next window.
-            return Claim(
-                segment=segment, start=state.planned_through, end=end, fence=state.fence, lease_until=lease_until
+        claim = next_claim(state, self._cursors.get(segment), end=end, lease_until=lease_until)
+        if claim.start < claim.end:
+            self._states[segment] = msgspec.structs.replace(
+                state, claimed_through=claim.end, lease_until=lease_until, fence=claim.fence
             )
-        end = state.claimed_through if cursor is not None else max(end, state.claimed_through)
-        fence = state.fence + 1
-        self._states[segment] = msgspec.structs.replace(
-            state, claimed_through=end, lease_until=lease_until, fence=fence
-        )
-        return Claim(
-            segment=segment, start=state.planned_through, end=end, fence=fence, lease_until=lease_until, cursor=cursor
-        )
+        return claim
 
     def _give_up(self, claim: Claim, *, planned_through: Instant, cursor: str | None) -> bool:
         """End *claim*'s lease with the given outcome, unless a later claim has been made."""

@@ -1,0 +1,41 @@
+"""Cuts a sequence into batches that a service takes, and runs them at once."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def batches(sizes: Sequence[int], *, count: int, total: int) -> Iterator[range]:
+    """Consecutive index ranges that cover *sizes*, each of at most *count* items and *total* bytes.
+
+    An item larger than *total* gets a batch of its own.
+
+    >>> list(batches([4, 4, 4, 20, 1], count=2, total=10))
+    [range(0, 2), range(2, 3), range(3, 4), range(4, 5)]
+    """
+    start = held = 0
+    for index, size in enumerate(sizes):
+        if index > start and (index - start == count or held + size > total):
+            yield range(start, index)
+            start, held = index, 0
+        held += size
+    if sizes:
+        yield range(start, len(sizes))
+
+
+async def all_of(calls: Iterable[Awaitable[T]]) -> list[T]:
+    """What *calls* return, in order, once every one has ended; then the first error among them is raised.
+
+    None is cut short by another's failure, because a call cut short may have had its effect.
+    """
+    outcomes = await asyncio.gather(*calls, return_exceptions=True)
+    results: list[T] = []
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
+        results.append(outcome)
+    return results

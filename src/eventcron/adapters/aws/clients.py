@@ -1,0 +1,70 @@
+"""The three AWS clients, made once a process, and the part of each that the adapters use."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import AioSession, get_session
+
+#: An answer as botocore parses it.
+Response: TypeAlias = dict[str, Any]
+
+
+class DynamoClient(Protocol):
+    """What is used of DynamoDB."""
+
+    async def batch_get_item(self, **request: Any) -> Response: ...
+    async def get_item(self, **request: Any) -> Response: ...
+    async def put_item(self, **request: Any) -> Response: ...
+    async def query(self, **request: Any) -> Response: ...
+    async def scan(self, **request: Any) -> Response: ...
+    async def update_item(self, **request: Any) -> Response: ...
+
+
+class SqsClient(Protocol):
+    """What is used of SQS."""
+
+    async def send_message(self, **request: Any) -> Response: ...
+    async def send_message_batch(self, **request: Any) -> Response: ...
+
+
+class EventsClient(Protocol):
+    """What is used of EventBridge."""
+
+    async def put_events(self, **request: Any) -> Response: ...
+
+
+class AwsClients(NamedTuple):
+    """Open clients; they belong to the event loop they were made on."""
+
+    dynamodb: DynamoClient
+    sqs: SqsClient
+    events: EventsClient
+
+
+@asynccontextmanager
+async def aws_clients(*, concurrency: int, session: AioSession | None = None) -> AsyncIterator[AwsClients]:
+    """The clients, closed on leaving. Region, credentials and endpoints come from the environment, as boto reads it.
+
+    *concurrency* is how many connections each client may hold open. A *session* given keeps the parsed
+    service models from one use to the next.
+    """
+    config = AioConfig(
+        # Seconds. All three answer within tens of milliseconds from the same Region; a call that does not is
+        # better made again than waited for, as the executor's fires are due within the second.
+        connect_timeout=1,
+        read_timeout=5,
+        # Attempts in all, a few hundred milliseconds of waiting; what still fails is the caller's to repeat.
+        retries={"mode": "standard", "total_max_attempts": 3},
+        max_pool_connections=concurrency,
+    )
+    session = session or get_session()
+    async with AsyncExitStack() as stack:
+        yield AwsClients(
+            dynamodb=await stack.enter_async_context(session.create_client("dynamodb", config=config)),
+            sqs=await stack.enter_async_context(session.create_client("sqs", config=config)),
+            events=await stack.enter_async_context(session.create_client("events", config=config)),
+        )

@@ -1,0 +1,67 @@
+"""Which of botocore's errors mean "later"."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+from botocore.exceptions import ConnectionError as BotoConnectionError
+
+from eventcron.errors import Unavailable
+
+#: Codes by which DynamoDB, SQS and EventBridge ask for patience, whatever the HTTP status: the errors of the
+#: three service models and those that botocore's standard retries know as throttling or transient.
+RETRYABLE_CODES = frozenset(
+    {
+        "InternalException",
+        "InternalFailure",
+        "InternalServerError",
+        "KmsThrottled",
+        "LimitExceededException",
+        "OverLimit",
+        "PriorRequestNotComplete",
+        "ProvisionedThroughputExceededException",
+        "ReplicatedWriteConflictException",
+        "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+        "ServiceUnavailable",
+        "SlowDown",
+        "ThrottledException",
+        "Throttling",
+        "ThrottlingException",
+        "TooManyRequestsException",
+        "TransactionConflictException",
+        "TransactionInProgressException",
+    }
+)
+TOO_MANY_REQUESTS = 429
+SERVER_ERROR = 500
+
+
+def unavailable(service: str, error: ClientError | BotoCoreError) -> Unavailable | None:
+    """*error* as ``Unavailable`` if trying again may help; None: it is a fault of ours or of the deployment."""
+    if isinstance(error, ClientError):
+        code = str(error.response.get("Error", {}).get("Code", "Unknown"))
+        status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+        if code in RETRYABLE_CODES or status == TOO_MANY_REQUESTS or status >= SERVER_ERROR:
+            return Unavailable(service, code, str(error))
+        return None
+    if isinstance(error, HTTPClientError | BotoConnectionError):
+        return Unavailable(service, type(error).__name__, str(error))
+    return None
+
+
+@contextmanager
+def mapped(service: str) -> Iterator[None]:
+    """Raise ``Unavailable`` in place of botocore's errors that mean "later"; all others rise as they are."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        later = unavailable(service, error)
+        if later is None:
+            raise
+        raise later from error

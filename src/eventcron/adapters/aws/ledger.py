@@ -1,0 +1,117 @@
+"""``Ledger`` on DynamoDB.
+
+pk = "segment#<n>"  planned N, claimed N (instants), lease N (instant, 0 = none), fence N, cursor S
+pk = "pack#<id>"    published N (instant), expires N (the TTL attribute, in seconds)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from eventcron.adapters.aws.backoff import Backoff
+from eventcron.adapters.aws.clients import DynamoClient
+from eventcron.adapters.aws.table import DynamoTable, Item, number, text
+from eventcron.adapters.claiming import next_claim
+from eventcron.model import Instant
+from eventcron.ports import Claim, SegmentState
+
+#: Times a claim reads again after another writer came between its read and its write.
+CLAIM_TRIES = 5
+
+
+class DynamoLedger:
+    """Segments and packs in one table, by ``pk``."""
+
+    def __init__(
+        self,
+        client: DynamoClient,
+        table: str,
+        *,
+        concurrency: int = 16,
+        backoff: Backoff = Backoff(),  # noqa: B008  immutable
+    ) -> None:
+        self._table = DynamoTable(client, table, concurrency=concurrency, backoff=backoff)
+
+    async def claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Claim | None:
+        for _ in range(CLAIM_TRIES):
+            item = await self._table.get(_segment(segment)) or {}
+            state = _state(segment, item)
+            if state.lease_until > now:
+                return None
+            cursor = item["cursor"]["S"] if "cursor" in item else None
+            claim = next_claim(state, cursor, end=end, lease_until=lease_until)
+            if claim.start >= claim.end or await self._take(claim, state):
+                return claim
+        # Each lost race was won by another claim, so another holds the segment.
+        return None
+
+    async def _take(self, claim: Claim, state: SegmentState) -> bool:
+        """Write *claim* if the segment is still as in *state*: no claim since, and the same lease not given up."""
+        values = {
+            ":claimed": number(claim.end),
+            ":lease": number(claim.lease_until),
+            ":fence": number(claim.fence),
+        }
+        when = "attribute_not_exists(#pk)"
+        if state.fence:
+            when = "#fence = :seen AND #lease = :held"
+            values |= {":seen": number(state.fence), ":held": number(state.lease_until)}
+        return await self._table.update(
+            _segment(claim.segment),
+            "SET #claimed = :claimed, #lease = :lease, #fence = :fence",
+            when=when,
+            values=values,
+        )
+
+    async def save(self, claim: Claim, cursor: str) -> bool:
+        return await self._give_up(claim, "SET #lease = :none, #cursor = :cursor", {":cursor": text(cursor)})
+
+    async def commit(self, claim: Claim) -> bool:
+        planned = number(max(claim.start, claim.end))
+        return await self._give_up(
+            claim, "SET #lease = :none, #planned = :planned REMOVE #cursor", {":planned": planned}
+        )
+
+    async def release(self, claim: Claim) -> bool:
+        return await self._give_up(claim, "SET #lease = :none REMOVE #cursor", {})
+
+    async def _give_up(self, claim: Claim, change: str, values: Item) -> bool:
+        return await self._table.update(
+            _segment(claim.segment),
+            change,
+            when="#fence = :fence",
+            values={":none": number(0), ":fence": number(claim.fence)} | values,
+        )
+
+    async def segments(self, count: int) -> list[SegmentState]:
+        items = await self._table.get_many([_segment(segment) for segment in range(count)])
+        stored = {item["pk"]["S"]: item for item in items}
+        return [_state(segment, stored.get(_segment(segment)["pk"]["S"], {})) for segment in range(count)]
+
+    async def published(self, pack_ids: Sequence[str]) -> set[str]:
+        items = await self._table.get_many([_pack(pack_id) for pack_id in dict.fromkeys(pack_ids)])
+        return {item["pk"]["S"].removeprefix("pack#") for item in items}
+
+    async def record(self, pack_id: str, *, now: Instant, expires: int) -> None:
+        await self._table.put(_pack(pack_id) | {"published": number(now), "expires": number(expires)})
+
+
+def _state(segment: int, item: Item) -> SegmentState:
+    def instant(name: str) -> int:
+        return int(item[name]["N"]) if name in item else 0
+
+    return SegmentState(
+        segment=segment,
+        planned_through=instant("planned"),
+        claimed_through=instant("claimed"),
+        lease_until=instant("lease"),
+        fence=instant("fence"),
+    )
+
+
+def _segment(segment: int) -> Item:
+    return {"pk": text(f"segment#{segment}")}
+
+
+def _pack(pack_id: str) -> Item:
+    return {"pk": text(f"pack#{pack_id}")}

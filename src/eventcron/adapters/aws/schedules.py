@@ -1,0 +1,102 @@
+"""``ScheduleStore`` on DynamoDB."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from eventcron.adapters.aws.backoff import Backoff
+from eventcron.adapters.aws.clients import DynamoClient
+from eventcron.adapters.aws.items import decode, decode_plan, encode
+from eventcron.adapters.aws.table import DynamoTable, Item, number, text
+from eventcron.model import Instant, Key, Plan, Record, State
+from eventcron.ports import Page
+
+INDEX = "plan"
+
+
+class DynamoScheduleStore:
+    """Schedules in one table, by tenant and name, and in its index ``plan``, by segment and wake.
+
+    Pages are of at most *page_size* items (None: as many as fit DynamoDB's 1 MB).
+    """
+
+    def __init__(
+        self,
+        client: DynamoClient,
+        table: str,
+        *,
+        page_size: int | None = None,
+        concurrency: int = 16,
+        backoff: Backoff = Backoff(),  # noqa: B008  immutable
+    ) -> None:
+        self._table = DynamoTable(client, table, concurrency=concurrency, backoff=backoff)
+        self._limit: dict[str, Any] = {} if page_size is None else {"Limit": page_size}
+
+    async def get(self, keys: Sequence[Key]) -> dict[Key, Record]:
+        distinct = dict.fromkeys(keys)
+        records = map(decode, await self._table.get_many([_key(key) for key in distinct]))
+        return {record.key: record for record in records}
+
+    async def put(self, record: Record, *, replacing: int | None) -> bool:
+        if replacing is None:
+            return await self._table.put(encode(record), when="attribute_not_exists(#tenant)")
+        return await self._table.put(encode(record), when="#revision = :stored", values={":stored": number(replacing)})
+
+    async def settle(self, key: Key, *, revision: int) -> bool:
+        return await self._table.update(
+            _key(key), "REMOVE #owed", when="#revision = :revision", values={":revision": number(revision)}
+        )
+
+    async def move_wake(self, plan: Plan, wake: Instant | None) -> bool:
+        values = {":revision": number(plan.revision), ":old": number(plan.wake)}
+        change = "REMOVE #segment, #wake"
+        if wake is not None:
+            values[":new"] = number(wake)
+            change = "SET #wake = :new"
+        return await self._table.update(
+            _key(plan.key), change, when="#revision = :revision AND #wake = :old", values=values
+        )
+
+    async def complete(self, key: Key, *, revision: int, expires: int | None) -> bool:
+        values = {
+            ":revision": number(revision),
+            ":enabled": text(State.ENABLED),
+            ":completed": text(State.COMPLETED),
+        }
+        change = "SET #state = :completed REMOVE #segment, #wake, #expires"
+        if expires is not None:
+            values[":expires"] = number(expires)
+            change = "SET #state = :completed, #expires = :expires REMOVE #segment, #wake"
+        return await self._table.update(
+            _key(key), change, when="#revision = :revision AND #state = :enabled", values=values
+        )
+
+    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+        items, following = await self._table.query(
+            "#segment = :segment AND #wake < :before",
+            {":segment": number(segment), ":before": number(before)},
+            cursor=cursor,
+            IndexName=INDEX,
+            **self._limit,
+        )
+        return Page([decode_plan(item) for item in items], following)
+
+    async def scan(self, part: int, parts: int, *, cursor: str | None = None) -> Page[Record]:
+        items, following = await self._table.scan(
+            cursor=cursor, Segment=part, TotalSegments=parts, ConsistentRead=True, **self._limit
+        )
+        return Page([decode(item) for item in items], following)
+
+    async def of_tenant(self, tenant: str, *, prefix: str = "", cursor: str | None = None) -> Page[Record]:
+        where = "#tenant = :tenant"
+        values = {":tenant": text(tenant)}
+        if prefix:
+            where += " AND begins_with(#name, :prefix)"
+            values[":prefix"] = text(prefix)
+        items, following = await self._table.query(where, values, cursor=cursor, ConsistentRead=True, **self._limit)
+        return Page([decode(item) for item in items], following)
+
+
+def _key(key: Key) -> Item:
+    return {"tenant": text(key.tenant), "name": text(key.name)}

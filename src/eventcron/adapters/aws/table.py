@@ -1,0 +1,151 @@
+"""One DynamoDB table: calls bounded in number, failures mapped, unprocessed keys asked for again."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import msgspec
+from botocore.exceptions import ClientError
+
+from eventcron.adapters.aws.backoff import Backoff
+from eventcron.adapters.aws.batching import all_of
+from eventcron.adapters.aws.clients import DynamoClient, Response
+from eventcron.adapters.aws.failures import mapped
+from eventcron.errors import Unavailable
+
+#: Attributes by name, each ``{"S": text}`` or ``{"N": digits}``.
+Item: TypeAlias = dict[str, dict[str, str]]
+
+#: Keys. BatchGetItem: "can retrieve … as many as 100 items".
+MAX_BATCH_GET = 100
+
+_cursor = msgspec.json.Decoder(Item)
+
+
+def number(value: int) -> dict[str, str]:
+    return {"N": str(value)}
+
+
+def text(value: str) -> dict[str, str]:
+    return {"S": value}
+
+
+class DynamoTable:
+    """A table, by name. In expressions every attribute is written ``#name``, so that no reserved word bites."""
+
+    def __init__(self, client: DynamoClient, name: str, *, concurrency: int, backoff: Backoff) -> None:
+        self._client = client
+        self._name = name
+        self._calls = asyncio.Semaphore(concurrency)
+        self._backoff = backoff
+
+    async def get(self, key: Item) -> Item | None:
+        """The item, read consistently."""
+        async with self._calls:
+            with mapped("dynamodb"):
+                response = await self._client.get_item(TableName=self._name, Key=key, ConsistentRead=True)
+        item: Item | None = response.get("Item")
+        return item
+
+    async def get_many(self, keys: Sequence[Item]) -> list[Item]:
+        """Those of the items that exist, read consistently, in unspecified order. *keys* are distinct.
+
+        Raises:
+            Unavailable: keys were left unprocessed ``Backoff.tries`` times running.
+        """
+        chunks = [keys[start : start + MAX_BATCH_GET] for start in range(0, len(keys), MAX_BATCH_GET)]
+        return [item for found in await all_of(map(self._get_chunk, chunks)) for item in found]
+
+    async def _get_chunk(self, keys: Sequence[Item]) -> list[Item]:
+        found: list[Item] = []
+        tried = 0
+        while keys and tried < self._backoff.tries:
+            async with self._calls:
+                with mapped("dynamodb"):
+                    response = await self._client.batch_get_item(
+                        RequestItems={self._name: {"Keys": keys, "ConsistentRead": True}}
+                    )
+            found += response["Responses"].get(self._name, [])
+            left = response.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
+            # An answer is cut at 16 MB as well as by throttling: only a call that brings nothing is a failed try.
+            tried = tried + 1 if len(left) == len(keys) else 0
+            keys = left
+            if keys:
+                await self._backoff.wait(tried)
+        if keys:
+            raise Unavailable("dynamodb", "UnprocessedKeys", f"{len(keys)} keys of {self._name} left")
+        return found
+
+    async def put(self, item: Item, *, when: str | None = None, values: Item | None = None) -> bool:
+        """Store *item* if the condition *when* holds. False: it does not.
+
+        A put whose answer was lost is sent again by the client and then finds its own item: that is True.
+        """
+        request: dict[str, Any] = {"TableName": self._name, "Item": item}
+        if when is not None:
+            request |= _expression(when, values)
+            request |= {"ConditionExpression": when, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
+        async with self._calls:
+            with mapped("dynamodb"):
+                try:
+                    await self._client.put_item(**request)
+                except ClientError as error:
+                    if not _condition_failed(error):
+                        raise
+                    return bool(error.response.get("Item") == item)
+        return True
+
+    async def update(self, key: Item, change: str, *, when: str, values: Item) -> bool:
+        """Apply the update expression *change* if the condition *when* holds. False: it does not."""
+        async with self._calls:
+            with mapped("dynamodb"):
+                try:
+                    await self._client.update_item(
+                        TableName=self._name,
+                        Key=key,
+                        UpdateExpression=change,
+                        ConditionExpression=when,
+                        **_expression(f"{change} {when}", values),
+                    )
+                except ClientError as error:
+                    if not _condition_failed(error):
+                        raise
+                    return False
+        return True
+
+    async def query(
+        self, where: str, values: Item, *, cursor: str | None, **options: Any
+    ) -> tuple[list[Item], str | None]:
+        """One page of the items that *where* selects, by sort key, and the cursor of the next."""
+        request = {"TableName": self._name, "KeyConditionExpression": where} | _expression(where, values)
+        async with self._calls:
+            with mapped("dynamodb"):
+                return _page(await self._client.query(**request, **options, **_from(cursor)))
+
+    async def scan(self, *, cursor: str | None, **options: Any) -> tuple[list[Item], str | None]:
+        """One page of the items, in unspecified order, and the cursor of the next."""
+        async with self._calls:
+            with mapped("dynamodb"):
+                return _page(await self._client.scan(TableName=self._name, **options, **_from(cursor)))
+
+
+def _expression(expressions: str, values: Item | None) -> dict[str, Any]:
+    """The names that *expressions* mention, and the values."""
+    names = {f"#{name}": name for name in re.findall(r"#(\w+)", expressions)}
+    return {"ExpressionAttributeNames": names} | ({"ExpressionAttributeValues": values} if values else {})
+
+
+def _condition_failed(error: ClientError) -> bool:
+    return bool(error.response["Error"]["Code"] == "ConditionalCheckFailedException")
+
+
+def _from(cursor: str | None) -> Mapping[str, Item]:
+    return {} if cursor is None else {"ExclusiveStartKey": _cursor.decode(cursor)}
+
+
+def _page(response: Response) -> tuple[list[Item], str | None]:
+    last = response.get("LastEvaluatedKey")
+    return response["Items"], msgspec.json.encode(last).decode() if last else None
