@@ -1,0 +1,158 @@
+"""The embedded AWS: ministack in a process group of its own, on loopback, gone when we are gone."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import shutil
+import signal
+import socket
+import sys
+import tempfile
+from asyncio.subprocess import Process
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from msgspec import Struct
+
+import eventcron
+from eventcron.errors import EventcronError
+
+LOOPBACK = "127.0.0.1"
+#: Bytes. Longer than any line the host writes: its output is cut to a quarter of this before JSON escapes it.
+_LINE_LIMIT = 2**21
+#: Seconds within which the host ends after its leash is let go; it kills itself, so this is only ever the scheduler.
+_STOP_SECONDS = 5.0
+#: What the developer's own environment may not tell the emulator or its functions.
+_PRIVATE = ("AWS_", "EVENTCRON_", "POWERTOOLS_", "LAMBDA_", "LOCALSTACK_", "MINISTACK_", "DOCKER_", "PYTHONSTARTUP")
+
+
+class LocalError(EventcronError):
+    """The local runtime cannot do what was asked: says what is in the way and what to do."""
+
+
+class FunctionOutput(Struct, frozen=True):
+    """What one invocation of a Lambda function wrote, and whether it failed."""
+
+    function: str
+    error: bool
+    output: str
+
+
+class EmbeddedAws:
+    """An AWS endpoint on loopback for as long as the context lasts.
+
+    *port* 0 picks a free one. *on_output* is called with each invocation's output, in order of completion.
+
+    Raises:
+        LocalError: on entering, if the port is taken.
+    """
+
+    def __init__(self, *, port: int, region: str, on_output: Callable[[FunctionOutput], None]) -> None:
+        self._wanted_port = port
+        self._region = region
+        self._on_output = on_output
+        self._process: Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+        self.port = 0
+        self.directory = Path()
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @property
+    def log_file(self) -> Path:
+        """What ministack itself logs: warnings and errors."""
+        return self.directory / "ministack.log"
+
+    async def __aenter__(self) -> Self:
+        # The socket listens before the process starts: the port is ours or refused at once, and a request made
+        # meanwhile waits for its answer, so nobody polls.
+        with _listen(self._wanted_port) as listener:
+            self.port = listener.getsockname()[1]
+            self.directory = Path(tempfile.mkdtemp(prefix="eventcron-"))
+            with self.log_file.open("wb") as log:
+                self._process = await asyncio.create_subprocess_exec(
+                    # -P: the working directory must not decide what is imported.
+                    *(sys.executable, "-P", "-m", "eventcron.local.host", str(listener.fileno())),
+                    stdin=asyncio.subprocess.PIPE,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=log,
+                    limit=_LINE_LIMIT,
+                    env=self._environment(),
+                    pass_fds=[listener.fileno()],
+                    process_group=0,
+                )
+        self._reader = asyncio.create_task(self._read(self._process), name="embedded-aws-output")
+        return self
+
+    def _environment(self) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(_PRIVATE)}
+        source = str(Path(eventcron.__file__).parents[1])
+        return inherited | {
+            "GATEWAY_PORT": str(self.port),
+            "MINISTACK_REGION": self._region,
+            "LOG_LEVEL": "WARNING",
+            "TMPDIR": str(self.directory),
+            "STATE_DIR": str(self.directory / "state"),
+            "S3_DATA_DIR": str(self.directory / "s3"),
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            # The host and its functions run this very source, wherever it was imported from.
+            "PYTHONPATH": os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")])),
+        }
+
+    async def _read(self, process: Process) -> None:
+        assert process.stdout is not None  # noqa: S101  # it was asked for above
+        decode = msgspec.json.Decoder(FunctionOutput).decode
+        async for line in process.stdout:
+            self._on_output(decode(line))
+
+    async def died(self) -> LocalError:
+        """Wait until the process ends of itself; what to raise then."""
+        assert self._process is not None  # noqa: S101  # only within the context
+        await self._process.wait()
+        tail = self.log_file.read_text(errors="replace").strip()[-2000:]
+        return LocalError(f"the embedded AWS ended with status {self._process.returncode}: {tail or 'no message'}")
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._process is not None  # noqa: S101  # __aenter__ set it
+        assert self._process.stdin is not None  # noqa: S101  # it was asked for
+        died = self._process.returncode is not None
+        self._process.stdin.close()  # lets go of the leash: the host ends its whole group
+        try:
+            await asyncio.wait_for(self._process.wait(), _STOP_SECONDS)
+        except TimeoutError:
+            died = True
+        if died:  # it could not end its group, so that falls to us
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
+            await self._process.wait()
+        if self._reader is not None:
+            await self._reader
+        shutil.rmtree(self.directory, ignore_errors=True)  # the host removes most of it, perhaps at this moment
+
+
+def _listen(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # A port whose last connections are still in TIME_WAIT is free; one that another socket listens on is not.
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((LOOPBACK, port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise LocalError(
+                f"port {port} on {LOOPBACK} is in use; stop what uses it, or choose another with --port (0 = any)"
+            ) from error
+        raise LocalError(f"cannot listen on {LOOPBACK}:{port}: {error.strerror}") from error
+    return listener

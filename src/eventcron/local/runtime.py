@@ -1,0 +1,201 @@
+"""The whole of eventcron on this machine: embedded AWS, stack, ticks. No Docker, no account."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from types import MappingProxyType, TracebackType
+from typing import Any, NoReturn, Self
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from msgspec import Struct
+
+from eventcron.adapters.clock import SystemClock
+from eventcron.local import stack
+from eventcron.local.embedded import EmbeddedAws, FunctionOutput, LocalError
+from eventcron.local.ticker import Ticker
+
+#: Services that ``Runtime.client`` has a client of.
+SERVICES = (
+    *("cloudformation", "cloudwatch", "dynamodb", "events", "iam", "lambda", "logs"),
+    *("s3", "sns", "sqs", "stepfunctions", "sts"),
+)
+#: What the embedded AWS takes from anyone.
+ACCESS_KEY_ID = SECRET_ACCESS_KEY = "test"  # noqa: S105  # there is no secret to keep
+
+
+class LocalSettings(Struct, frozen=True, kw_only=True):
+    """What a local stack may be told. Where a default differs from the template's, the reason stands beside it."""
+
+    #: 0 = any free one.
+    port: int = 0
+    region: str = "us-east-1"
+    bus_name: str = "eventcron"
+    #: The embedded DynamoDB takes longer for each index query the larger the table is, so: few queries.
+    segments: int = 4
+    #: A developer does not wait five minutes to see a schedule planned.
+    tick_seconds: int = 5
+    #: As in an account, more than two ticks.
+    horizon_seconds: int = 20
+    #: The embedded index does not lag.
+    guard_seconds: int = 10
+    #: The embedded event source mapping looks at a quiet queue once a second, where AWS polls without a pause.
+    lead_seconds: int = 3
+    #: Workers are processes here.
+    max_registrars: int = 2
+    max_executors: int = 4
+    log_level: str = "INFO"
+    trusted_sources: tuple[str, ...] = ()
+
+    def parameters(self) -> dict[str, str]:
+        """The template's parameters that are not left at their defaults."""
+        return {
+            "BusName": self.bus_name,
+            "Segments": str(self.segments),
+            "TickSeconds": str(self.tick_seconds),
+            "TickState": "DISABLED",  # the ticker does it
+            "HorizonSeconds": str(self.horizon_seconds),
+            "GuardSeconds": str(self.guard_seconds),
+            "LeadSeconds": str(self.lead_seconds),
+            "MaxRegistrars": str(self.max_registrars),
+            "MaxExecutors": str(self.max_executors),
+            "LogLevel": self.log_level,
+            "TrustedSources": ",".join(self.trusted_sources),
+        }
+
+
+def _ignore(_: object) -> None:
+    """What happens to news nobody asked for."""
+
+
+class Runtime:
+    """A running eventcron on loopback for as long as the context lasts.
+
+    *on_progress* is told each step of the start, *on_output* each invocation's output, *on_failure* what a
+    failed planner run answered.
+
+    Raises:
+        LocalError: on entering, if the port is taken, the stack is refused or a function does not start.
+    """
+
+    endpoint: str
+    region: str
+    account: str
+    bus_name: str
+    bus_arn: str
+    #: The stack's outputs.
+    outputs: Mapping[str, str]
+
+    def __init__(
+        self,
+        settings: LocalSettings | None = None,
+        *,
+        on_progress: Callable[[str], None] = _ignore,
+        on_output: Callable[[FunctionOutput], None] = _ignore,
+        on_failure: Callable[[str], None] = _ignore,
+    ) -> None:
+        self.settings = settings or LocalSettings()
+        self._on_progress = on_progress
+        self._on_output = on_output
+        self._on_failure = on_failure
+        self._clients: dict[str, Any] = {}
+        self._exits = AsyncExitStack()
+
+    def client(self, service: str) -> Any:
+        """The aiobotocore client of *service*, one of ``SERVICES``: the same each time, closed at exit."""
+        return self._clients[service]
+
+    async def __aenter__(self) -> Self:
+        async with AsyncExitStack() as exits:
+            self._on_progress("starting the embedded AWS")
+            settings = self.settings
+            self._aws = EmbeddedAws(port=settings.port, region=settings.region, on_output=self._on_output)
+            await exits.enter_async_context(self._aws)
+            self.endpoint, self.region, self.bus_name = self._aws.endpoint, settings.region, settings.bus_name
+            await self._open_clients(exits)
+            await self._until_death_of(self._aws, self._start(exits))
+            self._exits = exits.pop_all()
+        return self
+
+    async def _until_death_of(self, aws: EmbeddedAws, work: Any) -> None:
+        """Do *work*, or raise why the embedded AWS ended before it was done."""
+        working = asyncio.ensure_future(work)
+        dying = asyncio.ensure_future(aws.died())
+        try:
+            await asyncio.wait({working, dying}, return_when=asyncio.FIRST_COMPLETED)
+            if dying.done():
+                raise dying.result()
+            await working
+        finally:
+            for task in (working, dying):
+                task.cancel()
+            await asyncio.gather(working, dying, return_exceptions=True)
+
+    async def _open_clients(self, exits: AsyncExitStack) -> None:
+        session = get_session()
+        # Throttling is not what a local call fails of, and a function may take as long as Lambda lets it.
+        config = AioConfig(max_pool_connections=64, read_timeout=900, retries={"total_max_attempts": 1})
+        for service in SERVICES:
+            creator = session.create_client(
+                service,
+                region_name=self.region,
+                endpoint_url=self.endpoint,
+                aws_access_key_id=ACCESS_KEY_ID,
+                aws_secret_access_key=SECRET_ACCESS_KEY,
+                config=config,
+            )
+            self._clients[service] = await exits.enter_async_context(creator)
+
+    async def _start(self, exits: AsyncExitStack) -> None:
+        self.account = (await self.client("sts").get_caller_identity())["Account"]
+        self._on_progress("creating the stack")
+        outputs = await stack.deploy(self, self.settings.parameters(), stack.bundle())
+        self.outputs = MappingProxyType(outputs)
+        self.bus_arn = outputs["BusArn"]
+        self._on_progress("warming the functions")
+        ticker = Ticker(
+            self.client("lambda"),
+            outputs["PlannerFunctionName"],
+            seconds=self.settings.tick_seconds,
+            clock=SystemClock(),
+            on_failure=self._on_failure,
+        )
+        failures = await asyncio.gather(
+            ticker.tick(),
+            self._warm(outputs["RegistrarFunctionName"]),
+            # Executors hold their packs for the lead, so several are at work at any time.
+            *(self._warm(outputs["ExecutorFunctionName"]) for _ in range(self.settings.max_executors // 2)),
+        )
+        for failure in filter(None, failures):
+            raise LocalError(f"a function does not start: {failure}")
+        self._ticking = asyncio.create_task(ticker.run(), name="ticker")
+        exits.push_async_callback(_end, self._ticking)
+
+    async def _warm(self, function: str) -> str | None:
+        """Have a worker of *function* import its code now, not with the first message; why it could not."""
+        answer = await self.client("lambda").invoke(FunctionName=function, Payload=b'{"Records": []}')
+        async with answer["Payload"] as body:
+            payload: bytes = await body.read()
+        return payload.decode(errors="replace") if "FunctionError" in answer else None
+
+    async def failed(self) -> NoReturn:
+        """Wait for as long as everything runs; raise what ended it.
+
+        Raises:
+            LocalError: the embedded AWS ended of itself.
+        """
+        await self._until_death_of(self._aws, asyncio.shield(self._ticking))
+        raise LocalError("the ticks stopped")
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self._exits.__aexit__(kind, error, traceback)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task

@@ -1,0 +1,92 @@
+"""The stack of ``infra/template.yaml`` on the embedded AWS, running the source that is running now."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import json
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import eventcron
+from eventcron.local import template
+from eventcron.local.embedded import LocalError
+
+STACK_NAME = "eventcron"
+_BUCKET = "eventcron-local-code"
+_CODE_KEY = "eventcron.zip"
+
+
+class Clients(Protocol):
+    """Clients of one account and Region."""
+
+    def client(self, service: str) -> Any:
+        """The client of *service*."""
+
+
+def bundle() -> bytes:
+    """A Lambda package of the running ``eventcron``: its own files only.
+
+    The functions find what it depends on in the interpreter they run on, which is ours.
+    """
+    package = Path(eventcron.__file__).parent
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        for file in sorted(package.rglob("*")):
+            if file.is_file() and "__pycache__" not in file.parts:
+                archive.write(file, file.relative_to(package.parent))
+    return buffer.getvalue()
+
+
+async def deploy(aws: Clients, parameters: Mapping[str, str], code: bytes) -> dict[str, str]:
+    """Create the stack with *parameters* and *code*; its outputs by name.
+
+    Raises:
+        LocalError: CloudFormation refused it or failed; says which resource and why.
+    """
+    s3 = aws.client("s3")
+    await s3.create_bucket(Bucket=_BUCKET)
+    await s3.put_object(Bucket=_BUCKET, Key=_CODE_KEY, Body=code)
+
+    text = template.read()
+    cloudformation = aws.client("cloudformation")
+    await cloudformation.create_stack(
+        StackName=STACK_NAME,
+        TemplateBody=json.dumps(template.with_code(text, f"s3://{_BUCKET}/{_CODE_KEY}")),
+        Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
+        Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+    )
+    stack = await _created(cloudformation)
+    await _add_time_to_live(aws, text)
+    return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+
+async def _created(cloudformation: Any) -> dict[str, Any]:
+    while True:
+        stack: dict[str, Any] = (await cloudformation.describe_stacks(StackName=STACK_NAME))["Stacks"][0]
+        if stack["StackStatus"] == "CREATE_COMPLETE":
+            return stack
+        if stack["StackStatus"] != "CREATE_IN_PROGRESS":
+            raise LocalError(f"the stack was not created: {await _reasons(cloudformation, stack)}")
+        await asyncio.sleep(0.05)  # CloudFormation has nothing to wait on; its own waiter polls every 30 s
+
+
+async def _reasons(cloudformation: Any, stack: Mapping[str, Any]) -> str:
+    answer = await cloudformation.describe_stack_events(StackName=STACK_NAME)
+    failed = [event for event in answer["StackEvents"] if event["ResourceStatus"].endswith("_FAILED")]
+    reasons = [f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}" for event in reversed(failed)]
+    return "; ".join(reasons) or stack.get("StackStatusReason", stack["StackStatus"])
+
+
+async def _add_time_to_live(aws: Clients, text: template.Template) -> None:
+    """Turn on what the template says of TTL; ministack's CloudFormation passes over it."""
+    for name, properties in template.of_type(text, "AWS::DynamoDB::Table").items():
+        resource = await aws.client("cloudformation").describe_stack_resource(
+            StackName=STACK_NAME, LogicalResourceId=name
+        )
+        await aws.client("dynamodb").update_time_to_live(
+            TableName=resource["StackResourceDetail"]["PhysicalResourceId"],
+            TimeToLiveSpecification=properties["TimeToLiveSpecification"],
+        )

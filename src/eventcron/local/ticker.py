@@ -1,0 +1,45 @@
+"""Ticks on time: the embedded EventBridge looks at its own scheduled rules every ten seconds only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from eventcron.model import Instant
+from eventcron.ports import Clock
+
+
+class Ticker:
+    """Invokes the planner at each whole multiple of *seconds* since 1970, one invocation at a time.
+
+    A run that takes longer than a tick swallows the ticks it covers; the next one catches up.
+    *on_failure* is told what a failed run answered; the ticks go on.
+    """
+
+    def __init__(
+        self, aws_lambda: Any, function: str, *, seconds: int, clock: Clock, on_failure: Callable[[str], None]
+    ) -> None:
+        self._lambda = aws_lambda
+        self._function = function
+        self._every: Instant = seconds * 1000
+        self._clock = clock
+        self._on_failure = on_failure
+
+    async def tick(self) -> str | None:
+        """Run the planner once, to its end; what it answered if it failed."""
+        # What a scheduled rule sends, less what nobody reads.
+        event = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
+        answer = await self._lambda.invoke(FunctionName=self._function, Payload=json.dumps(event).encode())
+        async with answer["Payload"] as body:
+            payload = await body.read()
+        return payload.decode(errors="replace") if "FunctionError" in answer else None
+
+    async def run(self) -> None:
+        """Tick until cancelled."""
+        while True:
+            now = self._clock.now()
+            await self._clock.sleep_until(now - now % self._every + self._every)
+            failure = await self.tick()
+            if failure is not None:
+                self._on_failure(failure)
