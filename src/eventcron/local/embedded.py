@@ -115,8 +115,10 @@ class EmbeddedAws:
             self._on_output(decode(line))
 
     async def died(self) -> LocalError:
-        """Wait until the process ends of itself; what to raise then."""
+        """Wait until the process ends of itself; what to raise then. Raises what *on_output* raised."""
         assert self._process is not None  # noqa: S101  # only within the context
+        assert self._reader is not None  # noqa: S101
+        await asyncio.shield(self._reader)  # ends with the process
         await self._process.wait()
         tail = self.log_file.read_text(errors="replace").strip()[-2000:]
         return LocalError(f"the embedded AWS ended with status {self._process.returncode}: {tail or 'no message'}")
@@ -137,7 +139,7 @@ class EmbeddedAws:
                 os.killpg(self._process.pid, signal.SIGKILL)
             await self._process.wait()
         if self._reader is not None:
-            await self._reader
+            await asyncio.wait([self._reader])  # what it raised is for ``died`` to say
         shutil.rmtree(self.directory, ignore_errors=True)  # the host removes most of it, perhaps at this moment
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from types import MappingProxyType, TracebackType
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, TypeVar
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
+from botocore.exceptions import HTTPClientError
 from msgspec import Struct
 
 from eventcron.adapters.clock import SystemClock
 from eventcron.local import stack
 from eventcron.local.embedded import EmbeddedAws, FunctionOutput, LocalError
 from eventcron.local.ticker import Ticker
+
+T = TypeVar("T")
 
 #: Services that ``Runtime.client`` has a client of.
 SERVICES = (
@@ -115,19 +118,26 @@ class Runtime:
             await exits.enter_async_context(self._aws)
             self.endpoint, self.region, self.bus_name = self._aws.endpoint, settings.region, settings.bus_name
             await self._open_clients(exits)
-            await self._until_death_of(self._aws, self._start(exits))
+            await self.guard(self._start(exits))
             self._exits = exits.pop_all()
         return self
 
-    async def _until_death_of(self, aws: EmbeddedAws, work: Any) -> None:
-        """Do *work*, or raise why the embedded AWS ended before it was done."""
+    async def guard(self, work: Awaitable[T]) -> T:
+        """The result of *work*, which is cancelled if the embedded AWS ends before it.
+
+        Raises:
+            LocalError: the embedded AWS ended; says what it said last.
+        """
         working = asyncio.ensure_future(work)
-        dying = asyncio.ensure_future(aws.died())
+        dying = asyncio.ensure_future(self._aws.died())
         try:
             await asyncio.wait({working, dying}, return_when=asyncio.FIRST_COMPLETED)
+            if working.done() and isinstance(working.exception(), HTTPClientError):
+                # A call that found nobody notices a death before we are told of it.
+                await asyncio.wait({dying}, timeout=1)
             if dying.done():
-                raise dying.result()
-            await working
+                raise await dying
+            return await working
         finally:
             for task in (working, dying):
                 task.cancel()
@@ -186,7 +196,7 @@ class Runtime:
         Raises:
             LocalError: the embedded AWS ended of itself.
         """
-        await self._until_death_of(self._aws, asyncio.shield(self._ticking))
+        await self.guard(asyncio.shield(self._ticking))
         raise LocalError("the ticks stopped")
 
     async def __aexit__(

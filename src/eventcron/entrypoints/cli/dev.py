@@ -1,0 +1,119 @@
+"""``eventcron dev``: the whole stack on this machine until Ctrl-C."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shlex
+import signal
+import time
+from collections.abc import Coroutine
+from contextlib import suppress
+from typing import Any
+
+import click
+
+from eventcron.local.console import Console
+from eventcron.local.runtime import ACCESS_KEY_ID, SECRET_ACCESS_KEY, LocalSettings, Runtime
+
+#: SIGHUP comes when the terminal closes.
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@click.command()
+@click.option("--port", default=4566, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one.")
+@click.option("--region", default="us-east-1", show_default=True, help="The Region to be in.")
+@click.option("--trusted-source", multiple=True, help="An event source that may act for every tenant. Repeatable.")
+@click.option("-v", "--verbose", is_flag=True, help="Show everything the functions write, not only what is wrong.")
+@click.option("--json", "as_json", is_flag=True, help="Say where everything is in one line of JSON, once it runs.")
+def command(*, port: int, region: str, trusted_source: tuple[str, ...], verbose: bool, as_json: bool) -> None:
+    """Run eventcron on this machine, on an embedded AWS, until Ctrl-C.
+
+    No Docker, no account, nothing kept. Rules and targets that you add work as they will in your account.
+    """
+    settings = LocalSettings(port=port, region=region, trusted_sources=trusted_source)
+    asyncio.run(_until_signal(_run(settings, verbose=verbose, as_json=as_json)))
+
+
+async def _until_signal(work: Coroutine[Any, Any, None]) -> None:
+    """Do *work* until it ends or a signal asks to stop, and let it clean up in either case."""
+    working = asyncio.create_task(work)
+    loop = asyncio.get_running_loop()
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, working.cancel)
+    with suppress(asyncio.CancelledError):
+        await working
+
+
+async def _run(settings: LocalSettings, *, verbose: bool, as_json: bool) -> None:
+    began = time.perf_counter()
+    console = Console(verbose=verbose, echo=_say)
+    runtime = Runtime(
+        settings,
+        on_progress=lambda step: _say(click.style(f"{step} …", dim=True)),
+        on_output=console.output,
+        on_failure=console.planner_failed,
+    )
+    async with runtime:
+        click.echo(json.dumps(_facts(runtime)) if as_json else _welcome(runtime, time.perf_counter() - began))
+        await runtime.guard(asyncio.gather(runtime.failed(), console.watch_dead_letters(runtime)))
+
+
+def _say(line: str) -> None:
+    click.echo(line, err=True)
+
+
+def environment(runtime: Runtime) -> dict[str, str]:
+    """What makes ``aws`` and boto3 use *runtime*."""
+    return {
+        "AWS_ENDPOINT_URL": runtime.endpoint,
+        "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
+        "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
+        "AWS_DEFAULT_REGION": runtime.region,
+        "AWS_REGION": runtime.region,
+    }
+
+
+def _facts(runtime: Runtime) -> dict[str, object]:
+    return {
+        "endpoint": runtime.endpoint,
+        "region": runtime.region,
+        "account": runtime.account,
+        "bus": runtime.bus_name,
+        "environment": environment(runtime),
+        "outputs": dict(runtime.outputs),
+    }
+
+
+def _welcome(runtime: Runtime, seconds: float) -> str:
+    """The endpoint, the three lines, and something to try."""
+    values = environment(runtime)
+    groups = (
+        ("AWS_ENDPOINT_URL",),
+        ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+        ("AWS_DEFAULT_REGION", "AWS_REGION"),
+    )
+    lines = ["export " + " ".join(f"{name}={shlex.quote(values[name])}" for name in group) for group in groups]
+    return "\n".join(
+        [
+            click.style(f"eventcron runs at {runtime.endpoint}", bold=True) + f"  (ready in {seconds:.1f} s)",
+            "",
+            *lines,
+            "",
+            "Copy the three lines into another shell; aws and boto3 then use this machine. To make something fire:",
+            "",
+            f"aws events put-events --entries {shlex.quote(json.dumps([_example(runtime)]))}",
+            "",
+            f'Rules on bus "{runtime.bus_name}" with source "eventcron" receive the fires. Ctrl-C ends it all.',
+        ]
+    )
+
+
+def _example(runtime: Runtime) -> dict[str, str]:
+    schedule = {"tenant": "acme", "name": "hello", "expression": "rate(5 seconds)", "input": {"hello": "world"}}
+    return {
+        "EventBusName": runtime.bus_name,
+        "Source": "eventcron.tenant.acme",
+        "DetailType": "Put Schedule",
+        "Detail": json.dumps(schedule),
+    }

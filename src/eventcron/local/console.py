@@ -1,0 +1,102 @@
+"""What `eventcron dev` says while it runs: quiet while all is well, plain about what is not."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import click
+
+from eventcron.local.embedded import FunctionOutput
+from eventcron.local.runtime import Runtime
+
+#: Seconds between looks at the dead-letter queues.
+LOOK_SECONDS = 2.0
+_LEVELS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
+#: Fields of a log record that say nothing a developer at a terminal does not see.
+_UNTOLD = frozenset({
+    "level", "message", "location", "timestamp", "service", "cold_start", "sampling_rate", "xray_trace_id",
+    "function_name", "function_memory_size", "function_arn", "function_request_id",
+    "exception", "exception_name", "stack_trace",
+})  # fmt: skip
+#: Output → the word for that dead-letter queue.
+_DEAD_LETTERS = {
+    "CommandDeadLettersUrl": "commands",
+    "FireDeadLettersUrl": "fires",
+    "TargetDeadLettersUrl": "rule targets",
+}
+
+
+class Console:
+    """Shows what functions write: warnings and errors, or with *verbose* everything."""
+
+    def __init__(self, *, verbose: bool, echo: Callable[[str], None]) -> None:
+        self._verbose = verbose
+        self._echo = echo
+
+    def output(self, output: FunctionOutput) -> None:
+        """Show one invocation's output, or nothing."""
+        name = _short(output.function)
+        for line in output.output.splitlines():
+            record = _record(line)
+            if self._verbose:
+                self._echo(f"{name}  {line}")
+            elif record is not None and record.get("level") in _LEVELS:
+                self._echo(f"{name}  {_told(record)}")
+        if output.error and not self._verbose:
+            self._echo(f"{name}  {click.style('failed', fg='red')}  {output.output.strip() or 'without a message'}")
+
+    def planner_failed(self, answer: str) -> None:
+        """Say that a tick planned nothing; the next one will plan its windows too."""
+        self._echo(f"planner  {click.style('failed', fg='red')}  {answer}")
+
+    async def watch_dead_letters(self, runtime: Runtime) -> None:
+        """Say when a dead-letter queue has more in it than before. Until cancelled."""
+        seen = dict.fromkeys(_DEAD_LETTERS, 0)
+        sqs = runtime.client("sqs")
+        while True:
+            for output, word in _DEAD_LETTERS.items():
+                url = runtime.outputs[output]
+                count = await _count(sqs, url)
+                if count > seen[output]:
+                    letters = "dead letter" if count == 1 else "dead letters"
+                    read = f"aws sqs receive-message --message-attribute-names All --queue-url {url}"
+                    self._echo(click.style(f"{count} {letters} of {word}", fg="red") + f"; to read: {read}")
+                seen[output] = count
+            await asyncio.sleep(LOOK_SECONDS)  # SQS tells nobody when a message arrives
+
+
+async def _count(sqs: Any, url: str) -> int:
+    name = "ApproximateNumberOfMessages"
+    answer = await sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])
+    return int(answer["Attributes"][name])
+
+
+def _short(function: str) -> str:
+    """``eventcron-PlannerFunction-03ED…`` → ``planner``; a function of the developer's own keeps its name."""
+    parts = function.split("-")
+    ours = len(parts) > 1 and parts[0] == "eventcron" and parts[1].endswith("Function")
+    return parts[1].removesuffix("Function").lower() if ours else function
+
+
+def _record(line: str) -> dict[str, Any] | None:
+    """*line* as a structured log record; None if it is something else."""
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def _told(record: Mapping[str, Any]) -> str:
+    """``WARNING schedule_rejected tenant=acme code=unknown_field``."""
+    level = str(record["level"])
+    fields = [f"{name}={_value(value)}" for name, value in record.items() if name not in _UNTOLD]
+    fields += [str(record[name]) for name in ("exception",) if name in record]
+    return " ".join([click.style(level, fg=_LEVELS[level]), str(record.get("message", "")), *fields])
+
+
+def _value(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
