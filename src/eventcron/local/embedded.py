@@ -104,6 +104,7 @@ class EmbeddedAws:
             "S3_DATA_DIR": str(self.directory / "s3"),
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
+            "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), LOOPBACK, "localhost"])),
             # The host and its functions run this very source, wherever it was imported from.
             "PYTHONPATH": os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")])),
         }

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from types import MappingProxyType, TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
+from aiobotocore.session import AioSession
 from botocore.exceptions import HTTPClientError
 from msgspec import Struct
 
@@ -19,6 +20,13 @@ from eventcron.local.embedded import EmbeddedAws, FunctionOutput, LocalError
 from eventcron.local.ticker import Ticker
 
 T = TypeVar("T")
+
+#: A session that asks neither the developer's profile nor their files: (config name, environment, default, cast).
+_NO_DEVELOPER = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+}
 
 #: Services that ``Runtime.client`` has a client of.
 SERVICES = (
@@ -144,9 +152,9 @@ class Runtime:
             await asyncio.gather(working, dying, return_exceptions=True)
 
     async def _open_clients(self, exits: AsyncExitStack) -> None:
-        session = get_session()
+        session = AioSession(_NO_DEVELOPER)
         # Throttling is not what a local call fails of, and a function may take as long as Lambda lets it.
-        config = AioConfig(max_pool_connections=64, read_timeout=900, retries={"total_max_attempts": 1})
+        config = AioConfig(max_pool_connections=64, read_timeout=900, retries={"total_max_attempts": 1}, proxies={})
         for service in SERVICES:
             creator = session.create_client(
                 service,
