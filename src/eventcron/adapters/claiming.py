@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from eventcron.model import Instant
 from eventcron.ports import Claim, SegmentState
 
@@ -16,9 +18,9 @@ def next_claim(state: SegmentState, cursor: str | None, *, end: Instant, lease_u
     that guards nothing would only hold up the next window.
     """
     planned, claimed = state.planned_through, state.claimed_through
-    fence = state.fence + 1
+    claim = Claim(segment=state.segment, start=planned, end=end, fence=state.fence + 1, lease_until=lease_until)
     if claimed > planned:
-        end = max(end, claimed) if cursor is None else claimed
-    elif end <= planned:
-        fence = state.fence
-    return Claim(segment=state.segment, start=planned, end=end, fence=fence, lease_until=lease_until, cursor=cursor)
+        return msgspec.structs.replace(claim, end=max(end, claimed) if cursor is None else claimed, cursor=cursor)
+    if end <= planned:
+        return msgspec.structs.replace(claim, fence=state.fence)
+    return claim

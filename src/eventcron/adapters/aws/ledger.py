@@ -67,20 +67,25 @@ class DynamoLedger:
         return await self._give_up(claim, "SET #lease = :none, #cursor = :cursor", {":cursor": text(cursor)})
 
     async def commit(self, claim: Claim) -> bool:
-        planned = number(max(claim.start, claim.end))
+        # Planned through its end under its own fence: the client sends a commit again if the answer was lost.
         return await self._give_up(
-            claim, "SET #lease = :none, #planned = :planned REMOVE #cursor", {":planned": planned}
+            claim,
+            "SET #lease = :none, #planned = :planned REMOVE #cursor",
+            {":planned": number(max(claim.start, claim.end))},
+            or_when=" OR #planned = :planned",
         )
 
     async def release(self, claim: Claim) -> bool:
         return await self._give_up(claim, "SET #lease = :none REMOVE #cursor", {})
 
-    async def _give_up(self, claim: Claim, change: str, values: Item) -> bool:
+    async def _give_up(self, claim: Claim, change: str, values: Item, *, or_when: str = "") -> bool:
+        """End *claim* if it still has the lease: a claim ends once."""
+        held = {":none": number(0), ":fence": number(claim.fence), ":held": number(claim.lease_until)}
         return await self._table.update(
             _segment(claim.segment),
             change,
-            when="#fence = :fence",
-            values={":none": number(0), ":fence": number(claim.fence)} | values,
+            when=f"#fence = :fence AND (#lease = :held{or_when})",
+            values=held | values,
         )
 
     async def segments(self, count: int) -> list[SegmentState]:

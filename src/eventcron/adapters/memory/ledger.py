@@ -13,7 +13,7 @@ from eventcron.ports import Claim, SegmentState
 
 
 class MemoryLedger:
-    """Claims by segment, with fencing; published packs by id."""
+    """Claims by segment, with fencing; published packs by id. A claim ends once, but a commit may be repeated."""
 
     def __init__(self, *, pause: Pause = yield_once) -> None:
         self._pause = pause
@@ -29,19 +29,27 @@ class MemoryLedger:
 
     async def save(self, claim: Claim, cursor: str) -> bool:
         await self._pause("save.before")
-        saved = self._give_up(claim, planned_through=claim.start, cursor=cursor)
+        saved = self._holds(claim)
+        if saved:
+            self._give_up(claim, planned_through=claim.start, cursor=cursor)
         await self._pause("save.after")
         return saved
 
     async def commit(self, claim: Claim) -> bool:
         await self._pause("commit.before")
-        committed = self._give_up(claim, planned_through=max(claim.start, claim.end), cursor=None)
+        state = self._state(claim.segment)
+        planned = max(claim.start, claim.end)
+        committed = self._holds(claim) or (state.fence, state.planned_through) == (claim.fence, planned)
+        if committed:
+            self._give_up(claim, planned_through=planned, cursor=None)
         await self._pause("commit.after")
         return committed
 
     async def release(self, claim: Claim) -> bool:
         await self._pause("release.before")
-        released = self._give_up(claim, planned_through=claim.start, cursor=None)
+        released = self._holds(claim)
+        if released:
+            self._give_up(claim, planned_through=claim.start, cursor=None)
         await self._pause("release.after")
         return released
 
@@ -76,13 +84,13 @@ class MemoryLedger:
             )
         return claim
 
-    def _give_up(self, claim: Claim, *, planned_through: Instant, cursor: str | None) -> bool:
-        """End *claim*'s lease with the given outcome, unless a later claim has been made."""
+    def _holds(self, claim: Claim) -> bool:
         state = self._state(claim.segment)
-        if state.fence != claim.fence:
-            return False
+        return (state.fence, state.lease_until) == (claim.fence, claim.lease_until)
+
+    def _give_up(self, claim: Claim, *, planned_through: Instant, cursor: str | None) -> None:
+        state = self._state(claim.segment)
         self._states[claim.segment] = msgspec.structs.replace(state, planned_through=planned_through, lease_until=0)
         self._cursors.pop(claim.segment, None)
         if cursor is not None:
             self._cursors[claim.segment] = cursor
-        return True

@@ -1,0 +1,224 @@
+"""The three places every port is tested in: memory, a moto server, the embedded AWS."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
+
+import msgspec
+import pytest
+from aiobotocore.session import AioSession, get_session
+
+from eventcron.adapters.aws.bus import EventBridgeBus
+from eventcron.adapters.aws.clients import AwsClients, aws_clients
+from eventcron.adapters.aws.dead_letters import SqsDeadLetters
+from eventcron.adapters.aws.fires import SqsFireQueue
+from eventcron.adapters.aws.ledger import DynamoLedger
+from eventcron.adapters.aws.schedules import DynamoScheduleStore
+from eventcron.adapters.clock import SystemClock
+from eventcron.adapters.memory import (
+    Buried,
+    MemoryDeadLetters,
+    MemoryEventBus,
+    MemoryFireQueue,
+    MemoryLedger,
+    MemoryQueue,
+    MemoryScheduleStore,
+)
+from eventcron.model import Pack
+from eventcron.ports import DeadLetters, EventBus, FireQueue, Ledger, ScheduleStore
+from tests.emulators import ministack_server, moto_server, use_endpoint
+from tests.resources import create_bus, create_queue, create_table
+
+#: Small, so that a handful of items fill several pages.
+PAGE_SIZE = 3
+
+_names = (f"contract-{os.getpid()}-{number}" for number in itertools.count(1))
+
+
+class Delivered(NamedTuple):
+    """An event as a target gets it."""
+
+    source: str
+    detail_type: str
+    detail: Any
+    resources: tuple[str, ...]
+
+
+class FireQueueRig(NamedTuple):
+    port: FireQueue
+    #: Packs that are visible; each is received once. Waits up to so many seconds for the first.
+    receive: Callable[[int], Awaitable[list[Pack]]]
+
+
+class DeadLettersRig(NamedTuple):
+    port: DeadLetters
+    buried: Callable[[], Awaitable[list[Buried]]]
+
+
+class EventBusRig(NamedTuple):
+    port: EventBus
+    #: Events that reached a target since the last call, in unspecified order. Waits up to so many seconds.
+    delivered: Callable[[int], Awaitable[list[Delivered]]]
+
+
+class Backend(Protocol):
+    """Makes each port, fresh and empty."""
+
+    async def schedule_store(self) -> ScheduleStore: ...
+    async def ledger(self) -> Ledger: ...
+    async def fire_queue(self) -> FireQueueRig: ...
+    async def dead_letters(self) -> DeadLettersRig: ...
+    async def event_bus(self) -> EventBusRig: ...
+
+
+class MemoryBackend:
+    """Everything in this process, on the real clock."""
+
+    def __init__(self) -> None:
+        self._clock = SystemClock()
+
+    async def schedule_store(self) -> ScheduleStore:
+        return MemoryScheduleStore(self._clock, page_size=PAGE_SIZE)
+
+    async def ledger(self) -> Ledger:
+        return MemoryLedger()
+
+    async def fire_queue(self) -> FireQueueRig:
+        queue = MemoryQueue(self._clock)
+
+        async def receive(wait: int) -> list[Pack]:
+            visible_at = queue.next_visible()
+            if visible_at is not None:
+                await self._clock.sleep_until(min(visible_at, self._clock.now() + wait * 1000))
+            messages = queue.receive()
+            for message in messages:
+                queue.delete(message.id)
+            return [msgspec.json.decode(message.body, type=Pack) for message in messages]
+
+        return FireQueueRig(MemoryFireQueue(queue), receive)
+
+    async def dead_letters(self) -> DeadLettersRig:
+        letters = MemoryDeadLetters()
+
+        async def buried() -> list[Buried]:
+            return letters.buried
+
+        return DeadLettersRig(letters, buried)
+
+    async def event_bus(self) -> EventBusRig:
+        bus = MemoryEventBus(self._clock)
+
+        async def delivered(_wait: int) -> list[Delivered]:
+            events = [published.event for published in bus.published]
+            bus.published.clear()
+            return [
+                Delivered(event.source, event.detail_type, msgspec.json.decode(event.detail), event.resources)
+                for event in events
+            ]
+
+        return EventBusRig(bus, delivered)
+
+
+class AwsBackend:
+    """The AWS adapters on an emulator, with resources of their own."""
+
+    def __init__(self, clients: AwsClients) -> None:
+        # The adapters' view of a client is narrower than what setting up and looking takes.
+        self._clients = clients
+        self._sqs: Any = clients.sqs
+
+    async def schedule_store(self) -> ScheduleStore:
+        table = await create_table(self._clients.dynamodb, next(_names), "SchedulesTable")
+        return DynamoScheduleStore(self._clients.dynamodb, table, page_size=PAGE_SIZE)
+
+    async def ledger(self) -> Ledger:
+        return DynamoLedger(
+            self._clients.dynamodb, await create_table(self._clients.dynamodb, next(_names), "LedgerTable")
+        )
+
+    async def fire_queue(self) -> FireQueueRig:
+        url = await create_queue(self._sqs, next(_names))
+
+        async def receive(wait: int) -> list[Pack]:
+            return [msgspec.json.decode(message["Body"], type=Pack) for message in await self._receive(url, wait)]
+
+        return FireQueueRig(SqsFireQueue(self._clients.sqs, url), receive)
+
+    async def dead_letters(self) -> DeadLettersRig:
+        urls = {queue: await create_queue(self._sqs, next(_names)) for queue in ("commands", "fires")}
+
+        async def buried() -> list[Buried]:
+            return [
+                Buried(
+                    queue=queue,
+                    body=message["Body"],
+                    reason=message["MessageAttributes"]["reason"]["StringValue"],
+                    code=message["MessageAttributes"]["code"]["StringValue"],
+                )
+                for queue, url in urls.items()
+                for message in await self._receive(url, 0)
+            ]
+
+        return DeadLettersRig(SqsDeadLetters(self._clients.sqs, urls), buried)
+
+    async def event_bus(self) -> EventBusRig:
+        name = next(_names)
+        url = await create_bus(self._clients.events, self._sqs, name)
+
+        async def delivered(wait: int) -> list[Delivered]:
+            return [_delivered(message["Body"]) for message in await self._receive(url, wait)]
+
+        return EventBusRig(EventBridgeBus(self._clients.events, name), delivered)
+
+    async def _receive(self, url: str, wait: int) -> Sequence[dict[str, Any]]:
+        response = await self._sqs.receive_message(
+            QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=wait, MessageAttributeNames=["All"]
+        )
+        messages: list[dict[str, Any]] = response.get("Messages", [])
+        for message in messages:
+            await self._sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return messages
+
+
+def _delivered(body: str) -> Delivered:
+    event = msgspec.json.decode(body)
+    return Delivered(event["source"], event["detail-type"], event["detail"], tuple(event["resources"]))
+
+
+@pytest.fixture(scope="session")
+def moto_endpoint() -> Iterator[str]:
+    with moto_server() as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def ministack_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with ministack_server(tmp_path_factory.mktemp("ministack")) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture(scope="session")
+def aws_session() -> AioSession:
+    """Parses botocore's service models once."""
+    return get_session()
+
+
+@pytest.fixture(
+    params=[
+        "memory",
+        pytest.param("moto", marks=pytest.mark.moto),
+        pytest.param("ministack", marks=pytest.mark.embedded),
+    ]
+)
+async def backend(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, aws_session: AioSession
+) -> AsyncIterator[Backend]:
+    if request.param == "memory":
+        yield MemoryBackend()
+        return
+    use_endpoint(monkeypatch, request.getfixturevalue(f"{request.param}_endpoint"))
+    async with aws_clients(concurrency=16, session=aws_session) as clients:
+        yield AwsBackend(clients)

@@ -1,0 +1,17 @@
+"""What every ``DeadLetters`` promises."""
+
+from __future__ import annotations
+
+from eventcron.adapters.memory import Buried
+from tests.contract.conftest import Backend
+
+
+async def test_a_message_is_kept_with_its_reason_in_the_queue_it_came_from(backend: Backend) -> None:
+    rig = await backend.dead_letters()
+    command = Buried(queue="commands", body="not JSON: {", reason="expected '{', got 'n'", code="undecodable")
+    fire = Buried(queue="fires", body='{"v": 99}', reason="pack format 99 – naïve ⏰", code="unknown_format")
+
+    for letter in (command, fire):
+        await rig.port.bury(letter.queue, letter.body, reason=letter.reason, code=letter.code)
+
+    assert await rig.buried() == [command, fire]

@@ -1,0 +1,279 @@
+"""What every ``ScheduleStore`` promises."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from typing import TypeVar
+
+import msgspec
+import pytest
+
+from eventcron.model import Key, Misfire, MisfirePolicy, Plan, Record, Schedule, State, Window
+from eventcron.ports import Page, ScheduleStore
+from tests.contract.conftest import Backend
+
+T = TypeVar("T")
+
+EVERY_FIELD = Record(
+    schedule=Schedule(
+        tenant="acme",
+        name="every-field",
+        expression=["cron(0 2 * * ? *)", "@daily"],
+        timezone="Europe/Oslo",
+        exclude=["* * 25 12 *"],
+        start=datetime(2026, 1, 1, tzinfo=UTC),
+        max_fires=7,
+        input=msgspec.Raw('{"naïve": [1, 2.5, null], "quote": "\\"", "emoji": "⏰"}'.encode()),
+        labels={"team": "leads"},
+        flexible_window_seconds=90,
+        misfire=Misfire(policy=MisfirePolicy.SKIP, grace_seconds=0),
+        after_completion="DELETE",
+        revision=1_764_547_200_000,
+    ),
+    tenant="acme",
+    name="every-field",
+    revision=1_764_547_200_001,
+    state=State.ENABLED,
+    created=1_764_547_200_002,
+    defined=1_764_547_200_000,
+    deleted=5,
+    switched=6,
+    trigger='{"canonical": "text"}',
+    first=1_764_547_200_003,
+    until=1_764_547_200_004,
+    handoff=1_764_547_200_005,
+    segment=63,
+    wake=1_764_547_200_006,
+    owed=Window(1_764_547_200_007, 1_764_547_200_008),
+    spent=3,
+    seen=("event-1", "event-2"),
+    expires=1_764_547_200,
+)
+
+
+def a_record(name: str = "nightly", *, tenant: str = "acme", revision: int = 1, wake: int | None = 0) -> Record:
+    """An enabled schedule in segment 5, or out of the index when *wake* is None."""
+    return Record(
+        schedule=Schedule(tenant=tenant, name=name, expression="@daily"),
+        tenant=tenant,
+        name=name,
+        revision=revision,
+        state=State.ENABLED,
+        created=1_000,
+        trigger="daily",
+        segment=None if wake is None else 5,
+        wake=wake,
+    )
+
+
+def a_plan(record: Record) -> Plan:
+    return Plan(
+        tenant=record.tenant,
+        name=record.name,
+        revision=record.revision,
+        trigger=record.trigger,
+        first=record.first,
+        handoff=record.handoff,
+        wake=record.wake or 0,
+    )
+
+
+async def every_page(ask: Callable[[str | None], Awaitable[Page[T]]]) -> list[T]:
+    """The items of all pages, in order."""
+    page = await ask(None)
+    items = list(page.items)
+    while page.cursor is not None:
+        page = await ask(page.cursor)
+        items += page.items
+    return items
+
+
+async def plans_of(store: ScheduleStore, segment: int, *, before: int) -> list[Plan]:
+    return await every_page(lambda cursor: store.plans(segment, before=before, cursor=cursor))
+
+
+@pytest.fixture(name="store")
+async def _store(backend: Backend) -> ScheduleStore:
+    return await backend.schedule_store()
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(EVERY_FIELD, id="every-field-set"),
+        pytest.param(a_record(), id="defaults"),
+        pytest.param(
+            Record(
+                schedule=None,
+                tenant="acme",
+                name="gone",
+                revision=9,
+                state=State.DELETED,
+                created=1,
+                deleted=9,
+                expires=5,
+            ),
+            id="tombstone",
+        ),
+    ],
+)
+async def test_what_is_put_is_got(store: ScheduleStore, record: Record) -> None:
+    assert await store.put(record, replacing=None)
+
+    assert await store.get([record.key]) == {record.key: record}
+
+
+async def test_get_takes_any_number_of_keys_twice_over_and_leaves_out_the_missing(store: ScheduleStore) -> None:
+    records = {record.key: record for record in (a_record(f"n{number}") for number in range(120))}
+    for record in records.values():
+        await store.put(record, replacing=None)
+    keys = [*records, *records, Key("acme", "missing"), Key("other", "n1")]
+
+    assert await store.get(keys) == records
+    assert await store.get([]) == {}
+
+
+async def test_a_put_replaces_only_the_revision_it_has_seen(store: ScheduleStore) -> None:
+    first, second, third = (a_record(revision=revision) for revision in (1, 2, 3))
+
+    assert not await store.put(second, replacing=1)
+    assert await store.put(first, replacing=None)
+    assert not await store.put(second, replacing=None)
+    assert not await store.put(second, replacing=7)
+    assert await store.put(second, replacing=1)
+    assert not await store.put(third, replacing=1)
+    assert await store.get([first.key]) == {first.key: second}
+
+
+async def test_a_put_replaces_every_field(store: ScheduleStore) -> None:
+    bare = a_record(EVERY_FIELD.name, revision=2, wake=None)
+    await store.put(EVERY_FIELD, replacing=None)
+
+    assert await store.put(bare, replacing=EVERY_FIELD.revision)
+    assert await store.get([bare.key]) == {bare.key: bare}
+    assert await plans_of(store, 63, before=2**53) == []
+
+
+async def test_settle_clears_what_is_owed_by_that_revision_only(store: ScheduleStore) -> None:
+    await store.put(EVERY_FIELD, replacing=None)
+
+    assert not await store.settle(EVERY_FIELD.key, revision=EVERY_FIELD.revision - 1)
+    assert await store.get([EVERY_FIELD.key]) == {EVERY_FIELD.key: EVERY_FIELD}
+    assert await store.settle(EVERY_FIELD.key, revision=EVERY_FIELD.revision)
+    assert await store.settle(EVERY_FIELD.key, revision=EVERY_FIELD.revision)
+    assert await store.get([EVERY_FIELD.key]) == {EVERY_FIELD.key: msgspec.structs.replace(EVERY_FIELD, owed=None)}
+    assert not await store.settle(Key("acme", "missing"), revision=1)
+
+
+async def test_wake_moves_while_revision_and_wake_are_as_planned(store: ScheduleStore) -> None:
+    record = a_record(wake=100)
+    await store.put(record, replacing=None)
+
+    assert not await store.move_wake(msgspec.structs.replace(a_plan(record), wake=99), 200)
+    assert not await store.move_wake(msgspec.structs.replace(a_plan(record), revision=2), 200)
+    assert await store.move_wake(a_plan(record), 200)
+    assert not await store.move_wake(a_plan(record), 300)
+    assert (await store.get([record.key]))[record.key] == msgspec.structs.replace(record, wake=200)
+    assert not await store.move_wake(a_plan(a_record("missing")), 200)
+
+
+async def test_wake_none_drops_it_from_the_index_for_good(store: ScheduleStore) -> None:
+    record = a_record(wake=100)
+    await store.put(record, replacing=None)
+
+    assert await store.move_wake(a_plan(record), None)
+    assert await store.get([record.key]) == {record.key: msgspec.structs.replace(record, wake=None, segment=None)}
+    assert await plans_of(store, 5, before=1_000) == []
+    assert not await store.move_wake(a_plan(record), 200)
+
+
+@pytest.mark.parametrize("expires", [None, 1_764_547_200])
+async def test_complete_ends_an_enabled_revision(store: ScheduleStore, expires: int | None) -> None:
+    record = a_record()
+    await store.put(record, replacing=None)
+    completed = msgspec.structs.replace(record, state=State.COMPLETED, segment=None, wake=None, expires=expires)
+
+    assert not await store.complete(record.key, revision=2, expires=expires)
+    assert await store.complete(record.key, revision=1, expires=expires)
+    assert not await store.complete(record.key, revision=1, expires=expires)
+    assert await store.get([record.key]) == {record.key: completed}
+    assert await plans_of(store, 5, before=1) == []
+    assert not await store.complete(Key("acme", "missing"), revision=1, expires=expires)
+
+
+async def test_a_paused_schedule_is_not_completed(store: ScheduleStore) -> None:
+    paused = msgspec.structs.replace(a_record(wake=None), state=State.PAUSED)
+    await store.put(paused, replacing=None)
+
+    assert not await store.complete(paused.key, revision=1, expires=None)
+    assert await store.get([paused.key]) == {paused.key: paused}
+
+
+async def test_plans_are_those_that_wake_before_by_wake(store: ScheduleStore) -> None:
+    for name, wake in {"d": 40, "a": 10, "dense": 0, "late": 50, "c": 30, "b": 20, "sparse": None}.items():
+        await store.put(a_record(name, wake=wake), replacing=None)
+    await store.put(msgspec.structs.replace(a_record("elsewhere"), segment=6), replacing=None)
+
+    plans = await plans_of(store, 5, before=50)
+
+    assert [(plan.name, plan.wake) for plan in plans] == [("dense", 0), ("a", 10), ("b", 20), ("c", 30), ("d", 40)]
+    assert await plans_of(store, 7, before=50) == []
+
+
+async def test_pages_of_plans_with_one_wake_leave_none_out(store: ScheduleStore) -> None:
+    names = {f"dense-{number}" for number in range(10)}
+    for name in names:
+        await store.put(a_record(name), replacing=None)
+
+    plans = await plans_of(store, 5, before=1)
+
+    assert sorted(plan.name for plan in plans) == sorted(names)
+    assert len((await store.plans(5, before=1)).items) < len(names)
+
+
+async def test_a_plan_carries_what_planning_needs(store: ScheduleStore) -> None:
+    await store.put(EVERY_FIELD, replacing=None)
+    await store.put(a_record(), replacing=None)
+
+    assert await plans_of(store, 5, before=1) == [a_plan(a_record())]
+    assert await plans_of(store, 63, before=2**53) == [
+        Plan(
+            tenant="acme",
+            name="every-field",
+            revision=1_764_547_200_001,
+            trigger='{"canonical": "text"}',
+            first=1_764_547_200_003,
+            until=1_764_547_200_004,
+            handoff=1_764_547_200_005,
+            wake=1_764_547_200_006,
+            misfire=Misfire(policy=MisfirePolicy.SKIP, grace_seconds=0),
+            flexible_window_seconds=90,
+        )
+    ]
+
+
+async def test_parts_of_a_scan_are_disjoint_and_complete(store: ScheduleStore) -> None:
+    records = [a_record(f"n{number}", tenant=f"tenant-{number % 5}", wake=None) for number in range(30)]
+    for record in records:
+        await store.put(record, replacing=None)
+
+    async def part(number: int) -> list[Record]:
+        return await every_page(lambda cursor: store.scan(number, 4, cursor=cursor))
+
+    found = [record for number in range(4) for record in await part(number)]
+
+    assert sorted(found, key=lambda record: record.key) == sorted(records, key=lambda record: record.key)
+
+
+async def test_a_tenants_records_come_by_name(store: ScheduleStore) -> None:
+    for name in ("report-b", "nightly", "report-a", "reports", "report-c", "report-d"):
+        await store.put(a_record(name), replacing=None)
+    await store.put(a_record("report-x", tenant="acme-2"), replacing=None)
+
+    reports = await every_page(lambda cursor: store.of_tenant("acme", prefix="report-", cursor=cursor))
+    everything = await every_page(lambda cursor: store.of_tenant("acme", cursor=cursor))
+
+    assert [record.name for record in reports] == ["report-a", "report-b", "report-c", "report-d"]
+    assert [record.name for record in everything] == ["nightly", *(f"report-{end}" for end in "abcd"), "reports"]
+    assert await every_page(lambda cursor: store.of_tenant("nobody", cursor=cursor)) == []

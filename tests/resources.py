@@ -1,0 +1,50 @@
+"""Creates single resources of the stack on an emulator, from the same template text as a deployment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+TEMPLATE = Path(__file__).parents[1] / "infra" / "template.yaml"
+
+
+class _Loader(yaml.SafeLoader):
+    """Reads a template's ``!Ref`` and its like as None: nothing here needs what they stand for."""
+
+
+_Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
+
+
+def properties(resource: str) -> dict[str, Any]:
+    """The ``Properties`` of a resource of ``infra/template.yaml``, by its logical id."""
+    template = yaml.load(TEMPLATE.read_text(), _Loader)
+    found: dict[str, Any] = template["Resources"][resource]["Properties"]
+    return found
+
+
+async def create_table(dynamodb: Any, name: str, resource: str) -> str:
+    """A table as the template has *resource*. Returns its name."""
+    taken = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
+    given = properties(resource)
+    await dynamodb.create_table(TableName=name, **{key: given[key] for key in taken if key in given})
+    return name
+
+
+async def create_queue(sqs: Any, name: str) -> str:
+    """A standard queue. Returns its URL."""
+    url: str = (await sqs.create_queue(QueueName=name))["QueueUrl"]
+    return url
+
+
+async def create_bus(events: Any, sqs: Any, name: str) -> str:
+    """A bus whose events all arrive in a queue as well. Returns that queue's URL."""
+    url = await create_queue(sqs, name)
+    attributes = await sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+    await events.create_event_bus(Name=name)
+    await events.put_rule(Name=name, EventBusName=name, EventPattern='{"source": [{"prefix": ""}]}')
+    await events.put_targets(
+        Rule=name, EventBusName=name, Targets=[{"Id": "all", "Arn": attributes["Attributes"]["QueueArn"]}]
+    )
+    return url
