@@ -31,8 +31,9 @@ Expression = Annotated[
 ]
 Revision = Annotated[int, Meta(ge=0, le=MAX_REVISION, description="orders commands; milliseconds by convention")]
 Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset")]
+RunId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z", description="1-64 of A-Z a-z 0-9 . _ -")]
 Label = Annotated[str, Meta(max_length=256)]
-LabelKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:/-]{1,64}\Z")]
+LabelKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:/-]{1,64}\Z", description="1-64 of A-Z a-z 0-9 . _ : / -")]
 
 
 class State(StrEnum):
@@ -142,7 +143,7 @@ class RunSchedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     tenant: TenantId
     name: ScheduleName
     #: Tells one run from another; the command's event id if absent.
-    run_id: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")] | None = None
+    run_id: RunId | None = None
 
     @property
     def key(self) -> Key:
@@ -267,9 +268,10 @@ class Fire(Struct, frozen=True, array_like=True):
         return Key(self.tenant, self.name)
 
 
-class Pack(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Pack(Struct, frozen=True, kw_only=True):
     """One queue message: fires to be published within the same second."""
 
+    #: The format, always written, so that an older release can tell that it cannot read it.
     v: int = 1
     id: str
     #: The earliest ``at`` among the fires.

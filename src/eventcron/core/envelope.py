@@ -1,0 +1,227 @@
+"""What leaves eventcron: packs for the fire queue and facts for the bus. Its own ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from eventcron.core.decode import Rejected
+from eventcron.core.facts import (
+    Fact,
+    ScheduleCompleted,
+    ScheduleCreated,
+    ScheduleDeleted,
+    ScheduleFailed,
+    ScheduleFired,
+    SchedulePaused,
+    ScheduleRejected,
+    ScheduleResumed,
+    ScheduleSkipped,
+    ScheduleUpdated,
+)
+from eventcron.core.instant import rfc3339
+from eventcron.errors import Undecodable
+from eventcron.model import FACT_SOURCE, Event, Fire, Instant, Key, Pack, Record, SkipNotice
+
+#: The version of packs this release writes, and the latest it reads.
+PACK_VERSION = 1
+
+#: Bytes. "Time … 14 bytes" in EventBridge's "Calculating PutEvents event entry size".
+_TIME_BYTES = 14
+
+#: 9999-12-31T23:59:59.999Z, the last instant that has a date.
+_LAST: Instant = 253_402_300_799_999
+
+
+class _Version(Struct):
+    v: int
+
+
+_encoder = msgspec.json.Encoder()
+_version_decoder = msgspec.json.Decoder(_Version)
+_pack_decoder = msgspec.json.Decoder(Pack)
+
+
+def fire_id(fire: Fire) -> str:
+    """32 hexadecimal digits: the same for the same occurrence, whoever computes it and however often.
+
+    BLAKE2b over the JSON array of tenant, name, due, cause and the cause's id. The revision is not in it: an
+    occurrence that an update left where it was is still the same.
+
+    >>> fire_id(Fire("acme", "nightly-export", 7, 1764550800000, 1764550800000))
+    'e524f81ad5036886e1ddcdadacf0caec'
+    """
+    return _digest(_encoder.encode((fire.tenant, fire.name, fire.due, fire.cause, fire.cause_id)))
+
+
+def pack_id(fires: Sequence[Fire]) -> str:
+    """32 hexadecimal digits that say which fires are in a pack, in whatever order they are given."""
+    return _digest(b"\n".join(sorted(map(_encoder.encode, fires))))
+
+
+def encode_pack(pack: Pack) -> str:
+    """*pack* as the body of a queue message."""
+    return _encoder.encode(pack).decode()
+
+
+def decode_pack(body: str | bytes) -> Pack:
+    """The pack in a message's body.
+
+    Raises:
+        Undecodable: the body is not a pack, or one of a later release.
+    """
+    try:
+        version = _version_decoder.decode(body).v
+        if version != PACK_VERSION:
+            raise Undecodable(f"a pack of version {version}; this release reads version {PACK_VERSION}")
+        pack = _pack_decoder.decode(body)
+    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+        raise Undecodable(f"not a pack: {error}") from error
+    if not pack.fires:
+        raise Undecodable("a pack without fires")
+    if not all(0 <= instant <= _LAST for fire in pack.fires for instant in (fire.due, fire.at)):
+        raise Undecodable("a pack with a fire due before 1970 or after 9999")
+    return pack
+
+
+def event_size(event: Event) -> int:
+    """Bytes that EventBridge counts against the 256 KB of a PutEvents call."""
+    texts = (event.source, event.detail_type, *event.resources)
+    return _TIME_BYTES + len(event.detail) + sum(len(text.encode()) for text in texts)
+
+
+def fired(record: Record, fire: Fire, *, attempt: int, local_time: str) -> Event:
+    """``Schedule Fired``, or the name the schedule gives its fires, with its input spliced in unread.
+
+    *record* holds a schedule: a deleted one does not fire. The event's time is the nominal instant.
+    """
+    schedule = record.schedule
+    if schedule is None:
+        raise ValueError(f"{record.key} is {record.state}: it has no schedule to fire")
+    detail = ScheduleFired(
+        tenant=fire.tenant,
+        name=fire.name,
+        fire_id=fire_id(fire),
+        due=rfc3339(fire.due),
+        local_time=local_time,
+        timezone=schedule.timezone,
+        cause=fire.cause,
+        cause_id=fire.cause_id or UNSET,
+        attempt=attempt,
+        revision=fire.revision,
+        labels=schedule.labels,
+        input=schedule.input,
+    )
+    return _event(schedule.detail_type, detail, fire.key, time=fire.due)
+
+
+def created(record: Record, *, now: Instant, next_due: Instant | None = None) -> Event:
+    return _changed("Schedule Created", ScheduleCreated, record, now, next_due)
+
+
+def updated(record: Record, *, now: Instant, next_due: Instant | None = None) -> Event:
+    return _changed("Schedule Updated", ScheduleUpdated, record, now, next_due)
+
+
+def deleted(record: Record, *, now: Instant) -> Event:
+    return _changed("Schedule Deleted", ScheduleDeleted, record, now)
+
+
+def paused(record: Record, *, now: Instant) -> Event:
+    return _changed("Schedule Paused", SchedulePaused, record, now)
+
+
+def resumed(record: Record, *, now: Instant, next_due: Instant | None = None) -> Event:
+    return _changed("Schedule Resumed", ScheduleResumed, record, now, next_due)
+
+
+def completed(record: Record, *, now: Instant) -> Event:
+    """``Schedule Completed``. The caller is about to store that state, or just did."""
+    return _changed("Schedule Completed", ScheduleCompleted, record, now)
+
+
+def skipped(notice: SkipNotice, *, now: Instant) -> Event:
+    """``Schedule Skipped``: one for all that is skipped for the same reason."""
+    first = Fire(notice.tenant, notice.name, notice.revision, notice.first_due, notice.first_due)
+    detail = ScheduleSkipped(
+        tenant=notice.tenant,
+        name=notice.name,
+        revision=notice.revision,
+        reason=notice.reason,
+        by=UNSET if notice.by is None else notice.by,
+        first_due=rfc3339(notice.first_due),
+        last_due=rfc3339(notice.last_due),
+        count=notice.count,
+        fire_id=fire_id(first),
+    )
+    return _event("Schedule Skipped", detail, first.key, time=now)
+
+
+def failed(record: Record, fire: Fire, *, code: str, message: str, attempts: int, now: Instant) -> Event:
+    """``Schedule Failed``: *code* and *message* are those of the service that refused it last."""
+    detail = ScheduleFailed(
+        tenant=fire.tenant,
+        name=fire.name,
+        fire_id=fire_id(fire),
+        due=rfc3339(fire.due),
+        cause=fire.cause,
+        cause_id=fire.cause_id or UNSET,
+        revision=fire.revision,
+        labels={} if record.schedule is None else record.schedule.labels,
+        attempts=attempts,
+        code=code,
+        message=message,
+    )
+    return _event("Schedule Failed", detail, fire.key, time=now)
+
+
+def rejected(error: Rejected, *, now: Instant) -> Event:
+    """``Schedule Rejected``, addressed to the sender: its tenant, not one that it may only have claimed to be."""
+    detail = ScheduleRejected(
+        code=error.code,
+        field=error.field,
+        given=error.given,
+        allowed=error.allowed,
+        message=str(error),
+        command=error.command,
+        event_id=error.event_id,
+        source=error.source,
+        tenant=_given(error.tenant),
+        name=_given(error.name),
+    )
+    key = Key(error.tenant, error.name) if error.tenant is not None and error.name is not None else None
+    return _event("Schedule Rejected", detail, key, time=now)
+
+
+def _changed(
+    detail_type: str, kind: type[ScheduleCreated], record: Record, now: Instant, next_due: Instant | None = None
+) -> Event:
+    schedule = record.schedule
+    detail = kind(
+        tenant=record.tenant,
+        name=record.name,
+        revision=record.revision,
+        state="COMPLETED" if kind is ScheduleCompleted else record.state.value,
+        expression=UNSET if schedule is None else schedule.expression,
+        timezone=UNSET if schedule is None else schedule.timezone,
+        next_due=UNSET if next_due is None else rfc3339(next_due),
+    )
+    return _event(detail_type, detail, record.key, time=now)
+
+
+def _event(detail_type: str, detail: Fact, key: Key | None, *, time: Instant) -> Event:
+    resources = () if key is None else (str(key),)
+    return Event(
+        source=FACT_SOURCE, detail_type=detail_type, detail=_encoder.encode(detail), time=time, resources=resources
+    )
+
+
+def _given(text: str | None) -> str | UnsetType:
+    return UNSET if text is None else text
+
+
+def _digest(content: bytes) -> str:
+    return blake2b(content, digest_size=16).hexdigest()

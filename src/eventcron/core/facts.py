@@ -1,0 +1,175 @@
+"""What eventcron says on the bus: the ``detail`` of each fact, and the names that only it may use.
+
+Readers should ignore fields they do not know: later releases add some and remove none.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, TypeAlias
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from eventcron.model import COMMANDS
+
+Time = Annotated[
+    str,
+    Meta(
+        description="RFC 3339 in UTC with milliseconds, such as 2026-12-01T01:00:00.000Z",
+        extra_json_schema={"format": "date-time"},
+    ),
+]
+LocalTime = Annotated[
+    str,
+    Meta(
+        description="RFC 3339 in the schedule's zone, such as 2026-12-01T02:00:00.000+01:00",
+        extra_json_schema={"format": "date-time"},
+    ),
+]
+FireId = Annotated[
+    str, Meta(pattern=r"^[0-9a-f]{32}\Z", description="the same for every delivery of the same occurrence")
+]
+Cause: TypeAlias = Literal["schedule", "run", "backfill"]
+
+
+class ScheduleCreated(Struct, frozen=True, kw_only=True):
+    """A schedule was stored for the first time, or again after its deletion."""
+
+    tenant: str
+    name: str
+    revision: int
+    state: Literal["ENABLED", "PAUSED", "COMPLETED", "DELETED"]
+    #: Absent where only the tombstone is left.
+    expression: str | list[str] | UnsetType = UNSET
+    timezone: str | UnsetType = UNSET
+    #: The first occurrence to come, where it was looked up.
+    next_due: Time | UnsetType = UNSET
+
+
+class ScheduleUpdated(ScheduleCreated, frozen=True):
+    """A stored schedule was replaced by a later revision."""
+
+
+class ScheduleDeleted(ScheduleCreated, frozen=True):
+    """A schedule was deleted. Nothing due a second later or more fires."""
+
+
+class SchedulePaused(ScheduleCreated, frozen=True):
+    """A schedule stopped firing until it is resumed."""
+
+
+class ScheduleResumed(ScheduleCreated, frozen=True):
+    """A schedule fires again. What fell due meanwhile does not."""
+
+
+class ScheduleCompleted(ScheduleCreated, frozen=True):
+    """A schedule has no occurrence left."""
+
+
+class ScheduleFired(Struct, frozen=True, kw_only=True):
+    """An occurrence, published at its instant. What targets subscribe to."""
+
+    tenant: str
+    name: str
+    fire_id: FireId
+    #: The nominal instant. A flexible window publishes later than that.
+    due: Time
+    local_time: LocalTime
+    timezone: str
+    cause: Cause
+    #: The run's or backfill's id.
+    cause_id: str | UnsetType = UNSET
+    #: Rounds through the fire queue, from 1.
+    attempt: int
+    #: The revision whose trigger it is.
+    revision: int
+    labels: dict[str, str]
+    #: The schedule's input, byte for byte.
+    input: msgspec.Raw
+
+
+class ScheduleSkipped(Struct, frozen=True, kw_only=True):
+    """Occurrences that will not fire, and why."""
+
+    tenant: str
+    name: str
+    revision: int
+    #: ``misfire``, ``daylight_saving_gap``, ``excluded``, ``paused``, ``superseded``, …
+    reason: str
+    #: The exclusion that did it.
+    by: str | UnsetType = UNSET
+    first_due: Time
+    last_due: Time
+    #: How many, first and last included.
+    count: int
+    #: Of the first.
+    fire_id: FireId
+
+
+class ScheduleFailed(Struct, frozen=True, kw_only=True):
+    """A fire given up after retries. It is in the dead-letter queue of fires."""
+
+    tenant: str
+    name: str
+    fire_id: FireId
+    due: Time
+    cause: Cause
+    cause_id: str | UnsetType = UNSET
+    revision: int
+    labels: dict[str, str]
+    attempts: int
+    #: The service's own error code.
+    code: str
+    message: str
+
+
+class ScheduleRejected(Struct, frozen=True, kw_only=True):
+    """A command that has to be changed by its sender. Nothing was stored."""
+
+    #: Machine-readable and stable: ``unknown_field``, ``wrong_type``, ``out_of_range``, …
+    code: str
+    #: Dotted path into the command's detail.
+    field: str
+    #: A short form of what was sent.
+    given: str
+    #: What would have been taken.
+    allowed: str
+    #: The same in one sentence.
+    message: str
+    #: The command's detail-type, id and source.
+    command: str
+    event_id: str
+    source: str
+    #: The sender's tenant and the schedule's name, where they could be read.
+    tenant: str | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+
+
+Fact: TypeAlias = ScheduleCreated | ScheduleFired | ScheduleSkipped | ScheduleFailed | ScheduleRejected
+
+#: ``detail-type`` → what its ``detail`` is.
+FACTS: dict[str, type[Fact]] = {
+    "Schedule Created": ScheduleCreated,
+    "Schedule Updated": ScheduleUpdated,
+    "Schedule Deleted": ScheduleDeleted,
+    "Schedule Paused": SchedulePaused,
+    "Schedule Resumed": ScheduleResumed,
+    "Schedule Completed": ScheduleCompleted,
+    "Schedule Rejected": ScheduleRejected,
+    "Schedule Fired": ScheduleFired,
+    "Schedule Skipped": ScheduleSkipped,
+    "Schedule Failed": ScheduleFailed,
+}
+
+_RESERVED = frozenset(name.casefold() for name in (*COMMANDS, *FACTS, "Backfill Schedule")) - {"schedule fired"}
+
+
+def is_reserved(detail_type: str) -> bool:
+    """Whether a schedule's fires may not bear this name: it would pass for a command or for another fact.
+
+    Case and spaces do not count, as patterns may ignore case and people overlook spaces.
+
+    >>> is_reserved("schedule  deleted"), is_reserved("Schedule Fired"), is_reserved("Nightly Export Due")
+    (True, False, False)
+    """
+    return " ".join(detail_type.casefold().split()) in _RESERVED
