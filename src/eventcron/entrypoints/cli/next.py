@@ -1,0 +1,86 @@
+"""``eventcron next``: the coming occurrences of an expression."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+import click
+
+from eventcron.adapters.clock import SystemClock
+from eventcron.core.daylight import LATEST
+from eventcron.core.trigger import Trigger, local_time, occurrences, rfc3339, walk
+from eventcron.entrypoints.cli.moments import read_moment
+from eventcron.entrypoints.cli.trigger_options import TriggerOptions, trigger_options
+from eventcron.model import Instant, Occurrence, Window
+
+DEFAULT_COUNT = 5
+#: Occurrences printed at most, whatever --until says.
+MAX_COUNT = 10_000
+
+
+@click.command("next")
+@click.argument("expressions", nargs=-1, required=True, metavar="EXPRESSION...")
+@trigger_options
+@click.option("--from", "since", metavar="T", help="Only occurrences after it, RFC 3339.  [default: now]")
+@click.option("--until", metavar="T", help="Only occurrences before it, RFC 3339.")
+@click.option(
+    "--count",
+    type=click.IntRange(1, MAX_COUNT),
+    help=f"How many.  [default: {DEFAULT_COUNT}; with --until all, up to {MAX_COUNT}]",
+)
+@click.option("--local", is_flag=True, help="Local time only, with its offset, instead of UTC.")
+@click.option("--json", "as_json", is_flag=True, help="A JSON array of RFC 3339 times.")
+def command(
+    *,
+    expressions: tuple[str, ...],
+    since: str | None,
+    until: str | None,
+    count: int | None,
+    local: bool,
+    as_json: bool,
+    **options: Any,
+) -> None:
+    """Print when EXPRESSION fires next, in UTC and local time.
+
+    Several expressions fire at the instants of any of them. rate() counts from --from.
+    """
+    start = SystemClock().now() // 1000 * 1000 if since is None else read_moment(since, "--from")
+    end = LATEST * 1000 if until is None else read_moment(until, "--until")
+    limit = count or (DEFAULT_COUNT if until is None else MAX_COUNT)
+    given = TriggerOptions(**options)
+    trigger = given.trigger(expressions, anchor=start)
+    window = Window(start + 1, end)
+    if as_json:
+        times = (
+            local_time(due, given.timezone, millis=False) if local else rfc3339(due, millis=False)
+            for due in islice(occurrences(trigger, window), limit)
+        )
+        click.echo(json.dumps(list(times)))
+        return
+    for occurrence in _fires(trigger, window, limit):
+        click.echo(_line(occurrence, given.timezone, local=local))
+
+
+def _fires(trigger: Trigger, window: Window, count: int) -> Iterator[Occurrence]:
+    """The first *count* occurrences that fire, with those skipped between them."""
+    for occurrence in walk(trigger, window):
+        yield occurrence
+        count -= occurrence.skipped is None
+        if count == 0:
+            return
+
+
+def _line(occurrence: Occurrence, timezone: str, *, local: bool) -> str:
+    columns = [_utc(occurrence.due)] if not local else []
+    if local or timezone != "UTC":
+        columns.append(local_time(occurrence.due, timezone, millis=False))
+    if occurrence.skipped is not None:
+        columns.append(f"skipped: {occurrence.skipped}" + (f" by {occurrence.by}" if occurrence.by else ""))
+    return "  ".join(columns)
+
+
+def _utc(instant: Instant) -> str:
+    return rfc3339(instant, millis=False)

@@ -1,0 +1,80 @@
+"""The options that say when, shared by ``next`` and ``explain``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import reduce
+from typing import Any, Literal, NamedTuple
+
+import click
+
+from eventcron.core.trigger import Trigger, parse
+from eventcron.errors import InvalidSchedule
+from eventcron.model import DaylightSaving, Instant, Key
+
+_OPTIONS = (
+    click.option("--timezone", default="UTC", show_default=True, metavar="TZ", help="IANA name, such as Europe/Oslo."),
+    click.option(
+        "--gap",
+        type=click.Choice(["shift", "skip"]),
+        default="shift",
+        show_default=True,
+        help="A fixed time of day that the clocks skip: fire after the gap, or not.",
+    ),
+    click.option(
+        "--overlap",
+        type=click.Choice(["once", "twice"]),
+        default="once",
+        show_default=True,
+        help="A fixed time of day that the clocks repeat: fire the first time, or both.",
+    ),
+    click.option(
+        "--exclude",
+        multiple=True,
+        metavar="ENTRY",
+        help="A date, a range of dates 2026-12-24/2026-12-26, an expression or calendar:NAME. Repeatable.",
+    ),
+    click.option("--tenant", metavar="TENANT", help="With --name, what H is hashed from."),
+    click.option("--name", metavar="NAME", help="With --tenant, what H is hashed from."),
+)
+
+
+class TriggerOptions(NamedTuple):
+    """What the options were given as."""
+
+    timezone: str
+    gap: Literal["shift", "skip"]
+    overlap: Literal["once", "twice"]
+    exclude: tuple[str, ...]
+    tenant: str | None
+    name: str | None
+
+    @property
+    def key(self) -> Key | None:
+        """What ``H`` is hashed from.
+
+        Raises:
+            InvalidSchedule: only one of tenant and name was given.
+        """
+        if self.tenant is None and self.name is None:
+            return None
+        if self.tenant is None or self.name is None:
+            given = "--name" if self.tenant is None else "--tenant"
+            raise InvalidSchedule("missing_field", field="--tenant, --name", given=f"{given} alone", allowed="both")
+        return Key(self.tenant, self.name)
+
+    def trigger(self, expressions: tuple[str, ...], *, anchor: Instant) -> Trigger:
+        """The trigger that *expressions* make with these options."""
+        return parse(
+            expressions,
+            timezone=self.timezone,
+            daylight_saving=DaylightSaving(gap=self.gap, overlap=self.overlap),
+            exclude=self.exclude,
+            anchor=anchor,
+            key=self.key,
+        )
+
+
+def trigger_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the options to *command*; they arrive as the fields of ``TriggerOptions``."""
+    return reduce(lambda wrapped, option: option(wrapped), reversed(_OPTIONS), command)

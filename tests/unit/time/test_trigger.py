@@ -1,0 +1,176 @@
+"""The trigger's public face: parse, canonical text, walk, occurrences, next_occurrence, Memo."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import pytest
+
+from eventcron.core.trigger import (
+    Memo,
+    Trigger,
+    from_canonical,
+    local_time,
+    next_occurrence,
+    occurrences,
+    parse,
+    rfc3339,
+    walk,
+)
+from eventcron.entrypoints.cli.moments import read_moment
+from eventcron.errors import InvalidExpression, InvalidSchedule
+from eventcron.model import DaylightSaving, Instant, Key, Occurrence, Window
+
+
+def at(text: str) -> Instant:
+    return read_moment(text, "test")
+
+
+def utc(instants: list[Instant]) -> list[str]:
+    return [rfc3339(instant, millis=False) for instant in instants]
+
+
+def fires(trigger: Trigger, since: str, count: int = 3) -> list[str]:
+    window = Window(at(since), at("2199-12-31"))
+    return utc(list(islice(occurrences(trigger, window), count)))
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        pytest.param("30 2 * * *", ["2026-01-01T02:30:00Z", "2026-01-02T02:30:00Z"], id="five-fields"),
+        pytest.param("5 30 2 * * *", ["2026-01-01T02:30:05Z", "2026-01-02T02:30:05Z"], id="six-fields-seconds-first"),
+        pytest.param("0 30 2 1 1 ? 2027", ["2027-01-01T02:30:00Z"], id="seven-fields-year-last"),
+        pytest.param(
+            "cron(30 2 ? * 2 *)", ["2026-01-05T02:30:00Z", "2026-01-12T02:30:00Z"], id="eventbridge-2-is-monday"
+        ),
+        pytest.param("rate(36 hours)", ["2026-01-01T12:00:00Z", "2026-01-03T00:00:00Z"], id="rate"),
+        pytest.param("at(2026-12-01T09:00:00.250)", ["2026-12-01T09:00:00.250Z"], id="at-with-milliseconds"),
+        pytest.param("@monthly", ["2026-01-01T00:00:00Z", "2026-02-01T00:00:00Z"], id="macro"),
+    ],
+)
+def test_each_form_of_expression_fires_when_it_says(expression: str, expected: list[str]) -> None:
+    trigger = parse(expression, anchor=at("2025-12-31"))
+
+    assert fires(trigger, "2026-01-01", len(expected)) == expected
+
+
+def test_triggers_of_equal_meaning_share_their_canonical_text() -> None:
+    texts = {parse(text, anchor=0).canonical for text in ("0 2 * * 1-5", " 0  2 * * MON-FRI ", "cron(0 2 ? * 2-6 *)")}
+
+    assert texts == {"1;UTC;shift,once;f& 0 0 2 * * 1-5 *"}
+
+
+def test_canonical_text_round_trips() -> None:
+    trigger = parse(
+        ["0 2 L-3,15W * *", "rate(7 seconds)", "*/5 * * * * 2#3,5L 2030", "at(2030-01-01T00:00:00.001)"],
+        timezone="Europe/Oslo",
+        daylight_saving=DaylightSaving(gap="skip", overlap="twice"),
+        exclude=["2026-12-24/2026-12-26", "calendar:no", "* * 1 1 *"],
+        anchor=12_345,
+        calendars={"no": []},
+    )
+
+    from_canonical.cache_clear()
+
+    assert from_canonical(trigger.canonical).items == trigger.items
+    assert from_canonical(trigger.canonical).exclusions == trigger.exclusions
+    assert from_canonical(trigger.canonical).policy == trigger.policy
+
+
+def test_a_rate_keeps_its_phase_and_no_zone() -> None:
+    oslo = parse("rate(5 minutes)", timezone="Europe/Oslo", anchor=at("2026-01-01T00:01:02"))
+
+    assert oslo.canonical == "1;UTC;shift,once;r 300000 62000"
+
+
+def test_walk_says_why_it_skips_and_occurrences_leaves_it_out() -> None:
+    trigger = parse("30 2 * * *", timezone="Europe/Oslo", daylight_saving="eventbridge", anchor=0)
+    night = Window(at("2026-03-29"), at("2026-03-30"))
+
+    assert list(walk(trigger, night)) == [Occurrence(at("2026-03-29T01:00"), "daylight_saving_gap")]
+    assert list(occurrences(trigger, night)) == []
+
+
+def test_the_search_is_bounded() -> None:
+    trigger = parse("0 0 12 1 1 ? 2005", anchor=0)
+
+    assert next_occurrence(trigger, at("2004-06-01")) == at("2005-01-01T12:00")
+    assert next_occurrence(trigger, at("2005-01-01T12:00:01")) is None
+    assert next_occurrence(trigger, at("2004-06-01"), before=at("2005-01-01T12:00")) is None
+
+
+def test_memo_answers_as_walk_does_and_forgets_another_window() -> None:
+    trigger = parse("*/20 * * * *", anchor=0)
+    memo = Memo()
+    first, second = Window(0, 3_600_000), Window(3_600_000, 7_200_000)
+
+    assert memo.occurrences_of(trigger.canonical, first) == tuple(walk(trigger, first))
+    assert memo.occurrences_of(trigger.canonical, first) is memo.occurrences_of(trigger.canonical, first)
+    assert memo.occurrences_of(trigger.canonical, second) == tuple(walk(trigger, second))
+
+
+def test_hashed_fields_need_a_key_and_are_independent() -> None:
+    with pytest.raises(
+        InvalidExpression, match=r"minute: got 'H'; allowed: H only where the schedule's tenant and name"
+    ):
+        parse("H H * * *", anchor=0)
+
+    minutes = {parse("H H * * *", anchor=0, key=Key("acme", f"job-{n}")).canonical for n in range(4_000)}
+
+    assert len(minutes) > 1_200  # of the 1,440 minutes of a day
+
+
+def test_local_time_carries_the_offset() -> None:
+    assert local_time(at("2026-03-29T01:00"), "Europe/Oslo") == "2026-03-29T03:00:00.000+02:00"
+    assert local_time(at("2026-03-29T00:59:59"), "Europe/Oslo", millis=False) == "2026-03-29T01:59:59+01:00"
+
+
+@pytest.mark.parametrize(
+    ("given", "suggestion"),
+    [
+        pytest.param("europe/oslo", "did you mean Europe/Oslo?", id="case"),
+        pytest.param("Europe/Olso", "did you mean Europe/Oslo?", id="misspelt"),
+        pytest.param("Oslo", "did you mean Europe/Oslo?", id="city-alone"),
+        pytest.param("../../etc/passwd", "an IANA name such as Europe/Oslo", id="path"),
+        pytest.param("", "an IANA name such as Europe/Oslo", id="empty"),
+    ],
+)
+def test_an_unknown_zone_is_refused_with_the_likely_name(given: str, suggestion: str) -> None:
+    with pytest.raises(InvalidSchedule) as caught:
+        parse("* * * * *", timezone=given, anchor=0)
+
+    assert caught.value.code == "unknown_timezone"
+    assert caught.value.field == "timezone"
+    assert suggestion in caught.value.allowed
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        pytest.param("61 * * * *", "minute: got '61'; allowed: 0-59", id="out-of-range"),
+        pytest.param("0 0 30 2 *", "day_of_month: got '30', so it can never match", id="february-30"),
+        pytest.param("0 0 12 29 2 ? 2027", "year: got '2027', so it can never match", id="no-leap-year"),
+        pytest.param("* * * *", "expression: got 4 fields in '* * * *'", id="four-fields"),
+        pytest.param("1,,2 * * * *", "minute: got ''", id="empty-list-item"),
+        pytest.param("R * * * *", "minute: got 'R'", id="croniter-random"),
+        pytest.param("? * * * *", "minute: got '?'", id="question-mark-elsewhere"),
+        pytest.param("*/0 * * * *", "minute: got '/0'; allowed: a step of at least 1", id="step-0"),
+        pytest.param(
+            "x" * 10_240, "expression: got 10240 characters; allowed: at most 256 characters", id="ten-kilobytes"
+        ),
+        pytest.param("cron(0 2 * * MON *)", "allowed: ? in exactly one of day_of_month and day_of_week", id="no-?"),
+        pytest.param("rate(0 minutes)", "rate: got '0 minutes'; allowed: 1 second to 36525 days", id="rate-0"),
+        pytest.param(
+            "at(2026-02-30T00:00:00)", "at: got '2026-02-30T00:00:00'; allowed: a date that exists", id="february"
+        ),
+        pytest.param("at(2026-02-03T00:00:00Z)", "no offset: it is in `timezone`", id="at-with-offset"),
+        pytest.param("@reboot", "expression: got '@reboot'; allowed: @yearly", id="reboot"),
+        pytest.param("", "expression: got ''", id="empty"),
+    ],
+)
+def test_a_bad_expression_is_refused_by_field_value_and_allowed(expression: str, message: str) -> None:
+    with pytest.raises(InvalidExpression) as caught:
+        parse(expression, anchor=0)
+
+    assert message in str(caught.value)
