@@ -145,7 +145,7 @@ def decode_detail(raw: bytes, kind: type[_C]) -> _C:
         InvalidSchedule: says field, given, allowed.
     """
     value = parse(raw, field="detail")
-    if isinstance(value, str):
+    if type(value) is str:  # a Number is one too
         raise InvalidSchedule("not_json", field="detail", given=short(value), allowed="a JSON object, not text")
     try:
         command: _C = _DETAILS[kind].decode(raw)
@@ -241,7 +241,7 @@ def _rejected(error: InvalidSchedule, envelope: _Envelope, detail: object, *, tr
 def _named(detail: object, field: str) -> str | None:
     """The tenant or name in *detail*, if it is one."""
     given = detail.get(field) if isinstance(detail, dict) else None
-    if type(given) is not str:  # a Number is text too
+    if type(given) is not str:  # a Number is one too
         return None
     try:
         msgspec.convert(given, _NAMES[field])

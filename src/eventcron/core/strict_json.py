@@ -71,6 +71,18 @@ def parse_leniently(raw: bytes) -> object:
     return _LENIENT_DECODER.decode(prune(raw).decode(errors="replace"))
 
 
+def end_of_value(text: str, start: int) -> int:
+    """Where the JSON value that starts at *start* ends. It may be of any kind and need not be strict.
+
+    Raises:
+        ValueError: there is none.
+    """
+    try:
+        return _LENIENT_DECODER.raw_decode(text, start)[1]
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
 def prune(raw: bytes) -> bytes:
     """*raw* with every array and object deeper than `MAX_DEPTH` replaced by null; *raw* itself if there is none."""
     if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
