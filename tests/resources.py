@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,13 @@ _Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
 
 def properties(resource: str) -> dict[str, Any]:
     """The ``Properties`` of a resource of ``infra/template.yaml``, by its logical id."""
-    template = yaml.load(TEMPLATE.read_text(), _Loader)
-    found: dict[str, Any] = template["Resources"][resource]["Properties"]
+    found: dict[str, Any] = _template()["Resources"][resource]["Properties"]
     return found
+
+
+@cache
+def _template() -> Any:
+    return yaml.load(TEMPLATE.read_text(), _Loader)
 
 
 async def create_table(dynamodb: Any, name: str, resource: str) -> str:

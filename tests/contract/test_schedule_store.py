@@ -43,6 +43,8 @@ EVERY_FIELD = Record(
     first=1_764_547_200_003,
     until=1_764_547_200_004,
     handoff=1_764_547_200_005,
+    cutover=1_764_547_200_009,
+    paused=True,
     segment=63,
     wake=1_764_547_200_006,
     owed=Window(1_764_547_200_007, 1_764_547_200_008),
@@ -96,6 +98,16 @@ async def plans_of(store: ScheduleStore, segment: int, *, before: int) -> list[P
 @pytest.fixture(name="store")
 async def _store(backend: Backend) -> ScheduleStore:
     return await backend.schedule_store()
+
+
+def test_the_fullest_example_leaves_no_field_at_its_default() -> None:
+    unset = [
+        field.name
+        for field in msgspec.structs.fields(Record)
+        if not field.required and getattr(EVERY_FIELD, field.name) == field.default
+    ]
+
+    assert unset == []
 
 
 @pytest.mark.parametrize(

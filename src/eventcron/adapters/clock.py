@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 
 from eventcron.model import Instant
 
@@ -13,12 +14,13 @@ NANOSECONDS_PER_MILLISECOND = 1_000_000
 class SystemClock:
     """The host's clock, held still while it is set back. One a process, made in ``wiring``."""
 
-    def __init__(self) -> None:
+    def __init__(self, time_ns: Callable[[], int] = time.time_ns) -> None:
+        self._time_ns = time_ns
         self._latest: Instant = 0
 
     def now(self) -> Instant:
         """Milliseconds since 1970, rounded down so that an instant is never reached early."""
-        self._latest = max(self._latest, time.time_ns() // NANOSECONDS_PER_MILLISECOND)
+        self._latest = max(self._latest, self._time_ns() // NANOSECONDS_PER_MILLISECOND)
         return self._latest
 
     async def sleep_until(self, instant: Instant) -> None:

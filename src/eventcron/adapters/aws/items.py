@@ -57,7 +57,7 @@ def encode(record: Record) -> Item:
         "trigger": text(record.trigger),
         "first": number(record.first),
         "handoff": number(record.handoff),
-        "body": text(_json({name: getattr(record, name) for name in _Body.__struct_fields__})),
+        "body": text(_json(_Body(**{name: getattr(record, name) for name in _Body.__struct_fields__}))),
     }
     for name in ("until", "segment", "wake", "expires"):
         value = getattr(record, name)

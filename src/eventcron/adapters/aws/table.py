@@ -61,8 +61,8 @@ class DynamoTable:
 
     async def _get_chunk(self, keys: Sequence[Item]) -> list[Item]:
         found: list[Item] = []
-        tried = 0
-        while keys and tried < self._backoff.tries:
+        fruitless = 0
+        while keys:
             async with self._calls:
                 with mapped("dynamodb"):
                     response = await self._client.batch_get_item(
@@ -70,13 +70,13 @@ class DynamoTable:
                     )
             found += response["Responses"].get(self._name, [])
             left = response.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
-            # An answer is cut at 16 MB as well as by throttling: only a call that brings nothing is a failed try.
-            tried = tried + 1 if len(left) == len(keys) else 0
+            # An answer is cut at 16 MB as well as by throttling: only calls that bring nothing count against it.
+            fruitless = fruitless + 1 if len(left) == len(keys) else 0
+            if fruitless == self._backoff.tries:
+                raise Unavailable("dynamodb", "UnprocessedKeys", f"{len(left)} keys of {self._name} left")
+            if left:
+                await self._backoff.wait(max(0, fruitless - 1))
             keys = left
-            if keys:
-                await self._backoff.wait(tried)
-        if keys:
-            raise Unavailable("dynamodb", "UnprocessedKeys", f"{len(keys)} keys of {self._name} left")
         return found
 
     async def put(self, item: Item, *, when: str | None = None, values: Item | None = None) -> bool:

@@ -1,0 +1,88 @@
+"""A hand-made AWS client that answers as told: it refuses, throttles, leaves keys unprocessed, fails midway."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import cache
+from typing import Any, TypeAlias
+
+import botocore.session
+from botocore.exceptions import ClientError
+from botocore.model import ServiceModel
+from botocore.validate import validate_parameters
+
+from eventcron.adapters.aws.backoff import Backoff
+
+#: What a call returns, or the error that it raises.
+Answer: TypeAlias = dict[str, Any] | Exception
+
+
+class Script:
+    """A client of *service* whose calls get *answers* in order, or what the function *answers* makes of each request.
+
+    Every request is checked against botocore's model of the service, as a real client does.
+    """
+
+    def __init__(self, service: str, answers: Sequence[Answer] | Callable[[dict[str, Any]], Answer]) -> None:
+        self._service = service
+        self._answers = answers if callable(answers) else iter(answers)
+        self.requests: list[dict[str, Any]] = []
+        self.most_at_once = 0
+        self._open = 0
+
+    @property
+    def client(self) -> Any:
+        """To be passed where a client is wanted."""
+        return self
+
+    def __getattr__(self, operation: str) -> Callable[..., Awaitable[dict[str, Any]]]:
+        shape = _input_shape(self._service, operation)
+
+        async def call(**request: Any) -> dict[str, Any]:
+            validate_parameters(request, shape)
+            self.requests.append(request)
+            self._open += 1
+            self.most_at_once = max(self.most_at_once, self._open)
+            await Backoff().sleep(0)
+            self._open -= 1
+            answer = self._answers(request) if callable(self._answers) else next(self._answers)
+            if isinstance(answer, Exception):
+                raise answer
+            return answer
+
+        return call
+
+
+class Waits:
+    """Stands in for sleeping: remembers how long, and lets others run."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    async def __call__(self, seconds: float) -> None:
+        self.seconds.append(seconds)
+        await Backoff().sleep(0)
+
+    def backoff(self, *, tries: int = 3) -> Backoff:
+        """Waits nothing, and draws the middle of the range each time."""
+        return Backoff(tries=tries, random=lambda: 0.5, sleep=self)
+
+
+def refused(code: str, *, status: int = 400, **members: Any) -> ClientError:
+    """The service's answer to a whole call."""
+    response: Any = {
+        "Error": {"Code": code, "Message": "as told"},
+        "ResponseMetadata": {"HTTPStatusCode": status},
+    } | members
+    return ClientError(response, "Operation")
+
+
+@cache
+def _model(service: str) -> ServiceModel:
+    return botocore.session.get_session().get_service_model(service)
+
+
+@cache
+def _input_shape(service: str, operation: str) -> Any:
+    name = "".join(part.capitalize() for part in operation.split("_"))
+    return _model(service).operation_model(name).input_shape

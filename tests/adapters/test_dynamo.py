@@ -1,0 +1,229 @@
+"""The DynamoDB adapters before a table that throttles, answers in part, or loses its answers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from eventcron.adapters.aws.items import encode
+from eventcron.adapters.aws.ledger import CLAIM_TRIES, DynamoLedger
+from eventcron.adapters.aws.schedules import DynamoScheduleStore
+from eventcron.adapters.aws.table import Item, number, text
+from eventcron.errors import Unavailable
+from eventcron.model import Key, Plan, Record, State
+from eventcron.ports import Claim
+from tests.adapters.scripted import Answer, Script, Waits, refused
+
+CLAIM = Claim(segment=5, start=0, end=5_000, fence=3, lease_until=1_060)
+PLAN = Plan(tenant="acme", name="nightly", revision=1, trigger="daily", first=0, handoff=0, wake=7)
+
+
+def a_record(number: int = 0) -> Record:
+    return Record(schedule=None, tenant="acme", name=f"n{number}", revision=1, state=State.DELETED, created=1)
+
+
+def keys_of(request: dict[str, Any]) -> list[Item]:
+    keys: list[Item] = request["RequestItems"]["table"]["Keys"]
+    return keys
+
+
+def found(*records: Record, left: list[Item] | None = None) -> Answer:
+    """A BatchGetItem answer with *records*, and *left* unprocessed."""
+    unprocessed = {"table": {"Keys": left, "ConsistentRead": True}} if left else {}
+    return {"Responses": {"table": [encode(record) for record in records]}, "UnprocessedKeys": unprocessed}
+
+
+def a_store(script: Script, waits: Waits | None = None, **options: Any) -> DynamoScheduleStore:
+    return DynamoScheduleStore(script.client, "table", backoff=(waits or Waits()).backoff(), **options)
+
+
+def a_ledger(script: Script) -> DynamoLedger:
+    return DynamoLedger(script.client, "table", backoff=Waits().backoff())
+
+
+async def test_keys_are_asked_for_in_hundreds_consistently_each_once() -> None:
+    script = Script("dynamodb", lambda request: found())
+    keys = [Key("acme", f"n{number}") for number in range(250)]
+
+    assert await a_store(script).get(keys + keys) == {}
+
+    assert [len(keys_of(request)) for request in script.requests] == [100, 100, 50]
+    assert all(request["RequestItems"]["table"]["ConsistentRead"] for request in script.requests)
+    asked = [(key["tenant"]["S"], key["name"]["S"]) for request in script.requests for key in keys_of(request)]
+    assert asked == keys
+
+
+async def test_unprocessed_keys_are_asked_for_again_until_all_are_there() -> None:
+    records = [a_record(number) for number in range(5)]
+    by_name = {record.name: record for record in records}
+
+    def one_at_a_time(request: dict[str, Any]) -> Answer:
+        first, *left = keys_of(request)
+        return found(by_name[first["name"]["S"]], left=left)
+
+    script, waits = Script("dynamodb", one_at_a_time), Waits()
+    store = a_store(script, waits)
+
+    assert await store.get([record.key for record in records]) == {record.key: record for record in records}
+    assert [len(keys_of(request)) for request in script.requests] == [5, 4, 3, 2, 1]
+    assert waits.seconds == [0.05] * 4
+
+
+async def test_keys_that_stay_unprocessed_are_an_error_not_an_absence() -> None:
+    script, waits = Script("dynamodb", lambda request: found(left=keys_of(request))), Waits()
+    store = a_store(script, waits)
+
+    with pytest.raises(Unavailable, match=r"^dynamodb is unavailable: UnprocessedKeys: 2 keys of table left$"):
+        await store.get([Key("acme", "a"), Key("acme", "b")])
+
+    assert len(script.requests) == 3
+    assert waits.seconds == [0.05, 0.1]
+
+
+async def test_one_throttled_call_of_several_fails_the_whole_read() -> None:
+    script = Script("dynamodb", [found(), refused("ThrottlingException"), found()])
+
+    with pytest.raises(Unavailable):
+        await a_store(script).get([Key("acme", f"n{number}") for number in range(300)])
+
+    assert len(script.requests) == 3
+
+
+async def test_calls_at_once_are_bounded() -> None:
+    script = Script("dynamodb", lambda request: found())
+
+    await a_store(script, concurrency=4).get([Key("acme", f"n{number}") for number in range(2_000)])
+
+    assert len(script.requests) == 20
+    assert script.most_at_once == 4
+
+
+async def test_an_empty_page_may_have_a_next_one() -> None:
+    last = {"tenant": text("acme"), "name": text("n1"), "segment": number(5), "wake": number(0)}
+    script = Script("dynamodb", [{"Items": [], "LastEvaluatedKey": last}, {"Items": []}])
+    store = a_store(script)
+
+    first = await store.plans(5, before=10)
+    second = await store.plans(5, before=10, cursor=first.cursor)
+
+    assert (first.items, second.items, second.cursor) == ([], [], None)
+    assert json.loads(first.cursor or "") == last
+    assert "ExclusiveStartKey" not in script.requests[0]
+    assert script.requests[1]["ExclusiveStartKey"] == last
+
+
+@pytest.mark.parametrize("read", ["plans", "scan", "of_tenant"])
+async def test_a_throttled_page_is_an_error_not_an_empty_page(read: str) -> None:
+    store = a_store(Script("dynamodb", [refused("ProvisionedThroughputExceededException")]))
+    pages: dict[str, Callable[[], Awaitable[object]]] = {
+        "plans": lambda: store.plans(5, before=10),
+        "scan": lambda: store.scan(0, 1),
+        "of_tenant": lambda: store.of_tenant("acme"),
+    }
+
+    with pytest.raises(Unavailable, match="ProvisionedThroughputExceededException"):
+        await pages[read]()
+
+
+@pytest.mark.parametrize(
+    ("stored", "taken"),
+    [
+        pytest.param({"Item": encode(a_record())}, True, id="our-own-item-the-answer-was-lost"),
+        pytest.param({"Item": encode(a_record()) | {"expires": number(5)}}, False, id="another-item"),
+        pytest.param({}, False, id="no-item-shown"),
+    ],
+)
+async def test_a_put_that_finds_its_own_item_was_taken(stored: dict[str, Any], taken: bool) -> None:
+    script = Script("dynamodb", [refused("ConditionalCheckFailedException", **stored)])
+
+    assert await a_store(script).put(a_record(), replacing=None) is taken
+
+
+@pytest.mark.parametrize("write", ["put", "settle", "move_wake", "complete"])
+@pytest.mark.parametrize(
+    ("failure", "raised"),
+    [
+        pytest.param(refused("InternalServerError", status=500), Unavailable, id="server-error"),
+        pytest.param(refused("AccessDeniedException"), ClientError, id="not-allowed"),
+    ],
+)
+async def test_a_write_that_fails_is_an_error_not_a_refusal(
+    write: str, failure: ClientError, raised: type[Exception]
+) -> None:
+    store = a_store(Script("dynamodb", [failure]))
+    writes: dict[str, Callable[[], Awaitable[object]]] = {
+        "put": lambda: store.put(a_record(), replacing=1),
+        "settle": lambda: store.settle(PLAN.key, revision=1),
+        "move_wake": lambda: store.move_wake(PLAN, 8),
+        "complete": lambda: store.complete(PLAN.key, revision=1, expires=None),
+    }
+
+    with pytest.raises(raised):
+        await writes[write]()
+
+
+async def test_a_claim_that_loses_a_race_reads_again() -> None:
+    segment = {"pk": text("segment#5"), "claimed": number(4_000), "lease": number(900), "fence": number(2)}
+    script = Script(
+        "dynamodb",
+        [
+            {},
+            refused("ConditionalCheckFailedException"),
+            {"Item": segment},
+            {},
+        ],
+    )
+
+    assert await a_ledger(script).claim(5, end=5_000, now=1_000, lease_until=1_060) == CLAIM
+
+
+async def test_a_claim_that_loses_a_race_to_a_live_lease_is_none() -> None:
+    taken = {"pk": text("segment#5"), "claimed": number(5_000), "lease": number(1_060), "fence": number(1)}
+    script = Script("dynamodb", [{}, refused("ConditionalCheckFailedException"), {"Item": taken}])
+
+    assert await a_ledger(script).claim(5, end=5_000, now=1_000, lease_until=1_060) is None
+
+
+async def test_a_claim_gives_way_when_others_are_always_first() -> None:
+    script = Script("dynamodb", [{}, refused("ConditionalCheckFailedException")] * CLAIM_TRIES)
+
+    assert await a_ledger(script).claim(5, end=5_000, now=1_000, lease_until=1_060) is None
+    assert len(script.requests) == 2 * CLAIM_TRIES
+
+
+@pytest.mark.parametrize("method", ["claim", "save", "commit", "release", "segments", "published", "record"])
+async def test_a_throttled_ledger_is_an_error(method: str) -> None:
+    ledger = a_ledger(Script("dynamodb", [refused("ThrottlingException")]))
+    calls: dict[str, Callable[[], Awaitable[object]]] = {
+        "claim": lambda: ledger.claim(5, end=5_000, now=1_000, lease_until=1_060),
+        "save": lambda: ledger.save(CLAIM, "page 2"),
+        "commit": lambda: ledger.commit(CLAIM),
+        "release": lambda: ledger.release(CLAIM),
+        "segments": lambda: ledger.segments(3),
+        "published": lambda: ledger.published(["a"]),
+        "record": lambda: ledger.record("a", now=1, expires=2),
+    }
+
+    with pytest.raises(Unavailable, match=r"^dynamodb is unavailable: ThrottlingException"):
+        await calls[method]()
+
+
+async def test_a_published_pack_is_recorded_with_its_expiry_in_seconds() -> None:
+    script = Script("dynamodb", [{}])
+
+    await a_ledger(script).record("a", now=1_764_547_200_123, expires=1_764_979_200)
+
+    assert script.requests == [
+        {
+            "TableName": "table",
+            "Item": {
+                "pk": {"S": "pack#a"},
+                "published": {"N": "1764547200123"},
+                "expires": {"N": "1764979200"},
+            },
+        }
+    ]

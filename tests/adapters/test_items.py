@@ -1,0 +1,158 @@
+"""A record as a DynamoDB item."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eventcron.adapters.aws.items import decode, decode_plan, encode
+from eventcron.adapters.aws.table import Item, number, text
+from eventcron.errors import Undecodable
+from eventcron.model import Misfire, MisfirePolicy, Record, Schedule, State, Window
+from tests.resources import properties
+
+instants = st.integers(0, 2**53 - 1)
+names = st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True)
+schedules = st.builds(
+    Schedule,
+    tenant=names,
+    name=names,
+    expression=st.text(min_size=1, max_size=256) | st.lists(st.text(min_size=1), min_size=1, max_size=16),
+    input=st.recursive(st.none() | st.text() | st.integers(), st.lists).map(msgspec.json.encode).map(msgspec.Raw),
+    labels=st.dictionaries(names, st.text(max_size=256), max_size=3),
+    flexible_window_seconds=st.integers(0, 86_400),
+    misfire=st.builds(Misfire, policy=st.sampled_from(MisfirePolicy), grace_seconds=st.integers(0, 604_800)),
+)
+records = st.builds(
+    Record,
+    schedule=st.none() | schedules,
+    tenant=names,
+    name=names,
+    revision=instants,
+    state=st.sampled_from(State),
+    created=instants,
+    defined=instants,
+    deleted=instants,
+    switched=instants,
+    trigger=st.text(),
+    first=instants,
+    until=st.none() | instants,
+    handoff=instants,
+    cutover=instants,
+    paused=st.booleans(),
+    segment=st.none() | st.integers(0, 1023),
+    wake=st.none() | instants,
+    owed=st.none() | st.builds(Window, instants, instants),
+    spent=st.integers(0, 10_000),
+    seen=st.lists(st.text(), max_size=3).map(tuple),
+    expires=st.none() | instants,
+)
+
+
+def an_item(**attributes: Any) -> Item:
+    return (
+        encode(
+            Record(
+                schedule=Schedule(tenant="acme", name="nightly", expression="@daily"),
+                tenant="acme",
+                name="nightly",
+                revision=1,
+                state=State.ENABLED,
+                created=2,
+                segment=5,
+                wake=0,
+            )
+        )
+        | attributes
+    )
+
+
+@given(records)
+def test_what_is_encoded_decodes_to_the_same(record: Record) -> None:
+    assert decode(encode(record)) == record
+
+
+@given(records.filter(lambda record: record.schedule and record.wake is not None))
+def test_a_plan_needs_only_what_the_template_projects(record: Record) -> None:
+    index = properties("SchedulesTable")["GlobalSecondaryIndexes"][0]
+    projected = {"tenant", "name", "segment", "wake", *index["Projection"]["NonKeyAttributes"]}
+
+    plan = decode_plan({name: value for name, value in encode(record).items() if name in projected})
+
+    assert record.schedule is not None
+    assert (plan.key, plan.revision, plan.trigger, plan.first, plan.until, plan.handoff, plan.wake) == (
+        record.key,
+        record.revision,
+        record.trigger,
+        record.first,
+        record.until,
+        record.handoff,
+        record.wake,
+    )
+    assert (plan.misfire, plan.flexible_window_seconds) == (
+        record.schedule.misfire,
+        record.schedule.flexible_window_seconds,
+    )
+
+
+def test_an_item_reads_well_in_the_console() -> None:
+    assert an_item() == {
+        "tenant": {"S": "acme"},
+        "name": {"S": "nightly"},
+        "v": {"N": "1"},
+        "revision": {"N": "1"},
+        "state": {"S": "ENABLED"},
+        "trigger": {"S": ""},
+        "first": {"N": "0"},
+        "handoff": {"N": "0"},
+        "segment": {"N": "5"},
+        "wake": {"N": "0"},
+        "body": {"S": '{"schedule":{"tenant":"acme","name":"nightly","expression":"@daily"},"created":2}'},
+    }
+
+
+def test_an_older_item_lacks_newer_fields_and_reads_as_their_defaults() -> None:
+    assert decode(an_item(body=text('{"schedule":null,"created":2}'))).seen == ()
+
+
+def test_a_newer_item_may_have_fields_that_are_not_known_yet() -> None:
+    newer = an_item(body=text('{"schedule":null,"created":2,"colour":"red"}'), shade=text("dark"))
+
+    assert decode(newer).created == 2
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        pytest.param(
+            an_item(v=number(2)),
+            "schedule acme/nightly is stored in format 2; this version reads format 1",
+            id="later-format",
+        ),
+        pytest.param(
+            {"tenant": text("acme"), "name": text("nightly")},
+            "schedule acme/nightly is stored in format unknown; this version reads format 1",
+            id="no-format",
+        ),
+        pytest.param(
+            an_item(state=text("ASLEEP")),
+            "schedule acme/nightly is stored in a form that cannot be read:"
+            " ValueError(\"'ASLEEP' is not a valid State\")",
+            id="unknown-state",
+        ),
+        pytest.param(
+            an_item(body=text("{")),
+            "schedule acme/nightly is stored in a form that cannot be read: DecodeError('Input data was truncated')",
+            id="broken-body",
+        ),
+    ],
+)
+def test_what_cannot_be_read_says_which_schedule_it_is(item: Item, message: str) -> None:
+    with pytest.raises(Undecodable) as raised:
+        decode(item)
+
+    assert str(raised.value) == message
