@@ -54,6 +54,7 @@ class MisfirePolicy(StrEnum):
 class Misfire(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What to do with occurrences not published in time."""
 
+    #: ``fire_once`` the latest of those missed, ``fire_all``, or ``skip``.
     policy: MisfirePolicy = MisfirePolicy.FIRE_ONCE
     #: Seconds. How late a fire may still be published. EventBridge Scheduler's MaximumEventAgeInSeconds default.
     grace_seconds: Annotated[int, Meta(ge=0, le=604_800)] = 86_400
@@ -62,7 +63,9 @@ class Misfire(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
 class DaylightSaving(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """What a fixed time of day does on the nights the clocks change. Defaults are Debian cron's."""
 
+    #: A time the clocks skip: at the first instant after the gap, or not at all.
     gap: Literal["shift", "skip"] = "shift"
+    #: A time the clocks repeat: the first time round, or both times.
     overlap: Literal["once", "twice"] = "once"
 
 
@@ -84,28 +87,40 @@ class Key(NamedTuple):
 
 
 class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A standing order, exactly the ``detail`` of ``Put Schedule``."""
+    """A standing order, exactly the ``detail`` of ``Put Schedule``. The comments are in its JSON Schema too."""
 
     tenant: TenantId
     name: ScheduleName
+    #: When it fires. Several expressions fire whenever one of them does, once an instant.
     expression: Expression | Annotated[list[Expression], Meta(min_length=1, max_length=16)]
+    #: The zone whose clocks the expression means.
     timezone: Annotated[str, Meta(min_length=1, max_length=64, description="IANA name")] = "UTC"
+    #: What a fixed time of day does on the nights the clocks change; ``eventbridge`` = as EventBridge Scheduler.
     daylight_saving: DaylightSaving | Literal["eventbridge"] = DaylightSaving()
+    #: Occurrences that one of these matches too do not fire.
     exclude: Annotated[list[Expression], Meta(max_length=64)] = []
     #: First instant at which it may fire, inclusive; also the anchor of rate().
     start: Moment | None = None
     #: Last instant, exclusive.
     end: Moment | None = None
+    #: It completes after so many fires.
     max_fires: Annotated[int, Meta(ge=1, le=10_000)] | None = None
+    #: A paused schedule is stored and does not fire until it is resumed.
     state: Literal["ENABLED", "PAUSED"] = "ENABLED"
-    #: Any JSON, handed on unread.
+    #: Any JSON of at most 200,000 bytes, handed on unread.
     input: msgspec.Raw = msgspec.Raw(b"null")
+    #: The detail-type of its fires; not the name of a command or of another fact.
     detail_type: Annotated[str, Meta(min_length=1, max_length=128)] = "Schedule Fired"
+    #: Handed on with each fire, for rules to match on. At most 16,384 bytes of JSON in all.
     labels: Annotated[dict[LabelKey, Label], Meta(max_length=32)] = {}
+    #: For people; not handed on.
     description: Annotated[str, Meta(max_length=512)] = ""
+    #: Seconds within which its fires may be late, so that many schedules due at once are spread. Always the same.
     flexible_window_seconds: Annotated[int, Meta(ge=0, le=86_400)] = 0
     misfire: Misfire = Misfire()
+    #: What becomes of it when no occurrence is left.
     after_completion: Literal["KEEP", "DELETE"] = "KEEP"
+    #: A command with a lower one than stored is stale and changes nothing; the event's time if absent.
     revision: Revision | None = None
 
     @property
@@ -122,6 +137,7 @@ class DeleteSchedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     tenant: TenantId
     name: ScheduleName
+    #: A command with a lower one than stored is stale and changes nothing; the event's time if absent.
     revision: Revision | None = None
 
     @property

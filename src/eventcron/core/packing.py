@@ -9,7 +9,7 @@ from itertools import islice
 from eventcron.core.envelope import pack_id
 from eventcron.model import Fire, Instant, Pack
 
-#: A tenant with this share of a full pack in one second gets packs of its own, so that the queue can be fair to the rest.
+#: A tenant with this share of a full pack in one second gets packs of its own: the queue can then be fair to the rest.
 OWN_PACK_SHARE = 0.25
 
 
@@ -31,9 +31,13 @@ def pack_fires(fires: Iterable[Fire], *, size: int) -> list[Pack]:
 
 
 def make_pack(fires: Sequence[Fire], *, attempt: int = 1) -> Pack:
-    """One pack of *fires*; its id says what is in it."""
+    """One pack of *fires*; its id says what is in it, and which round through the queue this is.
+
+    A pack put back must not carry the id under which the ledger records the round before.
+    """
     at: Instant = min(fire.at for fire in fires)
-    return Pack(id=pack_id(fires), at=at, fires=list(fires), attempt=attempt)
+    content = pack_id(fires)
+    return Pack(id=content if attempt == 1 else f"{content}-{attempt}", at=at, fires=list(fires), attempt=attempt)
 
 
 def _split_by_tenant(fires: list[Fire], size: int) -> list[list[Fire]]:

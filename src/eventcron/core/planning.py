@@ -25,10 +25,12 @@ DENSE_GAP_MS = 3 * 86_400_000
 
 #: ``wake`` of a dense schedule.
 DENSE: Instant = 0
+#: Where the window of a segment's very first pass starts.
+NEVER_PLANNED: Instant = 0
 
 
 class Contribution(NamedTuple):
-    """``following`` is the publication instant of the first occurrence at or after the window's end; None = finished."""
+    """``following`` is the publication instant of the first occurrence after the window; None = finished."""
 
     fires: list[Fire]
     skips: list[SkipNotice]
@@ -67,7 +69,20 @@ def nth_fire(canonical: str, since: Instant, count: int) -> Instant | None:
 
 def plan_of(record: Record) -> Plan | None:
     """What the index holds of *record*; None if the planner has no work with it."""
-    if record.schedule is None or record.state is not State.ENABLED or record.wake is None:
+    if record.state is not State.ENABLED or record.wake is None:
+        return None
+    return _plan(record, handoff=record.handoff, wake=record.wake)
+
+
+def late_contribution(record: Record, *, now: Instant) -> Contribution:
+    """What the registrar owes of *record*: its fires from ``first`` to ``handoff``, where the planner takes over."""
+    window = Window(record.first, record.handoff)
+    plan = _plan(record, handoff=record.first, wake=DENSE)
+    return contribution(plan, window, WindowMemo(window), now=now) if plan else Contribution([], [], None)
+
+
+def _plan(record: Record, *, handoff: Instant, wake: Instant) -> Plan | None:
+    if record.schedule is None:
         return None
     return Plan(
         tenant=record.tenant,
@@ -76,8 +91,8 @@ def plan_of(record: Record) -> Plan | None:
         trigger=record.trigger,
         first=record.first,
         until=record.until,
-        handoff=record.handoff,
-        wake=record.wake,
+        handoff=handoff,
+        wake=wake,
         misfire=record.schedule.misfire,
         flexible_window_seconds=record.schedule.flexible_window_seconds,
     )
@@ -109,16 +124,14 @@ def next_wake(done: Contribution) -> Instant | None:
     return DENSE if done.fires else done.following
 
 
-def _between(
-    plan: Plan, first: Instant, end: Instant, memo: WindowMemo
-) -> tuple[Sequence[Occurrence], Instant | None]:
+def _between(plan: Plan, first: Instant, end: Instant, memo: WindowMemo) -> tuple[Sequence[Occurrence], Instant | None]:
     """Occurrences due in ``[first, end)`` before the plan's end, and the first one after them."""
-    if end == memo.window.end and first >= memo.window.start:
+    if end == memo.window.end and first >= memo.window.start > NEVER_PLANNED:
         occurrences, following = memo.look_up(plan.trigger)
         if first > memo.window.start:
             occurrences = tuple(o for o in occurrences if o.due >= first)
     else:
-        # A flexible window or a late look shifts the span: not shared with other schedules, so not memoised.
+        # A flexible window, a late look or a segment's very first pass gives each schedule a span of its own.
         occurrences = tuple(walk(from_canonical(plan.trigger), Window(first, end))) if first < end else ()
         following = first_occurrence(plan.trigger, max(first, end), plan.until)
     if plan.until is not None:

@@ -1,0 +1,233 @@
+"""Pack → bus: holds each fire to its instant, reads its schedule again, publishes, settles.
+
+Between the last reading and the publication lie ``REREAD_MS`` at most in a healthy system, so that what was deleted,
+paused or replaced before does not fire (guarantee 3), and nothing is published before its instant (guarantee 2).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct
+
+from eventcron.app.concurrency import settle
+from eventcron.app.publishing import publish_all, publish_what_is_taken
+from eventcron.core.envelope import completed, encode_pack, failed, fire_id, fired, skipped
+from eventcron.core.misfire import is_missed
+from eventcron.core.packing import make_pack
+from eventcron.core.trigger import local_time
+from eventcron.errors import Unavailable
+from eventcron.model import Event, Fire, Instant, Key, Pack, Record, SkipNotice, State
+from eventcron.ports import Clock, DeadLetters, EventBus, FireQueue, Ledger, Refusal, ScheduleStore
+
+#: Milliseconds before its instant at which a fire's schedule is read for the last time: a few round trips to
+#: DynamoDB, and well within the one second of guarantee 3.
+REREAD_MS = 300
+#: Milliseconds. A pack visible earlier than its lead and this goes back to the queue: holding it would cost a worker.
+MAX_HOLD_MS = 5_000
+#: Rounds through the queue, about 90 minutes with the pauses below, before a fire is given up.
+MAX_ATTEMPTS = 30
+#: Seconds. Longest pause between two rounds; the first is 1, and it doubles.
+MAX_PAUSE_S = 240
+
+
+class ExecutorSettings(Protocol):
+    """The part of a deployment's settings that the executor needs."""
+
+    @property
+    def lead_seconds(self) -> int: ...
+    @property
+    def ledger_days(self) -> int: ...
+
+
+class Published(Struct, frozen=True):
+    """One fire on the bus. ``lateness_ms`` is publication minus the instant it was to be published at."""
+
+    key: Key
+    fire_id: str
+    lateness_ms: int
+
+
+class Report(Struct, kw_only=True):
+    """What became of a pack's fires."""
+
+    published: list[Published] = msgspec.field(default_factory=list)
+    dropped: int = 0  # deleted, paused or replaced since they were planned
+    skipped: int = 0
+    put_back: int = 0
+    failed: int = 0
+    repeated: bool = False  # the ledger knows the pack: nothing was done
+
+
+class _Verdict(StrEnum):
+    PUBLISH = "publish"
+    DROP = "drop"  # another revision fires in its stead, or none should
+    SKIP = "skip"  # it was to fire, and will not
+
+
+class Executor:
+    """Publishes packs. *jitter* gives numbers in [0, 1)."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        store: ScheduleStore,
+        ledger: Ledger,
+        queue: FireQueue,
+        bus: EventBus,
+        dead: DeadLetters,
+        settings: ExecutorSettings,
+        jitter: Callable[[], float],
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._ledger = ledger
+        self._queue = queue
+        self._bus = bus
+        self._dead = dead
+        self._settings = settings
+        self._jitter = jitter
+
+    async def execute(self, pack: Pack) -> Report:
+        """Publish what is due in *pack*, once its ledger entry says it was not done before.
+
+        Raises:
+            Unavailable: a service refused; the pack may be executed again, repeats carry the same ``fire_id``.
+        """
+        report = Report()
+        if await self._ledger.published([pack.id]):
+            report.repeated = True
+            return report
+        if pack.at - self._clock.now() > self._settings.lead_seconds * 1000 + MAX_HOLD_MS:
+            await self._put_back(pack, visible_at=pack.at - self._settings.lead_seconds * 1000)
+            report.put_back = len(pack.fires)
+            return report
+        by_instant: dict[Instant, list[Fire]] = {}
+        for fire in pack.fires:
+            by_instant.setdefault(fire.at, []).append(fire)
+        await settle(*(self._publish_at(at, fires, pack, report) for at, fires in by_instant.items()))
+        now = self._clock.now()
+        expires = now // 1000 + self._settings.ledger_days * 86_400
+        await self._ledger.record(pack.id, now=now, expires=expires)
+        return report
+
+    async def _publish_at(self, at: Instant, fires: Sequence[Fire], pack: Pack, report: Report) -> None:
+        await self._clock.sleep_until(at - REREAD_MS)
+        records = await self._store.get(list({fire.key for fire in fires}))
+        await self._clock.sleep_until(at)
+        now = self._clock.now()
+        publishable: list[Fire] = []
+        notices: list[SkipNotice] = []
+        for fire in fires:
+            verdict, reason = _judge(fire, records.get(fire.key), now=now)
+            if verdict is _Verdict.PUBLISH:
+                publishable.append(fire)
+            elif verdict is _Verdict.SKIP:
+                notices.append(_notice(fire, reason))
+            else:
+                report.dropped += 1
+        await self._publish(publishable, records, pack, report)
+        await self._tell([skipped(notice, now=now) for notice in notices])
+        report.skipped += len(notices)
+
+    async def _publish(self, fires: Sequence[Fire], records: Mapping[Key, Record], pack: Pack, report: Report) -> None:
+        if not fires:
+            return
+        events = [
+            fired(records[fire.key], fire, attempt=pack.attempt, local_time=_local_time(fire, records))
+            for fire in fires
+        ]
+        refused = await publish_what_is_taken(self._bus, events, clock=self._clock, jitter=self._jitter)
+        now = self._clock.now()
+        by_index = {refusal.index: refusal for refusal in refused}
+        done = [fire for index, fire in enumerate(fires) if index not in by_index]
+        report.published += [Published(fire.key, fire_id(fire), now - fire.at) for fire in done]
+        await self._settle_refused(fires, by_index, records, pack, report)
+        await self._complete([fire for fire in done if fire.last], records)
+
+    async def _settle_refused(
+        self,
+        fires: Sequence[Fire],
+        refused: Mapping[int, Refusal],
+        records: Mapping[Key, Record],
+        pack: Pack,
+        report: Report,
+    ) -> None:
+        """Put back what may be taken later, as a smaller pack; give up on the rest, in the open."""
+        hopeless = {
+            index: refusal
+            for index, refusal in refused.items()
+            if not refusal.retryable or pack.attempt >= MAX_ATTEMPTS
+        }
+        again = [fires[index] for index in refused if index not in hopeless]
+        if again:
+            pause_ms = 1000 * min(2 ** (pack.attempt - 1), MAX_PAUSE_S)
+            smaller = make_pack(again, attempt=pack.attempt + 1)
+            await self._put_back(smaller, visible_at=self._clock.now() + pause_ms)
+            report.put_back += len(again)
+        for index, refusal in hopeless.items():
+            await self._give_up(fires[index], refusal, records, pack)
+            report.failed += 1
+
+    async def _give_up(self, fire: Fire, refusal: Refusal, records: Mapping[Key, Record], pack: Pack) -> None:
+        reason = f"the bus refused it {pack.attempt} times, last with {refusal.code}: {refusal.message}"
+        await self._dead.bury("fires", encode_pack(make_pack([fire])), reason=reason, code=refusal.code)
+        now = self._clock.now()
+        record = records[fire.key]
+        fact = failed(record, fire, code=refusal.code, message=refusal.message, attempts=pack.attempt, now=now)
+        await self._tell([fact])
+        if fire.last:
+            await self._complete([fire], records)
+
+    async def _complete(self, fires: Sequence[Fire], records: Mapping[Key, Record]) -> None:
+        """End the schedules whose last fire this was."""
+        for fire in fires:
+            record = records[fire.key]
+            if record.schedule is None or record.revision != fire.revision or record.state is not State.ENABLED:
+                continue
+            now = self._clock.now()
+            expires = now // 1000 if record.schedule.after_completion == "DELETE" else None
+            if await self._store.complete(fire.key, revision=fire.revision, expires=expires):
+                await self._tell([completed(record, now=now)])
+
+    async def _put_back(self, pack: Pack, *, visible_at: Instant) -> None:
+        refused = await self._queue.send([pack], visible_at=[visible_at], now=self._clock.now())
+        if refused:
+            raise Unavailable("sqs", refused[0].code, "a pack could not be put back")
+
+    async def _tell(self, facts: Sequence[Event]) -> None:
+        await publish_all(self._bus, facts, clock=self._clock, jitter=self._jitter)
+
+
+def _judge(fire: Fire, record: Record | None, *, now: Instant) -> tuple[_Verdict, str]:
+    """What becomes of *fire*, given its schedule as it is stored now."""
+    if record is None:
+        return _Verdict.DROP, ""
+    if fire.cause == "schedule" and fire.revision != record.revision and fire.due >= record.cutover:
+        return _Verdict.DROP, ""
+    if record.schedule is None:
+        return _Verdict.SKIP, "deleted"
+    if fire.cause == "schedule" and is_missed(fire.at, record.schedule.misfire, now=now):
+        return _Verdict.SKIP, "misfire"
+    return _Verdict.PUBLISH, ""
+
+
+def _notice(fire: Fire, reason: str) -> SkipNotice:
+    return SkipNotice(
+        tenant=fire.tenant,
+        name=fire.name,
+        revision=fire.revision,
+        reason=reason,
+        first_due=fire.due,
+        last_due=fire.due,
+    )
+
+
+def _local_time(fire: Fire, records: Mapping[Key, Record]) -> str:
+    schedule = records[fire.key].schedule
+    assert schedule is not None  # noqa: S101  # only fires of defined schedules are published
+    return local_time(fire.due, schedule.timezone)

@@ -1,0 +1,265 @@
+"""Tick → packs: plans segments ahead of time, many at once, each under a claim.
+
+For each segment: claim, read the index page by page, plan, send, move ``wake``, commit the cursor. The order is the
+guarantee: a crash anywhere repeats work and never skips it, because the cursor moves last and only if every pack
+and every skip notice was taken.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from enum import StrEnum
+from typing import Protocol
+
+from msgspec import Struct
+
+from eventcron.app.concurrency import settle
+from eventcron.app.publishing import publish_all
+from eventcron.app.sending import send_all
+from eventcron.core.envelope import completed, skipped
+from eventcron.core.packing import pack_fires
+from eventcron.core.planning import DENSE, Contribution, WindowMemo, contribution, next_wake, plan_of
+from eventcron.errors import InvalidSchedule, Unavailable
+from eventcron.model import Instant, Pack, Plan, SkipNotice, State, Window
+from eventcron.ports import Claim, Clock, DeadLetters, EventBus, FireQueue, Ledger, Page, ScheduleStore
+
+#: Milliseconds before the deadline at which a pass saves its page and stops. A page takes well under a second.
+SAVE_BEFORE_MS = 2_000
+#: Conditional ``wake`` updates in flight for one segment.
+MOVES_AT_ONCE = 32
+
+
+class PlannerSettings(Protocol):
+    """The part of a deployment's settings that the planner needs."""
+
+    @property
+    def horizon_seconds(self) -> int: ...
+    @property
+    def lead_seconds(self) -> int: ...
+    @property
+    def pack_size(self) -> int: ...
+    @property
+    def concurrency(self) -> int: ...
+
+
+class Pass(StrEnum):
+    """How a segment's pass ended."""
+
+    PLANNED = "planned"  # the cursor moved to the window's end
+    SAVED = "saved"  # stopped near the deadline; the next pass resumes at the page
+    HELD = "held"  # another planner holds a live claim
+    FENCED = "fenced"  # a later claim took over; what was sent is known by its ids
+    FAILED = "failed"  # a service refused; the whole window will be planned again
+
+
+class SegmentReport(Struct, frozen=True, kw_only=True):
+    """What one pass over one segment did. ``behind_ms``: how far the cursor was behind now when it was claimed."""
+
+    segment: int
+    ended: Pass
+    visited: int = 0
+    fires: int = 0
+    packs: int = 0
+    skipped: int = 0
+    behind_ms: int = 0
+    reason: str = ""
+
+
+class _Tally(Struct):
+    visited: int = 0
+    fires: int = 0
+    packs: int = 0
+    skipped: int = 0
+
+
+class Planner:
+    """Plans segments. *jitter* gives numbers in [0, 1)."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        store: ScheduleStore,
+        ledger: Ledger,
+        queue: FireQueue,
+        bus: EventBus,
+        dead: DeadLetters,
+        settings: PlannerSettings,
+        jitter: Callable[[], float],
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._ledger = ledger
+        self._queue = queue
+        self._bus = bus
+        self._dead = dead
+        self._settings = settings
+        self._jitter = jitter
+
+    async def run(self, segments: Iterable[int], *, deadline: Instant) -> list[SegmentReport]:
+        """Plan *segments*, at most ``concurrency`` at once; one report each, in the given order.
+
+        A segment that fails does not stop the others. *deadline* is when this process may be killed: claims are
+        held no longer, so a planner that dies delays its segments to the next tick at most.
+        """
+        slots = asyncio.Semaphore(self._settings.concurrency)
+        memos: dict[Window, WindowMemo] = {}
+        # Whole seconds, and the same for all: segments of one run share windows, and so the memo of their triggers.
+        end = (self._clock.now() // 1000 + self._settings.horizon_seconds) * 1000
+
+        async def plan(segment: int) -> SegmentReport:
+            async with slots:
+                return await self._plan_segment(segment, end=end, deadline=deadline, memos=memos)
+
+        return await settle(*(plan(segment) for segment in segments))
+
+    async def _plan_segment(
+        self, segment: int, *, end: Instant, deadline: Instant, memos: dict[Window, WindowMemo]
+    ) -> SegmentReport:
+        now = self._clock.now()
+        if now > deadline - SAVE_BEFORE_MS:
+            return SegmentReport(segment=segment, ended=Pass.SAVED, reason="no time left to start")
+        try:
+            claim = await self._ledger.claim(segment, end=end, now=now, lease_until=deadline)
+        except Unavailable as error:
+            return SegmentReport(segment=segment, ended=Pass.FAILED, reason=str(error))
+        if claim is None:
+            return SegmentReport(segment=segment, ended=Pass.HELD)
+        tally = _Tally()
+        try:
+            ended = await self._plan_claim(claim, deadline=deadline, memos=memos, tally=tally)
+            reason = ""
+        except Unavailable as error:
+            ended, reason = Pass.FAILED, str(error)
+            await self._give_up(claim)
+        return SegmentReport(
+            segment=segment,
+            ended=ended,
+            visited=tally.visited,
+            fires=tally.fires,
+            packs=tally.packs,
+            skipped=tally.skipped,
+            behind_ms=max(0, now - claim.start) if claim.start else 0,
+            reason=reason,
+        )
+
+    async def _give_up(self, claim: Claim) -> None:
+        try:
+            await self._ledger.release(claim)
+        except Unavailable:
+            # The lease runs out by itself at the deadline; only then will the next pass come.
+            return
+
+    async def _plan_claim(
+        self, claim: Claim, *, deadline: Instant, memos: dict[Window, WindowMemo], tally: _Tally
+    ) -> Pass:
+        if claim.start >= claim.end:
+            await self._ledger.release(claim)
+            return Pass.PLANNED
+        window = Window(claim.start, claim.end)
+        memo = memos.setdefault(window, WindowMemo(window))
+        page = await self._page(claim, claim.cursor)
+        while True:
+            ahead = asyncio.ensure_future(self._page(claim, page.cursor)) if page.cursor else None
+            try:
+                await self._plan_page(page.items, window, memo, tally)
+                if ahead is None:
+                    return Pass.PLANNED if await self._ledger.commit(claim) else Pass.FENCED
+                if self._clock.now() > deadline - SAVE_BEFORE_MS:
+                    assert page.cursor is not None  # noqa: S101  # a page is ahead
+                    return Pass.SAVED if await self._ledger.save(claim, page.cursor) else Pass.FENCED
+                page = await ahead
+            finally:
+                if ahead is not None and not ahead.done():
+                    ahead.cancel()
+
+    async def _page(self, claim: Claim, cursor: str | None) -> Page[Plan]:
+        return await self._store.plans(claim.segment, before=claim.end, cursor=cursor)
+
+    async def _plan_page(self, items: Sequence[Plan], window: Window, memo: WindowMemo, tally: _Tally) -> None:
+        plans = await self._verified(items, window)
+        now = self._clock.now()
+        done = [(plan, _contribution(plan, window, memo, now=now)) for plan in plans]
+        packs = pack_fires((fire for _, part in done for fire in part.fires), size=self._settings.pack_size)
+        notices = [notice for _, part in done for notice in part.skips]
+        await self._send(packs)
+        await publish_all(
+            self._bus, [skipped(notice, now=now) for notice in notices], clock=self._clock, jitter=self._jitter
+        )
+        await self._move(done)
+        tally.visited += len(plans)
+        tally.packs += len(packs)
+        tally.fires += sum(len(pack.fires) for pack in packs)
+        tally.skipped += sum(notice.count for notice in notices)
+
+    async def _verified(self, items: Sequence[Plan], window: Window) -> list[Plan]:
+        """*items*, with those the index may show as they no longer are replaced by what is stored.
+
+        A timed plan that should have been planned in an earlier window was either invisible then, or is shown as it
+        was before that pass moved it on; only the table itself knows. This is rare, so the reading costs little.
+        """
+        doubtful = [plan for plan in items if DENSE < plan.wake < window.start]
+        if not doubtful:
+            return list(items)
+        stored = await self._store.get([plan.key for plan in doubtful])
+        actual = [plan_of(record) for record in stored.values()]
+        sure = [plan for plan in items if not DENSE < plan.wake < window.start]
+        return sure + [plan for plan in actual if plan is not None and plan.wake < window.end]
+
+    async def _send(self, packs: Sequence[Pack]) -> None:
+        lead_ms = self._settings.lead_seconds * 1000
+        await send_all(
+            self._queue,
+            packs,
+            visible_at=lambda pack: pack.at - lead_ms,
+            clock=self._clock,
+            jitter=self._jitter,
+            dead=self._dead,
+        )
+
+    async def _move(self, done: Sequence[tuple[Plan, Contribution]]) -> None:
+        """Move on the timed plans, and take the finished ones out of the index."""
+        slots = asyncio.Semaphore(MOVES_AT_ONCE)
+
+        async def move(plan: Plan, part: Contribution) -> None:
+            wake = next_wake(part)
+            if wake == plan.wake or (plan.wake == DENSE and wake is not None):
+                return
+            async with slots:
+                if wake is None and not part.fires:
+                    await self._finish(plan)
+                else:
+                    # False: the schedule was changed meanwhile, and the change has its own wake.
+                    await self._store.move_wake(plan, wake)
+
+        await settle(*(move(plan, part) for plan, part in done))
+
+    async def _finish(self, plan: Plan) -> None:
+        """End a schedule whose last occurrence did not fire: there is no last fire for the executor to end it with."""
+        record = (await self._store.get([plan.key])).get(plan.key)
+        if record is None or record.revision != plan.revision or record.state is not State.ENABLED:
+            return
+        fact = completed(record, now=self._clock.now())
+        await publish_all(self._bus, [fact], clock=self._clock, jitter=self._jitter)
+        await self._store.complete(plan.key, revision=plan.revision, expires=None)
+
+
+def _contribution(plan: Plan, window: Window, memo: WindowMemo, *, now: Instant) -> Contribution:
+    """A plan's contribution; a trigger this version cannot read is skipped in the open and stops nothing else.
+
+    It stays in the index: the code that can read it may be back with the next deployment.
+    """
+    try:
+        return contribution(plan, window, memo, now=now)
+    except InvalidSchedule as error:
+        notice = SkipNotice(
+            tenant=plan.tenant,
+            name=plan.name,
+            revision=plan.revision,
+            reason="unreadable_trigger",
+            first_due=max(window.start, plan.wake),
+            last_due=window.end - 1,
+            by=str(error),
+        )
+        return Contribution([], [notice], plan.wake)

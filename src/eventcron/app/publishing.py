@@ -1,0 +1,53 @@
+"""Publishing that nobody may forget: every event is taken, or the caller hears about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from eventcron.errors import Unavailable
+from eventcron.model import Event
+from eventcron.ports import Clock, EventBus, Refusal
+
+#: Calls for the same event within one invocation; what is still refused then waits in a queue instead.
+TRIES = 4
+#: Milliseconds. The first pause between two tries; it doubles, with full jitter.
+PAUSE_MS = 50
+
+
+async def publish_what_is_taken(
+    bus: EventBus, events: Sequence[Event], *, clock: Clock, jitter: Callable[[], float]
+) -> list[Refusal]:
+    """Publish *events*, trying again only those refused for now. Returns what is refused still, by place.
+
+    *jitter* gives numbers in [0, 1).
+    """
+    final: list[Refusal] = []
+    places = list(range(len(events)))
+    for attempt in range(TRIES):
+        refused = [
+            Refusal(index=places[r.index], code=r.code, message=r.message, retryable=r.retryable)
+            for r in await bus.publish([events[place] for place in places])
+        ]
+        final += [refusal for refusal in refused if not refusal.retryable]
+        again = [refusal for refusal in refused if refusal.retryable]
+        if not again:
+            return final
+        if attempt == TRIES - 1:
+            return final + again
+        places = [refusal.index for refusal in again]
+        await clock.sleep_until(clock.now() + round(PAUSE_MS * 2**attempt * (1 + jitter())))
+    return final
+
+
+async def publish_all(bus: EventBus, events: Sequence[Event], *, clock: Clock, jitter: Callable[[], float]) -> None:
+    """Publish *events*, every one.
+
+    Raises:
+        Unavailable: some were not taken; the whole may be published again (facts bear repetition).
+    """
+    if not events:
+        return
+    refused = await publish_what_is_taken(bus, events, clock=clock, jitter=jitter)
+    if refused:
+        first = refused[0]
+        raise Unavailable("events", first.code, f"{len(refused)} of {len(events)} events refused: {first.message}")

@@ -1,0 +1,315 @@
+"""Commands → stored schedules and facts. The late path: fires due before the planner takes over.
+
+Written once: the record carries ``handoff``, the instant from which the planner plans it, far enough ahead that the
+planner is bound to see the record before it plans that far. What is to be published before, the registrar packs
+itself. So each fire has one owner, fixed by one conditional write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import NamedTuple, Protocol
+
+import msgspec
+from msgspec.structs import replace
+
+from eventcron.app.publishing import publish_all
+from eventcron.app.sending import send_all
+from eventcron.core import registry
+from eventcron.core.decode import Received, Rejected, decode_command
+from eventcron.core.envelope import (
+    completed,
+    created,
+    deleted,
+    paused,
+    rejected,
+    resumed,
+    skipped,
+    updated,
+)
+from eventcron.core.packing import make_pack, pack_fires
+from eventcron.core.planning import late_contribution
+from eventcron.core.registry import Moment, Stamp, Verdict
+from eventcron.errors import Conflict, InvalidSchedule, Undecodable
+from eventcron.model import (
+    DeleteSchedule,
+    Event,
+    Fire,
+    Instant,
+    Key,
+    PauseSchedule,
+    Record,
+    ResumeSchedule,
+    RunSchedule,
+    Schedule,
+    State,
+)
+from eventcron.ports import Clock, DeadLetters, EventBus, FireQueue, ScheduleStore
+
+#: How often a command is decided anew because another writer was first. More at once on one schedule is a storm; the
+#: queue's own retry spreads it.
+MAX_TRIES = 8
+#: How long another handler is given to hand over what a record owes: a send of a hundred packs takes well under a
+#: second.
+PAYMENT_TRIES = 20
+PAYMENT_PAUSE_MS = 100
+
+
+class Outcome(StrEnum):
+    """What became of a command; the names of the registrar's metrics."""
+
+    ACCEPTED = "accepted"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+    DEAD_LETTERED = "dead_lettered"
+
+
+class Result(NamedTuple):
+    """One command's end: what became of it, whose it was, and the reason if it was refused."""
+
+    outcome: Outcome
+    key: Key | None = None
+    reason: str = ""
+
+
+class RegistrarSettings(Protocol):
+    """The part of a deployment's settings that the registrar needs."""
+
+    @property
+    def segments(self) -> int: ...
+    @property
+    def horizon_seconds(self) -> int: ...
+    @property
+    def guard_seconds(self) -> int: ...
+    @property
+    def lead_seconds(self) -> int: ...
+    @property
+    def pack_size(self) -> int: ...
+    @property
+    def tombstone_days(self) -> int: ...
+    @property
+    def trusted_sources(self) -> frozenset[str]: ...
+
+
+class Registrar:
+    """Applies commands. *jitter* gives numbers in [0, 1)."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        store: ScheduleStore,
+        queue: FireQueue,
+        bus: EventBus,
+        dead: DeadLetters,
+        settings: RegistrarSettings,
+        jitter: Callable[[], float],
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._queue = queue
+        self._bus = bus
+        self._dead = dead
+        self._settings = settings
+        self._jitter = jitter
+
+    async def handle(self, body: str, *, redelivered: bool = False) -> Result:
+        """Apply the command in one queue message; *redelivered* means that the queue handed it out before.
+
+        A bad command is answered by ``Schedule Rejected``; a message that is no command at all is dead-lettered too.
+
+        Raises:
+            Unavailable, Conflict: nothing is lost; the message may be handled again.
+        """
+        try:
+            received = decode_command(body, trusted_sources=self._settings.trusted_sources)
+        except Undecodable as error:
+            await self._dead.bury("commands", body, reason=error.reason, code="undecodable")
+            if not _is_json(body):
+                # Whoever sent it cannot be told from it; the bus is the one place where they may be listening.
+                await self._reject(_unreadable(body))
+            return Result(Outcome.DEAD_LETTERED, reason=error.reason)
+        except Rejected as error:
+            return await self._reject(error)
+        try:
+            return await self._apply(received, redelivered=redelivered)
+        except InvalidSchedule as error:
+            return await self._reject(received.reject(error))
+
+    async def _reject(self, error: Rejected) -> Result:
+        await self._publish(rejected(error, now=self._clock.now()))
+        return Result(Outcome.REJECTED, reason=str(error))
+
+    async def _publish(self, *facts: Event) -> None:
+        await publish_all(self._bus, facts, clock=self._clock, jitter=self._jitter)
+
+    async def _apply(self, received: Received, *, redelivered: bool) -> Result:
+        command = received.command
+        if isinstance(command, RunSchedule):
+            return await self._run(command, received)
+        for _ in range(MAX_TRIES):
+            stored = await self._paid(command.key, dead=redelivered)
+            place = registry.stamp(
+                stored, given=command.revision, time=min(received.time, self._clock.now()), event_id=received.event_id
+            )
+            verdict = Verdict.DUPLICATE if place is None else _judge(command, stored, place)
+            if place is None or verdict is Verdict.DUPLICATE:
+                return await self._repeat(received, stored, redelivered=redelivered)
+            if verdict is Verdict.STALE:
+                raise _stale(stored, place)
+            after = self._changed(command, stored, place, received)
+            if await self._store.put(after, replacing=None if stored is None else stored.revision):
+                return await self._finish(received, stored, after)
+        raise Conflict(f"{command.key} is being changed by others: not applied after {MAX_TRIES} tries")
+
+    async def _paid(self, key: Key, *, dead: bool) -> Record | None:
+        """The stored record, once what it owes is handed over.
+
+        Whoever wrote it is handing over right now, or has died. So it is given a moment, unless it is known to be
+        *dead*; then its debt is paid here, before the record that holds it is replaced.
+        """
+        for _ in range(0 if dead else PAYMENT_TRIES):
+            stored = (await self._store.get([key])).get(key)
+            if stored is None or stored.owed is None:
+                return stored
+            await self._clock.sleep_until(self._clock.now() + PAYMENT_PAUSE_MS)
+        stored = (await self._store.get([key])).get(key)
+        if stored is None or stored.owed is None:
+            return stored
+        await self._pay(stored, mine=lambda _due: True)
+        return replace(stored, owed=None)
+
+    def _changed(
+        self, command: Schedule | DeleteSchedule, stored: Record | None, place: Stamp, received: Received
+    ) -> Record:
+        now = self._clock.now()
+        moment = Moment(received.time, now, self._reach_ms, self._settings.segments)
+        expires = now // 1000 + self._settings.tombstone_days * 86_400
+        if isinstance(command, Schedule):
+            return registry.put(stored, command, place, moment)
+        if isinstance(command, PauseSchedule | ResumeSchedule):
+            pause = isinstance(command, PauseSchedule)
+            return registry.switch(stored, command.key, place, moment, pause=pause, expires=expires)
+        return registry.delete(stored, command.key, place, moment, expires=expires)
+
+    @property
+    def _reach_ms(self) -> int:
+        return (self._settings.horizon_seconds + self._settings.guard_seconds) * 1000
+
+    async def _finish(self, received: Received, before: Record | None, after: Record) -> Result:
+        """What follows a stored change: the fires the registrar owes, then the fact."""
+        existed = before is not None and before.schedule is not None
+        if not existed and not isinstance(received.command, Schedule):
+            # Kept all the same: the put it belongs to may still be on its way.
+            raise _not_found(after.key)
+        if before is not None and before.state is State.COMPLETED and after.state is State.COMPLETED:
+            raise _completed(after.key)
+        await self._pay(after, mine=registry.not_by(before, after))
+        await self._publish(_fact(received, after, existed=existed, now=self._clock.now()))
+        return Result(Outcome.ACCEPTED, after.key)
+
+    async def _repeat(self, received: Received, stored: Record | None, *, redelivered: bool) -> Result:
+        """A command applied before changes nothing.
+
+        If the queue hands it out again, its first handling may have died between the write and the fact: a fact
+        bears repetition, so it is published again where nothing later has happened.
+        """
+        if stored is None:
+            return Result(Outcome.DUPLICATE)
+        if redelivered and received.event_id in stored.seen[-1:]:
+            existed = stored.created < min(received.time, stored.first)
+            await self._publish(_fact(received, stored, existed=existed, now=self._clock.now()))
+        return Result(Outcome.DUPLICATE, stored.key)
+
+    async def _pay(self, record: Record, *, mine: Callable[[Instant], bool]) -> None:
+        """Hand over the fires of the record's late window, and note that it is done."""
+        if record.owed is None:
+            return
+        now = self._clock.now()
+        part = late_contribution(record, now=now)
+        fires = [fire for fire in part.fires if mine(fire.due)]
+        lead_ms = self._settings.lead_seconds * 1000
+        await send_all(
+            self._queue,
+            pack_fires(fires, size=self._settings.pack_size),
+            visible_at=lambda pack: pack.at - lead_ms,
+            clock=self._clock,
+            jitter=self._jitter,
+            dead=self._dead,
+        )
+        await self._publish(*(skipped(notice, now=now) for notice in part.skips))
+        await self._store.settle(record.key, revision=record.revision)
+        if part.following is None and not any(fire.last for fire in fires):
+            await self._publish(completed(record, now=now))
+            await self._store.complete(record.key, revision=record.revision, expires=None)
+
+    async def _run(self, command: RunSchedule, received: Received) -> Result:
+        """Fire once, now: a pack of its own, through the same executor."""
+        record = (await self._store.get([command.key])).get(command.key)
+        if record is None or record.schedule is None:
+            raise _not_found(command.key)
+        run_id = command.run_id or received.event_id
+        due = min(received.time, self._clock.now())
+        fire = Fire(command.tenant, command.name, record.revision, due, due, cause="run", cause_id=run_id)
+        await send_all(
+            self._queue,
+            [make_pack([fire])],
+            visible_at=lambda pack: pack.at,
+            clock=self._clock,
+            jitter=self._jitter,
+            dead=self._dead,
+        )
+        return Result(Outcome.ACCEPTED, command.key)
+
+
+def _is_json(body: str) -> bool:
+    try:
+        msgspec.json.decode(body.encode(errors="surrogatepass"))
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return False
+    return True
+
+
+def _unreadable(body: str) -> Rejected:
+    error = InvalidSchedule("not_json", field="body", given=ascii(body[:80]), allowed="an EventBridge event as JSON")
+    return Rejected(error, command="", event_id="", source="", tenant=None, name=None)
+
+
+def _judge(command: Schedule | DeleteSchedule, stored: Record | None, place: Stamp) -> Verdict:
+    if isinstance(command, Schedule):
+        return registry.judge_put(stored, place.revision)
+    if isinstance(command, PauseSchedule | ResumeSchedule):
+        return registry.judge_switch(stored, place.revision)
+    return registry.judge_delete(stored, place.revision)
+
+
+def _stale(stored: Record | None, place: Stamp) -> InvalidSchedule:
+    assert stored is not None  # noqa: S101  # nothing is stale beside nothing
+    return InvalidSchedule(
+        "stale_revision",
+        field="revision",
+        given=str(place.revision),
+        allowed=f"more than {max(stored.defined, stored.deleted, stored.switched)}, the revision already applied",
+    )
+
+
+def _fact(received: Received, record: Record, *, existed: bool, now: Instant) -> Event:
+    command = received.command
+    if isinstance(command, Schedule):
+        return updated(record, now=now) if existed else created(record, now=now)
+    if isinstance(command, PauseSchedule):
+        return paused(record, now=now)
+    if isinstance(command, ResumeSchedule):
+        return resumed(record, now=now)
+    return deleted(record, now=now)
+
+
+def _completed(key: Key) -> InvalidSchedule:
+    return InvalidSchedule(
+        "completed", field="name", given=repr(str(key)), allowed="a schedule with occurrences left; put it anew"
+    )
+
+
+def _not_found(key: Key) -> InvalidSchedule:
+    return InvalidSchedule("not_found", field="name", given=repr(str(key)), allowed="a schedule that exists")

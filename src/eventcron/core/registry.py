@@ -1,0 +1,280 @@
+"""How a command changes a stored schedule: pure, and the same end state in whatever order commands arrive.
+
+A record carries three registers, the revisions of its last put, delete, and pause or resume. A command acts only
+if its revision is later than those it could undo; a delete and a switch win a tie against a put. So replaying or
+reordering commands leaves the state of the highest revision (guarantee 5).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import Enum, auto
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from eventcron.core.instant import from_datetime, rfc3339
+from eventcron.core.planning import first_occurrence, nth_fire
+from eventcron.core.segment import flexible_offset_ms, segment_of
+from eventcron.core.trigger import from_canonical, occurrences, parse
+from eventcron.errors import InvalidExpression
+from eventcron.model import Instant, Key, Record, Schedule, State, Window
+
+#: Milliseconds. EventBridge cuts an event's time to whole seconds, so two commands without a revision of their own
+#: that carry times less than this apart cannot be ordered by them.
+EVENT_TIME_MS = 1_000
+
+#: Milliseconds. Fires of the old revision due within it after an update are still published: the executor may be
+#: holding them already. It is the "one lead" of guarantee 3.
+CUTOVER_MS = 1_000
+
+#: How many event ids of one second are remembered.
+MAX_SEEN = 16
+
+
+class Verdict(Enum):
+    """What becomes of a command."""
+
+    APPLY = auto()
+    DUPLICATE = auto()  # this very command was applied before
+    STALE = auto()  # a later one was
+
+
+class Stamp(NamedTuple):
+    """A command's place among others: its revision, and the ids of the events that share its second."""
+
+    revision: int
+    seen: tuple[str, ...]
+
+
+def stamp(stored: Record | None, *, given: int | None, time: Instant, event_id: str) -> Stamp | None:
+    """The revision a command acts under; None if this event was applied before.
+
+    Without a revision of its own, a command takes its event's time. Where the stored revision is of that same
+    second, the time cannot say which was first, and the order of arrival decides: it counts one up.
+    """
+    if stored is not None and event_id in stored.seen:
+        return None
+    if given is not None:
+        return Stamp(given, (event_id,))
+    if stored is not None and time <= stored.revision < time + EVENT_TIME_MS:
+        return Stamp(stored.revision + 1, (*stored.seen, event_id)[-MAX_SEEN:])
+    return Stamp(time, (event_id,))
+
+
+def judge_put(stored: Record | None, revision: int) -> Verdict:
+    if stored is None:
+        return Verdict.APPLY
+    if revision == stored.defined:
+        return Verdict.DUPLICATE
+    return Verdict.APPLY if revision > max(stored.defined, stored.deleted) else Verdict.STALE
+
+
+def judge_delete(stored: Record | None, revision: int) -> Verdict:
+    if stored is None:
+        return Verdict.APPLY
+    if revision == stored.deleted:
+        return Verdict.DUPLICATE
+    return Verdict.APPLY if revision >= stored.defined and revision > stored.deleted else Verdict.STALE
+
+
+def judge_switch(stored: Record | None, revision: int) -> Verdict:
+    if stored is None:
+        return Verdict.APPLY
+    if revision == stored.switched:
+        return Verdict.DUPLICATE
+    later = revision >= stored.defined and revision > max(stored.deleted, stored.switched)
+    return Verdict.APPLY if later else Verdict.STALE
+
+
+class Moment(NamedTuple):
+    """When a command acts: the event's own time and the registrar's now, never the earlier the later of the two."""
+
+    time: Instant
+    now: Instant
+    #: Milliseconds from now that the registrar plans itself: horizon and guard.
+    reach: int
+    segments: int
+
+
+def put(stored: Record | None, schedule: Schedule, place: Stamp, moment: Moment) -> Record:
+    """The record after ``Put Schedule``.
+
+    Raises:
+        InvalidSchedule: the trigger does not parse, or has no occurrence left to fire.
+    """
+    alive = stored is not None and stored.schedule is not None
+    created = stored.created if stored is not None and alive else min(moment.time, moment.now)
+    paused = schedule.state == "PAUSED"
+    if stored is not None and stored.switched >= place.revision:
+        paused = stored.paused
+    record = Record(
+        schedule=schedule,
+        tenant=schedule.tenant,
+        name=schedule.name,
+        revision=_next_revision(stored, place.revision),
+        state=State.PAUSED if paused else State.ENABLED,
+        created=created,
+        defined=place.revision,
+        deleted=stored.deleted if stored is not None else -1,
+        switched=stored.switched if stored is not None else -1,
+        paused=paused,
+        trigger=_canonical(schedule, created),
+        seen=place.seen,
+    )
+    if stored is not None and stored.state is State.ENABLED and alive:
+        record = replace(record, cutover=moment.now + CUTOVER_MS)
+    return _enable(record, moment) if not paused else replace(record, first=_from(schedule, moment))
+
+
+def delete(stored: Record | None, key: Key, place: Stamp, moment: Moment, *, expires: int) -> Record:
+    """The tombstone after ``Delete Schedule``; *expires* is when TTL may remove it, seconds since 1970."""
+    return Record(
+        schedule=None,
+        tenant=key.tenant,
+        name=key.name,
+        revision=_next_revision(stored, place.revision),
+        state=State.DELETED,
+        created=stored.created if stored is not None else moment.now,
+        defined=stored.defined if stored is not None else -1,
+        deleted=place.revision,
+        switched=stored.switched if stored is not None else -1,
+        paused=stored.paused if stored is not None else False,
+        cutover=moment.now,
+        seen=place.seen,
+        expires=expires,
+    )
+
+
+def switch(stored: Record | None, key: Key, place: Stamp, moment: Moment, *, pause: bool, expires: int) -> Record:
+    """The record after ``Pause Schedule`` or ``Resume Schedule``.
+
+    Without a schedule to switch, only the register is kept (until *expires*), for a put that is still on its way.
+    """
+    if stored is None:
+        state = State.PAUSED if pause else State.ENABLED
+        stored = Record(
+            schedule=None,
+            tenant=key.tenant,
+            name=key.name,
+            revision=-1,
+            state=state,
+            created=moment.now,
+            expires=expires,
+        )
+    record = replace(
+        stored,
+        revision=_next_revision(stored, place.revision),
+        switched=place.revision,
+        paused=pause,
+        seen=place.seen,
+        owed=None,
+    )
+    if record.schedule is None or record.state is State.COMPLETED:
+        return record
+    if pause:
+        spent = record.spent + _fired(record, moment.now) if stored.state is State.ENABLED else record.spent
+        return replace(
+            record, state=State.PAUSED, segment=None, wake=None, first=moment.now, cutover=moment.now, spent=spent
+        )
+    if stored.state is State.ENABLED:
+        record = replace(record, spent=record.spent + _fired(record, moment.now), cutover=moment.now + CUTOVER_MS)
+    return _enable(replace(record, state=State.ENABLED), moment)
+
+
+def late_window(record: Record) -> Window:
+    """Publication instants for which the registrar, not the planner, is responsible."""
+    return Window(record.first, record.handoff)
+
+
+def not_by(replaced: Record | None, record: Record) -> Callable[[Instant], bool]:
+    """Whether a fire due then is the new revision's own.
+
+    One due before the cutover that the replaced revision has too was planned, and perhaps published, by that one.
+    """
+    if replaced is None or replaced.state is not State.ENABLED or replaced.schedule is None or not record.cutover:
+        return lambda _due: True
+    until = record.cutover if replaced.until is None else min(record.cutover, replaced.until)
+    window = Window(max(record.first, replaced.first), until)
+    shared = set(occurrences(from_canonical(replaced.trigger), window)) if window.start < window.end else set()
+    return lambda due: due not in shared
+
+
+def _enable(record: Record, moment: Moment) -> Record:
+    """*record* with all that planning needs: bounds, handoff, wake, what the late path owes."""
+    schedule = record.schedule
+    assert schedule is not None  # noqa: S101  # callers pass defined schedules only
+    first = _from(schedule, moment)
+    until = _until(record, schedule, first)
+    next_due = first_occurrence(record.trigger, first, until) if until is None or first < until else None
+    if next_due is None:
+        if record.switched > record.defined:  # resumed after its last occurrence: nothing wrong, nothing left
+            return replace(record, state=State.COMPLETED, segment=None, wake=None, first=first, until=until)
+        raise _never_fires(schedule, moment)
+    offset = flexible_offset_ms(record.key, schedule.flexible_window_seconds)
+    handoff = moment.now + moment.reach
+    wake_due = first_occurrence(record.trigger, max(first, handoff - offset), until)
+    return replace(
+        record,
+        first=first,
+        until=until,
+        handoff=handoff,
+        segment=None if wake_due is None else segment_of(record.key, moment.segments),
+        wake=None if wake_due is None else wake_due + offset,
+        owed=Window(first, handoff) if next_due + offset < handoff else None,
+    )
+
+
+def _from(schedule: Schedule, moment: Moment) -> Instant:
+    """The first instant at which this revision may fire: after the command, and not before ``start``."""
+    after = min(moment.time, moment.now) + 1
+    return after if schedule.start is None else max(after, from_datetime(schedule.start))
+
+
+def _until(record: Record, schedule: Schedule, first: Instant) -> Instant | None:
+    end = None if schedule.end is None else from_datetime(schedule.end)
+    if schedule.max_fires is None:
+        return end
+    left = schedule.max_fires - record.spent
+    final = nth_fire(record.trigger, first, left) if left > 0 else first - 1
+    if final is None:
+        return end
+    return final + 1 if end is None else min(end, final + 1)
+
+
+def _fired(record: Record, now: Instant) -> int:
+    """How many of ``max_fires`` the record used up by *now*; 0 if they are not limited."""
+    if record.schedule is None or record.schedule.max_fires is None:
+        return 0
+    end = now if record.until is None else min(now, record.until)
+    return (
+        sum(1 for _ in occurrences(from_canonical(record.trigger), Window(record.first, end)))
+        if record.first < end
+        else 0
+    )
+
+
+def _canonical(schedule: Schedule, created: Instant) -> str:
+    anchor = created // 1000 * 1000 if schedule.start is None else from_datetime(schedule.start)
+    return parse(
+        schedule.expression,
+        timezone=schedule.timezone,
+        daylight_saving=schedule.daylight_saving,
+        exclude=schedule.exclude,
+        anchor=anchor,
+        key=schedule.key,
+    ).canonical
+
+
+def _never_fires(schedule: Schedule, moment: Moment) -> InvalidExpression:
+    after = _from(schedule, moment)
+    bounds = f"an occurrence after {rfc3339(after - 1)}"
+    if schedule.end is not None:
+        bounds += f" and before {rfc3339(from_datetime(schedule.end))}"
+    code = "in_the_past" if schedule.expressions[0].lstrip().startswith("at(") else "never_fires"
+    return InvalidExpression(field="expression", given=repr(schedule.expression), allowed=bounds, code=code)
+
+
+def _next_revision(stored: Record | None, revision: int) -> int:
+    """Later than anything stored, so that fires planned before the change are told from those after it."""
+    return revision if stored is None else max(revision, stored.revision + 1)

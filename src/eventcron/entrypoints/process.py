@@ -1,0 +1,49 @@
+"""What a Lambda process keeps between invocations: one event loop, and the clients opened on it.
+
+``asyncio.run`` would close the loop after each invocation, and a warm aiohttp client dies with its loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from typing import Any, TypeVar
+
+from eventcron.config import Settings
+from eventcron.wiring import UseCases, on_aws
+
+T = TypeVar("T")
+
+
+class Process:
+    """Runs coroutines on a loop that stays, over use cases that are wired once."""
+
+    def __init__(self) -> None:
+        self._runner = asyncio.Runner()
+        self._open = AsyncExitStack()
+        self._cases: UseCases | None = None
+
+    def run(self, work: Callable[[UseCases], Coroutine[Any, Any, T]]) -> T:
+        """Run *work* to its end.
+
+        Raises:
+            InvalidSettings: the environment does not describe a deployment.
+        """
+        return self._runner.run(self._with_cases(work))
+
+    def close(self) -> None:
+        """Close the clients and the loop; the next ``run`` opens new ones. Lambda never calls this, tests do."""
+        if self._cases is not None:
+            self._runner.run(self._open.aclose())
+        self._runner.close()
+        self.__init__()  # type: ignore[misc]  # back to the beginning, in place: handlers hold this object
+
+    async def _with_cases(self, work: Callable[[UseCases], Coroutine[Any, Any, T]]) -> T:
+        if self._cases is None:
+            self._cases = await self._open.enter_async_context(on_aws(Settings.read(os.environ)))
+        return await work(self._cases)
+
+
+process = Process()

@@ -1,0 +1,14 @@
+"""Fakes and a whole eventcron in memory, under virtual time: for our tests and for yours.
+
+>>> from eventcron.testing import World
+>>> with World("2026-12-01T00:00:00Z") as world:
+...     _ = world.emit("Put Schedule", {"tenant": "acme", "name": "tea", "expression": "0 16 * * *"})
+...     world.run(hours=24)
+...     [fire.due for fire in world.fired]
+['2026-12-01T16:00:00.000Z']
+"""
+
+from eventcron.testing.clock import FakeClock, VirtualClock, VirtualLoop
+from eventcron.testing.world import Fired, World, invocation
+
+__all__ = ["FakeClock", "Fired", "VirtualClock", "VirtualLoop", "World", "invocation"]

@@ -1,0 +1,84 @@
+"""Time that a test moves: by hand (``FakeClock``), or by itself whenever nothing else is left to do."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+import selectors
+
+from eventcron.model import Instant
+
+
+class FakeClock:
+    """A clock that moves only when told to, and never back."""
+
+    def __init__(self, now: Instant) -> None:
+        self._now = now
+        self._order = itertools.count()
+        self._sleepers: list[tuple[Instant, int, asyncio.Future[None]]] = []
+
+    def now(self) -> Instant:
+        return self._now
+
+    async def sleep_until(self, instant: Instant) -> None:
+        if instant > self._now:
+            woken = asyncio.get_running_loop().create_future()
+            heapq.heappush(self._sleepers, (instant, next(self._order), woken))
+            await woken
+
+    def move_to(self, instant: Instant) -> None:
+        """Make it *instant*, waking those who slept until then.
+
+        Raises:
+            ValueError: that would be going back.
+        """
+        if instant < self._now:
+            raise ValueError(f"a clock does not go back: it is {self._now}, asked for {instant}")
+        self._now = instant
+        while self._sleepers and self._sleepers[0][0] <= instant:
+            _, _, woken = heapq.heappop(self._sleepers)
+            if not woken.done():
+                woken.set_result(None)
+
+
+class _JumpingSelector(selectors.SelectSelector):
+    """Where a real selector would wait, time jumps instead."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seconds = 0.0
+
+    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        ready = super().select(0)
+        if not ready:
+            if timeout is None:
+                raise RuntimeError("nothing left to do and nothing to wait for: every task waits for another")
+            self.seconds += timeout
+        return ready
+
+
+class VirtualLoop(asyncio.SelectorEventLoop):
+    """An event loop whose time starts at 0 and jumps to the next timer whenever nothing is left to do."""
+
+    def __init__(self) -> None:
+        self._jumping = _JumpingSelector()
+        super().__init__(self._jumping)
+
+    def time(self) -> float:
+        return self._jumping.seconds
+
+
+class VirtualClock:
+    """A clock on a ``VirtualLoop``: sleeping costs nothing."""
+
+    def __init__(self, start: Instant, loop: asyncio.AbstractEventLoop) -> None:
+        self._start = start
+        self._loop = loop
+
+    def now(self) -> Instant:
+        return self._start + round(self._loop.time() * 1000)
+
+    async def sleep_until(self, instant: Instant) -> None:
+        while (remaining := instant - self.now()) > 0:  # noqa: ASYNC110  # time itself is what is waited for
+            await asyncio.sleep(remaining / 1000)

@@ -1,0 +1,76 @@
+"""The composition root: ports → use cases, on AWS or on whatever ports are given."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+
+from eventcron.adapters.aws.bus import EventBridgeBus
+from eventcron.adapters.aws.clients import aws_clients
+from eventcron.adapters.aws.dead_letters import SqsDeadLetters
+from eventcron.adapters.aws.fires import SqsFireQueue
+from eventcron.adapters.aws.ledger import DynamoLedger
+from eventcron.adapters.aws.schedules import DynamoScheduleStore
+from eventcron.adapters.clock import SystemClock
+from eventcron.app.executor import Executor
+from eventcron.app.planner import Planner
+from eventcron.app.registrar import Registrar
+from eventcron.config import Settings
+from eventcron.ports import Clock, DeadLetters, EventBus, FireQueue, Ledger, ScheduleStore
+
+
+class Ports(NamedTuple):
+    """Everything the use cases need from outside."""
+
+    clock: Clock
+    store: ScheduleStore
+    ledger: Ledger
+    queue: FireQueue
+    bus: EventBus
+    dead: DeadLetters
+
+
+class UseCases(NamedTuple):
+    """What the entry points call."""
+
+    settings: Settings
+    ports: Ports
+    registrar: Registrar
+    planner: Planner
+    executor: Executor
+
+
+def use_cases(settings: Settings, ports: Ports, *, jitter: Callable[[], float]) -> UseCases:
+    """The three use cases over *ports*; *jitter* gives numbers in [0, 1)."""
+    clock, store, ledger, queue, bus, dead = ports
+    return UseCases(
+        settings=settings,
+        ports=ports,
+        registrar=Registrar(
+            clock=clock, store=store, queue=queue, bus=bus, dead=dead, settings=settings, jitter=jitter
+        ),
+        planner=Planner(
+            clock=clock, store=store, ledger=ledger, queue=queue, bus=bus, dead=dead, settings=settings, jitter=jitter
+        ),
+        executor=Executor(
+            clock=clock, store=store, ledger=ledger, queue=queue, bus=bus, dead=dead, settings=settings, jitter=jitter
+        ),
+    )
+
+
+@asynccontextmanager
+async def on_aws(settings: Settings) -> AsyncIterator[UseCases]:
+    """The use cases on AWS; region, credentials and endpoint come from the environment, as boto reads it."""
+    # Reads, sends and publications of one piece of work overlap, so a few connections each.
+    async with aws_clients(concurrency=settings.concurrency * 4) as clients:
+        ports = Ports(
+            clock=SystemClock(),
+            store=DynamoScheduleStore(clients.dynamodb, settings.schedules_table),
+            ledger=DynamoLedger(clients.dynamodb, settings.ledger_table),
+            queue=SqsFireQueue(clients.sqs, settings.fire_queue_url),
+            bus=EventBridgeBus(clients.events, settings.bus_name),
+            dead=SqsDeadLetters(clients.sqs, {"commands": settings.command_dlq_url, "fires": settings.fire_dlq_url}),
+        )
+        yield use_cases(settings, ports, jitter=random.random)

@@ -1,0 +1,93 @@
+"""A function may die between any two of its steps. Run again, nothing is lost and nothing fires early.
+
+Each case kills one invocation at one effect of one port: before it, or after it with the answer lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import NamedTuple
+
+import pytest
+
+from eventcron.testing import World, invocation
+from eventcron.testing.world import SETTINGS
+
+START = "2026-12-01T08:00:00Z"
+SCHEDULES = {"minutely": "* * * * *", "once": "at(2026-12-01T08:11:30)", "daily": "20 8 * * *"}
+
+
+class Killed(Exception):
+    """The process is gone."""
+
+
+class Killer:
+    """Kills the invocation of *function* that comes to its *step*-th pause, counted over all its invocations."""
+
+    def __init__(self, function: str = "", step: int = 0) -> None:
+        self._function = function
+        self._step = step
+        self._dead: set[str] = set()
+        self.steps: Counter[str] = Counter()
+
+    async def __call__(self, _point: str) -> None:
+        await asyncio.sleep(0)
+        running = invocation.get()
+        if running in self._dead:
+            raise Killed
+        function = running.split("-")[0]
+        self.steps[function] += 1
+        if (function, self.steps[function]) == (self._function, self._step):
+            self._dead.add(running)
+            raise Killed
+
+
+class History(NamedTuple):
+    """What came out: ids by schedule and due, how often, and which were early."""
+
+    fired: set[tuple[str, str, str]]
+    repeats: int
+    early: int
+    steps: Counter[str]
+
+
+def live_through(killer: Killer) -> History:
+    """Half an hour with three schedules, and what it brought."""
+    settings = SETTINGS.__class__(
+        **{name: getattr(SETTINGS, name) for name in SETTINGS.__struct_fields__} | {"segments": 1}
+    )
+    with World(START, settings=settings, pause=killer) as world:
+        world.run(seconds=30)
+        for name, expression in SCHEDULES.items():
+            world.emit("Put Schedule", {"tenant": "acme", "name": name, "expression": expression})
+        world.run(minutes=26)
+        fired = [(fire.schedule, fire.due, fire.detail["fire_id"]) for fire in world.fired]
+        early = sum(fire.lateness_ms < 0 for fire in world.fired)
+        assert all(isinstance(failure, Killed) for failure in world.failures)
+    return History(set(fired), len(fired) - len(set(fired)), early, killer.steps)
+
+
+@pytest.fixture(name="calm", scope="module")
+def _calm() -> History:
+    return live_through(Killer())
+
+
+def test_in_calm_weather_every_occurrence_is_published_exactly_once(calm: History) -> None:
+    assert Counter(schedule for schedule, _, _ in calm.fired) == {
+        "acme/minutely": 26,
+        "acme/once": 1,
+        "acme/daily": 1,
+    }
+    assert calm.repeats == 0
+
+
+@pytest.mark.parametrize("function", ["registrar", "planner", "executor"])
+def test_a_crash_between_any_two_steps_loses_nothing(calm: History, function: str) -> None:
+    steps = calm.steps[function]
+    assert steps > 20, "the scenario must exercise the function"
+    for step in range(1, steps + 1):
+        history = live_through(Killer(function, step))
+
+        assert history.fired == calm.fired, f"{function} killed at step {step} of {steps}"
+        assert history.early == 0

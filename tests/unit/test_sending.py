@@ -1,0 +1,138 @@
+"""Nothing refused is forgotten: it is tried again, given up in the open, or the caller hears of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pytest
+
+from eventcron.adapters.memory import MemoryDeadLetters
+from eventcron.app.publishing import TRIES, publish_all, publish_what_is_taken
+from eventcron.app.sending import send_all
+from eventcron.core.packing import make_pack
+from eventcron.errors import Unavailable
+from eventcron.model import Event, Fire, Instant, Pack
+from eventcron.ports import Refusal
+
+EVENTS = [Event(source="eventcron", detail_type="Fact", detail=b"%d" % number, time=0) for number in range(25)]
+PACKS = [make_pack([Fire("acme", f"n{number}", 1, 0, 0)]) for number in range(25)]
+
+
+class PatientClock:
+    """A clock on which waiting costs nothing; it remembers how often someone waited."""
+
+    def __init__(self) -> None:
+        self.instant: Instant = 1_000
+        self.waits = 0
+
+    def now(self) -> Instant:
+        return self.instant
+
+    async def sleep_until(self, instant: Instant) -> None:
+        self.instant, self.waits = instant, self.waits + 1
+
+
+class RefusingBus:
+    """Refuses each event as often as *refusals* says, by its detail."""
+
+    def __init__(self, refusals: dict[bytes, int], *, retryable: bool = True) -> None:
+        self.taken: list[Event] = []
+        self._refusals = dict(refusals)
+        self._retryable = retryable
+
+    async def publish(self, events: Sequence[Event]) -> list[Refusal]:
+        refused = []
+        for index, event in enumerate(events):
+            if self._refusals.get(event.detail, 0):
+                self._refusals[event.detail] -= 1
+                refused.append(Refusal(index=index, code="ThrottlingException", retryable=self._retryable))
+            else:
+                self.taken.append(event)
+        return refused
+
+
+class RefusingQueue:
+    """Refuses each pack as often as *refusals* says, by its id."""
+
+    def __init__(self, refusals: dict[str, int], *, retryable: bool = True) -> None:
+        self.taken: list[Pack] = []
+        self._refusals = dict(refusals)
+        self._retryable = retryable
+
+    async def send(self, packs: Sequence[Pack], *, visible_at: Sequence[Instant], now: Instant) -> list[Refusal]:
+        refused = []
+        for index, pack in enumerate(packs):
+            if self._refusals.get(pack.id, 0):
+                self._refusals[pack.id] -= 1
+                refused.append(Refusal(index=index, code="InternalError", message="later", retryable=self._retryable))
+            else:
+                self.taken.append(pack)
+        return refused
+
+
+async def test_only_refused_events_are_published_again() -> None:
+    bus, clock = RefusingBus({b"3": 2, b"17": 1}), PatientClock()
+
+    refused = await publish_what_is_taken(bus, EVENTS, clock=clock, jitter=lambda: 0.5)
+
+    assert refused == []
+    assert sorted(event.detail for event in bus.taken) == sorted(event.detail for event in EVENTS)
+    assert clock.waits == 2
+
+
+async def test_what_stays_refused_is_named_by_its_place() -> None:
+    bus = RefusingBus({b"3": 99, b"17": 99})
+
+    refused = await publish_what_is_taken(bus, EVENTS, clock=PatientClock(), jitter=lambda: 0.5)
+
+    assert sorted(refusal.index for refusal in refused) == [3, 17]
+
+
+async def test_a_hopeless_event_is_not_tried_again() -> None:
+    bus, clock = RefusingBus({b"3": 99}, retryable=False), PatientClock()
+
+    refused = await publish_what_is_taken(bus, EVENTS, clock=clock, jitter=lambda: 0.5)
+
+    assert [refusal.index for refusal in refused] == [3]
+    assert clock.waits == 0
+
+
+async def test_facts_are_all_published_or_the_caller_hears_of_it() -> None:
+    bus = RefusingBus({b"3": TRIES})
+
+    with pytest.raises(Unavailable, match="1 of 25 events refused"):
+        await publish_all(bus, EVENTS, clock=PatientClock(), jitter=lambda: 0.5)
+
+
+@pytest.mark.parametrize("times", [1, TRIES - 1])
+async def test_refused_packs_are_sent_again(times: int) -> None:
+    queue, dead = RefusingQueue({PACKS[2].id: times, PACKS[24].id: 1}), MemoryDeadLetters()
+
+    await send_all(queue, PACKS, visible_at=lambda pack: pack.at, clock=PatientClock(), jitter=lambda: 0.5, dead=dead)
+
+    assert sorted(pack.id for pack in queue.taken) == sorted(pack.id for pack in PACKS)
+    assert dead.buried == []
+
+
+async def test_a_pack_that_stays_refused_stops_the_caller() -> None:
+    queue = RefusingQueue({PACKS[2].id: TRIES})
+
+    with pytest.raises(Unavailable, match="1 of 25 packs refused"):
+        await send_all(
+            queue,
+            PACKS,
+            visible_at=lambda pack: pack.at,
+            clock=PatientClock(),
+            jitter=lambda: 0.5,
+            dead=MemoryDeadLetters(),
+        )
+
+
+async def test_a_pack_that_can_never_be_sent_is_dead_lettered_and_stops_nothing() -> None:
+    queue, dead = RefusingQueue({PACKS[2].id: 99}, retryable=False), MemoryDeadLetters()
+
+    await send_all(queue, PACKS, visible_at=lambda pack: pack.at, clock=PatientClock(), jitter=lambda: 0.5, dead=dead)
+
+    assert len(queue.taken) == 24
+    assert [(buried.queue, buried.code) for buried in dead.buried] == [("fires", "InternalError")]
+    assert PACKS[2].id in dead.buried[0].body
