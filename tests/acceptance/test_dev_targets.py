@@ -359,3 +359,20 @@ async def test_an_entry_that_aws_refuses_is_refused_and_the_one_beside_it_is_not
     assert answer["FailedEntryCount"] == 1
     assert answer["Entries"][0]["ErrorCode"] == code
     assert "EventId" in answer["Entries"][1]
+
+
+@pytest.mark.parametrize(
+    ("queue", "letters"),
+    [("CommandQueueUrl", "CommandDeadLettersUrl"), ("FireQueueUrl", "FireDeadLettersUrl")],
+    ids=["commands", "fires"],
+)
+async def test_a_message_that_is_none_of_ours_becomes_a_dead_letter_with_its_reason(
+    world: World, queue: str, letters: str
+) -> None:
+    outputs, sqs = world.runtime.outputs, world.client("sqs")
+    await sqs.send_message(QueueUrl=outputs[queue], MessageBody="not JSON")
+    answer = await sqs.receive_message(QueueUrl=outputs[letters], WaitTimeSeconds=20, MessageAttributeNames=["All"])
+    [message] = answer["Messages"]
+
+    assert message["Body"] == "not JSON"
+    assert "json" in message["MessageAttributes"]["reason"]["StringValue"].lower()

@@ -30,7 +30,7 @@ _DEAD_LETTERS = {
 
 
 class Console:
-    """Shows what functions write: warnings and errors, or with *verbose* everything."""
+    """Shows what functions write: warnings and errors, or with *verbose* everything but metrics."""
 
     def __init__(self, *, verbose: bool, echo: Callable[[str], None]) -> None:
         self._verbose = verbose
@@ -41,9 +41,9 @@ class Console:
         name = _short(output.function)
         for line in output.output.splitlines():
             record = _record(line)
-            if self._verbose:
+            if self._verbose and "_aws" not in record:
                 self._echo(f"{name}  {line}")
-            elif record is not None and record.get("level") in _LEVELS:
+            elif record.get("level") in _LEVELS:
                 self._echo(f"{name}  {_told(record)}")
         if output.error and not self._verbose:
             self._echo(f"{name}  {click.style('failed', fg='red')}  {output.output.strip() or 'without a message'}")
@@ -81,13 +81,13 @@ def _short(function: str) -> str:
     return parts[1].removesuffix("Function").lower() if ours else function
 
 
-def _record(line: str) -> dict[str, Any] | None:
-    """*line* as a structured log record; None if it is something else."""
+def _record(line: str) -> dict[str, Any]:
+    """*line* as a structured log record, or as CloudWatch's embedded metrics; empty if it is something else."""
     try:
         record = json.loads(line)
     except ValueError:
-        return None
-    return record if isinstance(record, dict) else None
+        return {}
+    return record if isinstance(record, dict) else {}
 
 
 def _told(record: Mapping[str, Any]) -> str:

@@ -1,0 +1,217 @@
+"""``eventcron dev`` as its user meets it: a process that starts, fires, and is gone when it is told to."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import boto3
+import pytest
+
+pytestmark = [
+    pytest.mark.embedded,
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes by /proc"),
+]
+
+#: Seconds within which anything waited for must have happened.
+PATIENCE = 30.0
+
+
+class Dev:
+    """A running ``eventcron dev`` and what it printed."""
+
+    def __init__(self, process: subprocess.Popen[str], directory: Path) -> None:
+        self.process = process
+        self._directory = directory
+
+    @property
+    def stdout(self) -> str:
+        return (self._directory / "stdout").read_text(encoding="utf-8")
+
+    @property
+    def stderr(self) -> str:
+        return (self._directory / "stderr").read_text(encoding="utf-8")
+
+    def stop(self, number: signal.Signals) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+
+@contextmanager
+def dev(directory: Path, *arguments: str) -> Iterator[Dev]:
+    """Start the command; end it in any case."""
+    with (directory / "stdout").open("w") as stdout, (directory / "stderr").open("w") as stderr:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "eventcron", "dev", *arguments],
+            stdout=stdout,
+            stderr=stderr,
+            text=True,
+            start_new_session=True,
+        )
+    try:
+        yield Dev(process, directory)
+    finally:
+        process.kill()
+        process.wait()
+
+
+def until(condition: Callable[[], object], running: Dev) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert running.process.poll() is None, running.stderr
+        assert time.monotonic() < deadline, f"not within {PATIENCE} s; {running.stdout} {running.stderr}"
+        time.sleep(0.05)
+
+
+def descendants(pid: int) -> set[int]:
+    """Every process below *pid*, from /proc."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended while we looked
+        parents[int(stat.parent.name)] = int(fields[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+def gone(pids: set[int]) -> bool:
+    """No process of *pids* is alive; one that nobody has collected yet is not."""
+    for pid in pids:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                return False
+        except OSError:
+            continue
+    return True
+
+
+def wait_gone(pids: set[int]) -> None:
+    deadline = time.monotonic() + PATIENCE
+    while not gone(pids):
+        assert time.monotonic() < deadline, f"still there: {pids}"
+        time.sleep(0.02)
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def exports(text: str) -> dict[str, str]:
+    """The variables that the three lines set."""
+    lines = re.findall(r"^export (.+)$", text, flags=re.MULTILINE)
+    assert len(lines) == 3
+    return dict(word.split("=", 1) for line in lines for word in shlex.split(line))
+
+
+def test_what_it_prints_makes_boto3_use_it_and_its_example_fire(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Nothing of the developer's own may reach it.
+    for name, value in {
+        "AWS_PROFILE": "not-there",
+        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+        "EVENTCRON_SEGMENTS": "0",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+    }.items():
+        monkeypatch.setenv(name, value)
+    with dev(tmp_path, "--port", "0") as running:
+        until(lambda: "Ctrl-C" in running.stdout, running)
+        monkeypatch.delenv("AWS_PROFILE")
+        monkeypatch.delenv("HTTP_PROXY")
+        for name, value in exports(running.stdout).items():
+            monkeypatch.setenv(name, value)
+        [example] = re.findall(r"^aws events put-events --entries (.+)$", running.stdout, flags=re.MULTILINE)
+        url = boto3.client("sqs").create_queue(QueueName="fires")["QueueUrl"]
+        bus = "eventcron"
+        events = boto3.client("events")
+        events.put_rule(Name="fires", EventBusName=bus, EventPattern='{"detail-type": ["Schedule Fired"]}')
+        arn = boto3.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]
+        events.put_targets(Rule="fires", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn["QueueArn"]}])
+
+        put = events.put_events(Entries=json.loads(shlex.split(example)[0]))
+        answer = boto3.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20)
+        fired = json.loads(answer["Messages"][0]["Body"])["detail"]
+
+        # The port may not be had by anyone else meanwhile.
+        port = events.meta.endpoint_url.rpartition(":")[2]
+        second = subprocess.run(
+            [sys.executable, "-m", "eventcron", "dev", "--port", port], capture_output=True, text=True, check=False
+        )
+        below = descendants(running.process.pid)
+        status = running.stop(signal.SIGINT)
+
+    assert put["FailedEntryCount"] == 0
+    assert (fired["tenant"], fired["name"], fired["input"]) == ("acme", "hello", {"hello": "world"})
+    assert second.returncode == 2
+    assert f"eventcron: port {port} on 127.0.0.1 is in use; stop what uses it, or choose another" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert status == 0
+    assert len(below) >= 4  # the embedded AWS and a worker for each function
+    wait_gone(below)
+    assert not listens(int(port))
+
+
+def test_killed_it_leaves_nothing_and_it_starts_again_on_the_same_port(tmp_path: Path) -> None:
+    with dev(tmp_path, "--port", "0", "--json") as running:
+        until(lambda: running.stdout.endswith("\n"), running)
+        facts = json.loads(running.stdout)
+        port = int(facts["endpoint"].rpartition(":")[2])
+        below = descendants(running.process.pid)
+        running.stop(signal.SIGKILL)
+        wait_gone(below)
+
+        assert not listens(port)
+        assert facts["environment"]["AWS_ENDPOINT_URL"] == facts["endpoint"]
+
+    with dev(tmp_path, "--port", str(port), "--json") as again:
+        until(lambda: again.stdout.endswith("\n"), again)
+        assert json.loads(again.stdout)["endpoint"] == facts["endpoint"]
+        below = descendants(again.process.pid)
+        assert again.stop(signal.SIGTERM) == 0
+        wait_gone(below)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP], ids=lambda number: number.name)
+def test_it_can_be_stopped_while_it_starts(tmp_path: Path, number: signal.Signals) -> None:
+    with dev(tmp_path, "--port", "0") as running:
+        until(lambda: "creating the stack" in running.stderr, running)
+        below = descendants(running.process.pid)
+        status = running.stop(number)
+        wait_gone(below)
+
+    assert status == 0
+    assert running.stdout == ""
+
+
+def test_it_says_so_and_ends_when_the_embedded_aws_dies(tmp_path: Path) -> None:
+    with dev(tmp_path, "--port", "0", "--json") as running:
+        until(lambda: running.stdout.endswith("\n"), running)
+        below = descendants(running.process.pid)
+        # The host is the one whose parent is the command itself.
+        [host] = [
+            pid
+            for pid in below
+            if int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) == running.process.pid
+        ]
+        os.kill(host, signal.SIGKILL)
+        status = running.process.wait(PATIENCE)
+        wait_gone(below)
+
+    assert status == 2
+    assert "eventcron: the embedded AWS ended with status -9: no message" in running.stderr
+    assert "Traceback" not in running.stderr
