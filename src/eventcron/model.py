@@ -87,7 +87,7 @@ class Key(NamedTuple):
 
 
 class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A standing order, exactly the ``detail`` of ``Put Schedule``. The comments are in its JSON Schema too."""
+    """A standing order, exactly the ``detail`` of ``Put Schedule``."""
 
     tenant: TenantId
     name: ScheduleName

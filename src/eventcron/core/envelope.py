@@ -29,9 +29,6 @@ from eventcron.model import FACT_SOURCE, Event, Fire, Instant, Key, Pack, Record
 #: The version of packs this release writes, and the latest it reads.
 PACK_VERSION = 1
 
-#: Bytes. "Time … 14 bytes" in EventBridge's "Calculating PutEvents event entry size".
-_TIME_BYTES = 14
-
 #: 9999-12-31T23:59:59.999Z, the last instant that has a date.
 _LAST: Instant = 253_402_300_799_999
 
@@ -85,12 +82,6 @@ def decode_pack(body: str | bytes) -> Pack:
     if not all(0 <= instant <= _LAST for fire in pack.fires for instant in (fire.due, fire.at)):
         raise Undecodable("a pack with a fire due before 1970 or after 9999")
     return pack
-
-
-def event_size(event: Event) -> int:
-    """Bytes that EventBridge counts against the 256 KB of a PutEvents call."""
-    texts = (event.source, event.detail_type, *event.resources)
-    return _TIME_BYTES + len(event.detail) + sum(len(text.encode()) for text in texts)
 
 
 def fired(record: Record, fire: Fire, *, attempt: int, local_time: str) -> Event:

@@ -1,0 +1,127 @@
+"""JSON Schemas of what crosses the bus and the fire queue, generated from the structs.
+
+``python -m eventcron.entrypoints.schemas FOLDER`` (``make schemas``) writes them; a test fails when they are stale.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from eventcron import model
+from eventcron.core import facts
+from eventcron.core.facts import FACTS
+from eventcron.model import COMMANDS, Pack
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+#: Title → struct.
+SCHEMAS: dict[str, type[msgspec.Struct]] = {**COMMANDS, **FACTS, "Pack": Pack}
+
+_DOC_COMMENT = re.compile(r"#: ?(.*)")
+_FIELD = re.compile(r"(\w+):")
+
+
+def file_name(title: str) -> str:
+    """``Put Schedule`` → ``put-schedule.schema.json``."""
+    return f"{title.lower().replace(' ', '-')}.schema.json"
+
+
+def schema(title: str) -> dict[str, Any]:
+    """The JSON Schema (draft 2020-12) of a command's or fact's ``detail``, or of a pack."""
+    generated = msgspec.json.schema(_writable(SCHEMAS[title]))
+    for name, definition in generated["$defs"].items():
+        _describe_fields(definition, _STRUCTS.get(name))
+    document = {"$schema": DIALECT, "$id": file_name(title), "title": title, **generated}
+    portable: dict[str, Any] = _portable(document)
+    return portable
+
+
+def write_all(folder: Path) -> None:
+    """Write every schema into *folder*, which is made if need be."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for title in SCHEMAS:
+        (folder / file_name(title)).write_text(text(title), encoding="utf-8")
+
+
+def text(title: str) -> str:
+    """The schema's file."""
+    return json.dumps(schema(title), indent=2, ensure_ascii=False) + "\n"
+
+
+def _writable(kind: type[msgspec.Struct]) -> type[msgspec.Struct]:
+    """*kind* with any JSON in place of ``Raw``, whose default msgspec cannot write into a schema."""
+    fields = msgspec.structs.fields(kind)
+    if not any(isinstance(field.default, msgspec.Raw) for field in fields):
+        return kind
+    return msgspec.defstruct(
+        kind.__name__,
+        [_writable_field(field) for field in fields],
+        namespace={"__doc__": kind.__doc__},
+        kw_only=True,
+        forbid_unknown_fields=kind.__struct_config__.forbid_unknown_fields,
+    )
+
+
+def _writable_field(field: msgspec.structs.FieldInfo) -> tuple[str, Any] | tuple[str, Any, Any]:
+    if field.type is msgspec.Raw:
+        return field.name, Any, None
+    if field.required:
+        return field.name, field.type
+    if field.default is msgspec.NODEFAULT:
+        return field.name, field.type, msgspec.field(default_factory=field.default_factory)
+    return field.name, field.type, field.default
+
+
+def _describe_fields(definition: dict[str, Any], kind: type[msgspec.Struct] | None) -> None:
+    """Put the ``#:`` comment of each field, its documentation in the code, into the schema."""
+    for name, words in _field_comments(kind).items() if kind else ():
+        field = definition.get("properties", {}).get(name)
+        if field is not None:
+            field["description"] = f"{words} ({field['description']})" if "description" in field else words
+
+
+def _field_comments(kind: type[msgspec.Struct]) -> dict[str, str]:
+    comments: dict[str, str] = {}
+    for base in [base for base in kind.__mro__ if base in _STRUCTS.values()]:
+        words: list[str] = []
+        for line in map(str.strip, inspect.getsource(base).splitlines()):
+            if comment := _DOC_COMMENT.match(line):
+                words.append(comment[1])
+                continue
+            if words and (field := _FIELD.match(line)):
+                comments.setdefault(field[1], " ".join(words))
+            words = []
+    return comments
+
+
+def _portable(node: Any) -> Any:
+    r"""*node* for readers other than Python: ``$`` ends a pattern in place of ``\Z``, and no code quotes in prose."""
+    if isinstance(node, dict):
+        return {key: _portable_text(key, value) for key, value in node.items()}
+    return [_portable(item) for item in node] if isinstance(node, list) else node
+
+
+def _portable_text(key: str, value: Any) -> Any:
+    if key == "pattern" and isinstance(value, str):
+        return value.replace(r"\Z", "$")
+    if key == "description" and isinstance(value, str):
+        return " ".join(value.replace("``", "").split())
+    return _portable(value)
+
+
+_STRUCTS: dict[str, type[msgspec.Struct]] = {
+    name: kind
+    for module in (model, facts)
+    for name, kind in vars(module).items()
+    if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__module__ == module.__name__
+}
+
+if __name__ == "__main__":
+    write_all(Path(sys.argv[1]))
