@@ -1,0 +1,90 @@
+# One door to everything a developer does. Needs make, git and Python 3.11 to 3.13, and brings the rest.
+# Stamps in .venv say what is installed, so that every target sets up what it needs, once.
+
+PYTHON ?=
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+PINS   := --constraint constraints.txt --build-constraint constraints.txt
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.DELETE_ON_ERROR:
+.PHONY: help setup demo dev simulate test test-quick test-time check lint format bench build lock \
+        clean
+
+help:  ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-11s\033[0m %s\n", $$1, $$2 }' Makefile
+
+# --- Set up ---------------------------------------------------------------------------------------------------------
+
+setup: $(VENV)/.dev  ## Install everything into .venv
+	@echo "ready: $(BIN)/eventcron"
+
+# A pip that knows dependency groups (25.1) and build constraints (25.3). Debian 12 has 23.0.
+$(VENV)/.pip: scripts/make-venv
+	@test -x $(BIN)/pip || scripts/make-venv $(VENV) '$(PYTHON)'
+	@$(PIP) install --quiet --constraint constraints.txt --upgrade pip
+	@touch $@
+
+$(VENV)/.local: $(VENV)/.pip pyproject.toml constraints.txt
+	@echo "installing what the local runtime needs into $(VENV) …"
+	@$(PIP) install --quiet $(PINS) --editable '.[local]'
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.pip pyproject.toml constraints.txt
+	@echo "installing everything into $(VENV) …"
+	@$(PIP) install --quiet $(PINS) --editable . --group dev
+	@touch $(VENV)/.local $@
+
+# --- Use ------------------------------------------------------------------------------------------------------------
+
+demo: $(VENV)/.local  ## Fire 1,300 real schedules into three kinds of targets, here, and check every fire
+	@$(BIN)/eventcron demo $(ARGS)
+
+dev: $(VENV)/.local  ## Run the whole stack on this machine until Ctrl-C
+	@$(BIN)/eventcron dev $(ARGS)
+
+simulate: $(VENV)/.local  ## Run a day of the real schedules in virtual time
+	@$(BIN)/eventcron simulate $(or $(ARGS),examples/prow-periodics.jsonl)
+
+# --- Check ----------------------------------------------------------------------------------------------------------
+
+test: $(VENV)/.dev  ## Run every test, with the coverage of core/ and app/
+	@$(BIN)/pytest --numprocesses 2 --dist loadgroup --cov $(ARGS)
+
+test-quick: $(VENV)/.dev  ## Run the tests that need no emulator and take no time
+	@$(BIN)/pytest -m 'not slow and not embedded and not moto' $(ARGS)
+
+test-time: $(VENV)/.dev  ## Hold the cron engine against the oracle at full length
+	@HYPOTHESIS_PROFILE=thorough $(BIN)/pytest tests/time tests/unit/time $(ARGS)
+
+lint: $(VENV)/.dev  ## Check style, types, layers and the template
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/cfn-lint infra/template.yaml
+
+check: lint test  ## Do what CI does, in the same order
+
+format: $(VENV)/.dev  ## Put the code in order
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+bench: $(VENV)/.dev  ## Measure what has to be fast
+	@$(BIN)/python benchmarks/run.py $(ARGS)
+
+# --- Release --------------------------------------------------------------------------------------------------------
+
+build: $(VENV)/.pip  ## Build the wheel into dist/
+	@$(PIP) wheel --quiet --no-deps --build-constraint constraints.txt --wheel-dir dist .
+	@ls dist
+
+lock: $(VENV)/.pip  ## Choose the newest versions again and write constraints.txt
+	@scripts/lock $(BIN)/python
+
+clean:  ## Remove what make made
+	@if [ -e $(VENV)/.pip ]; then rm -rf $(VENV); fi
+	@rm -rf build dist .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	@find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
