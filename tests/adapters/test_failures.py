@@ -33,7 +33,7 @@ URL = "http://127.0.0.1"
         pytest.param(refused("RequestThrottled"), "RequestThrottled", id="sqs-throttled"),
         pytest.param(refused("TransactionConflictException"), "TransactionConflictException", id="write-conflict"),
         pytest.param(refused("InternalServerError", status=500), "InternalServerError", id="server-error"),
-        pytest.param(refused("SomethingNew", status=503), "SomethingNew", id="unknown-code-with-5xx"),
+        pytest.param(refused("SomethingNew", status=500), "SomethingNew", id="unknown-code-with-5xx"),
         pytest.param(refused("SomethingNew", status=429), "SomethingNew", id="unknown-code-with-429"),
         pytest.param(ConnectTimeoutError(endpoint_url=URL), "ConnectTimeoutError", id="connect-timeout"),
         pytest.param(ReadTimeoutError(endpoint_url=URL), "ReadTimeoutError", id="read-timeout"),

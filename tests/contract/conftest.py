@@ -126,17 +126,17 @@ class AwsBackend:
     """The AWS adapters on an emulator, with resources of their own."""
 
     def __init__(self, clients: AwsClients) -> None:
+        self.clients = clients
         # The adapters' view of a client is narrower than what setting up and looking takes.
-        self._clients = clients
         self._sqs: Any = clients.sqs
 
     async def schedule_store(self) -> ScheduleStore:
-        table = await create_table(self._clients.dynamodb, next(_names), "SchedulesTable")
-        return DynamoScheduleStore(self._clients.dynamodb, table, page_size=PAGE_SIZE)
+        table = await create_table(self.clients.dynamodb, next(_names), "SchedulesTable")
+        return DynamoScheduleStore(self.clients.dynamodb, table, page_size=PAGE_SIZE)
 
     async def ledger(self) -> Ledger:
         return DynamoLedger(
-            self._clients.dynamodb, await create_table(self._clients.dynamodb, next(_names), "LedgerTable")
+            self.clients.dynamodb, await create_table(self.clients.dynamodb, next(_names), "LedgerTable")
         )
 
     async def fire_queue(self) -> FireQueueRig:
@@ -145,7 +145,7 @@ class AwsBackend:
         async def receive(wait: int) -> list[Pack]:
             return [msgspec.json.decode(message["Body"], type=Pack) for message in await self._receive(url, wait)]
 
-        return FireQueueRig(SqsFireQueue(self._clients.sqs, url), receive)
+        return FireQueueRig(SqsFireQueue(self.clients.sqs, url), receive)
 
     async def dead_letters(self) -> DeadLettersRig:
         urls = {queue: await create_queue(self._sqs, next(_names)) for queue in ("commands", "fires")}
@@ -162,16 +162,16 @@ class AwsBackend:
                 for message in await self._receive(url, 0)
             ]
 
-        return DeadLettersRig(SqsDeadLetters(self._clients.sqs, urls), buried)
+        return DeadLettersRig(SqsDeadLetters(self.clients.sqs, urls), buried)
 
     async def event_bus(self) -> EventBusRig:
         name = next(_names)
-        url = await create_bus(self._clients.events, self._sqs, name)
+        url = await create_bus(self.clients.events, self._sqs, name)
 
         async def delivered(wait: int) -> list[Delivered]:
             return [_delivered(message["Body"]) for message in await self._receive(url, wait)]
 
-        return EventBusRig(EventBridgeBus(self._clients.events, name), delivered)
+        return EventBusRig(EventBridgeBus(self.clients.events, name), delivered)
 
     async def _receive(self, url: str, wait: int) -> Sequence[dict[str, Any]]:
         response = await self._sqs.receive_message(

@@ -1,0 +1,84 @@
+"""Claims on DynamoDB are a read and a conditional write: what may come between the two."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+
+from eventcron.adapters.aws.ledger import DynamoLedger
+from tests.contract.conftest import AwsBackend
+from tests.resources import create_table
+
+pytestmark = pytest.mark.parametrize(
+    "backend",
+    [
+        pytest.param("moto", marks=pytest.mark.moto),
+        pytest.param("ministack", marks=pytest.mark.embedded),
+    ],
+    indirect=True,
+)
+
+
+class Interposed:
+    """A client before whose first write *meanwhile* happens."""
+
+    def __init__(self, client: Any, meanwhile: Callable[[], Awaitable[object]]) -> None:
+        self._client = client
+        self._meanwhile: Callable[[], Awaitable[object]] | None = meanwhile
+        self.get_item = client.get_item
+
+    @property
+    def client(self) -> Any:
+        return self
+
+    async def update_item(self, **request: Any) -> Any:
+        meanwhile, self._meanwhile = self._meanwhile, None
+        if meanwhile is not None:
+            await meanwhile()
+        return await self._client.update_item(**request)
+
+
+async def test_two_first_claims_of_a_segment_are_one(backend: AwsBackend) -> None:
+    client, table = backend.clients.dynamodb, await create_table(backend.clients.dynamodb, "first", "LedgerTable")
+    other = DynamoLedger(client, table)
+
+    async def other_claims() -> None:
+        assert await other.claim(0, end=5_000, now=1_000, lease_until=1_060) is not None
+
+    slow = DynamoLedger(Interposed(client, other_claims).client, table)
+
+    assert await slow.claim(0, end=6_000, now=1_000, lease_until=1_060) is None
+    assert (await other.segments(1))[0].claimed_through == 5_000
+
+
+async def test_two_claims_of_an_expired_lease_are_one(backend: AwsBackend) -> None:
+    client, table = backend.clients.dynamodb, await create_table(backend.clients.dynamodb, "expired", "LedgerTable")
+    other = DynamoLedger(client, table)
+    await other.claim(0, end=5_000, now=1_000, lease_until=1_060)
+
+    async def other_claims() -> None:
+        assert await other.claim(0, end=5_000, now=2_000, lease_until=2_060) is not None
+
+    slow = DynamoLedger(Interposed(client, other_claims).client, table)
+
+    assert await slow.claim(0, end=5_000, now=2_000, lease_until=2_060) is None
+    assert (await other.segments(1))[0].fence == 2
+
+
+async def test_a_claim_sees_a_commit_that_came_at_the_last_moment(backend: AwsBackend) -> None:
+    """Or the window just planned would be planned again."""
+    client, table = backend.clients.dynamodb, await create_table(backend.clients.dynamodb, "commit", "LedgerTable")
+    other = DynamoLedger(client, table)
+    expired = await other.claim(0, end=5_000, now=1_000, lease_until=1_060)
+    assert expired is not None
+
+    async def the_holder_commits() -> None:
+        assert await other.commit(expired)
+
+    late = DynamoLedger(Interposed(client, the_holder_commits).client, table)
+    claim = await late.claim(0, end=6_000, now=2_000, lease_until=2_060)
+
+    assert claim is not None
+    assert (claim.start, claim.end) == (5_000, 6_000)
