@@ -130,7 +130,7 @@ def _item(place: _Place, index: str) -> _Place:
         key = next((key for key, value in place.value.items() if not _fits(value, type_)), "")
         return _Place(_join(place.field, key), place.value.get(key), type_)
     items = place.value if isinstance(place.value, list) else []
-    return _Place(f"{place.field}[{index}]", items[int(index)], _option(place.type, inspect.ListType).item_type)
+    return _Place(f"{place.field}.{index}", items[int(index)], _option(place.type, inspect.ListType).item_type)
 
 
 def _bad_key(place: _Place) -> _Place:

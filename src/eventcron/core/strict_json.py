@@ -113,7 +113,9 @@ def _refuse_lone_surrogates(value: object, field: str) -> None:
 
 class _DuplicateKeyError(InvalidSchedule):
     def __init__(self, key: str) -> None:
-        super().__init__("duplicate_key", field=short(key), given="the same key twice", allowed="each key once")
+        # an answer has to be text, which half of a surrogate pair is not
+        field = key[:MAX_GIVEN_CHARS].encode(errors="backslashreplace").decode()
+        super().__init__("duplicate_key", field=field, given="the same key twice", allowed="each key once")
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
@@ -130,7 +132,7 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not JSON")
+    raise ValueError(name)
 
 
 _DECODER = json.JSONDecoder(

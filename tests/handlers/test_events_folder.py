@@ -1,0 +1,503 @@
+"""``events/``: every payload is valid by its schema, decodes, and is what this code makes or answers."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import json
+import re
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import msgspec
+import pytest
+
+import eventcron
+from eventcron.adapters.aws.backoff import Backoff
+from eventcron.adapters.aws.bus import EventBridgeBus
+from eventcron.adapters.aws.fires import SqsFireQueue
+from eventcron.adapters.aws.schedules import DynamoScheduleStore
+from eventcron.adapters.aws.table import DynamoTable
+from eventcron.adapters.memory import (
+    MemoryDeadLetters,
+    MemoryEventBus,
+    MemoryFireQueue,
+    MemoryLedger,
+    MemoryQueue,
+    MemoryScheduleStore,
+)
+from eventcron.app.registrar import Outcome
+from eventcron.core.decode import decode_command
+from eventcron.core.envelope import (
+    completed,
+    created,
+    decode_pack,
+    deleted,
+    encode_pack,
+    failed,
+    fired,
+    paused,
+    rejected,
+    resumed,
+    skipped,
+    updated,
+)
+from eventcron.core.facts import FACTS
+from eventcron.core.instant import from_datetime, rfc3339
+from eventcron.core.packing import make_pack
+from eventcron.core.trigger import local_time
+from eventcron.entrypoints import executor_lambda, planner_lambda, registrar_lambda, schemas
+from eventcron.errors import InvalidSchedule, Undecodable
+from eventcron.model import COMMANDS, Event, Fire, Key, Record, Schedule, SkipNotice, State
+from eventcron.testing import FakeClock
+from eventcron.testing.world import SETTINGS
+from eventcron.wiring import Ports, UseCases, use_cases
+
+EVENTS = Path(__file__).parents[2] / "events"
+
+
+def instant(text: str) -> int:
+    return from_datetime(datetime.fromisoformat(text))
+
+
+NOW = instant("2026-11-30T12:00:00.250Z")
+DUE = instant("2026-12-01T01:00:00Z")
+FIRST = 1764547200000
+
+
+def load(path: str) -> Any:
+    return json.loads((EVENTS / path).read_text(encoding="utf-8"))
+
+
+def files(folder: str, pattern: str = "*.json") -> list[str]:
+    return sorted(str(path.relative_to(EVENTS)) for path in (EVENTS / folder).glob(pattern))
+
+
+def validate(title: str, detail: object) -> None:
+    validator = jsonschema.Draft202012Validator(
+        load(f"schemas/{schemas.file_name(title)}"), format_checker=jsonschema.FormatChecker()
+    )
+    validator.validate(detail)
+
+
+# --- Schemas ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("title", schemas.SCHEMAS)
+def test_schemas_are_not_stale(title: str) -> None:
+    """Run ``python -m eventcron.entrypoints.schemas events/schemas`` after a change to the structs."""
+    assert (EVENTS / "schemas" / schemas.file_name(title)).read_text(encoding="utf-8") == schemas.text(title)
+
+
+def test_there_is_no_schema_of_something_gone() -> None:
+    assert files("schemas") == sorted(f"schemas/{schemas.file_name(title)}" for title in schemas.SCHEMAS)
+
+
+@pytest.mark.parametrize("title", schemas.SCHEMAS)
+def test_schemas_are_valid_and_mean_the_same_in_other_languages(title: str) -> None:
+    schema = load(f"schemas/{schemas.file_name(title)}")
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+    assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
+    assert r"\\Z" not in json.dumps(schema)
+
+
+def test_write_all_makes_the_folder(tmp_path: Path) -> None:
+    schemas.write_all(tmp_path / "new")
+
+    assert len(list((tmp_path / "new").iterdir())) == len(schemas.SCHEMAS)
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        pytest.param({"tenant": "acme", "name": "x"}, id="no-expression"),
+        pytest.param({"tenant": "acme", "name": "x", "expression": "@daily", "colour": "red"}, id="unknown-field"),
+        pytest.param({"tenant": "a/b", "name": "x", "expression": "@daily"}, id="bad-tenant"),
+        pytest.param({"tenant": "acme", "name": "x", "expression": "@daily", "max_fires": 0}, id="out-of-range"),
+        pytest.param({"tenant": "acme", "name": "x", "expression": []}, id="no-expression-in-a-list"),
+    ],
+)
+def test_the_schema_refuses_what_the_decoder_refuses(detail: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        validate("Put Schedule", detail)
+
+
+# --- Commands --------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", files("commands"))
+def test_each_command_is_valid_and_decodes(path: str) -> None:
+    event = load(path)
+    validate(event["detail-type"], event["detail"])
+    received = decode_command(json.dumps(event), trusted_sources=frozenset())
+
+    assert type(received.command) is COMMANDS[event["detail-type"]]
+    assert event["source"] == f"eventcron.tenant.{received.command.tenant}"
+    assert json.loads(msgspec.json.encode(received.command)).items() <= {**event["detail"], **_normal(event)}.items()
+
+
+def _normal(event: dict[str, Any]) -> dict[str, Any]:
+    """Times as this code writes them, in place of how they were given."""
+    times = {name: event["detail"][name] for name in ("start", "end") if name in event["detail"]}
+    return {name: datetime.fromisoformat(text).isoformat().replace("+00:00", "Z") for name, text in times.items()}
+
+
+def test_there_is_a_payload_for_every_command() -> None:
+    assert {load(path)["detail-type"] for path in files("commands")} == set(COMMANDS)
+
+
+def test_one_payload_uses_every_field_of_a_schedule() -> None:
+    assert set(load("commands/put-schedule-full.json")["detail"]) == set(Schedule.__struct_fields__)
+
+
+# --- Facts -----------------------------------------------------------------------------------------------------------
+
+SCHEDULE = Schedule(
+    tenant="acme",
+    name="nightly-export",
+    expression="cron(0 2 * * ? *)",
+    timezone="Europe/Oslo",
+    input=msgspec.Raw(b'{"report": "leads"}'),
+    labels={"team": "crm"},
+)
+RECORD = Record(
+    schedule=SCHEDULE,
+    tenant="acme",
+    name="nightly-export",
+    revision=FIRST,
+    state=State.ENABLED,
+    created=NOW,
+)
+TOMBSTONE = Record(
+    schedule=None, tenant="acme", name="nightly-export", revision=FIRST + 4, state=State.DELETED, created=NOW
+)
+FIRE = Fire("acme", "nightly-export", FIRST, DUE, DUE)
+RUN = Fire("acme", "nightly-export", FIRST, NOW, NOW, cause="run", cause_id="retry-of-monday")
+
+
+def _at(revision: int, state: State = State.ENABLED) -> Record:
+    return msgspec.structs.replace(RECORD, revision=FIRST + revision, state=state)
+
+
+def _fired(fire: Fire, schedule: Schedule = SCHEDULE, attempt: int = 1) -> Event:
+    record = msgspec.structs.replace(RECORD, schedule=schedule)
+    return fired(record, fire, attempt=attempt, local_time=local_time(fire.due, schedule.timezone))
+
+
+def _rejected() -> Event:
+    event = load("commands/put-schedule.json")
+    event["detail"]["timezon"] = "Europe/Oslo"
+    with pytest.raises(InvalidSchedule) as caught:
+        decode_command(json.dumps(event), trusted_sources=frozenset())
+    return rejected(caught.value, now=NOW)  # type: ignore[arg-type]  # it is a Rejected
+
+
+def _skipped(reason: str, first: int, last: int, count: int, by: str | None = None) -> Event:
+    notice = SkipNotice(
+        tenant="acme",
+        name="nightly-export",
+        revision=FIRST,
+        reason=reason,
+        first_due=first,
+        last_due=last,
+        count=count,
+        by=by,
+    )
+    return skipped(notice, now=NOW)
+
+
+MADE: dict[str, Callable[[], Event]] = {
+    "schedule-created": lambda: created(RECORD, now=NOW, next_due=DUE),
+    "schedule-updated": lambda: updated(_at(1), now=NOW, next_due=DUE),
+    "schedule-paused": lambda: paused(_at(2, State.PAUSED), now=NOW),
+    "schedule-resumed": lambda: resumed(_at(3), now=NOW, next_due=DUE),
+    "schedule-deleted": lambda: deleted(TOMBSTONE, now=NOW),
+    "schedule-completed": lambda: completed(RECORD, now=NOW),
+    "schedule-fired": lambda: _fired(FIRE),
+    "schedule-fired-by-run": lambda: _fired(RUN, attempt=2),
+    "schedule-fired-under-another-name": lambda: _fired(
+        FIRE, msgspec.structs.replace(SCHEDULE, detail_type="Nightly Export Due")
+    ),
+    "schedule-skipped": lambda: _skipped("misfire", DUE - 3 * 86_400_000, DUE - 86_400_000, 3),
+    "schedule-skipped-by-exclusion": lambda: _skipped("excluded", DUE, DUE, 1, "2026-12-01"),
+    "schedule-failed": lambda: failed(
+        RECORD, FIRE, code="ThrottlingException", message="Rate exceeded", attempts=30, now=NOW
+    ),
+    "schedule-rejected": _rejected,
+}
+
+
+@pytest.mark.parametrize("name", MADE)
+def test_each_fact_is_valid_and_is_what_this_code_makes(name: str) -> None:
+    payload = load(f"facts/{name}.json")
+    event = MADE[name]()
+    fact = next(
+        title for title in sorted(FACTS, key=len, reverse=True) if name.startswith(title.lower().replace(" ", "-"))
+    )
+    validate(fact, payload["detail"])
+
+    assert as_delivered(event, payload["id"]) == payload
+    assert msgspec.json.encode(msgspec.json.decode(event.detail, type=FACTS[fact])) == event.detail
+    assert list(payload["detail"]) == list(json.loads(event.detail))
+
+
+def as_delivered(event: Event, event_id: str) -> dict[str, Any]:
+    """*event* as a rule's target gets it."""
+    return {
+        "version": "0",
+        "id": event_id,
+        "detail-type": event.detail_type,
+        "source": event.source,
+        "account": "123456789012",
+        "time": rfc3339(event.time // 1000 * 1000, millis=False),
+        "region": "eu-north-1",
+        "resources": list(event.resources),
+        "detail": json.loads(event.detail),
+    }
+
+
+def test_there_is_a_payload_for_every_fact() -> None:
+    assert files("facts") == sorted(f"facts/{name}.json" for name in MADE)
+    assert {load(path)["detail-type"] for path in files("facts")} == {*FACTS, "Nightly Export Due"}
+
+
+# --- Entry points ----------------------------------------------------------------------------------------------------
+
+
+def in_memory(now: int) -> UseCases:
+    """The use cases on memory ports, at the instant *now*."""
+    clock = FakeClock(now)
+    ports = Ports(
+        clock=clock,
+        store=MemoryScheduleStore(clock),
+        ledger=MemoryLedger(),
+        queue=MemoryFireQueue(MemoryQueue(clock)),
+        bus=MemoryEventBus(clock),
+        dead=MemoryDeadLetters(),
+    )
+    return use_cases(SETTINGS, ports, jitter=lambda: 0.0)
+
+
+class Context:
+    """What Lambda tells a handler."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 60_000
+
+
+def published(cases: UseCases) -> list[tuple[str, dict[str, Any]]]:
+    assert isinstance(cases.ports.bus, MemoryEventBus)
+    return [(event.detail_type, json.loads(event.detail)) for _, event in cases.ports.bus.published]
+
+
+def buried(cases: UseCases) -> list[tuple[str, str, str]]:
+    assert isinstance(cases.ports.dead, MemoryDeadLetters)
+    return [(letter.queue, letter.body, letter.reason) for letter in cases.ports.dead.buried]
+
+
+def test_a_batch_of_commands_is_applied_around_the_poison_in_it() -> None:
+    cases = in_memory(NOW)
+    event = load("lambda/registrar.json")
+    response = asyncio.run(registrar_lambda._handle(cases, event))
+    [poison] = [record["body"] for record in event["Records"] if not record["body"].startswith("{")]
+
+    assert response == {"batchItemFailures": []}
+    assert sorted(name for name, _ in published(cases)) == [
+        "Schedule Created",
+        "Schedule Rejected",
+        "Schedule Rejected",
+    ]
+    assert [(queue, body) for queue, body, _ in buried(cases)] == [("commands", poison)]
+
+
+def test_a_tick_plans_every_segment() -> None:
+    cases = in_memory(NOW)
+    event = load("lambda/planner.json")
+
+    assert event["detail-type"] == "Scheduled Event"
+    assert asyncio.run(planner_lambda._plan(cases, Context()))["planned"] == cases.settings.segments
+
+
+def test_packs_are_published_around_the_poison_in_the_batch() -> None:
+    cases = in_memory(DUE)
+    event = load("lambda/executor.json")
+
+    async def run() -> dict[str, list[dict[str, str]]]:
+        assert await cases.ports.store.put(RECORD, replacing=None)
+        return await executor_lambda._handle(cases, event)
+
+    assert asyncio.run(run()) == {"batchItemFailures": []}
+    assert published(cases) == [("Schedule Fired", load("facts/schedule-fired.json")["detail"])]
+    assert [queue for queue, _, _ in buried(cases)] == ["fires"]
+
+
+def test_packs_are_what_this_code_sends() -> None:
+    [body, _] = [record["body"] for record in load("lambda/executor.json")["Records"]]
+    validate("Pack", json.loads(body))
+
+    assert encode_pack(make_pack([FIRE])) == body
+    assert decode_pack(body) == make_pack([FIRE])
+
+
+@pytest.mark.parametrize("path", ["lambda/registrar.json", "lambda/executor.json"])
+def test_messages_carry_the_digest_of_their_body(path: str) -> None:
+    """A payload edited by hand would no longer be a real one."""
+    for record in load(path)["Records"]:
+        assert record["md5OfBody"] == hashlib.md5(record["body"].encode()).hexdigest()
+
+
+# --- Rejections ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", files("rejections"))
+def test_each_bad_command_gets_its_answer_and_nothing_else_is_touched(path: str) -> None:
+    payload = load(path)
+    cases = in_memory(NOW)
+
+    async def run() -> tuple[dict[Key, Record], int]:
+        for event in payload["before"]:
+            assert (await cases.registrar.handle(json.dumps(event))).outcome is Outcome.ACCEPTED
+        before = await _stored(cases), len(published(cases))
+        body = payload["body"] if "body" in payload else json.dumps(payload["event"], ensure_ascii=False)
+        assert (await cases.registrar.handle(body)).outcome is Outcome.REJECTED
+        return before
+
+    stored, facts = asyncio.run(run())
+    validate("Schedule Rejected", payload["answer"])
+
+    assert published(cases)[facts:] == [("Schedule Rejected", payload["answer"])]
+    after = asyncio.run(_stored(cases))
+    assert {key: record.schedule for key, record in after.items() if record.schedule} == {
+        key: record.schedule for key, record in stored.items()
+    }
+
+
+async def _stored(cases: UseCases) -> dict[Key, Record]:
+    page = await cases.ports.store.scan(0, 1)
+    return {record.key: record for record in page.items}
+
+
+#: Raised where no command can lead: the decoder's bounds come first, or calendars are not put by commands.
+ELSEWHERE = {"too_long", "wrong_length", "calendar_too_long", "invalid_calendar"}
+
+
+def test_there_is_a_payload_for_every_code() -> None:
+    """Codes are literals where they are raised, so they can be read from the source."""
+    folder = Path(eventcron.__file__).parent
+    source = "\n".join(
+        path.read_text(encoding="utf-8") for part in ("app", "core") for path in (folder / part).glob("*.py")
+    )
+    source += (folder / "errors.py").read_text(encoding="utf-8")
+    raised = set(re.findall(r'(?:Invalid(?:Schedule|Expression)|super\(\).__init__)\(\s*"(\w+)"', source))
+    raised |= set(re.findall(r'\bcode(?:: str)? ?= ?"(\w+)"', source)) - {"undecodable"}
+    raised |= set(re.findall(r'^    \(re\.compile\(.*\), "(\w+)"\),$', source, re.MULTILINE))
+    raised |= {code for pair in re.findall(r'code = "(\w+)" if .* else "(\w+)"', source) for code in pair}
+
+    assert {load(path)["answer"]["code"] for path in files("rejections")} == raised - ELSEWHERE
+
+
+# --- Poison ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("path", files("poison"))
+def test_poison_is_undecodable_for_a_reason(path: str) -> None:
+    payload = load(path)
+    decode: Callable[[str], object] = (
+        decode_pack if payload["queue"] == "fires" else functools.partial(decode_command, trusted_sources=frozenset())
+    )
+    with pytest.raises(Undecodable) as caught:
+        decode(payload["body"])
+
+    assert caught.value.reason == payload["reason"]
+
+
+@pytest.mark.parametrize("path", files("poison"))
+def test_poison_ends_in_its_dead_letter_queue(path: str) -> None:
+    payload = load(path)
+    cases = in_memory(NOW)
+    message = {"messageId": "1", "attributes": {"ApproximateReceiveCount": "1"}, "body": payload["body"]}
+    handle = executor_lambda._handle if payload["queue"] == "fires" else registrar_lambda._handle
+
+    assert asyncio.run(handle(cases, {"Records": [message]})) == {"batchItemFailures": []}
+    assert buried(cases) == [(payload["queue"], payload["body"], payload["reason"])]
+
+
+# --- What AWS answers ------------------------------------------------------------------------------------------------
+
+
+async def _no_sleep(_seconds: float) -> None:
+    """Retries cost a test nothing."""
+
+
+class Service:
+    """A client that gives one answer after another."""
+
+    def __init__(self, *answers: dict[str, Any]) -> None:
+        self._answers = iter(answers)
+        self.asked: list[dict[str, Any]] = []
+
+    async def _next(self, **request: Any) -> dict[str, Any]:
+        self.asked.append(request)
+        return next(self._answers)
+
+    put_events = send_message_batch = batch_get_item = query = _next
+
+
+async def test_put_events_may_refuse_entries_inside_a_200() -> None:
+    answer = load("services/put-events-refused.json")
+    refused = await EventBridgeBus(Service(answer), "eventcron").publish([_fired(FIRE), _fired(RUN)])
+
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
+    assert [(one.index, one.code, one.retryable) for one in refused] == [(1, "ThrottlingException", True)]
+
+
+async def test_send_message_batch_may_refuse_messages_inside_a_200() -> None:
+    answer = load("services/send-message-batch-refused.json")
+    packs = [make_pack([FIRE]), make_pack([RUN]), make_pack([FIRE, RUN])]
+    queue = SqsFireQueue(Service(answer), "https://queue")  # type: ignore[arg-type]
+    refused = await queue.send(packs, visible_at=[NOW] * 3, now=NOW)
+
+    assert answer["ResponseMetadata"]["HTTPStatusCode"] == 200
+    assert [(one.index, one.code, one.retryable) for one in refused] == [
+        (1, "InternalError", True),
+        (2, "InvalidParameterValue", False),
+    ]
+
+
+async def test_batch_get_item_may_leave_keys_unprocessed() -> None:
+    answer = load("services/batch-get-item-unprocessed.json")
+    name = "eventcron-schedules"
+    [left] = answer["UnprocessedKeys"][name]["Keys"]
+    found = answer["Responses"][name]
+    client = Service(answer, {"Responses": {name: [left]}})
+    table = DynamoTable(client, name, concurrency=1, backoff=Backoff(sleep=_no_sleep))  # type: ignore[arg-type]
+
+    assert await table.get_many([{key: item[key] for key in ("tenant", "name")} for item in found] + [left]) == [
+        *found,
+        left,
+    ]
+    assert client.asked[1]["RequestItems"][name]["Keys"] == [left]
+
+
+async def test_a_page_may_be_empty_and_not_the_last() -> None:
+    answer = load("services/query-empty-page.json")
+    store = DynamoScheduleStore(Service(answer), "eventcron-schedules")  # type: ignore[arg-type]
+    page = await store.plans(3, before=NOW)
+
+    assert page.items == []
+    assert page.cursor is not None
+
+
+# --- The index -------------------------------------------------------------------------------------------------------
+
+
+def test_the_index_lists_every_payload_and_no_other() -> None:
+    readme = (EVENTS / "README.md").read_text(encoding="utf-8")
+    listed = re.findall(r"\]\(([\w./-]+\.json)\)", readme)
+
+    assert sorted(listed) == sorted(path for path in files(".", "**/*.json") if not path.startswith("schemas/"))
