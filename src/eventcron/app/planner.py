@@ -252,7 +252,7 @@ def _contribution(plan: Plan, window: Window, memo: WindowMemo, *, now: Instant)
     """
     try:
         return contribution(plan, window, memo, now=now)
-    except InvalidSchedule as error:
+    except (InvalidSchedule, ValueError) as error:
         notice = SkipNotice(
             tenant=plan.tenant,
             name=plan.name,

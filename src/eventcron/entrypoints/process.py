@@ -33,12 +33,15 @@ class Process:
         """
         return self._runner.run(self._with_cases(work))
 
+    def adopt(self, cases: UseCases) -> None:
+        """Work on *cases* instead of on AWS: how the handlers are tested."""
+        self._cases = cases
+
     def close(self) -> None:
-        """Close the clients and the loop; the next ``run`` opens new ones. Lambda never calls this, tests do."""
-        if self._cases is not None:
-            self._runner.run(self._open.aclose())
+        """Close the clients and the loop; the next ``run`` opens new ones. Lambda just ends the process."""
+        self._runner.run(self._open.aclose())
         self._runner.close()
-        self.__init__()  # type: ignore[misc]  # back to the beginning, in place: handlers hold this object
+        self._runner, self._cases = asyncio.Runner(), None
 
     async def _with_cases(self, work: Callable[[UseCases], Coroutine[Any, Any, T]]) -> T:
         if self._cases is None:

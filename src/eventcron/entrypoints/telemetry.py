@@ -17,7 +17,7 @@ logger = Logger(service="eventcron")
 
 
 def emit(function: str, counts: Mapping[str, int], *, milliseconds: Mapping[str, Iterable[int]] | None = None) -> None:
-    """Print metrics in CloudWatch's embedded format, dimension ``function``: counts, and values in milliseconds.
+    """Print metrics in CloudWatch's embedded format, dimension ``service``: counts, and values in milliseconds.
 
     Each value counts by itself, so CloudWatch can tell percentiles.
     """

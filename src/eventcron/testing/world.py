@@ -57,6 +57,7 @@ class Fired(NamedTuple):
 
     schedule: str
     due: str
+    due_at: Instant
     published: Instant
     lateness_ms: int
     detail: dict[str, Any]
@@ -157,7 +158,7 @@ class World:
             detail = msgspec.json.decode(event.detail)
             if event.source == FACT_SOURCE and "fire_id" in detail and "attempt" in detail and "local_time" in detail:
                 due = from_datetime(datetime.fromisoformat(detail["due"]))
-                fires.append(Fired(f"{detail['tenant']}/{detail['name']}", detail["due"], at, at - due, detail))
+                fires.append(Fired(f"{detail['tenant']}/{detail['name']}", detail["due"], due, at, at - due, detail))
         return fires
 
     def facts_of(self, detail_type: str) -> list[dict[str, Any]]:

@@ -1,0 +1,218 @@
+"""The Lambda entry points: decode, call, encode, report. On memory ports; the stack's tests run them on AWS's API."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from eventcron.adapters.memory import (
+    MemoryDeadLetters,
+    MemoryEventBus,
+    MemoryFireQueue,
+    MemoryLedger,
+    MemoryQueue,
+    MemoryScheduleStore,
+)
+from eventcron.core.envelope import encode_pack
+from eventcron.core.packing import make_pack
+from eventcron.entrypoints import executor_lambda, planner_lambda, registrar_lambda
+from eventcron.entrypoints.process import process
+from eventcron.errors import Unavailable
+from eventcron.model import Fire, Instant, Key
+from eventcron.testing.world import SETTINGS
+from eventcron.wiring import Ports, use_cases
+
+NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
+
+
+class JumpingClock:
+    """A clock that is where one sleeps to."""
+
+    def __init__(self) -> None:
+        self.instant: Instant = NOW
+
+    def now(self) -> Instant:
+        return self.instant
+
+    async def sleep_until(self, instant: Instant) -> None:
+        self.instant = max(self.instant, instant)
+
+
+class Context:
+    """What Lambda hands a handler."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        return 30_000
+
+
+class Stack:
+    """The ports behind the handlers."""
+
+    def __init__(self) -> None:
+        self.clock = JumpingClock()
+        self.store = MemoryScheduleStore(self.clock)
+        self.ledger = MemoryLedger()
+        self.fires = MemoryQueue(self.clock)
+        self.bus = MemoryEventBus(self.clock)
+        self.dead = MemoryDeadLetters()
+        ports = Ports(self.clock, self.store, self.ledger, MemoryFireQueue(self.fires), self.bus, self.dead)
+        self.cases = use_cases(SETTINGS, ports, jitter=lambda: 0.5)
+
+    @property
+    def facts(self) -> list[str]:
+        return [event.detail_type for _, event in self.bus.published]
+
+
+@pytest.fixture(name="stack")
+def _stack() -> Iterator[Stack]:
+    stack = Stack()
+    process.adopt(stack.cases)
+    yield stack
+    process.close()
+
+
+def sqs(*bodies: str, receives: int = 1) -> dict[str, Any]:
+    return {
+        "Records": [
+            {"messageId": f"m{number}", "body": body, "attributes": {"ApproximateReceiveCount": str(receives)}}
+            for number, body in enumerate(bodies)
+        ]
+    }
+
+
+def put(name: str, expression: str = "* * * * *", **more: Any) -> str:
+    return json.dumps(
+        {
+            "version": "0",
+            "id": f"id-{name}",
+            "detail-type": "Put Schedule",
+            "source": "eventcron.tenant.acme",
+            "account": "000000000000",
+            "time": "2026-12-01T08:00:00Z",
+            "region": "us-east-1",
+            "resources": [],
+            "detail": {"tenant": "acme", "name": name, "expression": expression, **more},
+        }
+    )
+
+
+def metrics(out: str) -> dict[str, Any]:
+    """The metrics in the printed EMF records, by name."""
+    records = [json.loads(line) for line in out.splitlines() if '"_aws"' in line]
+    return {name: value for record in records for name, value in record.items() if name[0].isupper()}
+
+
+def test_registrar_stores_what_is_good_answers_what_is_bad_and_buries_what_is_neither(
+    stack: Stack, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    response = registrar_lambda.handler(sqs(put("good"), "poison", put("bad", "61 * * * *")), Context())
+
+    out = capsys.readouterr().out
+    assert response == {"batchItemFailures": []}
+    assert set(stack.store.records) == {Key("acme", "good")}
+    assert sorted(stack.facts) == ["Schedule Created", "Schedule Rejected", "Schedule Rejected"]
+    assert [buried.body for buried in stack.dead.buried] == ["poison"]
+    assert {name: metrics(out)[name] for name in ("CommandsAccepted", "CommandsRejected", "CommandsDeadLettered")} == {
+        "CommandsAccepted": [1],
+        "CommandsRejected": [1],
+        "CommandsDeadLettered": [1],
+    }
+    assert set(caplog.messages) == {"command_accepted", "command_rejected", "command_dead_lettered"}
+
+
+def test_a_command_that_cannot_be_handled_now_comes_back_alone(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def throttled(keys: list[Key]) -> dict[Key, Any]:
+        if Key("acme", "unlucky") in keys:
+            raise Unavailable("dynamodb", "ThrottlingException")
+        return {}
+
+    monkeypatch.setattr(stack.store, "get", throttled)
+
+    response = registrar_lambda.handler(sqs(put("unlucky"), put("lucky")), Context())
+
+    assert response == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    assert set(stack.store.records) == {Key("acme", "lucky")}
+    (failed,) = (record for record in caplog.records if record.message == "record_failed")
+    assert vars(failed)["reason"] == "dynamodb is unavailable: ThrottlingException"
+
+
+def test_a_crash_in_one_record_is_one_failed_record_and_one_log_line(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def broken(_keys: list[Key]) -> dict[Key, Any]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(stack.store, "get", broken)
+
+    response = registrar_lambda.handler(sqs(put("any"), "poison"), Context())
+
+    assert response == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    (crash,) = (record for record in caplog.records if record.message == "record_crashed")
+    assert crash.exc_info is not None
+    assert crash.exc_info[0] is ZeroDivisionError
+
+
+def test_planner_plans_every_segment_and_says_so(
+    stack: Stack, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    registrar_lambda.handler(sqs(*(put(f"n{number}") for number in range(20))), Context())
+    stack.clock.instant += 300_000
+
+    ended = planner_lambda.handler({"source": "aws.events"}, Context())
+
+    out = capsys.readouterr().out
+    assert ended["planned"] == SETTINGS.segments
+    assert ended["failed"] == 0
+    (planned,) = (vars(record) for record in caplog.records if record.message == "planned")
+    assert planned["tzdata"]
+    assert planned["SchedulesRead"] == 20
+    assert metrics(out)["FiresPlanned"][0] == planned["FiresPlanned"] == 20 * 4
+
+
+def test_executor_publishes_a_pack_with_its_lateness_and_knows_it_the_second_time(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    registrar_lambda.handler(sqs(put("good", "30 * * * * *")), Context())
+    stack.clock.instant += 40_000
+    pack = msgspec.json.encode(make_pack([fire_of("good", due=NOW + 30_000)])).decode()
+    capsys.readouterr()
+
+    first = executor_lambda.handler(sqs(pack), Context())
+    out = capsys.readouterr().out
+    second = executor_lambda.handler(sqs(pack, receives=2), Context())
+
+    assert first == second == {"batchItemFailures": []}
+    assert stack.facts.count("Schedule Fired") == 1
+    assert metrics(out) == {"FiresPublished": [1], "FireLatenessMs": [10_000]}
+    assert metrics(capsys.readouterr().out) == {"PacksRepeated": [1]}
+
+
+def test_executor_buries_what_is_no_pack_and_publishes_what_is_beside_it(
+    stack: Stack, caplog: pytest.LogCaptureFixture
+) -> None:
+    registrar_lambda.handler(sqs(put("good", "30 * * * * *")), Context())
+    stack.clock.instant += 30_000
+    pack = encode_pack(make_pack([fire_of("good", due=NOW + 30_000)]))
+
+    response = executor_lambda.handler(sqs("[]", pack), Context())
+
+    assert response == {"batchItemFailures": []}
+    assert [(buried.queue, buried.body) for buried in stack.dead.buried] == [("fires", "[]")]
+    assert stack.facts.count("Schedule Fired") == 1
+    assert "pack_dead_lettered" in caplog.messages
+
+
+def test_a_handler_without_its_environment_says_which_variable_is_missing() -> None:
+    with pytest.raises(Exception, match="schedules_table"):
+        planner_lambda.handler({}, Context())
+    process.close()
+
+
+def fire_of(name: str, *, due: Instant) -> Fire:
+    return Fire("acme", name, NOW, due, due)

@@ -1,0 +1,348 @@
+"""The planner's protocol: what it does when a service refuses, a claim is held or lost, or time runs out."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from eventcron.adapters.memory import (
+    MemoryDeadLetters,
+    MemoryEventBus,
+    MemoryFireQueue,
+    MemoryLedger,
+    MemoryQueue,
+    MemoryScheduleStore,
+    Version,
+)
+from eventcron.app.planner import Pass, Planner, SegmentReport
+from eventcron.core.envelope import decode_pack
+from eventcron.core.trigger import parse
+from eventcron.errors import Unavailable
+from eventcron.model import Event, Instant, Pack, Plan, Record, Schedule, State
+from eventcron.ports import Claim, Page, Refusal
+from eventcron.testing.world import SETTINGS
+
+NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
+MINUTE = 60_000
+
+
+class JumpingClock:
+    """A clock that is where one sleeps to."""
+
+    def __init__(self) -> None:
+        self.instant: Instant = NOW
+
+    def now(self) -> Instant:
+        return self.instant
+
+    async def sleep_until(self, instant: Instant) -> None:
+        self.instant = max(self.instant, instant)
+
+
+class Stage:
+    """A planner over one segment, with ports that can be told to misbehave."""
+
+    def __init__(self, *, page_size: int = 1_000, **store: Any) -> None:
+        self.clock = JumpingClock()
+        self.store = MemoryScheduleStore(self.clock, page_size=page_size, **store)
+        self.ledger = MemoryLedger()
+        self.queue = MemoryQueue(self.clock)
+        self.refuse_pack: Refusal | None = None
+        self.refuse_event: Refusal | None = None
+        self.bus = MemoryEventBus(self.clock, refuse=lambda index, _event: _at(index, self.refuse_event))
+        self.dead = MemoryDeadLetters()
+        fires = MemoryFireQueue(self.queue, refuse=lambda index, _pack: _at(index, self.refuse_pack))
+        self.planner = Planner(
+            clock=self.clock,
+            store=self.store,
+            ledger=self.ledger,
+            queue=fires,
+            bus=self.bus,
+            dead=self.dead,
+            settings=SETTINGS,
+            jitter=lambda: 0.5,
+        )
+
+    async def put(self, name: str, expression: str = "* * * * *", *, wake: Instant = 0, **more: Any) -> Record:
+        trigger = parse(expression, anchor=NOW, **more)
+        schedule = Schedule(tenant="acme", name=name, expression=expression)
+        record = Record(
+            schedule=schedule,
+            tenant="acme",
+            name=name,
+            revision=1,
+            state=State.ENABLED,
+            created=NOW - MINUTE,
+            defined=1,
+            trigger=trigger.canonical,
+            first=NOW - MINUTE + 1,
+            segment=0,
+            wake=wake,
+        )
+        assert await self.store.put(record, replacing=None)
+        return record
+
+    async def plan(self, *, seconds: int = 60) -> SegmentReport:
+        (report,) = await self.planner.run([0], deadline=self.clock.now() + seconds * 1000)
+        return report
+
+    def packed(self) -> list[Pack]:
+        self.clock.instant += 1_000_000
+        packs = []
+        while messages := self.queue.receive():
+            packs += [decode_pack(message.body) for message in messages]
+        return packs
+
+    def dues(self) -> list[Instant]:
+        return sorted(fire.due for pack in self.packed() for fire in pack.fires)
+
+
+def _at(index: int, refusal: Refusal | None) -> Refusal | None:
+    return None if refusal is None else Refusal(index=index, code=refusal.code, retryable=refusal.retryable)
+
+
+async def test_a_window_is_planned_to_its_end_and_the_cursor_follows() -> None:
+    stage = Stage()
+    await stage.put("minutely")
+
+    report = await stage.plan()
+
+    (state,) = await stage.ledger.segments(1)
+    assert (report.ended, report.visited, report.fires) == (Pass.PLANNED, 1, 12)
+    assert state.planned_through == NOW + SETTINGS.horizon_seconds * 1000
+    assert stage.dues() == [NOW + minute * MINUTE for minute in range(12)]
+
+
+async def test_windows_meet_without_gap_or_overlap() -> None:
+    stage = Stage()
+    await stage.put("minutely")
+
+    for _ in range(5):
+        await stage.plan()
+        stage.clock.instant += 300_000
+
+    assert stage.dues() == [NOW + minute * MINUTE for minute in range(32)]
+
+
+async def test_a_segment_whose_packs_were_not_all_taken_does_not_advance() -> None:
+    stage = Stage()
+    await stage.put("minutely")
+    stage.refuse_pack = Refusal(index=0, code="InternalError")
+
+    report = await stage.plan()
+
+    (state,) = await stage.ledger.segments(1)
+    assert report.ended is Pass.FAILED
+    assert "packs refused" in report.reason
+    assert (state.planned_through, state.lease_until) == (0, 0)
+
+    stage.refuse_pack = None
+    assert (await stage.plan()).ended is Pass.PLANNED
+    assert len(stage.dues()) == 12
+
+
+async def test_a_skip_that_could_not_be_told_stops_the_cursor_too() -> None:
+    stage = Stage()
+    await stage.put("excluded", "0 9 * * *", exclude=["2026-12-01"], wake=NOW + 60 * MINUTE)
+    stage.clock.instant += 55 * MINUTE
+    stage.refuse_event = Refusal(index=0, code="ThrottlingException")
+
+    assert (await stage.plan()).ended is Pass.FAILED
+
+    stage.refuse_event = None
+    report = await stage.plan()
+    assert (report.ended, report.skipped) == (Pass.PLANNED, 1)
+    assert [event.detail_type for _, event in stage.bus.published] == ["Schedule Skipped"]
+
+
+async def test_a_live_claim_is_left_alone() -> None:
+    stage = Stage()
+    await stage.put("minutely")
+    await stage.ledger.claim(0, end=NOW + MINUTE, now=NOW, lease_until=NOW + 30_000)
+
+    assert (await stage.plan()).ended is Pass.HELD
+    assert stage.dues() == []
+
+
+async def test_a_slow_twin_is_fenced_off() -> None:
+    """Its lease ran out while it was sending; a second planner has claimed the segment since."""
+    stage = Stage()
+    await stage.put("minutely")
+    claimed: list[Claim | None] = []
+
+    async def overtake(_events: Sequence[Event]) -> list[Refusal]:
+        return []
+
+    async def slow_page(segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+        page = await MemoryScheduleStore.plans(stage.store, segment, before=before, cursor=cursor)
+        stage.clock.instant += 61_000
+        now = stage.clock.now()
+        claimed.append(await stage.ledger.claim(0, end=now + MINUTE, now=now, lease_until=now + MINUTE))
+        return page
+
+    stage.store.plans = slow_page  # type: ignore[method-assign]  # this store is slow
+
+    report = await stage.plan()
+
+    assert claimed[0] is not None
+    assert report.ended is Pass.FENCED
+    assert await stage.ledger.commit(claimed[0]), "the later claim is untouched"
+
+
+async def test_near_its_deadline_a_pass_saves_its_page_and_the_next_goes_on_from_there() -> None:
+    stage = Stage(page_size=3)
+    for number in range(10):
+        await stage.put(f"n{number}", "5 * * * *")
+    pages = 0
+
+    async def slow_page(segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+        nonlocal pages
+        pages += 1
+        page = await MemoryScheduleStore.plans(stage.store, segment, before=before, cursor=cursor)
+        stage.clock.instant += 4_000
+        return page
+
+    stage.store.plans = slow_page  # type: ignore[method-assign]  # this store is slow
+
+    ends = [await stage.plan(seconds=9) for _ in range(4)]
+
+    assert [report.ended for report in ends] == [Pass.SAVED, Pass.SAVED, Pass.SAVED, Pass.PLANNED]
+    assert sum(report.visited for report in ends) == 10
+    assert stage.dues() == [NOW + 5 * MINUTE] * 10
+
+
+async def test_no_time_left_means_nothing_is_claimed() -> None:
+    stage = Stage()
+    await stage.put("minutely")
+
+    assert (await stage.plan(seconds=1)).ended is Pass.SAVED
+    assert [state.fence for state in await stage.ledger.segments(1)] == [0]
+
+
+@pytest.mark.parametrize("port", ["claim", "commit"])
+async def test_one_segment_that_fails_does_not_stop_the_others(port: str) -> None:
+    stage = Stage()
+    await stage.put("minutely")
+    working = getattr(stage.ledger, port)
+
+    async def failing(first: Any, **more: Any) -> Any:
+        if first == 1 or getattr(first, "segment", 0) == 1:
+            raise Unavailable("dynamodb", "ThrottlingException")
+        return await working(first, **more)
+
+    setattr(stage.ledger, port, failing)
+
+    reports = await stage.planner.run([1, 0], deadline=NOW + 60_000)
+
+    assert [report.ended for report in reports] == [Pass.FAILED, Pass.PLANNED]
+    assert len(stage.dues()) == 12
+
+
+async def test_a_claim_that_cannot_be_released_runs_out_by_itself() -> None:
+    stage = Stage()
+    await stage.put("minutely")
+    stage.refuse_pack = Refusal(index=0, code="InternalError")
+
+    async def unavailable(_claim: Claim) -> bool:
+        raise Unavailable("dynamodb", "ThrottlingException")
+
+    stage.ledger.release = unavailable  # type: ignore[method-assign]  # this ledger throttles
+
+    assert (await stage.plan(seconds=30)).ended is Pass.FAILED
+    stage.refuse_pack = None
+    stage.clock.instant = NOW + 30_000
+    assert (await stage.plan()).ended is Pass.PLANNED
+    assert stage.dues() == [NOW + minute * MINUTE for minute in range(13)]
+
+
+async def test_an_item_the_index_did_not_show_in_time_is_late_and_not_lost() -> None:
+    hidden = True
+
+    def lagging(versions: Sequence[Version]) -> Version:
+        return versions[0] if hidden else versions[-1]
+
+    stage = Stage(visible=lagging)
+    await stage.put("once", "at(2026-12-01T08:05:00)", wake=NOW + 5 * MINUTE)
+    assert (await stage.plan()).fires == 0
+    stage.clock.instant += 300_000
+    hidden = False
+
+    assert (await stage.plan()).fires == 1
+    assert stage.dues() == [NOW + 5 * MINUTE]
+
+
+async def test_an_item_the_index_still_shows_as_it_was_is_not_planned_again() -> None:
+    stale = False
+
+    def lagging(versions: Sequence[Version]) -> Version:
+        return versions[1] if stale else versions[-1]
+
+    stage = Stage(visible=lagging)
+    await stage.put("minutely", wake=NOW + 5 * MINUTE)
+    assert (await stage.plan()).fires == 7
+    stale = True
+    stage.clock.instant += 720_000
+
+    assert (await stage.plan()).fires == 12
+    assert stage.dues() == [NOW + minute * MINUTE for minute in range(5, 24)]
+
+
+async def test_a_trigger_of_another_release_is_skipped_in_the_open_and_stays() -> None:
+    stage = Stage()
+    record = await stage.put("minutely")
+    await stage.store.put(
+        Record(
+            schedule=record.schedule,
+            tenant="acme",
+            name="strange",
+            revision=1,
+            state=State.ENABLED,
+            created=NOW,
+            trigger="lunar|new-moon",
+            segment=0,
+            wake=0,
+        ),
+        replacing=None,
+    )
+
+    report = await stage.plan()
+
+    assert (report.ended, report.fires) == (Pass.PLANNED, 12)
+    (told,) = [event.detail for _, event in stage.bus.published]
+    assert b'"reason":"unreadable_trigger"' in told
+    assert (await stage.plan()).ended is Pass.PLANNED
+    assert stage.store.records[("acme", "strange")].wake == 0  # type: ignore[index]  # a Key is a tuple
+
+
+async def test_a_schedule_whose_last_occurrence_is_skipped_ends_all_the_same() -> None:
+    stage = Stage()
+    await stage.put("once", "at(2026-12-01T08:05:00)", exclude=["2026-12-01"], wake=NOW + 5 * MINUTE)
+
+    await stage.plan()
+
+    assert [event.detail_type for _, event in stage.bus.published] == ["Schedule Skipped", "Schedule Completed"]
+    assert stage.store.records[("acme", "once")].state is State.COMPLETED  # type: ignore[index]  # a Key is a tuple
+
+
+async def test_segments_are_planned_at_once() -> None:
+    stage = Stage()
+    under_way = most = 0
+    plans = stage.store.plans
+
+    async def watched(segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0)
+        page = await plans(segment, before=before, cursor=cursor)
+        under_way -= 1
+        return page
+
+    stage.store.plans = watched  # type: ignore[method-assign]  # counted
+
+    await stage.planner.run(range(40), deadline=NOW + 60_000)
+
+    assert most == SETTINGS.concurrency
