@@ -6,7 +6,7 @@ Local times are whole seconds since 1970-01-01T00:00:00 on the wall clock, days 
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, lru_cache
@@ -16,6 +16,9 @@ from eventcron.core.fields import FIRST_YEAR, LAST_YEAR, DayRule, LastDay, NthWe
 
 DAY_S = 86_400
 HOUR_S = 3_600
+
+#: Day number → yes or no.
+DayTest = Callable[[int], bool]
 
 _FIRST_ORDINAL = date(1970, 1, 1).toordinal()
 _SATURDAY, _SUNDAY = 6, 0
@@ -56,18 +59,20 @@ class Cron:
     either: bool = False
     fixed: bool = True
 
-    def local_times(self, low: int, high: int) -> Iterator[int]:
-        """Every local time in ``[low, high)`` that matches, in order."""
+    def local_times(self, low: int, high: int, *, skip: DayTest | None = None) -> Iterator[int]:
+        """Every local time in ``[low, high)`` that matches, in order, without the days that *skip* is true of."""
         first_day, rest = divmod(low, DAY_S)
         first_hour, first_second = divmod(rest, HOUR_S)
-        hours, within_hour = self.hours, self._within_hour
+        hours, within_hour = self.hours, self.within_hour
         size = len(within_hour)
         for day in self.matching_days(first_day, (high - 1) // DAY_S):
+            if skip is not None and skip(day):
+                continue
             on_first_day = day == first_day
             for hour in hours[bisect_left(hours, first_hour) :] if on_first_day else hours:
                 start = day * DAY_S + hour * HOUR_S
-                skip = bisect_left(within_hour, first_second) if on_first_day and hour == first_hour else 0
-                for index in range(skip, size):
+                begin = bisect_left(within_hour, first_second) if on_first_day and hour == first_hour else 0
+                for index in range(begin, size):
                     local = start + within_hour[index]
                     if local >= high:
                         return
@@ -77,8 +82,8 @@ class Cron:
         """Whether the fields match this second of the wall clock."""
         day, rest = divmod(local, DAY_S)
         hour, second = divmod(rest, HOUR_S)
-        index = bisect_left(self._within_hour, second)
-        in_hour = index < len(self._within_hour) and self._within_hour[index] == second
+        index = bisect_left(self.within_hour, second)
+        in_hour = index < len(self.within_hour) and self.within_hour[index] == second
         return in_hour and hour in self.hours and self.first_day(day, day) == day
 
     def first_day(self, first: int, last: int) -> int | None:
@@ -111,7 +116,7 @@ class Cron:
         return self.years[bisect_left(self.years, first) :]
 
     @cached_property
-    def _within_hour(self) -> tuple[int, ...]:
+    def within_hour(self) -> tuple[int, ...]:
         """The seconds of an hour at which minute and second match."""
         return tuple(minute * 60 + second for minute in self.minutes for second in self.seconds)
 
@@ -132,6 +137,18 @@ class Cron:
         by_day = day in self.days or any(_day_of(rule, shape) == day for rule in self.day_rules)
         by_weekday = weekday in self.weekdays or any(_day_of(rule, shape) == day for rule in self.weekday_rules)
         return by_day or by_weekday if self.either else by_day and by_weekday
+
+
+#: Matches at any time.
+EVERY_SECOND = Cron(
+    seconds=tuple(range(60)),
+    minutes=tuple(range(60)),
+    hours=tuple(range(24)),
+    days=tuple(range(1, 32)),
+    months=tuple(range(1, 13)),
+    weekdays=tuple(range(7)),
+    fixed=False,
+)
 
 
 def first_match(cron: Cron) -> int | None:

@@ -10,9 +10,10 @@ Each change of a zone's offset is treated by itself, however long it is and when
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
-from eventcron.core.cron import DAY_S, Cron
+from eventcron.core.cron import DAY_S, Cron, DayTest
+from eventcron.core.exclusions import Excluder
 from eventcron.core.zones import OffsetSpan, Zone
 from eventcron.model import DaylightSaving, Instant, Occurrence, Window
 
@@ -22,16 +23,22 @@ EXCLUDED = "excluded"
 #: Seconds. 1970-01-01 and 2200-01-01: where every search begins and ends.
 EARLIEST, LATEST = 0, 7_258_118_400
 
-#: Local time → the exclusion that covers it, or None.
-Excluder = Callable[[int], "str | None"]
-
 _UTC_DAYS_MARGIN = 2  # no local date is further than a day from the UTC date
 
 
 def walk_cron(
-    cron: Cron, zone: Zone, policy: DaylightSaving, window: Window, excluded: Excluder | None = None
+    cron: Cron,
+    zone: Zone,
+    policy: DaylightSaving,
+    window: Window,
+    *,
+    excluded: Excluder | None = None,
+    skip: DayTest | None = None,
 ) -> Iterator[Occurrence]:
-    """Every occurrence due in *window*, in order, strictly increasing, with those that are skipped."""
+    """Every occurrence due in *window*, in order, strictly increasing, with those that are skipped.
+
+    Days that *skip* is true of are passed over, whatever would be skipped on them.
+    """
     begin = max(-(-window.start // 1000), EARLIEST)
     end = min(-(-window.end // 1000), LATEST)
     while begin < end:
@@ -46,7 +53,7 @@ def walk_cron(
                     low += 1
             elif span.before > span.offset and policy.overlap == "once":
                 low = max(low, span.start + span.before)
-        for local in cron.local_times(low, stop + span.offset):
+        for local in cron.local_times(low, stop + span.offset, skip=skip):
             by = None if excluded is None else excluded(local)
             due = (local - span.offset) * 1000
             yield Occurrence(due) if by is None else Occurrence(due, EXCLUDED, by)

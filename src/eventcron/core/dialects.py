@@ -12,6 +12,7 @@ from eventcron.core.fields import (
     DAY_OF_MONTH,
     DAY_OF_WEEK,
     DAY_OF_WEEK_FROM_1,
+    DAY_OF_WEEK_TO_6,
     HOUR,
     MINUTE,
     MONTH,
@@ -32,16 +33,19 @@ class DayJoin(Enum):
     """What a day must satisfy when day-of-month and day-of-week are both given."""
 
     DEBIAN = auto()  # either one; both, if one of the fields starts with *
+    ROBFIG = auto()  # either one; both, if one of the fields is * or ?: "*/2" is none of these, unlike Debian's
+    BOTH = auto()  # both, always
     ONE = auto()  # exactly one of the fields must be ?
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """``name`` as shown to people; ``fields`` in order."""
+    """``name`` as shown to people; ``fields`` in order; ``rules``: whether it knows ``L``, ``W`` and ``#``."""
 
     name: str
     fields: tuple[Field, ...]
     join: DayJoin = DayJoin.DEBIAN
+    rules: bool = True
 
     def read(self, texts: Sequence[str], *, key: Key | None = None) -> Cron:
         """The expression whose fields are *texts*.
@@ -53,11 +57,17 @@ class Dialect:
             refuse_count(" ".join(texts), len(texts), f"{len(self.fields)}: {self.order}")
         if self.join is DayJoin.ONE:
             self._check_question_marks(texts)
-        readings = [read_field(field, text, key=key) for field, text in zip(self.fields, texts, strict=True)]
+        readings = [self._reading(field, text, key) for field, text in zip(self.fields, texts, strict=True)]
         cron = self._cron(dict(zip((field.name for field in self.fields), readings, strict=True)))
         if first_match(cron) is None:
             self._refuse_never(cron, texts)
         return cron
+
+    def _reading(self, field: Field, text: str, key: Key | None) -> Reading:
+        reading = read_field(field, text, key=key)
+        if not self.rules and (reading.rules or "L" in text.upper().split(",")):
+            field.refuse(text, f"no L, W or #: {self.name} does not know them")
+        return reading
 
     @property
     def order(self) -> str:
@@ -78,9 +88,18 @@ class Dialect:
             years=None if year is None or is_whole(YEAR, year.spans) else values["year"],
             day_rules=day.rules,
             weekday_rules=weekday.rules,
-            either=self.join is DayJoin.DEBIAN and not (day.starred or weekday.starred),
+            either=self._either(day, weekday),
             fixed=not (readings["minute"].starred or readings["hour"].starred),
         )
+
+    def _either(self, day: Reading, weekday: Reading) -> bool:
+        if self.join is DayJoin.DEBIAN:
+            return not (day.starred or weekday.starred)
+        if self.join is DayJoin.ROBFIG:
+            every_day = day.starred and is_whole(DAY_OF_MONTH, day.spans[:1])
+            every_weekday = weekday.starred and is_whole(DAY_OF_WEEK, weekday.spans[:1])
+            return not (every_day or every_weekday)
+        return False
 
     def _check_question_marks(self, texts: Sequence[str]) -> None:
         named = {field.name: text for field, text in zip(self.fields, texts, strict=True)}
@@ -108,10 +127,18 @@ class Dialect:
 
 
 def refuse_count(text: str, count: int, allowed: str) -> NoReturn:
-    raise InvalidExpression(field="expression", given=f"{count} fields in {shorten(text)}", allowed=allowed)
+    raise InvalidExpression(
+        field="expression", given=f"{count} field{'s' if count != 1 else ''} in {shorten(text)}", allowed=allowed
+    )
 
 
 UNIX = Dialect("Unix cron", (MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK))
 WITH_SECONDS = Dialect("cron with seconds first", (SECOND, *UNIX.fields))
 WITH_YEAR = Dialect("cron with seconds first and year last", (*WITH_SECONDS.fields, YEAR))
 EVENTBRIDGE = Dialect("EventBridge cron()", (MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK_FROM_1, YEAR), DayJoin.ONE)
+
+# What ``convert`` knows besides.
+QUARTZ = Dialect("Quartz", (SECOND, MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK_FROM_1), DayJoin.ONE)
+QUARTZ_WITH_YEAR = Dialect("Quartz", (*QUARTZ.fields, YEAR), DayJoin.ONE)
+KUBERNETES = Dialect("Kubernetes", (MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK_TO_6), DayJoin.ROBFIG, rules=False)
+CELERY = Dialect("Celery", KUBERNETES.fields, DayJoin.BOTH, rules=False)

@@ -10,7 +10,7 @@ from datetime import date
 from functools import cached_property
 from typing import NamedTuple
 
-from eventcron.core.cron import DAY_S, Cron
+from eventcron.core.cron import DAY_S, Cron, DayTest
 from eventcron.core.expression import dialect_of, split_call
 from eventcron.core.fields import shorten
 from eventcron.errors import InvalidSchedule
@@ -52,7 +52,12 @@ class Exclusion:
         """Whether it excludes that second of the wall clock."""
         if self.cron is not None:
             return self.cron.matches(local)
-        day = local // DAY_S
+        return self.covers_some_of(local // DAY_S)
+
+    def covers_some_of(self, day: int) -> bool:
+        """Whether it excludes any time of that day."""
+        if self.cron is not None:
+            return self.cron.first_day(day, day) is not None
         index = bisect_right(self._firsts, day) - 1
         return index >= 0 and day <= self.spans[index].last
 
@@ -153,3 +158,33 @@ def excluder(exclusions: Sequence[Exclusion]) -> Excluder | None:
         return None
 
     return excluded
+
+
+def spent_days(cron: Cron, exclusions: Sequence[Exclusion]) -> DayTest | None:
+    """Tells the days on which *exclusions* leave nothing of *cron*; None if there are no exclusions.
+
+    What is left of a day depends only on which exclusions have a part in it, and few combinations occur.
+    """
+    if not exclusions:
+        return None
+    known: dict[tuple[int, ...], bool] = {(): False}
+
+    def spent(day: int) -> bool:
+        active = tuple(index for index, exclusion in enumerate(exclusions) if exclusion.covers_some_of(day))
+        if active not in known:
+            known[active] = _nothing_left(cron, [exclusions[index].cron for index in active])
+        return known[active]
+
+    return spent
+
+
+def _nothing_left(cron: Cron, taken: Sequence[Cron | None]) -> bool:
+    """Whether *taken*, all of which apply to the day, cover each time of day of *cron*; None covers all of them."""
+    crons = [other for other in taken if other is not None]
+    if len(crons) < len(taken):
+        return True
+    for hour in cron.hours:
+        left = set(cron.within_hour).difference(*(other.within_hour for other in crons if hour in other.hours))
+        if left:
+            return False
+    return True

@@ -115,6 +115,8 @@ DAY_OF_MONTH = Field("day_of_month", 1, 31)
 MONTH = Field("month", 1, 12, {name: position for position, name in enumerate(MONTHS, 1)})
 #: Unix: 0 and 7 are Sunday.
 DAY_OF_WEEK = Field("day_of_week", 0, 7, weekday_names(0))
+#: Kubernetes and Celery: 0 is Sunday, 7 is nothing.
+DAY_OF_WEEK_TO_6 = Field("day_of_week", 0, 6, weekday_names(0))
 #: EventBridge and Quartz: 1 is Sunday.
 DAY_OF_WEEK_FROM_1 = Field("day_of_week", 1, 7, weekday_names(1), 1)
 YEAR = Field("year", FIRST_YEAR, LAST_YEAR)

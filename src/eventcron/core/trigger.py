@@ -16,9 +16,9 @@ from itertools import groupby
 from typing import Literal
 
 from eventcron.core import canonical as text_form
-from eventcron.core.cron import Cron
+from eventcron.core.cron import DAY_S, EVERY_SECOND, Cron, DayTest
 from eventcron.core.daylight import EARLIEST, EXCLUDED, GAP, LATEST, end_of_gap, to_instants, walk_cron
-from eventcron.core.exclusions import DateSpan, Excluder, Exclusion, excluder, read_exclusions
+from eventcron.core.exclusions import DateSpan, Excluder, Exclusion, excluder, read_exclusions, spent_days
 from eventcron.core.expression import At, Item, Rate, read_expression
 from eventcron.core.instant import rfc3339, to_datetime
 from eventcron.core.zones import Zone, load_zone
@@ -27,6 +27,10 @@ from eventcron.model import DaylightSaving, Instant, Key, Occurrence, Window
 
 #: The named profile: EventBridge Scheduler skips what the clocks skip, and does not repeat what they repeat.
 EVENTBRIDGE_POLICY = DaylightSaving(gap="skip", overlap="once")
+
+#: Excluded instants of ``rate()`` in a row, on days that are not wholly excluded, after which the search gives up:
+#: more than two days of seconds.
+MAX_EXCLUDED_STEPS = 200_000
 
 #: Decoded canonical triggers kept: "a million schedules share a few thousand".
 _CACHED_TRIGGERS = 8_192
@@ -97,14 +101,15 @@ def from_canonical(text: str) -> Trigger:
 
 def walk(trigger: Trigger, window: Window) -> Iterator[Occurrence]:
     """Every occurrence due in *window*, in order, strictly increasing; the skipped ones say why."""
-    if len(trigger.items) == 1:
-        return _walk_item(trigger.items[0], trigger, window)
-    return _union([_walk_item(item, trigger, window) for item in trigger.items])
+    return _walk(trigger, window, fires_only=False)
 
 
 def occurrences(trigger: Trigger, window: Window) -> Iterator[Instant]:
-    """The instants in *window* at which the trigger fires, in order, strictly increasing."""
-    return (occurrence.due for occurrence in walk(trigger, window) if occurrence.skipped is None)
+    """The instants in *window* at which the trigger fires, in order, strictly increasing.
+
+    Passes over excluded days without counting what they exclude, so it finds the end of a long exclusion quickly.
+    """
+    return (found.due for found in _walk(trigger, window, fires_only=True) if found.skipped is None)
 
 
 def next_occurrence(trigger: Trigger, at_or_after: Instant, *, before: Instant | None = None) -> Instant | None:
@@ -144,22 +149,47 @@ def local_time(instant: Instant, zone: str, *, millis: bool = True) -> str:
     return local.isoformat(timespec="milliseconds" if millis or instant % 1000 else "seconds")
 
 
-def _walk_item(item: Item, trigger: Trigger, window: Window) -> Iterator[Occurrence]:
+def _walk(trigger: Trigger, window: Window, *, fires_only: bool) -> Iterator[Occurrence]:
+    if len(trigger.items) == 1:
+        return _walk_item(trigger.items[0], trigger, window, fires_only=fires_only)
+    return _union([_walk_item(item, trigger, window, fires_only=fires_only) for item in trigger.items])
+
+
+def _walk_item(item: Item, trigger: Trigger, window: Window, *, fires_only: bool) -> Iterator[Occurrence]:
     if isinstance(item, Cron):
-        return walk_cron(item, trigger.zone, trigger.policy, window, trigger.excluded)
+        skip = spent_days(item, trigger.exclusions) if fires_only else None
+        return walk_cron(item, trigger.zone, trigger.policy, window, excluded=trigger.excluded, skip=skip)
     if isinstance(item, Rate):
-        return _walk_rate(item, trigger, window)
+        skip = spent_days(EVERY_SECOND, trigger.exclusions) if fires_only else None
+        return _walk_rate(item, trigger, window, skip)
     return _walk_at(item, trigger, window)
 
 
-def _walk_rate(rate: Rate, trigger: Trigger, window: Window) -> Iterator[Occurrence]:
-    start = max(window.start, EARLIEST * 1000)
-    first = start + (rate.phase - start) % rate.period
-    excluded = trigger.excluded
-    for due in range(first, min(window.end, LATEST * 1000), rate.period):
-        second = due // 1000
-        by = None if excluded is None else excluded(second + trigger.zone.span(second).offset)
+def _walk_rate(rate: Rate, trigger: Trigger, window: Window, skip: DayTest | None) -> Iterator[Occurrence]:
+    excluded, steps = trigger.excluded, 0
+    due, end = _first_due(rate, max(window.start, EARLIEST * 1000)), min(window.end, LATEST * 1000)
+    while due < end and steps < MAX_EXCLUDED_STEPS:
+        by = None
+        if excluded is not None:
+            local = due // 1000 + trigger.zone.span(due // 1000).offset
+            by = excluded(local)
+            steps = 0 if by is None else steps + 1
+            if by is not None and skip is not None and skip(local // DAY_S):
+                due = _first_due(rate, max(due + 1, _end_of_run(skip, local // DAY_S) * 1000))
+                continue
         yield Occurrence(due) if by is None else Occurrence(due, EXCLUDED, by)
+        due += rate.period
+
+
+def _first_due(rate: Rate, at_or_after: Instant) -> Instant:
+    return at_or_after + (rate.phase - at_or_after) % rate.period
+
+
+def _end_of_run(skip: DayTest, day: int) -> int:
+    """A second not later than the end of the days from *day* on that *skip* is true of, in any zone."""
+    while skip(day) and day < LATEST // DAY_S:
+        day += 1
+    return (day - 1) * DAY_S
 
 
 def _walk_at(at: At, trigger: Trigger, window: Window) -> Iterator[Occurrence]:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import reduce
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import click
 
+from eventcron.core.calendars import read_calendar
+from eventcron.core.exclusions import DateSpan
 from eventcron.core.trigger import Trigger, parse
 from eventcron.errors import InvalidSchedule
 from eventcron.model import DaylightSaving, Instant, Key
@@ -34,6 +37,13 @@ _OPTIONS = (
         metavar="ENTRY",
         help="A date, a range of dates 2026-12-24/2026-12-26, an expression or calendar:NAME. Repeatable.",
     ),
+    click.option(
+        "--calendar",
+        "calendars",
+        multiple=True,
+        metavar="NAME=PATH",
+        help="An .ics file or a JSON list of dates that --exclude calendar:NAME means. Repeatable.",
+    ),
     click.option("--tenant", metavar="TENANT", help="With --name, what H is hashed from."),
     click.option("--name", metavar="NAME", help="With --tenant, what H is hashed from."),
 )
@@ -46,6 +56,7 @@ class TriggerOptions(NamedTuple):
     gap: Literal["shift", "skip"]
     overlap: Literal["once", "twice"]
     exclude: tuple[str, ...]
+    calendars: tuple[str, ...]
     tenant: str | None
     name: str | None
 
@@ -72,9 +83,21 @@ class TriggerOptions(NamedTuple):
             exclude=self.exclude,
             anchor=anchor,
             key=self.key,
+            calendars=dict(_read_calendar(option) for option in self.calendars),
         )
 
 
 def trigger_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add the options to *command*; they arrive as the fields of ``TriggerOptions``."""
     return reduce(lambda wrapped, option: option(wrapped), reversed(_OPTIONS), command)
+
+
+def _read_calendar(option: str) -> tuple[str, Sequence[DateSpan]]:
+    name, given, path = option.partition("=")
+    if not given or not name:
+        raise InvalidSchedule("wrong_type", field="--calendar", given=repr(option), allowed="NAME=PATH")
+    try:
+        return name, read_calendar(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        allowed = "a readable file in UTF-8"
+        raise InvalidSchedule("unreadable", field="--calendar", given=f"{path} ({error})", allowed=allowed) from None
