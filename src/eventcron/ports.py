@@ -86,28 +86,29 @@ class Claim(Struct, frozen=True, kw_only=True):
 
 
 class Ledger(Protocol):
-    """What has been planned, by segment, and published, by pack."""
+    """What has been planned, by segment, and published, by pack.
+
+    A claim ends once, by ``save``, ``commit`` or ``release``; only a commit may be repeated. Each returns False
+    where the claim has ended already or a later one fenced it off, and then changed nothing.
+    """
 
     async def claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Claim | None:
         """Claim the segment through *end*; None: another holds a live lease (``lease_until > now``).
 
         ``start`` is the instant through which the segment is planned (0 if never). A pass that stopped
         midway is resumed: the claim keeps that pass's ``end`` and ``cursor`` and ignores *end*. Where the segment is
-        planned beyond *end* already, the claim has ``start >= end`` and there is nothing to plan.
+        planned beyond *end* already, the claim has ``start >= end``: there is nothing to plan, and no lease is held.
         ``end`` is never less than what an earlier, crashed pass claimed.
         """
 
     async def save(self, claim: Claim, cursor: str) -> bool:
-        """Remember the page to resume from and give up the lease. False: fenced off."""
+        """Remember the page to resume from and give up the lease."""
 
     async def commit(self, claim: Claim) -> bool:
-        """The window is planned and every pack was taken: planned through ``claim.end``, lease given up.
-
-        False: fenced off.
-        """
+        """The window is planned and every pack was taken: planned through ``claim.end``, lease given up."""
 
     async def release(self, claim: Claim) -> bool:
-        """Give up the lease; the whole window will be planned again. False: fenced off."""
+        """Give up the lease; the whole window will be planned again."""
 
     async def segments(self, count: int) -> list[SegmentState]:
         """The state of segments 0 … count-1, in order; never planned ones have zeros."""
