@@ -62,8 +62,12 @@ class Console:
                 count = await _count(sqs, url)
                 if count > seen[output]:
                     letters = "dead letter" if count == 1 else "dead letters"
-                    read = f"aws sqs receive-message --message-attribute-names All --queue-url {url}"
-                    self._echo(click.style(f"{count} {letters} of {word}", fg="red") + f"; to read: {read}")
+                    # Version 1 of the AWS CLI does not ask AWS_ENDPOINT_URL for SQS.
+                    read = f"aws --endpoint-url {runtime.endpoint} sqs receive-message --queue-url {url}"
+                    self._echo(
+                        click.style(f"{count} {letters} of {word}", fg="red")
+                        + f"; to read: {read} --message-attribute-names All"
+                    )
                 seen[output] = count
             await asyncio.sleep(LOOK_SECONDS)  # SQS tells nobody when a message arrives
 

@@ -13,8 +13,9 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import groupby
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -172,23 +173,24 @@ def _put_events_checks_entries_and_keeps_their_time() -> None:
         given = entry_time.get()
         return float(now()) if given is None else given
 
-    def put_one(entry: dict[str, Any], *, allow_aws_source: bool) -> dict[str, Any]:
-        refusal = _refusal(entry)
-        if refusal:
-            return refusal
-        token = entry_time.set(eventbridge._coerce_timestamp(entry["Time"]) if entry.get("Time") else None)
+    def put_at(entries: list[dict[str, Any]], *, allow_aws_source: bool) -> Iterable[dict[str, Any]]:
+        """Results of *entries*, which are all good and of the same time."""
+        given = entries[0].get("Time")
+        token = entry_time.set(eventbridge._coerce_timestamp(given) if given else None)
         try:
-            _, _, body = put({"Entries": [entry]}, allow_aws_source=allow_aws_source)
+            _, _, body = put({"Entries": entries}, allow_aws_source=allow_aws_source)
         finally:
             entry_time.reset(token)
-        result: dict[str, Any] = json.loads(body)["Entries"][0]
-        return result
+        return list(json.loads(body)["Entries"])
 
     def put_events(data: dict[str, Any], allow_aws_source: bool = False) -> Any:  # noqa: FBT001, FBT002  # ministack's
         entries = data.get("Entries", [])
         if len(entries) > 10:  # noqa: PLR2004  # PutEvents: "Array Members: Maximum number of 10 items"
             return put(data, allow_aws_source=allow_aws_source)
-        results = [put_one(entry, allow_aws_source=allow_aws_source) for entry in entries]
+        results: list[dict[str, Any]] = []
+        for (refusal, _), group in groupby(entries, key=lambda entry: (_refusal(entry), entry.get("Time"))):
+            alike = list(group)
+            results += [refusal] * len(alike) if refusal else put_at(alike, allow_aws_source=allow_aws_source)
         failed = sum("ErrorCode" in result for result in results)
         return json_response({"FailedEntryCount": failed, "Entries": results})
 

@@ -48,15 +48,16 @@ class LocalSettings(Struct, frozen=True, kw_only=True):
     segments: int = 4
     #: A developer does not wait five minutes to see a schedule planned.
     tick_seconds: int = 5
-    #: As in an account, more than two ticks.
-    horizon_seconds: int = 20
-    #: The embedded index does not lag.
-    guard_seconds: int = 10
+    #: As in an account, more than two ticks. Short, because the registrar sends a new schedule's fires within
+    #: horizon and guard in packs of their own, and ten executors cannot hold as many as an account's hundred.
+    horizon_seconds: int = 12
+    #: The embedded index does not lag; what is left is the time a command may take under load.
+    guard_seconds: int = 5
     #: The embedded event source mapping looks at a quiet queue once a second, where AWS polls without a pause.
     lead_seconds: int = 3
     #: Workers are processes here.
     max_registrars: int = 2
-    max_executors: int = 4
+    max_executors: int = 10
     log_level: str = "INFO"
     trusted_sources: tuple[str, ...] = ()
 

@@ -104,6 +104,7 @@ def _welcome(runtime: Runtime, seconds: float) -> str:
             "",
             f"aws events put-events --entries {shlex.quote(json.dumps([_example(runtime)]))}",
             "",
+            "Version 1 of the AWS CLI also wants --endpoint-url before sqs; it does not ask AWS_ENDPOINT_URL there.",
             f'Rules on bus "{runtime.bus_name}" with source "eventcron" receive the fires. Ctrl-C ends it all.',
         ]
     )
