@@ -191,8 +191,9 @@ class Executor:
                 continue
             now = self._clock.now()
             expires = now // 1000 if record.schedule.after_completion == "DELETE" else None
-            if await self._store.complete(fire.key, revision=fire.revision, expires=expires):
-                await self._tell([completed(record, now=now)])
+            # The fact first: a crash in between repeats it, the other way round it would never be told.
+            await self._tell([completed(record, now=now)])
+            await self._store.complete(fire.key, revision=fire.revision, expires=expires)
 
     async def _put_back(self, pack: Pack, *, visible_at: Instant) -> None:
         refused = await self._queue.send([pack], visible_at=[visible_at], now=self._clock.now())

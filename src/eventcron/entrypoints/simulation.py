@@ -11,7 +11,7 @@ import msgspec
 
 from eventcron.core.instant import rfc3339
 from eventcron.entrypoints.files import Entry, read_schedules
-from eventcron.local.expected import due_instants
+from eventcron.local.expected import NotComputed, due_instants
 from eventcron.model import Instant, Key, Schedule
 from eventcron.testing import World
 
@@ -39,6 +39,8 @@ class Simulation(NamedTuple):
     per_minute: dict[str, int]
     #: Where the fires differ from the independent computation; empty: nowhere.
     differences: list[str]
+    #: Schedules that the independent computation cannot do (``H``, named calendars): taken as they fired.
+    unverified: list[str]
 
 
 def simulate(paths: Iterable[Path], *, start: Instant, end: Instant) -> Simulation:
@@ -61,7 +63,9 @@ def simulate(paths: Iterable[Path], *, start: Instant, end: Instant) -> Simulati
         for event_id, entry in emitted.items()
         if event_id not in answers and entry.schedule is not None
     }
-    expected = {key: due_instants(schedule, start, end, put_at) for key, schedule in accepted.items()}
+    expected, unverified = _compute(accepted, start, end, put_at)
+    for key in unverified:
+        expected[key] = sorted({due for name, due in fired if name == str(key)})
     per_schedule = Counter(name for name, _ in fired)
     per_minute = Counter(due // 60_000 for _, due in fired)
     peak_minute = max(per_minute, key=lambda minute: (per_minute[minute], -minute), default=None)
@@ -79,12 +83,30 @@ def simulate(paths: Iterable[Path], *, start: Instant, end: Instant) -> Simulati
         per_schedule={str(key): per_schedule[str(key)] for key in sorted(accepted)},
         per_minute={rfc3339(minute * 60_000, millis=False): per_minute[minute] for minute in sorted(per_minute)},
         differences=_differences(fired, expected),
+        unverified=sorted(map(str, unverified)),
     )
 
 
 def _emit(world: World, schedule: Schedule | None) -> str:
     detail = msgspec.json.decode(msgspec.json.encode(schedule), type=dict[str, object])
     return world.emit("Put Schedule", detail)
+
+
+def _compute(
+    schedules: Mapping[Key, Schedule], start: Instant, end: Instant, put_at: Instant
+) -> tuple[dict[Key, list[Instant]], list[Key]]:
+    """What is due by the independent computation, and the schedules that it cannot do."""
+    expected: dict[Key, list[Instant]] = {}
+    unverified: list[Key] = []
+    for key, schedule in schedules.items():
+        if schedule.state == "PAUSED":
+            expected[key] = []
+            continue
+        try:
+            expected[key] = due_instants(schedule, start, end, put_at)
+        except NotComputed:
+            unverified.append(key)
+    return expected, unverified
 
 
 def _differences(fired: list[tuple[str, Instant]], expected: Mapping[Key, list[Instant]]) -> list[str]:

@@ -58,6 +58,7 @@ def _as_object(result: Simulation) -> dict[str, Any]:
         "per_schedule": result.per_schedule,
         "per_minute": result.per_minute,
         "differences": result.differences,
+        "unverified": result.unverified,
     }
 
 
@@ -74,6 +75,7 @@ def _as_text(result: Simulation) -> str:
         f"rejected    {len(result.rejected):,}",
         f"peak        {result.peak_per_minute:,} a minute"
         + (f", at {result.peak_minute}" if result.peak_minute else ""),
+        *([f"unverified  {len(result.unverified):,}  (not computed a second time)"] if result.unverified else []),
         "",
         *(f"{count:>11,}  {name}" for name, count in busiest[:SHOWN]),
     ]

@@ -1,0 +1,168 @@
+"""``eventcron simulate``: real schedules, whole days, clock changes; and what it says of bad files."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from eventcron.core.segment import segment_of
+from eventcron.entrypoints.cli.main import cli
+from eventcron.entrypoints.cli.simulate import command
+from eventcron.entrypoints.simulation import simulate
+from eventcron.model import Key
+from eventcron.testing.world import SETTINGS, World
+
+EXAMPLES = Path(__file__).parents[2] / "examples" / "prow-periodics.jsonl"
+#: Two of the real jobs are switched off by a date that never comes.
+NEVER = {"0 0 31 2 *", "0 0 30 2 *"}
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(cli, ["simulate", *map(str, arguments)])
+
+
+def zoned(tmp_path: Path, timezone: str) -> Path:
+    """The real schedules, put in another time zone."""
+    path = tmp_path / "zoned.jsonl"
+    entries = [json.loads(line) for line in EXAMPLES.read_text().splitlines()]
+    path.write_text("\n".join(json.dumps({**entry, "timezone": timezone}) for entry in entries))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("timezone", "day"),
+    [
+        pytest.param("UTC", "2026-12-01", id="an-ordinary-day"),
+        pytest.param("Europe/Oslo", "2026-03-28T12:00:00Z", id="oslo-springs-forward"),
+        pytest.param("Europe/Oslo", "2026-10-24T12:00:00Z", id="oslo-falls-back"),
+        pytest.param("Australia/Lord_Howe", "2026-10-03T03:00:00Z", id="lord-howe-springs-forward-half-an-hour"),
+        pytest.param("Australia/Lord_Howe", "2026-04-04T03:00:00Z", id="lord-howe-falls-back-half-an-hour"),
+    ],
+)
+def test_every_real_schedule_fires_exactly_as_computed_independently(tmp_path: Path, timezone: str, day: str) -> None:
+    began = time.monotonic()
+    result = run(zoned(tmp_path, timezone), "--from", day, "--for", "24h", "--json")
+    took = time.monotonic() - began
+
+    assert result.exit_code == 0, result.output
+    report = json.loads(result.stdout)
+    assert report["schedules"] == 1_305
+    assert report["published"] == report["due"] == sum(report["per_schedule"].values()) > 8_000
+    assert report["differences"] == report["unverified"] == []
+    assert [entry["line"] for entry in report["rejected"]] == [542, 804]
+    assert all("never match" in entry["reason"] for entry in report["rejected"])
+    assert report["peak_per_minute"] == max(report["per_minute"].values())
+    assert took < 60
+
+
+def test_a_fire_too_few_or_too_many_is_told_and_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The comparison is real: a planner that forgets a segment does not get past it."""
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps([{"tenant": "acme", "name": f"n{n}", "expression": "*/30 * * * *"} for n in range(8)]))
+    whole = simulate([path], start=0, end=86_400_000)
+    assert whole.differences == []
+    forgotten = segment_of(Key("acme", "n1"), SETTINGS.segments)
+
+    class Forgetful(World):
+        def __init__(self, *args: int) -> None:
+            super().__init__(*args)
+            plans = self.store.plans
+
+            async def forget(segment: int, **more: object) -> object:
+                return await plans(99 if segment == forgotten else segment, **more)  # type: ignore[arg-type]
+
+            self.store.plans = forget  # type: ignore[method-assign,assignment]
+
+    monkeypatch.setattr("eventcron.entrypoints.simulation.World", Forgetful)
+    result = CliRunner().invoke(command, [str(path), "--from", "2026-12-01"])
+
+    assert result.exit_code == 1
+    assert "fired 0 times, computed 1" in result.stderr
+
+
+def test_schedules_are_put_just_before_the_span(tmp_path: Path) -> None:
+    path = tmp_path / "some.yaml"
+    path.write_text(
+        """
+        - {tenant: acme, name: rate, expression: rate(1 hour)}
+        - {tenant: acme, name: at, expression: at(2026-12-01T00:00:00)}
+        - {tenant: acme, name: gap, expression: '* * * * * *', end: 2026-12-01T00:00:10Z}
+        - {tenant: acme, name: paused, expression: '* * * * *', state: PAUSED}
+        """
+    )
+
+    report = json.loads(run(path, "--from", "2026-12-01T00:00:00Z", "--json").stdout)
+
+    assert report["per_schedule"] == {"acme/rate": 24, "acme/at": 1, "acme/gap": 10, "acme/paused": 0}
+    assert Counter(report["per_minute"])["2026-12-01T00:00:00Z"] == 11
+    assert report["peak_minute"] == "2026-12-01T00:00:00Z"
+
+
+def test_what_is_skipped_is_counted_by_reason(tmp_path: Path) -> None:
+    path = tmp_path / "skips.jsonl"
+    entries = [
+        {"name": "gap", "expression": "30 2 * * *", "daylight_saving": {"gap": "skip"}},
+        {"name": "holiday", "expression": "0 9 * * *", "exclude": ["2026-03-29"]},
+    ]
+    lines = [json.dumps({"tenant": "acme", "timezone": "Europe/Oslo", **entry}) for entry in entries]
+    path.write_text("\n".join(lines))
+
+    report = json.loads(run(path, "--from", "2026-03-28T23:00:00Z", "--for", "24h", "--json").stdout)
+
+    assert report["skipped"] == {"daylight_saving_gap": 1, "excluded": 1}
+    assert (report["published"], report["due"]) == (0, 0)
+
+
+def test_bad_entries_are_rejected_by_file_line_and_field_and_the_rest_is_simulated(tmp_path: Path) -> None:
+    path = tmp_path / "mixed.jsonl"
+    lines = [
+        {"tenant": "acme", "name": "good", "expression": "0 * * * *"},
+        {"tenant": "acme", "name": "zone", "expression": "0 * * * *", "timezone": "Europe/Olso"},
+        {"tenant": "acme", "name": "field", "expression": "61 * * * *"},
+        {"tenant": "acme", "name": "unknown", "expresion": "0 * * * *"},
+    ]
+    path.write_text("\n".join(map(json.dumps, lines)))
+
+    result = run(path, "--from", "2026-12-01", "--json")
+
+    report = json.loads(result.stdout)
+    assert result.exit_code == 0
+    assert (report["schedules"], report["published"]) == (1, 24)
+    reasons = {entry["line"]: entry["reason"] for entry in report["rejected"]}
+    assert sorted(reasons) == [2, 3, 4]
+    assert "Europe/Oslo" in reasons[2]
+    assert reasons[3].startswith("minute")
+    assert "expresion" in reasons[4]
+    assert {entry["file"] for entry in report["rejected"]} == {str(path)}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nowhere.jsonl"], "nowhere.jsonl"),
+        ([str(EXAMPLES), "--from", "yesterday"], "'yesterday' is not a time"),
+        ([str(EXAMPLES), "--for", "a while"], "'a while' is not a span"),
+        ([str(EXAMPLES), "--for", "0h"], "no time at all"),
+        ([], "Missing argument"),
+    ],
+)
+def test_a_mistake_is_one_sentence_and_status_2(arguments: list[str], says: str) -> None:
+    result = run(*arguments)
+
+    said = str(result.exception) if result.exception and not isinstance(result.exception, SystemExit) else result.stderr
+    assert says in said
+    assert "Traceback" not in result.output
+
+
+def test_the_text_shows_totals_and_the_busiest() -> None:
+    result = run(EXAMPLES, "--from", "2026-12-01", "--for", "1h")
+
+    assert result.exit_code == 0
+    assert "schedules   1,305" in result.stdout
+    assert "and 1,295 more" in result.stdout
+    assert "prow-periodics.jsonl:542: " in result.stderr
