@@ -33,6 +33,8 @@ SERVICES = (
     *("cloudformation", "cloudwatch", "dynamodb", "events", "iam", "lambda", "logs"),
     *("s3", "sns", "sqs", "stepfunctions", "sts"),
 )
+#: Executors that are ready from the start, as many as a few schedules keep at work; a later one starts in the lead.
+WARM_EXECUTORS = 3
 #: What the embedded AWS takes from anyone.
 ACCESS_KEY_ID = SECRET_ACCESS_KEY = "test"  # noqa: S105  # there is no secret to keep
 
@@ -184,8 +186,7 @@ class Runtime:
         failures = await asyncio.gather(
             ticker.tick(),
             self._warm(outputs["RegistrarFunctionName"]),
-            # Executors hold their packs for the lead, so several are at work at any time.
-            *(self._warm(outputs["ExecutorFunctionName"]) for _ in range(self.settings.max_executors // 2)),
+            *(self._warm(outputs["ExecutorFunctionName"]) for _ in range(WARM_EXECUTORS)),
         )
         for failure in filter(None, failures):
             raise LocalError(f"a function does not start: {failure}")
