@@ -147,6 +147,13 @@ def _normal(event: dict[str, Any]) -> dict[str, Any]:
     return {name: datetime.fromisoformat(text).isoformat().replace("+00:00", "Z") for name, text in times.items()}
 
 
+@pytest.mark.parametrize("path", files("commands", "put-*.json"))
+def test_each_schedule_is_one_that_the_registrar_takes(path: str) -> None:
+    cases = in_memory(NOW)
+
+    assert asyncio.run(cases.registrar.handle(json.dumps(load(path)))).outcome is Outcome.ACCEPTED
+
+
 def test_there_is_a_payload_for_every_command() -> None:
     assert {load(path)["detail-type"] for path in files("commands")} == set(COMMANDS)
 
@@ -382,8 +389,8 @@ async def _stored(cases: UseCases) -> dict[Key, Record]:
     return {record.key: record for record in page.items}
 
 
-#: Raised where no command can lead: the decoder's bounds come first, or calendars are not put by commands.
-ELSEWHERE = {"too_long", "wrong_length", "calendar_too_long", "invalid_calendar"}
+#: Raised where no command leads: the decoder's bounds come first, or it is about a calendar or a conversion.
+ELSEWHERE = {"too_long", "wrong_length", "calendar_too_long", "invalid_calendar", "cannot_convert"}
 
 
 def test_there_is_a_payload_for_every_code() -> None:

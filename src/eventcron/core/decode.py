@@ -106,6 +106,7 @@ def decode_command(body: str | bytes, *, trusted_sources: frozenset[str]) -> Rec
         Rejected: the command has to be changed, or its source may not act for its tenant (``not_allowed``).
     """
     envelope, fault = _open(body.encode(errors="surrogatepass") if isinstance(body, str) else body)
+    time = _time(envelope)
     trusted = envelope.source in trusted_sources
     _refuse_strays(envelope, trusted=trusted)
     try:
@@ -122,7 +123,7 @@ def decode_command(body: str | bytes, *, trusted_sources: frozenset[str]) -> Rec
         detail_type=envelope.detail_type,
         event_id=envelope.id,
         source=envelope.source,
-        time=from_datetime(envelope.time),
+        time=time,
     )
 
 
@@ -191,6 +192,13 @@ def _fault(body: bytes, unread: Exception) -> InvalidSchedule:
     return InvalidSchedule("not_json", field="detail", given=str(unread), allowed=_JSON)
 
 
+def _time(envelope: _Envelope) -> Instant:
+    time = from_datetime(envelope.time)
+    if not EARLIEST <= time < LATEST:
+        raise Undecodable(f"not an EventBridge event: its time is {envelope.time.isoformat()}")
+    return time
+
+
 def _refuse_strays(envelope: _Envelope, *, trusted: bool) -> None:
     """An event that no sender of commands sent gets no answer.
 
@@ -199,7 +207,7 @@ def _refuse_strays(envelope: _Envelope, *, trusted: bool) -> None:
     Raises:
         Undecodable: it is a fact, or neither a command nor from a sender of commands.
     """
-    sender = trusted or envelope.source.startswith(TENANT_SOURCE_PREFIX)
+    sender = trusted or _tenant_of(envelope.source) is not None
     if envelope.source == FACT_SOURCE or not (sender or envelope.detail_type in COMMANDS):
         raise Undecodable(f"not a command: {envelope.detail_type!r} from {envelope.source!r}")
 
@@ -215,7 +223,7 @@ def _kind(detail_type: str) -> type[Command]:
 
 def _authorise(source: str, tenant: str) -> None:
     """A tenant's source acts for that tenant alone."""
-    if source != TENANT_SOURCE_PREFIX + tenant:
+    if tenant != _tenant_of(source):
         raise InvalidSchedule(
             "not_allowed", field="tenant", given=repr(tenant), allowed=f"the tenant that {short(source)} stands for"
         ) from NotAllowed(source=source, tenant=tenant)
@@ -225,9 +233,8 @@ def _rejected(error: InvalidSchedule, envelope: _Envelope, detail: object, *, tr
     """*error* addressed to the sender, never to a tenant that the sender only claims to be."""
     tenant, name = (_named(detail, field) for field in ("tenant", "name"))
     if not trusted:
-        own = envelope.source.removeprefix(TENANT_SOURCE_PREFIX)
-        name = name if tenant == own else None
-        tenant = _named({"tenant": own}, "tenant") if own != envelope.source else None
+        own = _named({"tenant": _tenant_of(envelope.source)}, "tenant")
+        tenant, name = own, name if own is not None and own == tenant else None
     return Rejected(
         error,
         command=envelope.detail_type,
@@ -236,6 +243,11 @@ def _rejected(error: InvalidSchedule, envelope: _Envelope, detail: object, *, tr
         tenant=tenant,
         name=name,
     )
+
+
+def _tenant_of(source: str) -> str | None:
+    """The tenant that *source* stands for, if it is a tenant's."""
+    return source.removeprefix(TENANT_SOURCE_PREFIX) if source.startswith(TENANT_SOURCE_PREFIX) else None
 
 
 def _named(detail: object, field: str) -> str | None:

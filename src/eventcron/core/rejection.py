@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import NamedTuple, TypeVar
 
@@ -36,15 +37,25 @@ class _Place(NamedTuple):
     value: object
     type: inspect.Type
 
+    @property
+    def members(self) -> dict[str, object]:
+        return self.value if isinstance(self.value, dict) else {}
+
+    @property
+    def unknown(self) -> list[str]:
+        """The members that are no fields."""
+        return [name for name in self.members if name not in _fields(self.type)]
+
 
 def explain(error: msgspec.ValidationError, value: object, kind: type[msgspec.Struct]) -> InvalidSchedule:
     """*error*, raised when *value* was decoded as *kind*, in words for its sender."""
     complaint = str(error)
+    whole = _Place("", value, inspect.type_info(kind))
+    if complaint.startswith(_UNKNOWN):
+        return _unknown_field(whole)
     found = _PLACE.search(complaint)
     complaint = complaint[: found.start()] if found else complaint
-    place = _follow(found["path"] if found else "", _Place("", value, inspect.type_info(kind)))
-    if complaint.startswith(_UNKNOWN):
-        return _unknown_field(place)
+    place = _follow(found["path"] if found else "", whole)
     if complaint.startswith(_MISSING):
         return _missing_field(place, complaint.removeprefix(_MISSING).rstrip("`"))
     if found and found["key"]:
@@ -89,19 +100,27 @@ def _sized(kind: inspect.Type, description: str) -> str:
             return "any JSON"
 
 
-def _unknown_field(place: _Place) -> InvalidSchedule:
-    """The name is looked up in the value, as the complaint cannot be told from a name that imitates one."""
-    known = [field.encode_name for field in _struct(place.type).fields]
-    value = place.value if isinstance(place.value, dict) else {}
-    name = next(name for name in value if name not in known)
+def _unknown_field(whole: _Place) -> InvalidSchedule:
+    """The name is looked for in the value: it is a stranger's text, and could make the complaint name another place."""
+    place = next(place for place in _structs(whole) if place.unknown)
+    known = _fields(place.type)
+    name = place.unknown[0]
     near = get_close_matches(name[:_COMPARED_CHARS], known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return InvalidSchedule(
         "unknown_field",
-        field=_join(place.field, name[:_COMPARED_CHARS]),
-        given=short(value[name]),
+        field=_join(place.field, name[:_COMPARED_CHARS] or "''"),
+        given=short(place.members[name]),
         allowed=", ".join(known) + hint,
     )
+
+
+def _structs(place: _Place) -> Iterator[_Place]:
+    """*place* and every object with fields inside it."""
+    if _fields(place.type):
+        yield place
+        for name in _fields(place.type):
+            yield from _structs(_enter(place, name))
 
 
 def _missing_field(place: _Place, name: str) -> InvalidSchedule:
@@ -118,25 +137,23 @@ def _follow(path: str, place: _Place) -> _Place:
 
 
 def _enter(place: _Place, name: str) -> _Place:
-    type_ = next(field.type for field in _struct(place.type).fields if field.encode_name == name)
-    value = place.value.get(name) if isinstance(place.value, dict) else None
-    return _Place(_join(place.field, name), value, type_)
+    return _Place(_join(place.field, name), place.members.get(name), _fields(place.type)[name])
 
 
 def _item(place: _Place, index: str) -> _Place:
     """The item of a list, or the entry of a mapping: msgspec does not say which, so it is the first that is wrong."""
-    if isinstance(place.value, dict):
-        type_ = _option(place.type, inspect.DictType).value_type
-        key = next((key for key, value in place.value.items() if not _fits(value, type_)), "")
-        return _Place(_join(place.field, key), place.value.get(key), type_)
-    items = place.value if isinstance(place.value, list) else []
-    return _Place(f"{place.field}.{index}", items[int(index)], _option(place.type, inspect.ListType).item_type)
+    if isinstance(place.value, list):
+        return _Place(
+            f"{place.field}.{index}", place.value[int(index)], _option(place.type, inspect.ListType).item_type
+        )
+    type_ = _option(place.type, inspect.DictType).value_type
+    key = next(key for key, value in place.members.items() if not _fits(value, type_))
+    return _Place(_join(place.field, key), place.members[key], type_)
 
 
 def _bad_key(place: _Place) -> _Place:
     type_ = _option(place.type, inspect.DictType).key_type
-    keys = place.value if isinstance(place.value, dict) else {}
-    return _Place(place.field, next((key for key in keys if not _fits(key, type_)), ""), type_)
+    return _Place(place.field, next(key for key in place.members if not _fits(key, type_)), type_)
 
 
 def _fits(value: object, type_: inspect.Type) -> bool:
@@ -156,8 +173,15 @@ def _option(type_: inspect.Type, wanted: type[_T]) -> _T:
     return next(member for member in members if isinstance(member, wanted))
 
 
-def _struct(type_: inspect.Type) -> inspect.StructType:
-    return _option(type_, inspect.StructType)
+def _fields(type_: inspect.Type) -> dict[str, inspect.Type]:
+    """The fields of an object's type, of a union's member that is one; none if there is no such."""
+    members = type_.types if isinstance(type_, inspect.UnionType) else (type_,)
+    return {
+        field.encode_name: field.type
+        for member in members
+        if isinstance(member, inspect.StructType)
+        for field in member.fields
+    }
 
 
 def _join(field: str, name: str) -> str:

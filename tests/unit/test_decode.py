@@ -1,0 +1,615 @@
+"""Strangers' text becomes a command, or an answer that says field, given, allowed; it never becomes anything else."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+
+import msgspec
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from eventcron.core.decode import (
+    MAX_LABELS_BYTES,
+    Received,
+    Rejected,
+    decode_command,
+    decode_schedule,
+)
+from eventcron.core.envelope import rejected
+from eventcron.core.rejection import allowed
+from eventcron.core.strict_json import MAX_DEPTH, prune, short
+from eventcron.errors import InvalidExpression, InvalidSchedule, NotAllowed, Undecodable
+from eventcron.model import (
+    COMMANDS,
+    MAX_INPUT_BYTES,
+    MAX_REVISION,
+    Command,
+    DaylightSaving,
+    DeleteSchedule,
+    Misfire,
+    MisfirePolicy,
+    PauseSchedule,
+    ResumeSchedule,
+    RunSchedule,
+    Schedule,
+)
+
+BASE = {"tenant": "acme", "name": "tea", "expression": "@daily"}
+EXPRESSION = "text of 1 to 256 characters (cron, cron(), rate(), at() or a macro)"
+EXPRESSIONS = f"{EXPRESSION}, or a list of 1 to 16 items, each {EXPRESSION}"
+FIELDS = ", ".join(Schedule.__struct_fields__)
+TIME = "a date and time with an offset (RFC 3339), such as 2026-12-01T09:00:00Z"
+
+
+def event(
+    detail: object = BASE, *, source: str = "eventcron.tenant.acme", detail_type: str = "Put Schedule", **more: object
+) -> dict[str, object]:
+    return {
+        "version": "0",
+        "id": "6f2ab4c1-0d1e-4a57-9c3b-000000000001",
+        "detail-type": detail_type,
+        "source": source,
+        "account": "123456789012",
+        "time": "2026-11-30T12:00:00Z",
+        "region": "eu-north-1",
+        "resources": [],
+        "detail": detail,
+        **more,
+    }
+
+
+def around(detail: str | bytes, **more: str) -> bytes:
+    """An event whose detail is this text, whatever it is."""
+    text = json.dumps(event("@@", **more)).encode()
+    return text.replace(b'"@@"', detail.encode("utf-8", "surrogatepass") if isinstance(detail, str) else detail)
+
+
+def decode(body: object, trusted: frozenset[str] = frozenset()) -> Received:
+    return decode_command(body if isinstance(body, str | bytes) else json.dumps(body), trusted_sources=trusted)
+
+
+def refused(body: object, trusted: frozenset[str] = frozenset()) -> Rejected:
+    with pytest.raises(Rejected) as caught:
+        decode(body, trusted)
+    return caught.value
+
+
+# --- What is taken ---------------------------------------------------------------------------------------------------
+
+
+def test_a_command_comes_with_what_is_known_of_its_event() -> None:
+    received = decode(event({**BASE, "revision": 7}))
+
+    assert received == Received(
+        command=Schedule(tenant="acme", name="tea", expression="@daily", revision=7),
+        detail_type="Put Schedule",
+        event_id="6f2ab4c1-0d1e-4a57-9c3b-000000000001",
+        source="eventcron.tenant.acme",
+        time=1796040000000,
+    )
+
+
+@pytest.mark.parametrize(("detail_type", "kind"), COMMANDS.items())
+def test_each_detail_type_has_its_command(detail_type: str, kind: type[Command]) -> None:
+    detail = BASE if kind is Schedule else {"tenant": "acme", "name": "tea"}
+
+    assert type(decode(event(detail, detail_type=detail_type)).command) is kind
+
+
+def test_fields_that_aws_may_add_to_events_are_ignored() -> None:
+    assert decode(event(replay_name="again")).command.name == "tea"
+
+
+def test_bytes_and_text_are_the_same() -> None:
+    text = json.dumps(event({**BASE, "description": "blåbær 🫐"}), ensure_ascii=False)
+
+    assert decode(text) == decode(text.encode())
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param('{"b": 1,  "a": [1.10, 1e999, 123456789012345678901234567890]}', id="spaces-order-and-numbers"),
+        pytest.param('"\\u00e5\\ud83e\\uded0"', id="escapes"),
+        pytest.param("null", id="null"),
+    ],
+)
+def test_the_input_is_not_read(given: str) -> None:
+    schedule = decode_schedule(f'{{"tenant":"acme","name":"tea","expression":"@daily","input":{given}}}'.encode())
+
+    assert bytes(schedule.input) == given.encode()
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        pytest.param({"tenant": "t" * 64, "name": "n" * 128}, id="names"),
+        pytest.param({"expression": "x" * 256}, id="expression"),
+        pytest.param({"expression": ["x"] * 16}, id="expressions"),
+        pytest.param({"exclude": ["x"] * 64}, id="exclusions"),
+        pytest.param({"revision": MAX_REVISION}, id="revision"),
+        pytest.param({"input": "x" * (MAX_INPUT_BYTES - 2)}, id="input"),
+        pytest.param({"labels": {"l" * 64: "v" * 256}}, id="label"),
+        pytest.param({"input": json.loads("[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1))}, id="depth"),
+        pytest.param({"start": "1970-01-01T00:00:00Z", "end": "2199-12-31T23:59:59.999Z"}, id="years"),
+        pytest.param({"start": "2026-12-01T00:00:00+01:00", "end": "2026-11-30T23:00:00.001Z"}, id="a-millisecond"),
+        pytest.param({"detail_type": "Schedule Fired"}, id="own-detail-type"),
+        pytest.param({"max_fires": 10_000, "flexible_window_seconds": 86_400}, id="numbers"),
+    ],
+)
+def test_bounds_are_inclusive(detail: dict[str, object]) -> None:
+    assert decode_schedule(json.dumps(BASE | detail).encode()).tenant
+
+
+# --- What is refused -------------------------------------------------------------------------------------------------
+
+REFUSED = [
+    ("tenant", 1, "wrong_type", "tenant", "1", "1-64 of A-Z a-z 0-9 . _ -"),
+    ("tenant", "a/b", "invalid_name", "tenant", "'a/b'", "1-64 of A-Z a-z 0-9 . _ -"),
+    ("tenant", "", "invalid_name", "tenant", "''", "1-64 of A-Z a-z 0-9 . _ -"),
+    ("tenant", "acme\n", "invalid_name", "tenant", r"'acme\n'", "1-64 of A-Z a-z 0-9 . _ -"),
+    ("name", "blåbær", "invalid_name", "name", "'blåbær'", "1-128 of A-Z a-z 0-9 . _ -"),
+    ("name", "n" * 129, "invalid_name", "name", "'" + "n" * 118 + "…", "1-128 of A-Z a-z 0-9 . _ -"),
+    ("expression", "", "out_of_range", "expression", "''", EXPRESSIONS),
+    ("expression", "x" * 257, "out_of_range", "expression", "'" + "x" * 118 + "…", EXPRESSIONS),
+    ("expression", None, "wrong_type", "expression", "null", EXPRESSIONS),
+    ("expression", [], "out_of_range", "expression", "[]", EXPRESSIONS),
+    ("expression", ["a"] * 17, "out_of_range", "expression", str(["a"] * 17), EXPRESSIONS),
+    ("expression", ["a", 1.5], "wrong_type", "expression.1", "1.5", EXPRESSION),
+    ("expression", ["a", "b", ""], "out_of_range", "expression.2", "''", EXPRESSION),
+    ("timezone", True, "wrong_type", "timezone", "true", "text of 1 to 64 characters (IANA name)"),
+    ("daylight_saving", "aws", "unknown_value", "daylight_saving", "'aws'",
+     "an object with gap, overlap, or 'eventbridge'"),
+    ("daylight_saving", {"gap": "leap"}, "unknown_value", "daylight_saving.gap", "'leap'", "'shift' or 'skip'"),
+    ("daylight_saving", {"overlap": 2}, "wrong_type", "daylight_saving.overlap", "2", "'once' or 'twice'"),
+    ("daylight_saving", {"gab": "skip"}, "unknown_field", "daylight_saving.gab", "'skip'",
+     "gap, overlap; did you mean 'gap'?"),
+    ("exclude", "x", "wrong_type", "exclude", "'x'", f"a list of at most 64 items, each {EXPRESSION}"),
+    ("exclude", ["x"] * 65, "out_of_range", "exclude", None, f"a list of at most 64 items, each {EXPRESSION}"),
+    ("start", "2026-02-30T00:00:00Z", "invalid_time", "start", "'2026-02-30T00:00:00Z'", TIME),
+    ("start", "2026-12-01T00:00:00", "invalid_time", "start", "'2026-12-01T00:00:00'", TIME),
+    ("start", "2026-12-01", "invalid_time", "start", "'2026-12-01'", TIME),
+    ("start", 1764547200000, "wrong_type", "start", "1764547200000", TIME),
+    ("end", "2200-01-01T00:00:00Z", "out_of_range", "end", "'2200-01-01T00:00:00+00:00'",
+     "from 1970-01-01T00:00:00.000Z to before 2200-01-01T00:00:00.000Z"),
+    ("start", "0001-01-01T00:00:00+23:00", "out_of_range", "start", "'0001-01-01T00:00:00+23:00'",
+     "from 1970-01-01T00:00:00.000Z to before 2200-01-01T00:00:00.000Z"),
+    ("end", "9999-12-31T23:59:59-23:00", "out_of_range", "end", "'9999-12-31T23:59:59-23:00'",
+     "from 1970-01-01T00:00:00.000Z to before 2200-01-01T00:00:00.000Z"),
+    ("max_fires", 0, "out_of_range", "max_fires", "0", "a whole number from 1 to 10000"),
+    ("max_fires", 10_001, "out_of_range", "max_fires", "10001", "a whole number from 1 to 10000"),
+    ("max_fires", 1.0, "wrong_type", "max_fires", "1.0", "a whole number from 1 to 10000"),
+    ("max_fires", "1", "wrong_type", "max_fires", "'1'", "a whole number from 1 to 10000"),
+    ("max_fires", False, "wrong_type", "max_fires", "false", "a whole number from 1 to 10000"),
+    ("revision", MAX_REVISION + 1, "out_of_range", "revision", str(MAX_REVISION + 1),
+     f"a whole number from 0 to {MAX_REVISION}"),
+    ("revision", 10**400, "out_of_range", "revision", "1" + "0" * 118 + "…",
+     f"a whole number from 0 to {MAX_REVISION}"),
+    ("state", "COMPLETED", "unknown_value", "state", "'COMPLETED'", "'ENABLED' or 'PAUSED'"),
+    ("state", " - at `$.tenant`", "unknown_value", "state", "' - at `$.tenant`'", "'ENABLED' or 'PAUSED'"),
+    ("input", "x" * (MAX_INPUT_BYTES - 1), "too_large", "input", "200,001 bytes of JSON",
+     "at most 200,000 bytes of JSON"),
+    ("detail_type", "", "out_of_range", "detail_type", "''", "text of 1 to 128 characters"),
+    ("detail_type", " schedule  REJECTED", "reserved", "detail_type", "' schedule  REJECTED'",
+     "'Schedule Fired' or a name that is no command's and no other fact's"),
+    ("detail_type", "Backfill Schedule", "reserved", "detail_type", "'Backfill Schedule'",
+     "'Schedule Fired' or a name that is no command's and no other fact's"),
+    ("labels", [], "wrong_type", "labels", "[]",
+     "an object of at most 32 entries, each text of at most 256 characters"),
+    ("labels", {str(n): "" for n in range(33)}, "out_of_range", "labels", None,
+     "an object of at most 32 entries, each text of at most 256 characters"),
+    ("labels", {"ok": "x", "a b": "x"}, "invalid_name", "labels", "'a b'", "1-64 of A-Z a-z 0-9 . _ : / -"),
+    ("labels", {"ok": "x", "n": 1}, "wrong_type", "labels.n", "1", "text of at most 256 characters"),
+    ("labels", {"ok": "x", "n": "x" * 257}, "out_of_range", "labels.n", "'" + "x" * 118 + "…",
+     "text of at most 256 characters"),
+    ("labels", {f"l{n}": "ø" * 256 for n in range(32)}, "too_large", "labels", "16,663 bytes of JSON",
+     f"at most {MAX_LABELS_BYTES:,} bytes of JSON"),
+    ("description", "x" * 513, "out_of_range", "description", "'" + "x" * 118 + "…", "text of at most 512 characters"),
+    ("flexible_window_seconds", -1, "out_of_range", "flexible_window_seconds", "-1", "a whole number from 0 to 86400"),
+    ("misfire", "skip", "wrong_type", "misfire", "'skip'", "an object with policy, grace_seconds"),
+    ("misfire", {"policy": "twice"}, "unknown_value", "misfire.policy", "'twice'",
+     "'fire_once' or 'fire_all' or 'skip'"),
+    ("misfire", {"grace": 1}, "unknown_field", "misfire.grace", "1", "policy, grace_seconds"),
+    ("after_completion", 1, "wrong_type", "after_completion", "1", "'DELETE' or 'KEEP'"),
+    ("time_zone", "UTC", "unknown_field", "time_zone", "'UTC'", f"{FIELDS}; did you mean 'timezone'?"),
+    ("x" * 100_000, [1], "unknown_field", "x" * 64, "[1]", FIELDS),
+    ("", 1, "unknown_field", "''", "1", FIELDS),
+    ("x` - at `$.misfire", 1, "unknown_field", "x` - at `$.misfire", "1", FIELDS),
+    ("x` - at `$.nowhere.to[7]", {}, "unknown_field", "x` - at `$.nowhere.to[7]", "{}", FIELDS),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code", "field", "given", "takes"), REFUSED, ids=[f"{row[0][:20]}-{row[2]}" for row in REFUSED]
+)
+def test_an_answer_says_field_given_and_allowed(  # noqa: PLR0917  # columns of a table
+    name: str, value: object, code: str, field: str, given: str | None, takes: str
+) -> None:
+    with pytest.raises(InvalidSchedule) as caught:
+        decode_schedule(json.dumps(BASE | {name: value}, ensure_ascii=False).encode())
+
+    error = caught.value
+    assert (error.code, error.field, error.allowed) == (code, field, takes)
+    assert given in (None, error.given)
+    assert str(error) == f"{field}: got {error.given}; allowed: {takes}"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "field", "given"),
+    [
+        pytest.param("", "not_json", "detail", "Expecting value: line 1 column 1 (char 0)", id="nothing"),
+        pytest.param('{"tenant": }', "not_json", "detail", "Expecting value: line 1 column 12 (char 11)", id="broken"),
+        pytest.param('"{}"', "not_json", "detail", "'{}'", id="text"),
+        pytest.param('{"revision": NaN}', "not_json", "detail", "NaN", id="nan"),
+        pytest.param('{"revision": -Infinity}', "not_json", "detail", "-Infinity", id="infinity"),
+        pytest.param("7", "wrong_type", "detail", "7", id="number"),
+        pytest.param("null", "wrong_type", "detail", "null", id="null"),
+        pytest.param("[{}]", "wrong_type", "detail", "[{}]", id="list"),
+        pytest.param('{"revision": 1e999}', "out_of_range", "revision", "1e999", id="number-beyond-floats"),
+        pytest.param("{}", "missing_field", "tenant", "nothing", id="empty"),
+        pytest.param('{"name": "a", "name": "b"}', "duplicate_key", "name", "the same key twice", id="key-twice"),
+        pytest.param('{"input": {"a": 1, "a": 1}}', "duplicate_key", "a", "the same key twice", id="key-twice-inside"),
+        pytest.param('{"\\ud800": 1, "\\ud800": 2}', "duplicate_key", "\\ud800", "the same key twice",
+                     id="half-key-twice"),
+        pytest.param('{"name": "\\ud800"}', "not_utf8", "detail", "\\ud800, half of a surrogate pair", id="half"),
+        pytest.param('{"\\uDC00": 1}', "not_utf8", "detail", "\\udc00, half of a surrogate pair", id="half-key"),
+        pytest.param('{"name": "\x00"}', "not_json", "detail",
+                     "Invalid control character at: line 1 column 11 (char 10)", id="control-character"),
+        pytest.param("[" * 101, "too_deep", "detail", "more than 100 levels", id="deep"),
+        pytest.param('{"input":' * 100_000, "too_deep", "detail", "more than 100 levels", id="very-deep"),
+    ],
+)  # fmt: skip
+def test_text_that_is_no_detail(text: str, code: str, field: str, given: str) -> None:
+    with pytest.raises(InvalidSchedule) as caught:
+        decode_schedule(text.encode())
+
+    assert (caught.value.code, caught.value.field, caught.value.given) == (code, field, given)
+
+
+def test_bytes_that_are_not_utf8() -> None:
+    with pytest.raises(InvalidSchedule) as caught:
+        decode_schedule(b'{"input": "\xff"}')
+
+    assert str(caught.value) == "detail: got byte 0xff at 11; allowed: UTF-8"
+
+
+def test_a_schedule_ends_after_it_starts() -> None:
+    detail = BASE | {"start": "2026-12-01T00:00:00+01:00", "end": "2026-11-30T23:00:00Z"}
+    with pytest.raises(InvalidSchedule) as caught:
+        decode_schedule(json.dumps(detail).encode())
+
+    assert str(caught.value) == "end: got '2026-11-30T23:00:00.000Z'; allowed: after 2026-11-30T23:00:00.000Z"
+
+
+@pytest.mark.parametrize("kind", COMMANDS.values())
+def test_every_field_of_every_command_says_what_it_takes(kind: type[Command]) -> None:
+    described = {field.encode_name: allowed(field.type) for field in msgspec.inspect.type_info(kind).fields}  # type: ignore[attr-defined]
+
+    assert all(described.values())
+    assert [name for name, words in described.items() if "None" in words] == []
+    assert [name for name, words in described.items() if words == "any JSON"] == (["input"] if kind is Schedule else [])
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [(None, "null"), (True, "true"), (1, "1"), ("a", "'a'"), ("x" * 118, f"'{'x' * 118}'"), ([None], "[None]")],
+)
+def test_short(value: object, expected: str) -> None:
+    assert short(value) == expected
+
+
+# --- Who may ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_tenant_acts_for_itself_alone() -> None:
+    error = refused(event({"tenant": "globex", "name": "payroll"}, detail_type="Delete Schedule"))
+
+    assert error.code == "not_allowed"
+    assert (error.tenant, error.name) == ("acme", None)
+    assert rejected(error, now=0).resources == ()
+    assert str(error) == "tenant: got 'globex'; allowed: the tenant that 'eventcron.tenant.acme' stands for"
+    assert isinstance(error.__cause__, InvalidSchedule)
+    assert isinstance(error.__cause__.__cause__, NotAllowed)
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["eventcron.tenant.", "eventcron.tenant.ACME", "eventcron.tenant.acme.", "eventcron.tenant.acm", "acme", "ops.2"],
+)
+def test_other_sources_do_not_act_for_a_tenant(source: str) -> None:
+    error = refused(event(source=source), trusted=frozenset({"ops"}))
+
+    assert error.code == "not_allowed"
+    assert error.name is None
+    assert error.tenant != "acme"
+
+
+def test_a_trusted_source_acts_for_every_tenant() -> None:
+    assert decode(event(source="ops"), frozenset({"ops"})).command.tenant == "acme"
+
+
+def test_what_a_trusted_source_gets_wrong_is_addressed_to_the_tenant_it_named() -> None:
+    error = refused(event(BASE | {"colour": 1}, source="ops"), frozenset({"ops"}))
+
+    assert (error.tenant, error.name, error.source) == ("acme", "tea", "ops")
+
+
+def test_a_bad_detail_for_another_tenant_names_nobody_elses_schedule() -> None:
+    error = refused(event({"tenant": "globex", "name": "payroll", "colour": 1}))
+
+    assert (error.code, error.tenant, error.name) == ("unknown_field", "acme", None)
+
+
+def test_an_answer_names_command_event_and_schedule() -> None:
+    error = refused(event(BASE | {"colour": 1}))
+
+    assert (error.command, error.event_id) == ("Put Schedule", "6f2ab4c1-0d1e-4a57-9c3b-000000000001")
+    assert (error.source, error.tenant, error.name) == ("eventcron.tenant.acme", "acme", "tea")
+
+
+def test_a_command_can_be_refused_later_on_too() -> None:
+    received = decode(event())
+    error = received.reject(InvalidExpression(field="minute", given="61", allowed="0-59"))
+
+    assert (error.code, error.field, error.given, error.allowed) == ("invalid_expression", "minute", "61", "0-59")
+    assert (error.command, error.event_id, error.source) == ("Put Schedule", received.event_id, "eventcron.tenant.acme")
+    assert (error.tenant, error.name) == ("acme", "tea")
+
+
+# --- Whom to answer when the text itself is at fault -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("detail", "code", "name"),
+    [
+        pytest.param(b'{"tenant":"acme","name":"tea","input":NaN}', "not_json", "tea", id="nan"),
+        pytest.param(b'{"tenant":"acme","name":"tea","input":"\xff"}', "not_utf8", "tea", id="not-utf8"),
+        pytest.param(rb'{"tenant":"acme","name":"tea","input":"\ud800"}', "not_utf8", "tea", id="half-a-character"),
+        pytest.param(b'{"tenant":"acme","name":"tea","input":"\x01"}', "not_json", "tea", id="control-character"),
+        pytest.param(b'{"tenant":"acme","name":"tea","input":' + b"[" * 9_000 + b"]" * 9_000 + b"}", "too_deep", "tea",
+                     id="deep"),
+        pytest.param(b'{"tenant":"acme","name":"tea","input":' + b'{"":' * 120 + b"0" + b"}" * 120 + b"}", "too_deep",
+                     "tea", id="deep-objects"),
+        pytest.param(b'{"tenant":"acme","name":"tea","name":"\xff"}', "not_utf8", None, id="names-that-disagree"),
+        pytest.param(b'{"tenant":"acme","name":7,"input":NaN}', "not_json", None, id="a-number-for-a-name"),
+        pytest.param(b"NaN", "not_json", None, id="nothing-but-nan"),
+    ],
+)  # fmt: skip
+def test_the_sender_of_a_broken_detail_is_answered(detail: bytes, code: str, name: str | None) -> None:
+    error = refused(around(detail))
+
+    assert (error.code, error.field) == (code, "detail")
+    assert (error.tenant, error.name, error.command) == ("acme", name, "Put Schedule")
+
+
+def test_text_with_half_a_character_in_it_is_not_utf8() -> None:
+    assert refused(json.dumps(event({**BASE, "description": "@@"})).replace("@@", "\ud800")).code == "not_utf8"
+
+
+def test_an_unknown_command_of_a_tenant_is_answered() -> None:
+    error = refused(event(detail_type="Put \ud83e\uded0"))
+
+    assert error.code == "unknown_command"
+    assert str(error) == f"detail-type: got 'Put \ud83e\uded0'; allowed: {', '.join(COMMANDS)}".encode(
+        "utf-16", "surrogatepass"
+    ).decode("utf-16")
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        pytest.param("", "not an EventBridge event: not_json: Expecting value: line 1 column 1 (char 0)", id="empty"),
+        pytest.param("\ud800", "not an EventBridge event: not_utf8: byte 0xed at 0", id="half-a-character"),
+        pytest.param(b"\xff\xfe", "not an EventBridge event: not_utf8: byte 0xff at 0", id="bytes"),
+        pytest.param("7", "not an EventBridge event: Expected `object`, got `int`", id="number"),
+        pytest.param("NaN", "not an EventBridge event: not an object", id="nan"),
+        pytest.param(json.dumps(BASE), "not an EventBridge event: Object missing required field `id`",
+                     id="no-envelope"),
+        pytest.param('{"detail":' * 100_000, "not an EventBridge event: too_deep: more than 100 levels", id="deep"),
+        pytest.param(json.dumps(event(id=7)), "not an EventBridge event: Expected `str`, got `int` - at `$.id`",
+                     id="id-of-another-type"),
+        pytest.param(json.dumps(event(time="yesterday")),
+                     "not an EventBridge event: Invalid RFC3339 encoded datetime - at `$.time`", id="time"),
+        pytest.param(json.dumps(event(time="0001-01-01T00:00:00Z")),
+                     "not an EventBridge event: its time is 0001-01-01T00:00:00+00:00", id="time-before-time"),
+        pytest.param('{"detail": NaN, "id": 7}', "not an EventBridge event: not_json: NaN", id="id-and-detail"),
+        pytest.param(json.dumps(event(source="eventcron", detail_type="Put Schedule")),
+                     "not a command: 'Put Schedule' from 'eventcron'", id="in-our-own-name"),
+        pytest.param(json.dumps(event(source="aws.s3", detail_type="Object Created")),
+                     "not a command: 'Object Created' from 'aws.s3'", id="stray"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_answered_is_undecodable(body: str | bytes, reason: str) -> None:
+    with pytest.raises(Undecodable) as caught:
+        decode(body)
+
+    assert caught.value.reason == reason
+
+
+def test_our_own_facts_are_not_answered_even_if_the_source_is_trusted() -> None:
+    """Else a rule that sends the whole bus to the command queue would make answers to answers for ever."""
+    with pytest.raises(Undecodable):
+        decode(event(source="eventcron", detail_type="Schedule Rejected"), frozenset({"eventcron"}))
+
+
+# --- Properties ------------------------------------------------------------------------------------------------------
+
+NAME = st.text(st.sampled_from("abcXYZ019._-"), min_size=1, max_size=64)
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+EXPR = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=256)
+REVISION = st.none() | st.integers(0, MAX_REVISION)
+ZONE = st.integers(-14 * 60, 14 * 60).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | TEXT,
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(TEXT, inner, max_size=4),
+    max_leaves=10,
+)
+
+
+def moments(first: int, last: int) -> st.SearchStrategy[datetime]:
+    return st.datetimes(datetime(first, 1, 2), datetime(last, 12, 30), timezones=ZONE)  # noqa: DTZ001  # bounds are naive
+
+
+SCHEDULES = st.builds(
+    Schedule,
+    tenant=NAME,
+    name=NAME,
+    expression=EXPR | st.lists(EXPR, min_size=1, max_size=16),
+    timezone=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=64),
+    daylight_saving=st.just("eventbridge")
+    | st.builds(DaylightSaving, gap=st.sampled_from(["shift", "skip"]), overlap=st.sampled_from(["once", "twice"])),
+    exclude=st.lists(EXPR, max_size=4),
+    start=st.none() | moments(1970, 2090),
+    end=st.none() | moments(2091, 2199),
+    max_fires=st.none() | st.integers(1, 10_000),
+    state=st.sampled_from(["ENABLED", "PAUSED"]),
+    input=JSON.map(lambda value: msgspec.Raw(json.dumps(value).encode())),
+    detail_type=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=128),
+    labels=st.dictionaries(NAME, TEXT, max_size=8),
+    description=TEXT,
+    flexible_window_seconds=st.integers(0, 86_400),
+    misfire=st.builds(Misfire, policy=st.sampled_from(MisfirePolicy), grace_seconds=st.integers(0, 604_800)),
+    after_completion=st.sampled_from(["KEEP", "DELETE"]),
+    revision=REVISION,
+)
+OTHERS = [
+    st.builds(kind, tenant=NAME, name=NAME, revision=REVISION)
+    for kind in (DeleteSchedule, PauseSchedule, ResumeSchedule)
+] + [st.builds(RunSchedule, tenant=NAME, name=NAME, run_id=st.none() | NAME)]
+ANY_COMMAND: st.SearchStrategy[Command] = st.one_of(SCHEDULES, *OTHERS)
+
+
+@given(ANY_COMMAND)
+def test_a_command_survives_the_bus(command: Command) -> None:
+    detail_type = next(name for name, kind in COMMANDS.items() if kind is type(command))
+    body = around(msgspec.json.encode(command), source=f"eventcron.tenant.{command.tenant}", detail_type=detail_type)
+
+    assert decode(body).command == command
+
+
+@given(SCHEDULES)
+def test_encoding_a_schedule_again_changes_nothing(schedule: Schedule) -> None:
+    raw = msgspec.json.encode(schedule)
+
+    assert msgspec.json.encode(decode_schedule(raw)) == raw
+
+
+WILD_TEXT = st.text(max_size=80)  # half characters too
+WILD_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | WILD_TEXT | st.integers().map(lambda n: 10 ** (n % 500)),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(st.sampled_from(Schedule.__struct_fields__) | WILD_TEXT, inner, max_size=4)
+    ),
+    max_leaves=12,
+)
+WILD_FIELD = st.tuples(st.sampled_from([*Schedule.__struct_fields__, "run_id", "x` - at `$.misfire"]), WILD_JSON)
+
+
+def is_answered(body: str | bytes) -> bool:
+    """Whether *body* is a command, is answered by a fact that the bus takes, or is undecodable for a reason."""
+    try:
+        decode(body, frozenset({"ops"}))
+    except Undecodable as error:
+        return bool(error.reason)
+    except Rejected as error:
+        fact = rejected(error, now=0)
+        return len(fact.detail) < 4_000 and all(json.loads(fact.detail)[name] for name in ("code", "field", "message"))
+    return True
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_answered(body: bytes) -> None:
+    assert is_answered(body)
+
+
+@given(WILD_TEXT)
+def test_any_text_is_answered(body: str) -> None:
+    assert is_answered(body)
+
+
+@given(WILD_JSON, st.sampled_from([*COMMANDS, "Put"]), st.sampled_from(["eventcron.tenant.acme", "ops", "x"]))
+def test_any_json_as_detail_is_answered(detail: object, detail_type: str, source: str) -> None:
+    assert is_answered(json.dumps(event(detail, detail_type=detail_type, source=source)))
+
+
+@given(st.lists(WILD_FIELD, max_size=3), st.sampled_from([*COMMANDS]))
+@settings(max_examples=600)
+def test_any_value_in_any_field_is_answered(fields: list[tuple[str, object]], detail_type: str) -> None:
+    base = BASE if detail_type == "Put Schedule" else {"tenant": "acme", "name": "tea"}
+
+    assert is_answered(json.dumps(event({**base, **dict(fields)}, detail_type=detail_type)))
+
+
+@given(st.dictionaries(st.sampled_from([*event(), "x"]), WILD_JSON, max_size=3))
+@settings(max_examples=300)
+def test_any_value_in_the_envelope_is_answered(fields: dict[str, object]) -> None:
+    assert is_answered(json.dumps({**event(), **fields}))
+
+
+VALID = json.dumps(event({**BASE, "misfire": {"policy": "skip"}, "labels": {"a": "b"}, "input": {"a": [1, "é\\"]}}))
+
+
+@given(st.integers(0, len(VALID)), st.integers(0, 3), st.binary(max_size=3))
+@settings(max_examples=1_000)
+@example(0, 0, b"")
+def test_a_command_damaged_anywhere_is_answered(at: int, lost: int, inserted: bytes) -> None:
+    body = VALID.encode()
+
+    assert is_answered(body[:at] + inserted + body[at + lost :])
+
+
+@given(st.lists(st.sampled_from(["[", "]", "{", "}", '"', "\\", ",", ":", "1", " ", '"a":']), max_size=600))
+@settings(max_examples=300)
+def test_any_nesting_is_answered(pieces: list[str]) -> None:
+    assert is_answered(around("".join(pieces)))
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize(
+    "detail",
+    [
+        pytest.param("[" * 900_000, id="brackets"),
+        pytest.param("[" * 450_000 + "]" * 450_000, id="brackets-that-close"),
+        pytest.param('"' + '\\"' * 450_000, id="escaped-quotes-without-an-end"),
+        pytest.param('["' + '\\"' * 450_000, id="escaped-quotes-in-an-open-list"),
+        pytest.param("[" * 101 + '"' + '\\"' * 450_000, id="escaped-quotes-in-open-lists"),
+        pytest.param("[[]," * 200_000, id="shallow-and-open"),
+        pytest.param('{"revision":' + "9" * 900_000 + "}", id="a-number-of-900-kb"),
+        pytest.param('{"revision":1e' + "9" * 900_000 + "}", id="an-exponent-of-900-kb"),
+        pytest.param('{"' + "x" * 900_000 + '":1}', id="a-name-of-900-kb"),
+        pytest.param("{" + ",".join(f'"x{n}":1' for n in range(60_000)) + "}", id="60,000-unknown-fields"),
+        pytest.param('{"expression":[' + '"x",' * 200_000 + '"x"]}', id="200,000-expressions"),
+    ],
+)
+def test_no_message_that_a_queue_can_hold_takes_long(detail: str) -> None:
+    """SQS holds 1 MiB. The limit is far above what these take (well under a second), and far below quadratic."""
+    assert is_answered(around(detail))
+
+
+# --- Pruning ---------------------------------------------------------------------------------------------------------
+
+
+def depth(value: object) -> int:
+    if isinstance(value, dict):
+        return 1 + max(map(depth, value.values()), default=0)
+    return 1 + max(map(depth, value), default=0) if isinstance(value, list) else 0
+
+
+@given(JSON, st.integers(0, 2 * MAX_DEPTH))
+def test_pruning_cuts_what_is_too_deep_and_nothing_else(value: object, extra: int) -> None:
+    raw = b"[" * extra + json.dumps(value).encode() + b"]" * extra
+    pruned = json.loads(prune(raw))
+
+    assert depth(pruned) <= MAX_DEPTH
+    assert depth(value) + extra > MAX_DEPTH or prune(raw) == raw
+
+
+def test_pruning_keeps_what_is_beside_it() -> None:
+    deep = "[" * MAX_DEPTH + '"]["' + "]" * MAX_DEPTH
+    raw = f'{{"a": {deep}, "b": "[[", "c": {deep}}}'.encode()
+    flat = "[" * (MAX_DEPTH - 1) + "null" + "]" * (MAX_DEPTH - 1)
+
+    assert prune(raw) == f'{{"a": {flat}, "b": "[[", "c": {flat}}}'.encode()
