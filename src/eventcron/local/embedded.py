@@ -80,7 +80,8 @@ class EmbeddedAws:
             with self.log_file.open("wb") as log:
                 self._process = await asyncio.create_subprocess_exec(
                     # -P: the working directory must not decide what is imported.
-                    *(sys.executable, "-P", "-m", "eventcron.local.host", str(listener.fileno())),
+                    *(sys.executable, "-P", "-m", "eventcron.local.host"),
+                    *(str(listener.fileno()), str(self.directory)),
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=log,

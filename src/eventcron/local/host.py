@@ -1,9 +1,9 @@
 """The process of the embedded AWS: ministack behind a socket it was handed, on a leash.
 
-``python -m eventcron.local.host FD`` serves on the listening socket FD. Its standard input is the leash: a
-pipe whose other end only the parent holds. However the parent ends, SIGKILL included, the pipe closes and
-this process ends its whole process group, Lambda workers and all. Each invocation's output leaves as one line
-of JSON on standard output.
+``python -m eventcron.local.host FD DIRECTORY`` serves on the listening socket FD and keeps its files in
+DIRECTORY. Its standard input is the leash: a pipe whose other end only the parent holds. However the parent
+ends, SIGKILL included, the pipe closes and this process removes DIRECTORY and ends its whole process group,
+Lambda workers and all. Each invocation's output leaves as one line of JSON on standard output.
 """
 
 from __future__ import annotations
@@ -13,20 +13,19 @@ import os
 import shutil
 import signal
 import sys
-import tempfile
 import threading
 
 
-def _end_with_parent() -> None:
+def _end_with_parent(directory: str) -> None:
     """Block until the leash is let go, then end the process group. Nothing is kept, so nothing is saved."""
     sys.stdin.buffer.read()
-    shutil.rmtree(tempfile.gettempdir(), ignore_errors=True)
+    shutil.rmtree(directory, ignore_errors=True)
     os.killpg(0, signal.SIGKILL)
 
 
-def main(descriptor: str) -> None:
+def main(descriptor: str, directory: str) -> None:
     """Serve ministack on the inherited listening socket until the leash is let go."""
-    threading.Thread(target=_end_with_parent, daemon=True, name="leash").start()
+    threading.Thread(target=_end_with_parent, args=(directory,), daemon=True, name="leash").start()
     # Imported behind the leash: loading ministack takes a while, and the parent may end meanwhile.
     from hypercorn.asyncio import serve  # noqa: PLC0415
     from hypercorn.config import Config  # noqa: PLC0415
@@ -42,4 +41,4 @@ def main(descriptor: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])
