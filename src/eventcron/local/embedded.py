@@ -29,7 +29,11 @@ _LINE_LIMIT = 2**21
 #: Seconds within which the host ends after its leash is let go; it kills itself, so this is only ever the scheduler.
 _STOP_SECONDS = 5.0
 #: What the developer's own environment may not tell the emulator or its functions.
-_PRIVATE = ("AWS_", "EVENTCRON_", "POWERTOOLS_", "LAMBDA_", "LOCALSTACK_", "MINISTACK_", "DOCKER_", "PYTHONSTARTUP")
+_PRIVATE = (
+    *("AWS_", "EVENTCRON_", "POWERTOOLS_", "LAMBDA_", "LOCALSTACK_", "MINISTACK_", "DOCKER_", "SFN_"),
+    # Switches of ministack that would change what the stack is made on.
+    *("AUTH", "SERVICES", "USE_SSL", "EDGE_PORT", "PERSIST_STATE", "S3_PERSIST"),
+)
 
 
 class LocalError(EventcronError):
@@ -96,6 +100,8 @@ class EmbeddedAws:
     def _environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(_PRIVATE)}
         source = str(Path(eventcron.__file__).parents[1])
+        direct = [os.environ.get("no_proxy"), os.environ.get("NO_PROXY"), LOOPBACK, "localhost"]
+        no_proxy = ",".join(filter(None, direct))
         return inherited | {
             "GATEWAY_PORT": str(self.port),
             "MINISTACK_REGION": self._region,
@@ -105,7 +111,8 @@ class EmbeddedAws:
             "S3_DATA_DIR": str(self.directory / "s3"),
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
-            "NO_PROXY": ",".join(filter(None, [os.environ.get("NO_PROXY"), LOOPBACK, "localhost"])),
+            "NO_PROXY": no_proxy,
+            "no_proxy": no_proxy,
             # The host and its functions run this very source, wherever it was imported from.
             "PYTHONPATH": os.pathsep.join(filter(None, [source, os.environ.get("PYTHONPATH")])),
         }
