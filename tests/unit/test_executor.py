@@ -16,7 +16,7 @@ from eventcron.adapters.memory import (
     MemoryQueue,
     MemoryScheduleStore,
 )
-from eventcron.app.executor import MAX_ATTEMPTS, MAX_HOLD_MS, REREAD_MS, Executor, Report
+from eventcron.app.executor import MAX_ATTEMPTS, MAX_HOLD_MS, REMEMBER_S, REREAD_MS, Executor, Report
 from eventcron.app.publishing import TRIES
 from eventcron.core.envelope import decode_pack
 from eventcron.core.packing import make_pack
@@ -274,7 +274,7 @@ async def test_a_pack_that_cannot_be_put_back_stays_with_the_queue(stage: Stage)
     assert await stage.ledger.published([make_pack([fire()]).id]) == set()
 
 
-@pytest.mark.parametrize(("after", "expires"), [("KEEP", None), ("DELETE", DUE // 1000)])
+@pytest.mark.parametrize(("after", "expires"), [("KEEP", None), ("DELETE", DUE // 1000 + REMEMBER_S)])
 async def test_the_last_fire_completes_its_schedule(stage: Stage, after: str, expires: int | None) -> None:
     await stage.put(schedule={"after_completion": after})
 

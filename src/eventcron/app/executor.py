@@ -30,6 +30,8 @@ REREAD_MS = 300
 MAX_HOLD_MS = 5_000
 #: Rounds through the queue, about 90 minutes with the pauses below, before a fire is given up.
 MAX_ATTEMPTS = 30
+#: Seconds for which a completed schedule that is to be deleted stays: earlier fires of it may still be on their way.
+REMEMBER_S = 86_400
 #: Seconds. Longest pause between two rounds; the first is 1, and it doubles.
 MAX_PAUSE_S = 240
 
@@ -48,6 +50,7 @@ class Published(Struct, frozen=True):
 
     key: Key
     fire_id: str
+    cause: str
     lateness_ms: int
 
 
@@ -145,7 +148,7 @@ class Executor:
         now = self._clock.now()
         by_index = {refusal.index: refusal for refusal in refused}
         done = [fire for index, fire in enumerate(fires) if index not in by_index]
-        report.published += [Published(fire.key, fire_id(fire), now - fire.at) for fire in done]
+        report.published += [Published(fire.key, fire_id(fire), fire.cause, now - fire.at) for fire in done]
         await self._settle_refused(fires, by_index, records, pack, report)
         await self._complete([fire for fire in done if fire.last], records)
 
@@ -190,7 +193,7 @@ class Executor:
             if record.schedule is None or record.revision != fire.revision or record.state is not State.ENABLED:
                 continue
             now = self._clock.now()
-            expires = now // 1000 if record.schedule.after_completion == "DELETE" else None
+            expires = now // 1000 + REMEMBER_S if record.schedule.after_completion == "DELETE" else None
             # The fact first: a crash in between repeats it, the other way round it would never be told.
             await self._tell([completed(record, now=now)])
             await self._store.complete(fire.key, revision=fire.revision, expires=expires)

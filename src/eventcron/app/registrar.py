@@ -30,7 +30,7 @@ from eventcron.core.envelope import (
 )
 from eventcron.core.packing import make_pack, pack_fires
 from eventcron.core.planning import late_contribution
-from eventcron.core.registry import Moment, Stamp, Verdict
+from eventcron.core.registry import Stamp, Verdict, When
 from eventcron.errors import Conflict, InvalidSchedule, Undecodable
 from eventcron.model import (
     DeleteSchedule,
@@ -184,14 +184,14 @@ class Registrar:
         self, command: Schedule | DeleteSchedule, stored: Record | None, place: Stamp, received: Received
     ) -> Record:
         now = self._clock.now()
-        moment = Moment(received.time, now, self._reach_ms, self._settings.segments)
+        when = When(received.time, now, self._reach_ms, self._settings.segments)
         expires = now // 1000 + self._settings.tombstone_days * 86_400
         if isinstance(command, Schedule):
-            return registry.put(stored, command, place, moment)
+            return registry.put(stored, command, place, when)
         if isinstance(command, PauseSchedule | ResumeSchedule):
             pause = isinstance(command, PauseSchedule)
-            return registry.switch(stored, command.key, place, moment, pause=pause, expires=expires)
-        return registry.delete(stored, command.key, place, moment, expires=expires)
+            return registry.switch(stored, command.key, place, when, pause=pause, expires=expires)
+        return registry.delete(stored, command.key, place, when, expires=expires)
 
     @property
     def _reach_ms(self) -> int:

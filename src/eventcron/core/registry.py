@@ -87,7 +87,7 @@ def judge_switch(stored: Record | None, revision: int) -> Verdict:
     return Verdict.APPLY if later else Verdict.STALE
 
 
-class Moment(NamedTuple):
+class When(NamedTuple):
     """When a command acts: the event's own time and the registrar's now, never the earlier the later of the two."""
 
     time: Instant
@@ -97,14 +97,14 @@ class Moment(NamedTuple):
     segments: int
 
 
-def put(stored: Record | None, schedule: Schedule, place: Stamp, moment: Moment) -> Record:
+def put(stored: Record | None, schedule: Schedule, place: Stamp, when: When) -> Record:
     """The record after ``Put Schedule``.
 
     Raises:
         InvalidSchedule: the trigger does not parse, or has no occurrence left to fire.
     """
     alive = stored is not None and stored.schedule is not None
-    created = stored.created if stored is not None and alive else min(moment.time, moment.now)
+    created = stored.created if stored is not None and alive else min(when.time, when.now)
     paused = schedule.state == "PAUSED"
     if stored is not None and stored.switched >= place.revision:
         paused = stored.paused
@@ -123,11 +123,11 @@ def put(stored: Record | None, schedule: Schedule, place: Stamp, moment: Moment)
         seen=place.seen,
     )
     if stored is not None and stored.state is State.ENABLED and alive:
-        record = replace(record, cutover=moment.now + CUTOVER_MS)
-    return _enable(record, moment) if not paused else replace(record, first=_from(schedule, moment))
+        record = replace(record, cutover=when.now + CUTOVER_MS)
+    return _enable(record, when) if not paused else replace(record, first=_from(schedule, when))
 
 
-def delete(stored: Record | None, key: Key, place: Stamp, moment: Moment, *, expires: int) -> Record:
+def delete(stored: Record | None, key: Key, place: Stamp, when: When, *, expires: int) -> Record:
     """The tombstone after ``Delete Schedule``; *expires* is when TTL may remove it, seconds since 1970."""
     return Record(
         schedule=None,
@@ -135,18 +135,18 @@ def delete(stored: Record | None, key: Key, place: Stamp, moment: Moment, *, exp
         name=key.name,
         revision=_next_revision(stored, place.revision),
         state=State.DELETED,
-        created=stored.created if stored is not None else moment.now,
+        created=stored.created if stored is not None else when.now,
         defined=stored.defined if stored is not None else -1,
         deleted=place.revision,
         switched=stored.switched if stored is not None else -1,
         paused=stored.paused if stored is not None else False,
-        cutover=moment.now,
+        cutover=when.now,
         seen=place.seen,
         expires=expires,
     )
 
 
-def switch(stored: Record | None, key: Key, place: Stamp, moment: Moment, *, pause: bool, expires: int) -> Record:
+def switch(stored: Record | None, key: Key, place: Stamp, when: When, *, pause: bool, expires: int) -> Record:
     """The record after ``Pause Schedule`` or ``Resume Schedule``.
 
     Without a schedule to switch, only the register is kept (until *expires*), for a put that is still on its way.
@@ -159,7 +159,7 @@ def switch(stored: Record | None, key: Key, place: Stamp, moment: Moment, *, pau
             name=key.name,
             revision=-1,
             state=state,
-            created=moment.now,
+            created=when.now,
             expires=expires,
         )
     record = replace(
@@ -173,18 +173,13 @@ def switch(stored: Record | None, key: Key, place: Stamp, moment: Moment, *, pau
     if record.schedule is None or record.state is State.COMPLETED:
         return record
     if pause:
-        spent = record.spent + _fired(record, moment.now) if stored.state is State.ENABLED else record.spent
+        spent = record.spent + _fired(record, when.now) if stored.state is State.ENABLED else record.spent
         return replace(
-            record, state=State.PAUSED, segment=None, wake=None, first=moment.now, cutover=moment.now, spent=spent
+            record, state=State.PAUSED, segment=None, wake=None, first=when.now, cutover=when.now, spent=spent
         )
     if stored.state is State.ENABLED:
-        record = replace(record, spent=record.spent + _fired(record, moment.now), cutover=moment.now + CUTOVER_MS)
-    return _enable(replace(record, state=State.ENABLED), moment)
-
-
-def late_window(record: Record) -> Window:
-    """Publication instants for which the registrar, not the planner, is responsible."""
-    return Window(record.first, record.handoff)
+        record = replace(record, spent=record.spent + _fired(record, when.now), cutover=when.now + CUTOVER_MS)
+    return _enable(replace(record, state=State.ENABLED), when)
 
 
 def not_by(replaced: Record | None, record: Record) -> Callable[[Instant], bool]:
@@ -200,34 +195,34 @@ def not_by(replaced: Record | None, record: Record) -> Callable[[Instant], bool]
     return lambda due: due not in shared
 
 
-def _enable(record: Record, moment: Moment) -> Record:
+def _enable(record: Record, when: When) -> Record:
     """*record* with all that planning needs: bounds, handoff, wake, what the late path owes."""
     schedule = record.schedule
     assert schedule is not None  # noqa: S101  # callers pass defined schedules only
-    first = _from(schedule, moment)
+    first = _from(schedule, when)
     until = _until(record, schedule, first)
     next_due = first_occurrence(record.trigger, first, until) if until is None or first < until else None
     if next_due is None:
         if record.switched > record.defined:  # resumed after its last occurrence: nothing wrong, nothing left
             return replace(record, state=State.COMPLETED, segment=None, wake=None, first=first, until=until)
-        raise _never_fires(schedule, moment)
+        raise _never_fires(schedule, when)
     offset = flexible_offset_ms(record.key, schedule.flexible_window_seconds)
-    handoff = moment.now + moment.reach
+    handoff = when.now + when.reach
     wake_due = first_occurrence(record.trigger, max(first, handoff - offset), until)
     return replace(
         record,
         first=first,
         until=until,
         handoff=handoff,
-        segment=None if wake_due is None else segment_of(record.key, moment.segments),
+        segment=None if wake_due is None else segment_of(record.key, when.segments),
         wake=None if wake_due is None else wake_due + offset,
         owed=Window(first, handoff) if next_due + offset < handoff else None,
     )
 
 
-def _from(schedule: Schedule, moment: Moment) -> Instant:
+def _from(schedule: Schedule, when: When) -> Instant:
     """The first instant at which this revision may fire: after the command, and not before ``start``."""
-    after = min(moment.time, moment.now) + 1
+    after = min(when.time, when.now) + 1
     return after if schedule.start is None else max(after, from_datetime(schedule.start))
 
 
@@ -266,8 +261,8 @@ def _canonical(schedule: Schedule, created: Instant) -> str:
     ).canonical
 
 
-def _never_fires(schedule: Schedule, moment: Moment) -> InvalidExpression:
-    after = _from(schedule, moment)
+def _never_fires(schedule: Schedule, when: When) -> InvalidExpression:
+    after = _from(schedule, when)
     bounds = f"an occurrence after {rfc3339(after - 1)}"
     if schedule.end is not None:
         bounds += f" and before {rfc3339(from_datetime(schedule.end))}"
