@@ -10,8 +10,8 @@ PINS   := --constraint constraints.txt --build-constraint constraints.txt
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo dev simulate test test-quick test-time check lint format bench build lock \
-        clean
+.PHONY: help setup demo dev simulate test test-quick test-time check lint format bench \
+        schemas build lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-11s\033[0m %s\n", $$1, $$2 }' Makefile
@@ -73,7 +73,10 @@ format: $(VENV)/.dev  ## Put the code in order
 	@$(BIN)/ruff format
 
 bench: $(VENV)/.dev  ## Measure what has to be fast
-	@$(BIN)/python benchmarks/run.py $(ARGS)
+	@for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+
+schemas: $(VENV)/.dev  ## Write events/schemas from the structs
+	@$(BIN)/python -m eventcron.entrypoints.schemas events/schemas
 
 # --- Release --------------------------------------------------------------------------------------------------------
 
