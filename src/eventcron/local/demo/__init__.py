@@ -1,0 +1,1 @@
+"""``eventcron demo``: real schedules into three kinds of targets, and a comparison with what was due."""
