@@ -9,9 +9,9 @@ from sybil.parsers.rest import DocTestParser
 
 from tests.docs.console import check
 
-_pages = Sybil(parsers=[CodeBlockParser("console", check)], patterns=["README.md", "CONTRIBUTING.md", "docs/**/*.md"])
+_pages = Sybil(parsers=[CodeBlockParser("console", check)], patterns=["*.md"])
 _docstrings = Sybil(
-    parsers=[DocTestParser()], patterns=["src/**/*.py"], document_types={".py": PythonDocStringDocument}
+    parsers=[DocTestParser()], path="src", patterns=["*.py"], document_types={".py": PythonDocStringDocument}
 )
 
 pytest_collect_file = (_pages + _docstrings).pytest()

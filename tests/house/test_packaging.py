@@ -1,0 +1,108 @@
+"""What is installed, pinned and shipped."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hatchling.builders.wheel import WheelBuilder
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import eventcron
+
+ROOT = Path(__file__).parents[2]
+PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT: dict[str, Any] = PYPROJECT["project"]
+PINS = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+#: What a test or a tool asks for, beside what the package itself depends on.
+GROUPS = [*PROJECT["optional-dependencies"].values(), PYPROJECT["dependency-groups"]["dev"]]
+REQUIREMENTS = [
+    Requirement(text)
+    for group in [PROJECT["dependencies"], PYPROJECT["build-system"]["requires"], *GROUPS]
+    for text in group
+    if not text.startswith("eventcron[")
+]
+
+
+def test_the_version_is_the_packages_own() -> None:
+    assert PROJECT["version"] == eventcron.__version__
+
+
+@pytest.mark.parametrize("requirement", REQUIREMENTS, ids=str)
+def test_every_dependency_is_pinned_to_a_version_that_it_allows(requirement: Requirement) -> None:
+    pins = {canonicalize_name(name): Version(version) for name, version in (pin.split("==") for pin in PINS)}
+
+    assert pins[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+def test_pins_are_exact_sorted_and_say_nothing_of_where_packages_are_from() -> None:
+    assert [pin for pin in PINS if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", pin)] == []
+    assert sorted(PINS, key=str.lower) == PINS
+
+
+def test_the_installer_is_pinned_too() -> None:
+    (pip,) = [Version(pin.removeprefix("pip==")) for pin in PINS if pin.startswith("pip==")]
+
+    assert pip >= Version("25.3")  # dependency groups came with 25.1, build constraints with 25.3
+
+
+def test_every_dependency_has_its_reason_beside_it() -> None:
+    text = (ROOT / "pyproject.toml").read_text()
+    listed = dict(re.findall(r'^ +"([a-z0-9-]+)(?:\[[a-z,]+\])?[<>=][^"]*",?(.*)$', text, re.MULTILINE))
+
+    assert set(listed) == {requirement.name for requirement in REQUIREMENTS}
+    assert [name for name, rest in listed.items() if not rest.strip().startswith("# ")] == []
+
+
+def test_lambda_functions_carry_nothing_for_the_command_or_the_tests() -> None:
+    carried = {Requirement(text).name for text in PROJECT["dependencies"]}
+
+    assert carried == {"aiobotocore", "aws-lambda-powertools", "croniter", "msgspec", "tzdata"}
+
+
+@pytest.fixture(name="wheel", scope="module")
+def _wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    (path,) = WheelBuilder(str(ROOT)).build(directory=str(folder), versions=["standard"])
+    return zipfile.Path(path)
+
+
+def _files(wheel: zipfile.Path) -> set[str]:
+    return {name for name in wheel.root.namelist() if not name.endswith("/")}
+
+
+def test_the_wheel_holds_the_package_and_what_it_needs(wheel: zipfile.Path) -> None:
+    source = ROOT / "src"
+    modules = {str(path.relative_to(source)) for path in source.glob("eventcron/**/*.py")}
+    data = {"eventcron/py.typed", "eventcron/_infra/template.yaml", "eventcron/_examples/prow-periodics.jsonl"}
+    information = {name for name in _files(wheel) if ".dist-info/" in name}
+
+    assert _files(wheel) - information == modules | data
+
+
+def test_the_wheel_holds_the_template_that_is_deployed(wheel: zipfile.Path) -> None:
+    shipped = wheel.joinpath("eventcron/_infra/template.yaml").read_bytes()
+
+    assert shipped == (ROOT / "infra" / "template.yaml").read_bytes()
+
+
+def test_the_wheel_has_the_command_and_the_licence(wheel: zipfile.Path) -> None:
+    (entry_points,) = [name for name in _files(wheel) if name.endswith("/entry_points.txt")]
+    (licence,) = [name for name in _files(wheel) if name.endswith("/LICENSE")]
+
+    assert "eventcron = eventcron.entrypoints.cli.main:main" in wheel.joinpath(entry_points).read_text()
+    assert wheel.joinpath(licence).read_text().startswith("MIT License")
+
+
+def test_the_supported_pythons_are_said_once_and_for_all() -> None:
+    classified = re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["classifiers"]))
+
+    assert classified == ["3.11", "3.12", "3.13"]
+    assert PROJECT["requires-python"] == ">=3.11,<3.14"
+    assert "(3, 11) <= sys.version_info[:2] <= (3, 13)" in (ROOT / "scripts" / "make-venv").read_text()
