@@ -105,7 +105,7 @@ def test_schedules_are_put_just_before_the_span(tmp_path: Path) -> None:
 
 def test_what_is_skipped_is_counted_by_reason(tmp_path: Path) -> None:
     path = tmp_path / "skips.jsonl"
-    entries = [
+    entries: list[dict[str, object]] = [
         {"name": "gap", "expression": "30 2 * * *", "daylight_saving": {"gap": "skip"}},
         {"name": "holiday", "expression": "0 9 * * *", "exclude": ["2026-03-29"]},
     ]

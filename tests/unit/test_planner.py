@@ -246,7 +246,7 @@ async def test_a_claim_that_cannot_be_released_runs_out_by_itself() -> None:
     await stage.put("minutely")
     stage.refuse_pack = Refusal(index=0, code="InternalError")
 
-    async def unavailable(_claim: Claim) -> bool:
+    async def unavailable(claim: Claim) -> bool:
         raise Unavailable("dynamodb", "ThrottlingException")
 
     stage.ledger.release = unavailable  # type: ignore[method-assign]  # this ledger throttles
