@@ -25,8 +25,8 @@ ZONES = [
 ]
 FIRST_YEAR, LAST_YEAR = 2000, 2040
 
-_MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
-_DAYS = "SUN MON TUE WED THU FRI SAT".split()
+_MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
+_DAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
 
 
 @lru_cache(maxsize=32)
@@ -44,7 +44,8 @@ def changes(zone: str) -> tuple[datetime, ...]:
             offset = moment.astimezone(info).utcoffset()
             found.append(moment.replace(tzinfo=None))
         moment = following
-    return tuple(found) or tuple(datetime(year, 7, 1) for year in range(FIRST_YEAR, LAST_YEAR + 1))
+    quiet = (datetime.fromisoformat(f"{year}-07-01") for year in range(FIRST_YEAR, LAST_YEAR + 1))
+    return tuple(found) or tuple(quiet)
 
 
 class Maker:

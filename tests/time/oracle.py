@@ -16,8 +16,8 @@ from zoneinfo import ZoneInfo
 
 Predicate = Callable[[int], bool]
 
-_MONTHS = "JAN FEB MAR APR MAY JUN JUL AUG SEP OCT NOV DEC".split()
-_DAYS = "SUN MON TUE WED THU FRI SAT".split()
+_MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
+_DAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
 #: Longer than any overlap: what is on the wall in the window's first second may have been there before.
 _LOOK_BACK = timedelta(hours=3)
 
@@ -82,9 +82,7 @@ class Fields:
         text = expression.strip().upper()
         from_one = text.startswith("CRON(")
         parts = text.removeprefix("CRON(").removesuffix(")").split()
-        if from_one:
-            parts = ["0", *parts]
-        elif len(parts) == 5:
+        if from_one or len(parts) == 5:
             parts = ["0", *parts]
         if len(parts) == 6:
             parts.append("*")
@@ -190,8 +188,6 @@ def _weekday_term(term: str, day: date, *, from_one: bool) -> bool:
     if "#" in term:
         weekday, nth = term.split("#")
         return _weekday(weekday, from_one=from_one) == number and (day.day - 1) // 7 + 1 == int(nth)
-    if term == "?":
-        return True
     if from_one:
         return _term(_named(term, 1), number + 1, range(1, 8), [])
     term = _named(term, 0)

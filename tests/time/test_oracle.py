@@ -1,6 +1,6 @@
 """The engine against the oracle, around every kind of change of the clocks of 2000-2040: no disagreement.
 
-``TIME_TESTS=all`` (``make test-time``) takes 5,000 expressions in each of twelve zones; otherwise a slice of them.
+``make test-time`` takes 5,000 expressions in each of twelve zones; otherwise a slice of them.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from tests.time.expressions import ZONES, Maker, changes
-from tests.time.oracle import Spec, Step, occurrences, steps
 
 from eventcron.core.trigger import parse, walk
 from eventcron.errors import InvalidExpression
 from eventcron.model import DaylightSaving, Instant, Window
+from tests.time.expressions import ZONES, Maker, changes
+from tests.time.oracle import Spec, Step, occurrences, steps
 
-ALL = os.environ.get("TIME_TESTS") == "all"
+ALL = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 #: Expressions in each zone: by the minute, by the second, with exclusions.
 BY_MINUTE, BY_SECOND, WITH_EXCLUSIONS = (4_000, 500, 500) if ALL else (160, 16, 40)
 #: Changes of the clocks that the expressions of one zone are spread over.

@@ -1,0 +1,167 @@
+"""``exclude``: dates, ranges, expressions and calendars; what is skipped by which entry."""
+
+from __future__ import annotations
+
+import pytest
+
+from eventcron.core.calendars import read_calendar
+from eventcron.core.exclusions import DateSpan
+from eventcron.core.trigger import next_occurrence, parse, rfc3339, walk
+from eventcron.entrypoints.cli.moments import read_moment
+from eventcron.errors import InvalidSchedule
+from eventcron.model import Instant, Occurrence, Window
+
+
+def at(text: str) -> Instant:
+    return read_moment(text, "test")
+
+
+def excluded(expression: str, since: str, until: str, *exclude: str, zone: str = "UTC") -> list[tuple[str, str]]:
+    trigger = parse(expression, timezone=zone, exclude=exclude, anchor=0)
+    found = walk(trigger, Window(at(since), at(until)))
+    return [(rfc3339(o.due, millis=False), o.by or "") for o in found if o.skipped == "excluded"]
+
+
+@pytest.mark.parametrize(
+    ("expression", "entry", "expected"),
+    [
+        pytest.param("0 9 * * *", "2026-12-24", ["2026-12-24T09:00:00Z"], id="date"),
+        pytest.param(
+            "0 9 * * *", "2026-12-24/2026-12-25", ["2026-12-24T09:00:00Z", "2026-12-25T09:00:00Z"], id="range"
+        ),
+        pytest.param("0 9,10 24 12 *", "0 10 * * *", ["2026-12-24T10:00:00Z"], id="expression"),
+        pytest.param("30 0 9 24 12 *", "0 9 * * *", ["2026-12-24T09:00:30Z"], id="five-fields-cover-the-whole-minute"),
+        pytest.param("*/30 0 9 24 12 *", "30 0 9 * * *", ["2026-12-24T09:00:30Z"], id="six-fields-cover-a-second"),
+        pytest.param("0 9 24 12 *", "cron(0 9 ? * THU *)", ["2026-12-24T09:00:00Z"], id="eventbridge-expression"),
+        pytest.param("at(2026-12-24T09:00:00.5)", "2026-12-24", ["2026-12-24T09:00:00.500Z"], id="at"),
+        pytest.param("rate(12 hours)", "* 0-11 24 * *", ["2026-12-24T00:00:00Z"], id="rate"),
+    ],
+)
+def test_an_entry_excludes_what_it_covers(expression: str, entry: str, expected: list[str]) -> None:
+    found = excluded(expression, "2026-12-23", "2026-12-28", entry)
+
+    assert found == [(instant, entry) for instant in expected]
+
+
+def test_the_first_entry_that_applies_is_named() -> None:
+    assert excluded("0 9 * * *", "2026-12-24", "2026-12-25", "2026-12-23", "0 9 * * *", "2026-12-24") == [
+        ("2026-12-24T09:00:00Z", "0 9 * * *")
+    ]
+
+
+def test_dates_are_local() -> None:
+    assert excluded("0 0 * * *", "2026-12-23", "2026-12-25", "2026-12-24", zone="Europe/Oslo") == [
+        ("2026-12-23T23:00:00Z", "2026-12-24")
+    ]
+
+
+def test_what_a_gap_would_move_to_the_next_day_is_excluded_by_its_own_date() -> None:
+    window = ("2011-12-30T00:00", "2011-12-30T12:00")
+
+    assert excluded("0 9 * * *", *window, "2011-12-30", zone="Pacific/Apia") == [("2011-12-30T10:00:00Z", "2011-12-30")]
+    assert excluded("0 9 * * *", *window, "2011-12-31", zone="Pacific/Apia") == []
+
+
+def test_a_fire_in_the_gap_is_excluded_only_if_all_that_leads_to_it_is() -> None:
+    trigger = parse("0,30 2 * * *", timezone="Europe/Oslo", exclude=["30 2 * * *"], anchor=0)
+
+    assert list(walk(trigger, Window(at("2026-03-29"), at("2026-03-29T12:00")))) == [Occurrence(at("2026-03-29T01:00"))]
+
+
+def test_a_calendar_excludes_its_days_and_travels_in_the_canonical_text() -> None:
+    days = read_calendar('["2026-12-24/2026-12-26", "2026-12-26", "2027-01-01"]')
+    trigger = parse("0 9 * * *", exclude=["calendar:no"], calendars={"no": days}, anchor=0)
+
+    assert trigger.canonical.endswith(";x calendar:no 2026-12-24/2026-12-26 2027-01-01")
+    assert next_occurrence(trigger, at("2026-12-24")) == at("2026-12-27T09:00")
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        pytest.param(
+            "DTSTART;VALUE=DATE:20261224\nDTEND;VALUE=DATE:20261227", "2026-12-24/2026-12-26", id="end-exclusive"
+        ),
+        pytest.param("DTSTART;VALUE=DATE:20261224", "2026-12-24", id="no-end-is-one-day"),
+        pytest.param(
+            "DTSTART:20261224T180000Z\nDTEND:20261225T020000Z", "2026-12-24/2026-12-25", id="hours-touch-dates"
+        ),
+        pytest.param("DTSTART:20261224T180000\nDTEND:20261225T000000", "2026-12-24", id="until-midnight"),
+        pytest.param("SUMMARY:a folded\n  line\nDTSTART;VALUE=\n DATE:20261224", "2026-12-24", id="folded-lines"),
+    ],
+)
+def test_an_ics_event_covers_the_dates_it_touches(event: str, expected: str) -> None:
+    text = f"BEGIN:VCALENDAR\nVERSION:2.0\nBEGIN:VEVENT\n{event}\nEND:VEVENT\nEND:VCALENDAR\n".replace("\n", "\r\n")
+
+    assert [str(span) for span in read_calendar(text)] == [expected]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param("nonsense", "an .ics file or a JSON list of dates", id="neither"),
+        pytest.param('["2026-02-30"]', "got '2026-02-30'; allowed: dates that exist", id="no-such-date"),
+        pytest.param('["2026-12-26/2026-12-24"]', "the earlier date first", id="backwards"),
+        pytest.param(
+            "BEGIN:VCALENDAR\nBEGIN:VEVENT\nRRULE:FREQ=YEARLY\nEND:VEVENT", "such as '* * 24 12 *'", id="recurring"
+        ),
+        pytest.param("BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:soon\nEND:VEVENT", "got 'soon'", id="bad-start"),
+        pytest.param(
+            "BEGIN:VCALENDAR\nBEGIN:VEVENT\nDTSTART:20261224\nDURATION:P2D\nEND:VEVENT", "DTEND", id="duration"
+        ),
+    ],
+)
+def test_a_bad_calendar_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InvalidSchedule) as caught:
+        read_calendar(text)
+
+    assert message in str(caught.value)
+
+
+def test_a_calendar_has_a_limit() -> None:
+    days = ",".join(f'"{DateSpan(day, day)}"' for day in range(0, 2_002, 2))
+
+    with pytest.raises(InvalidSchedule, match="1001 spans of days; allowed: at most 1000"):
+        read_calendar(f"[{days}]")
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        pytest.param("2026-13-01", "exclude.1: got '2026-13-01'; allowed: dates that exist", id="no-such-date"),
+        pytest.param("Christmas", "exclude.1: got 'Christmas'; allowed: a date (2026-12-24)", id="a-word"),
+        pytest.param("rate(5 minutes)", "exclude.1: got 'rate(5 minutes)'", id="rate"),
+        pytest.param("61 * * * *", "exclude.1.minute: got '61'; allowed: 0-59", id="bad-expression"),
+        pytest.param("calendar:no", "exclude.1: got 'calendar:no'; allowed: one of se", id="unknown-calendar"),
+        pytest.param("H 2 * * *", "exclude.1.minute: got 'H'", id="hash"),
+    ],
+)
+def test_a_bad_entry_is_refused_by_its_place(entry: str, message: str) -> None:
+    with pytest.raises(InvalidSchedule) as caught:
+        parse("0 9 * * *", exclude=["2026-12-24", entry], calendars={"se": []}, anchor=0)
+
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("expression", "exclude", "expected"),
+    [
+        pytest.param("* * * * * *", ["2026-01-01/2099-12-31"], "2100-01-01T00:00:00.000Z", id="a-century-of-seconds"),
+        pytest.param("*/2 * * * *", ["*/2 * * 1-11 *"], "2026-12-01T00:00:00.000Z", id="eleven-months-of-minutes"),
+        pytest.param("rate(1 second)", ["2026-01-01/2099-12-31"], "2100-01-01T00:00:00.000Z", id="a-century-of-a-rate"),
+        pytest.param("* * * * *", ["* * * * *"], None, id="everything"),
+        pytest.param("0 3 * * *", ["0 3 * * 1-5", "* 3 * * 0,6"], None, id="everything-by-parts"),
+    ],
+)
+def test_the_end_of_a_long_exclusion_is_found_by_leaping(
+    expression: str, exclude: list[str], expected: str | None
+) -> None:
+    found = next_occurrence(parse(expression, exclude=exclude, anchor=0), at("2026-06-01"))
+
+    assert (None if found is None else rfc3339(found)) == expected
+
+
+def test_a_rate_that_is_always_excluded_is_given_up() -> None:
+    trigger = parse("rate(1 hour)", exclude=["0 * * * *"], anchor=0)
+
+    assert next_occurrence(trigger, at("2026-06-01")) is None
