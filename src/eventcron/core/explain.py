@@ -80,8 +80,9 @@ def nights(trigger: Trigger, window: Window) -> list[Night]:
 def _changes(trigger: Trigger, window: Window) -> Iterator[OffsetSpan]:
     span = trigger.zone.span(window.start // 1000)
     while span.end * 1000 < window.end:
-        span = trigger.zone.span(span.end)
-        if span.before != span.offset and span.start * 1000 >= window.start:
+        boundary = span.end
+        span = trigger.zone.span(boundary)
+        if span.start == boundary and span.before != span.offset:
             yield span
 
 

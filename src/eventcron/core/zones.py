@@ -6,7 +6,7 @@ Instants here are whole seconds since 1970-01-01T00:00:00Z, offsets are seconds 
 from __future__ import annotations
 
 from bisect import bisect_right
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from functools import lru_cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -21,7 +21,7 @@ _SECOND = timedelta(seconds=1)
 #: Seconds between two looks at a zone's offset. No zone has changed twice within six days since 1970.
 _STEP_S = 86_400
 #: Seconds of a zone's life worked out at once: about a year.
-_CHUNK_S = 2**25
+CHUNK_S = 2**25
 #: Seconds before a chunk that are looked at as well, so that a change just before it is not taken for none.
 _OVERHANG_S = 3 * _STEP_S
 #: Far more chunks than 1970-2199 has for a few zones; they are small.
@@ -42,7 +42,7 @@ class OffsetSpan(NamedTuple):
 class Zone:
     """A zone's offsets, worked out a year at a time and remembered."""
 
-    def __init__(self, name: str, info: ZoneInfo) -> None:
+    def __init__(self, name: str, info: tzinfo) -> None:
         self.name = name
         self.info = info
 
@@ -55,13 +55,13 @@ class Zone:
 
     def span(self, instant: int) -> OffsetSpan:
         """The span of constant offset around *instant*."""
-        starts, spans = _chunk(self, instant // _CHUNK_S)
+        starts, spans = _chunk(self, instant // CHUNK_S)
         return spans[bisect_right(starts, instant) - 1]
 
 
 @lru_cache(maxsize=_MAX_CHUNKS)
 def _chunk(zone: Zone, number: int) -> tuple[list[int], list[OffsetSpan]]:
-    first, end = number * _CHUNK_S - _OVERHANG_S, (number + 1) * _CHUNK_S
+    first, end = number * CHUNK_S - _OVERHANG_S, (number + 1) * CHUNK_S
     spans = []
     start, offset = first, zone.offset(first)
     before = offset
