@@ -36,8 +36,6 @@ MAX_LABELS_BYTES = 16_384
 EARLIEST: Instant = 0
 LATEST: Instant = 7_258_118_400_000
 
-_JSON = "JSON as RFC 8259 has it"
-
 _Word = Annotated[str, Meta(pattern=r"^[!-~]{1,256}\Z")]
 
 
@@ -152,8 +150,6 @@ def decode_detail(raw: bytes, kind: type[_C]) -> _C:
         command: _C = _DETAILS[kind].decode(raw)
     except msgspec.ValidationError as error:
         raise explain(error, value, kind) from error
-    except msgspec.DecodeError as error:
-        raise InvalidSchedule("not_json", field="detail", given=str(error), allowed=_JSON) from error
     if isinstance(command, Schedule):
         _check(command)
     return command
@@ -173,7 +169,16 @@ def _open(body: bytes) -> tuple[_Envelope, _Fault | None]:
     except msgspec.ValidationError as error:
         raise Undecodable(f"not an EventBridge event: {error}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        fault = _fault(body, error)
+        unread = error
+    try:
+        parse(body, field="detail")
+    except InvalidSchedule as error:
+        return _salvage(body, error)
+    raise Undecodable(f"not an EventBridge event: {unread}") from unread
+
+
+def _salvage(body: bytes, fault: InvalidSchedule) -> tuple[_Envelope, _Fault]:
+    """The envelope around a detail whose text cannot be read, for *fault*."""
     try:
         event = parse_leniently(body)
         if not isinstance(event, dict):
@@ -182,14 +187,6 @@ def _open(body: bytes) -> tuple[_Envelope, _Fault | None]:
         return msgspec.convert(event, _Envelope), _Fault(fault, detail)
     except ValueError as error:
         raise Undecodable(f"not an EventBridge event: {fault.code}: {fault.given}") from error
-
-
-def _fault(body: bytes, unread: Exception) -> InvalidSchedule:
-    try:
-        parse(body, field="detail")
-    except InvalidSchedule as error:
-        return error
-    return InvalidSchedule("not_json", field="detail", given=str(unread), allowed=_JSON)
 
 
 def _time(envelope: _Envelope) -> Instant:

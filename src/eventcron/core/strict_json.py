@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from typing import NoReturn
 
 from eventcron.errors import InvalidSchedule
@@ -121,13 +122,9 @@ class _DuplicateKeyError(InvalidSchedule):
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     """An object whose keys are told apart: readers disagree about which of two counts, so a stranger could use both."""
     found = dict(pairs)
-    if len(found) == len(pairs):
-        return found
-    seen: set[str] = set()
-    for key, _ in pairs:
-        if key in seen:
-            raise _DuplicateKeyError(key)
-        seen.add(key)
+    if len(found) < len(pairs):
+        [(key, _)] = Counter(key for key, _ in pairs).most_common(1)
+        raise _DuplicateKeyError(key)
     return found
 
 

@@ -81,22 +81,28 @@ def _writable_field(field: msgspec.structs.FieldInfo) -> tuple[str, Any] | tuple
 
 def _describe_fields(definition: dict[str, Any], kind: type[msgspec.Struct] | None) -> None:
     """Put the ``#:`` comment of each field, its documentation in the code, into the schema."""
-    for name, words in _field_comments(kind).items() if kind else ():
-        field = definition.get("properties", {}).get(name)
-        if field is not None:
-            field["description"] = f"{words} ({field['description']})" if "description" in field else words
+    if kind is None or "properties" not in definition:
+        return
+    comments = _field_comments(kind)
+    for field in msgspec.structs.fields(kind):
+        words = comments.get(field.name)
+        described = definition["properties"][field.encode_name]
+        if words is not None:
+            described["description"] = f"{words} ({described['description']})" if "description" in described else words
 
 
 def _field_comments(kind: type[msgspec.Struct]) -> dict[str, str]:
+    """Field, as it is written → its comment."""
     comments: dict[str, str] = {}
     for base in [base for base in kind.__mro__ if base in _STRUCTS.values()]:
+        written = {field.name: field.encode_name for field in msgspec.structs.fields(base)}
         words: list[str] = []
         for line in map(str.strip, inspect.getsource(base).splitlines()):
             if comment := _DOC_COMMENT.match(line):
                 words.append(comment[1])
                 continue
             if words and (field := _FIELD.match(line)):
-                comments.setdefault(field[1], " ".join(words))
+                comments.setdefault(written.get(field[1], field[1]), " ".join(words))
             words = []
     return comments
 
