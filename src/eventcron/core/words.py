@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
+from itertools import pairwise
 
 from eventcron.core.cron import Cron
 from eventcron.core.expression import UNITS_MS, At, Item, Rate
@@ -78,8 +79,8 @@ def _times(cron: Cron) -> str:
         parts.append(_every(cron.minutes, 60, "minute"))
     phrase = " of ".join(part if index == 0 else part.replace("at ", "", 1) for index, part in enumerate(parts))
     if len(cron.hours) == 24:  # noqa: PLR2004  all of them
-        return phrase if phrase.startswith("every") else f"{phrase} of every hour"
-    return f"{phrase} during the hours {_numbers(cron.hours, 24)}"
+        return phrase if parts[-1].startswith("every") else f"{phrase} of every hour"
+    return f"{phrase} during the hours {_numbers(cron.hours)}"
 
 
 def _every(values: Sequence[int], size: int, unit: str) -> str:
@@ -89,7 +90,7 @@ def _every(values: Sequence[int], size: int, unit: str) -> str:
     step = _step(values, size)
     if step is not None and step != 1:
         return f"every {step} {unit}s" + (f" from {unit} {values[0]}" if values[0] else "")
-    return f"at {unit}{'s' if len(values) > 1 else ''} {_numbers(values, size)}"
+    return f"at {unit}{'s' if len(values) > 1 else ''} {_numbers(values)}"
 
 
 def _step(values: Sequence[int], size: int) -> int | None:
@@ -100,9 +101,9 @@ def _step(values: Sequence[int], size: int) -> int | None:
     return distances.pop() if len(distances) == 1 else None
 
 
-def _numbers(values: Sequence[int], size: int) -> str:
-    step = _step(values, size)
-    if step is not None and step != 1 and len(values) >= _MIN_STEPS:
+def _numbers(values: Sequence[int]) -> str:
+    distances = {later - earlier for earlier, later in pairwise(values)}
+    if len(distances) == 1 and distances != {1} and len(values) > _MIN_STEPS:
         return f"{values[0]}, {values[1]}, … {values[-1]}"
     return _runs(values, [str(value) for value in range(max(values) + 1)])
 
@@ -137,7 +138,7 @@ def _days(cron: Cron) -> str:
 def _of_month(days: Sequence[int], rules: Sequence[DayRule]) -> str:
     parts = []
     if days:
-        parts.append(f"on day{'s' if len(days) > 1 else ''} {_numbers(days, 31)} of the month")
+        parts.append(f"on day{'s' if len(days) > 1 else ''} {_numbers(days)} of the month")
     parts += [f"on {_rule(rule)}" for rule in rules]
     return join(parts)
 

@@ -1,0 +1,98 @@
+"""``convert``: the same schedule in another dialect, or the reason why not."""
+
+from __future__ import annotations
+
+import pytest
+
+from eventcron.core.convert import Notation, convert
+from eventcron.errors import InvalidExpression
+
+#: 2026-11-21T00:00:00Z.
+SINCE = 1_795_219_200_000
+
+U, E, Q, K, C = Notation.UNIX, Notation.EVENTBRIDGE, Notation.QUARTZ, Notation.KUBERNETES, Notation.CELERY
+
+CELERY_WEEKDAYS = "crontab(minute='*/10', hour='*', day_of_month='*', month_of_year='*', day_of_week='1-5')"
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "target", "expected"),
+    [
+        pytest.param(U, "0 9 * * 1-5", E, "cron(0 9 ? * MON-FRI *)", id="weekdays-by-name"),
+        pytest.param(U, "0 9 * * *", E, "cron(0 9 * * ? *)", id="question-mark"),
+        pytest.param(U, "0 9 1,15 * *", E, "cron(0 9 1,15 * ? *)", id="days"),
+        pytest.param(U, "*/15 9-17 * * *", Q, "0 */15 9-17 * * ?", id="seconds-first"),
+        pytest.param(U, "0-59/15 9 * * *", U, "0-45/15 9 * * *", id="a-fixed-time-stays-one"),
+        pytest.param(U, "0 0 * * 0,6", Q, "0 0 0 ? * SUN,SAT", id="two-weekdays-are-a-list"),
+        pytest.param(U, "0 0 * * 5-7", Q, "0 0 0 ? * FRI-SUN", id="range-to-sunday"),
+        pytest.param(U, "0 22-2 * * *", U, "0 0-2,22-23 * * *", id="wrap-around-written-out"),
+        pytest.param(U, "@daily", E, "cron(0 0 * * ? *)", id="macro"),
+        pytest.param(U, "0 0 1-31 * 1", K, "0 0 * * *", id="an-or-with-every-day"),
+        pytest.param(U, "0 0 29 2 *", Q, "0 0 0 29 2 ?", id="not-every-year"),
+        pytest.param(E, "cron(0 10 ? * 6L *)", U, "0 10 * * 5L", id="last-friday"),
+        pytest.param(E, "cron(0 10 ? * 2#1 *)", Q, "0 0 10 ? * 2#1", id="first-monday"),
+        pytest.param(E, "cron(0/10 * ? * MON-FRI *)", C, CELERY_WEEKDAYS, id="celery"),
+        pytest.param(C, CELERY_WEEKDAYS, E, "cron(*/10 * ? * MON-FRI *)", id="celery-back"),
+        pytest.param(C, 'crontab(minute=0, hour="*/3")', U, "0 */3 * * *", id="celery-defaults"),
+        pytest.param(C, "0 9 1-7 * 1", C, "crontab(minute='0', hour='9', day_of_month='1-7', month_of_year='*', "
+                     "day_of_week='1')", id="celery-takes-both-days"),
+        pytest.param(K, "0 0 */2 * 1", U, "0 0 1-31/2 * 1", id="kubernetes-takes-*/2-as-a-restriction"),
+        pytest.param(K, "@every 1h30m", E, "rate(90 minutes)", id="every"),
+        pytest.param(E, "rate(1 hour)", E, "rate(1 hour)", id="rate-singular"),
+        pytest.param(E, "rate(5 minutes)", K, "@every 300s", id="rate"),
+        pytest.param(E, "at(2026-12-01T09:00:00)", E, "at(2026-12-01T09:00:00)", id="at"),
+        pytest.param(Q, "0 15 10 ? * 6L 2022-2025", E, "cron(15 10 ? * 6L 2022-2025)", id="years"),
+        pytest.param(Q, "0 15 10 LW * ?", E, "cron(15 10 LW * ? *)", id="last-weekday"),
+    ],
+)  # fmt: skip
+def test_it_is_written_as(source: Notation, text: str, target: Notation, expected: str) -> None:
+    assert convert(text, source, target, since=SINCE) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "target", "reason"),
+    [
+        pytest.param(U, "0 0 1 * 1", E, "EventBridge restricts one of the two day fields", id="either-day"),
+        pytest.param(U, "0 0 */2 * 1", Q, "takes a day that satisfies both", id="both-days"),
+        pytest.param(U, "0 0 */2 * 1", K, "Kubernetes takes a day that satisfies either field", id="both-kubernetes"),
+        pytest.param(U, "0 0 1 * 1", C, "Celery takes a day that satisfies both fields", id="either-celery"),
+        pytest.param(C, "0 0 1-7 * 1", U, "Unix cron takes a day that satisfies either field", id="both-unix"),
+        pytest.param(E, "cron(0 10 ? * 6L *)", K, "Kubernetes knows no L, W or #", id="rules-kubernetes"),
+        pytest.param(E, "cron(0 10 LW * ? *)", C, "Celery knows no L, W or #", id="rules-celery"),
+        pytest.param(Q, "0 0 0 L-3 * ?", E, "EventBridge knows L and LW, not days before the last", id="L-3"),
+        pytest.param(U, "0 0 L,15 * *", E, "EventBridge takes L, W and # alone, not in a list", id="rules-in-a-list"),
+        pytest.param(Q, "30 0 0 * * ?", U, "Unix cron knows no seconds", id="seconds"),
+        pytest.param(E, "cron(0 0 1 1 ? 2027)", K, "Kubernetes knows no years", id="years"),
+        pytest.param(E, "cron(0 0 1 1 ? 2150)", Q, "Quartz knows no year after 2099", id="late-years"),
+        pytest.param(E, "rate(5 minutes)", U, "Unix cron counts from the wall clock, not elapsed time", id="rate"),
+        pytest.param(E, "at(2026-12-01T09:00:00)", C, "Celery has no expression for a single instant", id="at"),
+        pytest.param(K, "@every 90s", E, "EventBridge knows whole minutes, hours and days", id="seconds-of-a-rate"),
+        pytest.param(E, "at(2026-12-01T09:00:00.5)", E, "EventBridge knows whole seconds", id="milliseconds"),
+    ],
+)
+def test_it_is_refused_because(source: Notation, text: str, target: Notation, reason: str) -> None:
+    with pytest.raises(InvalidExpression) as caught:
+        convert(text, source, target, since=SINCE)
+
+    assert caught.value.code == "cannot_convert"
+    assert reason in caught.value.allowed
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "message"),
+    [
+        pytest.param(K, "0 0 * * 7", "day_of_week: got '7'; allowed: 0-6 or SUN-SAT", id="kubernetes-has-no-7"),
+        pytest.param(K, "0 0 L * *", "no L, W or #: Kubernetes does not know them", id="kubernetes-has-no-L"),
+        pytest.param(Q, "0 0 12 * * *", "? in exactly one of day_of_month and day_of_week", id="quartz-needs-?"),
+        pytest.param(Q, "0 12 * * ?", "5 fields in '0 12 * * ?'", id="quartz-has-six-fields"),
+        pytest.param(C, "crontab(second=3)", "crontab() with minute, hour, day_of_month", id="celery-has-no-second"),
+        pytest.param(C, "crontab(0, 3)", "crontab() with minute, hour, day_of_month", id="celery-by-keyword"),
+        pytest.param(U, "61 * * * *", "minute: got '61'; allowed: 0-59", id="out-of-range"),
+    ],
+)
+def test_what_is_not_of_the_dialect_is_refused(source: Notation, text: str, message: str) -> None:
+    with pytest.raises(InvalidExpression) as caught:
+        convert(text, source, Notation.UNIX, since=SINCE)
+
+    assert message in str(caught.value)
+    assert caught.value.code == "invalid_expression"

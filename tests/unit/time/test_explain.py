@@ -1,0 +1,195 @@
+"""``explain``: words, and what each change of the clocks does."""
+
+from __future__ import annotations
+
+import pytest
+
+from eventcron.core.explain import dialect_name, in_words, nights
+from eventcron.core.trigger import parse
+from eventcron.entrypoints.cli.moments import read_moment
+from eventcron.model import DaylightSaving, Window
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("30 2 * * *", "At 02:30, every day."),
+        ("0 2,14 * * *", "At 02:00 and 14:00, every day."),
+        ("* * * * *", "Every minute, every day."),
+        ("*/15 * * * *", "Every 15 minutes, every day."),
+        ("5/15 * * * *", "Every 15 minutes from minute 5, every day."),
+        ("0 * * * *", "At minute 0 of every hour, every day."),
+        ("0,20,30 * * * *", "At minutes 0, 20 and 30 of every hour, every day."),
+        ("0 */2 * * *", "At minute 0 during the hours 0, 2, … 22, every day."),
+        ("*/5 9-17 * * MON-FRI", "Every 5 minutes during the hours 9 to 17, Monday to Friday."),
+        ("* * * * * *", "Every second, every day."),
+        ("*/10 * * * * *", "Every 10 seconds, every day."),
+        ("15 30 2 * * *", "At 02:30:15, every day."),
+        ("*/20 30 * * * *", "Every 20 seconds of minute 30 of every hour, every day."),
+        ("0 0 1 * *", "At 00:00, on day 1 of the month."),
+        ("0 0 1,2,15 * *", "At 00:00, on days 1, 2 and 15 of the month."),
+        ("0 0 1-7 * *", "At 00:00, on days 1 to 7 of the month."),
+        ("0 0 13 * FRI", "At 00:00, on day 13 of the month or on Fridays, either of them."),
+        ("0 0 */2 * MON", "At 00:00, on days 1, 3, … 31 of the month if it is also on Mondays."),
+        ("0 0 L * *", "At 00:00, on the last day of the month."),
+        ("0 0 L-3 * *", "At 00:00, on the day 3 before the last of the month."),
+        ("0 0 LW * *", "At 00:00, on the last Monday to Friday of the month."),
+        ("0 0 L-3W * *", "At 00:00, on the Monday to Friday nearest to the day 3 before the last of the month."),
+        ("0 0 15W * *", "At 00:00, on the Monday to Friday nearest to day 15 of the month."),
+        ("0 0 * * 5L", "At 00:00, on the last Friday of the month."),
+        ("0 0 * * MON#2", "At 00:00, on the second Monday of the month."),
+        ("0 0 * * FRI-SUN", "At 00:00, Friday to Sunday."),
+        ("0 0 * 1,6-8 *", "At 00:00, every day in January and June to August."),
+        ("0 0 0 1 1 ? 2027", "At 00:00:00, on day 1 of the month in January of 2027."),
+        ("0 0 0 1 1 ? 2027-2030", "At 00:00:00, on day 1 of the month in January of 2027 to 2030."),
+        ("rate(1 day)", "Every day of elapsed time."),
+        ("rate(90 minutes)", "Every 90 minutes of elapsed time."),
+        ("at(2026-12-01T09:00:00.250)", "Once, on Tuesday 1 December 2026 at 09:00:00.250."),
+    ],
+)
+def test_in_words(expression: str, words: str) -> None:
+    # A seconds field of 0 goes without saying.
+    assert in_words(parse(expression, anchor=0)) == words.replace("00:00:00,", "00:00,")
+
+
+def test_unions_and_exclusions_in_words() -> None:
+    trigger = parse(
+        ["0 9 * * *", "0 12 * * SAT"], exclude=["2026-12-24", "calendar:no"], calendars={"no": []}, anchor=0
+    )
+
+    assert in_words(trigger) == ("At 12:00, on Saturdays or at 09:00, every day, except 2026-12-24 and calendar:no.")
+
+
+@pytest.mark.parametrize(
+    ("expression", "name"),
+    [
+        ("0 9 * * *", "Unix cron"),
+        ("0 0 9 * * *", "cron with seconds first"),
+        ("0 0 9 * * ? 2027", "cron with seconds first and year last"),
+        ("cron(0 9 * * ? *)", "EventBridge cron()"),
+        ("@daily", "macro for Unix cron"),
+        ("rate(1 day)", "rate()"),
+        ("at(2026-12-01T09:00:00)", "at()"),
+    ],
+)
+def test_the_dialect_is_named(expression: str, name: str) -> None:
+    assert dialect_name(expression) == name
+
+
+def happens(expression: str, zone: str = "Europe/Oslo", policy: DaylightSaving = DaylightSaving()) -> list[str]:  # noqa: B008  it is immutable
+    trigger = parse(expression, timezone=zone, daylight_saving=policy, exclude=[], anchor=0)
+    window = Window(read_moment("2026-01-01", "from"), read_moment("2027-01-01", "until"))
+    return [night.happens for night in nights(trigger, window)]
+
+
+@pytest.mark.parametrize(
+    ("expression", "policy", "spring", "autumn"),
+    [
+        pytest.param(
+            "30 2 * * *",
+            DaylightSaving(),
+            "02:30 does not exist: fires once at 03:00+02:00 (2026-03-29T01:00:00Z), the first instant after the gap",
+            "02:30 comes twice: fires once, the first time, 02:30+02:00 (2026-10-25T00:30:00Z)",
+            id="fixed-time",
+        ),
+        pytest.param(
+            "30 2 * * *",
+            DaylightSaving(gap="skip", overlap="twice"),
+            "02:30 does not exist: skipped, with the reason daylight_saving_gap",
+            "02:30 comes twice: fires both times, 02:30+02:00 (2026-10-25T00:30:00Z) "
+            "and 02:30+01:00 (2026-10-25T01:30:00Z)",
+            id="fixed-time-otherwise",
+        ),
+        pytest.param(
+            "0,30 2,3 * * *",
+            DaylightSaving(),
+            "02:00 and 02:30 do not exist; it fires at 03:00+02:00 (2026-03-29T01:00:00Z) as on any day, once",
+            "02:00 and 02:30 come twice: fires once, the first time, 02:00+02:00 (2026-10-25T00:00:00Z)",
+            id="together-with-what-comes-after-the-gap",
+        ),
+        pytest.param(
+            "30 * * * *",
+            DaylightSaving(),
+            "02:30 does not exist and is left out, as a wildcard follows real time",
+            "02:30 comes twice: fires both times, 02:30+02:00 (2026-10-25T00:30:00Z) "
+            "and 02:30+01:00 (2026-10-25T01:30:00Z), "
+            "as a wildcard follows real time",
+            id="wildcard",
+        ),
+        pytest.param("30 4 * * *", DaylightSaving(), "not touched", "not touched", id="another-hour"),
+        pytest.param("30 2 * * MON", DaylightSaving(), "not touched", "not touched", id="another-day"),
+        pytest.param("rate(1 hour)", DaylightSaving(), "not touched", "not touched", id="rate"),
+        pytest.param(
+            "at(2026-03-29T02:15:00)",
+            DaylightSaving(),
+            "02:15 does not exist: fires once at 03:00+02:00 (2026-03-29T01:00:00Z), the first instant after the gap",
+            "not touched",
+            id="at",
+        ),
+    ],
+)
+def test_what_happens_that_night(expression: str, policy: DaylightSaving, spring: str, autumn: str) -> None:
+    expected = [] if expression.startswith("rate") else [spring, autumn]  # a rate alone has no zone
+
+    assert happens(expression, policy=policy) == expected
+
+
+def test_many_times_are_counted_not_listed() -> None:
+    assert happens("*/10 * * * *")[0] == (
+        "02:00, 02:10, 02:20 and 3 more do not exist and are left out, as a wildcard follows real time"
+    )
+
+
+def test_an_excluded_time_is_not_touched() -> None:
+    trigger = parse("30 2 * * *", timezone="Europe/Oslo", exclude=["2026-03-29"], anchor=0)
+    spring = nights(trigger, Window(read_moment("2026-03-01", "from"), read_moment("2026-04-01", "until")))
+
+    assert [(night.touched, night.happens) for night in spring] == [(False, "not touched")]
+
+
+@pytest.mark.parametrize(
+    ("zone", "since", "until", "sentence"),
+    [
+        pytest.param(
+            "Europe/Oslo",
+            "2026-03-01",
+            "2026-04-01",
+            "2026-03-29 (the last Sunday of March): clocks go forward 1 hour, from 02:00 to 03:00",
+            id="an-hour",
+        ),
+        pytest.param(
+            "Australia/Lord_Howe",
+            "2026-04-01",
+            "2026-05-01",
+            "2026-04-05 (the first Sunday of April): clocks go back 30 minutes, from 02:00 to 01:30",
+            id="half-an-hour",
+        ),
+        pytest.param(
+            "Pacific/Apia",
+            "2011-12-01",
+            "2012-01-01",
+            "2011-12-30 (the last Friday of December): clocks go forward 1 day, "
+            "from 2011-12-30 00:00 to 2011-12-31 00:00",
+            id="a-day",
+        ),
+        pytest.param(
+            "America/Sao_Paulo",
+            "2018-02-01",
+            "2018-03-01",
+            "2018-02-18 (the third Sunday of February): clocks go back 1 hour, "
+            "from 2018-02-18 00:00 to 2018-02-17 23:00",
+            id="over-midnight",
+        ),
+    ],
+)
+def test_the_change_in_words(zone: str, since: str, until: str, sentence: str) -> None:
+    trigger = parse("0 0 * * *", timezone=zone, anchor=0)
+    window = Window(read_moment(since, "from"), read_moment(until, "until"))
+
+    assert [night.change.sentence for night in nights(trigger, window)] == [sentence]
+
+
+def test_a_change_is_told_once_where_a_chunk_of_the_zone_ends() -> None:
+    trigger = parse("0 0 * * *", timezone="America/St_Johns", anchor=0)
+
+    assert len(nights(trigger, Window(read_moment("1991-01-01", "from"), read_moment("1992-01-01", "until")))) == 2
