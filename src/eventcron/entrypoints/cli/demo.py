@@ -44,6 +44,8 @@ def command(files: tuple[Path, ...], *, seconds: int, json_file: Path | None, po
     their fires. If anything is lost, early, repeated, or fired after it was deleted, it says what, and the exit
     status is 1.
     """
+    if json_file is not None and not json_file.parent.is_dir():
+        raise click.BadParameter(f"there is no folder {json_file.parent}", param_hint="--json")
     schedules = _read(files or (examples.find(),))
     screen = Terminal(Console(stderr=True)) if sys.stderr.isatty() else Lines(_say)
     try:

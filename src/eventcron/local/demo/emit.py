@@ -15,8 +15,8 @@ from eventcron.ports import Clock
 #: PutEvents: "Array Members: Maximum number of 10 items."
 MAX_ENTRIES = 10
 CALLS_AT_ONCE = 4
-#: Seconds before the second, third, … try of what was refused.
-PAUSES = (0.1, 0.4, 1.6)
+#: Milliseconds before the second, third, … try of what was refused.
+PAUSES_MS = (100, 400, 1_600)
 
 
 async def emit(events: Any, bus: str, orders: Sequence[Order], *, clock: Clock) -> list[Sent]:
@@ -31,7 +31,7 @@ async def emit(events: Any, bus: str, orders: Sequence[Order], *, clock: Clock) 
         async with slots:
             now = clock.now()
             entries = [_entry(order, bus) | {"Time": to_datetime(now)} for order in batch]
-            await _put_all(events, entries)
+            await _put_all(events, entries, clock)
             return [Sent(order, now) for order in batch]
 
     batches = [orders[start : start + MAX_ENTRIES] for start in range(0, len(orders), MAX_ENTRIES)]
@@ -47,14 +47,13 @@ def _entry(order: Order, bus: str) -> dict[str, Any]:
     }
 
 
-async def _put_all(events: Any, entries: list[dict[str, Any]]) -> None:
+async def _put_all(events: Any, entries: list[dict[str, Any]], clock: Clock) -> None:
     refusal: dict[str, str] = {}
-    for pause in (*PAUSES, None):
+    for pause in (0, *PAUSES_MS):
+        await clock.sleep_until(clock.now() + pause)
         results = (await events.put_events(Entries=entries))["Entries"]
         refused = [(entry, result) for entry, result in zip(entries, results, strict=True) if "ErrorCode" in result]
         if not refused:
             return
         entries, refusal = [entry for entry, _ in refused], refused[0][1]
-        if pause is not None:
-            await asyncio.sleep(pause)
     raise Unavailable("events", refusal["ErrorCode"], refusal.get("ErrorMessage", ""))

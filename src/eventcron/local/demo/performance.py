@@ -17,6 +17,7 @@ from eventcron.local.demo.orders import Order, Sent
 from eventcron.local.demo.screen import Screen
 from eventcron.local.demo.shares import API_DESTINATION, SHARES
 from eventcron.local.demo.targets import API_KEY, API_KEY_HEADER, subscribe
+from eventcron.local.demo.warm import warm
 from eventcron.local.demo.webhook import Webhook
 from eventcron.local.runtime import Runtime
 from eventcron.model import Instant, Schedule, Window
@@ -55,6 +56,8 @@ class Performance:
         async with Webhook(key_header=API_KEY_HEADER, key=API_KEY, clock=self._clock, receive=receive) as webhook:
             self._screen.step("subscribing a Lambda function, a state machine and an API destination")
             queues = await subscribe(self._runtime, webhook.url)
+            self._screen.step("starting the workers of all functions")
+            await warm(self._runtime)
             readers = self._inbox.readers(self._runtime.client("sqs"), queues)
             return await _beside(self._play(schedules, seconds), readers)
 

@@ -17,6 +17,8 @@ _queue = os.environ["RECEIPTS_QUEUE_URL"]
 
 
 def handler(event: dict[str, Any], _context: object) -> None:
-    """Send *event* to the queue of receipts."""
+    """Send *event* to the queue of receipts; an empty one only gets the worker started."""
     arrived = datetime.now(UTC).isoformat(timespec="milliseconds")
-    _sqs.send_message(QueueUrl=_queue, MessageBody=json.dumps({"target": "lambda", "arrived": arrived, "event": event}))
+    if event:
+        receipt = {"target": "lambda", "arrived": arrived, "event": event}
+        _sqs.send_message(QueueUrl=_queue, MessageBody=json.dumps(receipt))

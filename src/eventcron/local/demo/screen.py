@@ -55,6 +55,8 @@ class Lines:
             self._echo(f"  {count:,} of {total:,} answered")
 
     def fires(self, glance: Glance) -> None:
+        if not glance.seconds:
+            return
         received = ", ".join(f"{target} {count:,}" for target, count in glance.received.items())
         self._echo(f"  {_clock(glance)}: {glance.published:,} published; received: {received}; {_lateness(glance)}")
 

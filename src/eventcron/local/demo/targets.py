@@ -12,7 +12,7 @@ from eventcron.local.demo.shares import API_DESTINATION, LAMBDA, SHARES, STEP_FU
 from eventcron.local.runtime import Runtime
 
 _FUNCTION = Path(__file__).with_name("receiver_lambda.py")
-_NAME = "eventcron-demo"
+_NAME = FUNCTION_NAME = "eventcron-demo"
 #: What the API destination's connection sends, and the receiver wants.
 API_KEY_HEADER, API_KEY = "X-Api-Key", "demo"
 

@@ -1,0 +1,347 @@
+"""The demo's comparison is real: a run that went well passes, and nothing that went wrong goes unnoticed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from eventcron.core.instant import rfc3339
+from eventcron.core.segment import segment_of
+from eventcron.local.demo.comparison import Lateness, Report, compare
+from eventcron.local.demo.expectation import Expectation, expect
+from eventcron.local.demo.observed import REJECTED, Answer, Due, Excuse, Observed, Publication, Receipt
+from eventcron.local.demo.orders import DELETE, PAUSE, Order, Sent, put, switch, unreadable
+from eventcron.model import Instant, Key, Schedule
+
+#: 2026-06-01T12:00:00Z, and when the run ends.
+START: Instant = 1_780_315_200_000
+END = START + 20_000
+ACME, GLOBEX = "acme", "globex"
+SUBSCRIPTIONS: dict[str, Callable[[str], bool]] = {"lambda": lambda tenant: tenant == ACME, "web": lambda _tenant: True}
+
+
+def schedule(tenant: str, name: str, expression: str, **fields: Any) -> Schedule:
+    detail = {"tenant": tenant, "name": name, "expression": expression, **fields}
+    return msgspec.convert(detail, Schedule)
+
+
+def due(name: str, second: float, tenant: str = ACME) -> Due:
+    return Due(Key(tenant, name), START + round(second * 1000))
+
+
+class Run:
+    """A run as it should be, to be spoilt: every order answered after 400 ms, every fire 20 ms late."""
+
+    def __init__(self, *orders: tuple[float, Order]) -> None:
+        self.sent = [Sent(order, START + round(second * 1000)) for second, order in orders]
+        self.observed = Observed(answers=self._answers())
+        for fire in sorted(self.expectation.required):
+            self.publish(fire)
+
+    def _answers(self) -> list[Answer]:
+        answers: list[Answer] = []
+        known: set[Key] = set()
+        for one in self.sent:
+            order, at = one.order, one.at + 400
+            if order.refused is not None:
+                answers.append(Answer(REJECTED, order.key, at, code=order.refused, message=f"not so: {order.refused}"))
+                continue
+            fact = {DELETE: "Schedule Deleted", PAUSE: "Schedule Paused"}.get(order.command)
+            fact = fact or ("Schedule Updated" if order.key in known else "Schedule Created")
+            known.add(order.key)
+            answers.append(Answer(fact, order.key, at, revision=one.at))
+        return answers
+
+    @property
+    def expectation(self) -> Expectation:
+        return expect(self.sent, self.observed.answers, END)
+
+    def publish(self, fire: Due, *, late: int = 20, fire_id: str = "") -> None:
+        """Have *fire* published, of the revision that held when it was due, and received by who subscribes."""
+        revision = max((one.at for one in self.sent if one.order.key == fire.key and one.at < fire.at), default=0)
+        fire_id = fire_id or str(fire)
+        self.observed.publications.append(Publication(fire, fire_id, revision, fire.at + late))
+        for target, takes in SUBSCRIPTIONS.items():
+            if takes(fire.key.tenant):
+                self.observed.receipts.append(Receipt(target, fire, fire_id, fire.at + late + 30))
+
+    def forget(self, unwanted: Callable[[Due], bool], *, at: str = "") -> None:
+        """Have what was received of some fires, at one target or everywhere, not happen; then not the rest either."""
+        observed = self.observed
+        observed.receipts = [one for one in observed.receipts if not (unwanted(one.due) and at in ("", one.target))]
+        if not at:
+            observed.publications = [one for one in observed.publications if not unwanted(one.due)]
+
+    def report(self) -> Report:
+        return compare(self.sent, self.expectation, self.observed, SUBSCRIPTIONS, timely_from=START + 2_000)
+
+
+def good_run() -> Run:
+    return Run(
+        (0.3, put(schedule(ACME, "second", "* * * * * *"))),
+        (0.3, put(schedule(GLOBEX, "five", "rate(5 seconds)"))),
+        (0.3, put(schedule(GLOBEX, "once", "at(2026-06-01T12:00:07.250)"))),
+        (0.3, put(schedule(ACME, "deleted", "* * * * * *"))),
+        (0.3, put(schedule(ACME, "paused", "rate(2 seconds)"))),
+        (0.3, put(schedule(GLOBEX, "updated", "*/2 * * * * *"))),
+        (0.3, unreadable({"tenant": ACME, "name": "bad", "expression": "61 * * * * *"}, refused="invalid_expression")),
+        (8.6, switch(PAUSE, Key(ACME, "paused"))),
+        (10.6, switch(DELETE, Key(ACME, "deleted"))),
+        (10.6, put(schedule(GLOBEX, "updated", "3/5 * * * * *"))),
+    )
+
+
+def test_a_run_that_went_well_passes() -> None:
+    report = good_run().report()
+
+    assert report.faults == []
+    assert report.good
+    assert (report.emitted, report.accepted, report.rejected) == (7, 6, 1)
+    # 19 each second, 3 every five, 1 once, 10 until deleted, 4 until paused, 5 even seconds and 13 and 18.
+    assert report.due == report.published == 19 + 3 + 1 + 10 + 4 + 5 + 2
+    assert report.received == {"lambda": 19 + 10 + 4, "web": report.due}
+    assert (report.early, report.missing, report.duplicates, report.after_delete, report.unexpected) == (0, 0, 0, 0, 0)
+    assert report.lateness_ms == Lateness(20, 20, 20)
+    assert [(one.schedule, one.code) for one in report.rejections] == [("acme/bad", "invalid_expression")]
+
+
+def test_the_json_has_these_fields_first_and_in_this_order() -> None:
+    fields = list(msgspec.to_builtins(good_run().report()))
+
+    assert fields[:11] == [
+        *("emitted", "accepted", "rejected", "due", "published", "received", "lateness_ms"),
+        *("early", "missing", "duplicates", "after_delete"),
+    ]
+
+
+def test_an_unpublished_fire_is_missing() -> None:
+    run = good_run()
+    run.forget(lambda fire: fire == due("second", 5))
+    report = run.report()
+
+    assert report.missing == 1
+    assert report.due - report.published == 1
+    assert report.faults == ["missing: acme/second due 2026-06-01T12:00:05.000Z was not published"]
+
+
+def test_a_fire_that_one_target_did_not_receive_is_missing() -> None:
+    run = good_run()
+    run.forget(lambda fire: fire == due("second", 5), at="lambda")
+    report = run.report()
+
+    assert report.missing == 1
+    assert report.published == report.due
+    assert report.faults == [
+        "missing: acme/second due 2026-06-01T12:00:05.000Z was published and not received by lambda"
+    ]
+
+
+def test_a_whole_segment_that_was_not_planned_is_missing() -> None:
+    run = good_run()
+    run.forget(lambda fire: segment_of(fire.key, 4) == segment_of(Key(GLOBEX, "five"), 4))
+    report = run.report()
+
+    assert report.missing >= 3
+    assert any("globex/five" in fault for fault in report.faults)
+
+
+def test_an_early_publication_and_an_early_receipt_are_told() -> None:
+    run = good_run()
+    run.forget(lambda fire: fire in {due("second", 5), due("second", 6)})
+    run.publish(due("second", 5), late=-1)
+    run.publish(due("second", 6))
+    run.observed.receipts[-1] = replace(run.observed.receipts[-1], at=START + 5_999)
+    report = run.report()
+
+    assert report.early == 2
+    assert report.faults == [
+        "early: acme/second due 2026-06-01T12:00:05.000Z was published at 2026-06-01T12:00:04.999Z",
+        "early: acme/second due 2026-06-01T12:00:06.000Z was received by web at 2026-06-01T12:00:05.999Z",
+    ]
+
+
+def test_a_fire_that_comes_twice_is_a_duplicate_even_by_another_id() -> None:
+    run = good_run()
+    run.publish(due("second", 5), fire_id="another")
+    run.observed.receipts.append(next(one for one in run.observed.receipts if one.due == due("second", 9)))
+    report = run.report()
+
+    assert report.duplicates == 4
+    assert report.faults == [
+        "duplicate: acme/second due 2026-06-01T12:00:05.000Z was published 2 times",
+        "duplicate: acme/second due 2026-06-01T12:00:05.000Z was received by lambda 2 times",
+        "duplicate: acme/second due 2026-06-01T12:00:09.000Z was received by lambda 2 times",
+        "duplicate: acme/second due 2026-06-01T12:00:05.000Z was received by web 2 times",
+    ]
+
+
+def test_one_id_of_two_fires_is_a_duplicate() -> None:
+    run = good_run()
+    fires = run.observed.publications
+    fires[:2] = [replace(one, fire_id="same") for one in fires[:2]]
+
+    assert run.report().duplicates == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "tenant", "changed"), [("deleted", ACME, 10.6), ("paused", ACME, 8.6), ("updated", GLOBEX, 10.6)]
+)
+def test_a_fire_of_what_has_ended_may_come_for_a_second_after_its_confirmation_and_no_longer(
+    name: str, tenant: str, changed: float
+) -> None:
+    between = good_run()
+    old = next(one.revision for one in between.observed.publications if one.due.key == Key(tenant, name))
+    last = due(name, changed + 0.4 + 1, tenant)  # it is confirmed after 0.4 s
+    after = good_run()
+    for run, fire in ((between, last), (after, Due(last.key, last.at + 1))):
+        run.observed.publications.append(Publication(fire, str(fire), old, fire.at + 20))
+
+    told = f"{tenant}/{name} due {rfc3339(last.at + 1)} was published, of revision {old}"
+
+    assert after.report().after_delete == 1
+    assert after.report().faults == [f"after delete: {told}"]
+    # Not at an instant at which it was ever due, which is told as well.
+    assert between.report().after_delete == 0
+
+
+def test_between_a_change_and_its_confirmation_either_is_right() -> None:
+    run = good_run()
+    before = run.report()
+    run.publish(due("deleted", 11))
+    after = run.report()
+
+    assert after.faults == []
+    assert after.due == before.due == after.published
+
+
+def test_an_old_fire_after_an_update_is_told_even_if_the_new_trigger_has_that_instant() -> None:
+    run = Run(
+        (0.3, put(schedule(ACME, "updated", "* * * * * *"))), (5.6, put(schedule(ACME, "updated", "*/5 * * * * *")))
+    )
+    old = run.observed.publications[0].revision
+    run.observed.publications = [
+        replace(one, revision=old) if one.due == due("updated", 10) else one for one in run.observed.publications
+    ]
+
+    assert run.report().after_delete == 1
+
+
+def test_a_change_that_nothing_confirmed_is_told() -> None:
+    run = good_run()
+    run.observed.answers = [one for one in run.observed.answers if one.fact != "Schedule Deleted"]
+
+    assert run.report().faults == ["unanswered: Delete Schedule of acme/deleted"]
+
+
+def test_a_fire_nobody_ordered_is_told() -> None:
+    run = good_run()
+    run.publish(due("second", 5.5))
+    run.publish(due("bad", 6))
+    run.observed.receipts.append(Receipt("lambda", due("five", 5, GLOBEX), "x", START + 5_100))
+    run.observed.receipts.append(Receipt("web", due("once", 9, GLOBEX), "y", START + 9_100))
+    report = run.report()
+
+    assert report.unexpected == 4
+    assert report.faults == [
+        "unexpected: acme/second due 2026-06-01T12:00:05.500Z was published",
+        "unexpected: acme/bad due 2026-06-01T12:00:06.000Z was published",
+        "unexpected: globex/five due 2026-06-01T12:00:05.000Z was received by lambda",
+        "unexpected: globex/once due 2026-06-01T12:00:09.000Z was received by web",
+    ]
+
+
+def test_what_a_fact_excuses_is_counted_by_its_reason_and_no_more_of_it() -> None:
+    run = good_run()
+    run.forget(lambda fire: fire.key.name == "second" and fire.at <= START + 3_000)
+    run.observed.excuses.append(Excuse(Key(ACME, "second"), START + 1_000, START + 3_000, 2, "misfire"))
+    report = run.report()
+
+    assert report.skipped == {"misfire": 2}
+    assert report.faults == ["missing: acme/second due 2026-06-01T12:00:03.000Z was not published"]
+
+
+def test_an_excuse_of_another_time_or_schedule_excuses_nothing() -> None:
+    run = good_run()
+    run.forget(lambda fire: fire == due("second", 5))
+    run.observed.excuses += [
+        Excuse(Key(ACME, "second"), START + 6_000, START + 9_000, 4, "misfire"),
+        Excuse(Key(GLOBEX, "second"), START + 5_000, START + 5_000, 1, "misfire"),
+    ]
+
+    assert run.report().missing == 1
+
+
+@pytest.mark.parametrize(
+    ("spoil", "fault"),
+    [
+        pytest.param(
+            lambda answers: [one for one in answers if one.key.name != "five"],
+            "unanswered: globex/five was neither accepted nor rejected",
+            id="no-answer",
+        ),
+        pytest.param(
+            lambda answers: [Answer(REJECTED, Key(GLOBEX, "five"), START, code="x", message="no"), *answers],
+            "rejected: globex/five, which is good: no",
+            id="rejected-though-good",
+        ),
+        pytest.param(
+            lambda answers: [Answer("Schedule Created", Key(ACME, "bad"), START), *answers],
+            "accepted: acme/bad, which had to be rejected with invalid_expression",
+            id="accepted-though-bad",
+        ),
+        pytest.param(
+            lambda answers: [replace(one, code="odd") if one.key.name == "bad" else one for one in answers],
+            "rejected: acme/bad with odd, which had to be invalid_expression",
+            id="another-reason",
+        ),
+    ],
+)
+def test_a_wrong_answer_to_a_put_is_told(spoil: Callable[[list[Answer]], list[Answer]], fault: str) -> None:
+    run = good_run()
+    run.observed.answers = spoil(run.observed.answers)
+    report = run.report()
+
+    assert fault in report.faults
+    assert not report.good
+
+
+def test_lateness_is_by_the_nearest_rank_of_what_could_be_on_time() -> None:
+    run = Run((0.3, put(schedule(ACME, "second", "* * * * * *"))))
+    run.observed.publications = [
+        replace(one, at=one.due.at + (9_000 if one.due.at < START + 2_000 else index))
+        for index, one in enumerate(run.observed.publications)
+    ]
+
+    # 18 fires, late by 1 to 18 ms, and one due before lateness counts.
+    assert run.report().lateness_ms == Lateness(p50=9, p99=18, max=18)
+
+
+def test_fires_due_after_the_end_are_not_held_against_it() -> None:
+    run = good_run()
+    run.publish(due("second", 20))
+    run.publish(due("second", 21.5))
+
+    assert run.report().faults == []
+
+
+def test_a_schedule_put_anew_after_its_deletion_counts_from_then() -> None:
+    run = Run(
+        (0.3, put(schedule(ACME, "twice", "rate(4 seconds)"))),
+        (5.3, switch(DELETE, Key(ACME, "twice"))),
+        (9.7, put(schedule(ACME, "twice", "rate(4 seconds)"))),
+    )
+
+    # From 0: 4; from 9: 13 and 17.
+    assert sorted(fire.at - START for fire in run.expectation.required) == [4_000, 13_000, 17_000]
+
+
+def test_an_update_leaves_a_rate_where_it_was_anchored() -> None:
+    run = Run(
+        (0.3, put(schedule(ACME, "rate", "rate(4 seconds)"))), (9.7, put(schedule(ACME, "rate", "rate(3 seconds)")))
+    )
+
+    assert sorted(fire.at - START for fire in run.expectation.required) == [4_000, 8_000, 12_000, 15_000, 18_000]
