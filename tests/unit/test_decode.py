@@ -18,6 +18,7 @@ from eventcron.core.decode import (
     decode_schedule,
 )
 from eventcron.core.envelope import rejected
+from eventcron.core.facts import is_reserved
 from eventcron.core.rejection import allowed
 from eventcron.core.strict_json import MAX_DEPTH, prune, short
 from eventcron.errors import InvalidExpression, InvalidSchedule, NotAllowed, Undecodable
@@ -25,6 +26,8 @@ from eventcron.model import (
     COMMANDS,
     MAX_INPUT_BYTES,
     MAX_REVISION,
+    BackfillSchedule,
+    CancelBackfill,
     Command,
     DaylightSaving,
     DeleteSchedule,
@@ -485,7 +488,9 @@ SCHEDULES = st.builds(
     max_fires=st.none() | st.integers(1, 10_000),
     state=st.sampled_from(["ENABLED", "PAUSED"]),
     input=JSON.map(lambda value: msgspec.Raw(json.dumps(value).encode())),
-    detail_type=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=128),
+    detail_type=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=128).filter(
+        lambda name: not is_reserved(name)
+    ),
     labels=st.dictionaries(NAME, TEXT, max_size=8),
     description=TEXT,
     flexible_window_seconds=st.integers(0, 86_400),
