@@ -51,7 +51,7 @@ simulate: $(VENV)/.local  ## Run a day of the real schedules in virtual time
 # --- Check ----------------------------------------------------------------------------------------------------------
 
 test: $(VENV)/.dev  ## Run every test, with the coverage of core/ and app/
-	@$(BIN)/pytest --numprocesses 2 --dist loadgroup --cov $(ARGS)
+	@$(BIN)/pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder --cov $(ARGS)
 
 test-quick: $(VENV)/.dev  ## Run the tests that need no emulator and take no time
 	@$(BIN)/pytest -m 'not slow and not embedded and not moto' $(ARGS)
