@@ -26,8 +26,6 @@ from eventcron.model import (
     COMMANDS,
     MAX_INPUT_BYTES,
     MAX_REVISION,
-    BackfillSchedule,
-    CancelBackfill,
     Command,
     DaylightSaving,
     DeleteSchedule,
