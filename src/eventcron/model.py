@@ -31,9 +31,18 @@ Expression = Annotated[
 ]
 Revision = Annotated[int, Meta(ge=0, le=MAX_REVISION, description="orders commands; milliseconds by convention")]
 Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset")]
+#: Fires a minute. A hundred a second is a quarter of what EventBridge's smallest Regions take in one call each.
+MAX_PER_MINUTE = 6_000
+#: Milliseconds. A year and a day of occurrences.
+MAX_BACKFILL_MS = 366 * 86_400_000
+
 RunId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z", description="1-64 of A-Z a-z 0-9 . _ -")]
 Label = Annotated[str, Meta(max_length=256)]
 LabelKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:/-]{1,64}\Z", description="1-64 of A-Z a-z 0-9 . _ : / -")]
+
+
+#: Why a fire exists.
+Cause: TypeAlias = Literal["schedule", "run", "backfill"]
 
 
 class State(StrEnum):
@@ -166,7 +175,51 @@ class RunSchedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
         return Key(self.tenant, self.name)
 
 
-Command: TypeAlias = Schedule | DeleteSchedule | PauseSchedule | ResumeSchedule | RunSchedule
+class BackfillSchedule(
+    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, rename={"since": "from"}
+):
+    """The ``detail`` of ``Backfill Schedule``: fire again, or for the first time, what a span of time holds.
+
+    Every occurrence of the trigger in the span fires, whatever the schedule's ``start``, ``end``, ``max_fires``,
+    ``misfire`` and ``flexible_window_seconds`` say, and even if it is paused or completed. The trigger is the one
+    stored when the command is taken; the input and labels are those stored when each fires. An occurrence still to
+    come fires at its due instant, never before. Deleting the schedule ends the backfill.
+    """
+
+    tenant: TenantId
+    name: ScheduleName
+    #: First due instant, inclusive.
+    since: Moment
+    #: Last due instant, exclusive. At most 366 days after the first.
+    until: Moment
+    #: Names the backfill, for ``Cancel Backfill``; the same again changes nothing. The command's event id if absent.
+    backfill_id: RunId | None = None
+    #: Fires a minute, spread evenly.
+    per_minute: Annotated[int, Meta(ge=1, le=MAX_PER_MINUTE)] = 60
+
+    @property
+    def key(self) -> Key:
+        return Key(self.tenant, self.name)
+
+
+class CancelBackfill(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The ``detail`` of ``Cancel Backfill``: nothing of it due to be published a second later or more is.
+
+    A command of its own, as EventBridge has CancelReplay beside StartReplay.
+    """
+
+    tenant: TenantId
+    name: ScheduleName
+    backfill_id: RunId
+
+    @property
+    def key(self) -> Key:
+        return Key(self.tenant, self.name)
+
+
+Command: TypeAlias = (
+    Schedule | DeleteSchedule | PauseSchedule | ResumeSchedule | RunSchedule | BackfillSchedule | CancelBackfill
+)
 
 #: ``detail-type`` → what its ``detail`` decodes into.
 COMMANDS: dict[str, type[Command]] = {
@@ -175,6 +228,8 @@ COMMANDS: dict[str, type[Command]] = {
     "Pause Schedule": PauseSchedule,
     "Resume Schedule": ResumeSchedule,
     "Run Schedule": RunSchedule,
+    "Backfill Schedule": BackfillSchedule,
+    "Cancel Backfill": CancelBackfill,
 }
 
 FACT_SOURCE = "eventcron"
@@ -273,7 +328,7 @@ class Fire(Struct, frozen=True, array_like=True):
     due: Instant
     #: Publish no earlier than this: ``due`` plus the flexible window's offset.
     at: Instant
-    cause: Literal["schedule", "run", "backfill"] = "schedule"
+    cause: Cause = "schedule"
     #: The run's or backfill's id; "" for an ordinary fire.
     cause_id: str = ""
     #: No occurrence follows it.
@@ -307,6 +362,70 @@ class SkipNotice(Struct, frozen=True, kw_only=True):
     last_due: Instant
     count: int = 1
     by: str | None = None
+    #: See ``Fire``.
+    cause: Cause = "schedule"
+    cause_id: str = ""
+
+
+class BackfillKey(NamedTuple):
+    """Names a backfill. Prints as ``tenant/name/id``."""
+
+    tenant: str
+    name: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.tenant}/{self.name}/{self.id}"
+
+
+class BackfillState(StrEnum):
+    """As EventBridge has them for a replay."""
+
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    CANCELLED = "CANCELLED"
+
+
+class Backfill(Struct, frozen=True, kw_only=True):
+    """A span of a schedule's occurrences, fired on purpose, slice by slice.
+
+    ``version`` rises with each write: whoever comes second with the same one is refused. A ``slice`` is set by the
+    claim of it and cleared once its packs were taken, so that after a crash the same slice is made again.
+    """
+
+    tenant: str
+    name: str
+    id: str
+    state: BackfillState = BackfillState.RUNNING
+    #: The event that asked for it; "" if it was cancelled before it arrived.
+    event_id: str = ""
+    #: Of the schedule, when the backfill was taken: its revision, its creation (another one is another schedule).
+    revision: int = 0
+    schedule_created: Instant = 0
+    trigger: str = ""
+    #: The due instants asked for.
+    span: Window = Window(0, 0)
+    per_minute: int = 60
+    #: Occurrences due before it were handed to the fire queue.
+    cursor: Instant = 0
+    #: No fire after those is published before it: the rate.
+    at: Instant = 0
+    #: The instants of publication of the slice in hand; None = no slice is.
+    slice: Window | None = None
+    #: Until when the one who has the slice in hand may be at it; 0 = nobody is.
+    lease_until: Instant = 0
+    version: int = 0
+    #: Occurrences before the cursor that fire, and that do not.
+    fires: int = 0
+    skipped: int = 0
+    #: Why it was cancelled: by ``command``, or because its schedule was ``deleted``.
+    reason: Literal["command", "deleted"] | None = None
+    #: When TTL may remove it, seconds since 1970; None = never.
+    expires: int | None = None
+
+    @property
+    def key(self) -> BackfillKey:
+        return BackfillKey(self.tenant, self.name, self.id)
 
 
 class Event(Struct, frozen=True, kw_only=True):

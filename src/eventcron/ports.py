@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
-from eventcron.model import Event, Instant, Key, Pack, Plan, Record
+from eventcron.model import Backfill, BackfillKey, Event, Instant, Key, Pack, Plan, Record
 
 T = TypeVar("T")
 
@@ -128,6 +128,25 @@ class SegmentState(Struct, frozen=True, kw_only=True):
     claimed_through: Instant = 0
     lease_until: Instant = 0
     fence: int = 0
+
+
+class Backfills(Protocol):
+    """Holds backfills, and which of them are open. One item a backfill; writes are conditional on its version."""
+
+    async def get(self, keys: Sequence[BackfillKey]) -> Mapping[BackfillKey, Backfill]:
+        """The stored backfills, read consistently; a key without one is absent. Any number of keys."""
+
+    async def put(self, backfill: Backfill, *, replacing: int | None) -> bool:
+        """Store *backfill* if the stored version is *replacing* (None = there is none). False: someone was first."""
+
+    async def open(self) -> list[BackfillKey]:
+        """Those entered and not struck off since, in unspecified order, read consistently."""
+
+    async def enter(self, key: BackfillKey) -> None:
+        """Add *key* to the open ones. Idempotent."""
+
+    async def strike(self, key: BackfillKey) -> None:
+        """Take *key* off the open ones. Idempotent."""
 
 
 class Refusal(Struct, frozen=True, kw_only=True):

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
+from eventcron.adapters.aws.backfills import DynamoBackfills
 from eventcron.adapters.aws.bus import EventBridgeBus
 from eventcron.adapters.aws.clients import aws_clients
 from eventcron.adapters.aws.dead_letters import SqsDeadLetters
@@ -14,11 +15,12 @@ from eventcron.adapters.aws.fires import SqsFireQueue
 from eventcron.adapters.aws.ledger import DynamoLedger
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.clock import SystemClock
+from eventcron.app.backfill import Backfiller
 from eventcron.app.executor import Executor
 from eventcron.app.planner import Planner
 from eventcron.app.registrar import Registrar
 from eventcron.config import Settings
-from eventcron.ports import Clock, DeadLetters, EventBus, FireQueue, Ledger, ScheduleStore
+from eventcron.ports import Backfills, Clock, DeadLetters, EventBus, FireQueue, Ledger, ScheduleStore
 
 
 class Ports(NamedTuple):
@@ -30,6 +32,7 @@ class Ports(NamedTuple):
     queue: FireQueue
     bus: EventBus
     dead: DeadLetters
+    backfills: Backfills
 
 
 class UseCases(NamedTuple):
@@ -40,22 +43,48 @@ class UseCases(NamedTuple):
     registrar: Registrar
     planner: Planner
     executor: Executor
+    backfiller: Backfiller
 
 
 def use_cases(settings: Settings, ports: Ports, *, jitter: Callable[[], float]) -> UseCases:
-    """The three use cases over *ports*; *jitter* gives numbers in [0, 1)."""
-    clock, store, ledger, queue, bus, dead = ports
+    """The use cases over *ports*; *jitter* gives numbers in [0, 1)."""
+    clock, store, ledger, queue, bus, dead, backfills = ports
     return UseCases(
         settings=settings,
         ports=ports,
         registrar=Registrar(
-            clock=clock, store=store, queue=queue, bus=bus, dead=dead, settings=settings, jitter=jitter
+            clock=clock,
+            store=store,
+            backfills=backfills,
+            queue=queue,
+            bus=bus,
+            dead=dead,
+            settings=settings,
+            jitter=jitter,
         ),
         planner=Planner(
             clock=clock, store=store, ledger=ledger, queue=queue, bus=bus, dead=dead, settings=settings, jitter=jitter
         ),
         executor=Executor(
-            clock=clock, store=store, ledger=ledger, queue=queue, bus=bus, dead=dead, settings=settings, jitter=jitter
+            clock=clock,
+            store=store,
+            ledger=ledger,
+            backfills=backfills,
+            queue=queue,
+            bus=bus,
+            dead=dead,
+            settings=settings,
+            jitter=jitter,
+        ),
+        backfiller=Backfiller(
+            clock=clock,
+            store=store,
+            backfills=backfills,
+            queue=queue,
+            bus=bus,
+            dead=dead,
+            settings=settings,
+            jitter=jitter,
         ),
     )
 
@@ -72,5 +101,6 @@ async def on_aws(settings: Settings) -> AsyncIterator[UseCases]:
             queue=SqsFireQueue(clients.sqs, settings.fire_queue_url),
             bus=EventBridgeBus(clients.events, settings.bus_name),
             dead=SqsDeadLetters(clients.sqs, {"commands": settings.command_dlq_url, "fires": settings.fire_dlq_url}),
+            backfills=DynamoBackfills(clients.dynamodb, settings.ledger_table),
         )
         yield use_cases(settings, ports, jitter=random.random)

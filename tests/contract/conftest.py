@@ -11,6 +11,7 @@ import msgspec
 import pytest
 from aiobotocore.session import AioSession, get_session
 
+from eventcron.adapters.aws.backfills import DynamoBackfills
 from eventcron.adapters.aws.bus import EventBridgeBus
 from eventcron.adapters.aws.clients import AwsClients, aws_clients
 from eventcron.adapters.aws.dead_letters import SqsDeadLetters
@@ -20,6 +21,7 @@ from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.clock import SystemClock
 from eventcron.adapters.memory import (
     Buried,
+    MemoryBackfills,
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
@@ -28,7 +30,7 @@ from eventcron.adapters.memory import (
     MemoryScheduleStore,
 )
 from eventcron.model import Pack
-from eventcron.ports import DeadLetters, EventBus, FireQueue, Ledger, ScheduleStore
+from eventcron.ports import Backfills, DeadLetters, EventBus, FireQueue, Ledger, ScheduleStore
 from tests.emulators import ministack_server, moto_server, use_endpoint
 from tests.resources import create_bus, create_queue, create_table
 
@@ -69,6 +71,7 @@ class Backend(Protocol):
 
     async def schedule_store(self) -> ScheduleStore: ...
     async def ledger(self) -> Ledger: ...
+    async def backfills(self) -> Backfills: ...
     async def fire_queue(self) -> FireQueueRig: ...
     async def dead_letters(self) -> DeadLettersRig: ...
     async def event_bus(self) -> EventBusRig: ...
@@ -85,6 +88,9 @@ class MemoryBackend:
 
     async def ledger(self) -> Ledger:
         return MemoryLedger()
+
+    async def backfills(self) -> Backfills:
+        return MemoryBackfills()
 
     async def fire_queue(self) -> FireQueueRig:
         queue = MemoryQueue(self._clock)
@@ -136,6 +142,11 @@ class AwsBackend:
 
     async def ledger(self) -> Ledger:
         return DynamoLedger(
+            self.clients.dynamodb, await create_table(self.clients.dynamodb, next(_names), "LedgerTable")
+        )
+
+    async def backfills(self) -> Backfills:
+        return DynamoBackfills(
             self.clients.dynamodb, await create_table(self.clients.dynamodb, next(_names), "LedgerTable")
         )
 

@@ -23,6 +23,7 @@ from eventcron.adapters.aws.fires import SqsFireQueue
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.table import DynamoTable
 from eventcron.adapters.memory import (
+    MemoryBackfills,
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
@@ -31,8 +32,10 @@ from eventcron.adapters.memory import (
     MemoryScheduleStore,
 )
 from eventcron.app.registrar import Outcome
+from eventcron.core.backfilling import cancel
 from eventcron.core.decode import decode_command
 from eventcron.core.envelope import (
+    backfilled,
     completed,
     created,
     decode_pack,
@@ -52,7 +55,7 @@ from eventcron.core.packing import make_pack
 from eventcron.core.trigger import local_time
 from eventcron.entrypoints import executor_lambda, planner_lambda, registrar_lambda, schemas
 from eventcron.errors import InvalidSchedule, Undecodable
-from eventcron.model import COMMANDS, Event, Fire, Key, Record, Schedule, SkipNotice, State
+from eventcron.model import COMMANDS, Backfill, Event, Fire, Key, Record, Schedule, SkipNotice, State, Window
 from eventcron.testing import FakeClock
 from eventcron.testing.world import SETTINGS
 from eventcron.wiring import Ports, UseCases, use_cases
@@ -218,6 +221,34 @@ def _skipped(reason: str, first: int, last: int, count: int, by: str | None = No
     return skipped(notice, now=NOW)
 
 
+BACKFILL = Backfill(
+    tenant="acme",
+    name="nightly-export",
+    id="november",
+    event_id="6f2ab4c1-0d1e-4a57-9c3b-000000000201",
+    revision=FIRST,
+    span=Window(instant("2026-11-01T00:00:00Z"), instant("2026-11-15T00:00:00Z")),
+    per_minute=10,
+    cursor=instant("2026-11-08T01:00:00Z"),
+    fires=7,
+)
+
+
+def _skipped_of_a_backfill() -> Event:
+    due = instant("2026-11-08T01:00:00Z")
+    notice = SkipNotice(
+        tenant="acme",
+        name="nightly-export",
+        revision=FIRST,
+        reason="cancelled",
+        first_due=due,
+        last_due=due,
+        cause="backfill",
+        cause_id="november",
+    )
+    return skipped(notice, now=NOW)
+
+
 MADE: dict[str, Callable[[], Event]] = {
     "schedule-created": lambda: created(RECORD, now=NOW, next_due=DUE),
     "schedule-updated": lambda: updated(_at(1), now=NOW, next_due=DUE),
@@ -232,6 +263,9 @@ MADE: dict[str, Callable[[], Event]] = {
     ),
     "schedule-skipped": lambda: _skipped("misfire", DUE - 3 * 86_400_000, DUE - 86_400_000, 3),
     "schedule-skipped-by-exclusion": lambda: _skipped("excluded", DUE, DUE, 1, "2026-12-01"),
+    "schedule-skipped-of-a-backfill": _skipped_of_a_backfill,
+    "schedule-backfilled": lambda: backfilled(BACKFILL, now=NOW),
+    "schedule-backfilled-until-cancelled": lambda: backfilled(cancel(BACKFILL, "command", expires=0), now=NOW),
     "schedule-failed": lambda: failed(
         RECORD, FIRE, code="ThrottlingException", message="Rate exceeded", attempts=30, now=NOW
     ),
@@ -286,6 +320,7 @@ def in_memory(now: int) -> UseCases:
         queue=MemoryFireQueue(MemoryQueue(clock)),
         bus=MemoryEventBus(clock),
         dead=MemoryDeadLetters(),
+        backfills=MemoryBackfills(),
     )
     return use_cases(SETTINGS, ports, jitter=lambda: 0.0)
 

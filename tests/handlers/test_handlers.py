@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from eventcron.adapters.memory import (
+    MemoryBackfills,
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
@@ -59,7 +60,8 @@ class Stack:
         self.fires = MemoryQueue(self.clock)
         self.bus = MemoryEventBus(self.clock)
         self.dead = MemoryDeadLetters()
-        ports = Ports(self.clock, self.store, self.ledger, MemoryFireQueue(self.fires), self.bus, self.dead)
+        queue = MemoryFireQueue(self.fires)
+        ports = Ports(self.clock, self.store, self.ledger, queue, self.bus, self.dead, MemoryBackfills())
         self.cases = use_cases(SETTINGS, ports, jitter=lambda: 0.5)
 
     @property

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from eventcron.adapters.memory import (
+    MemoryBackfills,
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
@@ -57,10 +58,12 @@ class Stage:
         self.bus = MemoryEventBus(self.clock, refuse=self._refuse)
         self.dead = MemoryDeadLetters()
         self.refuse_pack: Refusal | None = None
+        self.backfills = MemoryBackfills()
         self.executor = Executor(
             clock=self.clock,
             store=self.store,
             ledger=self.ledger,
+            backfills=self.backfills,
             queue=MemoryFireQueue(self.queue, refuse=lambda _index, _pack: self.refuse_pack),
             bus=self.bus,
             dead=self.dead,

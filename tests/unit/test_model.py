@@ -15,7 +15,7 @@ from msgspec import inspect
 from eventcron import model
 from eventcron.core import facts
 from eventcron.core.facts import FACTS
-from eventcron.model import COMMANDS, Key, Schedule
+from eventcron.model import COMMANDS, Backfill, Key, Schedule
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 NAME = st.text(st.sampled_from("abcXYZ019._-"), min_size=1, max_size=20)
@@ -141,3 +141,4 @@ def test_keys_are_tenant_and_name(kind: type[msgspec.Struct], data: st.DataObjec
     value = data.draw(structs(kind))
 
     assert value.key[:2] == Key(value.tenant, value.name)
+    assert value.key[2:] == ((value.id,) if kind is Backfill else ())

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 from msgspec import Struct
@@ -20,8 +20,8 @@ from eventcron.core.misfire import is_missed
 from eventcron.core.packing import make_pack
 from eventcron.core.trigger import local_time
 from eventcron.errors import Unavailable
-from eventcron.model import Event, Fire, Instant, Key, Pack, Record, SkipNotice, State
-from eventcron.ports import Clock, DeadLetters, EventBus, FireQueue, Ledger, Refusal, ScheduleStore
+from eventcron.model import BackfillKey, BackfillState, Event, Fire, Instant, Key, Pack, Record, SkipNotice, State
+from eventcron.ports import Backfills, Clock, DeadLetters, EventBus, FireQueue, Ledger, Refusal, ScheduleStore
 
 #: Milliseconds before its instant at which a fire's schedule is read for the last time: a few round trips to
 #: DynamoDB, and well within the one second of guarantee 3.
@@ -80,6 +80,7 @@ class Executor:
         clock: Clock,
         store: ScheduleStore,
         ledger: Ledger,
+        backfills: Backfills,
         queue: FireQueue,
         bus: EventBus,
         dead: DeadLetters,
@@ -89,6 +90,7 @@ class Executor:
         self._clock = clock
         self._store = store
         self._ledger = ledger
+        self._backfills = backfills
         self._queue = queue
         self._bus = bus
         self._dead = dead
@@ -121,12 +123,15 @@ class Executor:
     async def _publish_at(self, at: Instant, fires: Sequence[Fire], pack: Pack, report: Report) -> None:
         await self._clock.sleep_until(at - REREAD_MS)
         records = await self._store.get(list({fire.key for fire in fires}))
+        stopped = await self._stopped(fires, records)
         await self._clock.sleep_until(at)
         now = self._clock.now()
         publishable: list[Fire] = []
         notices: list[SkipNotice] = []
         for fire in fires:
             verdict, reason = _judge(fire, records.get(fire.key), now=now)
+            if (stop := stopped.get(_backfill(fire))) is not None:
+                verdict, reason = _Verdict.SKIP, stop
             if verdict is _Verdict.PUBLISH:
                 publishable.append(fire)
             elif verdict is _Verdict.SKIP:
@@ -136,6 +141,23 @@ class Executor:
         await self._publish(publishable, records, pack, report)
         await self._tell([skipped(notice, now=now) for notice in notices])
         report.skipped += len(notices)
+
+    async def _stopped(
+        self, fires: Sequence[Fire], records: Mapping[Key, Record]
+    ) -> dict[BackfillKey | None, Literal["cancelled", "deleted"]]:
+        """Why fires of a backfill do not go out any more, by backfill.
+
+        A schedule put anew after its deletion is another one: what was begun for the first does not fire for it.
+        """
+        keys = {key for fire in fires if (key := _backfill(fire)) is not None}
+        stopped: dict[BackfillKey | None, Literal["cancelled", "deleted"]] = {}
+        for key, backfill in (await self._backfills.get(list(keys)) if keys else {}).items():
+            record = records.get(Key(key.tenant, key.name))
+            if record is not None and record.created != backfill.schedule_created:
+                stopped[key] = "deleted"
+            elif backfill.state is BackfillState.CANCELLED:
+                stopped[key] = "deleted" if backfill.reason == "deleted" else "cancelled"
+        return stopped
 
     async def _publish(self, fires: Sequence[Fire], records: Mapping[Key, Record], pack: Pack, report: Report) -> None:
         if not fires:
@@ -220,6 +242,11 @@ def _judge(fire: Fire, record: Record | None, *, now: Instant) -> tuple[_Verdict
     return _Verdict.PUBLISH, ""
 
 
+def _backfill(fire: Fire) -> BackfillKey | None:
+    """The backfill that *fire* is of, if it is of one."""
+    return BackfillKey(fire.tenant, fire.name, fire.cause_id) if fire.cause == "backfill" else None
+
+
 def _notice(fire: Fire, reason: str) -> SkipNotice:
     return SkipNotice(
         tenant=fire.tenant,
@@ -228,6 +255,8 @@ def _notice(fire: Fire, reason: str) -> SkipNotice:
         reason=reason,
         first_due=fire.due,
         last_due=fire.due,
+        cause=fire.cause,
+        cause_id=fire.cause_id,
     )
 
 

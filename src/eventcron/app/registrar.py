@@ -14,11 +14,13 @@ from typing import NamedTuple, Protocol
 import msgspec
 from msgspec.structs import replace
 
+from eventcron.app.backfill import BackfillCommands, not_found
 from eventcron.app.publishing import publish_all
 from eventcron.app.sending import send_all
 from eventcron.core import registry
 from eventcron.core.decode import Received, Rejected, decode_command
 from eventcron.core.envelope import (
+    backfilled,
     completed,
     created,
     deleted,
@@ -33,6 +35,8 @@ from eventcron.core.planning import late_contribution
 from eventcron.core.registry import Stamp, Verdict, When
 from eventcron.errors import Conflict, InvalidSchedule, Undecodable
 from eventcron.model import (
+    BackfillSchedule,
+    CancelBackfill,
     DeleteSchedule,
     Event,
     Fire,
@@ -45,7 +49,7 @@ from eventcron.model import (
     Schedule,
     State,
 )
-from eventcron.ports import Clock, DeadLetters, EventBus, FireQueue, ScheduleStore
+from eventcron.ports import Backfills, Clock, DeadLetters, EventBus, FireQueue, ScheduleStore
 
 #: How often a command is decided anew because another writer was first. More at once on one schedule is a storm; the
 #: queue's own retry spreads it.
@@ -100,6 +104,7 @@ class Registrar:
         *,
         clock: Clock,
         store: ScheduleStore,
+        backfills: Backfills,
         queue: FireQueue,
         bus: EventBus,
         dead: DeadLetters,
@@ -113,6 +118,9 @@ class Registrar:
         self._dead = dead
         self._settings = settings
         self._jitter = jitter
+        self._backfills = BackfillCommands(
+            clock=clock, store=store, backfills=backfills, remember_days=settings.tombstone_days
+        )
 
     async def handle(self, body: str, *, redelivered: bool = False) -> Result:
         """Apply the command in one queue message; *redelivered* means that the queue handed it out before.
@@ -148,6 +156,8 @@ class Registrar:
         command = received.command
         if isinstance(command, RunSchedule):
             return await self._run(command, received)
+        if isinstance(command, BackfillSchedule | CancelBackfill):
+            return await self._backfill(command, received)
         for _ in range(MAX_TRIES):
             stored = await self._paid(command.key, dead=redelivered)
             place = registry.stamp(
@@ -202,7 +212,7 @@ class Registrar:
         existed = before is not None and before.schedule is not None
         if not existed and not isinstance(received.command, Schedule):
             # Kept all the same: the put it belongs to may still be on its way.
-            raise _not_found(after.key)
+            raise not_found(after.key)
         if before is not None and before.state is State.COMPLETED and after.state is State.COMPLETED:
             raise _completed(after.key)
         await self._pay(after, mine=registry.not_by(before, after))
@@ -248,7 +258,7 @@ class Registrar:
         """Fire once, now: a pack of its own, through the same executor."""
         record = (await self._store.get([command.key])).get(command.key)
         if record is None or record.schedule is None:
-            raise _not_found(command.key)
+            raise not_found(command.key)
         run_id = command.run_id or received.event_id
         due = min(received.time, self._clock.now())
         fire = Fire(command.tenant, command.name, record.revision, due, due, cause="run", cause_id=run_id)
@@ -261,6 +271,16 @@ class Registrar:
             dead=self._dead,
         )
         return Result(Outcome.ACCEPTED, command.key)
+
+    async def _backfill(self, command: BackfillSchedule | CancelBackfill, received: Received) -> Result:
+        """Start or cancel one; the answer is how far it has come, also to a command that came again."""
+        new = True
+        if isinstance(command, CancelBackfill):
+            backfill = await self._backfills.cancel(command)
+        else:
+            backfill, new = await self._backfills.start(command, event_id=received.event_id)
+        await self._publish(backfilled(backfill, now=self._clock.now()))
+        return Result(Outcome.ACCEPTED if new else Outcome.DUPLICATE, command.key)
 
 
 def _is_json(body: str) -> bool:
@@ -309,7 +329,3 @@ def _completed(key: Key) -> InvalidSchedule:
     return InvalidSchedule(
         "completed", field="name", given=repr(str(key)), allowed="a schedule with occurrences left; put it anew"
     )
-
-
-def _not_found(key: Key) -> InvalidSchedule:
-    return InvalidSchedule("not_found", field="name", given=repr(str(key)), allowed="a schedule that exists")

@@ -7,10 +7,12 @@ from hashlib import blake2b
 
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
+from msgspec.structs import replace
 
 from eventcron.core.decode import Rejected
 from eventcron.core.facts import (
     Fact,
+    ScheduleBackfilled,
     ScheduleCompleted,
     ScheduleCreated,
     ScheduleDeleted,
@@ -24,7 +26,7 @@ from eventcron.core.facts import (
 )
 from eventcron.core.instant import rfc3339
 from eventcron.errors import Undecodable
-from eventcron.model import FACT_SOURCE, Event, Fire, Instant, Key, Pack, Record, SkipNotice
+from eventcron.model import FACT_SOURCE, Backfill, Event, Fire, Instant, Key, Pack, Record, SkipNotice
 
 #: The version of packs this release writes, and the latest it reads.
 PACK_VERSION = 1
@@ -55,8 +57,15 @@ def fire_id(fire: Fire) -> str:
 
 
 def pack_id(fires: Sequence[Fire]) -> str:
-    """32 hexadecimal digits that say which fires are in a pack, in whatever order they are given."""
-    return _digest(b"\n".join(sorted(map(_encoder.encode, fires))))
+    """32 hexadecimal digits that say which fires are in a pack, in whatever order they are given.
+
+    A run is the same whatever became of its schedule before the command was repeated.
+    """
+    return _digest(b"\n".join(sorted(_encoder.encode(_timeless(fire)) for fire in fires)))
+
+
+def _timeless(fire: Fire) -> Fire:
+    return replace(fire, revision=0) if fire.cause == "run" else fire
 
 
 def encode_pack(pack: Pack) -> str:
@@ -136,7 +145,15 @@ def completed(record: Record, *, now: Instant) -> Event:
 
 def skipped(notice: SkipNotice, *, now: Instant) -> Event:
     """``Schedule Skipped``: one for all that is skipped for the same reason."""
-    first = Fire(notice.tenant, notice.name, notice.revision, notice.first_due, notice.first_due)
+    first = Fire(
+        notice.tenant,
+        notice.name,
+        notice.revision,
+        notice.first_due,
+        notice.first_due,
+        cause=notice.cause,
+        cause_id=notice.cause_id,
+    )
     detail = ScheduleSkipped(
         tenant=notice.tenant,
         name=notice.name,
@@ -147,6 +164,8 @@ def skipped(notice: SkipNotice, *, now: Instant) -> Event:
         last_due=rfc3339(notice.last_due),
         count=notice.count,
         fire_id=fire_id(first),
+        cause=UNSET if notice.cause == "schedule" else notice.cause,
+        cause_id=notice.cause_id or UNSET,
     )
     return _event("Schedule Skipped", detail, first.key, time=now)
 
@@ -167,6 +186,25 @@ def failed(record: Record, fire: Fire, *, code: str, message: str, attempts: int
         message=message,
     )
     return _event("Schedule Failed", detail, fire.key, time=now)
+
+
+def backfilled(backfill: Backfill, *, now: Instant) -> Event:
+    """``Schedule Backfilled``: how far *backfill* has come."""
+    known = backfill.event_id != ""
+    detail = ScheduleBackfilled(
+        tenant=backfill.tenant,
+        name=backfill.name,
+        backfill_id=backfill.id,
+        state=backfill.state.value,
+        reason=UNSET if backfill.reason is None else backfill.reason,
+        since=rfc3339(backfill.span.start) if known else UNSET,
+        until=rfc3339(backfill.span.end) if known else UNSET,
+        through=rfc3339(backfill.cursor) if known else UNSET,
+        per_minute=backfill.per_minute,
+        fires=backfill.fires,
+        skipped=backfill.skipped,
+    )
+    return _event("Schedule Backfilled", detail, Key(backfill.tenant, backfill.name), time=now)
 
 
 def rejected(error: Rejected, *, now: Instant) -> Event:

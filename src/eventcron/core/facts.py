@@ -10,7 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from eventcron.model import COMMANDS
+from eventcron.model import COMMANDS, Cause
 
 Time = Annotated[
     str,
@@ -29,7 +29,6 @@ LocalTime = Annotated[
 FireId = Annotated[
     str, Meta(pattern=r"^[0-9a-f]{32}\Z", description="the same for every delivery of the same occurrence")
 ]
-Cause: TypeAlias = Literal["schedule", "run", "backfill"]
 
 
 class ScheduleCreated(Struct, frozen=True, kw_only=True):
@@ -104,6 +103,9 @@ class ScheduleSkipped(Struct, frozen=True, kw_only=True):
     count: int
     #: Of the first.
     fire_id: FireId
+    #: Of what they would have been; absent for a schedule's ordinary ones.
+    cause: Cause | UnsetType = UNSET
+    cause_id: str | UnsetType = UNSET
 
 
 class ScheduleFailed(Struct, frozen=True, kw_only=True):
@@ -121,6 +123,27 @@ class ScheduleFailed(Struct, frozen=True, kw_only=True):
     #: The service's own error code.
     code: str
     message: str
+
+
+class ScheduleBackfilled(Struct, frozen=True, kw_only=True, rename={"since": "from"}):
+    """How far a backfill has come: told when it is taken, as it goes on, and when it ends."""
+
+    tenant: str
+    name: str
+    backfill_id: str
+    state: Literal["RUNNING", "COMPLETED", "CANCELLED"]
+    #: Why it was cancelled: by ``command``, or because its schedule was ``deleted``.
+    reason: Literal["command", "deleted"] | UnsetType = UNSET
+    #: The span of due instants, the last one exclusive. Absent where it was cancelled before it arrived.
+    since: Time | UnsetType = UNSET
+    until: Time | UnsetType = UNSET
+    #: Occurrences due before it have been handed to the fire queue. Those of a cancelled one may not fire.
+    through: Time | UnsetType = UNSET
+    per_minute: int
+    #: How many of those fire.
+    fires: int
+    #: How many do not, as the schedule excludes them or the clocks skip them.
+    skipped: int
 
 
 class ScheduleRejected(Struct, frozen=True, kw_only=True):
@@ -145,7 +168,9 @@ class ScheduleRejected(Struct, frozen=True, kw_only=True):
     name: str | UnsetType = UNSET
 
 
-Fact: TypeAlias = ScheduleCreated | ScheduleFired | ScheduleSkipped | ScheduleFailed | ScheduleRejected
+Fact: TypeAlias = (
+    ScheduleCreated | ScheduleFired | ScheduleSkipped | ScheduleFailed | ScheduleBackfilled | ScheduleRejected
+)
 
 #: ``detail-type`` → what its ``detail`` is.
 FACTS: dict[str, type[Fact]] = {
@@ -159,9 +184,10 @@ FACTS: dict[str, type[Fact]] = {
     "Schedule Fired": ScheduleFired,
     "Schedule Skipped": ScheduleSkipped,
     "Schedule Failed": ScheduleFailed,
+    "Schedule Backfilled": ScheduleBackfilled,
 }
 
-_RESERVED = frozenset(name.casefold() for name in (*COMMANDS, *FACTS, "Backfill Schedule")) - {"schedule fired"}
+_RESERVED = frozenset(name.casefold() for name in (*COMMANDS, *FACTS)) - {"schedule fired"}
 
 
 def is_reserved(detail_type: str) -> bool:

@@ -6,14 +6,14 @@ A plan's bounds are of two kinds: ``first`` and ``until`` bound the nominal inst
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby, islice
 from typing import NamedTuple
 
 from eventcron.core.misfire import sort_late
 from eventcron.core.segment import flexible_offset_ms
 from eventcron.core.trigger import from_canonical, walk
-from eventcron.model import Fire, Instant, Occurrence, Plan, Record, SkipNotice, State, Window
+from eventcron.model import Cause, Fire, Instant, Key, Occurrence, Plan, Record, SkipNotice, State, Window
 
 #: Where every search ends: 2200-01-01T00:00:00Z. EventBridge's cron() knows no year after 2199.
 END_OF_TIME: Instant = 7_258_118_400_000
@@ -151,25 +151,37 @@ def _sort(
     fires = [Fire(plan.tenant, plan.name, plan.revision, instant - offset, instant) for instant in fire]
     silent = [(o.due, o.skipped, o.by) for o in occurrences if o.skipped is not None]
     silent += [(instant - offset, "misfire", None) for instant in missed]
-    return fires, _notices(plan, silent)
+    return fires, notices(plan.key, plan.revision, silent)
 
 
-def _notices(plan: Plan, silent: list[tuple[Instant, str, str | None]]) -> list[SkipNotice]:
-    """One notice for each reason and cause, not one for each of perhaps thousands of instants."""
-    notices = []
+def notices(
+    key: Key,
+    revision: int,
+    silent: Iterable[tuple[Instant, str, str | None]],
+    *,
+    cause: Cause = "schedule",
+    cause_id: str = "",
+) -> list[SkipNotice]:
+    """One notice for each reason and cause, not one for each of perhaps thousands of instants.
+
+    *silent* holds due instants, each with its reason and what did it.
+    """
+    told = []
     by_reason = sorted(silent, key=lambda item: (item[1], item[2] or "", item[0]))
     for (reason, by), group in groupby(by_reason, key=lambda item: (item[1], item[2])):
         dues = [due for due, _, _ in group]
-        notices.append(
+        told.append(
             SkipNotice(
-                tenant=plan.tenant,
-                name=plan.name,
-                revision=plan.revision,
+                tenant=key.tenant,
+                name=key.name,
+                revision=revision,
                 reason=reason,
                 first_due=dues[0],
                 last_due=dues[-1],
                 count=len(dues),
                 by=by,
+                cause=cause,
+                cause_id=cause_id,
             )
         )
-    return notices
+    return told

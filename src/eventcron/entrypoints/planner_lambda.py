@@ -1,4 +1,4 @@
-"""Lambda: tick → planner."""
+"""Lambda: tick → planner, then the open backfills."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from tzdata import IANA_VERSION
 
+from eventcron.app.backfill import BackfillReport, Went
 from eventcron.app.planner import Pass, SegmentReport
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.telemetry import emit, logger
@@ -16,14 +17,17 @@ MARGIN_MS = 1_000
 
 
 def handler(_event: dict[str, Any], context: Any) -> dict[str, int]:
-    """Plan every segment; answers with how many passes ended how."""
+    """Plan every segment, then carry on the backfills; answers with how many passes ended how."""
     return process.run(lambda cases: _plan(cases, context))
 
 
 async def _plan(cases: UseCases, context: Any) -> dict[str, int]:
     deadline = cases.ports.clock.now() + int(context.get_remaining_time_in_millis()) - MARGIN_MS
     reports = await cases.planner.run(range(cases.settings.segments), deadline=deadline)
-    return _report(reports)
+    ended = _report(reports)
+    # Last, with the time that is left: backfills give way to what is due.
+    _report_backfills(await cases.backfiller.run(deadline=deadline))
+    return ended
 
 
 def _report(reports: list[SegmentReport]) -> dict[str, int]:
@@ -43,3 +47,20 @@ def _report(reports: list[SegmentReport]) -> dict[str, int]:
     logger.info("planned", extra={"tzdata": IANA_VERSION, "behind_ms": behind, **ended, **sums})
     emit("planner", sums, milliseconds={"PlannerBehindMs": [behind]})
     return ended
+
+
+def _report_backfills(reports: list[BackfillReport]) -> None:
+    for report in reports:
+        log = logger.warning if report.went is Went.FAILED else logger.info
+        log(
+            f"backfill_{report.went}",
+            backfill=str(report.key),
+            fires=report.fires,
+            skipped=report.skipped,
+            reason=report.reason or None,
+        )
+    sums = {
+        "BackfillFiresPlanned": sum(report.fires for report in reports),
+        "BackfillsFailed": sum(report.went is Went.FAILED for report in reports),
+    }
+    emit("planner", sums if reports else {})

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Self
 import msgspec
 
 from eventcron.adapters.memory import (
+    MemoryBackfills,
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
@@ -24,6 +25,7 @@ from eventcron.adapters.memory import (
     Pause,
     yield_once,
 )
+from eventcron.app.backfill import Backfiller
 from eventcron.app.executor import Executor
 from eventcron.app.planner import Planner
 from eventcron.app.registrar import Registrar
@@ -86,6 +88,7 @@ class World:
         self._pause = pause
         self.store = MemoryScheduleStore(self.clock, pause=pause)
         self.ledger = MemoryLedger(pause=pause)
+        self.backfills = MemoryBackfills(pause=pause)
         self.bus = MemoryEventBus(self.clock, pause=pause)
         self.dead = MemoryDeadLetters(pause=pause)
         #: What handlers raised; the message then came back, as from SQS.
@@ -187,9 +190,10 @@ class World:
             # Jitter only spreads retries; a fixed seed makes every run the same.
             "jitter": random.Random(0).random,  # noqa: S311  # nothing secret about it
         }
-        registrar = Registrar(**ports)
-        executor = Executor(**ports, ledger=self.ledger)
+        registrar = Registrar(**ports, backfills=self.backfills)
+        executor = Executor(**ports, ledger=self.ledger, backfills=self.backfills)
         planner = Planner(**ports, ledger=self.ledger)
+        backfiller = Backfiller(**ports, backfills=self.backfills)
 
         async def command(message: Message) -> None:
             self._invoke("registrar")
@@ -199,7 +203,7 @@ class World:
             self._invoke("executor")
             await executor.execute(decode_pack(message.body))
 
-        return [self._poll(self.commands, command), self._poll(self.fires, fire), self._tick(planner)]
+        return [self._poll(self.commands, command), self._poll(self.fires, fire), self._tick(planner, backfiller)]
 
     async def _poll(self, queue: SignallingQueue, handle: Callable[[Message], Coroutine[Any, Any, None]]) -> None:
         """Hand out what is visible, each message to a task of its own; one that fails comes back."""
@@ -217,13 +221,14 @@ class World:
         else:
             queue.delete(message.id)
 
-    async def _tick(self, planner: Planner) -> None:
+    async def _tick(self, planner: Planner, backfiller: Backfiller) -> None:
         every = self.settings.tick_seconds * 1000
         while True:
             now = self.clock.now()
             self._invoke("planner")
             try:
                 await planner.run(range(self.settings.segments), deadline=now + PLANNER_TIMEOUT_MS)
+                await backfiller.run(deadline=now + PLANNER_TIMEOUT_MS)
             except Exception as error:  # noqa: BLE001  # whatever it is, the next tick comes
                 self.failures.append(error)
             await self.clock.sleep_until(now - now % every + every)

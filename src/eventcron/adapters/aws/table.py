@@ -16,8 +16,8 @@ from eventcron.adapters.aws.clients import DynamoClient, Response
 from eventcron.adapters.aws.failures import mapped
 from eventcron.errors import Unavailable
 
-#: Attributes by name, each ``{"S": text}`` or ``{"N": digits}``.
-Item: TypeAlias = dict[str, dict[str, str]]
+#: Attributes by name, each ``{"S": text}``, ``{"N": digits}`` or ``{"SS": [texts]}``.
+Item: TypeAlias = dict[str, dict[str, Any]]
 
 #: Keys. BatchGetItem: "can retrieve … as many as 100 items".
 MAX_BATCH_GET = 100
@@ -98,8 +98,9 @@ class DynamoTable:
                     return bool(error.response.get("Item") == item)
         return True
 
-    async def update(self, key: Item, change: str, *, when: str, values: Item) -> bool:
+    async def update(self, key: Item, change: str, *, when: str | None = None, values: Item) -> bool:
         """Apply the update expression *change* if the condition *when* holds. False: it does not."""
+        condition = {} if when is None else {"ConditionExpression": when}
         async with self._calls:
             with mapped("dynamodb"):
                 try:
@@ -107,8 +108,8 @@ class DynamoTable:
                         TableName=self._name,
                         Key=key,
                         UpdateExpression=change,
-                        ConditionExpression=when,
-                        **_expression(f"{change} {when}", values),
+                        **condition,
+                        **_expression(f"{change} {when or ''}", values),
                     )
                 except ClientError as error:
                     if not _condition_failed(error):

@@ -4,6 +4,7 @@ They keep the contracts of the real ones (conditional writes, pages, an index th
 seconds) and pause before and after each effect, so that a simulator can interleave, fail or crash there.
 """
 
+from eventcron.adapters.memory.backfills import MemoryBackfills
 from eventcron.adapters.memory.bus import MemoryEventBus, Published
 from eventcron.adapters.memory.ledger import MemoryLedger
 from eventcron.adapters.memory.pause import Pause, yield_once
@@ -12,6 +13,7 @@ from eventcron.adapters.memory.schedules import MemoryScheduleStore, Version
 
 __all__ = [
     "Buried",
+    "MemoryBackfills",
     "MemoryDeadLetters",
     "MemoryEventBus",
     "MemoryFireQueue",

@@ -1,0 +1,301 @@
+"""Backfills: taken by command, carried on with every tick, slice by slice, until they are done or cancelled.
+
+For each slice: claim, make, send, advance. The cursor moves only after every pack was taken, and a slice made again
+after a crash is the same slice, so a crash repeats a slice at most, under the same ids. Whoever writes second with
+the same version is refused: a slow twin, or a planner that a cancellation overtook.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from eventcron.app.concurrency import settle
+from eventcron.app.publishing import publish_all
+from eventcron.app.sending import send_all
+from eventcron.core import backfilling
+from eventcron.core.envelope import backfilled, skipped
+from eventcron.core.packing import pack_fires
+from eventcron.errors import Conflict, InvalidSchedule, Unavailable
+from eventcron.model import (
+    Backfill,
+    BackfillKey,
+    BackfillSchedule,
+    BackfillState,
+    CancelBackfill,
+    Event,
+    Instant,
+    Key,
+)
+from eventcron.ports import Backfills, Clock, DeadLetters, EventBus, FireQueue, ScheduleStore
+
+#: Open at once. The list of them is one DynamoDB item: with the longest names, 258 KB of the 400 KB it may have.
+MAX_OPEN = 1_000
+#: Open at once for one tenant, so that one cannot take all the places. As many as EventBridge replays at once.
+MAX_OPEN_OF_TENANT = 10
+#: How often a cancellation is tried anew because a slice was counted at the same moment; a slice takes longer.
+MAX_TRIES = 8
+#: Milliseconds before the deadline at which no further slice is begun. A slice takes well under a second.
+STOP_BEFORE_MS = 2_000
+
+
+class BackfillSettings(Protocol):
+    """The part of a deployment's settings that backfills need."""
+
+    @property
+    def horizon_seconds(self) -> int: ...
+    @property
+    def lead_seconds(self) -> int: ...
+    @property
+    def pack_size(self) -> int: ...
+    @property
+    def concurrency(self) -> int: ...
+    @property
+    def tombstone_days(self) -> int: ...
+
+
+class BackfillCommands:
+    """Takes and cancels backfills, for the registrar. An ended one is remembered for *remember_days*."""
+
+    def __init__(self, *, clock: Clock, store: ScheduleStore, backfills: Backfills, remember_days: int) -> None:
+        self._clock = clock
+        self._store = store
+        self._backfills = backfills
+        self._remember_days = remember_days
+
+    async def start(self, command: BackfillSchedule, *, event_id: str) -> tuple[Backfill, bool]:
+        """The backfill as stored, and whether it is new. The same again, by whatever event, changes nothing.
+
+        Raises:
+            InvalidSchedule: there is no such schedule, nothing is due in the span, the id stands for another
+                backfill, or too many are open.
+        """
+        record = (await self._store.get([command.key])).get(command.key)
+        if record is None or record.schedule is None:
+            raise not_found(command.key)
+        asked = backfilling.open_backfill(command, record, event_id=event_id, now=self._clock.now())
+        stored = await self._find(asked.key)
+        if stored is None:
+            await self._check_room(asked.key)
+            if not await self._backfills.put(asked, replacing=None):
+                stored = await self._find(asked.key)
+        if stored is not None and stored.event_id and not backfilling.is_same(stored, asked):
+            raise _taken(asked.key)
+        standing = asked if stored is None else stored
+        if standing.state is BackfillState.RUNNING:
+            # Also for a repeated command: its first handling may have died before this.
+            await self._backfills.enter(asked.key)
+        return standing, stored is None
+
+    async def cancel(self, command: CancelBackfill) -> Backfill:
+        """The cancelled backfill; one that has ended stays as it is.
+
+        Raises:
+            InvalidSchedule: there is no such backfill. It is remembered, and does not start if it arrives later.
+            Conflict: it is being carried on at this moment; nothing was changed.
+        """
+        key = BackfillKey(command.tenant, command.name, command.backfill_id)
+        for _ in range(MAX_TRIES):
+            stored = await self._find(key)
+            if stored is None:
+                unknown = backfilling.cancelled_before_it_arrived(key, expires=self._expires())
+                if await self._backfills.put(unknown, replacing=None):
+                    raise _no_backfill(key)
+                continue
+            if stored.state is not BackfillState.RUNNING:
+                if not stored.event_id:
+                    raise _no_backfill(key)
+                return stored
+            cancelled = backfilling.cancel(stored, "command", expires=self._expires())
+            if await self._backfills.put(cancelled, replacing=stored.version):
+                await self._backfills.strike(key)
+                return cancelled
+        raise Conflict(f"backfill {key} is being carried on: not cancelled after {MAX_TRIES} tries")
+
+    async def _find(self, key: BackfillKey) -> Backfill | None:
+        return (await self._backfills.get([key])).get(key)
+
+    async def _check_room(self, key: BackfillKey) -> None:
+        """Commands taken at the same moment may pass together; the list has room for that."""
+        open_ones = Counter(other.tenant for other in await self._backfills.open())
+        limit, count = MAX_OPEN_OF_TENANT, open_ones[key.tenant]
+        if count >= limit or open_ones.total() >= MAX_OPEN:
+            given = f"{count} of {key.tenant!r} and {open_ones.total()} in all are running"
+            allowed = f"at most {limit} of a tenant and {MAX_OPEN} in all; cancel one or wait"
+            raise InvalidSchedule("quota", field="backfill_id", given=given, allowed=allowed)
+
+    def _expires(self) -> int:
+        return _expires(self._clock.now(), self._remember_days)
+
+
+class Went(StrEnum):
+    """How a tick's work on a backfill ended."""
+
+    ON = "on"  # as far as the horizon, or the deadline
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"  # its schedule is gone, or it was cancelled meanwhile
+    HELD = "held"  # another planner is at it
+    FAILED = "failed"  # a service refused; the slice in hand will be made again
+
+
+class BackfillReport(Struct, frozen=True, kw_only=True):
+    """What one tick did for one backfill."""
+
+    key: BackfillKey
+    went: Went
+    fires: int = 0
+    skipped: int = 0
+    reason: str = ""
+
+
+class Backfiller:
+    """Carries on the open backfills. *jitter* gives numbers in [0, 1)."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        store: ScheduleStore,
+        backfills: Backfills,
+        queue: FireQueue,
+        bus: EventBus,
+        dead: DeadLetters,
+        settings: BackfillSettings,
+        jitter: Callable[[], float],
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._backfills = backfills
+        self._queue = queue
+        self._bus = bus
+        self._dead = dead
+        self._settings = settings
+        self._jitter = jitter
+
+    async def run(self, *, deadline: Instant) -> list[BackfillReport]:
+        """Carry on every open backfill through the horizon, at most ``concurrency`` at once; one report each.
+
+        One that fails does not stop the others. *deadline* is when this process may be killed.
+
+        Raises:
+            Unavailable: the open ones could not be read.
+        """
+        slots = asyncio.Semaphore(self._settings.concurrency)
+        keys = await self._backfills.open()
+        stored = await self._backfills.get(keys)
+
+        async def carry_on(key: BackfillKey) -> BackfillReport:
+            async with slots:
+                try:
+                    return await self._carry_on(key, stored.get(key), deadline=deadline)
+                except Unavailable as error:
+                    return BackfillReport(key=key, went=Went.FAILED, reason=str(error))
+
+        return await settle(*(carry_on(key) for key in keys))
+
+    async def _carry_on(self, key: BackfillKey, stored: Backfill | None, *, deadline: Instant) -> BackfillReport:
+        if stored is None or stored.state is not BackfillState.RUNNING:
+            # Whoever ended it died before this.
+            await self._backfills.strike(key)
+            return BackfillReport(key=key, went=Went.CANCELLED)
+        now = self._clock.now()
+        if stored.lease_until > now:
+            return BackfillReport(key=key, went=Went.HELD)
+        if not await self._has_schedule(stored):
+            return await self._end(
+                backfilling.cancel(stored, "deleted", expires=self._expires()), stored, Went.CANCELLED
+            )
+        if backfilling.is_spent(stored):
+            if now < stored.at:
+                return BackfillReport(key=key, went=Went.ON)
+            return await self._end(backfilling.complete(stored, expires=self._expires()), stored, Went.COMPLETED)
+        return await self._hand_over(stored, deadline=deadline)
+
+    async def _hand_over(self, stored: Backfill, *, deadline: Instant) -> BackfillReport:
+        """Slices of *stored* up to the horizon or the deadline, each counted once its packs were taken."""
+        reached = stored
+        horizon_end = self._clock.now() + self._settings.horizon_seconds * 1000
+        claimed = backfilling.claim(stored, now=self._clock.now(), horizon_end=horizon_end, lease_until=deadline)
+        if claimed is not None and not await self._backfills.put(claimed, replacing=stored.version):
+            return BackfillReport(key=stored.key, went=Went.HELD)
+        while claimed is not None:
+            part = backfilling.make_slice(claimed)
+            await self._send(part)
+            now = self._clock.now()
+            further = None
+            if now < deadline - STOP_BEFORE_MS:
+                further = backfilling.claim(part.after, now=now, horizon_end=horizon_end, lease_until=deadline)
+                # One write counts this slice and claims the next.
+                further = None if further is None else replace(further, version=part.after.version)
+            reached = part.after if further is None else further
+            if not await self._backfills.put(reached, replacing=claimed.version):
+                return self._report(stored, claimed, Went.CANCELLED)
+            claimed = further
+        if reached is not stored:
+            await self._tell(backfilled(reached, now=self._clock.now()))
+        return self._report(stored, reached, Went.ON)
+
+    async def _send(self, part: backfilling.Slice) -> None:
+        lead_ms = self._settings.lead_seconds * 1000
+        await send_all(
+            self._queue,
+            pack_fires(part.fires, size=self._settings.pack_size),
+            visible_at=lambda pack: pack.at - lead_ms,
+            clock=self._clock,
+            jitter=self._jitter,
+            dead=self._dead,
+        )
+        now = self._clock.now()
+        await self._tell(*(skipped(notice, now=now) for notice in part.skips))
+
+    async def _end(self, ended: Backfill, stored: Backfill, went: Went) -> BackfillReport:
+        # The fact first: a crash in between repeats it, the other way round it would never be told.
+        await self._tell(backfilled(ended, now=self._clock.now()))
+        if await self._backfills.put(ended, replacing=stored.version):
+            await self._backfills.strike(ended.key)
+        return BackfillReport(key=ended.key, went=went)
+
+    async def _has_schedule(self, backfill: Backfill) -> bool:
+        """Whether the schedule is still the one that was there: not deleted, nor put anew after that."""
+        key = Key(backfill.tenant, backfill.name)
+        record = (await self._store.get([key])).get(key)
+        return record is not None and record.schedule is not None and record.created == backfill.schedule_created
+
+    async def _tell(self, *facts: Event) -> None:
+        await publish_all(self._bus, facts, clock=self._clock, jitter=self._jitter)
+
+    def _expires(self) -> int:
+        return _expires(self._clock.now(), self._settings.tombstone_days)
+
+    @staticmethod
+    def _report(before: Backfill, reached: Backfill, went: Went) -> BackfillReport:
+        return BackfillReport(
+            key=before.key,
+            went=went,
+            fires=reached.fires - before.fires,
+            skipped=reached.skipped - before.skipped,
+        )
+
+
+def not_found(key: Key) -> InvalidSchedule:
+    return InvalidSchedule("not_found", field="name", given=repr(str(key)), allowed="a schedule that exists")
+
+
+def _no_backfill(key: BackfillKey) -> InvalidSchedule:
+    return InvalidSchedule("not_found", field="backfill_id", given=repr(str(key)), allowed="a backfill that exists")
+
+
+def _taken(key: BackfillKey) -> InvalidSchedule:
+    allowed = "an id that stands for no other span or rate yet, or none"
+    return InvalidSchedule("backfill_exists", field="backfill_id", given=repr(key.id), allowed=allowed)
+
+
+def _expires(now: Instant, days: int) -> int:
+    """Seconds since 1970 until which an ended backfill is remembered."""
+    return now // 1000 + days * 86_400
