@@ -92,23 +92,17 @@ class Cron:
 
     def matching_days(self, first: int, last: int) -> Iterator[int]:
         """Every day number in ``[first, last]`` that matches. The search ends with the year 2199."""
-        for shape in self._months(first):
-            if shape.first > last:
-                return
-            for day in self._days_of(shape):
-                number = shape.first + day
-                if number > last:
-                    return
-                if number >= first:
-                    yield number
-
-    def _months(self, day: int) -> Iterator[MonthShape]:
-        """The matching months of matching years, from the one that *day* is in."""
-        start = date.fromordinal(max(day, 0) + _FIRST_ORDINAL)
+        start = date.fromordinal(max(first, 0) + _FIRST_ORDINAL)
         for year in self._years(start.year):
-            for month in self.months:
-                if year > start.year or month >= start.month:
-                    yield month_shape(year, month)
+            months = self.months if year > start.year else self.months[bisect_left(self.months, start.month) :]
+            for month in months:
+                days = self._days_in(year, month)
+                for day in days[bisect_left(days, first) :]:
+                    if day > last:
+                        return
+                    yield day
+                if month_shape(year, month).first > last:
+                    return
 
     def _years(self, first: int) -> Iterable[int]:
         if self.years is None:
@@ -119,6 +113,19 @@ class Cron:
     def within_hour(self) -> tuple[int, ...]:
         """The seconds of an hour at which minute and second match."""
         return tuple(minute * 60 + second for minute in self.minutes for second in self.seconds)
+
+    def _days_in(self, year: int, month: int) -> tuple[int, ...]:
+        """The matching day numbers of a month, remembered."""
+        known = self._months.get(year * 12 + month)
+        if known is None:
+            shape = month_shape(year, month)
+            known = tuple(shape.first + day for day in self._days_of(shape))
+            self._months[year * 12 + month] = known
+        return known
+
+    @cached_property
+    def _months(self) -> dict[int, tuple[int, ...]]:
+        return {}
 
     @cached_property
     def _shapes(self) -> dict[tuple[int, int], tuple[int, ...]]:

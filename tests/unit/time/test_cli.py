@@ -172,8 +172,10 @@ class TestExplain:
             "",
             "Clock changes of the next year:",
             "  2027-03-28 (the last Sunday of March): clocks go forward 1 hour, from 02:00 to 03:00.",
-            "    02:30 does not exist: fires once at 03:00+02:00 (2027-03-28T01:00:00Z), "
-            "the first instant after the gap.",
+            (
+                "    02:30 does not exist: fires once at 03:00+02:00 (2027-03-28T01:00:00Z), "
+                "the first instant after the gap."
+            ),
             "  2027-10-31 (the last Sunday of October): clocks go back 1 hour, from 03:00 to 02:00.",
             "    02:30 comes twice: fires once, the first time, 02:30+02:00 (2027-10-31T00:30:00Z).",
         ]
