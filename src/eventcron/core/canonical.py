@@ -27,7 +27,9 @@ from eventcron.core.fields import (
     NearestWeekday,
     is_whole,
     read_field,
+    shorten,
 )
+from eventcron.errors import InvalidSchedule
 from eventcron.model import DaylightSaving
 
 _VERSION = "1"
@@ -57,11 +59,19 @@ def decode(text: str) -> Parts:
     """What ``encode`` wrote.
 
     Raises:
-        ValueError: the text is not of this version of the format.
+        InvalidSchedule: the text is not of this version of the format.
     """
+    try:
+        return _decode(text)
+    except ValueError:
+        allowed = f"the canonical text of a trigger, version {_VERSION}"
+        raise InvalidSchedule("invalid_trigger", field="trigger", given=shorten(text), allowed=allowed) from None
+
+
+def _decode(text: str) -> Parts:
     version, zone, policy, *rest = text.split(";")
     if version != _VERSION:
-        raise ValueError(f"canonical trigger of version {version!r}, this code reads {_VERSION!r}: {text!r}")
+        raise ValueError(version)
     gap, overlap = policy.split(",")
     items = tuple(_read_item(part) for part in rest if not part.startswith("x "))
     exclusions = tuple(_read_exclusion(part[2:]) for part in rest if part.startswith("x "))
@@ -122,9 +132,11 @@ def _days(values: Sequence[int], field: Field, rules: Sequence[DayRule]) -> str:
 def _read_item(text: str) -> Item:
     kind, *fields = text.split(" ")
     if kind == "r":
-        return Rate(int(fields[0]), int(fields[1]))
+        period, phase = map(int, fields)
+        return Rate(period, phase)
     if kind == "a":
-        return At(int(fields[0]))
+        (local,) = map(int, fields)
+        return At(local)
     second, minute, hour, day, month, weekday, year = fields
     days, day_rules = _read_numbers(day, DAY_OF_MONTH)
     weekdays, weekday_rules = _read_numbers(weekday, DAY_OF_WEEK)

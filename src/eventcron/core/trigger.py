@@ -93,9 +93,10 @@ def from_canonical(text: str) -> Trigger:
     """The trigger whose ``canonical`` is *text*.
 
     Raises:
-        ValueError: it is not such a text, or one of another version of the format.
+        InvalidSchedule: it is not such a text, one of another version of the format, or of a zone that is gone.
     """
     zone, policy, items, exclusions = text_form.decode(text)
+    load_zone(zone)
     return Trigger(text, items, zone, policy, exclusions)
 
 

@@ -103,6 +103,20 @@ class TestNext:
             "2026-12-26T09:00:00Z",
         ]
 
+    def test_a_long_exclusion_is_cut_short(self, run: Run) -> None:
+        ran = run("next", "* * * * * *", "--from", "2026-01-01", "--count", "1", "--exclude", "2026-01-01/2100-12-31")
+
+        assert len(ran.lines) == 12
+        assert ran.lines[-2:] == ["… and more that are skipped", "2101-01-01T00:00:00Z"]
+
+    def test_what_is_skipped_after_the_last_fire_is_shown_too(self, run: Run) -> None:
+        given = ("--from", "2026-12-23", "--until", "2026-12-25", "--exclude", "2026-12-24")
+
+        assert run("next", "0 9 * * *", *given).lines == [
+            "2026-12-23T09:00:00Z",
+            "2026-12-24T09:00:00Z  skipped: excluded by 2026-12-24",
+        ]
+
     def test_a_calendar_comes_from_a_file(self, run: Run, tmp_path: Path) -> None:
         file = tmp_path / "holidays.json"
         file.write_text('["2026-12-24"]', encoding="utf-8")

@@ -78,6 +78,57 @@ def test_canonical_text_round_trips() -> None:
     assert from_canonical(trigger.canonical).policy == trigger.policy
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param("", "trigger: got ''; allowed: the canonical text of a trigger, version 1", id="empty"),
+        pytest.param("2;UTC;shift,once;f& 0 0 2 * * * *", "allowed: the canonical text of a trigger", id="version"),
+        pytest.param("1;UTC;shift,once;f& 0 0 2", "allowed: the canonical text of a trigger", id="fields-missing"),
+        pytest.param("1;UTC;shift,once;r 5", "allowed: the canonical text of a trigger", id="rate-without-phase"),
+        pytest.param("1;Europe/Atlantis;shift,once;r 5 0", "timezone: got 'Europe/Atlantis'", id="zone-that-is-gone"),
+    ],
+)
+def test_what_is_no_canonical_text_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InvalidSchedule) as caught:
+        from_canonical(text)
+
+    assert message in str(caught.value)
+
+
+def test_an_empty_list_of_expressions_is_refused() -> None:
+    with pytest.raises(InvalidSchedule, match="expression: got an empty list; allowed: 1 to 16 expressions"):
+        parse([], anchor=0)
+
+
+def test_a_trigger_shows_its_canonical_text() -> None:
+    assert str(parse("@hourly", timezone="Europe/Oslo", anchor=0)) == "1;Europe/Oslo;shift,once;w& 0 0 * * * * *"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        pytest.param({"daylight_saving": "eventbridge"}, {}, id="no-policy-in-utc"),
+        pytest.param(
+            {"timezone": "Europe/Oslo", "daylight_saving": "eventbridge"},
+            {"timezone": "Europe/Oslo"},
+            id="nor-for-wildcards",
+        ),
+    ],
+)
+def test_what_makes_no_difference_is_not_in_the_canonical_text(one: dict[str, str], other: dict[str, str]) -> None:
+    assert parse("*/5 * * * *", anchor=0, **one) == parse("*/5 * * * *", anchor=0, **other)  # type: ignore[arg-type]
+
+
+def test_an_excluded_rate_keeps_its_zone() -> None:
+    oslo = parse("rate(1 day)", timezone="Europe/Oslo", exclude=["2026-12-24"], anchor=at("2026-12-23T23:30"))
+
+    assert oslo.canonical == "1;Europe/Oslo;shift,once;r 86400000 84600000;x 2026-12-24"
+    assert [occurrence.by for occurrence in walk(oslo, Window(at("2026-12-23"), at("2026-12-25")))] == [
+        "2026-12-24",
+        None,
+    ]
+
+
 def test_a_rate_keeps_its_phase_and_no_zone() -> None:
     oslo = parse("rate(5 minutes)", timezone="Europe/Oslo", anchor=at("2026-01-01T00:01:02"))
 

@@ -19,6 +19,8 @@ from eventcron.model import Instant, Occurrence, Window
 DEFAULT_COUNT = 5
 #: Occurrences printed at most, whatever --until says.
 MAX_COUNT = 10_000
+#: Skipped occurrences shown between two that fire.
+MAX_SKIPPED = 10
 
 
 @click.command("next")
@@ -60,17 +62,28 @@ def command(
         )
         click.echo(json.dumps(list(times)))
         return
-    for occurrence in _fires(trigger, window, limit):
-        click.echo(_line(occurrence, given.timezone, local=local))
+    for line in _lines(trigger, window, given.timezone, count=limit, local=local):
+        click.echo(line)
 
 
-def _fires(trigger: Trigger, window: Window, count: int) -> Iterator[Occurrence]:
-    """The first *count* occurrences that fire, with those skipped between them."""
-    for occurrence in walk(trigger, window):
-        yield occurrence
-        count -= occurrence.skipped is None
-        if count == 0:
+def _lines(trigger: Trigger, window: Window, timezone: str, *, count: int, local: bool) -> Iterator[str]:
+    """The first *count* occurrences that fire, and what is skipped before each of them."""
+    since = window.start
+    for due in islice(occurrences(trigger, window), count):
+        yield from _skipped(trigger, Window(since, due), timezone, local=local)
+        yield _line(Occurrence(due), timezone, local=local)
+        since, count = due + 1, count - 1
+    if count:
+        yield from _skipped(trigger, Window(since, window.end), timezone, local=local)
+
+
+def _skipped(trigger: Trigger, window: Window, timezone: str, *, local: bool) -> Iterator[str]:
+    """All that is skipped in a window without a fire, cut short where it is long."""
+    for number, occurrence in enumerate(walk(trigger, window)):
+        if number == MAX_SKIPPED:
+            yield "… and more that are skipped"
             return
+        yield _line(occurrence, timezone, local=local)
 
 
 def _line(occurrence: Occurrence, timezone: str, *, local: bool) -> str:
