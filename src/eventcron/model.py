@@ -159,7 +159,11 @@ class PauseSchedule(DeleteSchedule, frozen=True):
 
 
 class ResumeSchedule(DeleteSchedule, frozen=True):
-    """The ``detail`` of ``Resume Schedule``: what fell due while it was paused does not fire."""
+    """The ``detail`` of ``Resume Schedule``."""
+
+    #: What becomes of the occurrences that fell due while it was paused: ``skip`` them all, ``fire_once`` the latest,
+    #: or ``fire_all``; those that fire do so at once, and none that is older than the schedule's misfire grace.
+    missed: MisfirePolicy = MisfirePolicy.SKIP
 
 
 class RunSchedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -271,6 +275,16 @@ class Plan(Struct, frozen=True, kw_only=True):
         return Key(self.tenant, self.name)
 
 
+class Missed(NamedTuple):
+    """What fell due while a schedule was paused: in ``[start, fire_from)`` skipped, in ``[fire_from, end)`` fired."""
+
+    start: Instant
+    fire_from: Instant
+    end: Instant
+    #: When those fire.
+    at: Instant
+
+
 class Record(Struct, frozen=True, kw_only=True):
     """A schedule as stored: what was put, what state it is in, and what the planner needs.
 
@@ -301,6 +315,8 @@ class Record(Struct, frozen=True, kw_only=True):
     segment: int | None = None
     wake: Instant | None = None
     owed: Window | None = None
+    #: What fell due while it was paused, to be dealt with by whoever hands over what is owed; None = nothing.
+    missed: Missed | None = None
     #: What the last pause or resume asked for.
     paused: bool = False
     #: How many of ``max_fires`` were used up before the last pause.

@@ -30,6 +30,7 @@ from eventcron.core.envelope import (
     skipped,
     updated,
 )
+from eventcron.core.missed import fires_missed, skips_missed
 from eventcron.core.packing import make_pack, pack_fires
 from eventcron.core.planning import late_contribution
 from eventcron.core.registry import Stamp, Verdict, When
@@ -42,6 +43,7 @@ from eventcron.model import (
     Fire,
     Instant,
     Key,
+    MisfirePolicy,
     PauseSchedule,
     Record,
     ResumeSchedule,
@@ -200,7 +202,8 @@ class Registrar:
             return registry.put(stored, command, place, when)
         if isinstance(command, PauseSchedule | ResumeSchedule):
             pause = isinstance(command, PauseSchedule)
-            return registry.switch(stored, command.key, place, when, pause=pause, expires=expires)
+            policy = command.missed if isinstance(command, ResumeSchedule) else MisfirePolicy.SKIP
+            return registry.switch(stored, command.key, place, when, pause=pause, expires=expires, policy=policy)
         return registry.delete(stored, command.key, place, when, expires=expires)
 
     @property
@@ -238,7 +241,7 @@ class Registrar:
             return
         now = self._clock.now()
         part = late_contribution(record, now=now)
-        fires = [fire for fire in part.fires if mine(fire.due)]
+        fires = fires_missed(record) + [fire for fire in part.fires if mine(fire.due)]
         lead_ms = self._settings.lead_seconds * 1000
         await send_all(
             self._queue,
@@ -248,7 +251,7 @@ class Registrar:
             jitter=self._jitter,
             dead=self._dead,
         )
-        await self._publish(*(skipped(notice, now=now) for notice in part.skips))
+        await self._publish(*(skipped(notice, now=now) for notice in skips_missed(record) + part.skips))
         await self._store.settle(record.key, revision=record.revision)
         if part.following is None and not any(fire.last for fire in fires):
             await self._publish(completed(record, now=now))

@@ -58,7 +58,7 @@ class SchedulePaused(ScheduleCreated, frozen=True):
 
 
 class ScheduleResumed(ScheduleCreated, frozen=True):
-    """A schedule fires again. What fell due meanwhile does not."""
+    """A schedule fires again. What fell due meanwhile and does not fire is told as skipped, reason ``paused``."""
 
 
 class ScheduleCompleted(ScheduleCreated, frozen=True):
@@ -99,7 +99,7 @@ class ScheduleSkipped(Struct, frozen=True, kw_only=True):
     by: str | UnsetType = UNSET
     first_due: Time
     last_due: Time
-    #: How many, first and last included.
+    #: How many, first and last included; of one pause at most 100,000 are counted.
     count: int
     #: Of the first.
     fire_id: FireId

@@ -14,18 +14,19 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from eventcron.core.instant import from_datetime, rfc3339
+from eventcron.core.missed import fires_missed, missed
 from eventcron.core.planning import first_occurrence, nth_fire
 from eventcron.core.segment import flexible_offset_ms, segment_of
 from eventcron.core.trigger import from_canonical, occurrences, parse
 from eventcron.errors import InvalidExpression
-from eventcron.model import Instant, Key, Record, Schedule, State, Window
+from eventcron.model import Instant, Key, MisfirePolicy, Record, Schedule, State, Window
 
 #: Milliseconds. EventBridge cuts an event's time to whole seconds, so two commands without a revision of their own
 #: that carry times less than this apart cannot be ordered by them.
 EVENT_TIME_MS = 1_000
 
-#: Milliseconds. Fires of the old revision due within it after an update are still published: the executor may be
-#: holding them already. It is the "one lead" of guarantee 3.
+#: Milliseconds. Fires of the old revision due within it after an update or a pause are still published: the executor
+#: may be holding them already. It is the "one lead" of guarantee 3.
 CUTOVER_MS = 1_000
 
 #: How many event ids of one second are remembered.
@@ -52,14 +53,18 @@ def stamp(stored: Record | None, *, given: int | None, time: Instant, event_id: 
 
     Without a revision of its own, a command takes its event's time. Where the stored revision is of that same
     second, the time cannot say which was first, and the order of arrival decides: it counts one up.
+
+    The ids are remembered until the revision has moved on by a second: whatever arrives meanwhile, a replay would
+    else count up again.
     """
     if stored is not None and event_id in stored.seen:
         return None
-    if given is not None:
-        return Stamp(given, (event_id,))
-    if stored is not None and time <= stored.revision < time + EVENT_TIME_MS:
-        return Stamp(stored.revision + 1, (*stored.seen, event_id)[-MAX_SEEN:])
-    return Stamp(time, (event_id,))
+    revision = time if given is None else given
+    if given is None and stored is not None and time <= stored.revision < time + EVENT_TIME_MS:
+        revision = stored.revision + 1
+    near = stored is not None and revision < stored.revision + EVENT_TIME_MS
+    seen = stored.seen if stored is not None and near else ()
+    return Stamp(revision, (*seen, event_id)[-MAX_SEEN:])
 
 
 def judge_put(stored: Record | None, revision: int) -> Verdict:
@@ -124,7 +129,10 @@ def put(stored: Record | None, schedule: Schedule, place: Stamp, when: When) -> 
     )
     if stored is not None and stored.state is State.ENABLED and alive:
         record = replace(record, cutover=when.now + CUTOVER_MS)
-    return _enable(record, when) if not paused else replace(record, first=_from(schedule, when))
+    enabled = _enable(record, when)
+    if enabled is None:
+        raise _never_fires(schedule, when)
+    return enabled if not paused else replace(record, first=_from(schedule, when))
 
 
 def delete(stored: Record | None, key: Key, place: Stamp, when: When, *, expires: int) -> Record:
@@ -146,8 +154,19 @@ def delete(stored: Record | None, key: Key, place: Stamp, when: When, *, expires
     )
 
 
-def switch(stored: Record | None, key: Key, place: Stamp, when: When, *, pause: bool, expires: int) -> Record:
+def switch(
+    stored: Record | None,
+    key: Key,
+    place: Stamp,
+    when: When,
+    *,
+    pause: bool,
+    expires: int,
+    policy: MisfirePolicy = MisfirePolicy.SKIP,
+) -> Record:
     """The record after ``Pause Schedule`` or ``Resume Schedule``.
+
+    *policy* is what a resume asks for: what becomes of the occurrences that the pause kept from firing.
 
     Without a schedule to switch, only the register is kept (until *expires*), for a put that is still on its way.
     """
@@ -169,17 +188,43 @@ def switch(stored: Record | None, key: Key, place: Stamp, when: When, *, pause: 
         paused=pause,
         seen=place.seen,
         owed=None,
+        missed=None,
     )
     if record.schedule is None or record.state is State.COMPLETED:
         return record
     if pause:
-        spent = record.spent + _fired(record, when.now) if stored.state is State.ENABLED else record.spent
-        return replace(
-            record, state=State.PAUSED, segment=None, wake=None, first=when.now, cutover=when.now, spent=spent
-        )
+        return _pause(record, when)
     if stored.state is State.ENABLED:
-        record = replace(record, spent=record.spent + _fired(record, when.now), cutover=when.now + CUTOVER_MS)
-    return _enable(replace(record, state=State.ENABLED), when)
+        spent = record.spent + _fired(record, when.now)
+        return _resume(replace(record, spent=spent, cutover=when.now + CUTOVER_MS), when)
+    return _resume(_with_missed(record, record.schedule, policy, when), when, earliest=stored.first)
+
+
+def _pause(record: Record, when: When) -> Record:
+    """*record*, paused from ``first`` on: what is due before still fires, as the executor may hold it already."""
+    if record.state is State.ENABLED:
+        cutover = when.now + CUTOVER_MS
+        spent = record.spent + _fired(record, cutover)
+        record = replace(record, first=max(record.first, cutover), cutover=cutover, spent=spent)
+    return replace(record, state=State.PAUSED, segment=None, wake=None)
+
+
+def _with_missed(record: Record, schedule: Schedule, policy: MisfirePolicy, when: When) -> Record:
+    """The paused *record* with what fell due since, of which some may still fire and count among ``max_fires``."""
+    first = max(_from(schedule, when), record.first)
+    until = first if schedule.end is None else min(first, from_datetime(schedule.end))
+    found = missed(record, until=until, misfire=replace(schedule.misfire, policy=policy), now=when.now)
+    record = replace(record, missed=found)
+    used = len(fires_missed(record)) if schedule.max_fires is not None else 0
+    return replace(record, spent=record.spent + used)
+
+
+def _resume(record: Record, when: When, *, earliest: Instant = 0) -> Record:
+    """*record* enabled, or completed if it is resumed after its last occurrence: nothing is wrong, and nothing left."""
+    resumed = _enable(replace(record, state=State.ENABLED), when, earliest=earliest) or replace(
+        record, state=State.COMPLETED, segment=None, wake=None, first=when.now, until=when.now, handoff=when.now
+    )
+    return resumed if resumed.missed is None else replace(resumed, owed=Window(resumed.first, resumed.handoff))
 
 
 def not_by(replaced: Record | None, record: Record) -> Callable[[Instant], bool]:
@@ -195,17 +240,18 @@ def not_by(replaced: Record | None, record: Record) -> Callable[[Instant], bool]
     return lambda due: due not in shared
 
 
-def _enable(record: Record, when: When) -> Record:
-    """*record* with all that planning needs: bounds, handoff, wake, what the late path owes."""
+def _enable(record: Record, when: When, *, earliest: Instant = 0) -> Record | None:
+    """*record* with all that planning needs: bounds, handoff, wake, what the late path owes. None: it never fires.
+
+    What is due before *earliest* belongs to an earlier revision.
+    """
     schedule = record.schedule
     assert schedule is not None  # noqa: S101  # callers pass defined schedules only
-    first = _from(schedule, when)
+    first = max(_from(schedule, when), earliest)
     until = _until(record, schedule, first)
     next_due = first_occurrence(record.trigger, first, until) if until is None or first < until else None
     if next_due is None:
-        if record.switched > record.defined:  # resumed after its last occurrence: nothing wrong, nothing left
-            return replace(record, state=State.COMPLETED, segment=None, wake=None, first=first, until=until)
-        raise _never_fires(schedule, when)
+        return None
     offset = flexible_offset_ms(record.key, schedule.flexible_window_seconds)
     handoff = when.now + when.reach
     wake_due = first_occurrence(record.trigger, max(first, handoff - offset), until)
