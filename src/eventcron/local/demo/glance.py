@@ -30,7 +30,7 @@ def glance(observed: Observed, span: Window, now: Instant, targets: list[str]) -
     published = [one for one in observed.publications if span.start <= one.due.at < span.end]
     received = Counter(one.target for one in observed.receipts if span.start <= one.due.at < span.end)
     return Glance(
-        seconds=min(now, span.end) // 1000 - span.start // 1000,
+        seconds=max(0, min(now, span.end) - span.start) // 1000,
         of_seconds=(span.end - span.start) // 1000,
         published=len(published),
         received={target: received[target] for target in targets},

@@ -1,0 +1,190 @@
+"""``eventcron demo`` as its user meets it; and with eventcron broken on purpose, because it must notice."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import eventcron
+from eventcron.core.segment import segment_of
+from eventcron.local import template
+from eventcron.local.demo import cast
+from eventcron.local.runtime import LocalSettings
+from eventcron.model import Key
+
+pytestmark = [
+    pytest.mark.embedded,
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes by /proc"),
+]
+
+#: Seconds within which a demo of 10 to 30 seconds has ended, whatever else the machine does.
+PATIENCE = 150
+
+#: Stands in for the 1,307, which take a while: one that fires, and one that never can.
+FILE = """
+- {tenant: etcd, name: busy, expression: "*/3 * * * * *", labels: {cluster: one}}
+- {tenant: etcd, name: never, expression: "0 0 30 2 *"}
+"""
+
+
+@contextmanager
+def demo(directory: Path, *arguments: str, source: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+    """Start the command in *directory*, with eventcron as it is in *source*; end it in any case."""
+    (directory / "schedules.yaml").write_text(FILE, encoding="utf-8")
+    environment = os.environ | ({"PYTHONPATH": str(source)} if source is not None else {})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "eventcron", "demo", "schedules.yaml", *arguments],
+        cwd=directory,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def alive(session: int) -> list[str]:
+    """Processes of a session that are not over, as /proc has them."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            text = stat.read_text()
+        except OSError:
+            continue  # it ended while we looked
+        state, _, _, of_session = text.rpartition(")")[2].split()[:4]
+        if int(of_session) == session and state != "Z":
+            found.append(text)
+    return found
+
+
+def assert_nothing_is_left(session: int) -> None:
+    deadline = time.monotonic() + 10
+    while left := alive(session):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.05)  # an end is not announced to strangers
+
+
+def missing(report: dict[str, Any], key: Key) -> list[int]:
+    """Seconds since 1970 of the fires of *key* that were told as not published."""
+    pattern = re.compile(rf"missing: {re.escape(str(key))} due (\S+) was not published")
+    found = [match[1] for fault in report["faults"] if (match := pattern.fullmatch(fault))]
+    return [round(from_rfc3339(text)) for text in found]
+
+
+def from_rfc3339(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
+
+
+def test_all_is_as_it_must_be(tmp_path: Path) -> None:
+    with demo(tmp_path, "--seconds", "12", "--json", "report.json") as process:
+        stdout, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, stdout + stderr
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+
+    assert_nothing_is_left(process.pid)
+    assert (report["emitted"], report["accepted"], report["rejected"]) == (32, 28, 4)
+    assert {one["schedule"]: one["code"] for one in report["rejections"]} == {
+        "etcd/never": "never_matches",
+        "acme/second-61": "invalid_expression",
+        "globex/zone-misspelt": "unknown_timezone",
+        "initech/field-unknown": "unknown_field",
+    }
+    assert report["due"] > 100
+    assert report["published"] == report["due"] == report["received"]["api_destination"]
+    assert report["received"]["lambda"] > 30
+    assert report["received"]["step_functions"] > 30
+    assert [report[name] for name in ("early", "missing", "duplicates", "after_delete", "unexpected")] == [0] * 5
+    assert report["faults"] == []
+    assert "all as it must be" in stdout
+    assert "  10 of 12 s: " in stderr
+
+
+def test_ctrl_c_ends_it_and_leaves_nothing(tmp_path: Path) -> None:
+    with demo(tmp_path, "--seconds", "60") as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.startswith("firing"):
+                break
+        assert len(alive(process.pid)) > 4  # itself, the embedded AWS, a worker for each function
+        process.send_signal(signal.SIGINT)
+        stdout, stderr = process.communicate(timeout=PATIENCE)
+
+    assert process.returncode == 130
+    assert stdout == ""
+    assert "Traceback" not in stderr
+    assert_nothing_is_left(process.pid)
+
+
+#: What is broken: file, text, what replaces it.
+PUBLISHES_NOTHING_EVERY_SEVENTH_SECOND = (
+    "app/executor.py",
+    "        if not fires:\n            return\n        events = [",
+    "        fires = [fire for fire in fires if fire.due // 1000 % 7]\n        events = [",
+)
+SKIPS_THE_FIRST_SEGMENT = (
+    "app/planner.py",
+    "plan(segment) for segment in segments)",
+    "plan(segment) for segment in segments if segment != 0)",
+)
+
+
+def broken(directory: Path, *faults: tuple[str, str, str]) -> Path:
+    """A copy of eventcron with *faults* in it: where it is to be imported from."""
+    source = directory / "src"
+    package = Path(eventcron.__file__).parent
+    shutil.copytree(package, source / "eventcron", ignore=shutil.ignore_patterns("__pycache__"))
+    (directory / "infra").mkdir()
+    shutil.copy(template.find(), directory / "infra")
+    for name, text, replacement in faults:
+        file = source / "eventcron" / name
+        before = file.read_text(encoding="utf-8")
+        assert before.count(text) == 1, f"{name} is not what this test breaks any more"
+        file.write_text(before.replace(text, replacement), encoding="utf-8")
+    return source
+
+
+def test_it_notices_an_executor_that_loses_fires_and_a_planner_that_skips_a_segment(tmp_path: Path) -> None:
+    source = broken(tmp_path, PUBLISHES_NOTHING_EVERY_SEVENTH_SECOND, SKIPS_THE_FIRST_SEGMENT)
+    settings = LocalSettings()
+    # What is due before is packed by the registrar, which is not broken.
+    planned_from = settings.horizon_seconds + settings.guard_seconds
+    with demo(tmp_path, "--seconds", str(planned_from + 10), "--json", "report.json", source=source) as process:
+        stdout, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 1, stdout + stderr
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    each_second = [Key(tenant, "every-second") for tenant in (cast.ACME, cast.GLOBEX, cast.INITECH)]
+    each_second.append(Key(cast.ACME, "every-second-in-oslo"))
+    skipped = [key for key in each_second if segment_of(key, settings.segments) == 0]
+    planned = [key for key in each_second if key not in skipped]
+
+    assert_nothing_is_left(process.pid)
+    assert report["missing"] == report["due"] - report["published"] > 0
+    assert "missing: " in stdout
+    assert skipped
+    assert planned
+    for key in planned:  # these were planned, and lost by the executor alone
+        lost = missing(report, key)
+        assert len(lost) >= planned_from // 7
+        assert all(second % 7 == 0 for second in lost)
+    for key in skipped:  # from the end of the late path on nothing came at all
+        lost = missing(report, key)
+        assert lost[-8:] == list(range(lost[-1] - 7, lost[-1] + 1))
