@@ -54,9 +54,9 @@ async def aws_clients(*, concurrency: int, session: AioSession | None = None) ->
     """
     config = AioConfig(
         # Seconds. All three answer within tens of milliseconds from the same Region; a call that does not is
-        # better made again than waited for, as the executor's fires are due within the second.
+        # better made again than waited for; but a publication made again may come twice, so not too soon.
         connect_timeout=1,
-        read_timeout=5,
+        read_timeout=10,
         # Attempts in all, a few hundred milliseconds of waiting; what still fails is the caller's to repeat.
         retries={"mode": "standard", "total_max_attempts": 3},
         max_pool_connections=concurrency,
