@@ -16,6 +16,10 @@ PREFIX = "EVENTCRON_"
 MAX_DELAY_SECONDS = 900
 
 
+#: Settings that are comma-separated in the environment.
+_LISTS = frozenset({"trusted_sources", "watched_tenants"})
+
+
 class InvalidSettings(EventcronError):
     """The environment does not describe a deployment: says which variable, given, allowed."""
 
@@ -49,6 +53,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tombstone_days: Annotated[int, Meta(ge=1, le=365)] = 14
     #: Sources, beside ``eventcron.tenant.<tenant>``, that may act for every tenant; comma-separated in the environment.
     trusted_sources: frozenset[str] = frozenset()
+    #: Milliseconds after its instant from which a fire is logged as late.
+    late_ms: Annotated[int, Meta(ge=100, le=60_000)] = 1_000
+    #: Tenants whose fires are metrics of their own, comma-separated in the environment. CloudWatch charges for each.
+    watched_tenants: Annotated[frozenset[str], Meta(max_length=20)] = frozenset()
 
     def __post_init__(self) -> None:
         planned = self.horizon_seconds + self.guard_seconds + self.lead_seconds
@@ -75,9 +83,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             text = environ.get(PREFIX + name.upper())
             if text is None:
                 continue
-            given[name] = (
-                [part.strip() for part in text.split(",") if part.strip()] if name == "trusted_sources" else text
-            )
+            given[name] = [part.strip() for part in text.split(",") if part.strip()] if name in _LISTS else text
         try:
             return msgspec.convert(given, cls, strict=False)
         except msgspec.ValidationError as error:

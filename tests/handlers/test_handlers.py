@@ -18,7 +18,7 @@ from eventcron.adapters.memory import (
     MemoryQueue,
     MemoryScheduleStore,
 )
-from eventcron.core.envelope import encode_pack
+from eventcron.core.envelope import encode_pack, fire_id
 from eventcron.core.packing import make_pack
 from eventcron.entrypoints import executor_lambda, planner_lambda, registrar_lambda
 from eventcron.entrypoints.process import process
@@ -191,7 +191,7 @@ def test_executor_publishes_a_pack_with_its_lateness_and_knows_it_the_second_tim
 
     assert first == second == {"batchItemFailures": []}
     assert stack.facts.count("Schedule Fired") == 1
-    assert metrics(out) == {"FiresPublished": [1], "FireLatenessMs": [10_000]}
+    assert metrics(out) == {"FiresPublished": [1], "FiresHandled": [1], "FireLatenessMs": [10_000]}
     assert metrics(capsys.readouterr().out) == {"PacksRepeated": [1]}
 
 
@@ -208,6 +208,54 @@ def test_executor_buries_what_is_no_pack_and_publishes_what_is_beside_it(
     assert [(buried.queue, buried.body) for buried in stack.dead.buried] == [("fires", "[]")]
     assert stack.facts.count("Schedule Fired") == 1
     assert "pack_dead_lettered" in caplog.messages
+
+
+def test_a_late_fire_is_logged_with_whose_it_is_and_a_punctual_one_is_not(
+    stack: Stack, caplog: pytest.LogCaptureFixture
+) -> None:
+    registrar_lambda.handler(sqs(put("good", "30 * * * * *")), Context())
+    stack.clock.instant += 32_000
+    late, punctual = fire_of("good", due=NOW + 30_000), fire_of("good", due=NOW + 90_000)
+    for fire in (late, punctual):
+        executor_lambda.handler(sqs(msgspec.json.encode(make_pack([fire])).decode()), Context())
+        stack.clock.instant = max(stack.clock.instant, NOW + 86_000)
+
+    [line] = [vars(record) for record in caplog.records if record.message == "fire_late"]
+    executed = [vars(record)["latest_ms"] for record in caplog.records if record.message == "pack_executed"]
+    assert (line["tenant"], line["schedule"], line["lateness_ms"]) == ("acme", "acme/good", 2_000)
+    assert line["fire_id"] == fire_id(late)
+    assert executed == [2_000, 0]
+
+
+def test_a_watched_tenant_s_fires_are_metrics_of_their_own(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    process.adopt(stack.cases._replace(settings=msgspec.structs.replace(SETTINGS, watched_tenants={"acme"})))
+    registrar_lambda.handler(sqs(put("good", "30 * * * * *")), Context())
+    stack.clock.instant += 40_000
+    capsys.readouterr()
+    executor_lambda.handler(
+        sqs(msgspec.json.encode(make_pack([fire_of("good", due=NOW + 30_000)])).decode()), Context()
+    )
+
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
+    [watched] = [record for record in records if "tenant" in record]
+    [about] = watched["_aws"]["CloudWatchMetrics"]
+    assert (watched["tenant"], watched["service"], watched["FireLatenessMs"]) == ("acme", "executor", [10_000])
+    assert sorted(about["Dimensions"][0]) == ["service", "tenant"]
+    assert len(records) == 2
+
+
+def test_planner_tells_the_lag_of_each_segment_without_a_metric_for_each(
+    stack: Stack, capsys: pytest.CaptureFixture[str]
+) -> None:
+    planner_lambda.handler({}, Context())
+    stack.clock.instant += (SETTINGS.tick_seconds + 7) * 1000
+    capsys.readouterr()
+    planner_lambda.handler({}, Context())
+
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "PlannerLagMs" in line]
+    assert sorted(record["segment"] for record in records) == list(range(SETTINGS.segments))
+    assert {tuple(record["PlannerLagMs"]) for record in records} == {(7_000,)}
+    assert all(record["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]] for record in records)
 
 
 def test_a_handler_without_its_environment_says_which_variable_is_missing() -> None:

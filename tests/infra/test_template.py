@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,20 +16,27 @@ import pytest
 
 from eventcron.adapters.aws import items, schedules
 from eventcron.config import PREFIX, Settings
+from eventcron.core.facts import FACTS
 from eventcron.local import template
 from eventcron.local.runtime import LocalSettings
-from eventcron.model import COMMANDS, TENANT_SOURCE_PREFIX
+from eventcron.model import COMMANDS, FACT_SOURCE, TENANT_SOURCE_PREFIX
+from tests.infra.stack import (
+    FUNCTIONS,
+    GLOBALS,
+    PARAMETERS,
+    QUEUES,
+    RESOURCES,
+    ROLES,
+    ROOT,
+    RULES,
+    STACK,
+    TABLES,
+    allowed,
+    decided,
+    name_of,
+    statements,
+)
 
-ROOT = Path(__file__).parents[2]
-STACK = template.read()
-RESOURCES: dict[str, dict[str, Any]] = STACK["Resources"]
-PARAMETERS: dict[str, dict[str, Any]] = STACK["Parameters"]
-FUNCTIONS = template.of_type(STACK, "AWS::Serverless::Function")
-QUEUES = template.of_type(STACK, "AWS::SQS::Queue")
-RULES = template.of_type(STACK, "AWS::Events::Rule")
-TABLES = template.of_type(STACK, "AWS::DynamoDB::Table")
-ROLES = template.of_type(STACK, "AWS::IAM::Role")
-GLOBALS = STACK["Globals"]["Function"]
 SETTINGS = {field.name: field for field in msgspec.structs.fields(Settings)}
 
 
@@ -41,32 +48,12 @@ def _sources(function: str) -> dict[str, dict[str, Any]]:
     return {name: event["Properties"] for name, event in FUNCTIONS[function].get("Events", {}).items()}
 
 
-def _statements(role: str) -> Iterator[dict[str, Any]]:
-    for policy in ROLES[role]["Policies"]:
-        yield from policy["PolicyDocument"]["Statement"]
-
-
-def _allowed(role: str) -> dict[str, set[str]]:
-    """Action → logical ids (or other text) of the resources on which *role* may do it."""
-    allowed: dict[str, set[str]] = {}
-    for statement in _statements(role):
-        actions = statement["Action"] if isinstance(statement["Action"], list) else [statement["Action"]]
-        resources = statement["Resource"] if isinstance(statement["Resource"], list) else [statement["Resource"]]
-        for action in actions:
-            allowed.setdefault(action, set()).update(_name(resource) for resource in resources)
-    return allowed
-
-
-def _name(resource: dict[str, Any]) -> str:
-    if "Fn::GetAtt" in resource:
-        return str(resource["Fn::GetAtt"][0])
-    return str(resource["Fn::Sub"])
-
-
 def test_cfn_lint_finds_nothing() -> None:
     lint = shutil.which("cfn-lint", path=str(Path(sys.executable).parent))
     assert lint, "cfn-lint is not installed beside this Python"
-    done = subprocess.run([lint, str(ROOT / "infra" / "template.yaml")], capture_output=True, text=True, check=False)
+    command = [lint, "--include-checks", "I", "--non-zero-exit-code", "informational", "--"]
+    templates = [str(ROOT / "infra" / "template.yaml"), *map(str, sorted((ROOT / "infra" / "examples").glob("*.yaml")))]
+    done = subprocess.run(command + templates, capture_output=True, text=True, check=False)
 
     assert (done.stdout + done.stderr, done.returncode) == ("", 0)
 
@@ -74,7 +61,7 @@ def test_cfn_lint_finds_nothing() -> None:
 @pytest.mark.parametrize("queue", [name for name in QUEUES if "DeadLetters" not in name])
 def test_every_queue_gives_up_into_a_dead_letter_queue(queue: str) -> None:
     redrive = QUEUES[queue]["RedrivePolicy"]
-    target = _name(redrive["deadLetterTargetArn"])
+    target = name_of(redrive["deadLetterTargetArn"])
 
     assert "DeadLetters" in target
     assert target in QUEUES
@@ -87,7 +74,7 @@ def test_every_queue_gives_up_into_a_dead_letter_queue(queue: str) -> None:
 )
 def test_every_rule_target_has_a_dead_letter_queue_that_takes_its_events(target: tuple[str, dict[str, Any]]) -> None:
     rule, properties = target
-    letters = _name(properties["DeadLetterConfig"]["Arn"])
+    letters = name_of(properties["DeadLetterConfig"]["Arn"])
     policies = template.of_type(STACK, "AWS::SQS::QueuePolicy").values()
     takes = [
         statement["Condition"]["ArnEquals"]["aws:SourceArn"]
@@ -102,7 +89,7 @@ def test_every_rule_target_has_a_dead_letter_queue_that_takes_its_events(target:
 @pytest.mark.parametrize("function", ["RegistrarFunction", "ExecutorFunction"])
 def test_messages_stay_invisible_six_times_as_long_as_their_function_may_take(function: str) -> None:
     [source] = _sources(function).values()
-    queue = QUEUES[_name(source["Queue"])]
+    queue = QUEUES[name_of(source["Queue"])]
 
     assert queue["VisibilityTimeout"] >= 6 * FUNCTIONS[function]["Timeout"]
 
@@ -138,11 +125,11 @@ def test_every_variable_is_a_setting_and_every_setting_has_its_variable(function
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_functions_log_and_measure_under_their_own_name(function: str) -> None:
+def test_functions_log_and_measure_under_their_ownname_of(function: str) -> None:
     variables = _variables(function)
 
     assert variables["POWERTOOLS_SERVICE_NAME"] == function.removesuffix("Function").lower()
-    assert variables["POWERTOOLS_METRICS_NAMESPACE"] == "eventcron"
+    assert variables["POWERTOOLS_METRICS_NAMESPACE"] == {"Ref": "BusName"}
     assert variables["LOG_LEVEL"] == {"Ref": "LogLevel"}
 
 
@@ -155,7 +142,7 @@ def test_zone_rules_never_come_from_the_host(function: str) -> None:
 def test_a_parameter_has_the_default_and_the_range_of_its_setting(setting: str) -> None:
     field = SETTINGS[setting]
     parameter = PARAMETERS[_parameter_of(setting)]
-    if setting == "trusted_sources":
+    if field.default == frozenset():
         assert (parameter["Type"], parameter["Default"]) == ("CommaDelimitedList", "")
         return
     [bounds] = field.type.__metadata__
@@ -221,6 +208,33 @@ def test_commands_of_tenants_and_trusted_sources_reach_the_command_queue() -> No
     assert [target["Arn"] for target in rule["Targets"]] == [{"Fn::GetAtt": ["CommandQueue", "Arn"]}]
 
 
+def test_facts_are_kept_as_the_parameter_says() -> None:
+    rule = RULES["FactRule"]
+    kept = rule["EventPattern"]["detail-type"]
+    [all_of_them] = template.of_type(decided(KeepsEveryFact=True), "AWS::Events::Rule")["FactRule"]["EventPattern"][
+        "detail-type"
+    ]
+
+    assert rule["EventPattern"]["source"] == [FACT_SOURCE]
+    assert set(kept) == FACTS.keys() - {"Schedule Fired"}
+    assert all_of_them == {"prefix": ""}
+    assert rule["State"] == "DISABLED"
+    assert decided(KeepsFacts=True)["Resources"]["FactRule"]["Properties"]["State"] == "ENABLED"
+    assert STACK["Conditions"]["KeepsFacts"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "KeepFacts"}, "NONE"]}]}
+    assert STACK["Conditions"]["KeepsEveryFact"] == {"Fn::Equals": [{"Ref": "KeepFacts"}, "ALL"]}
+
+
+def test_the_group_of_facts_is_where_eventbridge_may_write_and_only_its_rule_does() -> None:
+    group = RESOURCES["FactLogs"]["Properties"]
+    policy = json.loads(RESOURCES["FactLogsPolicy"]["Properties"]["PolicyDocument"]["Fn::Sub"])
+    [target] = RULES["FactRule"]["Targets"]
+
+    assert group["LogGroupName"]["Fn::Sub"].startswith("/aws/events/")
+    assert target["Arn"]["Fn::Sub"].endswith(":log-group:${FactLogs}")
+    assert policy["Statement"][0]["Resource"] == "${FactLogs.Arn}"
+    assert policy["Statement"][0]["Condition"] == {"ArnEquals": {"aws:SourceArn": "${FactRule.Arn}"}}
+
+
 class _Reads(dict[str, Any]):
     """An item with every attribute, which remembers those it was asked for."""
 
@@ -254,9 +268,18 @@ def test_tables_forget_by_expires_and_are_encrypted_and_recoverable(table: str) 
     properties = TABLES[table]
 
     assert properties["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
-    assert properties["SSESpecification"] == {"SSEEnabled": True}
-    assert properties["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert properties["SSESpecification"] == {"SSEEnabled": True, "SSEType": "KMS"}
     assert properties["BillingMode"] == "PAY_PER_REQUEST"
+
+
+@pytest.mark.parametrize("table", TABLES)
+def test_point_in_time_recovery_is_on_unless_the_parameter_says_otherwise(table: str) -> None:
+    on = template.of_type(decided(Recoverable=True), "AWS::DynamoDB::Table")[table]
+
+    assert PARAMETERS["PointInTimeRecovery"]["Default"] == "ENABLED"
+    assert STACK["Conditions"]["Recoverable"] == {"Fn::Equals": [{"Ref": "PointInTimeRecovery"}, "ENABLED"]}
+    assert on["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
+    assert TABLES[table]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": False}
 
 
 def test_schedules_outlive_the_stack() -> None:
@@ -268,10 +291,82 @@ def test_schedules_outlive_the_stack() -> None:
 @pytest.mark.parametrize("queue", QUEUES)
 def test_queues_are_encrypted(queue: str) -> None:
     assert QUEUES[queue]["SqsManagedSseEnabled"] is True
+    assert "KmsMasterKeyId" not in QUEUES[queue]
+
+
+def test_nothing_names_a_key_unless_one_is_given() -> None:
+    assert "KmsKeyArn" not in json.dumps(RESOURCES)
+    assert "KmsKeyArn" not in json.dumps(GLOBALS)
+
+
+def test_with_a_key_of_one_s_own_all_that_rests_is_encrypted_with_it() -> None:
+    stack = decided(HasKmsKey=True)
+    key = {"Ref": "KmsKeyArn"}
+    where: dict[str, Callable[[dict[str, Any]], object]] = {
+        "AWS::DynamoDB::Table": lambda properties: properties["SSESpecification"]["KMSMasterKeyId"],
+        "AWS::SQS::Queue": lambda properties: properties["KmsMasterKeyId"],
+        "AWS::Events::EventBus": lambda properties: properties["KmsKeyIdentifier"],
+        "AWS::Logs::LogGroup": lambda properties: properties["KmsKeyId"],
+    }
+    keys = {
+        name: encrypted(properties)
+        for kind, encrypted in where.items()
+        for name, properties in template.of_type(stack, kind).items()
+    }
+
+    assert len(keys) == len(TABLES) + len(QUEUES) + 1 + len(template.of_type(STACK, "AWS::Logs::LogGroup"))
+    assert all(used == key for used in keys.values()), keys
+    assert stack["Globals"]["Function"]["KmsKeyArn"] == key
+    assert all("SqsManagedSseEnabled" not in queue for queue in template.of_type(stack, "AWS::SQS::Queue").values())
+
+
+def test_with_a_key_of_one_s_own_functions_may_use_it_and_a_bus_that_may_not_tells() -> None:
+    stack = decided(HasKmsKey=True)
+    use = {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": {"Ref": "KmsKeyArn"}}
+    functions = template.of_type(stack, "AWS::Serverless::Function")
+
+    for function in functions.values():
+        [policy] = template.of_type(stack, "AWS::IAM::Role")[name_of(function["Role"])]["Policies"]
+        assert use in policy["PolicyDocument"]["Statement"]
+    assert name_of(stack["Resources"]["Bus"]["Properties"]["DeadLetterConfig"]["Arn"]) == "TargetDeadLetters"
+
+
+@pytest.mark.parametrize("output", [name for name in STACK["Outputs"] if name != "DashboardUrl"])
+def test_others_can_import_what_the_stack_has(output: str) -> None:
+    assert STACK["Outputs"][output]["Export"] == {"Name": {"Fn::Sub": "${AWS::StackName}-" + output}}
+
+
+def test_every_parameter_is_explained_bounded_and_grouped() -> None:
+    groups = STACK["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [name for group in groups for name in group["Parameters"]]
+    free = {"TrustedSources", "WatchedTenants"}  # lists, which CloudFormation cannot bound
+
+    assert sorted(grouped) == sorted(PARAMETERS)
+    for name, parameter in PARAMETERS.items():
+        assert parameter["Description"]
+        assert "Default" in parameter
+        assert name in free or parameter.keys() & {"AllowedPattern", "AllowedValues", "MinValue"}
+
+
+@pytest.mark.parametrize("parameter", ["AlarmTopicArn", "KmsKeyArn"])
+@pytest.mark.parametrize(
+    ("arn", "taken"),
+    [
+        pytest.param("", True, id="none"),
+        pytest.param("arn:aws:{}:eu-north-1:123456789012:key/x", True, id="an-arn"),
+        pytest.param("arn:aws-us-gov:{}:us-gov-east-1:123456789012:key/x", True, id="another-partition"),
+        pytest.param("arn:aws:lambda:eu-north-1:123456789012:key/x", False, id="of-another-service"),
+        pytest.param("alias/mine", False, id="no-arn"),
+    ],
+)
+def test_arns_are_checked_before_the_stack_is_made(parameter: str, arn: str, taken: bool) -> None:
+    service = {"AlarmTopicArn": "sns", "KmsKeyArn": "kms"}[parameter]
+
+    assert bool(re.fullmatch(PARAMETERS[parameter]["AllowedPattern"], arn.format(service))) is taken
 
 
 def test_each_function_has_a_role_and_a_log_group_of_its_own() -> None:
-    roles = [_name(properties["Role"]) for properties in FUNCTIONS.values()]
+    roles = [name_of(properties["Role"]) for properties in FUNCTIONS.values()]
     groups = [properties["LoggingConfig"]["LogGroup"]["Ref"] for properties in FUNCTIONS.values()]
 
     assert len(set(roles)) == len(set(groups)) == len(FUNCTIONS)
@@ -281,7 +376,7 @@ def test_each_function_has_a_role_and_a_log_group_of_its_own() -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_no_role_may_do_anything_to_everything(role: str) -> None:
     assert "ManagedPolicyArns" not in ROLES[role]
-    for statement in _statements(role):
+    for statement in statements(role):
         assert "*" not in json.dumps(statement)
 
 
@@ -302,7 +397,7 @@ def test_no_role_may_do_anything_to_everything(role: str) -> None:
     ],
 )
 def test_a_role_may_do_an_action_on_these_and_nothing_else(role: str, action: str, resources: set[str]) -> None:
-    assert _allowed(role)[action] == resources
+    assert allowed(role)[action] == resources
 
 
 def test_requirements_for_sam_build_are_the_package_s_own() -> None:

@@ -34,6 +34,8 @@ class PlannerSettings(Protocol):
     """The part of a deployment's settings that the planner needs."""
 
     @property
+    def tick_seconds(self) -> int: ...
+    @property
     def horizon_seconds(self) -> int: ...
     @property
     def lead_seconds(self) -> int: ...
@@ -54,7 +56,12 @@ class Pass(StrEnum):
 
 
 class SegmentReport(Struct, frozen=True, kw_only=True):
-    """What one pass over one segment did. ``behind_ms``: how far the cursor was behind now when it was claimed."""
+    """What one pass over one segment did.
+
+    ``behind_ms`` is how far the cursor was behind now when the segment was claimed: what was due meanwhile is late.
+    ``lag_ms`` is how long after its time, a tick after the pass before, it was claimed; None = it was not, or never
+    had been.
+    """
 
     segment: int
     ended: Pass
@@ -63,6 +70,7 @@ class SegmentReport(Struct, frozen=True, kw_only=True):
     packs: int = 0
     skipped: int = 0
     behind_ms: int = 0
+    lag_ms: int | None = None
     reason: str = ""
 
 
@@ -141,8 +149,14 @@ class Planner:
             packs=tally.packs,
             skipped=tally.skipped,
             behind_ms=max(0, now - claim.start) if claim.start else 0,
+            lag_ms=self._lag(claim, now) if claim.start else None,
             reason=reason,
         )
+
+    def _lag(self, claim: Claim, now: Instant) -> int:
+        """Milliseconds since the segment should have been claimed again: a pass plans a horizon ahead, each tick."""
+        planned_at = claim.start - self._settings.horizon_seconds * 1000
+        return max(0, now - planned_at - self._settings.tick_seconds * 1000)
 
     async def _give_up(self, claim: Claim) -> None:
         try:

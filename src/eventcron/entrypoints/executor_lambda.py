@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from eventcron.app.executor import Report
+from eventcron.app.executor import Published, Report
 from eventcron.core.envelope import decode_pack
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.records import each_record, receives
@@ -27,27 +29,44 @@ async def _handle(cases: UseCases, event: dict[str, Any]) -> dict[str, list[dict
             logger.warning("pack_dead_lettered", message_id=record["messageId"], reason=error.reason)
             return Report(failed=1)
         report = await cases.executor.execute(pack)
-        _report(record, pack.id, report)
+        _report(record, pack.id, report, late_ms=cases.settings.late_ms)
         return report
 
     handled = await each_record(event, execute)
     _emit(handled.results, failures=len(handled.response["batchItemFailures"]))
+    _emit_watched(handled.results, cases.settings.watched_tenants)
     return handled.response
 
 
-def _report(record: dict[str, Any], pack_id: str, report: Report) -> None:
+def _report(record: dict[str, Any], pack_id: str, report: Report, *, late_ms: int) -> None:
+    timed = _timed(report.published)
     for fire in report.published:
-        logger.debug("fire_published", schedule=str(fire.key), fire_id=fire.fire_id, lateness_ms=fire.lateness_ms)
+        _report_fire(logger.debug, "fire_published", fire)
+    for fire in timed:
+        if fire.lateness_ms > late_ms:
+            _report_fire(logger.info, "fire_late", fire)
     log = logger.warning if report.put_back or report.failed or report.skipped else logger.info
     log(
         "pack_repeated" if report.repeated else "pack_executed",
         pack_id=pack_id,
         receives=receives(record),
         published=len(report.published),
+        latest_ms=max((fire.lateness_ms for fire in timed), default=None),
         dropped=report.dropped,
         skipped=report.skipped,
         put_back=report.put_back,
         failed=report.failed,
+    )
+
+
+def _report_fire(log: Callable[..., None], message: str, fire: Published) -> None:
+    log(
+        message,
+        tenant=fire.key.tenant,
+        schedule=str(fire.key),
+        fire_id=fire.fire_id,
+        cause=fire.cause,
+        lateness_ms=fire.lateness_ms,
     )
 
 
@@ -61,8 +80,28 @@ def _emit(reports: list[Report], *, failures: int) -> None:
         "PacksRepeated": sum(report.repeated for report in reports),
         "PacksFailed": failures,
     }
-    # A run is due when its command was emitted, so it is late by the way it came: that would blur the picture.
-    published = (fire for report in reports for fire in report.published)
-    lateness = [fire.lateness_ms for fire in published if fire.cause == "schedule"]
+    # All that will not come again, whatever became of it.
+    counts["FiresHandled"] = sum(counts[f"Fires{fate}"] for fate in ("Published", "Dropped", "Skipped", "Failed"))
+    lateness = [fire.lateness_ms for report in reports for fire in _timed(report.published)]
     seen = {name: count for name, count in counts.items() if count}
     emit("executor", seen, milliseconds={"FireLatenessMs": lateness})
+
+
+def _emit_watched(reports: list[Report], watched: frozenset[str]) -> None:
+    """The same for each of the tenants that are *watched*, with the tenant as a dimension."""
+    lateness: defaultdict[str, list[int]] = defaultdict(list)
+    for report in reports:
+        for fire in _timed(report.published):
+            if fire.key.tenant in watched:
+                lateness[fire.key.tenant].append(fire.lateness_ms)
+    for tenant, values in lateness.items():
+        counts = {"FiresPublished": len(values)}
+        emit("executor", counts, milliseconds={"FireLatenessMs": values}, dimensions={"tenant": tenant})
+
+
+def _timed(published: Iterable[Published]) -> list[Published]:
+    """Those published because their time had come.
+
+    A run is due when its command was emitted, so it is late by the way it came: that would blur the picture.
+    """
+    return [fire for fire in published if fire.cause == "schedule"]

@@ -34,6 +34,8 @@ def _report(reports: list[SegmentReport]) -> dict[str, int]:
     for report in reports:
         if report.ended is Pass.FAILED:
             logger.warning("segment_failed", segment=report.segment, reason=report.reason)
+        if report.lag_ms is not None:
+            emit("planner", {}, milliseconds={"PlannerLagMs": [report.lag_ms]}, fields={"segment": report.segment})
     ended = {str(way): sum(report.ended is way for report in reports) for way in Pass}
     sums = {
         "FiresPlanned": sum(report.fires for report in reports),

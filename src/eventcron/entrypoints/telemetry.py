@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
@@ -11,17 +12,31 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 #: What Lambda hands a handler besides the event. Only ``get_remaining_time_in_millis`` is used.
 LambdaContext: TypeAlias = object
 
-NAMESPACE = "eventcron"
+#: The template sets it to the bus's name, which is another one for each deployment in a Region.
+NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "eventcron")
 
-logger = Logger(service="eventcron")
+#: Names itself as the template's ``POWERTOOLS_SERVICE_NAME`` says.
+logger = Logger()
 
 
-def emit(function: str, counts: Mapping[str, int], *, milliseconds: Mapping[str, Iterable[int]] | None = None) -> None:
+def emit(
+    function: str,
+    counts: Mapping[str, int],
+    *,
+    milliseconds: Mapping[str, Iterable[int]] | None = None,
+    dimensions: Mapping[str, str] | None = None,
+    fields: Mapping[str, object] | None = None,
+) -> None:
     """Print metrics in CloudWatch's embedded format, dimension ``service``: counts, and values in milliseconds.
 
-    Each value counts by itself, so CloudWatch can tell percentiles.
+    Each value counts by itself, so CloudWatch can tell percentiles. Each value of *dimensions* makes metrics of its
+    own, which CloudWatch charges for; *fields* can be searched for in the log and cost nothing.
     """
     metrics = EphemeralMetrics(namespace=NAMESPACE, service=function)
+    for name, text in (dimensions or {}).items():
+        metrics.add_dimension(name, text)
+    for name, field in (fields or {}).items():
+        metrics.add_metadata(name, field)
     empty = True
     for name, count in counts.items():
         metrics.add_metric(name=name, unit=MetricUnit.Count, value=count)

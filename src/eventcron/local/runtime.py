@@ -76,6 +76,7 @@ class LocalSettings(Struct, frozen=True, kw_only=True):
             "MaxRegistrars": str(self.max_registrars),
             "MaxExecutors": str(self.max_executors),
             "LogLevel": self.log_level,
+            "KeepFacts": "NONE",  # the embedded EventBridge does not deliver to log groups
             "TrustedSources": ",".join(self.trusted_sources),
         }
 

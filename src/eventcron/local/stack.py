@@ -50,7 +50,7 @@ async def deploy(aws: Clients, parameters: Mapping[str, str], code: bytes) -> di
     await s3.create_bucket(Bucket=_BUCKET)
     await s3.put_object(Bucket=_BUCKET, Key=_CODE_KEY, Body=code)
 
-    text = template.read()
+    text = template.without_lacking(template.read())
     cloudformation = aws.client("cloudformation")
     await cloudformation.create_stack(
         StackName=STACK_NAME,

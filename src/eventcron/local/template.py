@@ -15,6 +15,15 @@ PLACES = (_PACKAGE / "_infra" / "template.yaml", _PACKAGE.parents[1] / "infra" /
 
 Template = dict[str, Any]
 
+#: Resource types that ministack's CloudFormation does not know or not enough of, and why a local stack does well
+#: without.
+LACKING = {
+    "AWS::CloudWatch::Alarm": "the embedded CloudWatch refuses metric math, and a developer watches the console",
+    "AWS::CloudWatch::Dashboard": "it shows the alarms",
+    "AWS::Events::EventBusPolicy": "who may put what is IAM's to decide, and the embedded AWS lets anyone do anything",
+    "AWS::Logs::QueryDefinition": "the embedded CloudWatch has no Logs Insights that would list them",
+}
+
 
 def find() -> Path:
     """The template that belongs to the running package.
@@ -43,6 +52,12 @@ def with_code(template: Template, uri: str) -> Template:
     """*template* with every function's code taken from *uri*, as ``sam package`` would write it."""
     functions = template["Globals"]["Function"] | {"CodeUri": uri}
     return template | {"Globals": template["Globals"] | {"Function": functions}}
+
+
+def without_lacking(template: Template) -> Template:
+    """*template* less the resources of the types in ``LACKING``; nothing else may refer to them."""
+    known = {name: resource for name, resource in template["Resources"].items() if resource["Type"] not in LACKING}
+    return template | {"Resources": known}
 
 
 def of_type(template: Template, kind: str) -> dict[str, dict[str, Any]]:

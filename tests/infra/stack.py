@@ -1,0 +1,69 @@
+"""The parsed template with its conditions decided, and the few questions the tests ask of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from eventcron.local import template
+
+ROOT = Path(__file__).parents[2]
+_NOTHING = {"Ref": "AWS::NoValue"}
+
+
+def decided(**conditions: bool) -> template.Template:
+    """The template as it is where exactly these conditions hold; the others do not."""
+    stack = template.read()
+    unknown = conditions.keys() - stack["Conditions"].keys()
+    assert not unknown, f"the template has no condition {unknown}"
+    result: template.Template = _decide(stack, conditions)
+    return result
+
+
+def _decide(value: Any, conditions: dict[str, bool]) -> Any:
+    if isinstance(value, dict):
+        if value.keys() == {"Fn::If"}:
+            name, then, otherwise = value["Fn::If"]
+            return _decide(then if conditions.get(name, False) else otherwise, conditions)
+        members = {key: _decide(member, conditions) for key, member in value.items()}
+        return {key: member for key, member in members.items() if member != _NOTHING}
+    if isinstance(value, list):
+        return [member for member in (_decide(member, conditions) for member in value) if member != _NOTHING]
+    return value
+
+
+STACK = decided()
+RESOURCES: dict[str, dict[str, Any]] = STACK["Resources"]
+PARAMETERS: dict[str, dict[str, Any]] = STACK["Parameters"]
+GLOBALS: dict[str, Any] = STACK["Globals"]["Function"]
+FUNCTIONS = template.of_type(STACK, "AWS::Serverless::Function")
+QUEUES = template.of_type(STACK, "AWS::SQS::Queue")
+RULES = template.of_type(STACK, "AWS::Events::Rule")
+TABLES = template.of_type(STACK, "AWS::DynamoDB::Table")
+ROLES = template.of_type(STACK, "AWS::IAM::Role")
+
+
+def statements(role: str) -> Iterator[dict[str, Any]]:
+    for policy in ROLES[role]["Policies"]:
+        yield from policy["PolicyDocument"]["Statement"]
+
+
+def allowed(role: str) -> dict[str, set[str]]:
+    """Action → logical ids (or other text) of the resources on which *role* may do it."""
+    found: dict[str, set[str]] = {}
+    for statement in statements(role):
+        for action in as_list(statement["Action"]):
+            found.setdefault(action, set()).update(name_of(resource) for resource in as_list(statement["Resource"]))
+    return found
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def name_of(resource: dict[str, Any]) -> str:
+    """What an ARN in the template is the ARN of: a logical id, or the text of a ``Sub``."""
+    if "Fn::GetAtt" in resource:
+        return str(resource["Fn::GetAtt"][0])
+    return str(resource["Fn::Sub"])
