@@ -21,6 +21,7 @@ from eventcron.app.executor import MAX_ATTEMPTS, MAX_HOLD_MS, REMEMBER_S, REREAD
 from eventcron.app.publishing import TRIES
 from eventcron.core.envelope import decode_pack
 from eventcron.core.packing import make_pack
+from eventcron.core.trigger import parse
 from eventcron.errors import Unavailable
 from eventcron.model import Event, Fire, Instant, Key, Misfire, MisfirePolicy, Pack, Record, Schedule, State
 from eventcron.ports import Refusal
@@ -28,6 +29,8 @@ from eventcron.testing.world import SETTINGS
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 DUE = NOW + 2_000
+HOURLY = parse("0 * * * *", anchor=NOW).canonical
+SECONDLY = parse("* * * * * *", anchor=NOW).canonical
 
 
 class JumpingClock:
@@ -151,6 +154,21 @@ async def test_a_pack_the_ledger_knows_is_left_alone(stage: Stage) -> None:
     [
         pytest.param({}, "published", id="same-revision"),
         pytest.param({"revision": 2, "cutover": DUE}, "dropped", id="replaced-before-it-was-due"),
+        pytest.param({"revision": 2, "cutover": DUE, "trigger": HOURLY}, "superseded", id="not-due-any-more"),
+        pytest.param({"revision": 2, "cutover": DUE, "trigger": SECONDLY}, "dropped", id="replaced-and-still-due"),
+        pytest.param(
+            {"revision": 2, "cutover": DUE, "trigger": SECONDLY, "first": DUE + 1},
+            "superseded",
+            id="due-before-it-starts",
+        ),
+        pytest.param(
+            {"revision": 2, "cutover": DUE, "trigger": SECONDLY, "until": DUE}, "superseded", id="due-after-it-ends"
+        ),
+        pytest.param(
+            {"revision": 2, "cutover": DUE, "trigger": HOURLY, "state": State.PAUSED},
+            "dropped",
+            id="the-resume-tells-it",
+        ),
         pytest.param({"revision": 2, "cutover": DUE + 1}, "published", id="due-before-the-cutover"),
         pytest.param({"revision": 2, "state": State.PAUSED, "cutover": NOW}, "dropped", id="paused"),
         pytest.param(
@@ -158,7 +176,7 @@ async def test_a_pack_the_ledger_knows_is_left_alone(stage: Stage) -> None:
         ),
         pytest.param(
             {"revision": 2, "state": State.DELETED, "schedule": None, "cutover": DUE + 1},
-            "skipped",
+            "deleted",
             id="deleted-after-it-was-due",
         ),
         pytest.param({"state": State.COMPLETED}, "published", id="completed-by-a-later-fire-already-out"),
@@ -173,10 +191,10 @@ async def test_what_is_stored_at_the_last_moment_decides(stage: Stage, stored: d
     assert (len(report.published), report.dropped, report.skipped) == (
         int(outcome == "published"),
         int(outcome == "dropped"),
-        int(outcome == "skipped"),
+        int(outcome in {"deleted", "superseded"}),
     )
-    assert [(kind, detail["reason"]) for kind, detail in stage.told if kind == "Schedule Skipped"] == (
-        [("Schedule Skipped", "deleted")] if outcome == "skipped" else []
+    assert [detail["reason"] for kind, detail in stage.told if kind == "Schedule Skipped"] == (
+        [outcome] if report.skipped else []
     )
 
 

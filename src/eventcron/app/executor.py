@@ -18,6 +18,7 @@ from eventcron.app.publishing import publish_all, publish_what_is_taken
 from eventcron.core.envelope import completed, encode_pack, failed, fire_id, fired, skipped
 from eventcron.core.misfire import is_missed
 from eventcron.core.packing import make_pack
+from eventcron.core.planning import first_occurrence
 from eventcron.core.trigger import local_time
 from eventcron.errors import Unavailable
 from eventcron.model import BackfillKey, BackfillState, Event, Fire, Instant, Key, Pack, Record, SkipNotice, State
@@ -230,16 +231,28 @@ class Executor:
 
 
 def _judge(fire: Fire, record: Record | None, *, now: Instant) -> tuple[_Verdict, str]:
-    """What becomes of *fire*, given its schedule as it is stored now."""
+    """What becomes of *fire*, given its schedule as it is stored now.
+
+    A fire dropped by a pause is told by the resume, which decides what becomes of it; one dropped by a delete, by that.
+    """
     if record is None:
         return _Verdict.DROP, ""
     if fire.cause == "schedule" and fire.revision != record.revision and fire.due >= record.cutover:
-        return _Verdict.DROP, ""
+        return (_Verdict.SKIP, "superseded") if _is_superseded(fire, record) else (_Verdict.DROP, "")
     if record.schedule is None:
         return _Verdict.SKIP, "deleted"
     if fire.cause == "schedule" and is_missed(fire.at, record.schedule.misfire, now=now):
         return _Verdict.SKIP, "misfire"
     return _Verdict.PUBLISH, ""
+
+
+def _is_superseded(fire: Fire, record: Record) -> bool:
+    """Whether an update left *fire* without an occurrence of the new revision in its stead."""
+    if record.state not in {State.ENABLED, State.COMPLETED} or not record.trigger:
+        return False
+    in_bounds = record.first <= fire.due and (record.until is None or fire.due < record.until)
+    due = first_occurrence(record.trigger, fire.due, fire.due + 1) if in_bounds else None
+    return due is None
 
 
 def _backfill(fire: Fire) -> BackfillKey | None:
