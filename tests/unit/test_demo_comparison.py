@@ -216,6 +216,7 @@ def test_between_a_change_and_its_confirmation_either_is_right() -> None:
 
     assert after.faults == []
     assert after.due == before.due == after.published
+    assert after.received == before.received
 
 
 def test_an_old_fire_after_an_update_is_told_even_if_the_new_trigger_has_that_instant() -> None:
@@ -235,6 +236,37 @@ def test_a_change_that_nothing_confirmed_is_told() -> None:
     run.observed.answers = [one for one in run.observed.answers if one.fact != "Schedule Deleted"]
 
     assert run.report().faults == ["unanswered: Delete Schedule of acme/deleted"]
+
+
+def test_each_change_wants_a_confirmation_of_its_own() -> None:
+    run = Run(
+        (0.3, put(schedule(ACME, "updated", "* * * * * *"))),
+        (5.6, put(schedule(ACME, "updated", "*/2 * * * * *"))),
+        (10.6, put(schedule(ACME, "updated", "*/3 * * * * *"))),
+    )
+    del run.observed.answers[-1]
+
+    assert run.report().faults == ["unanswered: Put Schedule of acme/updated"]
+
+
+def test_a_schedule_that_is_refused_and_then_put_right_fires_from_then_on() -> None:
+    run = Run(
+        (
+            0.3,
+            unreadable({"tenant": ACME, "name": "second", "expression": "61 * * * * *"}, refused="invalid_expression"),
+        ),
+        (4.6, put(schedule(ACME, "second", "* * * * * *"))),
+    )
+    report = run.report()
+
+    assert report.faults == []
+    assert (report.emitted, report.rejected, report.due) == (1, 1, 15)
+
+
+def test_a_fire_due_in_the_second_of_its_put_but_after_the_event_s_time_is_required() -> None:
+    run = Run((0.3, put(schedule(ACME, "once", "at(2026-06-01T12:00:00.200)"))))
+
+    assert run.expectation.required == {due("once", 0.2)}
 
 
 def test_a_fire_nobody_ordered_is_told() -> None:
@@ -341,7 +373,7 @@ def test_a_schedule_put_anew_after_its_deletion_counts_from_then() -> None:
 
 def test_an_update_leaves_a_rate_where_it_was_anchored() -> None:
     run = Run(
-        (0.3, put(schedule(ACME, "rate", "rate(4 seconds)"))), (9.7, put(schedule(ACME, "rate", "rate(3 seconds)")))
+        (0.3, put(schedule(ACME, "rate", "rate(4 seconds)"))), (9.7, put(schedule(ACME, "rate", "rate(5 seconds)")))
     )
 
-    assert sorted(fire.at - START for fire in run.expectation.required) == [4_000, 8_000, 12_000, 15_000, 18_000]
+    assert sorted(fire.at - START for fire in run.expectation.required) == [4_000, 8_000, 10_000, 15_000]

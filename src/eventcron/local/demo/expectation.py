@@ -56,7 +56,6 @@ def expect(sent: Iterable[Sent], answers: Sequence[Answer], until: Instant) -> E
     expectation = Expectation(until)
     for key, story in stories.items():
         _add(expectation, story, by_key.get(key, []))
-    expectation.allowed -= expectation.required
     return expectation
 
 

@@ -67,8 +67,8 @@ class Performance:
         quick = cast.quick(self._clock.now())
         self._screen.step(f"emitting {len(quick)} quick ones")
         await self._put(quick)
-        # What is due sooner than a lead after it was accepted cannot be held to its instant: it counts, as late as it is,
-        # but is no measure of lateness.
+        # What is due sooner than a lead after it was accepted cannot be held to its instant. It has to come all the
+        # same, but is no measure of lateness.
         start = self._clock.now() + self._runtime.settings.lead_seconds * 1000
         span = Window(start, start + seconds * 1000)
         self._screen.step(f"firing for {seconds} s")
