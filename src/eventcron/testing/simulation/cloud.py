@@ -1,0 +1,221 @@
+"""The real registrar, planner and executor, on services that keep AWS's promises and no others."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+from eventcron.adapters.memory import (
+    MemoryBackfills,
+    MemoryDeadLetters,
+    MemoryFireQueue,
+    MemoryLedger,
+    MemoryScheduleStore,
+)
+from eventcron.app.backfill import Backfiller
+from eventcron.app.concurrency import settle
+from eventcron.app.executor import Executor
+from eventcron.app.planner import Planner
+from eventcron.app.registrar import Registrar
+from eventcron.config import Settings
+from eventcron.core.envelope import decode_pack
+from eventcron.errors import EventcronError, Undecodable
+from eventcron.model import Instant, Plan, Record
+from eventcron.ports import Clock, Page
+from eventcron.testing.simulation.dice import Dice
+from eventcron.testing.simulation.history import History, Line, Visit, Written
+from eventcron.testing.simulation.loop import LoopClock, SeededLoop
+from eventcron.testing.simulation.network import Killed, Network, Process, SimulatedBus, process
+from eventcron.testing.simulation.queues import Message, SimulatedQueue
+from eventcron.testing.simulation.weather import Forecast
+
+#: Seconds a function may run, and a queue hides what it handed out: as in the template.
+TIMEOUT_S = {"registrar": 30, "planner": 60, "executor": 60}
+VISIBILITY_S = {"commands": 180, "fires": 360}
+#: Milliseconds that the planner's entry point keeps back from Lambda's deadline.
+MARGIN_MS = 1_000
+
+
+class WatchedStore(MemoryScheduleStore):
+    """A store in memory that tells the history what is written and what the planner reads."""
+
+    def __init__(self, clock: Clock, history: History, network: Network, *, page_size: int) -> None:
+        super().__init__(clock, page_size=page_size, visible=network.visible, pause=network)
+        self._history = history
+        self._network = network
+
+    def _write(self, record: Record) -> None:
+        super()._write(record)
+        self._history.written.append(Written(self._clock.now(), process.get().began, record))
+        state = f"{record.state} revision {record.revision} wake {record.wake} owed {record.owed}"
+        self._network.note("stored", f"{record.key} {state}")
+
+    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+        page = await super().plans(segment, before=before, cursor=cursor)
+        now = self._clock.now()
+        self._history.visits += [Visit(now, plan.key, plan.wake) for plan in page.items]
+        for plan in page.items:
+            self._network.note("read", f"{plan.key} revision {plan.revision} wake {plan.wake} before {before}")
+        return page
+
+
+class Cloud:
+    """One deployment: its services, its functions, its ticks. ``commands.put`` is how work comes in."""
+
+    def __init__(
+        self,
+        loop: SeededLoop,
+        dice: Dice,
+        *,
+        start: Instant,
+        settings: Settings,
+        forecast: Forecast,
+        page_size: int,
+        cursed: frozenset[str],
+    ) -> None:
+        self.history = History()
+        self._loop = loop
+        self._dice = dice
+        self._start = start
+        self._settings = settings
+        self._forecast = forecast
+        self._invocations: Counter[str] = Counter()
+        #: Invocations that are running.
+        self.running = 0
+        true = LoopClock(loop, start)
+        self._true = true
+        network = Network(loop, dice, self.history, forecast, true)
+        self._network = network
+        self.store = WatchedStore(true, self.history, network, page_size=page_size)
+        self.dead = MemoryDeadLetters(pause=network)
+        self.commands = self._queue("commands")
+        self.fires = self._queue("fires")
+        self.commands.deliver = lambda batch: self._invoke("registrar", self._registrar(batch))
+        self.fires.deliver = lambda batch: self._invoke("executor", self._executor(batch))
+        self._ports: dict[str, Any] = {
+            "store": self.store,
+            "bus": SimulatedBus(network, self.history, true, cursed=cursed),
+            "dead": self.dead,
+            "queue": MemoryFireQueue(self.fires, refuse=network.refuse_entry, pause=network),  # type: ignore[arg-type]
+            "settings": settings,
+            "jitter": dice.fraction,
+        }
+        self._ledger = MemoryLedger(pause=network)
+        self._backfills = MemoryBackfills(pause=network)
+        loop.timer(dice.between(0, settings.tick_seconds * 1_000_000), self._tick)
+        loop.timer(forecast.clears_s * 1_000_000, self._operate)
+
+    def _queue(self, name: str) -> SimulatedQueue:
+        return SimulatedQueue(
+            name,
+            self._loop,
+            self._dice,
+            self._network,
+            visibility_s=VISIBILITY_S[name],
+            out=lambda: self._forecast.out("lambda", self._loop.now_us),
+        )
+
+    # --- Functions ---------------------------------------------------------------------------------------------------
+
+    def _registrar(self, batch: Sequence[Message]) -> Callable[[], Awaitable[None]]:
+        async def handle() -> None:
+            registrar = Registrar(clock=process.get().clock, backfills=self._backfills, **self._ports)
+
+            async def one(message: Message) -> None:
+                result = await registrar.handle(message.body, redelivered=message.receives > 1)
+                self._network.note(f"{result.outcome} {message.id}", f"{result.key} {result.reason}")
+
+            await self._each(self.commands, batch, one)
+
+        return handle
+
+    def _executor(self, batch: Sequence[Message]) -> Callable[[], Awaitable[None]]:
+        async def handle() -> None:
+            executor = Executor(
+                clock=process.get().clock, ledger=self._ledger, backfills=self._backfills, **self._ports
+            )
+
+            async def one(message: Message) -> None:
+                try:
+                    pack = decode_pack(message.body)
+                except Undecodable as error:
+                    await self.dead.bury("fires", message.body, reason=error.reason, code="undecodable")
+                    return
+                self._network.note(f"pack of {message.id}", message.body)
+                report = await executor.execute(pack)
+                self._network.note(f"done {message.id}", f"{report}")
+
+            await self._each(self.fires, batch, one)
+
+        return handle
+
+    async def _planner(self) -> None:
+        running = process.get()
+        planner = Planner(clock=running.clock, ledger=self._ledger, **self._ports)
+        left_ms = running.ends_us // 1000 - self._loop.now_us // 1000
+        deadline = running.clock.now() + left_ms - MARGIN_MS
+        reports = await planner.run(range(self._settings.segments), deadline=deadline)
+        self._network.note("planned", " ".join(f"{report.segment} {report.ended}" for report in reports))
+        backfiller = Backfiller(clock=running.clock, backfills=self._backfills, **self._ports)
+        await backfiller.run(deadline=deadline)
+
+    async def _each(
+        self, queue: SimulatedQueue, batch: Sequence[Message], handle: Callable[[Message], Awaitable[None]]
+    ) -> None:
+        """As ``entrypoints.records``: each message by itself; those that fail are received again."""
+
+        async def one(message: Message) -> bool:
+            try:
+                await handle(message)
+            except EventcronError as error:
+                self._network.note(f"failed {message.id}", str(error))
+                return False
+            return True
+
+        done = await settle(*(one(message) for message in batch))
+        for message, good in zip(batch, done, strict=True):
+            if good:
+                queue.delete(message)
+
+    # --- Lambda ------------------------------------------------------------------------------------------------------
+
+    def _invoke(self, function: str, work: Callable[[], Awaitable[None]]) -> None:
+        self._invocations[function] += 1
+        off_ms = self._network.weather.clock_ms
+        running = Process(
+            f"{function}-{self._invocations[function]}",
+            LoopClock(self._loop, self._start, off_ms=self._dice.between(-off_ms, off_ms)),
+            began=self._true.now(),
+            ends_us=self._loop.now_us + TIMEOUT_S[function] * 1_000_000,
+        )
+        token = process.set(running)
+        self._loop.create_task(self._run(running, work))
+        process.reset(token)
+
+    async def _run(self, running: Process, work: Callable[[], Awaitable[None]]) -> None:
+        self.running += 1
+        try:
+            await work()
+        except (Killed, EventcronError) as error:
+            self._network.note("ended", repr(error))
+        except Exception as error:  # noqa: BLE001  # a handler that raises anything else is what is looked for
+            self.history.crashes.append(Line(self._loop.now_us, running.name, "crashed", repr(error)))
+        finally:
+            self.running -= 1
+
+    def _tick(self) -> None:
+        weather = self._network.weather
+        self._loop.timer(self._loop.now_us + self._settings.tick_seconds * 1_000_000, self._tick)
+        if self._forecast.out("lambda", self._loop.now_us) or self._dice.chance(weather.miss_tick):
+            return
+        self._loop.timer(self._loop.now_us + self._dice.mostly_small(1_000_000), self._invoke, "planner", self._planner)
+        if self._dice.chance(weather.twin_tick):
+            late_us = self._dice.mostly_small(self._settings.tick_seconds * 1_000_000)
+            self._loop.timer(self._loop.now_us + late_us, self._invoke, "planner", self._planner)
+
+    def _operate(self) -> None:
+        """The weather has cleared: send back what was given up on, as the runbook says."""
+        self.commands.send_back_the_dead()
+        self.fires.send_back_the_dead()
+        self._loop.timer(self._loop.now_us + 600 * 1_000_000, self._operate)

@@ -1,0 +1,87 @@
+"""In which state the commands for a schedule must end, whatever happened on the way: the second opinion on guarantee 5.
+
+It sees only what was sent, and knows one rule: of puts, deletes and switches the highest revision of each counts,
+a delete and a switch win a tie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from itertools import groupby, permutations, product
+from typing import NamedTuple
+
+from eventcron.core.instant import from_datetime
+from eventcron.core.planning import first_occurrence
+from eventcron.core.trigger import parse
+from eventcron.model import Instant
+from eventcron.testing.simulation.workload import Kind, Sent
+
+_SWITCHES = ("Pause Schedule", "Resume Schedule")
+
+
+class End(NamedTuple):
+    """The put whose definition stands (None: there is none) and whether it is paused."""
+
+    put: str | None
+    paused: bool
+
+
+def possible_ends(sent: Sequence[Sent]) -> set[End]:
+    """Where the commands of one schedule may end.
+
+    More than one where commands without a revision carry the same second, as only their arrival orders them.
+    """
+    acting = [one for one in sent if one.kind is Kind.GOOD and one.command != "Run Schedule" and _may_act(one)]
+    return {_end(revisions) for revisions in _orders(acting)}
+
+
+def _orders(acting: Sequence[Sent]) -> Iterator[list[tuple[int, Sent]]]:
+    """Every order in which they may count: (revision, command)."""
+    numbered = [(one.detail["revision"], one) for one in acting if "revision" in one.detail]
+    timed = sorted((one for one in acting if "revision" not in one.detail), key=lambda one: one.time)
+    seconds = [list(group) for _, group in groupby(timed, key=lambda one: one.time)]
+    for chosen in product(*(permutations(group) for group in seconds)):
+        # What shares a second counts up; a number given in that second may have come before or after.
+        for shift in (0, 1_000) if numbered else (0,):
+            yield numbered + [
+                (one.time + place + shift, one) for group in chosen for place, one in enumerate(group)
+            ]
+
+
+def _end(commands: list[tuple[int, Sent]]) -> End:
+    puts = [(revision, one) for revision, one in commands if one.command == "Put Schedule"]
+    deleted = max((revision for revision, one in commands if one.command == "Delete Schedule"), default=-1)
+    switches = [(revision, one) for revision, one in commands if one.command in _SWITCHES and revision > deleted]
+    if not puts:
+        return End(None, paused=False)
+    defined, put = max(puts, key=lambda item: item[0])
+    if deleted >= defined:
+        return End(None, paused=False)
+    switched, switch = max(switches, key=lambda item: item[0], default=(-1, None))
+    if switch is not None and switched >= defined:
+        return End(put.event_id, paused=switch.command == "Pause Schedule")
+    return End(put.event_id, paused=put.detail.get("state") == "PAUSED")
+
+
+def _may_act(sent: Sent) -> bool:
+    """A put that would never fire is refused."""
+    return sent.command != "Put Schedule" or _first(sent) is not None
+
+
+def _first(sent: Sent) -> Instant | None:
+    detail = sent.detail
+    start, end = (_moment(detail.get(name)) for name in ("start", "end"))
+    first = max(sent.time + 1, start or 0)
+    trigger = parse(
+        detail["expression"],
+        timezone=detail.get("timezone", "UTC"),
+        exclude=detail.get("exclude", ()),
+        anchor=start if start is not None else sent.time,
+        key=sent.key,
+    )
+    return first_occurrence(trigger.canonical, first, end) if end is None or first < end else None
+
+
+def _moment(text: str | None) -> Instant | None:
+    return None if text is None else from_datetime(datetime.fromisoformat(text))

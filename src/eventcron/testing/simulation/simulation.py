@@ -1,0 +1,82 @@
+"""One seed, one world: who asks for what, in which weather, and what comes of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from eventcron.core.envelope import decode_pack
+from eventcron.errors import Undecodable
+from eventcron.model import Instant
+from eventcron.testing.simulation.cloud import Cloud
+from eventcron.testing.simulation.dice import Dice
+from eventcron.testing.simulation.history import History
+from eventcron.testing.simulation.loop import SeededLoop
+from eventcron.testing.simulation.weather import Forecast, forecast
+from eventcron.testing.simulation.workload import CURSED, Sent, Setting, setting, workload
+
+#: Seconds after the end of a simulation within which everything due before it has to come to an end: two receives of
+#: a message, each hidden for six minutes, and the executor's longest pause.
+DRAIN_S = 3_600
+
+
+class Simulated(NamedTuple):
+    """What a seed means, and what happened."""
+
+    seed: int
+    where: Setting
+    forecast: Forecast
+    sent: Sequence[Sent]
+    history: History
+    cloud: Cloud
+    #: What was due before it has come to its end.
+    end: Instant
+
+    def __str__(self) -> str:
+        settings = self.where.settings
+        return (
+            f"seed {self.seed}: {self.forecast}; clear from {self.forecast.clears_s} s of {self.where.span_s} s;"
+            f" tick {settings.tick_seconds} s, horizon {settings.horizon_seconds} s, guard {settings.guard_seconds} s,"
+            f" lead {settings.lead_seconds} s, {settings.segments} segments, packs of {settings.pack_size}"
+        )
+
+
+def simulate(seed: int) -> Simulated:
+    """Run the world of *seed* to its end."""
+    dice = Dice(seed)
+    where = setting(dice)
+    weather = forecast(dice, span_s=where.span_s)
+    sent = workload(dice, where)
+    loop = SeededLoop(dice)
+    cloud = Cloud(
+        loop,
+        dice,
+        start=where.start,
+        settings=where.settings,
+        forecast=weather,
+        page_size=dice.pick((1, 2, 1_000)),
+        cursed=frozenset({str(CURSED)}),
+    )
+    for one in sent:
+        for arrival in one.arrivals:
+            loop.timer((one.emitted + arrival - where.start) * 1000, cloud.commands.put, one.message())
+    loop.run_until(where.span_s * 1_000_000)
+    end = where.start + where.span_s * 1000
+    while not _at_rest(cloud, end):
+        if loop.now_us > (where.span_s + DRAIN_S) * 1_000_000:
+            break
+        loop.run_until(loop.now_us + 10_000_000)
+    return Simulated(seed, where, weather, sent, cloud.history, cloud, end)
+
+
+def _at_rest(cloud: Cloud, end: Instant) -> bool:
+    if cloud.running or cloud.commands.stored or cloud.commands.dead or cloud.fires.dead:
+        return False
+    return not any(_starts_before(message.body, end) for message in cloud.fires.stored.values())
+
+
+def _starts_before(body: str, end: Instant) -> bool:
+    try:
+        return decode_pack(body).at < end
+    except Undecodable:
+        return False

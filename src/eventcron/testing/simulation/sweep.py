@@ -1,0 +1,45 @@
+"""Many seeds, on all cores."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from typing import NamedTuple
+
+from eventcron.testing.simulation.checker import violations
+from eventcron.testing.simulation.report import explain
+from eventcron.testing.simulation.simulation import simulate
+
+#: Seeds handed to a process at once.
+CHUNK = 8
+
+
+class Verdict(NamedTuple):
+    """One seed: the digest of its steps, how many fires it saw, and what was broken."""
+
+    seed: int
+    digest: str
+    fires: int
+    weather: str
+    broken: tuple[int, ...]
+    text: str
+
+
+def judge(seed: int) -> Verdict:
+    """Run a seed and hold it against the guarantees."""
+    simulated = simulate(seed)
+    found = violations(simulated)
+    fires = sum("fire_id" in line.about and line.what == "Schedule Fired" for line in simulated.history.lines)
+    text = explain(simulated, found) if found else ""
+    name = simulated.forecast.weather.name + (" and an outage" if simulated.forecast.outage else "")
+    return Verdict(seed, simulated.history.digest(), fires, name, tuple(v.guarantee for v in found), text)
+
+
+def verdicts(seeds: range, *, jobs: int) -> Iterator[Verdict]:
+    """Of each seed, in order; *jobs* processes at once."""
+    if jobs == 1:
+        yield from map(judge, seeds)
+        return
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(judge, seeds, chunksize=CHUNK)

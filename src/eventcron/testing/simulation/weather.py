@@ -1,0 +1,98 @@
+"""What goes wrong, when, and how often."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from eventcron.testing.simulation.dice import Dice
+
+#: What can be out for a long time.
+SERVICES = ("dynamodb", "sqs", "events", "lambda")
+
+
+class Weather(Struct, frozen=True, kw_only=True):
+    """Probabilities, each for one occasion. Milliseconds unless said otherwise."""
+
+    name: str
+    #: A call takes up to so long, mostly much less …
+    travel_ms: int = 20
+    #: … but now and then up to so long.
+    slow: float = 0.0
+    slow_ms: int = 8_000
+    #: A service refuses a call before its effect; or does it and the answer is lost.
+    refuse: float = 0.0
+    lose: float = 0.0
+    #: One entry of a batch is refused.
+    refuse_entry: float = 0.0
+    #: A process dies, at any one await.
+    kill: float = 0.0
+    #: A message is delivered twice, up to two seconds apart; or again, minutes after it was deleted.
+    twice: float = 0.0
+    echo: float = 0.0
+    #: A tick does not come; comes twice.
+    miss_tick: float = 0.0
+    twin_tick: float = 0.0
+    #: How far a process's clock may be off, either way.
+    clock_ms: int = 500
+
+
+CALM = Weather(name="calm", clock_ms=50)
+ECHOES = Weather(name="echoes", clock_ms=50, echo=0.5)
+GUSTS = Weather(
+    name="gusts", travel_ms=60, slow=0.002, refuse=0.01, lose=0.005, refuse_entry=0.02, kill=0.003, twice=0.03,
+    echo=0.03, miss_tick=0.05, twin_tick=0.1,
+)  # fmt: skip
+STORMS = Weather(
+    name="storms", travel_ms=300, slow=0.03, refuse=0.08, lose=0.05, refuse_entry=0.1, kill=0.03, twice=0.15,
+    echo=0.1, miss_tick=0.2, twin_tick=0.4,
+)  # fmt: skip
+
+
+class Outage(Struct, frozen=True):
+    """A service that answers nothing for a long time; instants in seconds from the start."""
+
+    service: str
+    start_s: int
+    end_s: int
+
+
+class Forecast(Struct, frozen=True, kw_only=True):
+    """The weather of one simulation. It is calm again from *clears_s* on."""
+
+    weather: Weather
+    clears_s: int
+    outage: Outage | None = None
+
+    def at(self, now_us: int) -> Weather:
+        return self.weather if now_us < self.clears_s * 1_000_000 or self.always else CALM
+
+    @property
+    def always(self) -> bool:
+        """Weather in which each occurrence is published exactly once."""
+        return self.weather in (CALM, ECHOES)
+
+    @property
+    def faultless(self) -> bool:
+        return self.always and self.outage is None
+
+    def out(self, service: str, now_us: int) -> bool:
+        outage = self.outage
+        if outage is None or outage.service != service:
+            return False
+        return outage.start_s <= now_us / 1_000_000 < outage.end_s
+
+    def __str__(self) -> str:
+        if self.outage is None:
+            return self.weather.name
+        return f"{self.weather.name}, {self.outage.service} out from {self.outage.start_s} s to {self.outage.end_s} s"
+
+
+def forecast(dice: Dice, *, span_s: int) -> Forecast:
+    """A quarter calm, a quarter with an outage, the rest gusts and storms; calm again after 60 % of the span."""
+    clears_s = span_s * 6 // 10
+    weather = dice.pick((CALM, ECHOES, GUSTS, GUSTS, STORMS, STORMS))
+    if not dice.chance(0.25):
+        return Forecast(weather=weather, clears_s=clears_s)
+    start_s = dice.between(span_s // 20, span_s // 4)
+    outage = Outage(dice.pick(SERVICES), start_s, dice.between(start_s + span_s // 10, clears_s))
+    return Forecast(weather=dice.pick((CALM, GUSTS)), clears_s=clears_s, outage=outage)

@@ -1,0 +1,246 @@
+"""What tenants ask for: schedules of every kind, changed in flight, told twice and out of order, with nonsense mixed in."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from enum import Enum, auto
+from typing import Any, NamedTuple
+
+from eventcron.config import Settings
+from eventcron.core.instant import from_datetime, rfc3339
+from eventcron.core.trigger import local_time
+from eventcron.model import TENANT_SOURCE_PREFIX, Instant, Key
+from eventcron.testing.simulation.dice import Dice
+
+
+class Kind(Enum):
+    """What ought to become of a message."""
+
+    GOOD = auto()  # it acts, unless a later one did
+    BAD = auto()  # it is answered by ``Schedule Rejected``
+    POISON = auto()  # nobody can be answered: it is dead-lettered
+
+
+class Sent(NamedTuple):
+    """One event that the command queue gets, once or more often."""
+
+    kind: Kind
+    event_id: str
+    command: str
+    key: Key
+    detail: dict[str, Any]
+    source: str
+    emitted: Instant
+    #: Milliseconds after its emission at which it arrives.
+    arrivals: tuple[int, ...]
+    body: str = ""
+
+    @property
+    def time(self) -> Instant:
+        """The event's own time: EventBridge cuts it to whole seconds."""
+        return self.emitted // 1000 * 1000
+
+    def message(self) -> str:
+        """The event as the rule puts it in the queue."""
+        if self.body:
+            return self.body
+        return json.dumps({
+            "version": "0", "id": self.event_id, "detail-type": self.command, "source": self.source,
+            "account": "000000000000", "time": rfc3339(self.time, millis=False), "region": "us-east-1",
+            "resources": [], "detail": self.detail,
+        })  # fmt: skip
+
+
+class Setting(NamedTuple):
+    """Where and when a simulation takes place."""
+
+    start: Instant
+    zone: str
+    span_s: int
+    settings: Settings
+
+
+class _Pace(NamedTuple):
+    span_s: int
+    tick_seconds: int
+    horizon_seconds: int
+    guard_seconds: int
+
+
+#: The template's own settings, a minute's, and those of a demonstration. The guard outlasts a call and the index's lag.
+PACES = (_Pace(2400, 300, 720, 45), _Pace(1500, 60, 120, 30), _Pace(900, 10, 30, 15))
+
+#: Shortly before the clocks change, where they do, and ordinary days.
+STARTS = (
+    ("2026-12-01T08:00:00+00:00", "UTC"),
+    ("2026-06-30T23:50:00+00:00", "Asia/Tokyo"),
+    ("2026-03-29T00:50:00+00:00", "Europe/Oslo"),
+    ("2026-10-25T00:50:00+00:00", "Europe/Oslo"),
+    ("2026-03-08T06:50:00+00:00", "America/New_York"),
+    ("2026-11-01T05:50:00+00:00", "America/New_York"),
+    ("2026-10-03T15:20:00+00:00", "Australia/Lord_Howe"),
+    ("2026-04-04T14:50:00+00:00", "Australia/Lord_Howe"),
+)
+
+TENANTS = ("acme", "bolt")
+#: Its fires are refused by the bus for ever.
+CURSED = Key("acme", "cursed")
+
+
+def setting(dice: Dice) -> Setting:
+    """Where and when, and how the deployment is set."""
+    pace = dice.pick(PACES)
+    text, zone = dice.pick(STARTS)
+    settings = Settings(
+        schedules_table="schedules",
+        ledger_table="ledger",
+        bus_name="eventcron",
+        fire_queue_url="fires",
+        command_dlq_url="command-dlq",
+        fire_dlq_url="fire-dlq",
+        segments=dice.between(1, 3),
+        tick_seconds=pace.tick_seconds,
+        horizon_seconds=pace.horizon_seconds,
+        guard_seconds=pace.guard_seconds,
+        lead_seconds=dice.between(1, 3),
+        pack_size=dice.pick((1, 3, 200)),
+        concurrency=dice.between(1, 4),
+    )
+    start = from_datetime(datetime.fromisoformat(text))
+    return Setting(start + dice.between(0, 300_000), zone, pace.span_s, settings)
+
+
+def workload(dice: Dice, where: Setting) -> list[Sent]:
+    """All that is sent, in order of emission."""
+    writer = _Writer(dice, where)
+    for number in range(dice.between(2, 4)):
+        writer.life(Key(dice.pick(TENANTS), f"s{number}"))
+    if dice.chance(0.2):
+        writer.life(CURSED)
+    for _ in range(dice.between(0, 3)):
+        writer.nonsense()
+    return sorted(writer.sent, key=lambda sent: (sent.emitted, sent.event_id))
+
+
+class _Writer:
+    def __init__(self, dice: Dice, where: Setting) -> None:
+        self._dice = dice
+        self._where = where
+        self.sent: list[Sent] = []
+
+    def life(self, key: Key) -> None:
+        """One schedule from its first put on."""
+        dice = self._dice
+        numbered = dice.chance(0.3)
+        at = self._where.start + dice.between(1, self._where.span_s * 300)
+        puts = 0
+        for number in range(dice.between(1, 6)):
+            command = "Put Schedule" if number == 0 else dice.pick(_CHANGES)
+            detail: dict[str, Any] = {"tenant": key.tenant, "name": key.name}
+            if command == "Put Schedule":
+                puts += 1
+                detail |= self._definition(at) | {"input": {"of": str(key), "put": puts}}
+            if command == "Run Schedule":
+                detail |= {"run_id": f"run-{number}"} if dice.chance(0.5) else {}
+            elif numbered or dice.chance(0.3):
+                detail["revision"] = number + 1 if numbered else at
+            self._send(Kind.GOOD, command, key, detail, at)
+            # Now and then two in the same second, which only their order of arrival tells apart.
+            pause = dice.between(0, 900) if dice.chance(0.1) else 1_500 + dice.mostly_small(self._where.span_s * 400)
+            at += pause
+
+    def nonsense(self) -> None:
+        """A command that has to be refused, or a message that is none."""
+        dice = self._dice
+        at = self._where.start + dice.between(1, self._where.span_s * 500)
+        key = Key(dice.pick(TENANTS), f"s{dice.between(0, 3)}")
+        if dice.chance(0.3):
+            self._send(Kind.POISON, "", key, {}, at, body=dice.pick(_POISON))
+            return
+        bad: dict[str, Any] = {"tenant": key.tenant, "name": key.name, "expression": "* * * * *", "revision": 2**52}
+        command = "Put Schedule"
+        source = TENANT_SOURCE_PREFIX + key.tenant
+        fault = dice.pick(("field", "expression", "never", "foreign", "zone"))
+        if fault == "foreign":
+            source = TENANT_SOURCE_PREFIX + next(tenant for tenant in TENANTS if tenant != key.tenant)
+            command = dice.pick(("Put Schedule", "Delete Schedule", "Pause Schedule"))
+            bad = bad if command == "Put Schedule" else {"tenant": key.tenant, "name": key.name, "revision": 2**52}
+        else:
+            bad |= _FAULTS[fault]
+        self._send(Kind.BAD, command, key, bad, at, source=source)
+
+    def _send(
+        self, kind: Kind, command: str, key: Key, detail: dict[str, Any], at: Instant, *, source: str = "", body: str = ""
+    ) -> None:
+        dice = self._dice
+        arrivals = [dice.mostly_small(2_000) if dice.chance(0.8) else dice.between(0, 60_000)]
+        if dice.chance(0.25) and kind is not Kind.POISON:
+            # A replay; not of the same moment, as the fires of two runs at once could not be told apart.
+            arrivals.append(arrivals[0] + 20_000 + dice.mostly_small(300_000))
+        event_id = f"event-{len(self.sent) + 1}"
+        source = source or TENANT_SOURCE_PREFIX + key.tenant
+        self.sent.append(Sent(kind, event_id, command, key, detail, source, at, tuple(arrivals), body))
+
+    def _definition(self, at: Instant) -> dict[str, Any]:
+        dice, span_s = self._dice, self._where.span_s
+        zone = dice.pick(("UTC", self._where.zone))
+        found: dict[str, Any] = {"expression": self._expression(at, zone), "timezone": zone}
+        if dice.chance(0.3):
+            found["daylight_saving"] = dice.pick((
+                "eventbridge", {"gap": "skip", "overlap": "twice"}, {"gap": "shift", "overlap": "twice"},
+            ))  # fmt: skip
+        if dice.chance(0.2):
+            found["exclude"] = [dice.pick(("*/3 * * * *", "*/10 * * * *", "0 0 1 1 *"))]
+        if dice.chance(0.2):
+            found["start"] = rfc3339(at + dice.between(-60_000, span_s * 200))
+        if dice.chance(0.2):
+            found["end"] = rfc3339(at + span_s * 200 + dice.between(600_000, span_s * 1000))
+        if dice.chance(0.25):
+            found["max_fires"] = dice.between(1, 12)
+        if dice.chance(0.3):
+            found["after_completion"] = "DELETE"
+        if dice.chance(0.2):
+            found["flexible_window_seconds"] = dice.pick((5, 60, 600))
+        if dice.chance(0.5):
+            policy, grace = dice.pick(("fire_once", "fire_all", "skip")), dice.pick((0, 5, 60, 300, 86_400))
+            found["misfire"] = {"policy": policy, "grace_seconds": grace}
+        if dice.chance(0.1):
+            found["state"] = "PAUSED"
+        return found
+
+    def _expression(self, at: Instant, zone: str) -> str | list[str]:
+        dice = self._dice
+        kind = dice.between(0, 11)
+        soon = datetime.fromisoformat(local_time(at + dice.between(5_000, self._where.span_s * 700), zone))
+        if kind == 0:
+            return f"at({soon:%Y-%m-%dT%H:%M:%S})"
+        if kind == 1:
+            return f"rate({dice.pick((15, 20, 45, 90))} seconds)"
+        if kind == 2:
+            return f"rate({dice.between(1, 7)} minutes)"
+        if kind == 3:
+            return dice.pick(("0 0 1 1 *", "0 12 29 2 *", "30 5 1 * *"))
+        if kind == 4:
+            return [f"{soon:%-M} {soon:%-H} * * *", f"{soon:%-M} * * * *", "*/7 * * * *"]
+        if kind == 5:
+            return f"{dice.between(0, 59)} {dice.pick((1, 2, 3, 6, 9))} * * *"
+        return dice.pick(_CRONS)
+
+
+_CHANGES: Sequence[str] = (
+    "Put Schedule", "Put Schedule", "Put Schedule", "Pause Schedule", "Resume Schedule", "Resume Schedule",
+    "Delete Schedule", "Run Schedule",
+)  # fmt: skip
+_CRONS = (
+    "* * * * *", "*/2 * * * *", "*/5 * * * *", "1-59/3 * * * *", "*/20 * * * * *", "7,37 * * * * *",
+    "cron(0/4 * * * ? *)", "0 * * * *", "*/15 * * * *", "30 */5 * * * *",
+)  # fmt: skip
+_POISON = ("not json", '{"half": ', '{"id": "x"}', "[1, 2]", "null")
+_FAULTS: dict[str, dict[str, Any]] = {
+    "field": {"colour": "red"},
+    "expression": {"expression": "61 * * * *"},
+    "never": {"expression": "0 0 30 2 *"},
+    "zone": {"timezone": "Mars/Olympus"},
+}
