@@ -68,6 +68,20 @@ def test_a_fire_in_the_gap_is_excluded_only_if_all_that_leads_to_it_is() -> None
     assert list(walk(trigger, Window(at("2026-03-29"), at("2026-03-29T12:00")))) == [Occurrence(at("2026-03-29T01:00"))]
 
 
+@pytest.mark.parametrize(
+    ("exclude", "entry"),
+    [
+        pytest.param(["0 2 * * *", "30 2 * * *"], "0 2 * * *", id="the-first-of-the-skipped"),
+        pytest.param(["0 2 * * *", "30 2 * * *", "0 3 * * *"], "0 3 * * *", id="the-landing-before-the-skipped"),
+    ],
+)
+def test_a_fire_after_a_gap_is_excluded_by(exclude: list[str], entry: str) -> None:
+    expression = "0,30 2 * * *" if len(exclude) == 2 else "0 2,3 * * *"
+    window = ("2026-03-29T00:00", "2026-03-29T01:30")
+
+    assert excluded(expression, *window, *exclude, zone="Europe/Oslo") == [("2026-03-29T01:00:00Z", entry)]
+
+
 def test_a_calendar_excludes_its_days_and_travels_in_the_canonical_text() -> None:
     days = read_calendar('["2026-12-24/2026-12-26", "2026-12-26", "2027-01-01"]')
     trigger = parse("0 9 * * *", exclude=["calendar:no"], calendars={"no": days}, anchor=0)

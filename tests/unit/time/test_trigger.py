@@ -6,6 +6,7 @@ from itertools import islice
 
 import pytest
 
+from eventcron.core import zones
 from eventcron.core.trigger import (
     Memo,
     Trigger,
@@ -149,6 +150,27 @@ def test_the_search_is_bounded() -> None:
     assert next_occurrence(trigger, at("2004-06-01")) == at("2005-01-01T12:00")
     assert next_occurrence(trigger, at("2005-01-01T12:00:01")) is None
     assert next_occurrence(trigger, at("2004-06-01"), before=at("2005-01-01T12:00")) is None
+
+
+def test_a_search_over_decades_looks_at_few_years_of_the_zone() -> None:
+    """29 February on a Monday: 2044 after 2016."""
+    trigger = parse("0 0 29 2 *", timezone="Europe/Oslo", exclude=["0 0 * * 0,2-6"], anchor=0)
+    zones._chunk.cache_clear()
+
+    assert next_occurrence(trigger, at("2016-03-01")) == at("2044-02-28T23:00")
+    assert zones._chunk.cache_info().misses <= 20
+
+
+def test_a_union_fires_where_one_of_its_expressions_is_skipped() -> None:
+    trigger = parse(["0 3 * * *", "30 2 * * *"], timezone="Europe/Oslo", daylight_saving="eventbridge", anchor=0)
+
+    assert list(walk(trigger, Window(at("2026-03-29"), at("2026-03-30")))) == [Occurrence(at("2026-03-29T01:00"))]
+
+
+def test_at_just_after_a_change_has_the_new_offset() -> None:
+    assert fires(parse("at(2026-03-29T03:30:00)", timezone="Europe/Oslo", anchor=0), "2026-01-01") == [
+        "2026-03-29T01:30:00Z"
+    ]
 
 
 def test_memo_answers_as_walk_does_and_forgets_another_window() -> None:

@@ -76,9 +76,10 @@ def test_after_the_tables_the_rules_hold(name: str) -> None:
 
 
 class _BackAnHour(tzinfo):
-    """Goes back an hour half an hour before a chunk of spans ends."""
+    """Goes back an hour, *after* seconds from the end of a chunk of spans on."""
 
-    change = datetime(1970, 1, 1) + timedelta(seconds=40 * CHUNK_S - 1_800)  # noqa: DTZ001  compared in fromutc
+    def __init__(self, after: int) -> None:
+        self.change = datetime(1970, 1, 1) + timedelta(seconds=40 * CHUNK_S + after)  # noqa: DTZ001  for fromutc
 
     def fromutc(self, dt: datetime) -> datetime:
         second_pass = dt.replace(tzinfo=None) >= self.change
@@ -96,9 +97,17 @@ class _BackAnHour(tzinfo):
 
 def test_a_change_just_before_a_chunk_is_known_in_it() -> None:
     """Else the second pass of an overlap would end where the chunk does, and a job fire twice."""
-    span = Zone("test", _BackAnHour()).span(40 * CHUNK_S + 60)
+    span = Zone("test", _BackAnHour(-1_800)).span(40 * CHUNK_S + 60)
 
     assert (span.before, span.offset, span.start) == (3_600, 0, 40 * CHUNK_S - 1_800)
+
+
+def test_a_change_just_after_a_chunk_is_left_to_the_next() -> None:
+    zone = Zone("test", _BackAnHour(1_800))
+    last = zone.span(40 * CHUNK_S - 1)
+
+    assert (last.offset, last.end) == (3_600, 40 * CHUNK_S)
+    assert [(zone.span(last.end).offset, zone.span(last.end).end)] == [(3_600, 40 * CHUNK_S + 1_800)]
 
 
 def test_zones_come_from_the_package_not_the_host(monkeypatch: pytest.MonkeyPatch) -> None:
