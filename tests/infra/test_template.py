@@ -113,6 +113,7 @@ def test_functions_are_the_entry_points_on_python_3_13_and_arm64() -> None:
     assert {name: properties["Handler"] for name, properties in FUNCTIONS.items()} == {
         "RegistrarFunction": "eventcron.entrypoints.registrar_lambda.handler",
         "PlannerFunction": "eventcron.entrypoints.planner_lambda.handler",
+        "ReconcilerFunction": "eventcron.entrypoints.reconciler_lambda.handler",
         "ExecutorFunction": "eventcron.entrypoints.executor_lambda.handler",
     }
 
@@ -390,6 +391,9 @@ def test_no_role_may_do_anything_to_everything(role: str) -> None:
         pytest.param("PlannerRole", "dynamodb:PutItem", {"LedgerTable"}, id="planner-carries-on-backfills"),
         pytest.param("PlannerRole", "dynamodb:UpdateItem", {"SchedulesTable", "LedgerTable"}, id="planner-updates"),
         pytest.param("PlannerRole", "sqs:SendMessage", {"FireQueue"}, id="planner-sends-packs"),
+        pytest.param("ReconcilerRole", "dynamodb:Scan", {"SchedulesTable"}, id="reconciler-reads-all"),
+        pytest.param("ReconcilerRole", "dynamodb:DeleteItem", {"SchedulesTable"}, id="reconciler-removes-the-expired"),
+        pytest.param("ReconcilerRole", "dynamodb:PutItem", {"LedgerTable"}, id="reconciler-notes-the-rules"),
         pytest.param("ExecutorRole", "dynamodb:PutItem", {"LedgerTable"}, id="executor-records-packs"),
         pytest.param("ExecutorRole", "sqs:SendMessage", {"FireQueue", "FireDeadLetters"}, id="executor-sends"),
         pytest.param("ExecutorRole", "sqs:ReceiveMessage", {"FireQueue"}, id="executor-reads-packs"),

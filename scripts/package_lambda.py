@@ -1,0 +1,116 @@
+"""Fills a directory with what the Lambda functions need and nothing else. ``sam build`` calls it by ``src/Makefile``.
+
+    python3 scripts/package_lambda.py DIRECTORY
+
+What is left out is never imported by a function: service descriptions of the AWS services that eventcron does not use,
+the command line and the local runtime, parts of libraries, type stubs. What is added is bytecode: Lambda's disk is
+read-only, so without it each cold start compiles 630 modules, which takes longer than all the rest.
+``tests/infra/test_package.py`` holds size, import time and completeness.
+"""
+
+# ruff: noqa: INP001  # a script
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+#: As ``Runtime`` and ``Architectures`` in infra/template.yaml; a test compares them.
+PYTHON = "3.13"
+PLATFORM = "manylinux2014_aarch64"
+
+#: Services whose descriptions botocore needs here.
+SERVICES = ("dynamodb", "events", "sqs")
+#: The API version of each: what botocore keeps of earlier ones is not asked for.
+VERSIONS = ("2012-08-10", "2015-10-07", "2012-11-05")
+#: Files beside the services' folders: where the endpoints are, and how to try again.
+COMMON = ("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
+
+#: What no function imports, from the package's directory.
+NEVER_IMPORTED = (
+    "bin",
+    "*.dist-info",
+    "*-stubs",
+    "aiohttp/pytest_plugin.py",
+    "aiohttp/test_utils.py",
+    "aiohttp/web*.py",
+    "aiohttp/worker.py",
+    "aws_lambda_powertools/event_handler",
+    "aws_lambda_powertools/middleware_factory",
+    "botocore/data/*/*/examples-1.json",
+    "dateutil/zoneinfo",  # zone rules come from tzdata
+    "eventcron/entrypoints/cli",
+    "eventcron/local",
+    "eventcron/testing",
+)
+#: Of Powertools' utilities, which it imports one of itself.
+UTILITIES = ("__init__.py", "jmespath_utils")
+#: Sources and descriptions that only compilers and type checkers read.
+SOURCES = ("*.pyi", "*.pyx", "*.pxd", "*.pxi", "*.c", "*.h", "py.typed", "__pycache__")
+
+
+def install(directory: Path) -> None:
+    """Put the dependencies, as wheels for Lambda, and the package's own code into *directory*."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+    command += ["--target", str(directory), "--python-version", PYTHON, "--platform", PLATFORM]
+    command += ["--implementation", "cp", "--only-binary", ":all:", "--no-compile"]
+    command += ["--requirement", str(ROOT / "src" / "requirements.txt")]
+    command += ["--constraint", str(ROOT / "constraints.txt")]
+    subprocess.run(command, check=True)  # noqa: S603  # pip, with our own arguments
+    shutil.copytree(ROOT / "src" / "eventcron", directory / "eventcron")
+
+
+def prune(directory: Path) -> None:
+    """Remove from *directory* what no function imports."""
+    for pattern in SOURCES:
+        _remove(*directory.rglob(pattern))
+    for pattern in NEVER_IMPORTED:
+        _remove(*directory.glob(pattern))
+    _remove(*_others(directory / "aws_lambda_powertools" / "utilities", UTILITIES))
+    _remove(*_others(directory / "botocore" / "data", (*SERVICES, *COMMON)))
+    for service in SERVICES:
+        _remove(*_others(directory / "botocore" / "data" / service, VERSIONS))
+
+
+def _others(directory: Path, wanted: tuple[str, ...]) -> list[Path]:
+    return [path for path in directory.iterdir() if path.name not in wanted]
+
+
+def _remove(*paths: Path) -> None:
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+        elif path.exists():
+            path.unlink()
+
+
+def compile_all(directory: Path, python: str) -> None:
+    """Compile *directory* by *python*, never to be compared with the sources, whose times a zip file rounds."""
+    command = [python, "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", str(directory)]
+    subprocess.run(command, check=True)  # noqa: S603  # Python's own compiler
+
+
+def main(directory: Path) -> None:
+    """Install, prune, compile."""
+    install(directory)
+    prune(directory)
+    python = (
+        sys.executable if f"{sys.version_info[0]}.{sys.version_info[1]}" == PYTHON else shutil.which(f"python{PYTHON}")
+    )
+    if python is None:
+        sys.stderr.write(
+            f"package_lambda: no python{PYTHON} on the PATH to compile with; cold starts take twice as long\n"
+        )
+    else:
+        compile_all(directory, python)
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:  # noqa: PLR2004  # the directory
+        sys.exit(__doc__)
+    os.umask(0o022)  # Lambda's user must be able to read what it is given
+    main(Path(sys.argv[1]).resolve())
