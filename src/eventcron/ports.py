@@ -57,6 +57,15 @@ class ScheduleStore(Protocol):
         *expires* (seconds since 1970) sets the TTL. False: the stored record is another.
         """
 
+    async def mend(self, record: Record, *, was: Record) -> bool:
+        """Set trigger, until, segment and wake as in *record*, and nothing else.
+
+        False, and nothing is changed: revision, state, segment or wake are no longer as in *was*.
+        """
+
+    async def forget(self, record: Record) -> bool:
+        """Remove an expired record. False: its revision or ``expires`` is no longer as in *record*."""
+
     async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
         """One page of the index: plans of *segment* with ``wake < before``, by wake.
 
@@ -110,8 +119,17 @@ class Ledger(Protocol):
     async def release(self, claim: Claim) -> bool:
         """Give up the lease; the whole window will be planned again."""
 
+    async def planned_through(self, segment: int) -> Instant:
+        """The instant through which the segment is planned, read consistently; 0 if it never was."""
+
     async def segments(self, count: int) -> list[SegmentState]:
         """The state of segments 0 … count-1, in order; never planned ones have zeros."""
+
+    async def rules(self) -> str:
+        """What ``note_rules`` was given last; "" if it never was."""
+
+    async def note_rules(self, rules: str) -> None:
+        """Note by which zone rules and release all triggers are worked out."""
 
     async def published(self, pack_ids: Sequence[str]) -> set[str]:
         """Those of *pack_ids* that are recorded as published, read consistently. Any number of ids."""

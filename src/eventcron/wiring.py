@@ -18,6 +18,7 @@ from eventcron.adapters.clock import SystemClock
 from eventcron.app.backfill import Backfiller
 from eventcron.app.executor import Executor
 from eventcron.app.planner import Planner
+from eventcron.app.reconciler import Reconciler
 from eventcron.app.registrar import Registrar
 from eventcron.config import Settings
 from eventcron.ports import Backfills, Clock, DeadLetters, EventBus, FireQueue, Ledger, ScheduleStore
@@ -44,6 +45,7 @@ class UseCases(NamedTuple):
     planner: Planner
     executor: Executor
     backfiller: Backfiller
+    reconciler: Reconciler
 
 
 def use_cases(settings: Settings, ports: Ports, *, jitter: Callable[[], float]) -> UseCases:
@@ -86,6 +88,7 @@ def use_cases(settings: Settings, ports: Ports, *, jitter: Callable[[], float]) 
             settings=settings,
             jitter=jitter,
         ),
+        reconciler=Reconciler(clock=clock, store=store, ledger=ledger, bus=bus, settings=settings, jitter=jitter),
     )
 
 

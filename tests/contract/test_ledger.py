@@ -210,3 +210,12 @@ async def test_it_agrees_with_memory_whatever_is_done(ledger: Ledger, seed: int)
             assert await getattr(ledger, step)(*arguments) == await getattr(model, step)(*arguments)
 
     assert await ledger.segments(2) == await model.segments(2)
+
+
+async def test_the_rules_noted_last_are_told(ledger: Ledger) -> None:
+    assert await ledger.rules() == ""
+
+    await ledger.note_rules("2026a")
+    await ledger.note_rules("2026b")
+
+    assert await ledger.rules() == "2026b"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
-from eventcron.model import Key, Misfire, MisfirePolicy, Plan, Record, Schedule, State, Window
+from eventcron.model import Key, Misfire, MisfirePolicy, Missed, Plan, Record, Schedule, State, Window
 from eventcron.ports import Page, ScheduleStore
 from tests.contract.conftest import Backend
 
@@ -45,6 +46,7 @@ EVERY_FIELD = Record(
     handoff=1_764_547_200_005,
     cutover=1_764_547_200_009,
     paused=True,
+    missed=Missed(1, 2, 3, 4),
     segment=63,
     wake=1_764_547_200_006,
     owed=Window(1_764_547_200_007, 1_764_547_200_008),
@@ -289,3 +291,61 @@ async def test_a_tenants_records_come_by_name(store: ScheduleStore) -> None:
     assert [record.name for record in reports] == ["report-a", "report-b", "report-c", "report-d"]
     assert [record.name for record in everything] == ["nightly", *(f"report-{end}" for end in "abcd"), "reports"]
     assert await every_page(lambda cursor: store.of_tenant("nobody", cursor=cursor)) == []
+
+
+# --- The reconciler's writes -----------------------------------------------------------------------------------------
+
+
+async def test_mend_sets_what_planning_needs_and_nothing_else(store: ScheduleStore) -> None:
+    was = replace(EVERY_FIELD, owed=Window(1, 2))
+    await store.put(was, replacing=None)
+    better = replace(was, trigger="{}", until=None, segment=7, wake=5, owed=None, spent=99)
+
+    assert await store.mend(better, was=was)
+
+    assert (await store.get([was.key]))[was.key] == replace(was, trigger="{}", until=None, segment=7, wake=5)
+
+
+async def test_mend_takes_out_of_the_index_and_puts_into_it(store: ScheduleStore) -> None:
+    was = a_record(wake=0)
+    await store.put(was, replacing=None)
+    out = replace(was, segment=None, wake=None)
+
+    assert await store.mend(out, was=was)
+    assert (await store.get([was.key]))[was.key] == out
+    assert await store.mend(was, was=out)
+    assert (await store.get([was.key]))[was.key] == was
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"revision": 2}, id="revision"),
+        pytest.param({"state": State.PAUSED}, id="state"),
+        pytest.param({"wake": 7}, id="wake"),
+        pytest.param({"segment": 6}, id="segment"),
+        pytest.param({"segment": None, "wake": None}, id="out-of-the-index"),
+    ],
+)
+async def test_mend_leaves_alone_what_has_changed(store: ScheduleStore, change: dict[str, Any]) -> None:
+    stored = a_record(wake=0)
+    await store.put(stored, replacing=None)
+    was = replace(stored, **change)
+
+    assert not await store.mend(replace(was, wake=9, segment=1), was=was)
+    assert (await store.get([stored.key]))[stored.key] == stored
+    assert not await store.mend(a_record("absent"), was=a_record("absent"))
+
+
+async def test_forget_removes_what_has_expired_unless_it_has_changed(store: ScheduleStore) -> None:
+    stored = replace(a_record(), expires=5)
+    await store.put(stored, replacing=None)
+
+    assert not await store.forget(replace(stored, revision=2))
+    assert not await store.forget(replace(stored, expires=6))
+    assert not await store.forget(replace(stored, expires=None))
+    assert not await store.forget(replace(a_record("absent"), expires=5))
+    assert await store.get([stored.key]) == {stored.key: stored}
+
+    assert await store.forget(stored)
+    assert await store.get([stored.key]) == {}

@@ -20,7 +20,7 @@ from eventcron.adapters.memory import (
 )
 from eventcron.core.envelope import encode_pack, fire_id
 from eventcron.core.packing import make_pack
-from eventcron.entrypoints import executor_lambda, planner_lambda, registrar_lambda
+from eventcron.entrypoints import executor_lambda, planner_lambda, reconciler_lambda, registrar_lambda
 from eventcron.entrypoints.process import process
 from eventcron.errors import Unavailable
 from eventcron.model import Fire, Instant, Key
@@ -175,6 +175,20 @@ def test_planner_plans_every_segment_and_says_so(
     assert planned["tzdata"]
     assert planned["SchedulesRead"] == 20
     assert metrics(out)["FiresPlanned"][0] == planned["FiresPlanned"] == 20 * 4
+
+
+def test_reconciler_looks_at_every_schedule_and_counts_them(
+    stack: Stack, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    registrar_lambda.handler(sqs(*(put(f"n{number}") for number in range(20))), Context())
+
+    mended = reconciler_lambda.handler({"source": "aws.events"}, Context())
+
+    out = capsys.readouterr().out
+    assert set(mended.values()) == {0}
+    assert (metrics(out)["SchedulesEnabled"], metrics(out)["RecordsMended"]) == ([20], [0])
+    (line,) = (vars(record) for record in caplog.records if record.message == "reconciled")
+    assert (line["finished"], line["contested"], line["rules"].startswith("tzdata 20")) == (True, 0, True)
 
 
 def test_executor_publishes_a_pack_with_its_lateness_and_knows_it_the_second_time(

@@ -227,6 +227,18 @@ def _resume(record: Record, when: When, *, earliest: Instant = 0) -> Record:
     return resumed if resumed.missed is None else replace(resumed, owed=Window(resumed.first, resumed.handoff))
 
 
+def worked_out_anew(record: Record) -> Record:
+    """An enabled *record* with its trigger and its end as this release works them out, by the zone rules of today.
+
+    Raises:
+        InvalidSchedule: its expression does not parse by this release.
+    """
+    schedule = record.schedule
+    assert schedule is not None  # noqa: S101  # callers pass defined schedules only
+    anew = replace(record, trigger=_canonical(schedule, record.created))
+    return replace(anew, until=_until(anew, schedule, record.first))
+
+
 def not_by(replaced: Record | None, record: Record) -> Callable[[Instant], bool]:
     """Whether a fire due then is the new revision's own.
 

@@ -2,6 +2,7 @@
 
 pk = "segment#<n>"  planned N, claimed N (instants), lease N (instant, 0 = none), fence N, cursor S
 pk = "pack#<id>"    published N (instant), expires N (the TTL attribute, in seconds)
+pk = "rules"        rules S
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ from eventcron.ports import Claim, SegmentState
 
 #: Times a claim reads again after another writer came between its read and its write.
 CLAIM_TRIES = 5
+
+_RULES: Item = {"pk": text("rules")}
 
 
 class DynamoLedger:
@@ -88,10 +91,21 @@ class DynamoLedger:
             values=held | values,
         )
 
+    async def planned_through(self, segment: int) -> Instant:
+        return _state(segment, await self._table.get(_segment(segment)) or {}).planned_through
+
     async def segments(self, count: int) -> list[SegmentState]:
         items = await self._table.get_many([_segment(segment) for segment in range(count)])
         stored = {item["pk"]["S"]: item for item in items}
         return [_state(segment, stored.get(_segment(segment)["pk"]["S"], {})) for segment in range(count)]
+
+    async def rules(self) -> str:
+        item = await self._table.get(_RULES) or {}
+        rules: str = item.get("rules", text(""))["S"]
+        return rules
+
+    async def note_rules(self, rules: str) -> None:
+        await self._table.put(_RULES | {"rules": text(rules)})
 
     async def published(self, pack_ids: Sequence[str]) -> set[str]:
         items = await self._table.get_many([_pack(pack_id) for pack_id in dict.fromkeys(pack_ids)])

@@ -72,6 +72,36 @@ class DynamoScheduleStore:
             _key(key), change, when="#revision = :revision AND #state = :enabled", values=values
         )
 
+    async def mend(self, record: Record, *, was: Record) -> bool:
+        values = {":revision": number(was.revision), ":state": text(was.state), ":trigger": text(record.trigger)}
+        conditions = ["#revision = :revision", "#state = :state"]
+        for name in ("segment", "wake"):
+            stored = getattr(was, name)
+            if stored is None:
+                conditions.append(f"attribute_not_exists(#{name})")
+            else:
+                conditions.append(f"#{name} = :old_{name}")
+                values[f":old_{name}"] = number(stored)
+        sets, removed = ["#trigger = :trigger"], []
+        for name in ("until", "segment", "wake"):
+            value = getattr(record, name)
+            if value is None:
+                removed.append(f"#{name}")
+            else:
+                sets.append(f"#{name} = :{name}")
+                values[f":{name}"] = number(value)
+        change = f"SET {', '.join(sets)}" + (f" REMOVE {', '.join(removed)}" if removed else "")
+        return await self._table.update(_key(record.key), change, when=" AND ".join(conditions), values=values)
+
+    async def forget(self, record: Record) -> bool:
+        if record.expires is None:
+            return False
+        return await self._table.delete(
+            _key(record.key),
+            when="#revision = :revision AND #expires = :expires",
+            values={":revision": number(record.revision), ":expires": number(record.expires)},
+        )
+
     async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
         items, following = await self._table.query(
             "#segment = :segment AND #wake < :before",

@@ -117,6 +117,20 @@ class DynamoTable:
                     return False
         return True
 
+    async def delete(self, key: Item, *, when: str, values: Item) -> bool:
+        """Remove the item if the condition *when* holds. False: it does not."""
+        async with self._calls:
+            with mapped("dynamodb"):
+                try:
+                    await self._client.delete_item(
+                        TableName=self._name, Key=key, ConditionExpression=when, **_expression(when, values)
+                    )
+                except ClientError as error:
+                    if not _condition_failed(error):
+                        raise
+                    return False
+        return True
+
     async def query(
         self, where: str, values: Item, *, cursor: str | None, **options: Any
     ) -> tuple[list[Item], str | None]:

@@ -20,6 +20,7 @@ class MemoryLedger:
         self._states: dict[int, SegmentState] = {}
         self._cursors: dict[int, str] = {}
         self._published: dict[str, int] = {}
+        self._rules = ""
 
     async def claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Claim | None:
         await self._pause("claim.before")
@@ -53,11 +54,28 @@ class MemoryLedger:
         await self._pause("release.after")
         return released
 
+    async def planned_through(self, segment: int) -> Instant:
+        await self._pause("planned_through.before")
+        planned = self._state(segment).planned_through
+        await self._pause("planned_through.after")
+        return planned
+
     async def segments(self, count: int) -> list[SegmentState]:
         await self._pause("segments.before")
         states = [self._state(segment) for segment in range(count)]
         await self._pause("segments.after")
         return states
+
+    async def rules(self) -> str:
+        await self._pause("rules.before")
+        rules = self._rules
+        await self._pause("rules.after")
+        return rules
+
+    async def note_rules(self, rules: str) -> None:
+        await self._pause("note_rules.before")
+        self._rules = rules
+        await self._pause("note_rules.after")
 
     async def published(self, pack_ids: Sequence[str]) -> set[str]:
         await self._pause("published.before")

@@ -104,6 +104,30 @@ class MemoryScheduleStore:
         await self._pause("complete.after")
         return completed
 
+    async def mend(self, record: Record, *, was: Record) -> bool:
+        await self._pause("mend.before")
+        stored = self._records.get(record.key)
+        same = stored is not None and _place(stored) == _place(was)
+        if stored is not None and same:
+            self._write(
+                msgspec.structs.replace(
+                    stored, trigger=record.trigger, until=record.until, segment=record.segment, wake=record.wake
+                )
+            )
+        await self._pause("mend.after")
+        return same
+
+    async def forget(self, record: Record) -> bool:
+        await self._pause("forget.before")
+        stored = self._records.get(record.key)
+        same = stored is not None and (stored.revision, stored.expires) == (record.revision, record.expires)
+        same = same and record.expires is not None
+        if same:
+            del self._records[record.key]
+            self._versions[record.key].append(Version(self._clock.now(), None))
+        await self._pause("forget.after")
+        return same
+
     async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
         await self._pause("plans.before")
         after = _cursor.decode(cursor) if cursor is not None else (-1, "", "")
@@ -156,6 +180,10 @@ class MemoryScheduleStore:
 
     def _shown(self, key: Key) -> Record | None:
         return self._visible(self._versions[key]).record
+
+
+def _place(record: Record) -> tuple[object, ...]:
+    return record.revision, record.state, record.segment, record.wake
 
 
 def _plan(record: Record) -> Plan:

@@ -1,0 +1,182 @@
+"""The whole table, daily: what is wrong is mended, what is over is ended, what has expired is removed, all is counted.
+
+Every write is conditional on what was read, so it may run beside registrar and planner: whoever changed a record
+meanwhile has put it right, or the next run will.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import msgspec
+from msgspec import Struct
+
+from eventcron.app.concurrency import settle
+from eventcron.app.executor import REMEMBER_S
+from eventcron.app.publishing import publish_all
+from eventcron.core.envelope import completed
+from eventcron.core.reconciling import Fault, Finding, Setting, find
+from eventcron.errors import InvalidSchedule
+from eventcron.model import Instant, Record, State
+from eventcron.ports import Clock, EventBus, Ledger, ScheduleStore
+
+#: Segments that a deployment, this one or the one before it, can have had.
+MAX_SEGMENTS = 1_024
+#: Milliseconds before the deadline at which no further page is read. A page takes well under a second.
+STOP_BEFORE_MS = 5_000
+
+
+class ReconcilerSettings(Protocol):
+    """The part of a deployment's settings that the reconciler needs."""
+
+    @property
+    def segments(self) -> int: ...
+    @property
+    def horizon_seconds(self) -> int: ...
+    @property
+    def guard_seconds(self) -> int: ...
+    @property
+    def concurrency(self) -> int: ...
+
+
+class Survey(Struct, kw_only=True):
+    """What a run has seen and done so far."""
+
+    #: Records by state, tombstones included.
+    states: Counter[State] = msgspec.field(default_factory=Counter)
+    #: Faults found and put right.
+    mended: Counter[Fault] = msgspec.field(default_factory=Counter)
+    #: Faults found in what someone else changed meanwhile.
+    contested: int = 0
+    #: Schedules that this release cannot read.
+    unreadable: list[str] = msgspec.field(default_factory=list)
+    #: Whether every record was seen; else the deadline came first.
+    finished: bool = False
+
+    @property
+    def records(self) -> int:
+        return self.states.total()
+
+
+def _ignore(_survey: Survey) -> None:
+    """What happens to progress nobody asked for."""
+
+
+class Reconciler:
+    """Walks the table. *jitter* gives numbers in [0, 1)."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        store: ScheduleStore,
+        ledger: Ledger,
+        bus: EventBus,
+        settings: ReconcilerSettings,
+        jitter: Callable[[], float],
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._ledger = ledger
+        self._bus = bus
+        self._settings = settings
+        self._jitter = jitter
+
+    async def run(
+        self,
+        *,
+        deadline: Instant,
+        rules: str,
+        segments: int | None = None,
+        on_progress: Callable[[Survey], None] = _ignore,
+    ) -> Survey:
+        """Look at every record once, in ``concurrency`` shares at once.
+
+        *rules* names the zone rules and the release: if they are not those of the last run that finished, every
+        trigger is worked out anew. *segments* is the number to place schedules by, the deployment's own if not given.
+
+        Raises:
+            Unavailable: a service refused; what was mended stays so.
+        """
+        survey = Survey()
+        states = await self._ledger.segments(MAX_SEGMENTS)
+        setting = Setting(
+            now=self._clock.now(),
+            reach=(self._settings.horizon_seconds + self._settings.guard_seconds) * 1000,
+            segments=segments or self._settings.segments,
+            planned_through={state.segment: state.planned_through for state in states},
+            work_out=await self._ledger.rules() != rules,
+        )
+        parts = self._settings.concurrency
+        ended = await settle(
+            *(
+                self._walk(part, parts, setting, survey, deadline=deadline, on_progress=on_progress)
+                for part in range(parts)
+            )
+        )
+        survey.finished = all(ended)
+        if survey.finished and setting.work_out:
+            await self._ledger.note_rules(rules)
+        return survey
+
+    async def _walk(
+        self,
+        part: int,
+        parts: int,
+        setting: Setting,
+        survey: Survey,
+        *,
+        deadline: Instant,
+        on_progress: Callable[[Survey], None],
+    ) -> bool:
+        """Go through one share of the table. False: the deadline came first."""
+        cursor: str | None = None
+        while self._clock.now() < deadline - STOP_BEFORE_MS:
+            page = await self._store.scan(part, parts, cursor=cursor)
+            await self._look_at(page.items, setting, survey)
+            on_progress(survey)
+            cursor = page.cursor
+            if cursor is None:
+                return True
+        return False
+
+    async def _look_at(self, records: Sequence[Record], setting: Setting, survey: Survey) -> None:
+        slots = asyncio.Semaphore(self._settings.concurrency)
+
+        async def put_right(record: Record, finding: Finding) -> None:
+            async with slots:
+                done = await self._put_right(record, finding)
+            survey.mended[finding.fault] += done
+            survey.contested += not done
+
+        findings: list[tuple[Record, Finding]] = []
+        for record in records:
+            survey.states[record.state] += 1
+            try:
+                finding = find(record, setting)
+            except (InvalidSchedule, ValueError) as error:
+                # It stays as it is: the release that can read it may be back with the next deployment.
+                survey.unreadable.append(f"{record.key}: {error}")
+                continue
+            if finding is not None:
+                findings.append((record, finding))
+        await settle(*(put_right(record, finding) for record, finding in findings))
+
+    async def _put_right(self, record: Record, finding: Finding) -> bool:
+        if finding.fault is Fault.EXPIRED:
+            return await self._store.forget(record)
+        if finding.fault is Fault.OVER:
+            return await self._complete(record)
+        return await self._store.mend(finding.record, was=record)
+
+    async def _complete(self, record: Record) -> bool:
+        """End a schedule whose last fire ended nothing: it was lost on its way, or nobody could read its pack."""
+        now = self._clock.now()
+        deletes = record.schedule is not None and record.schedule.after_completion == "DELETE"
+        expires = now // 1000 + REMEMBER_S if deletes else None
+        # The fact first: a crash in between repeats it, the other way round it would never be told.
+        await publish_all(self._bus, [completed(record, now=now)], clock=self._clock, jitter=self._jitter)
+        return await self._store.complete(record.key, revision=record.revision, expires=expires)

@@ -1,0 +1,42 @@
+"""Lambda: a daily rule → reconciler."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tzdata import IANA_VERSION
+
+from eventcron import __version__
+from eventcron.app.reconciler import Survey
+from eventcron.core.reconciling import Fault
+from eventcron.entrypoints.process import process
+from eventcron.entrypoints.telemetry import emit, logger
+from eventcron.model import State
+from eventcron.wiring import UseCases
+
+#: What triggers are worked out by: another zone database, or another release, works them out anew.
+RULES = f"tzdata {IANA_VERSION}, eventcron {__version__}"
+#: Milliseconds kept back from Lambda's own deadline, so that what is being written can end.
+MARGIN_MS = 1_000
+
+
+def handler(_event: dict[str, Any], context: Any) -> dict[str, int]:
+    """Look at every schedule; answers with how many were put right, by what was wrong."""
+    return process.run(lambda cases: _reconcile(cases, context))
+
+
+async def _reconcile(cases: UseCases, context: Any) -> dict[str, int]:
+    deadline = cases.ports.clock.now() + int(context.get_remaining_time_in_millis()) - MARGIN_MS
+    return _report(await cases.reconciler.run(deadline=deadline, rules=RULES))
+
+
+def _report(survey: Survey) -> dict[str, int]:
+    for line in survey.unreadable:
+        logger.warning("schedule_unreadable", reason=line)
+    mended = {str(fault): survey.mended[fault] for fault in Fault}
+    log = logger.info if survey.finished else logger.warning
+    log("reconciled", extra={"finished": survey.finished, "rules": RULES, "contested": survey.contested, **mended})
+    counts = {f"Schedules{state.title()}": survey.states[state] for state in State}
+    counts |= {"RecordsMended": survey.mended.total(), "RecordsUnreadable": len(survey.unreadable)}
+    emit("reconciler", counts)
+    return mended

@@ -1,0 +1,302 @@
+"""What the reconciler finds wrong, what it leaves alone, and that it may run beside everything else."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from eventcron.adapters.memory import MemoryEventBus, MemoryLedger, MemoryScheduleStore
+from eventcron.app.executor import REMEMBER_S
+from eventcron.app.reconciler import Reconciler, Survey
+from eventcron.core.planning import plan_of
+from eventcron.core.reconciling import Fault, Setting, find
+from eventcron.core.registry import worked_out_anew
+from eventcron.core.segment import segment_of
+from eventcron.model import Key, Record, Schedule, State, Window
+from eventcron.testing import World
+from eventcron.testing.world import SETTINGS
+
+NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
+MINUTE = 60_000
+HOUR = 60 * MINUTE
+DAY = 24 * HOUR
+REACH = (SETTINGS.horizon_seconds + SETTINGS.guard_seconds) * 1000
+PLANNED = NOW + 10 * MINUTE
+SETTING = Setting(NOW, REACH, 4, dict.fromkeys(range(64), PLANNED))
+
+
+def enabled(expression: str = "* * * * *", *, name: str = "report", **more: Any) -> Record:
+    schedule = Schedule(tenant="acme", name=name, expression=expression, **more.pop("schedule", {}))
+    values: dict[str, Any] = {
+        "state": State.ENABLED,
+        "segment": segment_of(Key("acme", name), 4),
+        "wake": 0,
+        "first": NOW - 9 * DAY,
+        "handoff": NOW - 9 * DAY + REACH,
+        **more,
+    }
+    record = Record(schedule=schedule, tenant="acme", name=name, revision=7, created=NOW - 9 * DAY, **values)
+    return replace(worked_out_anew(record), until=values.get("until"))
+
+
+RARE = "0 9 * * MON"  # next on 7 December
+MONDAY = NOW + 6 * DAY + HOUR
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(enabled(), id="dense"),
+        pytest.param(enabled(RARE, wake=MONDAY), id="timed"),
+        pytest.param(enabled(RARE, wake=NOW), id="awake-too-early-costs-one-look"),
+        pytest.param(enabled(wake=NOW + 11 * MINUTE), id="the-occurrences-before-may-be-planned-already"),
+        pytest.param(enabled("5 8 1 12 *", until=NOW + HOUR, wake=None), id="the-last-fire-is-on-its-way"),
+        pytest.param(enabled("0 7 1 12 *", until=NOW, wake=None), id="the-last-fire-may-still-be-tried"),
+        pytest.param(enabled(wake=None, handoff=NOW + HOUR, until=NOW + HOUR), id="the-registrar-sent-all"),
+        pytest.param(enabled(state=State.PAUSED, segment=None, wake=None), id="paused"),
+        pytest.param(
+            replace(enabled(), schedule=None, state=State.DELETED, segment=None, wake=None, expires=NOW // 1000 + 1),
+            id="tombstone",
+        ),
+    ],
+)
+def test_what_is_well_is_left_alone(record: Record) -> None:
+    assert find(record, SETTING) is None
+
+
+@pytest.mark.parametrize(
+    ("record", "fault", "mended"),
+    [
+        pytest.param(
+            enabled(segment=3 - segment_of(Key("acme", "report"), 4)),
+            Fault.SEGMENT,
+            {"segment": segment_of(Key("acme", "report"), 4), "wake": PLANNED},
+            id="a-dense-one-elsewhere-is-timed-from-where-it-was-planned-to",
+        ),
+        pytest.param(
+            enabled(RARE, wake=MONDAY, segment=3 - segment_of(Key("acme", "report"), 4)),
+            Fault.SEGMENT,
+            {"segment": segment_of(Key("acme", "report"), 4), "wake": MONDAY},
+            id="a-timed-one-elsewhere",
+        ),
+        pytest.param(
+            enabled(wake=None, segment=None),
+            Fault.WAKE,
+            {"segment": segment_of(Key("acme", "report"), 4), "wake": NOW},
+            id="out-of-the-index-with-occurrences-left",
+        ),
+        pytest.param(enabled(RARE, wake=MONDAY + 7 * DAY), Fault.WAKE, {"wake": MONDAY}, id="asleep-beyond-the-next"),
+        pytest.param(
+            enabled(RARE, wake=MONDAY + 7 * DAY, handoff=MONDAY + 1),
+            None,
+            {},
+            id="what-the-registrar-sent-is-not-passed-by",
+        ),
+        pytest.param(
+            enabled(state=State.PAUSED), Fault.INDEXED, {"segment": None, "wake": None}, id="paused-and-in-the-index"
+        ),
+        pytest.param(
+            replace(enabled(), schedule=None, state=State.DELETED, segment=None, wake=None, expires=NOW // 1000),
+            Fault.EXPIRED,
+            {},
+            id="an-expired-tombstone",
+        ),
+        pytest.param(enabled("0 7 30 11 *", until=NOW - DAY, wake=None), Fault.OVER, {}, id="over-and-not-completed"),
+    ],
+)
+def test_what_is_wrong_is_found(record: Record, fault: Fault | None, mended: dict[str, Any]) -> None:
+    finding = find(record, SETTING)
+
+    if fault is None:
+        assert finding is None
+        return
+    assert finding is not None
+    assert (finding.fault, finding.record) == (fault, replace(record, **mended))
+
+
+def test_new_zone_rules_move_what_sleeps_and_where_it_ends() -> None:
+    record = enabled("0 9 * * MON", schedule={"timezone": "Europe/Oslo", "max_fires": 3})
+    right = worked_out_anew(record)
+    stale = replace(right, trigger=enabled("0 9 * * TUE").trigger, until=5, wake=MONDAY + 8 * DAY)
+
+    assert find(right, SETTING._replace(work_out=True)) is None
+    finding = find(stale, SETTING._replace(work_out=True))
+
+    assert finding is not None
+    assert (finding.fault, finding.record.trigger, finding.record.until) == (Fault.TRIGGER, right.trigger, right.until)
+    assert finding.record.wake in {MONDAY - HOUR, None}
+
+
+def test_a_flexible_window_is_reckoned_with() -> None:
+    record = enabled(RARE, schedule={"flexible_window_seconds": 600})
+    plan = plan_of(record)
+    assert plan is not None
+    finding = find(replace(record, wake=MONDAY + 7 * DAY), SETTING)
+
+    assert finding is not None
+    assert finding.record.wake is not None
+    assert MONDAY <= finding.record.wake < MONDAY + 600_000
+
+
+# --- The walk --------------------------------------------------------------------------------------------------------
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.instant = NOW
+
+    def now(self) -> int:
+        return self.instant
+
+    async def sleep_until(self, instant: int) -> None:
+        self.instant = max(self.instant, instant)
+
+
+class Stage:
+    """A reconciler on a table of small pages."""
+
+    def __init__(self) -> None:
+        self.clock = Clock()
+        self.store = MemoryScheduleStore(self.clock, page_size=3)
+        self.ledger = MemoryLedger()
+        self.bus = MemoryEventBus(self.clock)
+        self.reconciler = Reconciler(
+            clock=self.clock,
+            store=self.store,
+            ledger=self.ledger,
+            bus=self.bus,
+            settings=SETTINGS,
+            jitter=lambda: 0.5,
+        )
+
+    async def put(self, *records: Record) -> None:
+        for record in records:
+            assert await self.store.put(record, replacing=None)
+
+    async def run(self, *, seconds: int = 900, rules: str = "2026a", **more: Any) -> Survey:
+        return await self.reconciler.run(deadline=self.clock.instant + seconds * 1000, rules=rules, **more)
+
+
+@pytest.fixture(name="stage")
+def _stage() -> Stage:
+    return Stage()
+
+
+async def test_every_record_is_seen_once_and_counted(stage: Stage) -> None:
+    await stage.put(*(enabled(name=f"n{number}") for number in range(100)))
+    await stage.put(*(enabled(name=f"p{n}", state=State.PAUSED, segment=None, wake=None) for n in range(7)))
+
+    survey = await stage.run()
+
+    assert (survey.states, survey.records) == ({State.ENABLED: 100, State.PAUSED: 7}, 107)
+    assert (survey.mended.total(), survey.contested, survey.finished) == (0, 0, True)
+
+
+async def test_what_is_wrong_is_put_right_and_the_second_run_finds_nothing(stage: Stage) -> None:
+    gone = replace(enabled(name="gone"), schedule=None, state=State.DELETED, segment=None, wake=None, expires=1)
+    over = enabled("0 7 30 11 *", name="over", until=NOW - DAY, wake=None, schedule={"after_completion": "DELETE"})
+    await stage.put(enabled(name="lost", wake=None, segment=None), gone, over, enabled(name="well"))
+
+    survey = await stage.run()
+
+    assert survey.mended == {Fault.WAKE: 1, Fault.EXPIRED: 1, Fault.OVER: 1}
+    assert gone.key not in stage.store.records
+    completed = stage.store.records[over.key]
+    assert (completed.state, completed.expires) == (State.COMPLETED, NOW // 1000 + REMEMBER_S)
+    assert [event.detail_type for _, event in stage.bus.published] == ["Schedule Completed"]
+    assert stage.store.records[Key("acme", "lost")].wake == NOW
+    assert (await stage.run()).mended.total() == 0
+
+
+async def test_what_changed_meanwhile_is_left_to_who_changed_it(stage: Stage) -> None:
+    lost = enabled(name="lost", wake=None, segment=None)
+    await stage.put(lost)
+
+    async def mend(record: Record, *, was: Record) -> bool:
+        await stage.store.put(replace(was, revision=8), replacing=7)
+        return await MemoryScheduleStore.mend(stage.store, record, was=was)
+
+    stage.store.mend = mend  # type: ignore[method-assign]  # a command comes in between
+    survey = await stage.run()
+
+    assert (survey.contested, survey.mended.total()) == (1, 0)
+    assert stage.store.records[lost.key] == replace(lost, revision=8)
+
+
+async def test_what_this_release_cannot_read_is_named_and_stays(stage: Stage) -> None:
+    odd = replace(enabled(name="odd"), schedule=Schedule(tenant="acme", name="odd", expression="every full moon"))
+    await stage.put(odd, enabled(name="well"))
+
+    survey = await stage.run()
+
+    (line,) = survey.unreadable
+    assert line.startswith("acme/odd: ")
+    assert stage.store.records[odd.key] == odd
+
+
+async def test_triggers_are_worked_out_anew_once_for_each_set_of_rules(stage: Stage) -> None:
+    stale = replace(enabled(name="stale"), trigger=enabled("0 * * * *").trigger)
+    await stage.put(stale)
+
+    assert (await stage.run(rules="2026a")).mended == {Fault.TRIGGER: 1}
+    await stage.store.mend(stale, was=stage.store.records[stale.key])
+    assert (await stage.run(rules="2026a")).mended.total() == 0
+    assert (await stage.run(rules="2026b")).mended == {Fault.TRIGGER: 1}
+
+
+async def test_near_the_deadline_it_stops_and_does_not_say_it_is_done(stage: Stage) -> None:
+    await stage.put(*(enabled(name=f"n{number}") for number in range(100)))
+    seen: list[int] = []
+
+    def late(survey: Survey) -> None:
+        seen.append(survey.records)
+        stage.clock.instant += 1_000
+
+    survey = await stage.run(seconds=10, on_progress=late)
+
+    assert not survey.finished
+    assert 0 < survey.records < 100
+    assert seen[-1] == survey.records
+    assert await stage.ledger.rules() == "", "the next run starts with the triggers again"
+
+
+def test_every_schedule_fires_on_while_the_segments_change() -> None:
+    """Shrunk by the reconciler from 4 to 2 while planners still work on all 4: nothing is missed."""
+    with World("2026-12-01T08:00:00Z") as world:
+        for number in range(24):
+            world.emit("Put Schedule", {"tenant": "acme", "name": f"n{number}", "expression": "* * * * *"})
+        world.run(minutes=12)
+        reconciler = Reconciler(
+            clock=world.clock,
+            store=world.store,
+            ledger=world.ledger,
+            bus=world.bus,
+            settings=world.settings,
+            jitter=lambda: 0.5,
+        )
+        world.run(seconds=30)
+        survey = world._runner.run(reconciler.run(deadline=world.now + 900_000, rules="x", segments=2))
+        world.run(minutes=30)
+
+        assert survey.mended[Fault.SEGMENT] > 0
+        fired = {(fire.schedule, fire.due) for fire in world.fired}
+        assert len(fired) == 24 * 42
+        assert {record.segment for record in world.store.records.values()} == {0, 1}
+
+
+async def test_two_reconcilers_at_once_mend_once(stage: Stage) -> None:
+    await stage.put(*(enabled(name=f"n{number}", wake=None, segment=None) for number in range(20)))
+
+    one, other = await asyncio.gather(stage.run(), stage.run())
+
+    assert one.mended[Fault.WAKE] + other.mended[Fault.WAKE] == 20
+    assert one.contested + other.contested + 20 <= 40
+
+
+def test_an_owed_record_is_never_taken_for_over() -> None:
+    record = enabled("0 7 30 11 *", until=NOW - DAY, wake=None, owed=Window(1, 2))
+
+    assert find(record, SETTING) is None
