@@ -344,7 +344,7 @@ _READERS: Mapping[Notation, Callable[[str], Item]] = {
     Notation.KUBERNETES: _read_kubernetes,
     Notation.CELERY: _read_celery,
 }
-_WRITERS: Mapping[Notation, Callable[[Item], str]] = {
+_WRITERS: dict[Notation, Callable[[Item], str]] = {
     Notation.UNIX: _write_unix,
     Notation.EVENTBRIDGE: _write_eventbridge,
     Notation.QUARTZ: _write_quartz,

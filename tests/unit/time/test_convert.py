@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from eventcron.core import convert as convert_module
 from eventcron.core.convert import Notation, convert
 from eventcron.errors import InvalidExpression
 
@@ -96,3 +97,11 @@ def test_what_is_not_of_the_dialect_is_refused(source: Notation, text: str, mess
 
     assert message in str(caught.value)
     assert caught.value.code == "invalid_expression"
+
+
+def test_what_would_fire_at_other_times_is_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The year is really compared: a writer with a fault is found out."""
+    monkeypatch.setitem(convert_module._WRITERS, Notation.QUARTZ, lambda _: "0 0 10 * * ?")
+
+    with pytest.raises(InvalidExpression, match="in quartz, '0 0 10 \\* \\* \\?' fires at other times"):
+        convert("0 9 * * *", Notation.UNIX, Notation.QUARTZ, since=SINCE)

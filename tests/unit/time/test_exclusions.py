@@ -175,6 +175,12 @@ def test_the_end_of_a_long_exclusion_is_found_by_leaping(
     assert (None if found is None else rfc3339(found)) == expected
 
 
+def test_a_day_of_which_something_is_left_is_not_passed_over() -> None:
+    trigger = parse("0 3,4 * * *", exclude=["0 3 * * *"], anchor=0)
+
+    assert next_occurrence(trigger, at("2026-06-01")) == at("2026-06-01T04:00")
+
+
 def test_a_rate_that_is_always_excluded_is_given_up() -> None:
     """Else these would be two billion steps."""
     trigger = parse("rate(2 seconds)", exclude=["*/2 * * * * *"], anchor=0)
