@@ -58,9 +58,8 @@ def main() -> None:
     fires = sum(len(part.fires) for part in done)
     print(f"plan, triggers known        {shared / SCHEDULES * 1e6:8.2f} µs a schedule")
     print(f"plan, each by itself        {alone / SCHEDULES * 1e6:8.2f} µs a schedule   {alone / shared:5.1f} x")
-    print(
-        f"pack                        {packing / max(1, fires) * 1e6:8.2f} µs a fire       {fires} fires, {len(packs)} packs"
-    )
+    each = packing / max(1, fires) * 1e6
+    print(f"pack                        {each:8.2f} µs a fire       {fires} fires, {len(packs)} packs")
 
 
 if __name__ == "__main__":
