@@ -385,12 +385,11 @@ def test_no_role_may_do_anything_to_everything(role: str) -> None:
     ("role", "action", "resources"),
     [
         pytest.param("RegistrarRole", "dynamodb:PutItem", {"SchedulesTable", "LedgerTable"}, id="registrar-stores"),
-        pytest.param("RegistrarRole", "sqs:SendMessage", {"FireQueue", "CommandDeadLetters"}, id="registrar-sends"),
         pytest.param("RegistrarRole", "sqs:ReceiveMessage", {"CommandQueue"}, id="registrar-reads-commands"),
         pytest.param("PlannerRole", "dynamodb:Query", {"${SchedulesTable.Arn}/index/plan"}, id="planner-reads-index"),
         pytest.param("PlannerRole", "dynamodb:PutItem", {"LedgerTable"}, id="planner-carries-on-backfills"),
         pytest.param("PlannerRole", "dynamodb:UpdateItem", {"SchedulesTable", "LedgerTable"}, id="planner-updates"),
-        pytest.param("PlannerRole", "sqs:SendMessage", {"FireQueue"}, id="planner-sends-packs"),
+        pytest.param("PlannerRole", "sqs:SendMessage", {"FireQueue", "FireDeadLetters"}, id="planner-sends-packs"),
         pytest.param("ReconcilerRole", "dynamodb:Scan", {"SchedulesTable"}, id="reconciler-reads-all"),
         pytest.param("ReconcilerRole", "dynamodb:DeleteItem", {"SchedulesTable"}, id="reconciler-removes-the-expired"),
         pytest.param("ReconcilerRole", "dynamodb:PutItem", {"LedgerTable"}, id="reconciler-notes-the-rules"),

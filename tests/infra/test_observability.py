@@ -1,0 +1,205 @@
+"""What operators are shown: every metric is one that the functions emit, every field of a query one that they log."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+from typing import Any
+
+import pytest
+
+from eventcron.local import template
+from tests.infra.stack import FUNCTIONS, PARAMETERS, QUEUES, RESOURCES, ROOT, STACK, TABLES, decided
+
+ALARMS = template.of_type(STACK, "AWS::CloudWatch::Alarm")
+QUERIES = template.of_type(STACK, "AWS::Logs::QueryDefinition")
+OURS = {"Ref": "BusName"}
+ENTRYPOINTS = sorted((ROOT / "src" / "eventcron" / "entrypoints").glob("*_lambda.py"))
+BODY = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+WIDGETS = json.loads(re.sub(r"(?<!\")\$\{[^}]+\}(?=[,}\s])", "1", BODY))["widgets"]
+
+
+def _strings() -> set[str]:
+    """Every text in the entry points that is a name: metrics, messages and fields of log lines are among them."""
+    found: set[str] = set()
+    for path in ENTRYPOINTS:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                found.add(node.value)
+            elif isinstance(node, ast.keyword) and node.arg:
+                found.add(node.arg)
+    return found
+
+
+NAMES = _strings()
+#: Names that are put together: ``command_{outcome}`` and the like.
+PUT_TOGETHER = {"command_rejected", "command_dead_lettered", "record_failed", "record_crashed", "PacksFailed"}
+
+
+def _metrics_of(alarm: dict[str, Any]) -> list[dict[str, Any]]:
+    """The metrics that an alarm watches: namespace, name and dimensions."""
+    if "MetricName" in alarm:
+        return [alarm]
+    return [entry["MetricStat"]["Metric"] for entry in alarm["Metrics"] if "MetricStat" in entry]
+
+
+def _dashboard_metrics() -> list[list[str]]:
+    return [
+        [part for part in metric if isinstance(part, str)]
+        for widget in WIDGETS
+        for metric in widget["properties"].get("metrics", [])
+        if isinstance(metric[0], str)
+    ]
+
+
+@pytest.mark.parametrize("alarm", ALARMS)
+def test_an_alarm_watches_metrics_that_exist(alarm: str) -> None:
+    for metric in _metrics_of(ALARMS[alarm]):
+        dimensions = {entry["Name"]: entry["Value"] for entry in metric["Dimensions"]}
+        if metric["Namespace"] == OURS:
+            assert metric["MetricName"] in NAMES
+            assert f"{str(dimensions['service']).title()}Function" in FUNCTIONS
+        else:
+            resource = next(iter(dimensions.values()))
+            name = resource.get("Ref") or resource["Fn::GetAtt"][0]
+            assert name in {**FUNCTIONS, **QUEUES, **TABLES}
+
+
+@pytest.mark.parametrize("alarm", ALARMS)
+def test_an_alarm_tells_the_topic_and_says_what_is_wrong(alarm: str) -> None:
+    properties = template.of_type(decided(HasAlarmTopic=True), "AWS::CloudWatch::Alarm")[alarm]
+
+    assert properties["AlarmActions"] == properties["OKActions"] == [{"Ref": "AlarmTopicArn"}]
+    assert "AlarmActions" not in ALARMS[alarm]
+    assert properties["AlarmDescription"].endswith(".")
+    assert properties["TreatMissingData"] in {"notBreaching", "breaching"}
+
+
+@pytest.mark.parametrize("metric", ["Errors", "Throttles"])
+def test_every_function_is_watched_for(metric: str) -> None:
+    watched = {
+        entry["Dimensions"][0]["Value"]["Ref"]
+        for alarm in ALARMS.values()
+        for entry in _metrics_of(alarm)
+        if entry["MetricName"] == metric
+    }
+
+    assert watched == set(FUNCTIONS)
+
+
+def test_every_dead_letter_queue_has_an_alarm_for_its_first_letter() -> None:
+    watched = {
+        alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0]
+        for alarm in ALARMS.values()
+        if alarm.get("MetricName") == "ApproximateNumberOfMessagesVisible" and alarm["Threshold"] == 0
+    }
+
+    assert watched == {queue for queue in QUEUES if "DeadLetters" in queue}
+
+
+def test_planner_lag_is_late_after_one_tick_and_lateness_after_late_ms() -> None:
+    lag, lateness = ALARMS["PlannerLagAlarm"], ALARMS["LatenessAlarm"]
+    [expression] = [entry["Expression"] for entry in lag["Metrics"] if "Expression" in entry]
+
+    assert (lag["Threshold"], expression) == ({"Ref": "TickSeconds"}, "lag / 1000")
+    assert (lateness["Threshold"], lateness["ExtendedStatistic"]) == ({"Ref": "LateMs"}, "p99")
+
+
+def test_a_planner_that_is_not_started_is_told_unless_another_gives_the_ticks() -> None:
+    ticking = template.of_type(decided(Ticks=True), "AWS::CloudWatch::Alarm")["PlannerSilentAlarm"]
+
+    assert (ticking["TreatMissingData"], ALARMS["PlannerSilentAlarm"]["TreatMissingData"]) == (
+        "breaching",
+        "notBreaching",
+    )
+
+
+def test_no_fires_is_judged_over_longer_than_anything_can_be_planned_ahead() -> None:
+    periods = {entry["MetricStat"]["Period"] for entry in ALARMS["NoFiresAlarm"]["Metrics"] if "MetricStat" in entry}
+
+    assert min(periods) > PARAMETERS["HorizonSeconds"]["MaxValue"]
+
+
+@pytest.mark.parametrize("seconds", PARAMETERS["TickSeconds"]["AllowedValues"])
+def test_an_alarm_s_period_is_a_tick_that_cloudwatch_knows(seconds: int) -> None:
+    period = STACK["Mappings"]["Ticks"][str(seconds)]["Seconds"]
+
+    assert period % 60 == 0
+    assert period == max(60, seconds)
+
+
+def test_the_dashboard_shows_metrics_that_exist() -> None:
+    for namespace, name, *dimensions in _dashboard_metrics():
+        if namespace == "${BusName}":
+            assert name in NAMES
+            assert f"{dimensions[1].title()}Function" in FUNCTIONS
+        else:
+            resource = re.match(r"\$\{(\w+)", dimensions[1])
+            assert resource
+            assert resource[1] in {*RESOURCES, *PARAMETERS}
+
+
+def test_the_dashboard_fits_its_grid_and_widgets_do_not_overlap() -> None:
+    taken: set[tuple[int, int]] = set()
+    for widget in WIDGETS:
+        cells = {
+            (column, row)
+            for column in range(widget["x"], widget["x"] + widget["width"])
+            for row in range(widget["y"], widget["y"] + widget["height"])
+        }
+        assert not cells & taken, widget["properties"].get("title")
+        assert all(column < 24 for column, _ in cells)
+        taken |= cells
+
+
+def test_the_dashboard_shows_every_alarm_every_function_and_every_queue() -> None:
+    [shown] = [widget["properties"]["alarms"] for widget in WIDGETS if widget["type"] == "alarm"]
+
+    assert sorted(shown) == sorted(f"${{{alarm}.Arn}}" for alarm in ALARMS)
+    assert all(f"${{{function}}}" in BODY for function in FUNCTIONS)
+    assert all(f"${{{queue}.QueueName}}" in BODY for queue in QUEUES)
+
+
+def test_lateness_is_a_stack_of_ranks_without_gap_or_overlap() -> None:
+    [ranks] = [
+        [metric[-1]["stat"] for metric in widget["properties"]["metrics"]]
+        for widget in WIDGETS
+        if widget["properties"].get("stacked")
+    ]
+    bounds = [re.fullmatch(r"PR\((\d*):(\d*)\)", rank).groups() for rank in ranks]  # type: ignore[union-attr]  # no match: the test fails
+
+    assert bounds[0][0] == bounds[-1][1] == ""
+    assert [end for _, end in bounds[:-1]] == [start for start, _ in bounds[1:]]
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_a_query_reads_groups_of_the_stack_and_fields_that_are_logged(query: str) -> None:
+    text = QUERIES[query]["QueryString"]
+    texts = set(re.findall(r'"([a-z_]+)"', text)) - {"lambda"}
+    metrics = set(re.findall(r"\b([A-Z]\w+)\.0", text))
+
+    assert all(RESOURCES[group["Ref"]]["Type"] == "AWS::Logs::LogGroup" for group in QUERIES[query]["LogGroupNames"])
+    assert texts | metrics <= NAMES | PUT_TOGETHER
+    assert QUERIES[query]["Name"]["Fn::Sub"].startswith("${AWS::StackName}/")
+
+
+def test_there_is_a_query_for_each_question_in_the_order_they_are_asked() -> None:
+    names = [properties["Name"]["Fn::Sub"].partition("/")[2] for properties in QUERIES.values()]
+
+    assert [name[0] for name in names] == [str(number) for number in range(1, len(names) + 1)]
+    assert sorted(names) == names
+
+
+def test_a_local_stack_leaves_out_only_what_nothing_refers_to() -> None:
+    stack = template.without_lacking(template.read())
+    lacking = {name for name, resource in RESOURCES.items() if resource["Type"] in template.LACKING}
+    text = json.dumps(stack)
+
+    assert lacking
+    assert not lacking & stack["Resources"].keys()
+    for name in lacking:
+        assert f'"{name}"' not in text
+        assert f"${{{name}" not in text
+    assert all(reason for reason in template.LACKING.values())
+    assert template.LACKING.keys() == {RESOURCES[name]["Type"] for name in lacking}

@@ -1,0 +1,273 @@
+"""Least privilege, measured: what each function asks AWS for is what its role allows, no more and no less."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from aiobotocore.session import AioSession, get_session
+
+from eventcron.adapters.aws import clients
+from eventcron.adapters.aws.fires import SqsFireQueue
+from eventcron.adapters.clock import SystemClock
+from eventcron.core.envelope import encode_pack
+from eventcron.core.instant import rfc3339
+from eventcron.core.packing import make_pack
+from eventcron.core.trigger import parse
+from eventcron.entrypoints import executor_lambda, planner_lambda, reconciler_lambda, registrar_lambda
+from eventcron.entrypoints.process import process
+from eventcron.model import Fire, Instant, Record, Schedule, State
+from eventcron.ports import Refusal
+from eventcron.wiring import UseCases
+from tests.emulators import ministack_server, use_endpoint
+from tests.infra.stack import FUNCTIONS, allowed, name_of
+from tests.resources import create_queue, create_table
+
+pytestmark = pytest.mark.embedded
+
+#: What Lambda itself does on the function's behalf.
+BY_LAMBDA = {
+    "logs:CreateLogStream",
+    "logs:PutLogEvents",
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessage",
+    "sqs:GetQueueAttributes",
+}
+#: Operations that IAM knows by another's name.
+BY_ANOTHER_NAME = {"SendMessageBatch": "SendMessage"}
+#: Of a schedule that the executor ends.
+REVISION = 1_796_112_000_000
+TABLES = ("SchedulesTable", "LedgerTable")
+QUEUES = ("CommandQueue", "FireQueue", "CommandDeadLetters", "FireDeadLetters")
+
+Asked = dict[str, set[str]]
+
+
+class Recorder:
+    """Action → the stack's resources it was asked of, and the sources of what was put on the bus."""
+
+    def __init__(self) -> None:
+        self.asked: Asked = {}
+        self.sources: set[str] = set()
+
+    def session(self) -> AioSession:
+        session = get_session()
+        session.register("provide-client-params.*.*", self._record)
+        return session
+
+    def _record(self, params: dict[str, Any], model: Any, **_: object) -> None:
+        service = model.service_model.service_name
+        operation = BY_ANOTHER_NAME.get(model.name, model.name)
+        self.asked.setdefault(f"{service}:{operation}", set()).update(_resources(params))
+        self.sources |= {entry["Source"] for entry in params.get("Entries", []) if "Source" in entry}
+
+
+def _resources(params: dict[str, Any]) -> set[str]:
+    """Logical ids, as resources are named here after them; an index as the template writes its ARN."""
+    if "IndexName" in params:
+        return {f"${{{params['TableName']}.Arn}}/index/{params['IndexName']}"}
+    if "RequestItems" in params:
+        return set(params["RequestItems"])
+    if "QueueUrl" in params:
+        return {params["QueueUrl"].rpartition("/")[2]}
+    if "TableName" in params:
+        return {params["TableName"]}
+    return {entry["EventBusName"] for entry in params["Entries"]}
+
+
+@pytest.fixture(scope="module", name="endpoint")
+def _endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The stack's tables, queues and bus, each named as the template names it."""
+    with pytest.MonkeyPatch.context() as patch, ministack_server(tmp_path_factory.mktemp("ministack")) as endpoint:
+        use_endpoint(patch, endpoint)
+        asyncio.run(_create())
+        yield endpoint
+
+
+async def _create() -> None:
+    session = get_session()
+    async with session.create_client("dynamodb") as dynamodb:
+        for table in TABLES:
+            await create_table(dynamodb, table, table)
+    async with session.create_client("sqs") as sqs:
+        for queue in QUEUES:
+            await create_queue(sqs, queue)
+    async with session.create_client("events") as events:
+        await events.create_event_bus(Name="Bus")
+
+
+@pytest.fixture(name="stage")
+def _stage(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
+    use_endpoint(monkeypatch, endpoint)
+    stage = Stage(monkeypatch)
+    url = f"{endpoint}/000000000000"
+    stage.set(
+        schedules_table="SchedulesTable",
+        ledger_table="LedgerTable",
+        bus_name="Bus",
+        fire_queue_url=f"{url}/FireQueue",
+        command_dlq_url=f"{url}/CommandDeadLetters",
+        fire_dlq_url=f"{url}/FireDeadLetters",
+        segments=1,
+    )
+    monkeypatch.setattr(clients, "get_session", stage.recorder.session)
+    yield stage
+    process.close()
+
+
+class Stage:
+    """The functions' environment, and a queue that can be made to refuse."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._monkeypatch = monkeypatch
+        self.recorder = Recorder()
+
+    def set(self, **settings: str | int) -> None:
+        """Deploy anew with these settings."""
+        for name, value in settings.items():
+            self._monkeypatch.setenv(f"EVENTCRON_{name.upper()}", str(value))
+        process.close()
+
+    def refuse_a_pack(self) -> None:
+        """Have SQS refuse, for good, the first pack of the next call that sends some."""
+        send = SqsFireQueue.send
+
+        async def refused(queue: SqsFireQueue, packs: list[Any], **rest: Any) -> list[Refusal]:
+            if not packs:
+                return await send(queue, packs, **rest)
+            self._monkeypatch.setattr(SqsFireQueue, "send", send)
+            return [Refusal(index=0, code="InvalidMessageContents", retryable=False)]
+
+        self._monkeypatch.setattr(SqsFireQueue, "send", refused)
+
+
+class Context:
+    def get_remaining_time_in_millis(self) -> int:
+        return 30_000
+
+
+def _event(*bodies: str) -> dict[str, Any]:
+    return {"Records": [{"messageId": str(number), "body": body} for number, body in enumerate(bodies)]}
+
+
+_numbers = iter(range(1_000_000))
+
+
+def _command(kind: str, name: str, **detail: Any) -> dict[str, Any]:
+    now = rfc3339(SystemClock().now(), millis=False)
+    body = {
+        "id": f"event-{next(_numbers)}",
+        "detail-type": kind,
+        "source": "eventcron.tenant.acme",
+        "time": now,
+        "detail": {"tenant": "acme", "name": name, **detail},
+    }
+    return _event(json.dumps(body))
+
+
+def _put(name: str, **detail: Any) -> None:
+    registrar_lambda.handler(_command("Put Schedule", name, **detail), Context())
+
+
+def _store(*records: Record) -> None:
+    async def write(cases: UseCases) -> None:
+        for record in records:
+            assert await cases.ports.store.put(record, replacing=None)
+
+    process.run(write)
+
+
+def _pack(fire: Fire) -> str:
+    return encode_pack(make_pack([fire]))
+
+
+def _at(instant: Instant) -> str:
+    return f"at({rfc3339(instant, millis=False).removesuffix('Z')})"
+
+
+def _prepare_registrar(_stage: Stage) -> None:
+    """It needs nothing but commands."""
+
+
+def _drive_registrar(stage: Stage) -> None:
+    _put("often", expression="rate(20 seconds)")
+    stage.refuse_a_pack()
+    registrar_lambda.handler(_command("Run Schedule", "often"), Context())
+    span = {"from": "2026-01-01T00:00:00Z", "until": "2026-01-01T00:10:00Z", "backfill_id": "b"}
+    registrar_lambda.handler(_command("Backfill Schedule", "often", **span), Context())
+    registrar_lambda.handler(_command("Cancel Backfill", "often", backfill_id="b"), Context())
+    registrar_lambda.handler(_command("Delete Schedule", "often"), Context())
+    registrar_lambda.handler(_event("not JSON"), Context())
+
+
+def _prepare_planner(stage: Stage) -> None:
+    """A schedule to be read with every tick, one to be moved on, and an open backfill."""
+    stage.set(tick_seconds=1, horizon_seconds=2, guard_seconds=1)  # the registrar sends little itself
+    _put("dense", expression="* * * * * *")
+    _put("rare", expression=_at(SystemClock().now() + 60_000))
+    span = {"from": "2026-01-01T00:00:00Z", "until": "2026-01-01T00:02:00Z", "backfill_id": "open"}
+    registrar_lambda.handler(_command("Backfill Schedule", "dense", **span), Context())
+    stage.set(horizon_seconds=720)
+
+
+def _drive_planner(stage: Stage) -> None:
+    stage.refuse_a_pack()
+    planner_lambda.handler({}, Context())
+
+
+def _prepare_executor(_stage: Stage) -> None:
+    _put("once", expression=_at(SystemClock().now() + 3_600_000), revision=REVISION)
+
+
+def _drive_executor(_stage: Stage) -> None:
+    now = SystemClock().now()
+    last = Fire("acme", "once", REVISION, now, now, last=True)
+    later = Fire("acme", "once", REVISION, now + 3_600_000, now + 3_600_000)
+    executor_lambda.handler(_event(_pack(last)), Context())
+    executor_lambda.handler(_event(_pack(later)), Context())
+    executor_lambda.handler(_event("not JSON"), Context())
+
+
+def _prepare_reconciler(_stage: Stage) -> None:
+    """A tombstone that has expired, a schedule that is over, and one the index has lost."""
+    over = Schedule(tenant="acme", name="over", expression="at(2020-01-01T00:00:00)")
+    lost = Schedule(tenant="acme", name="lost", expression="* * * * *")
+    enabled: dict[str, Any] = {"tenant": "acme", "revision": 1, "state": State.ENABLED, "created": 0, "defined": 1}
+    _store(
+        Record(schedule=None, tenant="acme", name="gone", revision=1, state=State.DELETED, created=0, expires=1),
+        Record(schedule=over, name="over", trigger=parse("at(2020-01-01T00:00:00)", anchor=0).canonical, **enabled),
+        Record(schedule=lost, name="lost", trigger=parse("* * * * *", anchor=0).canonical, **enabled),
+    )
+
+
+def _drive_reconciler(_stage: Stage) -> None:
+    reconciler_lambda.handler({}, Context())
+
+
+#: Function → what must be there before, and what brings it before everything it ever does.
+SCENARIOS: dict[str, tuple[Callable[[Stage], None], Callable[[Stage], None]]] = {
+    "RegistrarFunction": (_prepare_registrar, _drive_registrar),
+    "PlannerFunction": (_prepare_planner, _drive_planner),
+    "ExecutorFunction": (_prepare_executor, _drive_executor),
+    "ReconcilerFunction": (_prepare_reconciler, _drive_reconciler),
+}
+
+
+def test_every_function_is_driven() -> None:
+    assert set(SCENARIOS) == set(FUNCTIONS)
+
+
+@pytest.mark.parametrize("function", SCENARIOS)
+def test_a_function_asks_for_what_its_role_allows_and_for_all_of_it(function: str, stage: Stage) -> None:
+    prepare, drive = SCENARIOS[function]
+    prepare(stage)
+    recorder = stage.recorder
+    recorder.asked.clear()
+    drive(stage)
+
+    role = allowed(name_of(FUNCTIONS[function]["Role"]))
+    assert recorder.asked == {action: resources for action, resources in role.items() if action not in BY_LAMBDA}
+    assert recorder.sources == {"eventcron"}
