@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from http import HTTPStatus
 from itertools import groupby
 from typing import Any, TypeVar
 
@@ -43,6 +44,7 @@ def apply() -> None:
     _errors_carry_their_type()
     _history_is_bounded()
     _output_is_passed_on()
+    _stacks_make_api_destinations()
 
 
 def _queues_change_on_one_thread() -> None:
@@ -285,3 +287,33 @@ def _output_is_passed_on() -> None:
     lambda_svc._emit_lambda_logs = lambda function, request_id, log, error, duration, **_: emit_and_pass_on(
         function, request_id, log, error, duration
     )
+
+
+def _stacks_make_api_destinations() -> None:
+    """Let CloudFormation make connections and API destinations, which ministack has but refuses in a template."""
+    from ministack.services import eventbridge  # noqa: PLC0415
+    from ministack.services.cloudformation import provisioners  # noqa: PLC0415
+
+    provisioners._RESOURCE_HANDLERS["AWS::Events::Connection"] = _by_api(
+        eventbridge._create_connection, eventbridge._delete_connection, arn="ConnectionArn"
+    )
+    provisioners._RESOURCE_HANDLERS["AWS::Events::ApiDestination"] = _by_api(
+        eventbridge._create_api_destination, eventbridge._delete_api_destination, arn="ApiDestinationArn"
+    )
+
+
+def _by_api(create: Callable[..., Any], delete: Callable[..., Any], *, arn: str) -> dict[str, Callable[..., Any]]:
+    """A resource type's handlers that call the service's own API, whose parameters are the type's properties."""
+
+    def make(logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, str]]:
+        name = properties.get("Name") or f"{stack_name}-{logical_id}"
+        status, _, body = create(properties | {"Name": name})
+        answer = json.loads(body)
+        if status != HTTPStatus.OK:
+            raise ValueError(answer.get("message") or answer.get("Message") or str(answer))
+        return name, {"Arn": answer[arn]}
+
+    def remove(name: str, _properties: dict[str, Any]) -> None:
+        delete({"Name": name})
+
+    return {"create": make, "delete": remove}

@@ -1,0 +1,173 @@
+"""Every example stack, created beside a running eventcron by CloudFormation, gets a fire through its own target."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from eventcron.local.runtime import LocalSettings, Runtime
+from tests.acceptance.test_dev_targets import Receiver
+
+pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]
+
+EXAMPLES = Path(__file__).parents[2] / "infra" / "examples"
+#: Seconds within which a fire must have come through; it usually takes three, two of them waiting for its time.
+PATIENCE = 30.0
+INPUT = {"report": "leads"}
+
+
+class World:
+    """A running eventcron, and stacks beside it."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self.client = runtime.client
+        self._bus = runtime.bus_name
+
+    async def create(self, example: str, tenant: str, **parameters: str) -> dict[str, str]:
+        """Create the stack of *example* for *tenant*; its outputs."""
+        values = {"BusName": self._bus, "Tenant": tenant, **parameters}
+        cloudformation = self.client("cloudformation")
+        await cloudformation.create_stack(
+            StackName=tenant,
+            TemplateBody=(EXAMPLES / f"{example}.yaml").read_text(encoding="utf-8"),
+            Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in values.items()],
+            Capabilities=["CAPABILITY_IAM"],
+        )
+
+        async def created() -> dict[str, Any] | None:
+            [stack] = (await cloudformation.describe_stacks(StackName=tenant))["Stacks"]
+            assert stack["StackStatus"] in {"CREATE_IN_PROGRESS", "CREATE_COMPLETE"}, stack
+            return dict(stack) if stack["StackStatus"] == "CREATE_COMPLETE" else None
+
+        stack = await until(created)
+        return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+
+    async def schedule(self, tenant: str) -> None:
+        """Put a schedule that fires once, within a second or two."""
+        detail = {"tenant": tenant, "name": "nightly", "expression": "* * * * * *", "max_fires": 1, "input": INPUT}
+        entry = {
+            "EventBusName": self._bus,
+            "Source": f"eventcron.tenant.{tenant}",
+            "DetailType": "Put Schedule",
+            "Detail": json.dumps(detail),
+        }
+        answer = await self.client("events").put_events(Entries=[entry])
+        assert answer["FailedEntryCount"] == 0
+
+    async def received(self, url: str) -> Any:
+        """The next message of the queue, as JSON."""
+
+        async def next_message() -> Any:
+            answer = await self.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=5)
+            return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
+
+        return (await until(next_message))[0]
+
+    async def queue(self, name: str) -> tuple[str, str]:
+        """A queue of the test's own: its URL and ARN."""
+        url = (await self.client("sqs").create_queue(QueueName=name))["QueueUrl"]
+        answer = await self.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
+        return url, answer["Attributes"]["QueueArn"]
+
+
+async def until(found: Callable[[], Awaitable[Any]]) -> Any:
+    """What *found* gives once it gives anything."""
+    deadline = time.monotonic() + PATIENCE
+    while not (result := await found()):
+        assert time.monotonic() < deadline, f"nothing within {PATIENCE} s"
+        await asyncio.sleep(0.1)  # neither CloudFormation nor a log tells when there is something new
+    return result
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module", name="world")
+async def _world() -> AsyncIterator[World]:
+    async with Runtime(LocalSettings(log_level="WARNING")) as runtime:
+        yield World(runtime)
+
+
+def _is_the_fire(event: dict[str, Any], tenant: str) -> None:
+    assert (event["source"], event["detail-type"]) == ("eventcron", "Schedule Fired")
+    assert (event["detail"]["tenant"], event["detail"]["name"]) == (tenant, "nightly")
+    assert event["detail"]["input"] == INPUT
+
+
+async def test_every_example_has_a_test() -> None:
+    assert {path.stem for path in EXAMPLES.glob("*.yaml")} == {
+        name.removeprefix("test_example_").replace("_", "-") for name in globals() if name.startswith("test_example_")
+    }
+
+
+async def test_example_sqs_worker(world: World) -> None:
+    outputs = await world.create("sqs-worker", "worker")
+    await world.schedule("worker")
+
+    _is_the_fire(await world.received(outputs["WorkUrl"]), "worker")
+
+
+async def test_example_lambda(world: World) -> None:
+    outputs = await world.create("lambda", "function")
+    await world.schedule("function")
+
+    async def printed() -> list[dict[str, Any]]:
+        answer = await world.client("logs").filter_log_events(logGroupName=outputs["LogGroupName"])
+        return [json.loads(event["message"]) for event in answer["events"] if '"fire_id"' in event["message"]]
+
+    [line] = await until(printed)
+    assert (line["schedule"], line["input"]) == ("nightly", INPUT)
+
+
+async def test_example_step_functions(world: World) -> None:
+    outputs = await world.create("step-functions", "machine")
+    await world.schedule("machine")
+    states = world.client("stepfunctions")
+
+    async def executions() -> list[dict[str, Any]]:
+        answer = await states.list_executions(stateMachineArn=outputs["MachineArn"], statusFilter="SUCCEEDED")
+        return list(answer["executions"])
+
+    [execution] = await until(executions)
+    told = await states.describe_execution(executionArn=execution["executionArn"])
+    _is_the_fire(json.loads(told["input"]), "machine")
+    output = json.loads(told["output"])
+    assert (output["done"], output["with"]) == ("nightly", INPUT)
+
+
+async def test_example_api_destination(world: World) -> None:
+    async with Receiver() as receiver:
+        await world.create("api-destination", "hook", Endpoint=f"{receiver.url}/fires", Key="secret")
+        await world.schedule("hook")
+        request = await receiver.next()
+
+    _is_the_fire(request["body"], "hook")
+    assert (request["method"], request["path"]) == ("POST", "/fires")
+    assert request["headers"]["X-Api-Key"] == "secret"
+    assert request["headers"]["Idempotency-Key"] == request["body"]["detail"]["fire_id"]
+
+
+async def test_example_sns(world: World) -> None:
+    outputs = await world.create("sns", "topic")
+    url, arn = await world.queue("behind-topic")
+    await world.client("sns").subscribe(TopicArn=outputs["TopicArn"], Protocol="sqs", Endpoint=arn)
+    await world.schedule("topic")
+
+    notice = await world.received(url)
+    assert json.loads(notice["Message"]) == INPUT
+
+
+async def test_example_another_account(world: World) -> None:
+    events = world.client("events")
+    bus = (await events.create_event_bus(Name="theirs"))["EventBusArn"]
+    url, arn = await world.queue("behind-their-bus")
+    await events.put_rule(Name="all", EventBusName="theirs", EventPattern='{"source": ["eventcron"]}')
+    await events.put_targets(Rule="all", EventBusName="theirs", Targets=[{"Id": "queue", "Arn": arn}])
+    await world.create("another-account", "abroad", TargetBusArn=bus)
+    await world.schedule("abroad")
+
+    _is_the_fire(await world.received(url), "abroad")
