@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from aiohttp import ClientSession
+from click.testing import CliRunner
 from rich.console import Console
 
 from eventcron.core.decode import decode_schedule
 from eventcron.core.trigger import parse
-from eventcron.entrypoints.cli.demo import summary
+from eventcron.entrypoints.cli.demo import command, summary
 from eventcron.entrypoints.files import read_schedules
-from eventcron.errors import InvalidSchedule, Unavailable
+from eventcron.errors import EventcronError, InvalidSchedule, Unavailable
 from eventcron.local.demo import cast, examples
 from eventcron.local.demo.comparison import Lateness, Rejection, Report
 from eventcron.local.demo.emit import emit
@@ -342,6 +345,18 @@ def report(**fields: Any) -> Report:
     return Report(
         **{**counts, "received": {"lambda": 20, "api_destination": 40}, "lateness_ms": Lateness(20, 90, 120), **fields}
     )
+
+
+def test_a_file_that_is_wrong_or_a_folder_that_is_not_there_ends_it_before_it_begins(tmp_path: Path) -> None:
+    file = tmp_path / "two.jsonl"
+    file.write_text('{"tenant": "acme"}\n{"tenant": "acme", "name": "a", "expression": "@daily", "colour": 1}\n')
+    wrong = CliRunner().invoke(command, [str(file)])
+    nowhere = CliRunner().invoke(command, ["--json", str(tmp_path / "none" / "report.json")])
+
+    assert isinstance(wrong.exception, EventcronError)  # for ``main`` to say, with exit status 2
+    assert re.fullmatch(r".*two\.jsonl:1: name: .*\n.*two\.jsonl:2: colour: .*", str(wrong.exception))
+    assert nowhere.exit_code == 2
+    assert f"there is no folder {tmp_path / 'none'}" in nowhere.output
 
 
 def test_a_good_summary() -> None:

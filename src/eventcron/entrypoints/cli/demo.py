@@ -15,6 +15,7 @@ from rich.console import Console
 
 from eventcron.adapters.clock import SystemClock
 from eventcron.entrypoints.files import read_schedules
+from eventcron.errors import EventcronError
 from eventcron.local.demo import examples
 from eventcron.local.demo.comparison import Report
 from eventcron.local.demo.performance import Performance
@@ -60,11 +61,15 @@ def command(files: tuple[Path, ...], *, seconds: int, json_file: Path | None, po
 
 
 def _read(files: Sequence[Path]) -> list[Schedule]:
-    """The schedules in *files*; a wrong entry ends it, with all that are wrong."""
+    """The schedules in *files*.
+
+    Raises:
+        EventcronError: an entry is wrong; says which ones, and how.
+    """
     entries = list(read_schedules(files))
     wrong = [str(entry) for entry in entries if entry.schedule is None]
     if wrong:
-        raise click.ClickException("\n".join(["not all of it is a schedule:", *wrong]))
+        raise EventcronError("\n".join(wrong))
     return [entry.schedule for entry in entries if entry.schedule is not None]
 
 
