@@ -75,8 +75,9 @@ format: $(VENV)/.dev  ## Put the code in order
 bench: $(VENV)/.dev  ## Measure what has to be fast
 	@for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
-schemas: $(VENV)/.dev  ## Write events/schemas from the structs
+schemas: $(VENV)/.dev  ## Write events/schemas and the OpenAPI document from the structs
 	@$(BIN)/python -m eventcron.entrypoints.schemas events/schemas
+	@$(BIN)/python -m eventcron.entrypoints.rest.openapi
 
 # --- Release --------------------------------------------------------------------------------------------------------
 

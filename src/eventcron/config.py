@@ -15,9 +15,8 @@ PREFIX = "EVENTCRON_"
 #: Seconds. SQS SendMessage, DelaySeconds: "Valid values: 0 to 900".
 MAX_DELAY_SECONDS = 900
 
-
 #: Settings that are comma-separated in the environment.
-_LISTS = frozenset({"trusted_sources", "watched_tenants"})
+_LISTS = frozenset({"trusted_sources", "watched_tenants", "rest_trusted_principals"})
 
 
 class InvalidSettings(EventcronError):
@@ -57,6 +56,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     late_ms: Annotated[int, Meta(ge=100, le=60_000)] = 1_000
     #: Tenants whose fires are metrics of their own, comma-separated in the environment. CloudWatch charges for each.
     watched_tenants: Annotated[frozenset[str], Meta(max_length=20)] = frozenset()
+    #: The one who may call the REST API for a tenant: ``role/NAME`` or ``user/NAME``.
+    rest_tenant_principal: Annotated[str, Meta(pattern=r"^(role|user)/[^{}/]*\{tenant\}[^{}/]*\Z")] = (
+        "role/eventcron-tenant-{tenant}"
+    )
+    #: Who may call it for every tenant: ``role/NAME``, ``user/NAME`` or ``root``; comma-separated in the environment.
+    rest_trusted_principals: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         planned = self.horizon_seconds + self.guard_seconds + self.lead_seconds

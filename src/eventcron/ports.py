@@ -75,8 +75,13 @@ class ScheduleStore(Protocol):
     async def scan(self, part: int, parts: int, *, cursor: str | None = None) -> Page[Record]:
         """One page of share *part* of *parts* of the whole table, tombstones included, in unspecified order."""
 
-    async def of_tenant(self, tenant: str, *, prefix: str = "", cursor: str | None = None) -> Page[Record]:
-        """One page of a tenant's records by name, tombstones included."""
+    async def of_tenant(
+        self, tenant: str, *, prefix: str = "", cursor: str | None = None, limit: int | None = None
+    ) -> Page[Record]:
+        """One page of a tenant's records by name, tombstones included; at most *limit* of them.
+
+        Here a cursor is a name, of a record or not, that starts with *prefix*: the page follows it.
+        """
 
 
 class Claim(Struct, frozen=True, kw_only=True):

@@ -293,6 +293,17 @@ async def test_a_tenants_records_come_by_name(store: ScheduleStore) -> None:
     assert await every_page(lambda cursor: store.of_tenant("nobody", cursor=cursor)) == []
 
 
+async def test_a_tenants_page_has_a_limit_and_follows_any_name(store: ScheduleStore) -> None:
+    for name in ("report-a", "report-b", "report-d"):
+        await store.put(a_record(name), replacing=None)
+
+    first = await store.of_tenant("acme", prefix="report-", limit=1)
+    after = await store.of_tenant("acme", prefix="report-", cursor="report-c", limit=10)
+
+    assert ([record.name for record in first.items], first.cursor) == (["report-a"], "report-a")
+    assert ([record.name for record in after.items], after.cursor) == (["report-d"], None)
+
+
 # --- The reconciler's writes -----------------------------------------------------------------------------------------
 
 

@@ -17,6 +17,11 @@ def decided(**conditions: bool) -> template.Template:
     stack = template.read()
     unknown = conditions.keys() - stack["Conditions"].keys()
     assert not unknown, f"the template has no condition {unknown}"
+    stack["Resources"] = {
+        name: resource
+        for name, resource in stack["Resources"].items()
+        if "Condition" not in resource or conditions.get(resource["Condition"], False)
+    }
     result: template.Template = _decide(stack, conditions)
     return result
 

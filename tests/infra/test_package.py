@@ -13,13 +13,16 @@ from pathlib import Path
 
 import pytest
 
+from eventcron.local import template
 from scripts import package_lambda
-from tests.infra.stack import FUNCTIONS, GLOBALS, RESOURCES, ROOT
+from tests.infra.stack import GLOBALS, ROOT, decided
 
 #: Bytes. The target is 8 MB for what is deployed; the compiled parts of the wheels differ a little between machines.
 MAX_ZIPPED = 8_500_000
 #: Milliseconds of processor time, which a busy machine does not change much. Measured 330; compiling at import, 935.
 MAX_IMPORT_MS = 650
+STACK = decided(HasRestApi=True)
+FUNCTIONS = template.of_type(STACK, "AWS::Serverless::Function")
 HANDLERS = sorted(properties["Handler"].rpartition(".")[0] for properties in FUNCTIONS.values())
 
 
@@ -117,7 +120,7 @@ def test_it_holds_no_code_that_runs_on_developers_machines_only(package: Path) -
 
 
 def test_sam_build_packs_every_function_for_the_machine_it_runs_on() -> None:
-    methods = {RESOURCES[function].get("Metadata", {}).get("BuildMethod") for function in FUNCTIONS}
+    methods = {STACK["Resources"][function].get("Metadata", {}).get("BuildMethod") for function in FUNCTIONS}
     recipe = (ROOT / "src" / "Makefile").read_text(encoding="utf-8")
 
     assert methods == {"makefile"}

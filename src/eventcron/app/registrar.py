@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -77,6 +77,17 @@ class Result(NamedTuple):
     outcome: Outcome
     key: Key | None = None
     reason: str = ""
+    #: As stored now, if the command is one that stores; ``created``: there was no schedule before.
+    record: Record | None = None
+    created: bool = False
+
+
+#: Shown what is stored before a command changes it; raises if its sender wants something else to be there.
+Precondition: TypeAlias = Callable[[Record | None], None]
+
+
+def whatever_is_stored(_stored: Record | None) -> None:
+    """The precondition that always holds."""
 
 
 class RegistrarSettings(Protocol):
@@ -143,7 +154,7 @@ class Registrar:
         except Rejected as error:
             return await self._reject(error)
         try:
-            return await self._apply(received, redelivered=redelivered)
+            return await self.apply(received, redelivered=redelivered)
         except InvalidSchedule as error:
             return await self._reject(received.reject(error))
 
@@ -154,7 +165,17 @@ class Registrar:
     async def _publish(self, *facts: Event) -> None:
         await publish_all(self._bus, facts, clock=self._clock, jitter=self._jitter)
 
-    async def _apply(self, received: Received, *, redelivered: bool) -> Result:
+    async def apply(
+        self, received: Received, *, redelivered: bool = False, precondition: Precondition = whatever_is_stored
+    ) -> Result:
+        """Apply a decoded command, for a sender who waits for the answer.
+
+        *precondition* holds of what the command replaces, in one atomic write; commands that replace nothing have none.
+
+        Raises:
+            InvalidSchedule: the command has to be changed by its sender, who is told here and not by a fact.
+            Unavailable, Conflict: nothing is lost; the command may be applied again.
+        """
         command = received.command
         if isinstance(command, RunSchedule):
             return await self._run(command, received)
@@ -162,6 +183,7 @@ class Registrar:
             return await self._backfill(command, received)
         for _ in range(MAX_TRIES):
             stored = await self._paid(command.key, dead=redelivered)
+            precondition(stored)
             place = registry.stamp(
                 stored, given=command.revision, time=min(received.time, self._clock.now()), event_id=received.event_id
             )
@@ -220,7 +242,7 @@ class Registrar:
             raise _completed(after.key)
         await self._pay(after, mine=registry.not_by(before, after))
         await self._publish(_fact(received, after, existed=existed, now=self._clock.now()))
-        return Result(Outcome.ACCEPTED, after.key)
+        return Result(Outcome.ACCEPTED, after.key, record=after, created=not existed)
 
     async def _repeat(self, received: Received, stored: Record | None, *, redelivered: bool) -> Result:
         """A command applied before changes nothing.
@@ -233,7 +255,7 @@ class Registrar:
         if redelivered and received.event_id in stored.seen[-1:]:
             existed = stored.created < min(received.time, stored.first)
             await self._publish(_fact(received, stored, existed=existed, now=self._clock.now()))
-        return Result(Outcome.DUPLICATE, stored.key)
+        return Result(Outcome.DUPLICATE, stored.key, record=stored)
 
     async def _pay(self, record: Record, *, mine: Callable[[Instant], bool]) -> None:
         """Hand over the fires of the record's late window, and note that it is done."""

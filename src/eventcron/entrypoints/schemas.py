@@ -9,6 +9,7 @@ import inspect
 import json
 import re
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,17 @@ def schema(title: str) -> dict[str, Any]:
         _describe_fields(definition, _STRUCTS.get(name))
     document = {"$schema": DIALECT, "$id": file_name(title), "title": title, **generated}
     portable: dict[str, Any] = _portable(document)
+    return portable
+
+
+def components(kinds: Iterable[type[msgspec.Struct]], *, ref_template: str) -> dict[str, Any]:
+    """The schemas of *kinds* and of what they are made of, by name; ``{name}`` in *ref_template* is how they refer."""
+    kinds = list(kinds)
+    _, generated = msgspec.json.schema_components(map(_writable, kinds), ref_template=ref_template)
+    structs = _STRUCTS | {kind.__name__: kind for kind in kinds}
+    for name, definition in generated.items():
+        _describe_fields(definition, structs.get(name))
+    portable: dict[str, Any] = _portable(generated)
     return portable
 
 
@@ -92,17 +104,16 @@ def _describe_fields(definition: dict[str, Any], kind: type[msgspec.Struct] | No
 
 
 def _field_comments(kind: type[msgspec.Struct]) -> dict[str, str]:
-    """Field, as it is written → its comment."""
+    """Field, by its name in the code → its comment."""
     comments: dict[str, str] = {}
-    for base in [base for base in kind.__mro__ if base in _STRUCTS.values()]:
-        written = {field.name: field.encode_name for field in msgspec.structs.fields(base)}
+    for base in [base for base in kind.__mro__ if issubclass(base, msgspec.Struct) and base is not msgspec.Struct]:
         words: list[str] = []
         for line in map(str.strip, inspect.getsource(base).splitlines()):
             if comment := _DOC_COMMENT.match(line):
                 words.append(comment[1])
                 continue
             if words and (field := _FIELD.match(line)):
-                comments.setdefault(written.get(field[1], field[1]), " ".join(words))
+                comments.setdefault(field[1], " ".join(words))
             words = []
     return comments
 

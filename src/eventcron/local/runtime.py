@@ -78,6 +78,8 @@ class LocalSettings(Struct, frozen=True, kw_only=True):
             "LogLevel": self.log_level,
             "KeepFacts": "NONE",  # the embedded EventBridge does not deliver to log groups
             "TrustedSources": ",".join(self.trusted_sources),
+            "RestApi": "ENABLED",
+            "RestTrustedPrincipals": "root",  # whom the embedded AWS takes callers for, unless they assumed a role
         }
 
 
@@ -100,6 +102,8 @@ class Runtime:
     account: str
     bus_name: str
     bus_arn: str
+    #: Where the REST API is. The output's own URL needs ``*.execute-api.localhost`` to be resolved.
+    rest_url: str
     #: The stack's outputs.
     outputs: Mapping[str, str]
 
@@ -176,6 +180,7 @@ class Runtime:
         outputs = await stack.deploy(self, self.settings.parameters(), stack.bundle())
         self.outputs = MappingProxyType(outputs)
         self.bus_arn = outputs["BusArn"]
+        self.rest_url = f"{self.endpoint}/_aws/execute-api/{outputs['RestApiId']}/$default"
         self._on_progress("warming the functions")
         ticker = Ticker(
             self.client("lambda"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
+
 from eventcron.adapters.aws.backoff import Backoff
 from eventcron.adapters.aws.clients import DynamoClient
 from eventcron.adapters.aws.items import decode, decode_plan, encode
@@ -13,6 +15,15 @@ from eventcron.model import Instant, Key, Plan, Record, State
 from eventcron.ports import Page
 
 INDEX = "plan"
+
+
+class _Last(msgspec.Struct):
+    """The part of a table's cursor that is the name of the last item."""
+
+    name: dict[str, str]
+
+
+_name = msgspec.json.Decoder(_Last)
 
 
 class DynamoScheduleStore:
@@ -118,14 +129,18 @@ class DynamoScheduleStore:
         )
         return Page([decode(item) for item in items], following)
 
-    async def of_tenant(self, tenant: str, *, prefix: str = "", cursor: str | None = None) -> Page[Record]:
+    async def of_tenant(
+        self, tenant: str, *, prefix: str = "", cursor: str | None = None, limit: int | None = None
+    ) -> Page[Record]:
         where = "#tenant = :tenant"
         values = {":tenant": text(tenant)}
         if prefix:
             where += " AND begins_with(#name, :prefix)"
             values[":prefix"] = text(prefix)
-        items, following = await self._table.query(where, values, cursor=cursor, ConsistentRead=True, **self._limit)
-        return Page([decode(item) for item in items], following)
+        after = None if cursor is None else msgspec.json.encode(_key(Key(tenant, cursor))).decode()
+        limits = self._limit if limit is None else {"Limit": limit}
+        items, last = await self._table.query(where, values, cursor=after, ConsistentRead=True, **limits)
+        return Page([decode(item) for item in items], None if last is None else _name.decode(last).name["S"])
 
 
 def _key(key: Key) -> Item:

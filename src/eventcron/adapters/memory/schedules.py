@@ -155,19 +155,21 @@ class MemoryScheduleStore:
         await self._pause("scan.after")
         return page
 
-    async def of_tenant(self, tenant: str, *, prefix: str = "", cursor: str | None = None) -> Page[Record]:
+    async def of_tenant(
+        self, tenant: str, *, prefix: str = "", cursor: str | None = None, limit: int | None = None
+    ) -> Page[Record]:
         await self._pause("of_tenant.before")
-        page = self._page(
-            [key for key in self._records if key.tenant == tenant and key.name.startswith(prefix)], cursor
-        )
+        names = [key for key in self._records if key.tenant == tenant and key.name.startswith(prefix)]
+        after = None if cursor is None else str(Key(tenant, cursor))
+        page = self._page(names, after, limit)
         await self._pause("of_tenant.after")
-        return page
+        return Page(page.items, page.items[-1].name if page.cursor is not None else None)
 
-    def _page(self, keys: Sequence[Key], cursor: str | None) -> Page[Record]:
+    def _page(self, keys: Sequence[Key], cursor: str | None, limit: int | None = None) -> Page[Record]:
         """The page of *keys*, in order, that follows the key ``tenant/name`` in *cursor*."""
         after = Key(*cursor.split("/")) if cursor is not None else Key("", "")
         rest = sorted(key for key in keys if key > after)
-        page = rest[: self._page_size]
+        page = rest[: min(self._page_size, limit or self._page_size)]
         return Page([self._records[key] for key in page], str(page[-1]) if len(rest) > len(page) else None)
 
     def _write(self, record: Record) -> None:

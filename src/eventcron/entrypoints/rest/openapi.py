@@ -1,0 +1,203 @@
+"""The OpenAPI document, generated from the routes and the structs.
+
+``python -m eventcron.entrypoints.rest.openapi`` writes it; a test fails when it is stale.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+from msgspec import Struct
+from msgspec.structs import fields
+
+from eventcron.entrypoints import schemas
+from eventcron.entrypoints.rest.api import PROBLEM_JSON
+from eventcron.entrypoints.rest.parameters import SchedulePath, TenantPath
+from eventcron.entrypoints.rest.problem import Problem
+from eventcron.entrypoints.rest.representation import Accepted, SchedulePage, StoredSchedule
+from eventcron.entrypoints.rest.request import JSON
+from eventcron.entrypoints.rest.routes import DOCUMENT, ROUTES, Route
+from eventcron.model import COMMANDS, BackfillSchedule, Schedule
+
+#: Raised when a path, a parameter or an answer changes so that a client has to.
+VERSION = "1"
+
+#: API Gateway takes the tenant's name from the path, so that a policy on the path binds the sender.
+RAW_COMMANDS = "/tenants/{tenant}/commands"
+
+#: What a path says, a body need not.
+PATH_FIELDS = frozenset(SchedulePath.__struct_fields__)
+
+REFERENCE = "#/components/schemas/{name}"
+
+#: Beside what a route itself can answer.
+_ALWAYS = {
+    HTTPStatus.BAD_REQUEST: "A parameter, a header or the body cannot be read.",
+    HTTPStatus.FORBIDDEN: "Not for this caller: API Gateway says so by message, eventcron by problem.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "A fault of eventcron's.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "Something that eventcron needs says later; ask again after Retry-After seconds.",
+}
+_OF_BODIES = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body has more than 262,144 bytes.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not application/json.",
+}
+_OF_COMMANDS = {
+    HTTPStatus.CONFLICT: "A command with this revision or a later one was applied before, or no occurrence is left.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "A field has to be changed; the problem says which.",
+}
+_QUOTA = {HTTPStatus.TOO_MANY_REQUESTS: "Too many backfills are running."}
+_OF_CONDITIONS = {HTTPStatus.PRECONDITION_FAILED: "What is stored is not what If-Match or If-None-Match asks for."}
+#: What API Gateway says itself, before anything of eventcron's is asked.
+_FORBIDDEN: dict[str, Any] = {JSON: {"schema": {"type": "object", "properties": {"message": {"type": "string"}}}}}
+_NO_SCHEDULE = {HTTPStatus.NOT_FOUND: "There is no such schedule."}
+
+
+def document() -> dict[str, Any]:
+    """The OpenAPI 3.1 document."""
+    paths: dict[str, dict[str, Any]] = {}
+    for route in ROUTES:
+        paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
+    paths[RAW_COMMANDS] = {"post": _raw_commands()}
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "eventcron",
+            "version": VERSION,
+            "description": "Schedules in, fires out on EventBridge. Every request is signed (SigV4, execute-api).",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "servers": [{"url": "/", "description": "The stack's output RestApiUrl"}],
+        "security": [{"sigv4": []}],
+        "paths": paths,
+        "components": {
+            "schemas": _schemas(),
+            "securitySchemes": {
+                "sigv4": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": "Authorization",
+                    "description": "AWS Signature Version 4 of the service execute-api.",
+                    "x-amazon-apigateway-authtype": "awsSigv4",
+                }
+            },
+        },
+    }
+
+
+def text() -> str:
+    """The document's file."""
+    return json.dumps(document(), indent=2, ensure_ascii=False) + "\n"
+
+
+def _operation(route: Route) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": route.name,
+        "summary": route.summary,
+        "parameters": [*_parameters(route.path_parameters, "path"), *_parameters(route.query, "query")],
+        "responses": dict(_responses(route)),
+    }
+    if route.conditional:
+        operation["parameters"] += _conditions()
+    if route.body is not None:
+        required = bool({field.name for field in fields(route.body) if field.required} - PATH_FIELDS)
+        operation["requestBody"] = {"required": required, "content": {JSON: {"schema": _reference(route.body)}}}
+    return operation
+
+
+def _responses(route: Route) -> Iterator[tuple[str, dict[str, Any]]]:
+    for status, kind in route.answers.items():
+        yield str(int(status)), _answer(status, kind)
+    problems = dict(_ALWAYS)
+    if "name" in {field.name for field in fields(route.path_parameters)}:
+        problems |= _NO_SCHEDULE
+    if route.writes:
+        problems |= _OF_BODIES | _OF_COMMANDS
+    if route.body is BackfillSchedule:
+        problems |= _QUOTA
+    if route.conditional:
+        problems |= _OF_CONDITIONS
+    for status, words in sorted(problems.items()):
+        content = {PROBLEM_JSON: {"schema": _reference(Problem)}}
+        if status is HTTPStatus.FORBIDDEN:
+            content |= _FORBIDDEN
+        yield str(int(status)), {"description": words, "content": content}
+
+
+def _answer(status: HTTPStatus, kind: type[Struct] | None) -> dict[str, Any]:
+    answer: dict[str, Any] = {"description": status.description or status.phrase}
+    if kind is not None:
+        answer["content"] = {JSON: {"schema": _reference(kind)}}
+    elif status is not HTTPStatus.NO_CONTENT:
+        answer["content"] = {JSON: {"schema": {"type": "object"}}}
+    if kind is StoredSchedule:
+        words = "The revision, in quotation marks; If-Match takes it."
+        answer["headers"] = {"ETag": {"description": words, "required": True, "schema": {"type": "string"}}}
+    return answer
+
+
+def _parameters(kind: type[Struct], place: str) -> Iterator[dict[str, Any]]:
+    described = schemas.components([kind], ref_template=REFERENCE)[kind.__name__]
+    for name, schema in described["properties"].items():
+        yield {
+            "name": name,
+            "in": place,
+            "required": name in described["required"],
+            **({"description": schema.pop("description")} if "description" in schema else {}),
+            "schema": schema,
+        }
+
+
+def _conditions() -> Iterator[dict[str, Any]]:
+    tags = r'^(\*|"[0-9]+"( *, *"[0-9]+")*)$'
+    yield _header("If-Match", "Only if the stored revision is this one, in quotation marks; * = any.", tags)
+    yield _header("If-None-Match", "Only if no schedule is stored.", r"^\*$")
+
+
+def _header(name: str, words: str, pattern: str) -> dict[str, Any]:
+    schema = {"type": "string", "pattern": pattern}
+    return {"name": name, "in": "header", "required": False, "description": words, "schema": schema}
+
+
+def _raw_commands() -> dict[str, Any]:
+    """API Gateway's own way to the bus: nothing of eventcron's runs before the command is on it."""
+    put_events = {
+        "type": "object",
+        "required": ["DetailType", "Detail"],
+        "properties": {"DetailType": {"enum": list(COMMANDS)}, "Detail": {"type": "object"}},
+    }
+    return {
+        "operationId": "post_tenants_commands",
+        "summary": "Put a command on the bus",
+        "description": (
+            "API Gateway hands it to EventBridge's PutEvents, with the source of the path's tenant. What becomes of it "
+            "is told on the bus, a rejection too. Not served by eventcron dev."
+        ),
+        "parameters": list(_parameters(TenantPath, "path")),
+        "requestBody": {"required": True, "content": {JSON: {"schema": put_events}}},
+        "responses": {
+            "200": {"description": "EventBridge's answer", "content": {JSON: {"schema": {"type": "object"}}}},
+            "403": {"description": "IAM does not allow the caller this path.", "content": _FORBIDDEN},
+        },
+    }
+
+
+def _reference(kind: type[Struct]) -> dict[str, str]:
+    return {"$ref": REFERENCE.format(name=kind.__name__)}
+
+
+def _schemas() -> dict[str, Any]:
+    """The bodies and answers. A body may leave out what its path says."""
+    bodies = [route.body for route in ROUTES if route.body is not None]
+    found = schemas.components([*bodies, StoredSchedule, SchedulePage, Accepted, Problem], ref_template=REFERENCE)
+    for body in bodies:
+        schema = found[body.__name__]
+        schema["required"] = [name for name in schema["required"] if name not in PATH_FIELDS]
+    found[StoredSchedule.__name__]["properties"]["schedule"] |= _reference(Schedule)
+    return found
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(text(), encoding="utf-8")

@@ -1,0 +1,181 @@
+"""What each route does: read from the store, or hand a command to the registrar and show what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping
+from http import HTTPStatus
+from typing import Any, TypeAlias
+
+import msgspec
+from msgspec import UNSET
+
+from eventcron.app.registrar import Outcome, Result
+from eventcron.core.decode import Received, decode_detail
+from eventcron.core.strict_json import parse, short
+from eventcron.entrypoints.rest.caller import authorise
+from eventcron.entrypoints.rest.pages import decode_token, encode_token
+from eventcron.entrypoints.rest.parameters import (
+    DeleteQuery,
+    ListQuery,
+    NoParameters,
+    SchedulePath,
+    TenantPath,
+    decode_parameters,
+)
+from eventcron.entrypoints.rest.preconditions import precondition, require_unconditional
+from eventcron.entrypoints.rest.problem import refused
+from eventcron.entrypoints.rest.representation import (
+    Accepted,
+    SchedulePage,
+    entity_tag,
+    in_full,
+    stored_schedule,
+)
+from eventcron.entrypoints.rest.request import Request, Response
+from eventcron.errors import InvalidSchedule
+from eventcron.model import COMMANDS, TENANT_SOURCE_PREFIX, Command, DeleteSchedule, Key, Record, Schedule
+from eventcron.ports import Page
+from eventcron.wiring import UseCases
+
+#: *path* has the parts of the path that vary, by name.
+Operation: TypeAlias = Callable[[UseCases, Request, Mapping[str, str]], Coroutine[Any, Any, Response]]
+
+#: Pages of the store that are read for one page here, when all they hold is filtered out.
+MAX_READS = 10
+
+
+async def get_schedule(cases: UseCases, request: Request, path: Mapping[str, str]) -> Response:
+    key = _key(cases, request, path)
+    decode_parameters(request.query, NoParameters)
+    record = (await cases.ports.store.get([key])).get(key)
+    if record is None or record.schedule is None:
+        raise InvalidSchedule("not_found", field="name", given=repr(str(key)), allowed="a schedule that exists")
+    return _shown(cases, record, record.schedule, HTTPStatus.OK)
+
+
+async def list_schedules(cases: UseCases, request: Request, path: Mapping[str, str]) -> Response:
+    tenant = decode_parameters(path, TenantPath).tenant
+    authorise(request.caller, tenant, cases.settings)
+    query = decode_parameters(request.query, ListQuery)
+    cursor = None if query.next is UNSET else decode_token(query.next, prefix=query.prefix)
+    found: list[Record] = []
+    for _ in range(MAX_READS):
+        page: Page[Record] = await cases.ports.store.of_tenant(
+            tenant, prefix=query.prefix, cursor=cursor, limit=query.limit
+        )
+        found = [record for record in page.items if query.state in {UNSET, record.state.value}]
+        cursor = page.cursor
+        if cursor is None or any(record.schedule for record in found):
+            break
+    shown = SchedulePage(
+        schedules=[stored_schedule(record, record.schedule) for record in found if record.schedule is not None],
+        next=UNSET if cursor is None else encode_token(cursor),
+    )
+    return Response(HTTPStatus.OK, msgspec.json.encode(shown))
+
+
+async def delete_schedule(cases: UseCases, request: Request, path: Mapping[str, str]) -> Response:
+    key = _key(cases, request, path)
+    revision = decode_parameters(request.query, DeleteQuery).revision
+    if request.body:
+        about = InvalidSchedule("unexpected_body", field="body", given="a body", allowed="none; ?revision=… if need be")
+        raise refused(about, status=HTTPStatus.BAD_REQUEST)
+    deletion = DeleteSchedule(tenant=key.tenant, name=key.name, revision=None if revision is UNSET else revision)
+    await _apply(cases, request, "Delete Schedule", deletion)
+    return Response(HTTPStatus.NO_CONTENT)
+
+
+def changes(kind: type[Command]) -> bool:
+    """Whether a command changes what is stored; the others only make it fire."""
+    return issubclass(kind, Schedule | DeleteSchedule)
+
+
+def command(title: str) -> Operation:
+    """The operation that applies the command *title*, one of ``COMMANDS``, whose detail is the body."""
+
+    async def operation(cases: UseCases, request: Request, path: Mapping[str, str]) -> Response:
+        _key(cases, request, path)
+        decode_parameters(request.query, NoParameters)
+        if not changes(COMMANDS[title]):
+            require_unconditional(request)
+        decoded = _decoded(_detail(request.body or b"{}", path), title)
+        result = await _apply(cases, request, title, decoded)
+        record = result.record
+        if record is None or record.schedule is None:
+            accepted = Accepted(tenant=path["tenant"], name=path["name"], id=_id(decoded) or request.id)
+            return Response(HTTPStatus.ACCEPTED, msgspec.json.encode(accepted))
+        if result.outcome is Outcome.DUPLICATE and isinstance(decoded, Schedule):
+            _require_same(record, decoded)
+        status = HTTPStatus.CREATED if result.created else HTTPStatus.OK
+        return _shown(cases, record, record.schedule, status)
+
+    return operation
+
+
+def _key(cases: UseCases, request: Request, path: Mapping[str, str]) -> Key:
+    """The schedule that *path* names, if the caller may know of it."""
+    place = decode_parameters(path, SchedulePath)
+    authorise(request.caller, place.tenant, cases.settings)
+    return Key(place.tenant, place.name)
+
+
+def _detail(body: bytes, path: Mapping[str, str]) -> bytes:
+    """*body* as a command's detail: with the tenant and the name of *path*, unless it has them already.
+
+    They are put into the text, not into what it means: the decoder is to see what was sent, digit by digit.
+
+    Raises:
+        InvalidSchedule: it is no JSON object, or names another tenant or schedule than the path.
+    """
+    value = parse(body, field="body")
+    if not isinstance(value, dict):
+        raise InvalidSchedule("not_json", field="body", given=short(value), allowed="a JSON object")
+    for part, text in path.items():
+        if part in value and value[part] != text:
+            allowed = f"{text!r}, as in the path, or nothing"
+            raise InvalidSchedule("not_allowed", field=part, given=short(value[part]), allowed=allowed)
+    missing = msgspec.json.encode({part: text for part, text in path.items() if part not in value})
+    members = body.strip(b" \t\r\n").removeprefix(b"{")
+    return missing[:-1] + (b"," if len(missing) > len(b"{}") and value else b"") + members
+
+
+def _decoded(detail: bytes, title: str) -> Command:
+    try:
+        return decode_detail(detail, COMMANDS[title])
+    except InvalidSchedule as error:
+        if error.field == "detail":  # what events call it
+            raise InvalidSchedule(error.code, field="body", given=error.given, allowed=error.allowed) from error
+        raise
+
+
+async def _apply(cases: UseCases, request: Request, title: str, decoded: Command) -> Result:
+    received = Received(
+        command=decoded,
+        detail_type=title,
+        event_id=request.id,
+        source=TENANT_SOURCE_PREFIX + decoded.tenant,
+        time=cases.ports.clock.now(),
+    )
+    return await cases.registrar.apply(received, precondition=precondition(request))
+
+
+def _id(decoded: Command) -> str | None:
+    """The id that a run or a backfill was given."""
+    given = (getattr(decoded, field) for field in decoded.__struct_fields__ if field.endswith("_id"))
+    return next(given, None)
+
+
+def _require_same(record: Record, put: Schedule) -> None:
+    """A put of a revision that was applied before is a repetition only if it says the same."""
+    if record.schedule is None or msgspec.json.encode(record.schedule) != msgspec.json.encode(put):
+        raise InvalidSchedule(
+            "stale_revision",
+            field="revision",
+            given=str(put.revision),
+            allowed=f"more than {record.revision}: another schedule was put with this one",
+        )
+
+
+def _shown(cases: UseCases, record: Record, schedule: Schedule, status: HTTPStatus) -> Response:
+    shown = in_full(record, schedule, now=cases.ports.clock.now())
+    return Response(status, msgspec.json.encode(shown), {"etag": entity_tag(record.revision)})

@@ -1,0 +1,38 @@
+"""Paging: an opaque token that says after which name the next page starts."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from http import HTTPStatus
+
+import msgspec
+
+from eventcron.core.strict_json import short
+from eventcron.entrypoints.rest.problem import refused
+from eventcron.errors import InvalidSchedule
+from eventcron.model import ScheduleName
+
+
+def encode_token(name: str) -> str:
+    """The token of the page after *name*."""
+    return base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
+
+
+def decode_token(token: str, *, prefix: str) -> str:
+    """The name in *token*, which the store takes as a cursor.
+
+    Raises:
+        Refused: 400; it is none of ours, or of a list with another *prefix*.
+    """
+    try:
+        name = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode("ascii")
+        msgspec.convert(name, ScheduleName)
+        if name.startswith(prefix):
+            return name
+    except (binascii.Error, ValueError):
+        pass  # refused below, as one of another list is
+    raise refused(
+        InvalidSchedule("invalid_token", field="next", given=short(token), allowed="what the page before said is next"),
+        status=HTTPStatus.BAD_REQUEST,
+    )

@@ -1,0 +1,142 @@
+"""The REST API's part of the stack: there only when asked for, every route signed, nothing allowed that is not used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from eventcron.entrypoints.rest import openapi, routes
+from eventcron.local import template
+from eventcron.model import TENANT_SOURCE_PREFIX
+from tests.infra.stack import GLOBALS, RESOURCES, as_list, decided, name_of
+
+WITH = decided(HasRestApi=True)
+ADDED: dict[str, dict[str, Any]] = {
+    name: resource for name, resource in WITH["Resources"].items() if name not in RESOURCES
+}
+ROUTES = template.of_type(WITH, "AWS::ApiGatewayV2::Route")
+INTEGRATIONS = template.of_type(WITH, "AWS::ApiGatewayV2::Integration")
+ROLES = template.of_type(WITH, "AWS::IAM::Role")
+COMMAND_PATH = f"POST {routes.SCHEDULE}/{{command}}"
+
+
+def test_it_is_there_only_when_it_is_asked_for() -> None:
+    parameter = WITH["Parameters"]["RestApi"]
+
+    assert (parameter["Default"], WITH["Conditions"]["HasRestApi"]) == (
+        "DISABLED",
+        {"Fn::Equals": [{"Ref": "RestApi"}, "ENABLED"]},
+    )
+    assert ADDED
+    assert {name[:4] for name in ADDED} == {"Rest"}
+    assert {WITH["Outputs"][name]["Condition"] for name in ("RestApiId", "RestApiUrl")} == {"HasRestApi"}
+
+
+def test_every_route_of_the_document_is_one_of_the_gateway_s_and_no_other() -> None:
+    documented = {
+        COMMAND_PATH if path.startswith(f"{routes.SCHEDULE}/") else f"{method.upper()} {path}"
+        for path, methods in openapi.document()["paths"].items()
+        for method in methods
+    }
+
+    assert {properties["RouteKey"] for properties in ROUTES.values()} == documented | {"$default"}
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_every_route_is_signed(route: str) -> None:
+    assert ROUTES[route]["AuthorizationType"] == "AWS_IAM"
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_all_but_raw_commands_go_to_the_function(route: str) -> None:
+    raw = ROUTES[route]["RouteKey"].endswith(openapi.RAW_COMMANDS)
+
+    assert ROUTES[route]["Target"] == {
+        "Fn::Sub": f"integrations/${{{'RestRawIntegration' if raw else 'RestIntegration'}}}"
+    }
+
+
+def test_the_function_gets_requests_in_the_format_it_reads_and_only_from_this_api() -> None:
+    integration = INTEGRATIONS["RestIntegration"]
+    permission = ADDED["RestPermission"]["Properties"]
+
+    assert (integration["PayloadFormatVersion"], name_of(integration["IntegrationUri"])) == ("2.0", "RestFunction")
+    assert permission["SourceArn"]["Fn::Sub"].endswith(":${RestHttpApi}/*")
+    assert ADDED["RestFunction"]["Properties"]["Timeout"] < 30  # seconds: API Gateway waits no longer
+    assert ADDED["RestFunction"]["Properties"]["Handler"] == "eventcron.entrypoints.rest_lambda.handler"
+    assert ADDED["RestFunction"]["Properties"]["Environment"]["Variables"] == {"POWERTOOLS_SERVICE_NAME": "rest"}
+
+
+def test_a_raw_command_has_the_source_of_the_tenant_in_its_path() -> None:
+    integration = INTEGRATIONS["RestRawIntegration"]
+    given = integration["RequestParameters"]
+
+    assert integration["IntegrationSubtype"] == "EventBridge-PutEvents"
+    assert given["Source"] == {"Fn::Sub": TENANT_SOURCE_PREFIX + "${!request.path.tenant}"}
+    assert (given["EventBusName"], given["DetailType"], given["Detail"]) == (
+        {"Ref": "Bus"},
+        "$request.body.DetailType",
+        "$request.body.Detail",
+    )
+    assert name_of(integration["CredentialsArn"]) == "RestRawRole"
+
+
+def _allowed(role: str) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for policy in ROLES[role]["Policies"]:
+        for statement in policy["PolicyDocument"]["Statement"]:
+            for action in as_list(statement["Action"]):
+                found.setdefault(action, set()).update(map(name_of, as_list(statement["Resource"])))
+    return found
+
+
+def test_the_function_may_do_what_the_registrar_may_and_list() -> None:
+    stores = {"SchedulesTable", "LedgerTable"}
+
+    assert _allowed("RestRole") == {
+        "logs:CreateLogStream": {"RestLogs"},
+        "logs:PutLogEvents": {"RestLogs"},
+        "dynamodb:BatchGetItem": stores,
+        "dynamodb:PutItem": stores,
+        "dynamodb:UpdateItem": stores,
+        "dynamodb:Query": {"SchedulesTable"},
+        "dynamodb:GetItem": {"LedgerTable"},
+        "sqs:SendMessage": {"FireQueue", "FireDeadLetters"},
+        "events:PutEvents": {"Bus"},
+    }
+
+
+def test_raw_commands_may_only_be_put_on_the_bus_as_a_tenant() -> None:
+    [policy] = ROLES["RestRawRole"]["Policies"]
+    [statement] = policy["PolicyDocument"]["Statement"]
+
+    assert _allowed("RestRawRole") == {"events:PutEvents": {"Bus"}}
+    assert statement["Condition"] == {"ForAllValues:StringLike": {"events:source": f"{TENANT_SOURCE_PREFIX}*"}}
+
+
+def test_the_function_may_publish_facts_where_there_is_one() -> None:
+    def publishers(stack: dict[str, Any]) -> set[str]:
+        statement = stack["Resources"]["OnlyWePublishFacts"]["Properties"]["Statement"]
+        return {name_of(role) for role in statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]}
+
+    assert publishers(WITH) - publishers(decided()) == {"RestRole"}
+
+
+def test_logs_are_kept_as_long_as_all_others_and_say_who_called() -> None:
+    groups = template.of_type(WITH, "AWS::Logs::LogGroup")
+    stage = ADDED["RestStage"]["Properties"]
+
+    assert {name: groups[name]["RetentionInDays"] for name in ("RestLogs", "RestAccessLogs")} == {
+        "RestLogs": {"Ref": "LogRetentionDays"},
+        "RestAccessLogs": {"Ref": "LogRetentionDays"},
+    }
+    assert name_of(stage["AccessLogSettings"]["DestinationArn"]) == "RestAccessLogs"
+    assert "$context.identity.userArn" in stage["AccessLogSettings"]["Format"]
+
+
+def test_settings_come_from_parameters() -> None:
+    variables = GLOBALS["Environment"]["Variables"]
+
+    assert variables["EVENTCRON_REST_TENANT_PRINCIPAL"] == {"Ref": "RestTenantPrincipal"}
+    assert variables["EVENTCRON_REST_TRUSTED_PRINCIPALS"] == {"Fn::Join": [",", {"Ref": "RestTrustedPrincipals"}]}
