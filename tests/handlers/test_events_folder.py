@@ -424,8 +424,8 @@ async def _stored(cases: UseCases) -> dict[Key, Record]:
     return {record.key: record for record in page.items}
 
 
-#: Raised where no command leads: the decoder's bounds come first, or it is about a calendar or a conversion.
-ELSEWHERE = {"too_long", "wrong_length", "calendar_too_long", "invalid_calendar", "cannot_convert"}
+#: Raised where no command leads: the decoder's bounds come first, or it is about a calendar, a conversion or what is stored.
+ELSEWHERE = {"too_long", "wrong_length", "calendar_too_long", "invalid_calendar", "cannot_convert", "invalid_trigger"}
 
 
 def test_there_is_a_payload_for_every_code() -> None:
