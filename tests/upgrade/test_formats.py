@@ -92,7 +92,9 @@ def test_a_backfill_of_an_earlier_release_goes_on_where_it_was(release: str) -> 
     written = json.loads(_written(release, "backfill-item")["body"]["S"])
     backfill = msgspec.convert(written, Backfill)
 
-    assert written.items() <= msgspec.to_builtins(backfill).items()
+    again = json.loads(msgspec.json.encode(backfill))
+
+    assert again | written == again
     assert (backfill.cursor, backfill.slice, backfill.fires) == (
         1_796_068_800_000,
         (1_796_112_000_000, 1_796_112_060_000),
