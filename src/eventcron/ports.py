@@ -202,6 +202,45 @@ class DeadLetters(Protocol):
         """Keep *body* in the dead-letter queue of *queue* (``commands`` or ``fires``) with its reason."""
 
 
+class Letter(Struct, frozen=True, kw_only=True):
+    """A dead letter in hand: hidden from others for a while, then back in its queue unless it was removed."""
+
+    id: str
+    #: What gives the right to remove it or put it back; another one each time it is taken.
+    receipt: str
+    body: str
+    #: Why it died: a word for programs and one sentence, "" where nobody said.
+    code: str = ""
+    reason: str = ""
+    #: When it was sent first.
+    sent: Instant = 0
+    #: The ARN of the target that EventBridge could not deliver it to; "" for a message of a queue.
+    target: str = ""
+
+
+class LetterBox(Protocol):
+    """One dead-letter queue, and the way back out of it."""
+
+    async def waiting(self) -> int:
+        """About how many letters are there that nobody has in hand."""
+
+    async def take(self, limit: int, *, seconds: int) -> list[Letter]:
+        """Up to *limit* letters, at most ten, hidden from others for *seconds*. Empty: none was found."""
+
+    async def send_back(self, letter: Letter, body: str) -> None:
+        """Send *body* to where *letter* came from; returns only once it was taken there. The letter stays.
+
+        Raises:
+            Undecodable: it cannot be sent there from here; says why.
+        """
+
+    async def remove(self, letter: Letter) -> None:
+        """Remove a letter for good."""
+
+    async def put_back(self, letter: Letter) -> None:
+        """Show a letter to others again at once."""
+
+
 class EventBus(Protocol):
     """Publishes events."""
 

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from eventcron.adapters.aws.backfills import DynamoBackfills
 from eventcron.adapters.aws.bus import EventBridgeBus
-from eventcron.adapters.aws.clients import aws_clients
+from eventcron.adapters.aws.clients import AwsClients, aws_clients
 from eventcron.adapters.aws.dead_letters import SqsDeadLetters
 from eventcron.adapters.aws.fires import SqsFireQueue
 from eventcron.adapters.aws.ledger import DynamoLedger
@@ -97,13 +97,17 @@ async def on_aws(settings: Settings) -> AsyncIterator[UseCases]:
     """The use cases on AWS; region, credentials and endpoint come from the environment, as boto reads it."""
     # Reads, sends and publications of one piece of work overlap, so a few connections each.
     async with aws_clients(concurrency=settings.concurrency * 4) as clients:
-        ports = Ports(
-            clock=SystemClock(),
-            store=DynamoScheduleStore(clients.dynamodb, settings.schedules_table),
-            ledger=DynamoLedger(clients.dynamodb, settings.ledger_table),
-            queue=SqsFireQueue(clients.sqs, settings.fire_queue_url),
-            bus=EventBridgeBus(clients.events, settings.bus_name),
-            dead=SqsDeadLetters(clients.sqs, {"commands": settings.command_dlq_url, "fires": settings.fire_dlq_url}),
-            backfills=DynamoBackfills(clients.dynamodb, settings.ledger_table),
-        )
-        yield use_cases(settings, ports, jitter=random.random)
+        yield use_cases(settings, aws_ports(settings, clients), jitter=random.random)
+
+
+def aws_ports(settings: Settings, clients: AwsClients) -> Ports:
+    """The ports of a deployment, over open clients."""
+    return Ports(
+        clock=SystemClock(),
+        store=DynamoScheduleStore(clients.dynamodb, settings.schedules_table),
+        ledger=DynamoLedger(clients.dynamodb, settings.ledger_table),
+        queue=SqsFireQueue(clients.sqs, settings.fire_queue_url),
+        bus=EventBridgeBus(clients.events, settings.bus_name),
+        dead=SqsDeadLetters(clients.sqs, {"commands": settings.command_dlq_url, "fires": settings.fire_dlq_url}),
+        backfills=DynamoBackfills(clients.dynamodb, settings.ledger_table),
+    )

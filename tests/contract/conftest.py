@@ -17,6 +17,7 @@ from eventcron.adapters.aws.clients import AwsClients, aws_clients
 from eventcron.adapters.aws.dead_letters import SqsDeadLetters
 from eventcron.adapters.aws.fires import SqsFireQueue
 from eventcron.adapters.aws.ledger import DynamoLedger
+from eventcron.adapters.aws.letters import SqsLetterBox
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.clock import SystemClock
 from eventcron.adapters.memory import (
@@ -26,11 +27,12 @@ from eventcron.adapters.memory import (
     MemoryEventBus,
     MemoryFireQueue,
     MemoryLedger,
+    MemoryLetterBox,
     MemoryQueue,
     MemoryScheduleStore,
 )
 from eventcron.model import Pack
-from eventcron.ports import Backfills, DeadLetters, EventBus, FireQueue, Ledger, ScheduleStore
+from eventcron.ports import Backfills, DeadLetters, EventBus, FireQueue, Ledger, LetterBox, ScheduleStore
 from tests.emulators import ministack_server, moto_server, use_endpoint
 from tests.resources import create_bus, create_queue, create_table
 
@@ -60,6 +62,14 @@ class DeadLettersRig(NamedTuple):
     buried: Callable[[], Awaitable[list[Buried]]]
 
 
+class LetterBoxRig(NamedTuple):
+    port: LetterBox
+    #: Adds a letter: body, code, reason.
+    bury: Callable[[str, str, str], Awaitable[None]]
+    #: Bodies that were sent back.
+    arrived: Callable[[], Awaitable[list[str]]]
+
+
 class EventBusRig(NamedTuple):
     port: EventBus
     #: Events that reached a target since the last call, in unspecified order. Waits up to so many seconds.
@@ -74,6 +84,7 @@ class Backend(Protocol):
     async def backfills(self) -> Backfills: ...
     async def fire_queue(self) -> FireQueueRig: ...
     async def dead_letters(self) -> DeadLettersRig: ...
+    async def letters(self) -> LetterBoxRig: ...
     async def event_bus(self) -> EventBusRig: ...
 
 
@@ -114,6 +125,17 @@ class MemoryBackend:
 
         return DeadLettersRig(letters, buried)
 
+    async def letters(self) -> LetterBoxRig:
+        box = MemoryLetterBox(self._clock)
+
+        async def bury(body: str, code: str, reason: str) -> None:
+            box.bury(body, code=code, reason=reason)
+
+        async def arrived() -> list[str]:
+            return box.sent
+
+        return LetterBoxRig(box, bury, arrived)
+
     async def event_bus(self) -> EventBusRig:
         bus = MemoryEventBus(self._clock)
 
@@ -126,6 +148,13 @@ class MemoryBackend:
             ]
 
         return EventBusRig(bus, delivered)
+
+
+class NoLambda:
+    """Lambda, where nothing may need it."""
+
+    async def invoke(self, **request: Any) -> Any:
+        raise AssertionError(f"invoked: {request}")
 
 
 class AwsBackend:
@@ -174,6 +203,18 @@ class AwsBackend:
             ]
 
         return DeadLettersRig(SqsDeadLetters(self.clients.sqs, urls), buried)
+
+    async def letters(self) -> LetterBoxRig:
+        dead, back = await create_queue(self._sqs, next(_names)), await create_queue(self._sqs, next(_names))
+        letters = SqsDeadLetters(self.clients.sqs, {"fires": dead})
+
+        async def bury(body: str, code: str, reason: str) -> None:
+            await letters.bury("fires", body, reason=reason, code=code)
+
+        async def arrived() -> list[str]:
+            return [message["Body"] for message in await self._receive(back, 1)]
+
+        return LetterBoxRig(SqsLetterBox(self._sqs, NoLambda(), url=dead, back=back), bury, arrived)
 
     async def event_bus(self) -> EventBusRig:
         name = next(_names)

@@ -89,14 +89,15 @@ class Reconciler:
         self,
         *,
         deadline: Instant,
-        rules: str,
+        rules: str | None,
         segments: int | None = None,
         on_progress: Callable[[Survey], None] = _ignore,
     ) -> Survey:
         """Look at every record once, in ``concurrency`` shares at once.
 
         *rules* names the zone rules and the release: if they are not those of the last run that finished, every
-        trigger is worked out anew. *segments* is the number to place schedules by, the deployment's own if not given.
+        trigger is worked out anew; None leaves triggers as they are. *segments* is the number to place schedules
+        by, the deployment's own if not given.
 
         Raises:
             Unavailable: a service refused; what was mended stays so.
@@ -108,7 +109,7 @@ class Reconciler:
             reach=(self._settings.horizon_seconds + self._settings.guard_seconds) * 1000,
             segments=segments or self._settings.segments,
             planned_through={state.segment: state.planned_through for state in states},
-            work_out=await self._ledger.rules() != rules,
+            work_out=rules is not None and await self._ledger.rules() != rules,
         )
         parts = self._settings.concurrency
         ended = await settle(
@@ -118,7 +119,7 @@ class Reconciler:
             )
         )
         survey.finished = all(ended)
-        if survey.finished and setting.work_out:
+        if survey.finished and setting.work_out and rules is not None:
             await self._ledger.note_rules(rules)
         return survey
 

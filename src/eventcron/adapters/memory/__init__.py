@@ -7,6 +7,7 @@ seconds) and pause before and after each effect, so that a simulator can interle
 from eventcron.adapters.memory.backfills import MemoryBackfills
 from eventcron.adapters.memory.bus import MemoryEventBus, Published
 from eventcron.adapters.memory.ledger import MemoryLedger
+from eventcron.adapters.memory.letters import MemoryLetterBox
 from eventcron.adapters.memory.pause import Pause, yield_once
 from eventcron.adapters.memory.queues import Buried, MemoryDeadLetters, MemoryFireQueue, MemoryQueue, Message
 from eventcron.adapters.memory.schedules import MemoryScheduleStore, Version
@@ -18,6 +19,7 @@ __all__ = [
     "MemoryEventBus",
     "MemoryFireQueue",
     "MemoryLedger",
+    "MemoryLetterBox",
     "MemoryQueue",
     "MemoryScheduleStore",
     "Message",

@@ -17,6 +17,8 @@ COMMANDS = {
     "dev": "dev",
     "explain": "explain",
     "next": "next",
+    "redrive": "redrive",
+    "segments": "segments",
     "simulate": "simulate",
 }
 

@@ -1,0 +1,80 @@
+"""A deployed eventcron, found by the name of its stack: for people at a terminal, never for the functions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from typing import Any, NamedTuple
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore.exceptions import BotoCoreError, ClientError
+
+from eventcron.adapters.aws.clients import AwsClients
+from eventcron.adapters.aws.failures import unavailable
+from eventcron.config import Settings
+from eventcron.errors import EventcronError
+
+
+class NoDeployment(EventcronError):
+    """The stack cannot be reached: it is not there, or this shell may not see it. Says what to set."""
+
+
+class Deployment(NamedTuple):
+    """Open clients, and what the stack says of itself."""
+
+    clients: AwsClients
+    aws_lambda: Any
+    settings: Settings
+    #: The stack's outputs.
+    outputs: Mapping[str, str]
+
+
+@asynccontextmanager
+async def deployment(stack: str, *, concurrency: int) -> AsyncIterator[Deployment]:
+    """The deployment of *stack*. Region, credentials and endpoint come from the environment, as boto reads it.
+
+    Raises:
+        NoDeployment: there is no such stack, or no way to it.
+        Unavailable: AWS refused for now.
+    """
+    session = get_session()
+    config = AioConfig(max_pool_connections=concurrency, retries={"mode": "standard", "total_max_attempts": 5})
+    with _explained(stack):
+        async with AsyncExitStack() as exits:
+
+            async def client(service: str) -> Any:
+                return await exits.enter_async_context(session.create_client(service, config=config))
+
+            outputs = await _outputs(await client("cloudformation"), stack)
+            aws_lambda = await client("lambda")
+            # The functions' own variables: what is deployed, not what this shell believes.
+            function = await aws_lambda.get_function_configuration(FunctionName=outputs["PlannerFunctionName"])
+            clients = AwsClients(
+                dynamodb=await client("dynamodb"), sqs=await client("sqs"), events=await client("events")
+            )
+            settings = Settings.read(function.get("Environment", {}).get("Variables", {}))
+            yield Deployment(clients, aws_lambda, settings, outputs)
+
+
+async def _outputs(cloudformation: Any, stack: str) -> dict[str, str]:
+    described = (await cloudformation.describe_stacks(StackName=stack))["Stacks"]
+    outputs = {output["OutputKey"]: output["OutputValue"] for found in described for output in found.get("Outputs", [])}
+    if "PlannerFunctionName" not in outputs:
+        raise NoDeployment(f"stack {stack!r} is not one of eventcron, or is still being created")
+    return outputs
+
+
+@contextmanager
+def _explained(stack: str) -> Iterator[None]:
+    """Raise errors of AWS and its client in words for whoever sits at the terminal."""
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        later = unavailable("aws", error)
+        if later is not None:
+            raise later from error
+        raise NoDeployment(
+            f"stack {stack!r} cannot be reached: {str(error).rstrip('.')}. Name it with --stack; AWS_DEFAULT_REGION,"
+            " AWS_PROFILE and AWS_ENDPOINT_URL say where it is"
+        ) from error

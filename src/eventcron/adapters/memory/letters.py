@@ -1,0 +1,63 @@
+"""``LetterBox`` in memory."""
+
+from __future__ import annotations
+
+import itertools
+
+from eventcron.adapters.memory.pause import Pause, yield_once
+from eventcron.model import Instant
+from eventcron.ports import Clock, Letter
+
+#: As SQS ReceiveMessage.
+MOST = 10
+
+
+class MemoryLetterBox:
+    """Letters, and ``sent``, what was sent back, in order."""
+
+    def __init__(self, clock: Clock, *, pause: Pause = yield_once) -> None:
+        self._clock = clock
+        self._pause = pause
+        self._ids = itertools.count(1)
+        #: Each with the instant until which it is hidden.
+        self._letters: dict[str, tuple[Letter, Instant]] = {}
+        self.sent: list[str] = []
+
+    def bury(self, body: str, *, code: str = "", reason: str = "", target: str = "") -> str:
+        """Add a letter. Returns its id."""
+        letter_id = str(next(self._ids))
+        letter = Letter(
+            id=letter_id, receipt="", body=body, code=code, reason=reason, target=target, sent=self._clock.now()
+        )
+        self._letters[letter_id] = (letter, 0)
+        return letter_id
+
+    async def waiting(self) -> int:
+        await self._pause("waiting.before")
+        now = self._clock.now()
+        return sum(hidden_until <= now for _, hidden_until in self._letters.values())
+
+    async def take(self, limit: int, *, seconds: int) -> list[Letter]:
+        await self._pause("take.before")
+        now = self._clock.now()
+        free = [letter for letter, hidden_until in self._letters.values() if hidden_until <= now][: min(limit, MOST)]
+        for letter in free:
+            self._letters[letter.id] = (letter, now + seconds * 1000)
+        await self._pause("take.after")
+        return free
+
+    async def send_back(self, letter: Letter, body: str) -> None:  # noqa: ARG002  the port's signature
+        await self._pause("send_back.before")
+        self.sent.append(body)
+        await self._pause("send_back.after")
+
+    async def remove(self, letter: Letter) -> None:
+        await self._pause("remove.before")
+        self._letters.pop(letter.id, None)
+        await self._pause("remove.after")
+
+    async def put_back(self, letter: Letter) -> None:
+        await self._pause("put_back.before")
+        if letter.id in self._letters:
+            self._letters[letter.id] = (letter, 0)
+        await self._pause("put_back.after")

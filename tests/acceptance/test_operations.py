@@ -1,0 +1,218 @@
+"""What an operator does at a terminal, against a running stack: dead letters, segments, the reconciler, a backfill."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+import pytest_asyncio
+
+from eventcron.entrypoints.cli.dev import environment
+from eventcron.local.runtime import LocalSettings, Runtime
+
+pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]
+
+#: Seconds within which something that takes one must have happened.
+PATIENCE = 20
+
+
+class Done(NamedTuple):
+    """A command that has ended."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@pytest_asyncio.fixture(name="runtime", scope="module", loop_scope="module")
+async def _runtime() -> AsyncIterator[Runtime]:
+    async with Runtime(LocalSettings()) as runtime:
+        yield runtime
+
+
+async def eventcron(runtime: Runtime, *arguments: str, **env: str) -> Done:
+    """Run the command as in a shell that the three lines of ``eventcron dev`` were copied into."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "eventcron", *arguments,
+        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **environment(runtime), **env},
+    )  # fmt: skip
+    out, err = await process.communicate()
+    assert b"Traceback" not in err, err.decode()
+    assert process.returncode is not None
+    return Done(process.returncode, out.decode(), err.decode())
+
+
+async def put_event(runtime: Runtime, detail_type: str, detail: dict[str, Any]) -> None:
+    answer = await runtime.client("events").put_events(
+        Entries=[
+            {
+                "EventBusName": runtime.bus_name,
+                "Source": f"eventcron.tenant.{detail['tenant']}",
+                "DetailType": detail_type,
+                "Detail": json.dumps(detail),
+            }
+        ]
+    )
+    assert answer["FailedEntryCount"] == 0
+
+
+async def until(runtime: Runtime, queue: str, count: int) -> None:
+    """Wait until so many letters are in *queue*."""
+    counts: dict[str, int] = {}
+    for _ in range(PATIENCE * 2):
+        counts = (await eventcron(runtime, "redrive", "list", "--json")).json
+        if counts[queue] == count:
+            return
+        await asyncio.sleep(0.2)
+    raise AssertionError(f"{counts} letters, expected {count} of {queue}")
+
+
+async def test_poison_is_listed_shown_sent_back_and_dropped(runtime: Runtime, tmp_path: Path) -> None:
+    sqs = runtime.client("sqs")
+    assert (await eventcron(runtime, "redrive", "list")).status == 0
+    await sqs.send_message(QueueUrl=runtime.outputs["CommandQueueUrl"], MessageBody="poison")
+    await until(runtime, "commands", 1)
+    assert (await eventcron(runtime, "redrive", "list")).status == 1
+
+    shown = (await eventcron(runtime, "redrive", "show", "commands", "--json")).json
+    (letter,) = shown["letters"]
+    assert (letter["code"], letter["body"]) == ("undecodable", "poison")
+    assert letter["reason"].startswith("not an EventBridge event")
+    assert "undecodable: not an EventBridge event" in (await eventcron(runtime, "redrive", "show", "commands")).out
+
+    sent = await eventcron(runtime, "redrive", "send", "commands", letter["id"], "--json")
+    assert (sent.status, sent.json) == (0, {"sent": 1, "failed": {}, "missing": []})
+    await until(runtime, "commands", 1)  # still poison: it dies again
+
+    record = tmp_path / "dropped.jsonl"
+    dropped = await eventcron(runtime, "redrive", "drop", "commands", "--all", "--record", str(record))
+    assert (dropped.status, dropped.out) == (0, "1 dropped\n")
+    (line,) = [json.loads(line) for line in record.read_text().splitlines()]
+    assert (line["queue"], line["body"], line["code"]) == ("commands", "poison", "undecodable")
+    await until(runtime, "commands", 0)
+
+
+async def test_a_command_that_died_takes_effect_when_it_is_sent_back(runtime: Runtime) -> None:
+    """EventBridge could not deliver it: it names its target, and goes there."""
+    sqs = runtime.client("sqs")
+    arn = await sqs.get_queue_attributes(QueueUrl=runtime.outputs["CommandQueueUrl"], AttributeNames=["QueueArn"])
+    event = {
+        "version": "0", "id": "e-1", "detail-type": "Put Schedule", "source": "eventcron.tenant.acme",
+        "account": "000000000000", "time": "2026-12-01T00:00:00Z", "region": "us-east-1", "resources": [],
+        "detail": {"tenant": "acme", "name": "late", "expression": "0 0 1 1 *"},
+    }  # fmt: skip
+    attributes = {
+        "TARGET_ARN": arn["Attributes"]["QueueArn"],
+        "ERROR_CODE": "NO_PERMISSIONS",
+        "ERROR_MESSAGE": "not allowed",
+    }
+    for target in (attributes, {**attributes, "TARGET_ARN": "arn:aws:events:us-east-1:1:api-destination/x/y"}):
+        await sqs.send_message(
+            QueueUrl=runtime.outputs["TargetDeadLettersUrl"],
+            MessageBody=json.dumps(event),
+            MessageAttributes={name: {"DataType": "String", "StringValue": value} for name, value in target.items()},
+        )
+
+    sent = await eventcron(runtime, "redrive", "send", "targets", "--all", "--json")
+
+    assert (sent.status, sent.json["sent"]) == (1, 1)
+    (reason,) = sent.json["failed"].values()
+    assert reason == (
+        "its target is 'arn:aws:events:us-east-1:1:api-destination/x/y';"
+        " only queues and functions can be sent to from here"
+    )
+    table = {"TableName": runtime.outputs["SchedulesTableName"]}
+    key = {"tenant": {"S": "acme"}, "name": {"S": "late"}}
+    for _ in range(PATIENCE * 5):
+        if "Item" in await runtime.client("dynamodb").get_item(**table, Key=key, ConsistentRead=True):
+            break
+        await asyncio.sleep(0.2)
+    else:
+        raise AssertionError("the command did not take effect")
+
+
+async def test_segments_are_told_and_their_schedules_moved(runtime: Runtime) -> None:
+    await put_event(runtime, "Put Schedule", {"tenant": "acme", "name": "often", "expression": "rate(5 seconds)"})
+    told = await eventcron(runtime, "segments", "--json")
+
+    segments = told.json["segments"]
+    assert [segment["segment"] for segment in segments] == list(range(runtime.settings.segments))
+    assert all(segment["planned_through"] for segment in segments)
+    assert "planned through" in (await eventcron(runtime, "segments")).out
+
+    moved = await eventcron(runtime, "segments", "resize", "1", "--json")
+    assert moved.json["segments"] == 1
+    assert moved.json["records"] >= 1
+    items = (await runtime.client("dynamodb").scan(TableName=runtime.outputs["SchedulesTableName"]))["Items"]
+    assert {item["segment"]["N"] for item in items if "segment" in item} == {"0"}
+
+
+async def test_the_reconciler_runs_where_it_is_deployed(runtime: Runtime) -> None:
+    functions = (await runtime.client("lambda").list_functions())["Functions"]
+    (name,) = [one["FunctionName"] for one in functions if "ReconcilerFunction" in one["FunctionName"]]
+    answer = await runtime.client("lambda").invoke(FunctionName=name, Payload=b"{}")
+    async with answer["Payload"] as body:
+        mended = json.loads(await body.read())
+
+    assert "FunctionError" not in answer, mended
+    assert set(mended) >= {"expired", "segment", "wake"}
+
+
+async def test_a_backfill_fires_and_is_cancelled(runtime: Runtime) -> None:
+    sqs, events = runtime.client("sqs"), runtime.client("events")
+    url = (await sqs.create_queue(QueueName="backfilled"))["QueueUrl"]
+    arn = (await sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"]))["Attributes"]["QueueArn"]
+    pattern = {"source": ["eventcron"], "detail": {"name": ["past"]}}
+    await events.put_rule(Name="backfilled", EventBusName=runtime.bus_name, EventPattern=json.dumps(pattern))
+    await events.put_targets(Rule="backfilled", EventBusName=runtime.bus_name, Targets=[{"Id": "queue", "Arn": arn}])
+    past = {"tenant": "acme", "name": "past"}
+    await put_event(runtime, "Put Schedule", {**past, "expression": "* * * * *", "state": "PAUSED"})
+    received: list[dict[str, Any]] = []
+
+    async def receive_until(wanted: Any) -> None:
+        async with asyncio.timeout(PATIENCE * 2):
+            while not any(wanted(event) for event in received):
+                answer = await sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
+                for message in answer.get("Messages", []):
+                    received.append(json.loads(message["Body"]))
+                    await sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+
+    await receive_until(lambda event: event["detail-type"] == "Schedule Created")
+    span = {"from": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z", "backfill_id": "day"}
+    await put_event(runtime, "Backfill Schedule", {**past, **span, "per_minute": 120})
+    await receive_until(lambda event: event["detail"].get("due") == "2026-01-01T00:04:00.000Z")
+    await put_event(runtime, "Cancel Backfill", {**past, "backfill_id": "day"})
+    await receive_until(lambda event: event["detail"].get("state") == "CANCELLED")
+
+    fired = [event["detail"] for event in received if event["detail-type"] == "Schedule Fired"]
+    assert {(fire["cause"], fire["cause_id"]) for fire in fired} == {("backfill", "day")}
+    assert len({fire["fire_id"] for fire in fired}) == len(fired)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "env", "sentence"),
+    [
+        pytest.param(["redrive", "list", "--stack", "other"], {}, "stack 'other' cannot be reached", id="no-stack"),
+        pytest.param(["segments"], {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "aws is unavailable", id="nobody-there"),
+        pytest.param(["redrive", "send", "fires"], {}, "give the ids of letters", id="nothing-asked-for"),
+        pytest.param(["redrive", "show", "letters"], {}, "'letters' is not one of", id="no-such-queue"),
+    ],
+)
+async def test_a_mistake_is_a_sentence(
+    runtime: Runtime, arguments: list[str], env: dict[str, str], sentence: str
+) -> None:
+    done = await eventcron(runtime, *arguments, **env)
+
+    assert (done.status, done.out) == (2, "")
+    assert sentence in done.err

@@ -1,0 +1,183 @@
+"""Dead letters: none is lost, none goes back twice, and what cannot go back says why."""
+
+from __future__ import annotations
+
+import pytest
+
+from eventcron.adapters.memory import MemoryLetterBox
+from eventcron.app.redrive import HIDE_SECONDS, Redrive
+from eventcron.core.envelope import decode_pack, encode_pack
+from eventcron.core.packing import make_pack
+from eventcron.errors import Unavailable
+from eventcron.model import Fire, Instant
+from eventcron.ports import Letter
+
+NOW = 1_796_112_000_000
+
+
+class Clock:
+    """A clock that is where one sleeps to."""
+
+    def __init__(self) -> None:
+        self.instant: Instant = NOW
+
+    def now(self) -> Instant:
+        return self.instant
+
+    async def sleep_until(self, instant: Instant) -> None:
+        self.instant = max(self.instant, instant)
+
+
+class Killed(Exception):
+    """The process is gone."""
+
+
+class Stage:
+    """Letters of one queue, and who deals with them."""
+
+    def __init__(self, queue: str = "commands") -> None:
+        self.clock = Clock()
+        self.die_at = ""
+        self.box = MemoryLetterBox(self.clock, pause=self._pause)
+        self.redrive = Redrive(clock=self.clock, box=self.box, queue=queue)
+
+    async def _pause(self, point: str) -> None:
+        if point == self.die_at:
+            self.die_at = ""
+            raise Killed
+
+    def bury(self, count: int) -> list[str]:
+        return [self.box.bury(f"letter {number}", code="c", reason="r") for number in range(count)]
+
+
+@pytest.fixture(name="stage")
+def _stage() -> Stage:
+    return Stage()
+
+
+async def test_looking_changes_nothing(stage: Stage) -> None:
+    ids = stage.bury(25)
+
+    assert len(await stage.redrive.look(limit=100)) == 25
+    assert len(await stage.redrive.look(limit=7)) == 7
+    assert [letter.id for letter in await stage.redrive.look(limit=10, ids=[ids[3]])] == [ids[3]]
+    assert (await stage.redrive.waiting(), stage.box.sent) == (25, [])
+
+
+async def test_all_go_back_and_are_removed_at_the_rate(stage: Stage) -> None:
+    stage.bury(25)
+    seen: list[int] = []
+
+    dealt = await stage.redrive.send(limit=25, per_second=5, on_progress=seen.append)
+
+    assert (dealt.done, dealt.failed, dealt.missing) == (25, {}, [])
+    assert sorted(stage.box.sent) == sorted(f"letter {number}" for number in range(25))
+    assert stage.clock.instant == NOW + 24 * 200
+    assert await stage.redrive.waiting() == 0
+    assert seen == list(range(1, 26))
+
+
+async def test_those_asked_for_go_back_and_the_others_stay(stage: Stage) -> None:
+    ids = stage.bury(25)
+
+    dealt = await stage.redrive.send(limit=2, ids=[ids[20], ids[3], "unknown"], per_second=100)
+
+    assert sorted(stage.box.sent) == ["letter 20", "letter 3"]
+    assert (dealt.done, dealt.missing) == (2, ["unknown"])
+    assert await stage.redrive.waiting() == 23
+
+
+async def test_no_more_than_the_limit(stage: Stage) -> None:
+    stage.bury(25)
+
+    assert (await stage.redrive.send(limit=13, per_second=100)).done == 13
+    assert await stage.redrive.waiting() == 12
+
+
+async def test_what_comes_back_while_it_is_sent_does_not_keep_it_going(stage: Stage) -> None:
+    stage.bury(5)
+
+    async def comes_back(letter: Letter, body: str) -> None:
+        await MemoryLetterBox.send_back(stage.box, letter, body)
+        stage.box.bury(body)
+
+    stage.box.send_back = comes_back  # type: ignore[method-assign]  # its handler fails at once
+    dealt = await stage.redrive.send(limit=5, per_second=100)
+
+    assert dealt.done == 5
+    assert await stage.redrive.waiting() == 5
+
+
+async def test_what_cannot_be_sent_stays_and_says_why(stage: Stage) -> None:
+    ids = stage.bury(3)
+
+    async def refuse(letter: Letter, body: str) -> None:
+        if letter.id == ids[1]:
+            raise Unavailable("sqs", "ThrottlingException")
+        await MemoryLetterBox.send_back(stage.box, letter, body)
+
+    stage.box.send_back = refuse  # type: ignore[method-assign]  # SQS is busy
+    dealt = await stage.redrive.send(limit=10, per_second=100)
+
+    assert (dealt.done, dealt.failed) == (2, {ids[1]: "sqs is unavailable: ThrottlingException"})
+    assert [letter.id for letter in await stage.redrive.look(limit=10)] == [ids[1]]
+
+
+@pytest.mark.parametrize("point", ["take.before", "take.after", "send_back.before", "send_back.after", "remove.before"])
+async def test_a_crash_anywhere_loses_no_letter(stage: Stage, point: str) -> None:
+    stage.bury(3)
+    stage.die_at = point
+
+    with pytest.raises(Killed):
+        await stage.redrive.send(limit=3, per_second=100)
+    stage.clock.instant += HIDE_SECONDS * 1000
+    await stage.redrive.send(limit=3, per_second=100)
+
+    assert set(stage.box.sent) == {"letter 0", "letter 1", "letter 2"}
+    assert len(stage.box.sent) <= 4
+    assert await stage.redrive.waiting() == 0
+
+
+async def test_a_letter_is_dropped_only_once_it_is_recorded(stage: Stage) -> None:
+    stage.bury(3)
+    recorded: list[str] = []
+
+    def record(letter: Letter) -> None:
+        if len(recorded) == 2:
+            raise Killed
+        recorded.append(letter.body)
+
+    with pytest.raises(Killed):
+        await stage.redrive.drop(limit=10, record=record)
+    stage.clock.instant += HIDE_SECONDS * 1000
+
+    assert recorded == ["letter 0", "letter 1"]
+    assert [letter.body for letter in await stage.redrive.look(limit=10)] == ["letter 2"]
+    assert stage.box.sent == []
+
+
+async def test_a_pack_goes_back_under_an_id_that_no_ledger_knows_and_the_same_each_time() -> None:
+    stage = Stage("fires")
+    pack = make_pack([Fire("acme", "report", 1, NOW, NOW)], attempt=30)
+    letter_id = stage.box.bury(encode_pack(pack))
+    stage.die_at = "send_back.after"
+
+    with pytest.raises(Killed):
+        await stage.redrive.send(limit=1, per_second=1)
+    stage.clock.instant += HIDE_SECONDS * 1000
+    await stage.redrive.send(limit=1, per_second=1)
+
+    first, second = map(decode_pack, stage.box.sent)
+    assert first == second
+    assert (first.id, first.attempt, first.fires) == (f"{pack.id}-{letter_id}", 1, pack.fires)
+
+
+async def test_poison_among_the_fires_stays() -> None:
+    stage = Stage("fires")
+    letter_id = stage.box.bury("not a pack")
+
+    dealt = await stage.redrive.send(limit=10, per_second=100)
+
+    assert list(dealt.failed) == [letter_id]
+    assert dealt.failed[letter_id].startswith("not a pack: ")
+    assert await stage.redrive.waiting() == 1
