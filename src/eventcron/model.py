@@ -275,6 +275,18 @@ class Plan(Struct, frozen=True, kw_only=True):
         return Key(self.tenant, self.name)
 
 
+class Former(Struct, frozen=True, array_like=True):
+    """A revision that was replaced while it fired: which of its fires are still published."""
+
+    revision: int
+    #: Not those due at or after it.
+    until: Instant
+    #: Not those to be published at or after it: they were not planned yet, and are the next revision's ``rest`` …
+    planned: Instant
+    #: … except those due before it, which the registrar itself had handed over.
+    sure: Instant = 0
+
+
 class Missed(NamedTuple):
     """What fell due while a schedule was paused: in ``[start, fire_from)`` skipped, in ``[fire_from, end)`` fired."""
 
@@ -310,8 +322,10 @@ class Record(Struct, frozen=True, kw_only=True):
     first: Instant = 0
     until: Instant | None = None
     handoff: Instant = 0
-    #: Fires of earlier revisions due before it are still published; later ones are not.
-    cutover: Instant = 0
+    #: Earlier revisions of which fires may still be on their way, the latest last.
+    former: tuple[Former, ...] = ()
+    #: What the planner had not planned of the revision before; it fires under this one, handed over with ``owed``.
+    rest: Plan | None = None
     segment: int | None = None
     wake: Instant | None = None
     owed: Window | None = None

@@ -57,6 +57,7 @@ def use_cases(settings: Settings, ports: Ports, *, jitter: Callable[[], float]) 
         registrar=Registrar(
             clock=clock,
             store=store,
+            ledger=ledger,
             backfills=backfills,
             queue=queue,
             bus=bus,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from eventcron.adapters.aws.items import decode, decode_plan, encode
 from eventcron.adapters.aws.table import Item, number, text
 from eventcron.errors import Undecodable
-from eventcron.model import Misfire, MisfirePolicy, Record, Schedule, State, Window
+from eventcron.model import Former, Misfire, MisfirePolicy, Record, Schedule, State, Window
 from tests.resources import properties
 
 instants = st.integers(0, 2**53 - 1)
@@ -42,7 +42,7 @@ records = st.builds(
     first=instants,
     until=st.none() | instants,
     handoff=instants,
-    cutover=instants,
+    former=st.lists(st.builds(Former, instants, instants, instants, instants), max_size=3).map(tuple),
     paused=st.booleans(),
     segment=st.none() | st.integers(0, 1023),
     wake=st.none() | instants,

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from eventcron.model import Key, Misfire, MisfirePolicy, Missed, Plan, Record, Schedule, State, Window
+from eventcron.model import Former, Key, Misfire, MisfirePolicy, Missed, Plan, Record, Schedule, State, Window
 from eventcron.ports import Page, ScheduleStore
 from tests.contract.conftest import Backend
 
@@ -44,7 +44,16 @@ EVERY_FIELD = Record(
     first=1_764_547_200_003,
     until=1_764_547_200_004,
     handoff=1_764_547_200_005,
-    cutover=1_764_547_200_009,
+    former=(Former(3, 1_764_547_200_009, 1_764_547_200_010, 1_764_547_200_011),),
+    rest=Plan(
+        tenant="acme",
+        name="full",
+        revision=4,
+        trigger="cron 0 2 * * *",
+        first=1_764_547_200_012,
+        until=1_764_547_200_013,
+        handoff=1_764_547_200_014,
+    ),
     paused=True,
     missed=Missed(1, 2, 3, 4),
     segment=63,

@@ -23,7 +23,7 @@ from eventcron.core.envelope import decode_pack
 from eventcron.core.packing import make_pack
 from eventcron.core.trigger import parse
 from eventcron.errors import Unavailable
-from eventcron.model import Event, Fire, Instant, Key, Misfire, MisfirePolicy, Pack, Record, Schedule, State
+from eventcron.model import Event, Fire, Former, Instant, Key, Misfire, MisfirePolicy, Pack, Record, Schedule, State
 from eventcron.ports import Refusal
 from eventcron.testing.world import SETTINGS
 
@@ -31,6 +31,11 @@ NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 DUE = NOW + 2_000
 HOURLY = parse("0 * * * *", anchor=NOW).canonical
 SECONDLY = parse("* * * * * *", anchor=NOW).canonical
+
+
+def former(until: Instant, *, planned: Instant = DUE + 1, sure: Instant = 0) -> tuple[Former, ...]:
+    """Revision 1, replaced: what is due of it before *until* still fires."""
+    return (Former(1, until, planned, sure),)
 
 
 class JumpingClock:
@@ -153,29 +158,38 @@ async def test_a_pack_the_ledger_knows_is_left_alone(stage: Stage) -> None:
     ("stored", "outcome"),
     [
         pytest.param({}, "published", id="same-revision"),
-        pytest.param({"revision": 2, "cutover": DUE}, "dropped", id="replaced-before-it-was-due"),
-        pytest.param({"revision": 2, "cutover": DUE, "trigger": HOURLY}, "superseded", id="not-due-any-more"),
-        pytest.param({"revision": 2, "cutover": DUE, "trigger": SECONDLY}, "dropped", id="replaced-and-still-due"),
+        pytest.param({"revision": 2, "former": former(DUE)}, "dropped", id="replaced-before-it-was-due"),
+        pytest.param({"revision": 2, "former": former(DUE), "trigger": HOURLY}, "superseded", id="not-due-any-more"),
         pytest.param(
-            {"revision": 2, "cutover": DUE, "trigger": SECONDLY, "first": DUE + 1},
+            {"revision": 2, "former": former(DUE), "trigger": SECONDLY}, "dropped", id="replaced-and-still-due"
+        ),
+        pytest.param(
+            {"revision": 2, "former": former(DUE), "trigger": SECONDLY, "first": DUE + 1},
             "superseded",
             id="due-before-it-starts",
         ),
         pytest.param(
-            {"revision": 2, "cutover": DUE, "trigger": SECONDLY, "until": DUE}, "superseded", id="due-after-it-ends"
+            {"revision": 2, "former": former(DUE), "trigger": SECONDLY, "until": DUE},
+            "superseded",
+            id="due-after-it-ends",
         ),
         pytest.param(
-            {"revision": 2, "cutover": DUE, "trigger": HOURLY, "state": State.PAUSED},
+            {"revision": 2, "former": former(DUE), "trigger": HOURLY, "state": State.PAUSED},
             "dropped",
             id="the-resume-tells-it",
         ),
-        pytest.param({"revision": 2, "cutover": DUE + 1}, "published", id="due-before-the-cutover"),
-        pytest.param({"revision": 2, "state": State.PAUSED, "cutover": NOW}, "dropped", id="paused"),
+        pytest.param({"revision": 2, "former": former(DUE + 1)}, "published", id="due-before-the-cutover"),
+        pytest.param({"revision": 2, "former": former(DUE + 1, planned=DUE)}, "dropped", id="handed-over-anew"),
         pytest.param(
-            {"revision": 2, "state": State.DELETED, "schedule": None, "cutover": NOW}, "dropped", id="deleted"
+            {"revision": 2, "former": former(DUE + 1, planned=DUE, sure=DUE + 1)}, "published", id="handed-over-once"
+        ),
+        pytest.param({"revision": 3, "former": former(DUE + 1)}, "published", id="replaced-twice"),
+        pytest.param({"revision": 2, "state": State.PAUSED, "former": former(NOW)}, "dropped", id="paused"),
+        pytest.param(
+            {"revision": 2, "state": State.DELETED, "schedule": None, "former": former(NOW)}, "dropped", id="deleted"
         ),
         pytest.param(
-            {"revision": 2, "state": State.DELETED, "schedule": None, "cutover": DUE + 1},
+            {"revision": 2, "state": State.DELETED, "schedule": None, "former": former(DUE + 1)},
             "deleted",
             id="deleted-after-it-was-due",
         ),
@@ -307,7 +321,7 @@ async def test_the_last_fire_completes_its_schedule(stage: Stage, after: str, ex
 
 
 async def test_the_last_fire_of_a_replaced_revision_completes_nothing(stage: Stage) -> None:
-    await stage.put(revision=2, cutover=DUE + 1)
+    await stage.put(revision=2, former=former(DUE + 1))
 
     await stage.execute(fire(last=True))
 

@@ -15,6 +15,7 @@ from msgspec import Struct
 
 from eventcron.app.concurrency import settle
 from eventcron.app.publishing import publish_all, publish_what_is_taken
+from eventcron.app.sending import LONGEST_DELAY_MS
 from eventcron.core.envelope import completed, encode_pack, failed, fire_id, fired, skipped
 from eventcron.core.misfire import is_missed
 from eventcron.core.packing import make_pack
@@ -129,6 +130,7 @@ class Executor:
         now = self._clock.now()
         publishable: list[Fire] = []
         notices: list[SkipNotice] = []
+        ended: list[Fire] = []
         for fire in fires:
             verdict, reason = _judge(fire, records.get(fire.key), now=now)
             if (stop := stopped.get(_backfill(fire))) is not None:
@@ -137,10 +139,12 @@ class Executor:
                 publishable.append(fire)
             elif verdict is _Verdict.SKIP:
                 notices.append(_notice(fire, reason))
+                ended += [fire] if fire.last else []
             else:
                 report.dropped += 1
         await self._publish(publishable, records, pack, report)
         await self._tell([skipped(notice, now=now) for notice in notices])
+        await self._complete(ended, records)
         report.skipped += len(notices)
 
     async def _stopped(
@@ -222,7 +226,8 @@ class Executor:
             await self._store.complete(fire.key, revision=fire.revision, expires=expires)
 
     async def _put_back(self, pack: Pack, *, visible_at: Instant) -> None:
-        refused = await self._queue.send([pack], visible_at=[visible_at], now=self._clock.now())
+        now = self._clock.now()
+        refused = await self._queue.send([pack], visible_at=[min(visible_at, now + LONGEST_DELAY_MS)], now=now)
         if refused:
             raise Unavailable("sqs", refused[0].code, "a pack could not be put back")
 
@@ -237,8 +242,12 @@ def _judge(fire: Fire, record: Record | None, *, now: Instant) -> tuple[_Verdict
     """
     if record is None:
         return _Verdict.DROP, ""
-    if fire.cause == "schedule" and fire.revision != record.revision and fire.due >= record.cutover:
-        return (_Verdict.SKIP, "superseded") if _is_superseded(fire, record) else (_Verdict.DROP, "")
+    if fire.cause == "schedule" and fire.revision != record.revision:
+        former = next((former for former in record.former if former.revision == fire.revision), None)
+        if former is None or fire.due >= former.until:
+            return (_Verdict.SKIP, "superseded") if _is_superseded(fire, record) else (_Verdict.DROP, "")
+        if fire.at >= former.planned and fire.due >= former.sure:
+            return _Verdict.DROP, ""  # handed over a second time, with the rest of that revision
     if record.schedule is None:
         return _Verdict.SKIP, "deleted"
     if fire.cause == "schedule" and is_missed(fire.at, record.schedule.misfire, now=now):

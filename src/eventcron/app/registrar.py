@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from eventcron.app.backfill import BackfillCommands, not_found
 from eventcron.app.publishing import publish_all
-from eventcron.app.sending import send_all
+from eventcron.app.sending import LONGEST_DELAY_MS, send_all
 from eventcron.core import registry
 from eventcron.core.decode import Received, Rejected, decode_command
 from eventcron.core.envelope import (
@@ -32,8 +32,9 @@ from eventcron.core.envelope import (
 )
 from eventcron.core.missed import fires_missed, skips_missed
 from eventcron.core.packing import make_pack, pack_fires
-from eventcron.core.planning import late_contribution
+from eventcron.core.planning import Contribution, late_contribution, rest_contribution
 from eventcron.core.registry import Stamp, Verdict, When
+from eventcron.core.segment import segment_of
 from eventcron.errors import Conflict, InvalidSchedule, Undecodable
 from eventcron.model import (
     BackfillSchedule,
@@ -51,7 +52,7 @@ from eventcron.model import (
     Schedule,
     State,
 )
-from eventcron.ports import Backfills, Clock, DeadLetters, EventBus, FireQueue, ScheduleStore
+from eventcron.ports import Backfills, Clock, DeadLetters, EventBus, FireQueue, Ledger, ScheduleStore
 
 #: How often a command is decided anew because another writer was first. More at once on one schedule is a storm; the
 #: queue's own retry spreads it.
@@ -60,6 +61,10 @@ MAX_TRIES = 8
 #: second.
 PAYMENT_TRIES = 20
 PAYMENT_PAUSE_MS = 100
+
+
+#: Milliseconds by which a sender's clock may be ahead of the registrar's: twice what AWS's own are apart.
+CLOCKS_APART_MS = 1_000
 
 
 class Outcome(StrEnum):
@@ -117,6 +122,7 @@ class Registrar:
         *,
         clock: Clock,
         store: ScheduleStore,
+        ledger: Ledger,
         backfills: Backfills,
         queue: FireQueue,
         bus: EventBus,
@@ -126,6 +132,7 @@ class Registrar:
     ) -> None:
         self._clock = clock
         self._store = store
+        self._ledger = ledger
         self._queue = queue
         self._bus = bus
         self._dead = dead
@@ -185,14 +192,14 @@ class Registrar:
             stored = await self._paid(command.key, dead=redelivered)
             precondition(stored)
             place = registry.stamp(
-                stored, given=command.revision, time=min(received.time, self._clock.now()), event_id=received.event_id
+                stored, given=command.revision, time=self._time(received), event_id=received.event_id
             )
             verdict = Verdict.DUPLICATE if place is None else _judge(command, stored, place)
             if place is None or verdict is Verdict.DUPLICATE:
                 return await self._repeat(received, stored, redelivered=redelivered)
             if verdict is Verdict.STALE:
                 raise _stale(stored, place)
-            after = self._changed(command, stored, place, received)
+            after = await self._changed(command, stored, place, received)
             if await self._store.put(after, replacing=None if stored is None else stored.revision):
                 return await self._finish(received, stored, after)
         raise Conflict(f"{command.key} is being changed by others: not applied after {MAX_TRIES} tries")
@@ -214,11 +221,14 @@ class Registrar:
         await self._pay(stored, mine=lambda _due: True)
         return replace(stored, owed=None)
 
-    def _changed(
+    async def _changed(
         self, command: Schedule | DeleteSchedule, stored: Record | None, place: Stamp, received: Received
     ) -> Record:
+        segments = self._settings.segments
+        firing = stored is not None and stored.state is State.ENABLED and stored.schedule is not None
+        planned = await self._ledger.planned_through(segment_of(command.key, segments)) if firing else 0
         now = self._clock.now()
-        when = When(received.time, now, self._reach_ms, self._settings.segments)
+        when = When(received.time, now, self._reach_ms, segments, planned)
         expires = now // 1000 + self._settings.tombstone_days * 86_400
         if isinstance(command, Schedule):
             return registry.put(stored, command, place, when)
@@ -227,6 +237,10 @@ class Registrar:
             policy = command.missed if isinstance(command, ResumeSchedule) else MisfirePolicy.SKIP
             return registry.switch(stored, command.key, place, when, pause=pause, expires=expires, policy=policy)
         return registry.delete(stored, command.key, place, when, expires=expires)
+
+    def _time(self, received: Received) -> Instant:
+        """The event's time, the same whoever handles it: only one that no clock can explain is not believed."""
+        return min(received.time, self._clock.now() + CLOCKS_APART_MS)
 
     @property
     def _reach_ms(self) -> int:
@@ -262,20 +276,22 @@ class Registrar:
         if record.owed is None:
             return
         now = self._clock.now()
-        part = late_contribution(record, now=now)
-        fires = fires_missed(record) + [fire for fire in part.fires if mine(fire.due)]
+        firing = record.state in {State.ENABLED, State.COMPLETED}
+        part = late_contribution(record, now=now) if firing else Contribution([], [], None)
+        rest = rest_contribution(record, now=now)
+        fires = fires_missed(record) + rest.fires + [fire for fire in part.fires if mine(fire.due)]
         lead_ms = self._settings.lead_seconds * 1000
         await send_all(
             self._queue,
             pack_fires(fires, size=self._settings.pack_size),
-            visible_at=lambda pack: pack.at - lead_ms,
+            visible_at=lambda pack: min(pack.at - lead_ms, now + LONGEST_DELAY_MS),
             clock=self._clock,
             jitter=self._jitter,
             dead=self._dead,
         )
-        await self._publish(*(skipped(notice, now=now) for notice in skips_missed(record) + part.skips))
+        await self._publish(*(skipped(notice, now=now) for notice in skips_missed(record) + rest.skips + part.skips))
         await self._store.settle(record.key, revision=record.revision)
-        if part.following is None and not any(fire.last for fire in fires):
+        if firing and part.following is None and not any(fire.last for fire in fires):
             await self._publish(completed(record, now=now))
             await self._store.complete(record.key, revision=record.revision, expires=None)
 
@@ -285,7 +301,7 @@ class Registrar:
         if record is None or record.schedule is None:
             raise not_found(command.key)
         run_id = command.run_id or received.event_id
-        due = min(received.time, self._clock.now())
+        due = self._time(received)
         fire = Fire(command.tenant, command.name, record.revision, due, due, cause="run", cause_id=run_id)
         await send_all(
             self._queue,

@@ -10,6 +10,9 @@ from eventcron.errors import Unavailable
 from eventcron.model import Instant, Pack
 from eventcron.ports import Clock, DeadLetters, FireQueue
 
+#: Milliseconds. What is due further off is put back on its way. SQS delays at most 900 s; some is left for clocks.
+LONGEST_DELAY_MS = 880_000
+
 
 async def send_all(
     queue: FireQueue,

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby, islice
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from eventcron.core.misfire import sort_late
 from eventcron.core.segment import flexible_offset_ms
 from eventcron.core.trigger import from_canonical, walk
@@ -79,6 +81,18 @@ def late_contribution(record: Record, *, now: Instant) -> Contribution:
     window = Window(record.first, record.handoff)
     plan = _plan(record, handoff=record.first, wake=DENSE)
     return contribution(plan, window, WindowMemo(window), now=now) if plan else Contribution([], [], None)
+
+
+def rest_contribution(record: Record, *, now: Instant) -> Contribution:
+    """What the registrar owes of the revision that *record* replaced: what was not planned of it yet."""
+    rest = record.rest
+    if rest is None or rest.until is None:
+        return Contribution([], [], None)
+    offset = flexible_offset_ms(rest.key, rest.flexible_window_seconds)
+    window = Window(rest.handoff, rest.until + offset)
+    part = contribution(rest, window, WindowMemo(window), now=now)
+    # The last of the rest is not the last of the schedule.
+    return part._replace(fires=[replace(fire, last=False) for fire in part.fires])
 
 
 def _plan(record: Record, *, handoff: Instant, wake: Instant) -> Plan | None:

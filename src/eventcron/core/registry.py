@@ -15,11 +15,11 @@ from msgspec.structs import replace
 
 from eventcron.core.instant import from_datetime, rfc3339
 from eventcron.core.missed import fires_missed, missed
-from eventcron.core.planning import first_occurrence, nth_fire
+from eventcron.core.planning import END_OF_TIME, first_occurrence, nth_fire
 from eventcron.core.segment import flexible_offset_ms, segment_of
 from eventcron.core.trigger import from_canonical, occurrences, parse
 from eventcron.errors import InvalidExpression
-from eventcron.model import Instant, Key, MisfirePolicy, Record, Schedule, State, Window
+from eventcron.model import Former, Instant, Key, MisfirePolicy, Plan, Record, Schedule, State, Window
 
 #: Milliseconds. EventBridge cuts an event's time to whole seconds, so two commands without a revision of their own
 #: that carry times less than this apart cannot be ordered by them.
@@ -28,6 +28,9 @@ EVENT_TIME_MS = 1_000
 #: Milliseconds. Fires of the old revision due within it after an update or a pause are still published: the executor
 #: may be holding them already. It is the "one lead" of guarantee 3.
 CUTOVER_MS = 1_000
+
+#: How many replaced revisions are remembered whose fires may still be on their way.
+MAX_FORMER = 8
 
 #: How many event ids of one second are remembered.
 MAX_SEEN = 16
@@ -100,6 +103,8 @@ class When(NamedTuple):
     #: Milliseconds from now that the registrar plans itself: horizon and guard.
     reach: int
     segments: int
+    #: Through which the planner has planned the schedule's segment.
+    planned: Instant = 0
 
 
 def put(stored: Record | None, schedule: Schedule, place: Stamp, when: When) -> Record:
@@ -127,17 +132,16 @@ def put(stored: Record | None, schedule: Schedule, place: Stamp, when: When) -> 
         trigger=_canonical(schedule, created),
         seen=place.seen,
     )
-    if stored is not None and stored.state is State.ENABLED and alive:
-        record = replace(record, cutover=when.now + CUTOVER_MS)
     enabled = _enable(record, when)
     if enabled is None:
         raise _never_fires(schedule, when)
-    return enabled if not paused else replace(record, first=_from(schedule, when))
+    record = enabled if not paused else replace(record, first=_from(schedule, when))
+    return _succeed(stored, record, when, cutover=when.now + CUTOVER_MS)
 
 
 def delete(stored: Record | None, key: Key, place: Stamp, when: When, *, expires: int) -> Record:
     """The tombstone after ``Delete Schedule``; *expires* is when TTL may remove it, seconds since 1970."""
-    return Record(
+    tombstone = Record(
         schedule=None,
         tenant=key.tenant,
         name=key.name,
@@ -148,10 +152,10 @@ def delete(stored: Record | None, key: Key, place: Stamp, when: When, *, expires
         deleted=place.revision,
         switched=stored.switched if stored is not None else -1,
         paused=stored.paused if stored is not None else False,
-        cutover=when.now,
         seen=place.seen,
         expires=expires,
     )
+    return _succeed(stored, tombstone, when, cutover=when.now)
 
 
 def switch(
@@ -189,15 +193,18 @@ def switch(
         seen=place.seen,
         owed=None,
         missed=None,
+        rest=None,
     )
     if record.schedule is None or record.state is State.COMPLETED:
-        return record
+        return _succeed(stored, record, when, cutover=when.now)
     if pause:
-        return _pause(record, when)
+        return _succeed(stored, _pause(record, when), when, cutover=when.now + CUTOVER_MS)
     if stored.state is State.ENABLED:
         spent = record.spent + _fired(record, when.now)
-        return _resume(replace(record, spent=spent, cutover=when.now + CUTOVER_MS), when)
-    return _resume(_with_missed(record, record.schedule, policy, when), when, earliest=stored.first)
+        resumed = _resume(replace(record, spent=spent), when)
+        return _succeed(stored, resumed, when, cutover=when.now + CUTOVER_MS)
+    resumed = _resume(_with_missed(record, record.schedule, policy, when), when, earliest=stored.first)
+    return _succeed(stored, resumed, when, cutover=when.now)
 
 
 def _pause(record: Record, when: When) -> Record:
@@ -205,7 +212,7 @@ def _pause(record: Record, when: When) -> Record:
     if record.state is State.ENABLED:
         cutover = when.now + CUTOVER_MS
         spent = record.spent + _fired(record, cutover)
-        record = replace(record, first=max(record.first, cutover), cutover=cutover, spent=spent)
+        record = replace(record, first=max(record.first, cutover), spent=spent)
     return replace(record, state=State.PAUSED, segment=None, wake=None)
 
 
@@ -239,14 +246,58 @@ def worked_out_anew(record: Record) -> Record:
     return replace(anew, until=_until(anew, schedule, record.first))
 
 
+def _succeed(replaced: Record | None, record: Record, when: When, *, cutover: Instant) -> Record:
+    """*record* with what is still to happen of the one it replaces: what is due of it before the *cutover*.
+
+    What was planned of that is on its way; the rest is *record*'s to hand over, decided in this one write.
+    """
+    if replaced is None:
+        return record
+    sure = max(
+        0 if replaced.rest is None or replaced.rest.until is None else replaced.rest.until,
+        0 if replaced.missed is None else replaced.missed.end,
+    )
+    if replaced.schedule is None or replaced.state not in {State.ENABLED, State.COMPLETED}:
+        own = (Former(replaced.revision, sure, END_OF_TIME),) if sure else ()
+        return replace(record, former=(*replaced.former, *own)[-MAX_FORMER:])
+    until = cutover if replaced.until is None else min(cutover, replaced.until)
+    planned = END_OF_TIME if replaced.state is State.COMPLETED else max(when.planned, replaced.handoff)
+    former = (*replaced.former, Former(replaced.revision, until, planned, sure))[-MAX_FORMER:]
+    rest = _rest(replaced, record.revision, until=until, planned=planned)
+    if rest is None:
+        return replace(record, former=former)
+    return replace(record, former=former, rest=rest, owed=record.owed or Window(when.now, when.now))
+
+
+def _rest(replaced: Record, revision: int, *, until: Instant, planned: Instant) -> Plan | None:
+    """What is due of *replaced* before *until* and to be published from *planned* on; None: nothing."""
+    schedule = replaced.schedule
+    assert schedule is not None  # noqa: S101  # callers pass defined schedules only
+    offset = flexible_offset_ms(replaced.key, schedule.flexible_window_seconds)
+    first = max(replaced.first, planned - offset)
+    if first >= until or first_occurrence(replaced.trigger, first, until) is None:
+        return None
+    return Plan(
+        tenant=replaced.tenant,
+        name=replaced.name,
+        revision=revision,
+        trigger=replaced.trigger,
+        first=replaced.first,
+        until=until,
+        handoff=planned,
+        misfire=schedule.misfire,
+        flexible_window_seconds=schedule.flexible_window_seconds,
+    )
+
+
 def not_by(replaced: Record | None, record: Record) -> Callable[[Instant], bool]:
     """Whether a fire due then is the new revision's own.
 
     One due before the cutover that the replaced revision has too was planned, and perhaps published, by that one.
     """
-    if replaced is None or replaced.state is not State.ENABLED or replaced.schedule is None or not record.cutover:
+    if replaced is None or replaced.state is not State.ENABLED or replaced.schedule is None:
         return lambda _due: True
-    until = record.cutover if replaced.until is None else min(record.cutover, replaced.until)
+    until = record.former[-1].until
     window = Window(max(record.first, replaced.first), until)
     shared = set(occurrences(from_canonical(replaced.trigger), window)) if window.start < window.end else set()
     return lambda due: due not in shared

@@ -190,7 +190,7 @@ class World:
             # Jitter only spreads retries; a fixed seed makes every run the same.
             "jitter": random.Random(0).random,  # noqa: S311  # nothing secret about it
         }
-        registrar = Registrar(**ports, backfills=self.backfills)
+        registrar = Registrar(**ports, ledger=self.ledger, backfills=self.backfills)
         executor = Executor(**ports, ledger=self.ledger, backfills=self.backfills)
         planner = Planner(**ports, ledger=self.ledger)
         backfiller = Backfiller(**ports, backfills=self.backfills)
