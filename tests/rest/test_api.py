@@ -48,6 +48,20 @@ def test_a_second_put_is_a_200_and_a_later_revision(api: Api) -> None:
     assert api.facts == ["Schedule Created", "Schedule Updated"]
 
 
+@pytest.mark.parametrize(
+    ("bounds", "next_due"),
+    [
+        pytest.param({"start": "2026-12-03T00:00:00Z"}, "2026-12-03T00:00:00.000Z", id="not-before-its-start"),
+        pytest.param({"end": "2026-12-01T09:30:00Z"}, None, id="not-after-its-end"),
+    ],
+)
+def test_the_next_fire_is_within_the_schedule_s_bounds(api: Api, bounds: dict[str, str], next_due: str | None) -> None:
+    api("PUT", TEA, HOURLY | bounds)
+    api.clock.instant += 3_600_000
+
+    assert api("GET", TEA).body.get("next_due") == next_due
+
+
 def test_what_is_read_can_be_put_again(api: Api) -> None:
     api("PUT", TEA, HOURLY | {"revision": 7, "labels": {"team": "kitchen"}})
     api("POST", f"{TEA}/pause")

@@ -80,6 +80,7 @@ def _facts(runtime: Runtime) -> dict[str, object]:
         "region": runtime.region,
         "account": runtime.account,
         "bus": runtime.bus_name,
+        "rest": runtime.rest_url,
         "environment": environment(runtime),
         "outputs": dict(runtime.outputs),
     }
@@ -105,7 +106,8 @@ def _welcome(runtime: Runtime, seconds: float) -> str:
             f"aws events put-events --entries {shlex.quote(json.dumps([_example(runtime)]))}",
             "",
             "Version 1 of the AWS CLI also wants --endpoint-url before sqs; it does not ask AWS_ENDPOINT_URL there.",
-            f'Rules on bus "{runtime.bus_name}" with source "eventcron" receive the fires. Ctrl-C ends it all.',
+            f'Rules on bus "{runtime.bus_name}" with source "eventcron" receive the fires.',
+            f"Signed requests to the REST API go to {runtime.rest_url}. Ctrl-C ends it all.",
         ]
     )
 

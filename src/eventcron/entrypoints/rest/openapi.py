@@ -33,6 +33,12 @@ PATH_FIELDS = frozenset(SchedulePath.__struct_fields__)
 
 REFERENCE = "#/components/schemas/{name}"
 
+_WORDS = {
+    HTTPStatus.OK: "As it is now.",
+    HTTPStatus.CREATED: "Stored for the first time, or again after its deletion.",
+    HTTPStatus.ACCEPTED: "Taken; what comes of it is told on the bus.",
+    HTTPStatus.NO_CONTENT: "Deleted. Nothing due a second later or more fires.",
+}
 #: Beside what a route itself can answer.
 _ALWAYS = {
     HTTPStatus.BAD_REQUEST: "A parameter, a header or the body cannot be read.",
@@ -127,7 +133,7 @@ def _responses(route: Route) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _answer(status: HTTPStatus, kind: type[Struct] | None) -> dict[str, Any]:
-    answer: dict[str, Any] = {"description": status.description or status.phrase}
+    answer: dict[str, Any] = {"description": _WORDS[status]}
     if kind is not None:
         answer["content"] = {JSON: {"schema": _reference(kind)}}
     elif status is not HTTPStatus.NO_CONTENT:

@@ -31,7 +31,7 @@ def precondition(request: Request) -> Precondition:
     def check(stored: Record | None) -> None:
         exists = stored is not None and stored.schedule is not None
         found = entity_tag(stored.revision) if stored is not None and exists else None
-        if match is not None and not (exists and (match == "*" or found in _strong(match))):
+        if match is not None and not (exists and (match == "*" or found in map(str.strip, match.split(",")))):
             raise _failed("If-Match", match, found)
         if none_match is not None and exists:
             raise _failed("If-None-Match", none_match, found)
@@ -51,10 +51,6 @@ def _header(request: Request, name: str) -> str | None:
     if value is not None and not _TAGS.fullmatch(value.strip()):
         raise _malformed(name.title(), value, allowed='* or revisions in quotation marks, such as "1764547200000"')
     return value if value is None else value.strip()
-
-
-def _strong(tags: str) -> list[str]:
-    return [tag for tag in map(str.strip, tags.split(",")) if not tag.startswith("W/")]
 
 
 def _malformed(header: str, value: str, *, allowed: str) -> Refused:
