@@ -31,7 +31,7 @@ def precondition(request: Request) -> Precondition:
     def check(stored: Record | None) -> None:
         exists = stored is not None and stored.schedule is not None
         found = entity_tag(stored.revision) if stored is not None and exists else None
-        if match is not None and not (exists and (match == "*" or found in map(str.strip, match.split(",")))):
+        if match is not None and not (exists and (match == "*" or found in [tag.strip() for tag in match.split(",")])):
             raise _failed("If-Match", match, found)
         if none_match is not None and exists:
             raise _failed("If-None-Match", none_match, found)
