@@ -424,7 +424,7 @@ async def _stored(cases: UseCases) -> dict[Key, Record]:
     return {record.key: record for record in page.items}
 
 
-#: Raised where no command leads: the decoder's bounds come first, or it is about a calendar, a conversion or what is stored.
+#: Raised where no command leads: the decoder's bounds come first; or about calendars, conversions, stored triggers.
 ELSEWHERE = {"too_long", "wrong_length", "calendar_too_long", "invalid_calendar", "cannot_convert", "invalid_trigger"}
 
 
