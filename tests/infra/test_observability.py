@@ -78,14 +78,15 @@ def test_an_alarm_tells_the_topic_and_says_what_is_wrong(alarm: str) -> None:
 
 @pytest.mark.parametrize("metric", ["Errors", "Throttles"])
 def test_every_function_is_watched_for(metric: str) -> None:
+    stack = decided(HasRestApi=True)
     watched = {
         entry["Dimensions"][0]["Value"]["Ref"]
-        for alarm in ALARMS.values()
+        for alarm in template.of_type(stack, "AWS::CloudWatch::Alarm").values()
         for entry in _metrics_of(alarm)
         if entry["MetricName"] == metric
     }
 
-    assert watched == set(FUNCTIONS)
+    assert watched == template.of_type(stack, "AWS::Serverless::Function").keys()
 
 
 def test_every_dead_letter_queue_has_an_alarm_for_its_first_letter() -> None:
