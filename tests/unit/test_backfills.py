@@ -35,6 +35,8 @@ from eventcron.model import (
 from eventcron.ports import Refusal
 from eventcron.testing import World
 from eventcron.testing.world import SETTINGS
+from tests.simulation.test_crashes import Killed as DiedThere
+from tests.simulation.test_crashes import Killer
 
 START = "2026-12-01T08:00:00Z"
 ACME = {"tenant": "acme", "name": "report"}
@@ -106,6 +108,35 @@ def test_progress_is_on_the_bus(world: World) -> None:
     assert [fact["fires"] for fact in facts] == [0, 12, 17, 22, 27, 32, 37, 42, 47, 48, 48]
     assert (facts[-1]["state"], facts[-1]["through"]) == ("COMPLETED", "2026-11-30T08:00:00.000Z")
     assert stored(world).expires is not None
+
+
+def test_it_is_complete_only_when_its_last_fire_is_published(world: World) -> None:
+    backfill(world, per_minute=7)
+    world.run(minutes=30)
+
+    (completed_at,) = (
+        at for at, event in world.bus.published
+        if event.detail_type == "Schedule Backfilled" and b'"COMPLETED"' in event.detail
+    )  # fmt: skip
+    assert max(fire.published for fire in world.fired) <= completed_at < world.fired[-1].published + 300_000 + 60_000
+
+
+def test_a_registrar_that_dies_anywhere_while_taking_it_starts_it_all_the_same() -> None:
+    def live(killer: Killer) -> list[str]:
+        with World(START, pause=killer) as world:
+            world.emit("Put Schedule", {**ACME, "expression": "*/10 * * * *", "state": "PAUSED"})
+            world.run(minutes=2)
+            backfill(world)
+            world.run(minutes=20)
+            assert all(isinstance(failure, DiedThere) for failure in world.failures)
+            assert "COMPLETED" in states(world)
+            return sorted(fire.detail["fire_id"] for fire in world.fired)
+
+    calm = Killer()
+    ids = live(calm)
+    assert len(ids) == 48
+    for step in range(1, calm.steps["registrar"] + 1):
+        assert live(Killer("registrar", step)) == ids, f"registrar killed at step {step}"
 
 
 def test_a_cancelled_one_stops_within_a_lead_and_says_what_was_on_its_way(world: World) -> None:
