@@ -96,7 +96,9 @@ class Performance:
     async def _fire(self, span: Window) -> None:
         """Let time pass, and change three of the schedules meanwhile."""
         for change in cast.changes():
-            await self._clock.sleep_until(span.start + round((span.end - span.start) * change.part))
+            instant = span.start + round((span.end - span.start) * change.part)
+            # Fires are due on whole seconds. Halfway between two, it is plain which of them come before the change.
+            await self._clock.sleep_until(instant // 1000 * 1000 + 500)
             await self._emit([change.order])
         await self._clock.sleep_until(span.end)
 
