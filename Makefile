@@ -11,7 +11,7 @@ PINS   := --constraint constraints.txt --build-constraint constraints.txt
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help setup demo dev simulate simulate-mutants test test-quick test-time check lint format bench \
-        schemas build lock clean
+        schemas build check-sam deploy lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' Makefile
@@ -69,7 +69,7 @@ lint: $(VENV)/.dev  ## Check style, types, layers and the template
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/cfn-lint infra/template.yaml
+	@$(BIN)/cfn-lint --include-checks I --non-zero-exit-code informational -- infra/template.yaml infra/examples/*.yaml
 
 check: lint test  ## Do what CI does, in the same order
 
@@ -89,6 +89,12 @@ schemas: $(VENV)/.dev  ## Write events/schemas and the OpenAPI document from the
 build: $(VENV)/.pip  ## Build the wheel into dist/
 	@$(PIP) wheel --quiet --no-deps --build-constraint constraints.txt --wheel-dir dist .
 	@ls dist
+
+check-sam:  ## Hold the template against sam and checkov, and build the functions
+	@scripts/check-sam
+
+deploy:  ## Build and deploy with sam: make deploy ENV=prod, as samconfig.toml says
+	@sam build --config-env $(or $(ENV),default) && sam deploy --config-env $(or $(ENV),default) $(ARGS)
 
 lock: $(VENV)/.pip  ## Choose the newest versions again and write constraints.txt
 	@scripts/lock $(BIN)/python

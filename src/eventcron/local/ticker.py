@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from botocore.exceptions import BotoCoreError, ClientError
+
 from eventcron.model import Instant
 from eventcron.ports import Clock
 
@@ -40,6 +42,10 @@ class Ticker:
         while True:
             now = self._clock.now()
             await self._clock.sleep_until(now - now % self._every + self._every)
-            failure = await self.tick()
+            try:
+                failure = await self.tick()
+            except (BotoCoreError, ClientError) as error:
+                # A call that failed says nothing of the next; without ticks, nothing at all would fire any more.
+                failure = str(error)
             if failure is not None:
                 self._on_failure(failure)
