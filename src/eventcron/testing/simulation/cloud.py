@@ -8,6 +8,7 @@ from typing import Any
 
 from eventcron.adapters.memory import (
     MemoryBackfills,
+    MemoryCalendars,
     MemoryDeadLetters,
     MemoryFireQueue,
     MemoryLedger,
@@ -103,6 +104,7 @@ class Cloud:
         }
         self._ledger = MemoryLedger(pause=network)
         self._backfills = MemoryBackfills(pause=network)
+        self._calendars = MemoryCalendars(pause=network)
         loop.timer(dice.between(0, settings.tick_seconds * 1_000_000), self._tick)
         loop.timer(forecast.clears_s * 1_000_000, self._operate)
 
@@ -120,7 +122,9 @@ class Cloud:
 
     def _registrar(self, batch: Sequence[Message]) -> Callable[[], Awaitable[None]]:
         async def handle() -> None:
-            registrar = Registrar(clock=process.get().clock, backfills=self._backfills, **self._ports)
+            registrar = Registrar(
+                clock=process.get().clock, backfills=self._backfills, calendars=self._calendars, **self._ports
+            )
 
             async def one(message: Message) -> None:
                 result = await registrar.handle(message.body, redelivered=message.receives > 1)
