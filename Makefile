@@ -10,11 +10,11 @@ PINS   := --constraint constraints.txt --build-constraint constraints.txt
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo dev simulate test test-quick test-time check lint format bench \
+.PHONY: help setup demo dev simulate simulate-mutants test test-quick test-time check lint format bench \
         schemas build lock clean
 
 help:  ## Show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  \033[1m%-11s\033[0m %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' Makefile
 
 # --- Set up ---------------------------------------------------------------------------------------------------------
 
@@ -45,8 +45,13 @@ demo: $(VENV)/.local  ## Fire 1,300 real schedules into three kinds of targets, 
 dev: $(VENV)/.local  ## Run the whole stack on this machine until Ctrl-C
 	@$(BIN)/eventcron dev $(ARGS)
 
-simulate: $(VENV)/.local  ## Run a day of the real schedules in virtual time
-	@$(BIN)/eventcron simulate $(or $(ARGS),examples/prow-periodics.jsonl)
+SIMULATION := $(BIN)/python -m eventcron.testing.simulation
+
+simulate: $(VENV)/.local  ## Try to break the guarantees: SEEDS=2000 worlds, FROM=0, or replay one: SEED=n
+	@$(SIMULATION) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),200) --from $(or $(FROM),0)) $(ARGS)
+
+simulate-mutants: $(VENV)/.local  ## Plant faults in the protocol, one at a time: the simulator must notice each
+	@$(SIMULATION) --mutants $(ARGS)
 
 # --- Check ----------------------------------------------------------------------------------------------------------
 

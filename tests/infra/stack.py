@@ -49,15 +49,15 @@ TABLES = template.of_type(STACK, "AWS::DynamoDB::Table")
 ROLES = template.of_type(STACK, "AWS::IAM::Role")
 
 
-def statements(role: str) -> Iterator[dict[str, Any]]:
-    for policy in ROLES[role]["Policies"]:
+def statements(role: str, stack: template.Template = STACK) -> Iterator[dict[str, Any]]:
+    for policy in stack["Resources"][role]["Properties"]["Policies"]:
         yield from policy["PolicyDocument"]["Statement"]
 
 
-def allowed(role: str) -> dict[str, set[str]]:
+def allowed(role: str, stack: template.Template = STACK) -> dict[str, set[str]]:
     """Action → logical ids (or other text) of the resources on which *role* may do it."""
     found: dict[str, set[str]] = {}
-    for statement in statements(role):
+    for statement in statements(role, stack):
         for action in as_list(statement["Action"]):
             found.setdefault(action, set()).update(name_of(resource) for resource in as_list(statement["Resource"]))
     return found

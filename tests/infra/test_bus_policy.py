@@ -82,6 +82,7 @@ OURS = Principal(_role("ExecutorRole"), allowed=True)
 ACME = Principal(_role("acme"), tenant="acme")
 #: A tenant whose administrator gave it every right there is.
 MIGHTY = Principal(_role("mighty"), tenant="acme", allowed=True)
+GLOBEX = Principal(_role("globex"), tenant="globex")
 PLATFORM = Principal(_role("platform"), allowed=True)
 NOBODY = Principal(_role("nobody"))
 ELSEWHERE = Principal("arn:aws:iam::999999999999:role/acme", tenant="acme", allowed=True, account="999999999999")
@@ -95,6 +96,8 @@ ELSEWHERE = Principal("arn:aws:iam::999999999999:role/acme", tenant="acme", allo
         pytest.param(ACME, "eventcron.tenant.rival", False, id="a-tenant-does-not-put-as-another"),
         pytest.param(ACME, "eventcron.tenant.acme.more", False, id="nor-as-one-whose-name-begins-alike"),
         pytest.param(ACME, "eventcron", False, id="nor-as-eventcron"),
+        pytest.param(GLOBEX, "eventcron.tenant.globex", True, id="another-tenant-puts-as-itself"),
+        pytest.param(GLOBEX, "eventcron.tenant.acme", False, id="and-not-as-the-first"),
         pytest.param(ACME, "billing", False, id="nor-as-a-trusted-source"),
         pytest.param(MIGHTY, "eventcron.tenant.acme", True, id="a-mighty-tenant-puts-as-itself"),
         pytest.param(MIGHTY, "eventcron.tenant.rival", False, id="a-mighty-tenant-does-not-put-as-another"),

@@ -17,14 +17,16 @@ from eventcron.core.envelope import encode_pack
 from eventcron.core.instant import rfc3339
 from eventcron.core.packing import make_pack
 from eventcron.core.trigger import parse
-from eventcron.entrypoints import executor_lambda, planner_lambda, reconciler_lambda, registrar_lambda
+from eventcron.entrypoints import executor_lambda, planner_lambda, reconciler_lambda, registrar_lambda, rest_lambda
 from eventcron.entrypoints.process import process
+from eventcron.local import template
 from eventcron.model import Fire, Instant, Record, Schedule, State
 from eventcron.ports import Refusal
 from eventcron.wiring import UseCases
 from tests.emulators import ministack_server, use_endpoint
-from tests.infra.stack import FUNCTIONS, allowed, name_of
+from tests.infra.stack import allowed, decided, name_of
 from tests.resources import create_queue, create_table
+from tests.rest import gateway
 
 pytestmark = pytest.mark.embedded
 
@@ -42,6 +44,9 @@ BY_ANOTHER_NAME = {"SendMessageBatch": "SendMessage"}
 REVISION = 1_796_112_000_000
 TABLES = ("SchedulesTable", "LedgerTable")
 QUEUES = ("CommandQueue", "FireQueue", "CommandDeadLetters", "FireDeadLetters")
+
+STACK = decided(HasRestApi=True)
+FUNCTIONS = template.of_type(STACK, "AWS::Serverless::Function")
 
 Asked = dict[str, set[str]]
 
@@ -247,12 +252,34 @@ def _drive_reconciler(_stage: Stage) -> None:
     reconciler_lambda.handler({}, Context())
 
 
+def _drive_rest(stage: Stage) -> None:
+    stage.set(rest_trusted_principals="role/platform")
+    path = "/tenants/acme/schedules/asked"
+    _ask("PUT", path, expression="rate(20 seconds)")
+    _ask("GET", path)
+    _ask("GET", "/tenants/acme/schedules")
+    stage.refuse_a_pack()
+    _ask("POST", f"{path}/run")
+    span = {"from": "2026-01-01T00:00:00Z", "until": "2026-01-01T00:10:00Z", "backfill_id": "asked"}
+    _ask("POST", f"{path}/backfill", **span)
+    _ask("POST", f"{path}/cancel-backfill", backfill_id="asked")
+    _ask("DELETE", path)
+
+
+def _ask(method: str, path: str, **body: Any) -> None:
+    caller = f"arn:aws:sts::{gateway.ACCOUNT}:assumed-role/platform/session"
+    request = gateway.event(method, path, json.dumps(body).encode() if body else b"", caller=caller, headers={})
+    answer = rest_lambda.handler(request, Context())
+    assert answer["statusCode"] < 300, answer
+
+
 #: Function → what must be there before, and what brings it before everything it ever does.
 SCENARIOS: dict[str, tuple[Callable[[Stage], None], Callable[[Stage], None]]] = {
     "RegistrarFunction": (_prepare_registrar, _drive_registrar),
     "PlannerFunction": (_prepare_planner, _drive_planner),
     "ExecutorFunction": (_prepare_executor, _drive_executor),
     "ReconcilerFunction": (_prepare_reconciler, _drive_reconciler),
+    "RestFunction": (_prepare_registrar, _drive_rest),
 }
 
 
@@ -268,6 +295,6 @@ def test_a_function_asks_for_what_its_role_allows_and_for_all_of_it(function: st
     recorder.asked.clear()
     drive(stage)
 
-    role = allowed(name_of(FUNCTIONS[function]["Role"]))
+    role = allowed(name_of(FUNCTIONS[function]["Role"]), STACK)
     assert recorder.asked == {action: resources for action, resources in role.items() if action not in BY_LAMBDA}
     assert recorder.sources == {"eventcron"}

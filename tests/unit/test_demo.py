@@ -22,6 +22,7 @@ from eventcron.entrypoints.cli.demo import command, summary
 from eventcron.entrypoints.files import read_schedules
 from eventcron.errors import EventcronError, InvalidSchedule, Unavailable
 from eventcron.local.demo import cast, examples
+from eventcron.local.demo.beside import beside
 from eventcron.local.demo.comparison import Lateness, Rejection, Report
 from eventcron.local.demo.emit import emit
 from eventcron.local.demo.glance import glance
@@ -284,6 +285,40 @@ async def test_the_webhook_takes_only_what_comes_with_the_key() -> None:
     assert webhook.url.startswith("http://127.0.0.1:")
     assert (without.status, wrong.status, right.status) == (401, 401, 204)
     assert got == [(b'{"a": 1}', NOW)]
+
+
+async def test_work_ends_what_was_beside_it() -> None:
+    ended = []
+
+    async def other() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ended.append("other")
+
+    async def work() -> str:
+        await asyncio.sleep(0)
+        return "done"
+
+    assert await beside(work(), [other()]) == "done"
+    assert ended == ["other"]
+
+
+async def test_what_fails_beside_work_ends_the_work() -> None:
+    ended = []
+
+    async def work() -> None:
+        try:
+            await asyncio.get_running_loop().create_future()
+        finally:
+            ended.append("work")
+
+    async def other() -> None:
+        raise ValueError("gone")
+
+    with pytest.raises(ValueError, match="gone"):
+        await beside(work(), [other()])
+    assert ended == ["work"]
 
 
 def seen() -> Observed:

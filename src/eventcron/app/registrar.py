@@ -201,7 +201,7 @@ class Registrar:
         if isinstance(command, PutCalendar | DeleteCalendar):
             return await self._calendar(command, received, redelivered=redelivered)
         for _ in range(MAX_TRIES):
-            stored = await self._paid(command.key, dead=redelivered)
+            stored = await self._paid(command.key, received.event_id, redelivered=redelivered)
             precondition(stored)
             place = registry.stamp(
                 stored, given=command.revision, time=self._time(received), event_id=received.event_id
@@ -216,22 +216,21 @@ class Registrar:
                 return await self._finish(received, stored, after)
         raise Conflict(f"{command.key} is being changed by others: not applied after {MAX_TRIES} tries")
 
-    async def _paid(self, key: Key, *, dead: bool) -> Record | None:
+    async def _paid(self, key: Key, event_id: str, *, redelivered: bool) -> Record | None:
         """The stored record, once what it owes is handed over.
 
-        Whoever wrote it is handing over right now, or has died. So it is given a moment, unless it is known to be
-        *dead*; then its debt is paid here, before the record that holds it is replaced.
+        Whoever wrote it is handing over right now, or has died. So it is given a moment, unless it was this very
+        command, handled before in vain; then the debt is paid here, before the record that holds it is replaced.
         """
-        for _ in range(0 if dead else PAYMENT_TRIES):
+        for left in reversed(range(PAYMENT_TRIES)):
             stored = (await self._store.get([key])).get(key)
             if stored is None or stored.owed is None:
                 return stored
+            if left == 0 or (redelivered and event_id in stored.seen[-1:]):
+                await self._pay(stored, mine=lambda _due: True)
+                return replace(stored, owed=None)
             await self._clock.sleep_until(self._clock.now() + PAYMENT_PAUSE_MS)
-        stored = (await self._store.get([key])).get(key)
-        if stored is None or stored.owed is None:
-            return stored
-        await self._pay(stored, mine=lambda _due: True)
-        return replace(stored, owed=None)
+        raise AssertionError("the last try returns")
 
     async def _changed(
         self, command: Schedule | DeleteSchedule, stored: Record | None, place: Stamp, received: Received

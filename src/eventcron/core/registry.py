@@ -337,7 +337,8 @@ def _enable(record: Record, when: When, *, earliest: Instant = 0) -> Record | No
     if next_due is None:
         return None
     offset = flexible_offset_ms(record.key, schedule.flexible_window_seconds)
-    handoff = when.now + when.reach
+    # What is due before the cutover may be the replaced revision's too: that is for the registrar to sort out.
+    handoff = when.now + max(when.reach, CUTOVER_MS + offset)
     wake_due = first_occurrence(record.trigger, max(first, handoff - offset), until)
     return replace(
         record,

@@ -127,8 +127,15 @@ class EmbeddedAws:
         """Wait until the process ends of itself; what to raise then. Raises what *on_output* raised."""
         assert self._process is not None  # noqa: S101  # only within the context
         assert self._reader is not None  # noqa: S101
-        await asyncio.shield(self._reader)  # ends with the process
-        await self._process.wait()
+        exited = asyncio.ensure_future(self._process.wait())
+        try:
+            # A function's worker may hold the output open for a while after the process is gone.
+            await asyncio.wait({exited, self._reader}, return_when=asyncio.FIRST_COMPLETED)
+            if self._reader.done():
+                self._reader.result()
+            await exited
+        finally:
+            exited.cancel()
         tail = self.log_file.read_text(errors="replace").strip()[-2000:]
         return LocalError(f"the embedded AWS ended with status {self._process.returncode}: {tail or 'no message'}")
 

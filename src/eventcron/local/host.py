@@ -15,6 +15,11 @@ import signal
 import sys
 import threading
 
+#: How long an idle connection stays open: longer than any client keeps one, so that the client is who closes it.
+#: hypercorn's own 5 seconds are the planner's tick. A request that meets the closing fails, perhaps after it was
+#: carried out; botocore makes it again, and packs are in the queue twice.
+KEEP_ALIVE_SECONDS = 3_600
+
 
 def _end_with_parent(directory: str) -> None:
     """Block until the leash is let go, then end the process group. Nothing is kept, so nothing is saved."""
@@ -37,6 +42,7 @@ def main(descriptor: str, directory: str) -> None:
     config = Config()
     config.bind = [f"fd://{descriptor}"]
     config.loglevel = "WARNING"
+    config.keep_alive_timeout = KEEP_ALIVE_SECONDS
     asyncio.run(serve(app, config))
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from types import MappingProxyType, TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
+from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.exceptions import HTTPClientError
 from msgspec import Struct
 
@@ -35,6 +36,8 @@ SERVICES = (
 )
 #: Executors that are ready from the start, as many as a few schedules keep at work; a later one starts in the lead.
 WARM_EXECUTORS = 3
+#: Seconds within which the end of a process is told, on a machine that is busy with other things.
+TOLD_SECONDS = 5.0
 #: What the embedded AWS takes from anyone.
 ACCESS_KEY_ID = SECRET_ACCESS_KEY = "test"  # noqa: S105  # there is no secret to keep
 
@@ -148,9 +151,9 @@ class Runtime:
         dying = asyncio.ensure_future(self._aws.died())
         try:
             await asyncio.wait({working, dying}, return_when=asyncio.FIRST_COMPLETED)
-            if working.done() and isinstance(working.exception(), HTTPClientError):
+            if working.done() and isinstance(working.exception(), (HTTPClientError, NoConnectionError)):
                 # A call that found nobody notices a death before we are told of it.
-                await asyncio.wait({dying}, timeout=1)
+                await asyncio.wait({dying}, timeout=TOLD_SECONDS)
             if dying.done():
                 raise await dying
             return await working
@@ -222,6 +225,6 @@ class Runtime:
 
 
 async def _end(task: asyncio.Task[None]) -> None:
+    """Stop *task*. What ended it before is for ``failed`` to raise, not for the way out."""
     task.cancel()
-    with suppress(asyncio.CancelledError):
-        await task
+    await asyncio.gather(task, return_exceptions=True)

@@ -17,6 +17,7 @@ from eventcron.adapters.clock import SystemClock
 from eventcron.entrypoints.files import read_schedules
 from eventcron.errors import EventcronError
 from eventcron.local.demo import examples
+from eventcron.local.demo.beside import beside
 from eventcron.local.demo.comparison import Report
 from eventcron.local.demo.performance import Performance
 from eventcron.local.demo.screen import Lines, Screen, Terminal
@@ -86,7 +87,7 @@ async def _run(schedules: Sequence[Schedule], *, seconds: int, port: int, screen
     )
     async with runtime:
         performance = Performance(runtime, clock=SystemClock(), screen=screen)
-        return await runtime.guard(performance.run(schedules, seconds=seconds))
+        return await runtime.guard(beside(performance.run(schedules, seconds=seconds), [runtime.failed()]))
 
 
 def _until_signal(work: Coroutine[Any, Any, T]) -> T:

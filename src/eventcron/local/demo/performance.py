@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 from eventcron.local.demo import cast
+from eventcron.local.demo.beside import beside
 from eventcron.local.demo.comparison import Report, compare
 from eventcron.local.demo.emit import emit
 from eventcron.local.demo.expectation import expect
@@ -22,8 +22,6 @@ from eventcron.local.demo.webhook import Webhook
 from eventcron.local.runtime import Runtime
 from eventcron.model import Instant, Schedule, Window
 from eventcron.ports import Clock
-
-T = TypeVar("T")
 
 #: Seconds within which all orders must be answered; 1,307 take about 8 on 2 cores.
 ANSWER_SECONDS = 60.0
@@ -59,7 +57,7 @@ class Performance:
             self._screen.step("starting the workers of all functions")
             await warm(self._runtime)
             readers = self._inbox.readers(self._runtime.client("sqs"), queues)
-            return await _beside(self._play(schedules, seconds), readers)
+            return await beside(self._play(schedules, seconds), readers)
 
     async def _play(self, schedules: Sequence[Schedule], seconds: int) -> Report:
         self._screen.step(f"emitting {len(schedules):,} schedules by PutEvents")
@@ -72,7 +70,7 @@ class Performance:
         start = self._clock.now() + self._runtime.settings.lead_seconds * 1000
         span = Window(start, start + seconds * 1000)
         self._screen.step(f"firing for {seconds} s")
-        await _beside(self._fire(span), [self._show(span)])
+        await beside(self._fire(span), [self._show(span)])
         self._screen.step("comparing what was received with what was due")
         return await self._compare(span)
 
@@ -98,7 +96,9 @@ class Performance:
     async def _fire(self, span: Window) -> None:
         """Let time pass, and change three of the schedules meanwhile."""
         for change in cast.changes():
-            await self._clock.sleep_until(span.start + round((span.end - span.start) * change.part))
+            instant = span.start + round((span.end - span.start) * change.part)
+            # Fires are due on whole seconds. Halfway between two, it is plain which of them come before the change.
+            await self._clock.sleep_until(instant // 1000 * 1000 + 500)
             await self._emit([change.order])
         await self._clock.sleep_until(span.end)
 
@@ -122,18 +122,3 @@ class Performance:
 
         await self._inbox.until(done, seconds=ARRIVAL_SECONDS)
         return report()
-
-
-async def _beside(work: Coroutine[Any, Any, T], others: Sequence[Coroutine[Any, Any, Any]]) -> T:
-    """The result of *work*; *others*, which do not end of themselves, run beside it and raise here if they fail."""
-    working = asyncio.ensure_future(work)
-    tasks = [working, *map(asyncio.ensure_future, others)]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-        return working.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)

@@ -36,6 +36,8 @@ TIMELY_MS = 1_000
 PUBLISHING_MS = 40_000
 #: Milliseconds by which the index may lag behind what was taken out of it.
 INDEX_LAG_MS = 5_000
+#: Reasons for which an occurrence was never to fire.
+SILENT = {"excluded", "daylight_saving_gap"}
 #: Refusals that a well-formed command may meet, depending on when it arrives.
 LATE_ANSWERS = {"stale_revision", "not_found", "completed", "in_the_past", "never_fires"}
 
@@ -71,7 +73,7 @@ def _lost(seen: Evidence) -> Iterator[Violation]:
             if (version.key, due) not in fired:
                 missing[version.key][due] = why
     for key, dues in missing.items():
-        for due, why in sorted(_unexcused(seen, key, dues)):
+        for due, why in _unexcused(seen, key, dues):
             yield Violation(1, key, f"{why} due {due} was neither published nor accounted for")
 
 
@@ -80,38 +82,58 @@ def _owed(seen: Evidence, version: Version, replaced_by: Version | None) -> Iter
     if not version.fires:
         return
     end = seen.end if replaced_by is None else min(seen.end, replaced_by.began - seen.clock_ms)
-    window_ms = version.schedule.flexible_window_seconds * 1000
+    window_ms = seen.widest_ms[version.key]
     for occurrence in version.occurrences(version.first, end):
         if occurrence.due + window_ms < seen.end:
             what = "the occurrence" if occurrence.skipped is None else f"the {occurrence.skipped} occurrence"
             yield occurrence.due, f"{what} of revision {version.record.revision}"
 
 
-def _unexcused(seen: Evidence, key: Key, dues: dict[Instant, str]) -> set[tuple[Instant, str]]:
-    """Those of *dues* that no ``Schedule Skipped`` covers; a notice covers as many as it counts."""
-    left = dict(dues)
-    for first, last, count in sorted(_notices(seen, key), key=lambda notice: notice[1] - notice[0]):
-        covered = [due for due in sorted(left) if first <= due <= last][:count]
-        for due in covered:
-            del left[due]
-    return set(left.items())
+def _unexcused(seen: Evidence, key: Key, dues: dict[Instant, str]) -> list[tuple[Instant, str]]:
+    """Those of *dues* that no ``Schedule Skipped`` covers; a notice covers as many as it counts.
+
+    Notices overlap, so each due instant is charged to the one that ends first: no other choice explains more.
+    """
+    room = {notice: notice.number for notice in _notices(seen, key)}
+    left = []
+    for due, why in sorted(dues.items()):
+        reason = _skipped_as(why)
+        covering = [
+            ((notice.reason if notice.reason in SILENT else "") != reason, notice.last, notice)
+            for notice, number in room.items()
+            if number and notice.first <= due <= notice.last
+        ]
+        if covering:
+            room[min(covering)[-1]] -= 1
+        else:
+            left.append((due, why))
+    return left
 
 
-def _notices(seen: Evidence, key: Key) -> set[tuple[Instant, Instant, int]]:
-    told = (told for told in seen.facts("Schedule Skipped") if told.key == key)
-    return {(instant(t.detail["first_due"]), instant(t.detail["last_due"]), t.detail["count"]) for t in told}
+def _skipped_as(why: str) -> str:
+    return next((reason for reason in sorted(SILENT) if reason in why), "")
+
+
+class _Notice(NamedTuple):
+    reason: str
+    first: Instant
+    last: Instant
+    number: int
+
+
+def _notices(seen: Evidence, key: Key) -> set[_Notice]:
+    told = [told.detail for told in seen.facts("Schedule Skipped") if told.key == key]
+    return {_Notice(t["reason"], instant(t["first_due"]), instant(t["last_due"]), t["count"]) for t in told}
 
 
 def _excuses(seen: Evidence) -> Iterator[Violation]:
-    """A skip has to be true."""
+    """A skip has to be true: by the revision that was due, or by the one that had replaced it."""
     for told in seen.facts("Schedule Skipped"):
         assert told.key is not None  # noqa: S101  # a skip is always some schedule's
-        versions = [v for v in seen.versions[told.key] if v.record.revision == told.detail["revision"]]
+        versions = [version for version in seen.versions[told.key] if version.record.schedule is not None]
         if told.detail["reason"] == "misfire" and not any(_was_missed(version, told) for version in versions):
             yield Violation(1, told.key, f"told as misfire though it could still fire: {told.detail}")
-        if told.detail["reason"] in {"excluded", "daylight_saving_gap"} and not any(
-            _is_skipped(version, told) for version in versions
-        ):
+        if told.detail["reason"] in SILENT and not any(_is_skipped(version, told) for version in versions):
             yield Violation(1, told.key, f"told as {told.detail['reason']} though it is not: {told.detail}")
 
 
@@ -136,7 +158,7 @@ def _grace(seen: Evidence) -> Iterator[Violation]:
     for fire in seen.fired:
         versions = [v for v in seen.versions[fire.key] if v.record.schedule and v.at <= fire.at]
         graces = [v.schedule.misfire.grace_seconds * 1000 for v in versions if v.record.revision >= fire.revision]
-        offset = next((v.offset for v in versions if v.record.revision == fire.revision), 0)
+        offset = max((version.offset for version in versions), default=0)
         late_ms = fire.own - fire.due - offset
         if fire.cause == "schedule" and late_ms > max(graces, default=0) + slow_ms + 2 * TIMELY_MS:
             yield Violation(1, fire.key, f"due {fire.due} was published {late_ms} ms late, beyond its grace")
@@ -148,7 +170,7 @@ def _ended(seen: Evidence) -> Iterator[Violation]:
     for version, replaced_by in seen.spans():
         if replaced_by is not None or not version.fires or version.until is None:
             continue
-        window_ms = version.schedule.flexible_window_seconds * 1000
+        window_ms = seen.widest_ms[version.key]
         if version.until + window_ms + TIMELY_MS > seen.end or not _all_before(version, seen.end - window_ms):
             continue
         state = seen.final[version.key].state
@@ -173,9 +195,7 @@ def _early(seen: Evidence) -> Iterator[Violation]:
 
 def _after_a_change(seen: Evidence) -> Iterator[Violation]:
     changes = [
-        told
-        for what in ("Schedule Deleted", "Schedule Paused", "Schedule Updated")
-        for told in seen.facts(what)
+        told for what in ("Schedule Deleted", "Schedule Paused", "Schedule Updated") for told in seen.facts(what)
     ]
     for told in changes:
         latest = told.at + CUTOVER_MS + seen.clock_ms
@@ -216,7 +236,9 @@ def _too_many(seen: Evidence) -> Iterator[Violation]:
     dues: dict[tuple[Key, int], set[Instant]] = defaultdict(set)
     for fire in seen.fired:
         version = definitions.get((fire.key, fire.revision))
-        if version is not None and fire.cause == "schedule" and version.schedule.max_fires is not None:
+        if version is None or fire.cause != "schedule" or version.schedule.max_fires is None:
+            continue
+        if fire.due >= version.first and _is_due(version, fire.due):
             dues[fire.key, version.record.defined].add(fire.due)
     for version in definitions.values():
         count = len(dues[version.key, version.record.defined])
@@ -228,22 +250,26 @@ def _too_many(seen: Evidence) -> Iterator[Violation]:
 
 
 def _unasked(seen: Evidence) -> Iterator[Violation]:
-    """Every fire is an occurrence of the revision that it names, within that revision's bounds."""
-    versions = {(v.key, v.record.revision): v for vs in seen.versions.values() for v in vs}
+    """Every fire is an occurrence of the revision that it names, or of one before it that was still in force."""
     for fire in seen.fired:
-        version = versions.get((fire.key, fire.revision))
-        if fire.cause != "schedule":
+        if fire.cause == "schedule" and not _is_asked(seen, fire):
+            yield Violation(5, fire.key, f"due {fire.due} is no occurrence of revision {fire.revision} or before")
+
+
+def _is_asked(seen: Evidence, fire: Fired) -> bool:
+    versions = seen.versions[fire.key]
+    for version, replaced_by in zip(versions, [*versions[1:], None], strict=True):
+        if version.record.revision > fire.revision or not version.fires:
             continue
-        if version is None or not version.fires:
-            yield Violation(5, fire.key, f"due {fire.due} was published for revision {fire.revision}, which has none")
-        elif not _is_of(seen, fire, version):
-            yield Violation(5, fire.key, f"due {fire.due} is no occurrence of revision {fire.revision}")
+        over = seen.end * 2 if replaced_by is None else replaced_by.at + CUTOVER_MS + seen.clock_ms
+        in_force = fire.revision == version.record.revision or fire.due < over
+        if in_force and fire.due >= version.first - 1000 - seen.clock_ms and _is_due(version, fire.due):
+            return True
+    return False
 
 
-def _is_of(seen: Evidence, fire: Fired, version: Version) -> bool:
-    found = version.occurrences(fire.due, fire.due + 1)
-    early = version.first - 1000 - seen.clock_ms
-    return fire.due >= early and any(occurrence.skipped is None for occurrence in found)
+def _is_due(version: Version, due: Instant) -> bool:
+    return any(occurrence.skipped is None for occurrence in version.occurrences(due, due + 1))
 
 
 def _registers(seen: Evidence) -> Iterator[Violation]:
@@ -307,12 +333,11 @@ def _crashes(seen: Evidence) -> Iterator[Violation]:
 def _sleepers(seen: Evidence) -> Iterator[Violation]:
     """The planner reads no schedule that has nothing due, nor one that left the index."""
     reach_ms = 2 * (seen.simulated.where.settings.horizon_seconds + seen.simulated.where.settings.guard_seconds) * 1000
+    end = max([seen.end, *(visit.at for visit in seen.history.visits)]) + reach_ms
     asleep: dict[Key, bool] = {}
     for visit in seen.history.visits:
         if visit.key not in asleep:
-            asleep[visit.key] = all(
-                not v.fires or not v.occurrences(v.first, seen.end + reach_ms) for v in seen.versions[visit.key]
-            )
+            asleep[visit.key] = all(not v.fires or not v.occurrences(v.first, end) for v in seen.versions[visit.key])
         if asleep[visit.key]:
             yield Violation(7, visit.key, f"it was read at {visit.at} though nothing of it is due")
             return

@@ -33,6 +33,8 @@ from eventcron.testing.simulation.weather import Forecast
 
 #: Seconds a function may run, and a queue hides what it handed out: as in the template.
 TIMEOUT_S = {"registrar": 30, "planner": 60, "executor": 60}
+#: Of the planner where ticks come faster than that: so that it also runs out of time.
+QUICK_TIMEOUT_S = 6
 VISIBILITY_S = {"commands": 180, "fires": 360}
 #: Milliseconds that the planner's entry point keeps back from Lambda's deadline.
 MARGIN_MS = 1_000
@@ -98,7 +100,7 @@ class Cloud:
             "store": self.store,
             "bus": SimulatedBus(network, self.history, true, cursed=cursed),
             "dead": self.dead,
-            "queue": MemoryFireQueue(self.fires, refuse=network.refuse_entry, pause=network),  # type: ignore[arg-type]
+            "queue": MemoryFireQueue(self.fires, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
             "settings": settings,
             "jitter": dice.fraction,
         }
@@ -123,7 +125,11 @@ class Cloud:
     def _registrar(self, batch: Sequence[Message]) -> Callable[[], Awaitable[None]]:
         async def handle() -> None:
             registrar = Registrar(
-                clock=process.get().clock, backfills=self._backfills, calendars=self._calendars, **self._ports
+                clock=process.get().clock,
+                ledger=self._ledger,
+                backfills=self._backfills,
+                calendars=self._calendars,
+                **self._ports,
             )
 
             async def one(message: Message) -> None:
@@ -186,12 +192,17 @@ class Cloud:
 
     def _invoke(self, function: str, work: Callable[[], Awaitable[None]]) -> None:
         self._invocations[function] += 1
-        off_ms = self._network.weather.clock_ms
+        timeout_s = TIMEOUT_S[function]
+        if function == "planner" and self._settings.tick_seconds < timeout_s:
+            timeout_s = QUICK_TIMEOUT_S
+        weather = self._network.weather
+        off_ms = weather.clock_ms
         running = Process(
             f"{function}-{self._invocations[function]}",
             LoopClock(self._loop, self._start, off_ms=self._dice.between(-off_ms, off_ms)),
             began=self._true.now(),
-            ends_us=self._loop.now_us + TIMEOUT_S[function] * 1_000_000,
+            ends_us=self._loop.now_us + timeout_s * 1_000_000,
+            drag_ms=self._dice.between(300, weather.drag_ms) if self._dice.chance(weather.drag) else 0,
         )
         token = process.set(running)
         self._loop.create_task(self._run(running, work))

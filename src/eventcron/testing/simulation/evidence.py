@@ -38,7 +38,7 @@ class Version(NamedTuple):
 
     @property
     def fires(self) -> bool:
-        return self.record.schedule is not None and self.record.state is not State.PAUSED
+        return self.record.schedule is not None and self.record.state is State.ENABLED
 
     @property
     def first(self) -> Instant:
@@ -141,6 +141,17 @@ class Evidence:
                 sent = self.sent.get(record.seen[-1]) if record.seen else None
                 known.append(Version(at, began, record, sent))
         return dict(versions)
+
+    @cached_property
+    def widest_ms(self) -> dict[Key, int]:
+        """The widest flexible window that each schedule ever had: what one revision left, the next publishes."""
+        return {
+            key: max(
+                v.record.schedule.flexible_window_seconds * 1000 for v in versions if v.record.schedule is not None
+            )
+            for key, versions in self.versions.items()
+            if any(version.record.schedule is not None for version in versions)
+        }
 
     @cached_property
     def final(self) -> dict[Key, Record]:

@@ -79,7 +79,7 @@ class SeededLoop(asyncio.AbstractEventLoop):
     def time(self) -> float:
         return self._now_us / MICROSECONDS
 
-    def call_soon(
+    def call_soon(  # type: ignore[override]  # its type variables are newer than Python 3.11
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         handle = asyncio.Handle(callback, args, self, context)
@@ -93,6 +93,8 @@ class SeededLoop(asyncio.AbstractEventLoop):
         return asyncio.Task(coro, loop=self, **options)
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
+        if "future" in context:
+            return  # a page that was read ahead, failed, and was no longer wanted
         self._errors.append(context.get("exception") or RuntimeError(context["message"]))
 
     def get_debug(self) -> bool:

@@ -31,11 +31,12 @@ class Killed(Exception):
 class Process:
     """One invocation of a function: its clock, and until when it may run."""
 
-    def __init__(self, name: str, clock: LoopClock, *, began: Instant, ends_us: int) -> None:
+    def __init__(self, name: str, clock: LoopClock, *, began: Instant, ends_us: int, drag_ms: int) -> None:
         self.name = name
         self.clock = clock
         self.began = began
         self.ends_us = ends_us
+        self.drag_ms = drag_ms
         self.dead = False
 
 
@@ -91,7 +92,8 @@ class Network:
         """Let a call take its time; others run meanwhile."""
         weather = self.weather
         longest = weather.slow_ms if self._dice.chance(weather.slow) else weather.travel_ms
-        await self._loop.sleep_until_us(self._loop.now_us + 200 + self._dice.mostly_small(longest * 1000))
+        took_us = 200 + self._dice.mostly_small(longest * 1000) + process.get().drag_ms * 1000
+        await self._loop.sleep_until_us(self._loop.now_us + took_us)
 
     def refused(self, service: str) -> bool:
         return self._forecast.out(service, self._loop.now_us) or self._dice.chance(self.weather.refuse)
@@ -100,7 +102,8 @@ class Network:
         return self._dice.chance(self.weather.lose)
 
     def _refuse(self, service: str, point: str) -> None:
-        if self.refused(service):
+        # A batch that SQS refuses as a whole is one of which each entry is refused: see ``refuse_pack``.
+        if point != "send.before" and self.refused(service):
             self.note("refused", point)
             raise Unavailable(service, "ThrottlingException", point)
 
@@ -116,6 +119,11 @@ class Network:
             return Refusal(index=_index, code="InternalFailure", message="try again")
         return None
 
+    def refuse_pack(self, index: int, pack: object) -> Refusal | None:
+        if self._forecast.out("sqs", self._loop.now_us):
+            return Refusal(index=index, code="ServiceUnavailable", message="try again")
+        return self.refuse_entry(index, pack)
+
     def visible(self, versions: Sequence[Version]) -> Version:
         """What the index shows of a record: it lags, for each record and query by another time.
 
@@ -123,7 +131,7 @@ class Network:
         """
         record = versions[-1].record
         drawn = crc32(f"{self._query} {record.tenant} {record.name}".encode()) / 2**32 if record else 0
-        seen = self._clock.now() - int(INDEX_LAG_MS * drawn**4)
+        seen = self._clock.now() - int(INDEX_LAG_MS * drawn**2)
         return next((version for version in reversed(versions) if version.written <= seen), versions[0])
 
 

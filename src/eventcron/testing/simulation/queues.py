@@ -116,10 +116,8 @@ class SimulatedQueue:
         if self._out():
             self._poll_in(1_000_000)
             return
-        batch = []
-        for _ in range(self._dice.between(1, BATCH_SIZE)):
-            if self._visible:
-                batch.append(self._dice.take(self._visible))
+        size = min(self._dice.between(1, BATCH_SIZE), len(self._visible))
+        batch = [self._dice.take(self._visible) for _ in range(size)]
         for message in batch:
             message.receives += 1
             self._loop.timer(self._loop.now_us + self._visibility_us, self._appear, message, message.receives)

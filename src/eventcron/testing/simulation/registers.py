@@ -44,9 +44,7 @@ def _orders(acting: Sequence[Sent]) -> Iterator[list[tuple[int, Sent]]]:
     for chosen in product(*(permutations(group) for group in seconds)):
         # What shares a second counts up; a number given in that second may have come before or after.
         for shift in (0, 1_000) if numbered else (0,):
-            yield numbered + [
-                (one.time + place + shift, one) for group in chosen for place, one in enumerate(group)
-            ]
+            yield numbered + [(one.time + place + shift, one) for group in chosen for place, one in enumerate(group)]
 
 
 def _end(commands: list[tuple[int, Sent]]) -> End:

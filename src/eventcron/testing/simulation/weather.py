@@ -18,7 +18,10 @@ class Weather(Struct, frozen=True, kw_only=True):
     travel_ms: int = 20
     #: … but now and then up to so long.
     slow: float = 0.0
-    slow_ms: int = 8_000
+    slow_ms: int = 6_000
+    #: A process is short of CPU: each of its calls takes up to so much longer.
+    drag: float = 0.0
+    drag_ms: int = 1_500
     #: A service refuses a call before its effect; or does it and the answer is lost.
     refuse: float = 0.0
     lose: float = 0.0
@@ -39,11 +42,11 @@ class Weather(Struct, frozen=True, kw_only=True):
 CALM = Weather(name="calm", clock_ms=50)
 ECHOES = Weather(name="echoes", clock_ms=50, echo=0.5)
 GUSTS = Weather(
-    name="gusts", travel_ms=60, slow=0.002, refuse=0.01, lose=0.005, refuse_entry=0.02, kill=0.003, twice=0.03,
-    echo=0.03, miss_tick=0.05, twin_tick=0.1,
+    name="gusts", travel_ms=60, slow=0.002, drag=0.03, refuse=0.01, lose=0.005, refuse_entry=0.02, kill=0.003,
+    twice=0.03, echo=0.03, miss_tick=0.05, twin_tick=0.1,
 )  # fmt: skip
 STORMS = Weather(
-    name="storms", travel_ms=300, slow=0.03, refuse=0.08, lose=0.05, refuse_entry=0.1, kill=0.03, twice=0.15,
+    name="storms", travel_ms=300, slow=0.03, drag=0.15, refuse=0.08, lose=0.05, refuse_entry=0.1, kill=0.03, twice=0.15,
     echo=0.1, miss_tick=0.2, twin_tick=0.4,
 )  # fmt: skip
 

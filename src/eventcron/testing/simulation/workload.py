@@ -1,4 +1,4 @@
-"""What tenants ask for: schedules of every kind, changed in flight, told twice and out of order, with nonsense mixed in."""
+"""What tenants ask for: schedules of every kind, changed in flight, told twice, out of order, and amid nonsense."""
 
 from __future__ import annotations
 
@@ -69,8 +69,9 @@ class _Pace(NamedTuple):
     guard_seconds: int
 
 
-#: The template's own settings, a minute's, and those of a demonstration. The guard outlasts a call and the index's lag.
-PACES = (_Pace(2400, 300, 720, 45), _Pace(1500, 60, 120, 30), _Pace(900, 10, 30, 15))
+#: The template's own settings, a minute's, those of a demonstration, and ticks that come faster than the index follows.
+#: The guard outlasts a call and the index's lag.
+PACES = (_Pace(2400, 300, 720, 45), _Pace(1500, 60, 120, 30), _Pace(900, 10, 30, 15), _Pace(300, 3, 15, 15))
 
 #: Shortly before the clocks change, where they do, and ordinary days.
 STARTS = (
@@ -150,6 +151,8 @@ class _Writer:
             # Now and then two in the same second, which only their order of arrival tells apart.
             pause = dice.between(0, 900) if dice.chance(0.1) else 1_500 + dice.mostly_small(self._where.span_s * 400)
             at += pause
+            if dice.chance(0.25):
+                at = at // 60_000 * 60_000 + 60_000 - dice.between(0, 1_500)  # just before many are due
 
     def nonsense(self) -> None:
         """A command that has to be refused, or a message that is none."""
@@ -172,7 +175,15 @@ class _Writer:
         self._send(Kind.BAD, command, key, bad, at, source=source)
 
     def _send(
-        self, kind: Kind, command: str, key: Key, detail: dict[str, Any], at: Instant, *, source: str = "", body: str = ""
+        self,
+        kind: Kind,
+        command: str,
+        key: Key,
+        detail: dict[str, Any],
+        at: Instant,
+        *,
+        source: str = "",
+        body: str = "",
     ) -> None:
         dice = self._dice
         arrivals = [dice.mostly_small(2_000) if dice.chance(0.8) else dice.between(0, 60_000)]
@@ -210,23 +221,20 @@ class _Writer:
             found["state"] = "PAUSED"
         return found
 
-    def _expression(self, at: Instant, zone: str) -> str | list[str]:
+    def _expression(self, at: Instant, zone: str) -> object:
         dice = self._dice
-        kind = dice.between(0, 11)
         soon = datetime.fromisoformat(local_time(at + dice.between(5_000, self._where.span_s * 700), zone))
-        if kind == 0:
-            return f"at({soon:%Y-%m-%dT%H:%M:%S})"
-        if kind == 1:
-            return f"rate({dice.pick((15, 20, 45, 90))} seconds)"
-        if kind == 2:
-            return f"rate({dice.between(1, 7)} minutes)"
-        if kind == 3:
-            return dice.pick(("0 0 1 1 *", "0 12 29 2 *", "30 5 1 * *"))
-        if kind == 4:
-            return [f"{soon:%-M} {soon:%-H} * * *", f"{soon:%-M} * * * *", "*/7 * * * *"]
-        if kind == 5:
-            return f"{dice.between(0, 59)} {dice.pick((1, 2, 3, 6, 9))} * * *"
-        return dice.pick(_CRONS)
+        several = [f"{soon:%-M} {soon:%-H} * * *", f"{soon:%-M} * * * *", "*/7 * * * *"]
+        return dice.pick((
+            f"at({soon:%Y-%m-%dT%H:%M:%S})",
+            f"at({soon:%Y-%m-%dT%H:%M:%S})",
+            f"rate({dice.pick((15, 20, 45, 90))} seconds)",
+            f"rate({dice.between(1, 7)} minutes)",
+            dice.pick(("0 0 1 1 *", "0 12 29 2 *", "30 5 1 * *")),
+            several,
+            f"{dice.between(0, 59)} {dice.pick((1, 2, 3, 6, 9))} * * *",
+            *[dice.pick(_CRONS)] * 6,
+        ))  # fmt: skip
 
 
 _CHANGES: Sequence[str] = (

@@ -1,0 +1,36 @@
+"""A connection that idles for a tick is still good: clients that reuse it get an answer, not a closed door."""
+
+from __future__ import annotations
+
+import asyncio
+import http.client
+from urllib.parse import urlsplit
+
+import pytest
+
+from eventcron.local.embedded import EmbeddedAws
+
+pytestmark = pytest.mark.embedded
+
+#: hypercorn closes an idle connection after 5 by itself, and the planner ticks every 5.
+IDLE_SECONDS = 6.0
+
+
+async def test_a_connection_idle_for_longer_than_a_tick_answers_again() -> None:
+    async with EmbeddedAws(port=0, region="us-east-1", on_output=lambda _: None) as aws:
+        connection = http.client.HTTPConnection(urlsplit(aws.endpoint).netloc, timeout=20)
+        connection.auto_open = 0
+        await asyncio.to_thread(connection.connect)
+        first = await asyncio.to_thread(_health, connection)
+        await asyncio.sleep(IDLE_SECONDS)
+        second = await asyncio.to_thread(_health, connection)
+        connection.close()
+
+    assert (first, second) == (200, 200)
+
+
+def _health(connection: http.client.HTTPConnection) -> int:
+    connection.request("GET", "/_ministack/health")
+    with connection.getresponse() as answer:
+        answer.read()
+        return answer.status

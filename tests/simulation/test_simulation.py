@@ -1,0 +1,146 @@
+"""The simulator itself: it replays, it holds on a slice of seeds, and it can fail."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import eventcron
+from eventcron.testing.simulation import GUARANTEES, simulate, violations
+from eventcron.testing.simulation.__main__ import main
+from eventcron.testing.simulation.dice import Dice
+from eventcron.testing.simulation.loop import LoopClock, SeededLoop
+from eventcron.testing.simulation.mutants import MUTANTS, SEEDS, hunt, plant
+from eventcron.testing.simulation.report import explain
+from eventcron.testing.simulation.sweep import judge
+
+#: Seeds in the ordinary suite; ``make simulate`` runs more.
+SLICE = 150
+#: The first draws of seed 7, on any machine and any Python.
+SEVEN = [0.32383276483316237, 0.15084917392450192, 0.6509344730398537]
+
+
+@pytest.mark.parametrize("first", range(0, SLICE, 25))
+def test_every_guarantee_holds(first: int) -> None:
+    broken = [verdict.text for verdict in map(judge, range(first, first + 25)) if verdict.broken]
+
+    assert broken == []
+
+
+def test_in_fine_weather_every_occurrence_is_published_exactly_once() -> None:
+    fine = [simulated for simulated in map(simulate, range(60)) if simulated.forecast.faultless]
+
+    assert len(fine) > 10
+    assert [violation for simulated in fine for violation in violations(simulated)] == []
+
+
+def test_a_seed_replays_step_for_step_whatever_the_hash_seed() -> None:
+    script = "from eventcron.testing.simulation import simulate; print(simulate(17).history.digest())"
+    digests = {
+        subprocess.run(
+            [sys.executable, "-c", script],
+            env=os.environ | {"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout.strip()
+        for seed in ("0", "1", "4711")
+    }
+
+    assert digests == {simulate(17).history.digest()}
+
+
+def test_two_seeds_are_two_worlds() -> None:
+    assert simulate(1).history.digest() != simulate(2).history.digest()
+
+
+def test_dice_fall_alike_on_every_python() -> None:
+    dice = Dice(7)
+
+    assert [dice.fraction() for _ in SEVEN] == SEVEN
+
+
+def test_the_loop_serves_what_is_due_first_and_chance_decides_ties() -> None:
+    orders = set()
+    for seed in range(20):
+        loop = SeededLoop(Dice(seed))  # type: ignore[abstract]
+        order: list[str] = []
+        for name, at in (("late", 20), ("a", 10), ("b", 10)):
+            loop.timer(at, order.append, name)
+        loop.run_until(100)
+        orders.add(tuple(order))
+
+    assert orders == {("a", "b", "late"), ("b", "a", "late")}
+
+
+async def _watch(clock: LoopClock, instants: list[int]) -> None:
+    await clock.sleep_until(1_250)
+    instants.append(clock.now())
+
+
+def test_a_clock_that_is_off_sleeps_until_it_shows_the_instant() -> None:
+    loop, instants = SeededLoop(Dice(0)), []  # type: ignore[abstract, var-annotated]
+    loop.create_task(_watch(LoopClock(loop, 1_000, off_ms=200), instants))
+
+    loop.run_until(1_000_000)
+
+    assert instants == [1_250]
+
+
+def test_mutants_are_at_least_25_and_still_fit_the_source() -> None:
+    package = Path(eventcron.__file__).parent
+
+    assert len(MUTANTS) >= 25
+    assert [m.name for m in MUTANTS if (package / m.module).read_text().count(m.old) != 1] == []
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
+
+
+def test_a_mutant_that_no_longer_fits_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / MUTANTS[0].module).write_text("something else")
+
+    with pytest.raises(ValueError, match="has 0 times"):
+        plant(MUTANTS[0], tmp_path)
+
+
+def test_a_fault_in_the_protocol_is_noticed() -> None:
+    mutant = next(mutant for mutant in MUTANTS if mutant.name == "a fire is not held to its instant")
+
+    found = hunt(mutant)
+
+    assert found.guarantee == 2
+    assert found.seeds <= SEEDS
+
+
+def test_a_failure_is_told_with_its_seed_its_guarantee_and_what_touched_the_schedule() -> None:
+    simulated = simulate(3)
+    fired = next(line for line in simulated.history.lines if line.what == "Schedule Fired")
+    simulated.history.publications[:] = [
+        published
+        for published in simulated.history.publications
+        if published.event.detail_type not in {"Schedule Fired", "Schedule Skipped"}
+    ]
+
+    text = explain(simulated, violations(simulated))
+
+    assert f"guarantee 1 ({GUARANTEES[1]}) broken for {fired.about.split()[0].split('/')[0]}" in text
+    assert "Put Schedule" in text
+    assert "again: python -m eventcron.testing.simulation --seed 3" in text
+
+
+def test_the_command_replays_a_seed(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seed", "5"]) == 0
+
+    printed = capsys.readouterr().out
+    assert "every guarantee held" in printed
+    assert f"digest {simulate(5).history.digest()}" in printed
+
+
+def test_the_command_tells_how_many_seeds_held(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--seeds", "3", "--from", "10", "--jobs", "1"]) == 0
+
+    assert "3 seeds from 10" in capsys.readouterr().out
