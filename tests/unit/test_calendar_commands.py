@@ -169,6 +169,20 @@ def test_after_its_deletion_schedules_keep_the_days_they_have(world: World, rule
     assert [code for code, *_ in rejections(world)] == ["unknown_calendar"]
 
 
+def test_of_two_calendars_one_may_change_while_the_other_is_gone(world: World) -> None:
+    put_calendar(world, "2026-12-24")
+    put_calendar(world, "2026-12-25", name="sweden")
+    world.run(seconds=5)
+    put(world, "calendar:norway", "calendar:sweden")
+    world.emit("Delete Calendar", {"tenant": "acme", "name": "norway"})
+    put_calendar(world, "2026-12-26", name="sweden")
+    world.run(minutes=1)
+    walk(world)
+    world.run(hours=96)
+
+    assert days(world) == ["25", "27"]
+
+
 # --- Commands --------------------------------------------------------------------------------------------------------
 
 
