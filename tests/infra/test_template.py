@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -406,9 +407,20 @@ def test_a_role_may_do_an_action_on_these_and_nothing_else(role: str, action: st
 
 
 def test_requirements_for_sam_build_are_the_package_s_own() -> None:
-    import tomllib  # noqa: PLC0415
-
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     lines = (ROOT / "src" / "requirements.txt").read_text(encoding="utf-8").splitlines()
 
     assert [line for line in lines if line and not line.startswith("#")] == project["dependencies"]
+
+
+def test_each_environment_of_samconfig_builds_alike_and_sets_only_parameters_of_the_stack() -> None:
+    config = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
+    environments = {name: values for name, values in config.items() if name != "version"}
+    stacks = [values["global"]["parameters"]["stack_name"] for values in environments.values()]
+
+    assert {"default", "prod"} <= environments.keys()
+    assert len(set(stacks)) == len(stacks)
+    for values in environments.values():
+        overrides = values["deploy"]["parameters"].get("parameter_overrides", [])
+        assert values["build"] == environments["default"]["build"]
+        assert {override.partition("=")[0] for override in overrides} <= PARAMETERS.keys()
