@@ -169,6 +169,21 @@ def test_after_its_deletion_schedules_keep_the_days_they_have(world: World, rule
     assert [code for code, *_ in rejections(world)] == ["unknown_calendar"]
 
 
+def test_the_daily_walk_mixes_no_tenants(world: World) -> None:
+    for tenant in ("acme", "beta"):
+        put_calendar(world, tenant=tenant)
+    world.run(seconds=5)
+    put(world, "calendar:norway")
+    put(world, "calendar:norway", tenant="beta")
+    put_calendar(world, "2026-12-24")
+    put_calendar(world, "2026-12-25", tenant="beta")
+    world.run(minutes=1)
+
+    assert walk(world).mended == {Fault.TRIGGER: 2}
+    world.run(hours=48)
+    assert [(fire.schedule, fire.due[8:10]) for fire in world.fired] == [("beta/report", "24"), ("acme/report", "25")]
+
+
 def test_of_two_calendars_one_may_change_while_the_other_is_gone(world: World) -> None:
     put_calendar(world, "2026-12-24")
     put_calendar(world, "2026-12-25", name="sweden")
