@@ -302,10 +302,11 @@ class Registrar:
             dead=self._dead,
         )
         await self._publish(*(skipped(notice, now=now) for notice in skips_missed(record) + rest.skips + part.skips))
-        await self._store.settle(record.key, revision=record.revision)
         if firing and part.following is None and not any(fire.last for fire in fires):
             await self._publish(completed(record, now=now))
             await self._store.complete(record.key, revision=record.revision, expires=None)
+        # Last: until then a redelivered command finds what is owed, and does all of it again.
+        await self._store.settle(record.key, revision=record.revision)
 
     async def _run(self, command: RunSchedule, received: Received) -> Result:
         """Fire once, now: a pack of its own, through the same executor."""

@@ -80,6 +80,7 @@ def _lost(seen: Evidence) -> Iterator[Violation]:
 def _owed(seen: Evidence, version: Version, replaced_by: Version | None) -> Iterator[tuple[Instant, str]]:
     """What this version has to publish or to explain."""
     if not version.fires:
+        yield from _paused(seen, version, replaced_by)
         return
     end = seen.end if replaced_by is None else min(seen.end, replaced_by.began - seen.clock_ms)
     window_ms = seen.widest_ms[version.key]
@@ -87,6 +88,23 @@ def _owed(seen: Evidence, version: Version, replaced_by: Version | None) -> Iter
         if occurrence.due + window_ms < seen.end:
             what = "the occurrence" if occurrence.skipped is None else f"the {occurrence.skipped} occurrence"
             yield occurrence.due, f"{what} of revision {version.record.revision}"
+
+
+def _paused(seen: Evidence, version: Version, resumed: Version | None) -> Iterator[tuple[Instant, str]]:
+    """What a pause kept from firing, which the resume fires or explains. Of ``max_fires`` nothing may be left."""
+    if resumed is None or not _is_resume(resumed) or version.record.schedule is None:
+        return
+    if version.record.state is not State.PAUSED or version.schedule.max_fires is not None:
+        return
+    assert resumed.sent is not None  # noqa: S101  # a resume is a command
+    for occurrence in version.occurrences(version.at + CUTOVER_MS + seen.clock_ms, resumed.sent.time):
+        if occurrence.skipped is None and occurrence.due + seen.widest_ms[version.key] < seen.end:
+            yield occurrence.due, "the occurrence kept back by a pause"
+
+
+def _is_resume(version: Version) -> bool:
+    switched = version.sent is not None and version.sent.command == "Resume Schedule"
+    return switched and version.record.schedule is not None
 
 
 def _unexcused(seen: Evidence, key: Key, dues: dict[Instant, str]) -> list[tuple[Instant, str]]:
@@ -259,11 +277,13 @@ def _unasked(seen: Evidence) -> Iterator[Violation]:
 def _is_asked(seen: Evidence, fire: Fired) -> bool:
     versions = seen.versions[fire.key]
     for version, replaced_by in zip(versions, [*versions[1:], None], strict=True):
-        if version.record.revision > fire.revision or not version.fires:
+        if version.record.revision > fire.revision or not (version.fires or _is_resume(version)):
             continue
         over = seen.end * 2 if replaced_by is None else replaced_by.at + CUTOVER_MS + seen.clock_ms
         in_force = fire.revision == version.record.revision or fire.due < over
-        if in_force and fire.due >= version.first - 1000 - seen.clock_ms and _is_due(version, fire.due):
+        # A resume may fire what the pause kept back.
+        first = version.record.created if _is_resume(version) else version.first - 1000 - seen.clock_ms
+        if in_force and fire.due >= first and _is_due(version, fire.due):
             return True
     return False
 
@@ -274,7 +294,7 @@ def _is_due(version: Version, due: Instant) -> bool:
 
 def _registers(seen: Evidence) -> Iterator[Violation]:
     """Commands in any order end in the state of the highest revision."""
-    for key in {sent.key for sent in seen.simulated.sent if sent.kind is Kind.GOOD}:
+    for key in sorted({sent.key for sent in seen.simulated.sent if sent.kind is Kind.GOOD}):
         ends = possible_ends([sent for sent in seen.simulated.sent if sent.key == key])
         actual = _actual_end(seen, key)
         if not any(actual.put == end.put and (actual.paused == end.paused or _is_over(seen, key)) for end in ends):
@@ -319,7 +339,7 @@ def _answers(seen: Evidence) -> Iterator[Violation]:
         if sent.kind is Kind.POISON and sent.body not in buried:
             yield Violation(6, None, f"{sent.body!r} is not among the dead letters")
     failed = {told.key for told in seen.facts("Schedule Failed")}
-    for key in failed - {CURSED}:
+    for key in sorted(key for key in failed if key is not None and key != CURSED):
         yield Violation(6, key, "its fires were given up")
 
 

@@ -18,6 +18,7 @@ from eventcron.app.backfill import Backfiller
 from eventcron.app.concurrency import settle
 from eventcron.app.executor import Executor
 from eventcron.app.planner import Planner
+from eventcron.app.reconciler import Reconciler
 from eventcron.app.registrar import Registrar
 from eventcron.config import Settings
 from eventcron.core.envelope import decode_pack
@@ -32,9 +33,9 @@ from eventcron.testing.simulation.queues import Message, SimulatedQueue
 from eventcron.testing.simulation.weather import Forecast
 
 #: Seconds a function may run, and a queue hides what it handed out: as in the template.
-TIMEOUT_S = {"registrar": 30, "planner": 60, "executor": 60}
+TIMEOUT_S = {"registrar": 30, "planner": 60, "executor": 60, "reconciler": 120}
 #: Of the planner where ticks come faster than that: so that it also runs out of time.
-QUICK_TIMEOUT_S = 6
+QUICK_TIMEOUT_S = 4
 VISIBILITY_S = {"commands": 180, "fires": 360}
 #: Milliseconds that the planner's entry point keeps back from Lambda's deadline.
 MARGIN_MS = 1_000
@@ -109,6 +110,9 @@ class Cloud:
         self._calendars = MemoryCalendars(pause=network)
         loop.timer(dice.between(0, settings.tick_seconds * 1_000_000), self._tick)
         loop.timer(forecast.clears_s * 1_000_000, self._operate)
+        # Daily in a deployment; at some moment of a simulation, in the midst of everything.
+        at_us = dice.between(0, forecast.clears_s * 2_000_000)
+        loop.timer(at_us, self._invoke, "reconciler", self._reconciler)
 
     def _queue(self, name: str) -> SimulatedQueue:
         return SimulatedQueue(
@@ -169,6 +173,13 @@ class Cloud:
         self._network.note("planned", " ".join(f"{report.segment} {report.ended}" for report in reports))
         backfiller = Backfiller(clock=running.clock, backfills=self._backfills, **self._ports)
         await backfiller.run(deadline=deadline)
+
+    async def _reconciler(self) -> None:
+        running = process.get()
+        ports = {name: self._ports[name] for name in ("store", "bus", "settings", "jitter")}
+        reconciler = Reconciler(clock=running.clock, ledger=self._ledger, **ports)
+        survey = await reconciler.run(deadline=running.clock.now() + TIMEOUT_S["reconciler"] * 1000, rules="now")
+        self._network.note("surveyed", f"{survey}")
 
     async def _each(
         self, queue: SimulatedQueue, batch: Sequence[Message], handle: Callable[[Message], Awaitable[None]]

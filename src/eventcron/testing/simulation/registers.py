@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from itertools import groupby, permutations, product
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
+
+import msgspec
 
 from eventcron.core.instant import from_datetime
 from eventcron.core.planning import first_occurrence
 from eventcron.core.trigger import parse
-from eventcron.model import Instant
+from eventcron.model import DaylightSaving, Instant
 from eventcron.testing.simulation.workload import Kind, Sent
 
 _SWITCHES = ("Pause Schedule", "Resume Schedule")
@@ -74,11 +76,16 @@ def _first(sent: Sent) -> Instant | None:
     trigger = parse(
         detail["expression"],
         timezone=detail.get("timezone", "UTC"),
+        daylight_saving=_daylight_saving(detail.get("daylight_saving", {})),
         exclude=detail.get("exclude", ()),
         anchor=start if start is not None else sent.time,
         key=sent.key,
     )
     return first_occurrence(trigger.canonical, first, end) if end is None or first < end else None
+
+
+def _daylight_saving(given: str | dict[str, Any]) -> DaylightSaving | Literal["eventbridge"]:
+    return "eventbridge" if isinstance(given, str) else msgspec.convert(given, DaylightSaving)
 
 
 def _moment(text: str | None) -> Instant | None:

@@ -143,6 +143,8 @@ class _Writer:
             if command == "Put Schedule":
                 puts += 1
                 detail |= self._definition(at) | {"input": {"of": str(key), "put": puts}}
+            if command == "Resume Schedule" and dice.chance(0.5):
+                detail["missed"] = dice.pick(("skip", "fire_once", "fire_all"))
             if command == "Run Schedule":
                 detail |= {"run_id": f"run-{number}"} if dice.chance(0.5) else {}
             elif numbered or dice.chance(0.3):
@@ -208,14 +210,14 @@ class _Writer:
             found["start"] = rfc3339(at + dice.between(-60_000, span_s * 200))
         if dice.chance(0.2):
             found["end"] = rfc3339(at + span_s * 200 + dice.between(600_000, span_s * 1000))
-        if dice.chance(0.25):
+        if dice.chance(0.35):
             found["max_fires"] = dice.between(1, 12)
         if dice.chance(0.3):
             found["after_completion"] = "DELETE"
         if dice.chance(0.2):
             found["flexible_window_seconds"] = dice.pick((5, 60, 600))
         if dice.chance(0.5):
-            policy, grace = dice.pick(("fire_once", "fire_all", "skip")), dice.pick((0, 5, 60, 300, 86_400))
+            policy, grace = dice.pick(("fire_once", "fire_all", "skip")), dice.pick((0, 5, 5, 60, 300, 86_400))
             found["misfire"] = {"policy": policy, "grace_seconds": grace}
         if dice.chance(0.1):
             found["state"] = "PAUSED"
