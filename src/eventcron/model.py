@@ -36,6 +36,10 @@ MAX_PER_MINUTE = 6_000
 #: Milliseconds. A year and a day of occurrences.
 MAX_BACKFILL_MS = 366 * 86_400_000
 
+#: Days and ranges in a calendar. Its days are stored with each schedule that uses it.
+MAX_CALENDAR_SPANS = 1_000
+CalendarName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z", description="1-64 of A-Z a-z 0-9 . _ -")]
+Days = Annotated[str, Meta(max_length=21, description="a date, 2026-12-24, or a range, 2026-12-24/2026-12-26")]
 RunId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z", description="1-64 of A-Z a-z 0-9 . _ -")]
 Label = Annotated[str, Meta(max_length=256)]
 LabelKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:/-]{1,64}\Z", description="1-64 of A-Z a-z 0-9 . _ : / -")]
@@ -93,6 +97,16 @@ class Key(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.tenant}/{self.name}"
+
+
+class CalendarKey(NamedTuple):
+    """Names a calendar. Prints as ``tenant/calendar:name``, which is no schedule's."""
+
+    tenant: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.tenant}/calendar:{self.name}"
 
 
 class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -221,8 +235,47 @@ class CancelBackfill(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return Key(self.tenant, self.name)
 
 
+class PutCalendar(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The ``detail`` of ``Put Calendar``: days that a tenant's schedules may exclude as ``calendar:NAME``.
+
+    A schedule takes the days over when it is put, and again daily.
+    """
+
+    tenant: TenantId
+    name: CalendarName
+    #: All its days. The last day of a range is included.
+    dates: Annotated[list[Days], Meta(max_length=MAX_CALENDAR_SPANS)]
+    #: A command with a lower one than stored is stale and changes nothing; the event's time if absent.
+    revision: Revision | None = None
+
+    @property
+    def key(self) -> CalendarKey:
+        return CalendarKey(self.tenant, self.name)
+
+
+class DeleteCalendar(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The ``detail`` of ``Delete Calendar``. Schedules that exclude it keep the days they have until they are put."""
+
+    tenant: TenantId
+    name: CalendarName
+    #: A command with a lower one than stored is stale and changes nothing; the event's time if absent.
+    revision: Revision | None = None
+
+    @property
+    def key(self) -> CalendarKey:
+        return CalendarKey(self.tenant, self.name)
+
+
 Command: TypeAlias = (
-    Schedule | DeleteSchedule | PauseSchedule | ResumeSchedule | RunSchedule | BackfillSchedule | CancelBackfill
+    Schedule
+    | DeleteSchedule
+    | PauseSchedule
+    | ResumeSchedule
+    | RunSchedule
+    | BackfillSchedule
+    | CancelBackfill
+    | PutCalendar
+    | DeleteCalendar
 )
 
 #: ``detail-type`` → what its ``detail`` decodes into.
@@ -234,6 +287,8 @@ COMMANDS: dict[str, type[Command]] = {
     "Run Schedule": RunSchedule,
     "Backfill Schedule": BackfillSchedule,
     "Cancel Backfill": CancelBackfill,
+    "Put Calendar": PutCalendar,
+    "Delete Calendar": DeleteCalendar,
 }
 
 FACT_SOURCE = "eventcron"
@@ -456,6 +511,23 @@ class Backfill(Struct, frozen=True, kw_only=True):
     @property
     def key(self) -> BackfillKey:
         return BackfillKey(self.tenant, self.name, self.id)
+
+
+class Calendar(Struct, frozen=True, kw_only=True):
+    """Days by name, as stored."""
+
+    tenant: str
+    name: str
+    revision: int
+    #: As they were put; None: deleted.
+    dates: tuple[str, ...] | None
+    #: See ``Record``.
+    seen: tuple[str, ...] = ()
+    expires: int | None = None
+
+    @property
+    def key(self) -> CalendarKey:
+        return CalendarKey(self.tenant, self.name)
 
 
 class Event(Struct, frozen=True, kw_only=True):

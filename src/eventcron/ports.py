@@ -11,7 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
-from eventcron.model import Backfill, BackfillKey, Event, Instant, Key, Pack, Plan, Record
+from eventcron.model import Backfill, BackfillKey, Calendar, CalendarKey, Event, Instant, Key, Pack, Plan, Record
 
 T = TypeVar("T")
 
@@ -170,6 +170,16 @@ class Backfills(Protocol):
 
     async def strike(self, key: BackfillKey) -> None:
         """Take *key* off the open ones. Idempotent."""
+
+
+class Calendars(Protocol):
+    """Holds calendars and their tombstones. One item a calendar; writes are conditional on the stored revision."""
+
+    async def get(self, keys: Sequence[CalendarKey]) -> Mapping[CalendarKey, Calendar]:
+        """The stored calendars, read consistently; a key without one is absent. Any number of keys."""
+
+    async def put(self, calendar: Calendar, *, replacing: int | None) -> bool:
+        """Store *calendar* if the stored revision is *replacing* (None = there is none). False: someone was first."""
 
 
 class Refusal(Struct, frozen=True, kw_only=True):

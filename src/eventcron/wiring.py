@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from eventcron.adapters.aws.backfills import DynamoBackfills
 from eventcron.adapters.aws.bus import EventBridgeBus
+from eventcron.adapters.aws.calendars import DynamoCalendars
 from eventcron.adapters.aws.clients import AwsClients, aws_clients
 from eventcron.adapters.aws.dead_letters import SqsDeadLetters
 from eventcron.adapters.aws.fires import SqsFireQueue
@@ -21,7 +22,7 @@ from eventcron.app.planner import Planner
 from eventcron.app.reconciler import Reconciler
 from eventcron.app.registrar import Registrar
 from eventcron.config import Settings
-from eventcron.ports import Backfills, Clock, DeadLetters, EventBus, FireQueue, Ledger, ScheduleStore
+from eventcron.ports import Backfills, Calendars, Clock, DeadLetters, EventBus, FireQueue, Ledger, ScheduleStore
 
 
 class Ports(NamedTuple):
@@ -34,6 +35,7 @@ class Ports(NamedTuple):
     bus: EventBus
     dead: DeadLetters
     backfills: Backfills
+    calendars: Calendars
 
 
 class UseCases(NamedTuple):
@@ -50,7 +52,7 @@ class UseCases(NamedTuple):
 
 def use_cases(settings: Settings, ports: Ports, *, jitter: Callable[[], float]) -> UseCases:
     """The use cases over *ports*; *jitter* gives numbers in [0, 1)."""
-    clock, store, ledger, queue, bus, dead, backfills = ports
+    clock, store, ledger, queue, bus, dead, backfills, calendars = ports
     return UseCases(
         settings=settings,
         ports=ports,
@@ -59,6 +61,7 @@ def use_cases(settings: Settings, ports: Ports, *, jitter: Callable[[], float]) 
             store=store,
             ledger=ledger,
             backfills=backfills,
+            calendars=calendars,
             queue=queue,
             bus=bus,
             dead=dead,
@@ -89,7 +92,15 @@ def use_cases(settings: Settings, ports: Ports, *, jitter: Callable[[], float]) 
             settings=settings,
             jitter=jitter,
         ),
-        reconciler=Reconciler(clock=clock, store=store, ledger=ledger, bus=bus, settings=settings, jitter=jitter),
+        reconciler=Reconciler(
+            clock=clock,
+            store=store,
+            ledger=ledger,
+            calendars=calendars,
+            bus=bus,
+            settings=settings,
+            jitter=jitter,
+        ),
     )
 
 
@@ -111,4 +122,5 @@ def aws_ports(settings: Settings, clients: AwsClients) -> Ports:
         bus=EventBridgeBus(clients.events, settings.bus_name),
         dead=SqsDeadLetters(clients.sqs, {"commands": settings.command_dlq_url, "fires": settings.fire_dlq_url}),
         backfills=DynamoBackfills(clients.dynamodb, settings.ledger_table),
+        calendars=DynamoCalendars(clients.dynamodb, settings.ledger_table),
     )

@@ -13,6 +13,7 @@ from aiobotocore.session import AioSession, get_session
 
 from eventcron.adapters.aws.backfills import DynamoBackfills
 from eventcron.adapters.aws.bus import EventBridgeBus
+from eventcron.adapters.aws.calendars import DynamoCalendars
 from eventcron.adapters.aws.clients import AwsClients, aws_clients
 from eventcron.adapters.aws.dead_letters import SqsDeadLetters
 from eventcron.adapters.aws.fires import SqsFireQueue
@@ -23,6 +24,7 @@ from eventcron.adapters.clock import SystemClock
 from eventcron.adapters.memory import (
     Buried,
     MemoryBackfills,
+    MemoryCalendars,
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
@@ -32,7 +34,7 @@ from eventcron.adapters.memory import (
     MemoryScheduleStore,
 )
 from eventcron.model import Pack
-from eventcron.ports import Backfills, DeadLetters, EventBus, FireQueue, Ledger, LetterBox, ScheduleStore
+from eventcron.ports import Backfills, Calendars, DeadLetters, EventBus, FireQueue, Ledger, LetterBox, ScheduleStore
 from tests.emulators import ministack_server, moto_server, use_endpoint
 from tests.resources import create_bus, create_queue, create_table
 
@@ -82,6 +84,7 @@ class Backend(Protocol):
     async def schedule_store(self) -> ScheduleStore: ...
     async def ledger(self) -> Ledger: ...
     async def backfills(self) -> Backfills: ...
+    async def calendars(self) -> Calendars: ...
     async def fire_queue(self) -> FireQueueRig: ...
     async def dead_letters(self) -> DeadLettersRig: ...
     async def letters(self) -> LetterBoxRig: ...
@@ -102,6 +105,9 @@ class MemoryBackend:
 
     async def backfills(self) -> Backfills:
         return MemoryBackfills()
+
+    async def calendars(self) -> Calendars:
+        return MemoryCalendars()
 
     async def fire_queue(self) -> FireQueueRig:
         queue = MemoryQueue(self._clock)
@@ -176,6 +182,11 @@ class AwsBackend:
 
     async def backfills(self) -> Backfills:
         return DynamoBackfills(
+            self.clients.dynamodb, await create_table(self.clients.dynamodb, next(_names), "LedgerTable")
+        )
+
+    async def calendars(self) -> Calendars:
+        return DynamoCalendars(
             self.clients.dynamodb, await create_table(self.clients.dynamodb, next(_names), "LedgerTable")
         )
 

@@ -110,7 +110,7 @@ def test_the_fields_inside_a_schedules_fields_are_documented(struct: type[msgspe
 def _detail_types() -> Iterator[str]:
     yield from COMMANDS
     for name in vars(facts):
-        if name.startswith("Schedule"):
+        if name.startswith(("Schedule", "Calendar")):
             yield re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
 
 

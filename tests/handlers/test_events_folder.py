@@ -24,6 +24,7 @@ from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.table import DynamoTable
 from eventcron.adapters.memory import (
     MemoryBackfills,
+    MemoryCalendars,
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
@@ -36,6 +37,7 @@ from eventcron.core.backfilling import cancel
 from eventcron.core.decode import decode_command
 from eventcron.core.envelope import (
     backfilled,
+    calendar_changed,
     completed,
     created,
     decode_pack,
@@ -55,7 +57,7 @@ from eventcron.core.packing import make_pack
 from eventcron.core.trigger import local_time
 from eventcron.entrypoints import executor_lambda, planner_lambda, registrar_lambda, schemas
 from eventcron.errors import InvalidSchedule, Undecodable
-from eventcron.model import COMMANDS, Backfill, Event, Fire, Key, Record, Schedule, SkipNotice, State, Window
+from eventcron.model import COMMANDS, Backfill, Calendar, Event, Fire, Key, Record, Schedule, SkipNotice, State, Window
 from eventcron.testing import FakeClock
 from eventcron.testing.world import SETTINGS
 from eventcron.wiring import Ports, UseCases, use_cases
@@ -234,6 +236,11 @@ BACKFILL = Backfill(
 )
 
 
+CALENDAR = Calendar(
+    tenant="acme", name="norway", revision=FIRST, dates=("2026-12-24/2026-12-26", "2027-01-01", "2027-05-17")
+)
+
+
 def _skipped_of_a_backfill() -> Event:
     due = instant("2026-11-08T01:00:00Z")
     notice = SkipNotice(
@@ -266,6 +273,10 @@ MADE: dict[str, Callable[[], Event]] = {
     "schedule-skipped-of-a-backfill": _skipped_of_a_backfill,
     "schedule-backfilled": lambda: backfilled(BACKFILL, now=NOW),
     "schedule-backfilled-until-cancelled": lambda: backfilled(cancel(BACKFILL, "command", expires=0), now=NOW),
+    "calendar-updated": lambda: calendar_changed(CALENDAR, now=NOW),
+    "calendar-deleted": lambda: calendar_changed(
+        msgspec.structs.replace(CALENDAR, revision=FIRST + 1, dates=None), now=NOW
+    ),
     "schedule-failed": lambda: failed(
         RECORD, FIRE, code="ThrottlingException", message="Rate exceeded", attempts=30, now=NOW
     ),
@@ -321,6 +332,7 @@ def in_memory(now: int) -> UseCases:
         bus=MemoryEventBus(clock),
         dead=MemoryDeadLetters(),
         backfills=MemoryBackfills(),
+        calendars=MemoryCalendars(),
     )
     return use_cases(SETTINGS, ports, jitter=lambda: 0.0)
 

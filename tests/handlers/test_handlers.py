@@ -11,6 +11,7 @@ import pytest
 
 from eventcron.adapters.memory import (
     MemoryBackfills,
+    MemoryCalendars,
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
@@ -61,7 +62,9 @@ class Stack:
         self.bus = MemoryEventBus(self.clock)
         self.dead = MemoryDeadLetters()
         queue = MemoryFireQueue(self.fires)
-        ports = Ports(self.clock, self.store, self.ledger, queue, self.bus, self.dead, MemoryBackfills())
+        ports = Ports(
+            self.clock, self.store, self.ledger, queue, self.bus, self.dead, MemoryBackfills(), MemoryCalendars()
+        )
         self.cases = use_cases(SETTINGS, ports, jitter=lambda: 0.5)
 
     @property

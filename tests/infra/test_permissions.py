@@ -205,6 +205,8 @@ def _drive_registrar(stage: Stage) -> None:
     registrar_lambda.handler(_command("Backfill Schedule", "often", **span), Context())
     registrar_lambda.handler(_command("Cancel Backfill", "often", backfill_id="b"), Context())
     registrar_lambda.handler(_command("Delete Schedule", "often"), Context())
+    registrar_lambda.handler(_command("Put Calendar", "norway", dates=["2026-12-24"]), Context())
+    _put("never-in-norway", expression="@yearly", exclude=["calendar:norway"])
     registrar_lambda.handler(_event("not JSON"), Context())
 
 

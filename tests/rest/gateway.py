@@ -12,6 +12,7 @@ import msgspec
 
 from eventcron.adapters.memory import (
     MemoryBackfills,
+    MemoryCalendars,
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
@@ -67,6 +68,7 @@ class Api:
             clock=self.clock,
             store=self.store,
             backfills=MemoryBackfills(),
+            calendars=MemoryCalendars(),
             ledger=MemoryLedger(),
             queue=MemoryFireQueue(self.fires),
             bus=self.bus,

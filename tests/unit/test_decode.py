@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta, timezone
+from typing import Any
 
 import msgspec
 import pytest
@@ -98,10 +99,15 @@ def test_each_detail_type_has_its_command(detail_type: str, kind: type[Command])
 
 
 #: A value for every field that some command requires.
-REQUIRED = BASE | {"from": "2026-12-01T00:00:00Z", "until": "2026-12-02T00:00:00Z", "backfill_id": "b-1"}
+REQUIRED: dict[str, Any] = BASE | {
+    "from": "2026-12-01T00:00:00Z",
+    "until": "2026-12-02T00:00:00Z",
+    "backfill_id": "b-1",
+    "dates": ["2026-12-24"],
+}
 
 
-def least(kind: type[Command]) -> dict[str, str]:
+def least(kind: type[Command]) -> dict[str, Any]:
     """The smallest detail that is a command of *kind*."""
     return {field.encode_name: REQUIRED[field.encode_name] for field in msgspec.structs.fields(kind) if field.required}
 

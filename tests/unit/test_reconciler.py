@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from eventcron.adapters.memory import MemoryEventBus, MemoryLedger, MemoryScheduleStore
+from eventcron.adapters.memory import MemoryCalendars, MemoryEventBus, MemoryLedger, MemoryScheduleStore
 from eventcron.app.executor import REMEMBER_S
 from eventcron.app.reconciler import Reconciler, Survey
 from eventcron.core.planning import plan_of
@@ -167,6 +167,7 @@ class Stage:
             clock=self.clock,
             store=self.store,
             ledger=self.ledger,
+            calendars=MemoryCalendars(),
             bus=self.bus,
             settings=SETTINGS,
             jitter=lambda: 0.5,
@@ -273,6 +274,7 @@ def test_every_schedule_fires_on_while_the_segments_change() -> None:
             clock=world.clock,
             store=world.store,
             ledger=world.ledger,
+            calendars=world.calendars,
             bus=world.bus,
             settings=world.settings,
             jitter=lambda: 0.5,

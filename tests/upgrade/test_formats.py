@@ -16,11 +16,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventcron.adapters.aws import items
+from eventcron.core.calendars import read_dates
 from eventcron.core.envelope import decode_pack, encode_pack, fire_id, pack_id
 from eventcron.core.packing import make_pack
 from eventcron.core.segment import segment_of
 from eventcron.errors import Undecodable
-from eventcron.model import Backfill, Fire, Record, Schedule, State
+from eventcron.model import Backfill, Calendar, Fire, Record, Schedule, State
 from tests.upgrade import release_0_1
 
 FORMATS = Path(__file__).parents[2] / "events" / "formats"
@@ -100,6 +101,16 @@ def test_a_backfill_of_an_earlier_release_goes_on_where_it_was(release: str) -> 
         (1_796_112_000_000, 1_796_112_060_000),
         5,
     )
+
+
+def test_a_calendar_of_an_earlier_release_has_its_days(release: str) -> None:
+    written = json.loads(_written(release, "calendar-item")["body"]["S"])
+    calendar = msgspec.convert(written, Calendar)
+
+    again = json.loads(msgspec.json.encode(calendar))
+
+    assert again | written == again
+    assert [str(span) for span in read_dates(calendar.dates or ())] == ["2026-12-24/2026-12-26", "2027-05-17"]
 
 
 # --- Rolling back: what this release writes, read by an earlier one -----------------------------------------------

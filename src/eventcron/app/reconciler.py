@@ -14,6 +14,7 @@ from typing import Protocol
 import msgspec
 from msgspec import Struct
 
+from eventcron.app.calendars import named_by
 from eventcron.app.concurrency import settle
 from eventcron.app.executor import REMEMBER_S
 from eventcron.app.publishing import publish_all
@@ -21,7 +22,7 @@ from eventcron.core.envelope import completed
 from eventcron.core.reconciling import Fault, Finding, Setting, find
 from eventcron.errors import InvalidSchedule
 from eventcron.model import Instant, Record, State
-from eventcron.ports import Clock, EventBus, Ledger, ScheduleStore
+from eventcron.ports import Calendars, Clock, EventBus, Ledger, ScheduleStore
 
 #: Segments that a deployment, this one or the one before it, can have had.
 MAX_SEGMENTS = 1_024
@@ -74,6 +75,7 @@ class Reconciler:
         clock: Clock,
         store: ScheduleStore,
         ledger: Ledger,
+        calendars: Calendars,
         bus: EventBus,
         settings: ReconcilerSettings,
         jitter: Callable[[], float],
@@ -81,6 +83,7 @@ class Reconciler:
         self._clock = clock
         self._store = store
         self._ledger = ledger
+        self._calendars = calendars
         self._bus = bus
         self._settings = settings
         self._jitter = jitter
@@ -96,7 +99,8 @@ class Reconciler:
         """Look at every record once, in ``concurrency`` shares at once.
 
         *rules* names the zone rules and the release: if they are not those of the last run that finished, every
-        trigger is worked out anew; None leaves triggers as they are. *segments* is the number to place schedules
+        trigger is worked out anew; None leaves triggers as they are, but for those that exclude calendars, which
+        always follow. *segments* is the number to place schedules
         by, the deployment's own if not given.
 
         Raises:
@@ -153,11 +157,12 @@ class Reconciler:
             survey.mended[finding.fault] += done
             survey.contested += not done
 
+        calendars = await named_by((record.schedule for record in records if record.schedule), self._calendars)
         findings: list[tuple[Record, Finding]] = []
         for record in records:
             survey.states[record.state] += 1
             try:
-                finding = find(record, setting)
+                finding = find(record, setting, calendars.get(record.tenant))
             except (InvalidSchedule, ValueError) as error:
                 # It stays as it is: the release that can read it may be back with the next deployment.
                 survey.unreadable.append(f"{record.key}: {error}")

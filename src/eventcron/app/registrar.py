@@ -15,12 +15,14 @@ import msgspec
 from msgspec.structs import replace
 
 from eventcron.app.backfill import BackfillCommands, not_found
+from eventcron.app.calendars import CalendarCommands, named_by
 from eventcron.app.publishing import publish_all
 from eventcron.app.sending import LONGEST_DELAY_MS, send_all
 from eventcron.core import registry
 from eventcron.core.decode import Received, Rejected, decode_command
 from eventcron.core.envelope import (
     backfilled,
+    calendar_changed,
     completed,
     created,
     deleted,
@@ -38,7 +40,9 @@ from eventcron.core.segment import segment_of
 from eventcron.errors import Conflict, InvalidSchedule, Undecodable
 from eventcron.model import (
     BackfillSchedule,
+    CalendarKey,
     CancelBackfill,
+    DeleteCalendar,
     DeleteSchedule,
     Event,
     Fire,
@@ -46,13 +50,14 @@ from eventcron.model import (
     Key,
     MisfirePolicy,
     PauseSchedule,
+    PutCalendar,
     Record,
     ResumeSchedule,
     RunSchedule,
     Schedule,
     State,
 )
-from eventcron.ports import Backfills, Clock, DeadLetters, EventBus, FireQueue, Ledger, ScheduleStore
+from eventcron.ports import Backfills, Calendars, Clock, DeadLetters, EventBus, FireQueue, Ledger, ScheduleStore
 
 #: How often a command is decided anew because another writer was first. More at once on one schedule is a storm; the
 #: queue's own retry spreads it.
@@ -80,7 +85,7 @@ class Result(NamedTuple):
     """One command's end: what became of it, whose it was, and the reason if it was refused."""
 
     outcome: Outcome
-    key: Key | None = None
+    key: Key | CalendarKey | None = None
     reason: str = ""
     #: As stored now, if the command is one that stores; ``created``: there was no schedule before.
     record: Record | None = None
@@ -124,6 +129,7 @@ class Registrar:
         store: ScheduleStore,
         ledger: Ledger,
         backfills: Backfills,
+        calendars: Calendars,
         queue: FireQueue,
         bus: EventBus,
         dead: DeadLetters,
@@ -140,6 +146,10 @@ class Registrar:
         self._jitter = jitter
         self._backfills = BackfillCommands(
             clock=clock, store=store, backfills=backfills, remember_days=settings.tombstone_days
+        )
+        self._calendars = calendars
+        self._calendar_commands = CalendarCommands(
+            clock=clock, calendars=calendars, remember_days=settings.tombstone_days
         )
 
     async def handle(self, body: str, *, redelivered: bool = False) -> Result:
@@ -188,8 +198,10 @@ class Registrar:
             return await self._run(command, received)
         if isinstance(command, BackfillSchedule | CancelBackfill):
             return await self._backfill(command, received)
+        if isinstance(command, PutCalendar | DeleteCalendar):
+            return await self._calendar(command, received, redelivered=redelivered)
         for _ in range(MAX_TRIES):
-            stored = await self._paid(received, redelivered=redelivered)
+            stored = await self._paid(command.key, received.event_id, redelivered=redelivered)
             precondition(stored)
             place = registry.stamp(
                 stored, given=command.revision, time=self._time(received), event_id=received.event_id
@@ -204,17 +216,17 @@ class Registrar:
                 return await self._finish(received, stored, after)
         raise Conflict(f"{command.key} is being changed by others: not applied after {MAX_TRIES} tries")
 
-    async def _paid(self, received: Received, *, redelivered: bool) -> Record | None:
+    async def _paid(self, key: Key, event_id: str, *, redelivered: bool) -> Record | None:
         """The stored record, once what it owes is handed over.
 
         Whoever wrote it is handing over right now, or has died. So it is given a moment, unless it was this very
         command, handled before in vain; then the debt is paid here, before the record that holds it is replaced.
         """
         for left in reversed(range(PAYMENT_TRIES)):
-            stored = (await self._store.get([received.command.key])).get(received.command.key)
+            stored = (await self._store.get([key])).get(key)
             if stored is None or stored.owed is None:
                 return stored
-            if left == 0 or (redelivered and received.event_id in stored.seen[-1:]):
+            if left == 0 or (redelivered and event_id in stored.seen[-1:]):
                 await self._pay(stored, mine=lambda _due: True)
                 return replace(stored, owed=None)
             await self._clock.sleep_until(self._clock.now() + PAYMENT_PAUSE_MS)
@@ -230,7 +242,8 @@ class Registrar:
         when = When(received.time, now, self._reach_ms, segments, planned)
         expires = now // 1000 + self._settings.tombstone_days * 86_400
         if isinstance(command, Schedule):
-            return registry.put(stored, command, place, when)
+            calendars = (await named_by([command], self._calendars)).get(command.tenant)
+            return registry.put(stored, command, place, when, calendars=calendars)
         if isinstance(command, PauseSchedule | ResumeSchedule):
             pause = isinstance(command, PauseSchedule)
             policy = command.missed if isinstance(command, ResumeSchedule) else MisfirePolicy.SKIP
@@ -321,6 +334,16 @@ class Registrar:
         else:
             backfill, new = await self._backfills.start(command, event_id=received.event_id)
         await self._publish(backfilled(backfill, now=self._clock.now()))
+        return Result(Outcome.ACCEPTED if new else Outcome.DUPLICATE, command.key)
+
+    async def _calendar(
+        self, command: PutCalendar | DeleteCalendar, received: Received, *, redelivered: bool
+    ) -> Result:
+        """As with schedules, a command that came again may have died between the write and the fact."""
+        event_id = received.event_id
+        calendar, new = await self._calendar_commands.apply(command, time=self._time(received), event_id=event_id)
+        if new or (redelivered and event_id in calendar.seen[-1:]):
+            await self._publish(calendar_changed(calendar, now=self._clock.now()))
         return Result(Outcome.ACCEPTED if new else Outcome.DUPLICATE, command.key)
 
 

@@ -1,16 +1,18 @@
-"""Named calendars: days read from an iCalendar file or from a JSON list of dates and ranges."""
+"""Named calendars: days from an iCalendar file or a list of dates and ranges, and how commands change a stored one."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 import msgspec
 
 from eventcron.core.exclusions import DateSpan, merge, parse_dates
 from eventcron.core.fields import shorten
+from eventcron.core.registry import Stamp, Verdict
 from eventcron.errors import InvalidSchedule
+from eventcron.model import Calendar, DeleteCalendar, PutCalendar
 
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 _FOLD = re.compile(r"\r?\n[ \t]")
@@ -35,6 +37,53 @@ def read_calendar(text: str) -> tuple[DateSpan, ...]:
         allowed = f"an .ics file or a JSON list of dates ({error})"
         raise InvalidSchedule("invalid_calendar", field="calendar", given=shorten(text), allowed=allowed) from None
     return merge([parse_dates(entry) for entry in entries])
+
+
+def read_dates(dates: Sequence[str]) -> tuple[DateSpan, ...]:
+    """The days of a calendar that was put.
+
+    Raises:
+        InvalidSchedule: one of *dates* is none; ``field`` counts them from 0.
+    """
+    spans = []
+    for index, text in enumerate(dates):
+        try:
+            spans.append(parse_dates(text))
+        except InvalidSchedule as error:
+            raise InvalidSchedule(
+                error.code, field=f"dates.{index}", given=error.given, allowed=error.allowed
+            ) from None
+    return merge(spans)
+
+
+def judge(stored: Calendar | None, command: PutCalendar | DeleteCalendar, revision: int) -> Verdict:
+    """Whether *command* acts. The highest revision wins; a delete wins a tie, in whatever order they arrive."""
+    if stored is None or revision > stored.revision:
+        return Verdict.APPLY
+    if revision < stored.revision:
+        return Verdict.STALE
+    undoes = isinstance(command, DeleteCalendar) and stored.dates is not None
+    return Verdict.APPLY if undoes else Verdict.DUPLICATE
+
+
+def changed(command: PutCalendar | DeleteCalendar, place: Stamp, *, expires: int) -> Calendar:
+    """The calendar after *command*; a tombstone may be removed at *expires*, seconds since 1970.
+
+    Raises:
+        InvalidSchedule: one of its dates is none.
+    """
+    dates = None
+    if isinstance(command, PutCalendar):
+        read_dates(command.dates)
+        dates = tuple(command.dates)
+    return Calendar(
+        tenant=command.tenant,
+        name=command.name,
+        revision=place.revision,
+        dates=dates,
+        seen=place.seen,
+        expires=expires if dates is None else None,
+    )
 
 
 def _events(text: str) -> Iterator[DateSpan]:

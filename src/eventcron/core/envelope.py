@@ -9,8 +9,11 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
+from eventcron.core.calendars import read_dates
 from eventcron.core.decode import Rejected
 from eventcron.core.facts import (
+    CalendarDeleted,
+    CalendarUpdated,
     Fact,
     ScheduleBackfilled,
     ScheduleCompleted,
@@ -26,7 +29,19 @@ from eventcron.core.facts import (
 )
 from eventcron.core.instant import rfc3339
 from eventcron.errors import Undecodable
-from eventcron.model import FACT_SOURCE, Backfill, Event, Fire, Instant, Key, Pack, Record, SkipNotice
+from eventcron.model import (
+    FACT_SOURCE,
+    Backfill,
+    Calendar,
+    CalendarKey,
+    Event,
+    Fire,
+    Instant,
+    Key,
+    Pack,
+    Record,
+    SkipNotice,
+)
 
 #: The version of packs this release writes, and the latest it reads.
 PACK_VERSION = 1
@@ -207,6 +222,18 @@ def backfilled(backfill: Backfill, *, now: Instant) -> Event:
     return _event("Schedule Backfilled", detail, Key(backfill.tenant, backfill.name), time=now)
 
 
+def calendar_changed(calendar: Calendar, *, now: Instant) -> Event:
+    """``Calendar Updated``, or ``Calendar Deleted`` of a tombstone."""
+    tenant, name, revision = calendar.tenant, calendar.name, calendar.revision
+    if calendar.dates is None:
+        return _event(
+            "Calendar Deleted", CalendarDeleted(tenant=tenant, name=name, revision=revision), calendar.key, time=now
+        )
+    days = sum(span.last - span.first + 1 for span in read_dates(calendar.dates))
+    updated = CalendarUpdated(tenant=tenant, name=name, revision=revision, days=days)
+    return _event("Calendar Updated", updated, calendar.key, time=now)
+
+
 def rejected(error: Rejected, *, now: Instant) -> Event:
     """``Schedule Rejected``, addressed to the sender: its tenant, not one that it may only have claimed to be."""
     detail = ScheduleRejected(
@@ -241,7 +268,7 @@ def _changed(
     return _event(detail_type, detail, record.key, time=now)
 
 
-def _event(detail_type: str, detail: Fact, key: Key | None, *, time: Instant) -> Event:
+def _event(detail_type: str, detail: Fact, key: Key | CalendarKey | None, *, time: Instant) -> Event:
     resources = () if key is None else (str(key),)
     return Event(
         source=FACT_SOURCE, detail_type=detail_type, detail=_encoder.encode(detail), time=time, resources=resources

@@ -14,6 +14,7 @@ from eventcron.core.cron import DAY_S, Cron, DayTest
 from eventcron.core.expression import dialect_of, split_call
 from eventcron.core.fields import shorten
 from eventcron.errors import InvalidSchedule
+from eventcron.model import MAX_CALENDAR_SPANS
 
 #: Local time in seconds → the entry that excludes it, or None.
 Excluder = Callable[[int], "str | None"]
@@ -24,9 +25,7 @@ _CALENDAR = re.compile(r"calendar:([A-Za-z0-9._-]{1,64})")
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 _ALLOWED = "a date (2026-12-24), a range of dates (2026-12-24/2026-12-26), a cron expression or calendar:NAME"
-
-#: Days and ranges in a calendar. Its days are stored with each schedule that uses it.
-MAX_CALENDAR_SPANS = 1_000
+_ALLOWED_DATES = "a date (2026-12-24) or a range of dates (2026-12-24/2026-12-26)"
 
 
 class DateSpan(NamedTuple):
@@ -73,7 +72,7 @@ def read_exclusions(
 
     Raises:
         InvalidSchedule: an entry does not parse, or names a calendar that *calendars* lacks; ``field`` counts the
-            entries from 0.
+            entries from 0. Or the calendars have more than ``MAX_CALENDAR_SPANS`` in all.
     """
     found: dict[str, Exclusion] = {}
     for index, entry in enumerate(entries):
@@ -83,7 +82,17 @@ def read_exclusions(
         except InvalidSchedule as error:
             field = f"exclude.{index}" if error.field in {"exclude", "expression"} else f"exclude.{index}.{error.field}"
             raise InvalidSchedule(error.code, field=field, given=error.given, allowed=error.allowed) from None
+    _check_length(sum(len(exclusion.spans) for entry, exclusion in found.items() if _CALENDAR.fullmatch(entry)))
     return tuple(found.values())
+
+
+def calendar_names(entries: Sequence[str]) -> tuple[str, ...]:
+    """The calendars that *entries* of ``exclude`` name, in order.
+
+    >>> calendar_names(["2026-12-24", "calendar:norway", "* * * * SUN"])
+    ('norway',)
+    """
+    return tuple(matched[1] for entry in entries if (matched := _CALENDAR.fullmatch(entry.strip())))
 
 
 def _read(text: str, calendars: Mapping[str, Sequence[DateSpan]]) -> Exclusion:
@@ -92,7 +101,8 @@ def _read(text: str, calendars: Mapping[str, Sequence[DateSpan]]) -> Exclusion:
     if matched := _CALENDAR.fullmatch(text):
         name = matched[1]
         if name not in calendars:
-            allowed = f"one of {', '.join(sorted(calendars))}" if calendars else "no calendar is known here"
+            known = f", such as {', '.join(sorted(calendars))}" if calendars else ""
+            allowed = f"a known calendar{known}"
             raise InvalidSchedule("unknown_calendar", field="exclude", given=shorten(text), allowed=allowed)
         return Exclusion(text, merge(calendars[name]))
     return Exclusion(text, cron=_cron(text))
@@ -115,7 +125,7 @@ def parse_dates(text: str) -> DateSpan:
     """
     matched = _DATES.fullmatch(text)
     if matched is None:
-        raise InvalidSchedule("invalid_date", field="exclude", given=shorten(text), allowed=_ALLOWED)
+        raise InvalidSchedule("invalid_date", field="exclude", given=shorten(text), allowed=_ALLOWED_DATES)
     try:
         first, last = (
             date.fromisoformat(day).toordinal() - _EPOCH_ORDINAL for day in (matched[1], matched[2] or matched[1])
@@ -140,10 +150,14 @@ def merge(spans: Sequence[DateSpan]) -> tuple[DateSpan, ...]:
             merged[-1] = DateSpan(merged[-1].first, max(merged[-1].last, span.last))
         else:
             merged.append(span)
-    if len(merged) > MAX_CALENDAR_SPANS:
-        given, allowed = f"{len(merged)} spans of days", f"at most {MAX_CALENDAR_SPANS}"
-        raise InvalidSchedule("calendar_too_long", field="exclude", given=given, allowed=allowed)
+    _check_length(len(merged))
     return tuple(merged)
+
+
+def _check_length(spans: int) -> None:
+    if spans > MAX_CALENDAR_SPANS:
+        given, allowed = f"{spans} spans of days", f"at most {MAX_CALENDAR_SPANS}"
+        raise InvalidSchedule("calendar_too_long", field="exclude", given=given, allowed=allowed)
 
 
 def excluder(exclusions: Sequence[Exclusion]) -> Excluder | None:

@@ -146,6 +146,24 @@ class ScheduleBackfilled(Struct, frozen=True, kw_only=True, rename={"since": "fr
     skipped: int
 
 
+class CalendarUpdated(Struct, frozen=True, kw_only=True):
+    """A calendar was stored or replaced. Schedules take its days over when they are put, and daily."""
+
+    tenant: str
+    name: str
+    revision: int
+    #: How many days it has.
+    days: int
+
+
+class CalendarDeleted(Struct, frozen=True, kw_only=True):
+    """A calendar was deleted. Schedules that exclude it keep the days they have until they are put."""
+
+    tenant: str
+    name: str
+    revision: int
+
+
 class ScheduleRejected(Struct, frozen=True, kw_only=True):
     """A command that has to be changed by its sender. Nothing was stored."""
 
@@ -163,13 +181,20 @@ class ScheduleRejected(Struct, frozen=True, kw_only=True):
     command: str
     event_id: str
     source: str
-    #: The sender's tenant and the schedule's name, where they could be read.
+    #: The sender's tenant and the schedule's or calendar's name, where they could be read.
     tenant: str | UnsetType = UNSET
     name: str | UnsetType = UNSET
 
 
 Fact: TypeAlias = (
-    ScheduleCreated | ScheduleFired | ScheduleSkipped | ScheduleFailed | ScheduleBackfilled | ScheduleRejected
+    ScheduleCreated
+    | ScheduleFired
+    | ScheduleSkipped
+    | ScheduleFailed
+    | ScheduleBackfilled
+    | ScheduleRejected
+    | CalendarUpdated
+    | CalendarDeleted
 )
 
 #: ``detail-type`` → what its ``detail`` is.
@@ -185,6 +210,8 @@ FACTS: dict[str, type[Fact]] = {
     "Schedule Skipped": ScheduleSkipped,
     "Schedule Failed": ScheduleFailed,
     "Schedule Backfilled": ScheduleBackfilled,
+    "Calendar Updated": CalendarUpdated,
+    "Calendar Deleted": CalendarDeleted,
 }
 
 _RESERVED = frozenset(name.casefold() for name in (*COMMANDS, *FACTS)) - {"schedule fired"}

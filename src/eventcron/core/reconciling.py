@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from eventcron.core.exclusions import calendar_names
 from eventcron.core.planning import DENSE, first_occurrence
-from eventcron.core.registry import worked_out_anew
+from eventcron.core.registry import Calendars, worked_out_anew
 from eventcron.core.segment import flexible_offset_ms, segment_of
 from eventcron.model import Instant, Record, State
 
@@ -26,7 +27,7 @@ class Fault(StrEnum):
 
     EXPIRED = "expired"  # TTL should have removed it
     INDEXED = "indexed"  # in the index, though the planner has no work with it
-    TRIGGER = "trigger"  # worked out by other zone rules, or by another release
+    TRIGGER = "trigger"  # worked out by other zone rules or calendars, or by another release
     SEGMENT = "segment"  # not where the planner would look for it
     WAKE = "wake"  # out of the index with occurrences left, or asleep beyond the next one
     OVER = "over"  # its last occurrence is long past, and it was never completed
@@ -52,8 +53,10 @@ class Setting(NamedTuple):
     work_out: bool = False
 
 
-def find(record: Record, setting: Setting) -> Finding | None:
+def find(record: Record, setting: Setting, calendars: Calendars | None = None) -> Finding | None:
     """The first fault of *record*, with what it takes to mend it and all that follows from it; None: it is well.
+
+    *calendars* has those that it excludes, as they are now.
 
     Raises:
         InvalidSchedule: its expression does not parse by this release.
@@ -65,7 +68,8 @@ def find(record: Record, setting: Setting) -> Finding | None:
         return None if asleep else Finding(Fault.INDEXED, replace(record, segment=None, wake=None))
     if record.wake is None and record.owed is None and _is_over(record, setting.now):
         return Finding(Fault.OVER, record)
-    anew = worked_out_anew(record) if setting.work_out else record
+    work_out = setting.work_out or calendar_names(record.schedule.exclude)
+    anew = worked_out_anew(record, calendars) if work_out else record
     placed = _placed(anew, setting)
     awake = _awake(placed, setting)
     if awake == record:

@@ -7,12 +7,13 @@ reordering commands leaves the state of the highest revision (guarantee 5).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, TypeAlias
 
 from msgspec.structs import replace
 
+from eventcron.core.exclusions import DateSpan, calendar_names
 from eventcron.core.instant import from_datetime, rfc3339
 from eventcron.core.missed import fires_missed, missed
 from eventcron.core.planning import END_OF_TIME, first_occurrence, nth_fire
@@ -51,7 +52,20 @@ class Stamp(NamedTuple):
     seen: tuple[str, ...]
 
 
-def stamp(stored: Record | None, *, given: int | None, time: Instant, event_id: str) -> Stamp | None:
+class Stamped(Protocol):
+    """What is stored under a revision."""
+
+    @property
+    def revision(self) -> int: ...
+    @property
+    def seen(self) -> tuple[str, ...]: ...
+
+
+#: The days of a tenant's calendars, by name.
+Calendars: TypeAlias = Mapping[str, Sequence[DateSpan]]
+
+
+def stamp(stored: Stamped | None, *, given: int | None, time: Instant, event_id: str) -> Stamp | None:
     """The revision a command acts under; None if this event was applied before.
 
     Without a revision of its own, a command takes its event's time. Where the stored revision is of that same
@@ -107,8 +121,10 @@ class When(NamedTuple):
     planned: Instant = 0
 
 
-def put(stored: Record | None, schedule: Schedule, place: Stamp, when: When) -> Record:
-    """The record after ``Put Schedule``.
+def put(
+    stored: Record | None, schedule: Schedule, place: Stamp, when: When, *, calendars: Calendars | None = None
+) -> Record:
+    """The record after ``Put Schedule``. *calendars* has those that it excludes.
 
     Raises:
         InvalidSchedule: the trigger does not parse, or has no occurrence left to fire.
@@ -129,7 +145,7 @@ def put(stored: Record | None, schedule: Schedule, place: Stamp, when: When) -> 
         deleted=stored.deleted if stored is not None else -1,
         switched=stored.switched if stored is not None else -1,
         paused=paused,
-        trigger=_canonical(schedule, created),
+        trigger=_canonical(schedule, created, calendars or {}),
         seen=place.seen,
     )
     enabled = _enable(record, when)
@@ -234,15 +250,20 @@ def _resume(record: Record, when: When, *, earliest: Instant = 0) -> Record:
     return resumed if resumed.missed is None else replace(resumed, owed=Window(resumed.first, resumed.handoff))
 
 
-def worked_out_anew(record: Record) -> Record:
+def worked_out_anew(record: Record, calendars: Calendars | None = None) -> Record:
     """An enabled *record* with its trigger and its end as this release works them out, by the zone rules of today.
+
+    Of a calendar that *calendars* lacks, as it was deleted, the days stay as they were.
 
     Raises:
         InvalidSchedule: its expression does not parse by this release.
     """
     schedule = record.schedule
     assert schedule is not None  # noqa: S101  # callers pass defined schedules only
-    anew = replace(record, trigger=_canonical(schedule, record.created))
+    calendars = calendars or {}
+    if set(calendar_names(schedule.exclude)) - calendars.keys():
+        calendars = {**_calendars_of(record.trigger), **calendars}
+    anew = replace(record, trigger=_canonical(schedule, record.created, calendars))
     return replace(anew, until=_until(anew, schedule, record.first))
 
 
@@ -359,7 +380,13 @@ def _fired(record: Record, now: Instant) -> int:
     )
 
 
-def _canonical(schedule: Schedule, created: Instant) -> str:
+def _calendars_of(trigger: str) -> Calendars:
+    """The calendars in a stored trigger."""
+    exclusions = {exclusion.entry: exclusion.spans for exclusion in from_canonical(trigger).exclusions}
+    return {name: exclusions[f"calendar:{name}"] for name in calendar_names(list(exclusions))}
+
+
+def _canonical(schedule: Schedule, created: Instant, calendars: Calendars) -> str:
     anchor = created // 1000 * 1000 if schedule.start is None else from_datetime(schedule.start)
     return parse(
         schedule.expression,
@@ -368,6 +395,7 @@ def _canonical(schedule: Schedule, created: Instant) -> str:
         exclude=schedule.exclude,
         anchor=anchor,
         key=schedule.key,
+        calendars=calendars,
     ).canonical
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from eventcron.adapters.memory import (
     MemoryBackfills,
+    MemoryCalendars,
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
@@ -89,6 +90,7 @@ class World:
         self.store = MemoryScheduleStore(self.clock, pause=pause)
         self.ledger = MemoryLedger(pause=pause)
         self.backfills = MemoryBackfills(pause=pause)
+        self.calendars = MemoryCalendars(pause=pause)
         self.bus = MemoryEventBus(self.clock, pause=pause)
         self.dead = MemoryDeadLetters(pause=pause)
         #: What handlers raised; the message then came back, as from SQS.
@@ -190,7 +192,7 @@ class World:
             # Jitter only spreads retries; a fixed seed makes every run the same.
             "jitter": random.Random(0).random,  # noqa: S311  # nothing secret about it
         }
-        registrar = Registrar(**ports, ledger=self.ledger, backfills=self.backfills)
+        registrar = Registrar(**ports, ledger=self.ledger, backfills=self.backfills, calendars=self.calendars)
         executor = Executor(**ports, ledger=self.ledger, backfills=self.backfills)
         planner = Planner(**ports, ledger=self.ledger)
         backfiller = Backfiller(**ports, backfills=self.backfills)

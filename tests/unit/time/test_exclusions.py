@@ -146,7 +146,9 @@ def test_a_calendar_has_a_limit() -> None:
         pytest.param("Christmas", "exclude.1: got 'Christmas'; allowed: a date (2026-12-24)", id="a-word"),
         pytest.param("rate(5 minutes)", "exclude.1: got 'rate(5 minutes)'", id="rate"),
         pytest.param("61 * * * *", "exclude.1.minute: got '61'; allowed: 0-59", id="bad-expression"),
-        pytest.param("calendar:no", "exclude.1: got 'calendar:no'; allowed: one of se", id="unknown-calendar"),
+        pytest.param(
+            "calendar:no", "exclude.1: got 'calendar:no'; allowed: a known calendar, such as se", id="unknown-calendar"
+        ),
         pytest.param("H 2 * * *", "exclude.1.minute: got 'H'", id="hash"),
     ],
 )

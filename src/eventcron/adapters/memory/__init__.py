@@ -6,6 +6,7 @@ seconds) and pause before and after each effect, so that a simulator can interle
 
 from eventcron.adapters.memory.backfills import MemoryBackfills
 from eventcron.adapters.memory.bus import MemoryEventBus, Published
+from eventcron.adapters.memory.calendars import MemoryCalendars
 from eventcron.adapters.memory.ledger import MemoryLedger
 from eventcron.adapters.memory.letters import MemoryLetterBox
 from eventcron.adapters.memory.pause import Pause, yield_once
@@ -15,6 +16,7 @@ from eventcron.adapters.memory.schedules import MemoryScheduleStore, Version
 __all__ = [
     "Buried",
     "MemoryBackfills",
+    "MemoryCalendars",
     "MemoryDeadLetters",
     "MemoryEventBus",
     "MemoryFireQueue",

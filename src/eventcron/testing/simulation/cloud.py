@@ -8,6 +8,7 @@ from typing import Any
 
 from eventcron.adapters.memory import (
     MemoryBackfills,
+    MemoryCalendars,
     MemoryDeadLetters,
     MemoryFireQueue,
     MemoryLedger,
@@ -106,6 +107,7 @@ class Cloud:
         }
         self._ledger = MemoryLedger(pause=network)
         self._backfills = MemoryBackfills(pause=network)
+        self._calendars = MemoryCalendars(pause=network)
         loop.timer(dice.between(0, settings.tick_seconds * 1_000_000), self._tick)
         loop.timer(forecast.clears_s * 1_000_000, self._operate)
         # Daily in a deployment; at some moment of a simulation, in the midst of everything.
@@ -127,7 +129,11 @@ class Cloud:
     def _registrar(self, batch: Sequence[Message]) -> Callable[[], Awaitable[None]]:
         async def handle() -> None:
             registrar = Registrar(
-                clock=process.get().clock, ledger=self._ledger, backfills=self._backfills, **self._ports
+                clock=process.get().clock,
+                ledger=self._ledger,
+                backfills=self._backfills,
+                calendars=self._calendars,
+                **self._ports,
             )
 
             async def one(message: Message) -> None:

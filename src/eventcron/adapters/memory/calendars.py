@@ -1,0 +1,31 @@
+"""``Calendars`` in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from eventcron.adapters.memory.pause import Pause, yield_once
+from eventcron.model import Calendar, CalendarKey
+
+
+class MemoryCalendars:
+    """Calendars by key."""
+
+    def __init__(self, *, pause: Pause = yield_once) -> None:
+        self._pause = pause
+        self._stored: dict[CalendarKey, Calendar] = {}
+
+    async def get(self, keys: Sequence[CalendarKey]) -> dict[CalendarKey, Calendar]:
+        await self._pause("get_calendars.before")
+        found = {key: self._stored[key] for key in keys if key in self._stored}
+        await self._pause("get_calendars.after")
+        return found
+
+    async def put(self, calendar: Calendar, *, replacing: int | None) -> bool:
+        await self._pause("put_calendar.before")
+        stored = self._stored.get(calendar.key)
+        taken = (None if stored is None else stored.revision) == replacing
+        if taken:
+            self._stored[calendar.key] = calendar
+        await self._pause("put_calendar.after")
+        return taken

@@ -1,0 +1,77 @@
+"""Commands → stored calendars; and the calendars that schedules exclude."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from eventcron.core import registry
+from eventcron.core.calendars import changed, judge, read_dates
+from eventcron.core.exclusions import DateSpan, calendar_names
+from eventcron.core.registry import Verdict
+from eventcron.errors import Conflict, InvalidSchedule
+from eventcron.model import Calendar, CalendarKey, DeleteCalendar, Instant, PutCalendar, Schedule
+from eventcron.ports import Calendars, Clock
+
+#: How often a command is decided anew because another writer was first.
+MAX_TRIES = 8
+
+
+class Change(NamedTuple):
+    """A calendar after a command, and whether the command changed it."""
+
+    calendar: Calendar
+    new: bool
+
+
+class CalendarCommands:
+    """Applies commands about calendars. A deleted one is remembered *remember_days*."""
+
+    def __init__(self, *, clock: Clock, calendars: Calendars, remember_days: int) -> None:
+        self._clock = clock
+        self._calendars = calendars
+        self._remember_days = remember_days
+
+    async def apply(self, command: PutCalendar | DeleteCalendar, *, time: Instant, event_id: str) -> Change:
+        """Store what *command*, sent at *time*, makes of the calendar.
+
+        Raises:
+            InvalidSchedule: the command has to be changed by its sender.
+            Unavailable, Conflict: the command may be applied again.
+        """
+        for _ in range(MAX_TRIES):
+            stored = (await self._calendars.get([command.key])).get(command.key)
+            place = registry.stamp(stored, given=command.revision, time=time, event_id=event_id)
+            verdict = Verdict.DUPLICATE if place is None else judge(stored, command, place.revision)
+            if stored is not None and (place is None or verdict is Verdict.DUPLICATE):
+                return Change(stored, new=False)
+            assert place is not None  # noqa: S101  # nothing was seen where nothing is stored
+            if stored is not None and verdict is Verdict.STALE:
+                raise _stale(stored, place.revision)
+            expires = self._clock.now() // 1000 + self._remember_days * 86_400
+            calendar = changed(command, place, expires=expires)
+            if await self._calendars.put(calendar, replacing=None if stored is None else stored.revision):
+                if calendar.dates is None and (stored is None or stored.dates is None):
+                    # Kept all the same: the put it belongs to may still be on its way.
+                    raise _not_found(command.key)
+                return Change(calendar, new=True)
+        raise Conflict(f"{command.key} is being changed by others: not applied after {MAX_TRIES} tries")
+
+
+async def named_by(schedules: Iterable[Schedule], calendars: Calendars) -> dict[str, dict[str, tuple[DateSpan, ...]]]:
+    """Tenant → name → the days of the calendars that *schedules* exclude; those that do not exist are not there."""
+    keys = [CalendarKey(schedule.tenant, name) for schedule in schedules for name in calendar_names(schedule.exclude)]
+    found: dict[str, dict[str, tuple[DateSpan, ...]]] = {}
+    for key, calendar in (await calendars.get(keys) if keys else {}).items():
+        if calendar.dates is not None:
+            found.setdefault(key.tenant, {})[key.name] = read_dates(calendar.dates)
+    return found
+
+
+def _stale(stored: Calendar, revision: int) -> InvalidSchedule:
+    allowed = f"more than {stored.revision}, the revision already applied"
+    return InvalidSchedule("stale_revision", field="revision", given=str(revision), allowed=allowed)
+
+
+def _not_found(key: CalendarKey) -> InvalidSchedule:
+    return InvalidSchedule("not_found", field="name", given=repr(str(key)), allowed="a calendar that exists")
