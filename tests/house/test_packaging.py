@@ -80,7 +80,12 @@ def _files(wheel: zipfile.Path) -> set[str]:
 def test_the_wheel_holds_the_package_and_what_it_needs(wheel: zipfile.Path) -> None:
     source = ROOT / "src"
     modules = {str(path.relative_to(source)) for path in source.glob("eventcron/**/*.py")}
-    data = {"eventcron/py.typed", "eventcron/_infra/template.yaml", "eventcron/_examples/prow-periodics.jsonl"}
+    data = {
+        "eventcron/py.typed",
+        "eventcron/_infra/template.yaml",
+        "eventcron/_examples/prow-periodics.jsonl",
+        "eventcron/entrypoints/rest/openapi.json",
+    }
     information = {name for name in _files(wheel) if ".dist-info/" in name}
 
     assert _files(wheel) - information == modules | data
