@@ -17,6 +17,8 @@ from eventcron.testing.simulation.loop import LoopClock, SeededLoop
 from eventcron.testing.simulation.mutants import MUTANTS, SEEDS, hunt, plant
 from eventcron.testing.simulation.report import explain
 from eventcron.testing.simulation.sweep import judge
+from eventcron.testing.simulation.weather import SERVICES, forecast
+from eventcron.testing.simulation.workload import setting
 
 #: Seeds in the ordinary suite; ``make simulate`` runs more.
 SLICE = 150
@@ -144,3 +146,24 @@ def test_the_command_tells_how_many_seeds_held(capsys: pytest.CaptureFixture[str
     assert main(["--seeds", "3", "--from", "10", "--jobs", "1"]) == 0
 
     assert "3 seeds from 10" in capsys.readouterr().out
+
+
+def _worlds_without(service: str, count: int) -> list[int]:
+    """The first seeds in which that service is out for a while."""
+    found: list[int] = []
+    for seed in range(1_000):
+        dice = Dice(seed)
+        outage = forecast(dice, span_s=setting(dice).span_s).outage
+        if outage is not None and outage.service == service:
+            found.append(seed)
+        if len(found) == count:
+            break
+    return found
+
+
+@pytest.mark.parametrize("service", SERVICES)
+def test_an_outage_loses_nothing(service: str) -> None:
+    verdicts = [judge(seed) for seed in _worlds_without(service, 8)]
+
+    assert len(verdicts) == 8
+    assert [verdict.text for verdict in verdicts if verdict.broken] == []

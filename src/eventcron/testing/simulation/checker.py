@@ -97,7 +97,8 @@ def _paused(seen: Evidence, version: Version, resumed: Version | None) -> Iterat
     if version.record.state is not State.PAUSED or version.schedule.max_fires is not None:
         return
     assert resumed.sent is not None  # noqa: S101  # a resume is a command
-    for occurrence in version.occurrences(version.at + CUTOVER_MS + seen.clock_ms, resumed.sent.time):
+    since = max(version.first, version.at + CUTOVER_MS + seen.clock_ms)
+    for occurrence in version.occurrences(since, resumed.sent.time):
         if occurrence.skipped is None and occurrence.due + seen.widest_ms[version.key] < seen.end:
             yield occurrence.due, "the occurrence kept back by a pause"
 

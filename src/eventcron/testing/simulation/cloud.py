@@ -177,7 +177,7 @@ class Cloud:
     async def _reconciler(self) -> None:
         running = process.get()
         ports = {name: self._ports[name] for name in ("store", "bus", "settings", "jitter")}
-        reconciler = Reconciler(clock=running.clock, ledger=self._ledger, **ports)
+        reconciler = Reconciler(clock=running.clock, ledger=self._ledger, calendars=self._calendars, **ports)
         survey = await reconciler.run(deadline=running.clock.now() + TIMEOUT_S["reconciler"] * 1000, rules="now")
         self._network.note("surveyed", f"{survey}")
 
