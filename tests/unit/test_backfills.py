@@ -12,7 +12,6 @@ import pytest
 
 from eventcron.adapters.memory import (
     MemoryBackfills,
-    MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
     MemoryQueue,
@@ -34,6 +33,7 @@ from eventcron.model import (
 )
 from eventcron.ports import Refusal
 from eventcron.testing import World
+from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import SETTINGS
 from tests.simulation.test_crashes import Killed as DiedThere
 from tests.simulation.test_crashes import Killer
@@ -271,17 +271,15 @@ class Stage:
         self.queue = MemoryQueue(self.clock)
         self.backfills = MemoryBackfills(pause=self._pause)
         self.bus = MemoryEventBus(self.clock, pause=self._pause)
-        self.backfiller = Backfiller(
-            clock=self.clock,
+        ports = memory_ports(
+            self.clock,
             store=self.store,
             backfills=self.backfills,
             queue=MemoryFireQueue(self.queue, refuse=lambda _index, _pack: self.refuse, pause=self._pause),
             bus=self.bus,
-            dead=MemoryDeadLetters(),
-            settings=SETTINGS,
-            jitter=lambda: 0.5,
         )
-        self.commands = BackfillCommands(clock=self.clock, store=self.store, backfills=self.backfills, remember_days=1)
+        self.backfiller = Backfiller(ports, SETTINGS)
+        self.commands = BackfillCommands(ports, SETTINGS)
 
     async def _pause(self, point: str) -> None:
         self.steps += 1

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from eventcron.adapters.memory import MemoryCalendars, MemoryEventBus, MemoryLedger, MemoryScheduleStore
-from eventcron.app.executor import REMEMBER_S
+from eventcron.adapters.memory import MemoryEventBus, MemoryLedger, MemoryScheduleStore
+from eventcron.app.ending import REMEMBER_S
 from eventcron.app.reconciler import Reconciler, Survey
 from eventcron.core.planning import plan_of
 from eventcron.core.reconciling import Fault, Setting, find
@@ -17,6 +17,7 @@ from eventcron.core.registry import worked_out_anew
 from eventcron.core.segment import segment_of
 from eventcron.model import Key, Record, Schedule, State, Window
 from eventcron.testing import World
+from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import SETTINGS
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
@@ -164,13 +165,8 @@ class Stage:
         self.ledger = MemoryLedger()
         self.bus = MemoryEventBus(self.clock)
         self.reconciler = Reconciler(
-            clock=self.clock,
-            store=self.store,
-            ledger=self.ledger,
-            calendars=MemoryCalendars(),
-            bus=self.bus,
-            settings=SETTINGS,
-            jitter=lambda: 0.5,
+            memory_ports(self.clock, store=self.store, ledger=self.ledger, bus=self.bus),
+            SETTINGS,
         )
 
     async def put(self, *records: Record) -> None:
@@ -270,15 +266,7 @@ def test_every_schedule_fires_on_while_the_segments_change() -> None:
         for number in range(24):
             world.emit("Put Schedule", {"tenant": "acme", "name": f"n{number}", "expression": "* * * * *"})
         world.run(minutes=12)
-        reconciler = Reconciler(
-            clock=world.clock,
-            store=world.store,
-            ledger=world.ledger,
-            calendars=world.calendars,
-            bus=world.bus,
-            settings=world.settings,
-            jitter=lambda: 0.5,
-        )
+        reconciler = Reconciler(world.ports, world.settings)
         world.run(seconds=30)
         survey = world._runner.run(reconciler.run(deadline=world.now + 900_000, rules="x", segments=2))
         world.run(minutes=30)

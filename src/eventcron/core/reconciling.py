@@ -63,9 +63,13 @@ def find(record: Record, setting: Setting, calendars: Calendars | None = None) -
     """
     if record.expires is not None and record.expires * 1000 <= setting.now:
         return Finding(Fault.EXPIRED, record)
-    if record.schedule is None or record.state is not State.ENABLED:
+    if record.schedule is None or record.state in {State.PAUSED, State.DELETED}:
         asleep = record.segment is None and record.wake is None
         return None if asleep else Finding(Fault.INDEXED, replace(record, segment=None, wake=None))
+    if record.state is State.COMPLETED:
+        # In the index only while a pass that sent its last fire has failed: the next one takes it out.
+        placed = _placed(record, setting)
+        return None if placed == record else Finding(Fault.SEGMENT, placed)
     if record.wake is None and record.owed is None and _is_over(record, setting.now):
         return Finding(Fault.OVER, record)
     work_out = setting.work_out or calendar_names(record.schedule.exclude)

@@ -282,7 +282,9 @@ def _succeed(replaced: Record | None, record: Record, when: When, *, cutover: In
         own = (Former(replaced.revision, sure, END_OF_TIME),) if sure else ()
         return replace(record, former=(*replaced.former, *own)[-MAX_FORMER:])
     until = cutover if replaced.until is None else min(cutover, replaced.until)
-    planned = END_OF_TIME if replaced.state is State.COMPLETED else max(when.planned, replaced.handoff)
+    # A completed one may be in the index still: what was not planned of it goes on under a switch, and ends with a put.
+    all_planned = replaced.state is State.COMPLETED and (replaced.wake is None or record.state is State.COMPLETED)
+    planned = END_OF_TIME if all_planned else max(when.planned, replaced.handoff)
     former = (*replaced.former, Former(replaced.revision, until, planned, sure))[-MAX_FORMER:]
     rest = _rest(replaced, record.revision, until=until, planned=planned)
     if rest is None:

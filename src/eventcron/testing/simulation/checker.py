@@ -150,18 +150,20 @@ def _excuses(seen: Evidence) -> Iterator[Violation]:
     for told in seen.facts("Schedule Skipped"):
         assert told.key is not None  # noqa: S101  # a skip is always some schedule's
         versions = [version for version in seen.versions[told.key] if version.record.schedule is not None]
-        if told.detail["reason"] == "misfire" and not any(_was_missed(version, told) for version in versions):
+        # A fire of one revision may be judged by the policy of the next: its offset is its own, though.
+        offset = min((version.offset for version in versions), default=0)
+        if told.detail["reason"] == "misfire" and not any(_was_missed(version, told, offset) for version in versions):
             yield Violation(1, told.key, f"told as misfire though it could still fire: {told.detail}")
         if told.detail["reason"] in SILENT and not any(_is_skipped(version, told) for version in versions):
             yield Violation(1, told.key, f"told as {told.detail['reason']} though it is not: {told.detail}")
 
 
-def _was_missed(version: Version, told: Told) -> bool:
+def _was_missed(version: Version, told: Told, offset: int) -> bool:
     misfire = version.schedule.misfire
     patience_ms = misfire.grace_seconds * 1000
     if misfire.policy is not MisfirePolicy.FIRE_ALL:
         patience_ms = min(patience_ms, LATE_MS)
-    late_ms = told.own - instant(told.detail["last_due"]) - version.offset
+    late_ms = told.own - instant(told.detail["last_due"]) - offset
     return late_ms > max(patience_ms, TIMELY_MS)
 
 

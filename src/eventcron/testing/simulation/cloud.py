@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
 
 from eventcron.adapters.memory import (
     MemoryBackfills,
@@ -24,7 +23,7 @@ from eventcron.config import Settings
 from eventcron.core.envelope import decode_pack
 from eventcron.errors import EventcronError, Undecodable
 from eventcron.model import Instant, Plan, Record
-from eventcron.ports import Clock, Page
+from eventcron.ports import Clock, Page, Ports
 from eventcron.testing.simulation.dice import Dice
 from eventcron.testing.simulation.history import History, Line, Visit, Written
 from eventcron.testing.simulation.loop import LoopClock, SeededLoop
@@ -97,17 +96,17 @@ class Cloud:
         self.fires = self._queue("fires")
         self.commands.deliver = lambda batch: self._invoke("registrar", self._registrar(batch))
         self.fires.deliver = lambda batch: self._invoke("executor", self._executor(batch))
-        self._ports: dict[str, Any] = {
-            "store": self.store,
-            "bus": SimulatedBus(network, self.history, true, cursed=cursed),
-            "dead": self.dead,
-            "queue": MemoryFireQueue(self.fires, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
-            "settings": settings,
-            "jitter": dice.fraction,
-        }
-        self._ledger = MemoryLedger(pause=network)
-        self._backfills = MemoryBackfills(pause=network)
-        self._calendars = MemoryCalendars(pause=network)
+        self._ports = Ports(
+            clock=true,
+            store=self.store,
+            ledger=MemoryLedger(pause=network),
+            queue=MemoryFireQueue(self.fires, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
+            bus=SimulatedBus(network, self.history, true, cursed=cursed),
+            dead=self.dead,
+            backfills=MemoryBackfills(pause=network),
+            calendars=MemoryCalendars(pause=network),
+            jitter=dice.fraction,
+        )
         loop.timer(dice.between(0, settings.tick_seconds * 1_000_000), self._tick)
         loop.timer(forecast.clears_s * 1_000_000, self._operate)
         # Daily in a deployment; at some moment of a simulation, in the midst of everything.
@@ -124,17 +123,15 @@ class Cloud:
             out=lambda: self._forecast.out("lambda", self._loop.now_us),
         )
 
+    def _own_ports(self) -> Ports:
+        """The ports of the invocation that is running: each has a clock of its own."""
+        return self._ports._replace(clock=process.get().clock)
+
     # --- Functions ---------------------------------------------------------------------------------------------------
 
     def _registrar(self, batch: Sequence[Message]) -> Callable[[], Awaitable[None]]:
         async def handle() -> None:
-            registrar = Registrar(
-                clock=process.get().clock,
-                ledger=self._ledger,
-                backfills=self._backfills,
-                calendars=self._calendars,
-                **self._ports,
-            )
+            registrar = Registrar(self._own_ports(), self._settings)
 
             async def one(message: Message) -> None:
                 result = await registrar.handle(message.body, redelivered=message.receives > 1)
@@ -146,9 +143,7 @@ class Cloud:
 
     def _executor(self, batch: Sequence[Message]) -> Callable[[], Awaitable[None]]:
         async def handle() -> None:
-            executor = Executor(
-                clock=process.get().clock, ledger=self._ledger, backfills=self._backfills, **self._ports
-            )
+            executor = Executor(self._own_ports(), self._settings)
 
             async def one(message: Message) -> None:
                 try:
@@ -166,18 +161,17 @@ class Cloud:
 
     async def _planner(self) -> None:
         running = process.get()
-        planner = Planner(clock=running.clock, ledger=self._ledger, **self._ports)
+        planner = Planner(self._own_ports(), self._settings)
         left_ms = running.ends_us // 1000 - self._loop.now_us // 1000
         deadline = running.clock.now() + left_ms - MARGIN_MS
         reports = await planner.run(range(self._settings.segments), deadline=deadline)
         self._network.note("planned", " ".join(f"{report.segment} {report.ended}" for report in reports))
-        backfiller = Backfiller(clock=running.clock, backfills=self._backfills, **self._ports)
+        backfiller = Backfiller(self._own_ports(), self._settings)
         await backfiller.run(deadline=deadline)
 
     async def _reconciler(self) -> None:
         running = process.get()
-        ports = {name: self._ports[name] for name in ("store", "bus", "settings", "jitter")}
-        reconciler = Reconciler(clock=running.clock, ledger=self._ledger, calendars=self._calendars, **ports)
+        reconciler = Reconciler(self._own_ports(), self._settings)
         survey = await reconciler.run(deadline=running.clock.now() + TIMEOUT_S["reconciler"] * 1000, rules="now")
         self._network.note("surveyed", f"{survey}")
 
