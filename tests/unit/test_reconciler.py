@@ -58,6 +58,8 @@ MONDAY = NOW + 6 * DAY + HOUR
         pytest.param(enabled("0 7 1 12 *", until=NOW, wake=None), id="the-last-fire-may-still-be-tried"),
         pytest.param(enabled(wake=None, handoff=NOW + HOUR, until=NOW + HOUR), id="the-registrar-sent-all"),
         pytest.param(enabled(state=State.PAUSED, segment=None, wake=None), id="paused"),
+        pytest.param(enabled(state=State.COMPLETED, segment=None, wake=None), id="completed"),
+        pytest.param(enabled(state=State.COMPLETED), id="completed-and-a-pass-owes-fires-of-it"),
         pytest.param(
             replace(enabled(), schedule=None, state=State.DELETED, segment=None, wake=None, expires=NOW // 1000 + 1),
             id="tombstone",
@@ -100,6 +102,12 @@ def test_what_is_well_is_left_alone(record: Record) -> None:
             enabled(state=State.PAUSED), Fault.INDEXED, {"segment": None, "wake": None}, id="paused-and-in-the-index"
         ),
         pytest.param(
+            enabled(state=State.COMPLETED, wake=MONDAY, segment=3 - segment_of(Key("acme", "report"), 4)),
+            Fault.SEGMENT,
+            {"segment": segment_of(Key("acme", "report"), 4)},
+            id="a-completed-one-elsewhere-that-a-pass-owes-fires-of",
+        ),
+        pytest.param(
             replace(enabled(), schedule=None, state=State.DELETED, segment=None, wake=None, expires=NOW // 1000),
             Fault.EXPIRED,
             {},
@@ -116,6 +124,15 @@ def test_what_is_wrong_is_found(record: Record, fault: Fault | None, mended: dic
         return
     assert finding is not None
     assert (finding.fault, finding.record) == (fault, replace(record, **mended))
+
+
+def test_new_zone_rules_reach_what_is_paused() -> None:
+    right = enabled("0 9 * * MON", state=State.PAUSED, segment=None, wake=None, schedule={"timezone": "Europe/Oslo"})
+    stale = replace(right, trigger=enabled("0 9 * * TUE").trigger)
+
+    assert find(stale, SETTING) is None, "without new rules triggers are not looked at"
+    assert find(right, SETTING._replace(work_out=True)) is None
+    assert find(stale, SETTING._replace(work_out=True)) == (Fault.TRIGGER, right)
 
 
 def test_new_zone_rules_move_what_sleeps_and_where_it_ends() -> None:

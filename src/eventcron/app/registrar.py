@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import NamedTuple, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
@@ -43,6 +43,7 @@ from eventcron.model import (
     BackfillSchedule,
     CalendarKey,
     CancelBackfill,
+    Command,
     DeleteCalendar,
     DeleteSchedule,
     Event,
@@ -175,6 +176,7 @@ class Registrar:
             if verdict is Verdict.STALE:
                 raise _stale(stored, place)
             after = await self._changed(command, stored, place, received)
+            after = replace(after, refused=_refused(command, stored, after))
             if await self._store.put(after, replacing=None if stored is None else stored.revision):
                 return await self._finish(received, stored, after)
         raise Conflict(f"{command.key} is being changed by others: not applied after {MAX_TRIES} tries")
@@ -224,11 +226,9 @@ class Registrar:
     async def _finish(self, received: Received, before: Record | None, after: Record) -> Result:
         """What follows a stored change: the fires the registrar owes, then the fact."""
         existed = before is not None and before.schedule is not None
-        if not existed and not isinstance(received.command, Schedule):
+        if after.refused:
             # Kept all the same: the put it belongs to may still be on its way.
-            raise not_found(after.key)
-        if before is not None and before.state is State.COMPLETED and after.state is State.COMPLETED:
-            raise _completed(after.key)
+            raise _refusal(after)
         await self._pay(after, mine=registry.not_by(before, after))
         await self._publish(_fact(received, after, existed=existed, now=self._clock.now()))
         return Result(Outcome.ACCEPTED, after.key, record=after, created=not existed)
@@ -242,6 +242,8 @@ class Registrar:
         if stored is None:
             return Result(Outcome.DUPLICATE)
         if redelivered and received.event_id in stored.seen[-1:]:
+            if stored.refused:
+                raise _refusal(stored)
             existed = stored.created < min(received.time, stored.first)
             await self._publish(_fact(received, stored, existed=existed, now=self._clock.now()))
         return Result(Outcome.DUPLICATE, stored.key, record=stored)
@@ -345,7 +347,17 @@ def _fact(received: Received, record: Record, *, existed: bool, now: Instant) ->
     return deleted(record, now=now)
 
 
-def _completed(key: Key) -> InvalidSchedule:
-    return InvalidSchedule(
-        "completed", field="name", given=repr(str(key)), allowed="a schedule with occurrences left; put it anew"
-    )
+def _refused(command: Command, before: Record | None, after: Record) -> Literal["", "not_found", "completed"]:
+    """Why a command is refused though it is stored, for those that are still on their way; "" if it is not."""
+    if isinstance(command, Schedule):
+        return ""
+    if before is None or before.schedule is None:
+        return "not_found"
+    return "completed" if before.state is State.COMPLETED and after.state is State.COMPLETED else ""
+
+
+def _refusal(record: Record) -> InvalidSchedule:
+    if record.refused == "not_found":
+        return not_found(record.key)
+    allowed = "a schedule with occurrences left; put it anew"
+    return InvalidSchedule("completed", field="name", given=repr(str(record.key)), allowed=allowed)

@@ -91,16 +91,23 @@ def _owed(seen: Evidence, version: Version, replaced_by: Version | None) -> Iter
 
 
 def _paused(seen: Evidence, version: Version, resumed: Version | None) -> Iterator[tuple[Instant, str]]:
-    """What a pause kept from firing, which the resume fires or explains. Of ``max_fires`` nothing may be left."""
-    if resumed is None or not _is_resume(resumed) or version.record.schedule is None:
+    """What a pause kept from firing, which the resume fires or explains, and a put explains.
+
+    Of ``max_fires`` nothing may be left.
+    """
+    if resumed is None or not (_is_resume(resumed) or _is_put(resumed)) or version.record.schedule is None:
         return
     if version.record.state is not State.PAUSED or version.schedule.max_fires is not None:
         return
-    assert resumed.sent is not None  # noqa: S101  # a resume is a command
+    assert resumed.sent is not None  # noqa: S101  # both are commands
     since = max(version.first, version.at + CUTOVER_MS + seen.clock_ms)
     for occurrence in version.occurrences(since, resumed.sent.time):
         if occurrence.skipped is None and occurrence.due + seen.widest_ms[version.key] < seen.end:
             yield occurrence.due, "the occurrence kept back by a pause"
+
+
+def _is_put(version: Version) -> bool:
+    return version.sent is not None and version.sent.command == "Put Schedule"
 
 
 def _is_resume(version: Version) -> bool:
