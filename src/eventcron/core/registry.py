@@ -337,7 +337,7 @@ def not_by(replaced: Record | None, record: Record) -> Callable[[Instant], bool]
 
     One due before the cutover that the replaced revision has too was planned, and perhaps published, by that one.
     """
-    if replaced is None or replaced.state is not State.ENABLED or replaced.schedule is None:
+    if replaced is None or replaced.state not in {State.ENABLED, State.COMPLETED} or replaced.schedule is None:
         return lambda _due: True
     until = record.former[-1].until
     window = Window(max(record.first, replaced.first), until)
