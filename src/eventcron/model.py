@@ -390,6 +390,8 @@ class Record(Struct, frozen=True, kw_only=True):
     missed_trigger: str = ""
     #: What the last pause or resume asked for.
     paused: bool = False
+    #: From when on its definition has fired; ``first`` is later after a pause or a resume. 0 = as ``first``.
+    since: Instant = 0
     #: How many of ``max_fires`` were used up before the last pause.
     spent: int = 0
     #: Ids of the events that wrote it within the last event's second: tells a replay from a second command.

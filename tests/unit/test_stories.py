@@ -149,6 +149,27 @@ def test_an_update_of_the_input_neither_loses_nor_repeats_a_fire(world: World) -
     assert sorted({fire.detail["input"] for fire in world.fired}) == [1, 2]
 
 
+def test_a_late_update_of_a_completed_schedule_does_not_fire_again_what_it_fired(world: World) -> None:
+    """It was sent before the only fire and arrives after it: that occurrence is both revisions', and was published."""
+    put(world, "at(2026-12-01T08:00:10)")
+    world.run(seconds=5)
+    world.emit("Put Schedule", {**ACME, "expression": "at(2026-12-01T08:00:10)", "input": 2}, delay_seconds=20)
+    world.run(minutes=1)
+
+    assert clock_times(world) == ["08:00:10"]
+
+
+def test_a_late_update_that_finds_its_schedule_resumed_does_not_fire_again_what_it_fired(world: World) -> None:
+    put(world, "* * * * *")
+    world.run(seconds=59)
+    world.emit("Put Schedule", {**ACME, "expression": "* * * * *", "input": 2}, delay_seconds=30)
+    world.run(seconds=11)
+    world.emit("Resume Schedule", ACME)
+    world.run(minutes=1)
+
+    assert clock_times(world) == ["08:01:00", "08:02:00"]
+
+
 def test_the_same_command_twice_changes_nothing(world: World) -> None:
     put(world, "* * * * *", revision=5)
     put(world, "* * * * *", revision=5)

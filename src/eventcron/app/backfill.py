@@ -60,11 +60,16 @@ class BackfillCommands:
             InvalidSchedule: there is no such schedule, nothing is due in the span, the id stands for another
                 backfill, or too many are open.
         """
+        key = BackfillKey(command.tenant, command.name, command.backfill_id or event_id)
+        stored = await self._find(key)
+        if stored is not None and stored.event_id == event_id:
+            # Its first handling may have died before it was entered; what became of the schedule since is no matter.
+            await self._enter(stored)
+            return stored, False
         record = (await self._store.get([command.key])).get(command.key)
         if record is None or record.schedule is None:
             raise not_found(command.key)
         asked = backfilling.open_backfill(command, record, event_id=event_id, now=self._clock.now())
-        stored = await self._find(asked.key)
         if stored is None:
             await self._check_room(asked.key)
             if not await self._backfills.put(asked, replacing=None):
@@ -72,10 +77,12 @@ class BackfillCommands:
         if stored is not None and stored.event_id and not backfilling.is_same(stored, asked):
             raise _taken(asked.key)
         standing = asked if stored is None else stored
-        if standing.state is BackfillState.RUNNING:
-            # Also for a repeated command: its first handling may have died before this.
-            await self._backfills.enter(asked.key)
+        await self._enter(standing)
         return standing, stored is None
+
+    async def _enter(self, backfill: Backfill) -> None:
+        if backfill.state is BackfillState.RUNNING:
+            await self._backfills.enter(backfill.key)
 
     async def cancel(self, command: CancelBackfill) -> Backfill:
         """The cancelled backfill; one that has ended stays as it is.

@@ -151,7 +151,13 @@ def put(
     enabled = _enable(record, when)
     if enabled is None:
         raise _never_fires(schedule, when)
-    record = enabled if not paused else replace(record, first=_from(schedule, when))
+    if paused:
+        # As with a pause: what is due before the cutover is still the replaced revision's, and may have fired.
+        firing = stored is not None and stored.state in {State.ENABLED, State.COMPLETED}
+        record = replace(record, first=max(_from(schedule, when), when.now + CUTOVER_MS if firing else 0))
+    else:
+        record = enabled
+    record = replace(record, since=record.first)
     if stored is not None and stored.state is State.PAUSED:
         record = _with_missed_before(stored, record, when)
     return _succeed(stored, record, when, cutover=when.now + CUTOVER_MS)
@@ -335,12 +341,13 @@ def _rest(replaced: Record, revision: int, *, until: Instant, planned: Instant) 
 def not_by(replaced: Record | None, record: Record) -> Callable[[Instant], bool]:
     """Whether a fire due then is the new revision's own.
 
-    One due before the cutover that the replaced revision has too was planned, and perhaps published, by that one.
+    One due before the cutover that the replaced definition has too was planned, and perhaps published, by that one:
+    a put that is late may find it paused or resumed since.
     """
-    if replaced is None or replaced.state is not State.ENABLED or replaced.schedule is None:
+    if replaced is None or replaced.state not in {State.ENABLED, State.COMPLETED} or replaced.schedule is None:
         return lambda _due: True
     until = record.former[-1].until
-    window = Window(max(record.first, replaced.first), until)
+    window = Window(max(record.first, replaced.since or replaced.first), until)
     shared = set(occurrences(from_canonical(replaced.trigger), window)) if window.start < window.end else set()
     return lambda due: due not in shared
 
