@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -16,6 +20,7 @@ from eventcron.adapters.aws.bus_v2 import EventBridgeV2Bus
 from eventcron.adapters.aws.buses import bus_of, bus_service
 from eventcron.config import FACT_BUS_ARN, InvalidSettings, Settings
 from eventcron.local import template
+from tests.docs.pages import blocks
 from tests.eventbridgev2 import ARN, model
 from tests.infra.stack import GLOBALS, PARAMETERS, RESOURCES, STACK, allowed, as_list, decided, name_of, statements
 
@@ -159,6 +164,32 @@ def test_with_a_key_of_one_s_own_the_second_bus_uses_it_too() -> None:
     assert {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": key} in list(
         statements("FactForwarderRole", stack)
     )
+
+
+def test_the_subscription_on_the_page_is_one_and_takes_one_tenant_s_fires(tmp_path: Path) -> None:
+    [page] = blocks("docs/operations.md", "yaml")
+    lint = shutil.which("cfn-lint", path=str(Path(sys.executable).parent))
+    assert lint, "cfn-lint is not installed beside this Python"
+    (tmp_path / "page.yaml").write_text(page, encoding="utf-8")
+    command = [
+        lint,
+        "--include-checks",
+        "I",
+        "--non-zero-exit-code",
+        "informational",
+        "--",
+        str(tmp_path / "page.yaml"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    [subscriber] = template.of_type(template.parse(page), "AWS::EventsV2::Subscriber").values()
+    [fires] = subscriber["FilterConfiguration"]["Filters"]
+
+    assert (done.stdout + done.stderr, done.returncode) == ("", 0)
+    assert json.loads(fires["Pattern"]["Fn::Sub"]) == {
+        "source": ["eventcron"],
+        "detail-type": ["Schedule Fired"],
+        "detail": {"tenant": ["${Tenant}"]},
+    }
 
 
 def test_it_keeps_facts_as_long_as_the_service_may() -> None:
