@@ -7,6 +7,7 @@ import json
 import os
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -158,6 +159,37 @@ async def test_segments_are_told_and_their_schedules_moved(runtime: Runtime) -> 
     assert {item["segment"]["N"] for item in items if "segment" in item} == {"0"}
 
 
+async def test_what_is_about_to_fire_is_told_with_its_local_time(runtime: Runtime) -> None:
+    """Of a tenant or of all; handed to the queue already or not."""
+    due = datetime.now(UTC) + timedelta(minutes=3)
+    once = {"tenant": "soon", "name": "once", "expression": f"at({due:%Y-%m-%dT%H:%M:%S})"}
+    often = {"tenant": "soon", "name": "often", "expression": "* * * * *", "timezone": "Asia/Kathmandu"}
+    for detail in (once, {**often, "exclude": ["0 0 1 1 *"]}):
+        await put_event(runtime, "Put Schedule", detail)
+    told: dict[str, Any] = {}
+    for _ in range(PATIENCE):
+        told = (await eventcron(runtime, "upcoming", "--tenant", "soon", "--json")).json
+        if told["schedules"] == 2:
+            break
+
+    assert told["fires"] == 61
+    (shot,) = [fire for fire in told["first"] if fire["name"] == "once"]
+    assert shot["at"] == f"{due:%Y-%m-%dT%H:%M:%S}Z"
+    kathmandu = [fire for fire in told["first"] if fire["name"] == "often"]
+    assert {fire["local_time"][-6:] for fire in kathmandu} == {"+05:45"}
+    assert len(told["first"]) == 20
+
+    everyone = await eventcron(runtime, "upcoming", "--for", "5m", "--summary", "--json")
+    assert everyone.status == 0
+    assert everyone.json["per_tenant"]["soon"] == 6
+    assert sum(everyone.json["per_minute"].values()) == everyone.json["fires"] >= 6
+
+    text = await eventcron(runtime, "upcoming", "--tenant", "soon", "--limit", "1", "--for", "10m")
+    assert text.out.splitlines()[1:2] == ["… and 10 more: --limit shows them, --summary counts them"]
+    assert "11 fires of 2 schedules, from " in text.out
+    assert "a minute, at " in (await eventcron(runtime, "upcoming", "--summary", "--tenant", "soon")).out
+
+
 async def test_the_reconciler_runs_where_it_is_deployed(runtime: Runtime) -> None:
     functions = (await runtime.client("lambda").list_functions())["Functions"]
     (name,) = [one["FunctionName"] for one in functions if "ReconcilerFunction" in one["FunctionName"]]
@@ -207,6 +239,11 @@ async def test_a_backfill_fires_and_is_cancelled(runtime: Runtime) -> None:
         pytest.param(["segments"], {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "aws is unavailable", id="nobody-there"),
         pytest.param(["redrive", "send", "fires"], {}, "give the ids of letters", id="nothing-asked-for"),
         pytest.param(["redrive", "show", "letters"], {}, "'letters' is not one of", id="no-such-queue"),
+        pytest.param(["upcoming", "--for", "25h"], {}, "got a span of 25.0 hours; allowed: at most 24", id="long-span"),
+        pytest.param(["upcoming", "--for", "1h", "--until", "2100-01-01"], {}, "--for or --until, not both", id="both"),
+        pytest.param(
+            ["upcoming", "--from", "2026-01-01"], {}, "--from: got 2026-01-01T00:00:00Z; allowed: ", id="past"
+        ),
     ],
 )
 async def test_a_mistake_is_a_sentence(

@@ -20,6 +20,7 @@ COMMANDS = {
     "redrive": "redrive",
     "segments": "segments",
     "simulate": "simulate",
+    "upcoming": "upcoming",
 }
 
 

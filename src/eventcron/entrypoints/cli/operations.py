@@ -33,6 +33,8 @@ stack_option = click.option(
     help="The CloudFormation stack. AWS_DEFAULT_REGION, AWS_PROFILE and AWS_ENDPOINT_URL say where it is.",
 )
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
 
 class Operations(NamedTuple):
     """What someone at a terminal does with a deployment."""

@@ -14,7 +14,7 @@ import click
 
 from eventcron.app.redrive import SLOWEST, Dealt
 from eventcron.core.instant import rfc3339
-from eventcron.entrypoints.cli.operations import QUEUES, operations, stack_option
+from eventcron.entrypoints.cli.operations import QUEUES, json_option, operations, stack_option
 from eventcron.ports import Letter
 
 #: Characters of a body in the text.
@@ -25,7 +25,6 @@ ALL = 1_000_000
 queue_argument = click.argument("queue", type=click.Choice(list(QUEUES)))
 ids_argument = click.argument("ids", nargs=-1, metavar="[ID...]")
 all_option = click.option("--all", "everything", is_flag=True, help="Every letter of the queue.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.group("redrive")
