@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import sys
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
@@ -224,9 +225,19 @@ async def test_a_backfill_fires_and_is_cancelled(runtime: Runtime) -> None:
     span = {"from": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z", "backfill_id": "day"}
     await put_event(runtime, "Backfill Schedule", {**past, **span, "per_minute": 120})
     await receive_until(lambda event: event["detail"].get("due") == "2026-01-01T00:04:00.000Z")
-    await put_event(runtime, "Cancel Backfill", {**past, "backfill_id": "day"})
+    (running,) = (await eventcron(runtime, "backfills", "list", "--json")).json["backfills"]
+    shown = await eventcron(runtime, "backfills", "show", "acme/past/day")
+    assert (running["state"], running["per_minute"], running["from"]) == ("RUNNING", 120, "2026-01-01T00:00:00Z")
+    assert running["fires"] + running["left"] == 24 * 60
+    assert "acme/past/day" in (await eventcron(runtime, "backfills", "list")).out
+    assert (await eventcron(runtime, "backfills", "list", "--tenant", "beta")).out == "no backfill is running\n"
+    (entries,) = [line for line in shown.out.splitlines() if line.startswith("aws events put-events")]
+    # What it says to run, run.
+    answer = await events.put_events(Entries=json.loads(shlex.split(entries)[-1]))
+    assert answer["FailedEntryCount"] == 0
     await receive_until(lambda event: event["detail"].get("state") == "CANCELLED")
 
+    assert (await eventcron(runtime, "backfills", "show", "acme/past/day", "--json")).json["state"] == "CANCELLED"
     fired = [event["detail"] for event in received if event["detail-type"] == "Schedule Fired"]
     assert {(fire["cause"], fire["cause_id"]) for fire in fired} == {("backfill", "day")}
     assert len({fire["fire_id"] for fire in fired}) == len(fired)
@@ -239,6 +250,8 @@ async def test_a_backfill_fires_and_is_cancelled(runtime: Runtime) -> None:
         pytest.param(["segments"], {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "aws is unavailable", id="nobody-there"),
         pytest.param(["redrive", "send", "fires"], {}, "give the ids of letters", id="nothing-asked-for"),
         pytest.param(["redrive", "show", "letters"], {}, "'letters' is not one of", id="no-such-queue"),
+        pytest.param(["backfills", "show", "acme"], {}, "backfill: got 'acme'; allowed: TENANT/NAME/ID", id="no-key"),
+        pytest.param(["backfills", "show", "a/b/c"], {}, "ended within 14 days", id="no-such-backfill"),
         pytest.param(["upcoming", "--for", "25h"], {}, "got a span of 25.0 hours; allowed: at most 24", id="long-span"),
         pytest.param(["upcoming", "--for", "1h", "--until", "2100-01-01"], {}, "--for or --until, not both", id="both"),
         pytest.param(
