@@ -32,7 +32,7 @@ def look(
 ) -> Outlook:
     """The outlook on *world* as an operator has it at this moment."""
     start = world.now if since is None else since
-    whole = Upcoming(store=world.store, backfills=world.backfills, settings=world.settings)
+    whole = Upcoming(world.ports, world.settings)
     return asyncio.run(whole.look(Window(start, start + span), limit=limit, **options))
 
 

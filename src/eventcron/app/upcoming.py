@@ -8,30 +8,23 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
 from eventcron.app.concurrency import settle
+from eventcron.app.settings import DeploymentSettings
 from eventcron.core.upcoming import Coming, Unreadable, fires_to_come, plans_to_come
 from eventcron.errors import InvalidSchedule
 from eventcron.model import Backfill, BackfillState, Instant, Record, SkipNotice, Window
-from eventcron.ports import Backfills, Page, ScheduleStore
+from eventcron.ports import Page, Ports
 
 #: Milliseconds. A day of minutes is what a person can read, and bounds the work.
 MAX_SPAN_MS = 86_400_000
 #: Fires held beyond those wanted before the later ones are dropped.
 SLACK = 10_000
 MINUTE_MS = 60_000
-
-
-class UpcomingSettings(Protocol):
-    """The part of a deployment's settings that is needed here."""
-
-    @property
-    def concurrency(self) -> int: ...
 
 
 class Outlook(Struct, kw_only=True):
@@ -66,9 +59,9 @@ def _ignore(_outlook: Outlook) -> None:
 class Upcoming:
     """Answers what is about to fire. Reads only."""
 
-    def __init__(self, *, store: ScheduleStore, backfills: Backfills, settings: UpcomingSettings) -> None:
-        self._store = store
-        self._backfills = backfills
+    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
+        self._store = ports.store
+        self._backfills = ports.backfills
         self._settings = settings
 
     async def look(

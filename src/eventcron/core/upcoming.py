@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from eventcron.core.planning import DENSE, WindowMemo, contribution, plan_of
 from eventcron.core.trigger import from_canonical
 from eventcron.errors import InvalidSchedule
-from eventcron.model import Fire, Instant, Key, Plan, Record, SkipNotice, State, Window
+from eventcron.model import Fire, Instant, Key, Plan, Record, SkipNotice, Window
 
 #: Milliseconds worked out at once, as long as a tick: bounds the occurrences that are held in memory.
 SLICE_MS = 300_000
@@ -39,15 +39,14 @@ class Unreadable(NamedTuple):
 def plans_to_come(record: Record) -> list[Plan]:
     """What of *record* may still be published: its own plan, and what is left of the revision that it replaced.
 
-    A paused or deleted schedule has none of its own. A completed one may: the planner completes it as soon as it has
-    seen that its last occurrence is skipped, while the fire before that waits in the queue. Not told of: fires of a
-    replaced revision that the planner had handed over, which a flexible window delays by a horizon at most, and what
-    a resume fires at once.
+    A paused or deleted schedule has none of its own. A completed one may: it is completed once its last occurrence
+    was seen to be skipped, while the fire before that waits in the queue. Not told of: fires of a replaced revision
+    that the planner had handed over, which a flexible window delays by a horizon at most, and what a resume fires
+    at once.
     """
     if record.schedule is None:
         return []
-    state = State.ENABLED if record.state is State.COMPLETED else record.state
-    own = plan_of(replace(record, state=state, wake=DENSE, handoff=record.first))
+    own = plan_of(replace(record, wake=DENSE, handoff=record.first))
     rest = None if record.rest is None else replace(record.rest, wake=DENSE, handoff=record.rest.first)
     return [plan for plan in (rest, own) if plan is not None]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from random import random
 from typing import Any, NamedTuple
 
 import click
@@ -64,4 +63,4 @@ async def operations(stack: str) -> AsyncIterator[Operations]:
             way = ToTarget(client, instead=instead) if instead or back is None else ToQueue(sqs, outputs[back])
             return Redrive(clock=ports.clock, box=SqsLetterBox(sqs, url=url, back=way), queue=queue)
 
-        yield Operations(use_cases(settings, ports, jitter=random), redrive)
+        yield Operations(use_cases(settings, ports), redrive)
