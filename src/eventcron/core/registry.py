@@ -151,7 +151,12 @@ def put(
     enabled = _enable(record, when)
     if enabled is None:
         raise _never_fires(schedule, when)
-    record = enabled if not paused else replace(record, first=_from(schedule, when))
+    if paused:
+        # As with a pause: what is due before the cutover is still the replaced revision's, and may have fired.
+        firing = stored is not None and stored.state in {State.ENABLED, State.COMPLETED}
+        record = replace(record, first=max(_from(schedule, when), when.now + CUTOVER_MS if firing else 0))
+    else:
+        record = enabled
     record = replace(record, since=record.first)
     if stored is not None and stored.state is State.PAUSED:
         record = _with_missed_before(stored, record, when)

@@ -125,7 +125,12 @@ def _forgotten(
 
 
 def _should_be_over(seen: Evidence, backfill: Backfill, found: list[Occurrence]) -> bool:
-    """Whether there was time enough for all of it, in good weather."""
+    """Whether there was time enough for all of it, in good weather.
+
+    One that was answered by a rejection as well (two deliveries of one message met two revisions) need not begin.
+    """
+    if any(told.detail["event_id"] == backfill.event_id for told in seen.facts("Schedule Rejected")):
+        return False
     where = seen.simulated.where
     asked = next(one for one in seen.simulated.sent if one.event_id == backfill.event_id)
     clear = where.start + seen.simulated.forecast.clears_s * 1000

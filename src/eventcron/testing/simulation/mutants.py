@@ -59,9 +59,9 @@ MUTANTS = (
     Mutant(
         "the cursor is committed before the packs are sent",
         "app/planner.py",
-        "            try:\n                await self._plan_page(page.items, window, memo, tally)\n",
+        "            try:\n                await self._plan_page(page, window, memo, tally)\n",
         "            try:\n                await self._ledger.commit(claim)\n"
-        "                await self._plan_page(page.items, window, memo, tally)\n",
+        "                await self._plan_page(page, window, memo, tally)\n",
     ),
     Mutant(
         "pages after the first are not read",
@@ -262,8 +262,8 @@ MUTANTS = (
     Mutant(
         "the schedule is read when the pack arrives, not at the last moment",
         "app/executor.py",
-        "        await self._clock.sleep_until(at - REREAD_MS)\n        records",
-        "        records",
+        "        await self._clock.sleep_until(at - REREAD_MS)\n        known",
+        "        known",
     ),
     Mutant(
         "the revision of a fire is not compared",
