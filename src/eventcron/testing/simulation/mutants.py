@@ -145,7 +145,7 @@ MUTANTS = (
     Mutant(
         "what a dead registrar owed is not paid when its command comes again",
         "app/registrar.py",
-        "                await self._pay(stored, mine=lambda _due: True)\n                return replace",
+        "                await self._pay(stored)\n                return replace",
         "                return replace",
     ),
     Mutant(
@@ -158,8 +158,8 @@ MUTANTS = (
     Mutant(
         "an update fires again what the revision before it fires already",
         "app/registrar.py",
-        "mine=registry.not_by(before, after)",
-        "mine=lambda _due: True",
+        "[fire for fire in part.fires if own(fire.due)]",
+        "part.fires",
     ),
     Mutant(
         "what was not planned of a replaced revision is forgotten",
