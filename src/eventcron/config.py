@@ -58,6 +58,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     ledger_days: Annotated[int, Meta(ge=1, le=30)] = 5
     #: Days a tombstone keeps a late put from raising the dead.
     tombstone_days: Annotated[int, Meta(ge=1, le=365)] = 14
+    #: Fires that a tenant may publish in one minute; what is beyond is skipped, reason ``quota``. 0 = no limit.
+    tenant_fires_per_minute: Annotated[int, Meta(ge=0, le=6_000_000)] = 0
     #: Sources, beside ``eventcron.tenant.<tenant>``, that may act for every tenant; comma-separated in the environment.
     trusted_sources: frozenset[str] = frozenset()
     #: Milliseconds after its instant from which a fire is logged as late.

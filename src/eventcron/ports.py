@@ -114,8 +114,30 @@ class Claim(Struct, frozen=True, kw_only=True):
     cursor: str | None = None
 
 
+class Places(Struct, frozen=True, kw_only=True):
+    """A pack's request for places: *count* of the *limit* fires that *tenant* may publish in *minute*.
+
+    A minute is an instant divided by 60,000. Tenant, minute and pack name the request.
+    """
+
+    tenant: str
+    minute: int
+    pack_id: str
+    count: int
+    limit: int
+
+    def granted(self, before: int) -> int:
+        """How many of them have a place after *before* others.
+
+        >>> request = Places(tenant="acme", minute=0, pack_id="a", count=5, limit=100)
+        >>> [request.granted(before) for before in (0, 95, 97, 100, 300)]
+        [5, 5, 3, 0, 0]
+        """
+        return max(0, min(self.count, self.limit - before))
+
+
 class Ledger(Protocol):
-    """What has been planned, by segment, and published, by pack.
+    """What has been planned, by segment, and published, by pack and, where there is a limit, by tenant.
 
     A claim ends once, by ``save``, ``commit`` or ``release``; only a commit may be repeated. Each returns False
     where the claim has ended already or a later one fenced it off, and then changed nothing.
@@ -156,6 +178,14 @@ class Ledger(Protocol):
 
     async def record(self, pack_id: str, *, now: Instant, expires: int) -> None:
         """Record a pack as published; *expires* (seconds since 1970) is when it may be forgotten. Idempotent."""
+
+    async def take_places(self, request: Places, *, expires: int) -> int:
+        """How many fires of *request* have a place among the ``limit`` of their minute: first come, first served.
+
+        A request repeated takes no more places and is answered as it was at first; where that answer is not known,
+        because whoever asked died midway, every fire has one. *expires* (seconds since 1970) is when the minute and
+        the request may be forgotten.
+        """
 
 
 class SegmentState(Struct, frozen=True, kw_only=True):

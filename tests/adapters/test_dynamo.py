@@ -13,12 +13,13 @@ from eventcron.adapters.aws.items import encode
 from eventcron.adapters.aws.ledger import CLAIM_TRIES, DynamoLedger
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.table import Item, number, text
-from eventcron.errors import Unavailable
+from eventcron.errors import Unavailable, Undecodable
 from eventcron.model import Key, Plan, Record, State
-from eventcron.ports import Claim, Page
+from eventcron.ports import Claim, Page, Places
 from tests.adapters.scripted import Answer, Script, Waits, refused
 
 CLAIM = Claim(segment=5, start=0, end=5_000, fence=3, lease_until=1_060)
+PLACES = Places(tenant="acme", minute=29_935_200, pack_id="a", count=5, limit=100)
 PLAN = Plan(tenant="acme", name="nightly", revision=1, trigger="daily", first=0, handoff=0, wake=7)
 
 
@@ -210,7 +211,9 @@ async def test_a_claim_gives_way_when_others_are_always_first() -> None:
     assert len(script.requests) == 2 * CLAIM_TRIES
 
 
-@pytest.mark.parametrize("method", ["claim", "save", "commit", "release", "segments", "published", "record"])
+@pytest.mark.parametrize(
+    "method", ["claim", "save", "commit", "release", "segments", "published", "record", "take_places"]
+)
 async def test_a_throttled_ledger_is_an_error(method: str) -> None:
     ledger = a_ledger(Script("dynamodb", [refused("ThrottlingException")]))
     calls: dict[str, Callable[[], Awaitable[object]]] = {
@@ -221,10 +224,39 @@ async def test_a_throttled_ledger_is_an_error(method: str) -> None:
         "segments": lambda: ledger.segments(3),
         "published": lambda: ledger.published(["a"]),
         "record": lambda: ledger.record("a", now=1, expires=2),
+        "take_places": lambda: ledger.take_places(PLACES, expires=2),
     }
 
     with pytest.raises(Unavailable, match=r"^dynamodb is unavailable: ThrottlingException"):
         await calls[method]()
+
+
+@pytest.mark.parametrize("wanted", [100, 101])
+async def test_a_minute_counts_with_a_format_and_an_expiry_in_items_that_stay_small(wanted: int) -> None:
+    script = Script("dynamodb", [{}, {"Attributes": {"wanted": number(wanted)}}, {}])
+
+    granted = await a_ledger(script).take_places(PLACES, expires=1_764_979_200)
+
+    asked, counted, *answered = script.requests
+    assert [request["Key"] for request in script.requests] == [
+        {"pk": text("places#acme#29935200#a")},
+        {"pk": text("minute#acme#29935200")},
+        {"pk": text("places#acme#29935200#a")},
+    ][: 2 + len(answered)]
+    for request in (asked, counted):
+        assert (
+            request["ExpressionAttributeValues"].items() >= {":v": number(1), ":expires": number(1_764_979_200)}.items()
+        )
+        assert "#v = :v, #expires = :expires" in request["UpdateExpression"]
+    assert (granted, len(answered)) == ((5, 0) if wanted == 100 else (4, 1))
+
+
+async def test_places_of_another_format_are_not_guessed_at() -> None:
+    asked = {"pk": text("places#acme#29935200#a"), "v": number(2), "places": number(3)}
+    script = Script("dynamodb", [refused("ConditionalCheckFailedException"), {"Responses": {"table": [asked]}}])
+
+    with pytest.raises(Undecodable, match="is stored in format 2; this version reads format 1"):
+        await a_ledger(script).take_places(PLACES, expires=5)
 
 
 async def test_a_published_pack_is_recorded_with_its_expiry_in_seconds() -> None:

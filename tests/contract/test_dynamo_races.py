@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from eventcron.adapters.aws.ledger import DynamoLedger
+from eventcron.ports import Places
 from tests.contract.conftest import AwsBackend
 from tests.resources import create_table
 
@@ -82,3 +83,52 @@ async def test_a_claim_sees_a_commit_that_came_at_the_last_moment(backend: AwsBa
 
     assert claim is not None
     assert (claim.start, claim.end) == (5_000, 6_000)
+
+
+class Dying(Interposed):
+    """A client whose process dies before a write: the first is number 0."""
+
+    def __init__(self, client: Any, at: int) -> None:
+        super().__init__(client, self._nothing)
+        self._left = at
+        self.batch_get_item = client.batch_get_item
+
+    async def _nothing(self) -> None:
+        pass
+
+    async def update_item(self, **request: Any) -> Any:
+        if self._left == 0:
+            raise Died
+        self._left -= 1
+        return await super().update_item(**request)
+
+
+class Died(Exception):
+    """The process is gone."""
+
+
+@pytest.mark.parametrize(
+    ("at", "granted", "counted"),
+    [
+        pytest.param(0, 2, 8, id="nothing-was-written"),
+        pytest.param(1, 5, 3, id="asked-and-not-counted"),
+        pytest.param(2, 5, 8, id="counted-and-not-answered"),
+    ],
+)
+async def test_whoever_dies_while_taking_places_is_let_through_and_not_counted_twice(
+    backend: AwsBackend, at: int, granted: int, counted: int
+) -> None:
+    client, table = backend.clients.dynamodb, await create_table(backend.clients.dynamodb, f"died-{at}", "LedgerTable")
+    ledger = DynamoLedger(client, table)
+    await ledger.take_places(_places("before", 3), expires=5)
+
+    with pytest.raises(Died):
+        await DynamoLedger(Dying(client, at).client, table).take_places(_places("pack", 5), expires=5)
+
+    assert await ledger.take_places(_places("pack", 5), expires=5) == granted
+    assert await ledger.take_places(_places("after", 10, limit=100), expires=5) == 10
+    assert await ledger.take_places(_places("last", 10, limit=counted + 10 + 1), expires=5) == 1
+
+
+def _places(pack_id: str, count: int, *, limit: int = 5) -> Places:
+    return Places(tenant="acme", minute=7, pack_id=pack_id, count=count, limit=limit)

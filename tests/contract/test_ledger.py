@@ -9,7 +9,7 @@ import pytest
 
 from eventcron.adapters.memory import MemoryLedger
 from eventcron.model import Instant
-from eventcron.ports import Claim, Ledger, SegmentState
+from eventcron.ports import Claim, Ledger, Places, SegmentState
 from tests.contract.conftest import Backend
 
 LEASE_UNTIL = 1_060
@@ -219,3 +219,45 @@ async def test_the_rules_noted_last_are_told(ledger: Ledger) -> None:
     await ledger.note_rules("2026b")
 
     assert await ledger.rules() == "2026b"
+
+
+def places(pack_id: str, count: int, *, tenant: str = "acme", minute: int = 7, limit: int = 10) -> Places:
+    return Places(tenant=tenant, minute=minute, pack_id=pack_id, count=count, limit=limit)
+
+
+async def test_first_come_first_served_up_to_the_limit(ledger: Ledger) -> None:
+    asked = [places(f"pack-{number}", count) for number, count in enumerate([4, 4, 4, 1, 200])]
+
+    assert [await ledger.take_places(request, expires=5) for request in asked] == [4, 4, 2, 0, 0]
+
+
+async def test_each_tenant_and_minute_has_places_of_its_own(ledger: Ledger) -> None:
+    await ledger.take_places(places("pack", 10), expires=5)
+
+    assert await ledger.take_places(places("pack", 10, tenant="acme.eu"), expires=5) == 10
+    assert await ledger.take_places(places("pack", 10, minute=8), expires=5) == 10
+    assert await ledger.take_places(places("another", 1), expires=5) == 0
+
+
+async def test_a_request_repeated_is_answered_as_at_first_and_takes_nothing(ledger: Ledger) -> None:
+    requests = [(places("whole", 6), 6), (places("part", 6), 4), (places("none", 6), 0)]
+    for request, granted in requests:
+        assert await ledger.take_places(request, expires=5) == granted
+
+    for request, granted in requests:
+        assert await ledger.take_places(request, expires=6) == granted
+    assert await ledger.take_places(places("roomier", 3, limit=20), expires=5) == 2
+
+
+async def test_of_many_packs_at_once_no_more_than_the_limit_have_a_place(ledger: Ledger) -> None:
+    granted = await asyncio.gather(
+        *(ledger.take_places(places(f"pack-{number}", 3, limit=20), expires=5) for number in range(12))
+    )
+
+    assert sorted(granted) == [0, 0, 0, 0, 0, 2, 3, 3, 3, 3, 3, 3]
+
+
+async def test_places_of_a_pack_are_no_publication_of_it(ledger: Ledger) -> None:
+    await ledger.take_places(places("pack", 1), expires=5)
+
+    assert await ledger.published(["pack"]) == set()

@@ -166,6 +166,47 @@ def test_every_code_of_a_rejection_is_documented_and_no_other() -> None:
     assert set(documented) == _codes_raised() - NOT_REJECTIONS
 
 
+def _reasons() -> set[str]:
+    """Every reason that a ``Schedule Skipped`` can have, read from the source."""
+    return {
+        reason
+        for package in ("core", "app")
+        for path in (ROOT / "src" / "eventcron" / package).glob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        for reason in _reasons_in(node)
+    }
+
+
+def _reasons_in(node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Call(func=ast.Name(id="SkipNotice" | "_unread"), keywords=keywords):
+            for keyword in keywords:
+                yield from _constants(keyword.value) if keyword.arg == "reason" else ()
+        case ast.Tuple(elts=[ast.Attribute(attr="SKIP"), reason]):
+            yield from _constants(reason)
+        case ast.Tuple(elts=[_, ast.Constant(value=str(reason)), ast.Constant(value=None)]):
+            yield reason
+        case ast.Assign(targets=[ast.Name(id="GAP" | "EXCLUDED" | "QUOTA")], value=value):
+            yield from _constants(value)
+        case ast.FunctionDef(name="_stopped"):
+            for part in ast.walk(node):
+                if isinstance(part, ast.Return) and part.value is not None:
+                    yield from filter(None, _constants(part.value))
+
+
+def test_every_reason_of_a_skip_is_documented_and_no_other() -> None:
+    documented = [
+        code
+        for row in rows("docs/schedules.md")
+        if len(row) == 2
+        for code in codes(row[0])
+        if code.islower() and row[0] == f"`{code}`"
+    ]
+
+    assert len(set(documented)) == len(documented)
+    assert set(documented) == _reasons()
+
+
 def _rejected() -> set[str]:
     return _fields(facts.ScheduleRejected)
 

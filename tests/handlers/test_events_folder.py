@@ -265,6 +265,7 @@ MADE: dict[str, Callable[[], Event]] = {
     ),
     "schedule-skipped": lambda: _skipped("misfire", DUE - 3 * 86_400_000, DUE - 86_400_000, 3),
     "schedule-skipped-by-exclusion": lambda: _skipped("excluded", DUE, DUE, 1, "2026-12-01"),
+    "schedule-skipped-by-quota": lambda: _skipped("quota", NOW - 250, NOW - 250, 1, "100 fires a minute"),
     "schedule-skipped-of-a-backfill": _skipped_of_a_backfill,
     "schedule-backfilled": lambda: backfilled(BACKFILL, now=NOW),
     "schedule-backfilled-until-cancelled": lambda: backfilled(cancel(BACKFILL, "command", expires=0), now=NOW),

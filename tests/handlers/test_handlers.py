@@ -57,6 +57,11 @@ class Stack:
         )
         self.cases = use_cases(SETTINGS, ports)
 
+    def limit(self, tenant_fires_per_minute: int) -> None:
+        """Begin anew, in a deployment where a tenant may publish so many."""
+        settings = msgspec.structs.replace(SETTINGS, tenant_fires_per_minute=tenant_fires_per_minute)
+        process.adopt(use_cases(settings, self.cases.ports))
+
     @property
     def facts(self) -> list[str]:
         return [event.detail_type for _, event in self.bus.published]
@@ -249,6 +254,25 @@ def test_a_watched_tenant_s_fires_are_metrics_of_their_own(stack: Stack, capsys:
     assert (watched["tenant"], watched["service"], watched["FireLatenessMs"]) == ("acme", "executor", [10_000])
     assert sorted(about["Dimensions"][0]) == ["service", "tenant"]
     assert len(records) == 2
+
+
+def test_fires_over_the_limit_of_their_tenant_are_counted_told_and_logged(
+    stack: Stack, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    stack.limit(2)
+    registrar_lambda.handler(sqs(*(put(f"n{number}") for number in range(5))), Context())
+    stack.clock.instant += 60_000
+    pack = encode_pack(make_pack([fire_of(f"n{number}", due=NOW + 60_000) for number in range(5)]))
+    capsys.readouterr()
+
+    executor_lambda.handler(sqs(pack), Context())
+
+    counted = metrics(capsys.readouterr().out)
+    assert (counted["FiresPublished"], counted["FiresSkipped"], counted["FiresOverQuota"]) == ([2], [3], [3])
+    assert counted["FiresHandled"] == [5]
+    assert stack.facts.count("Schedule Skipped") == 3
+    (line,) = (vars(record) for record in caplog.records if record.message == "pack_executed")
+    assert (line["levelname"], line["skipped"], line["over_quota"]) == ("WARNING", 3, 3)
 
 
 def test_planner_tells_the_lag_of_each_segment_without_a_metric_for_each(

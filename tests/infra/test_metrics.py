@@ -24,6 +24,7 @@ from eventcron.local import template
 from eventcron.model import Event, Instant
 from eventcron.ports import Refusal
 from eventcron.testing.world import SETTINGS
+from eventcron.wiring import use_cases
 from tests.handlers.test_handlers import NOW, Context, Stack, fire_of, put, sqs
 from tests.infra.stack import STACK
 from tests.infra.test_observability import ALARMS, OURS, QUERIES, WIDGETS, metrics_of
@@ -99,7 +100,8 @@ def _live_through(patch: pytest.MonkeyPatch) -> Printed:
     patch.setattr(stack.bus, "_refuse", bad.refuse)
     for port, name in ((stack.store, "get"), (stack.ledger, "claim"), (stack.ledger, "published")):
         patch.setattr(port, name, bad.failing(getattr(port, name)))
-    process.adopt(stack.cases._replace(settings=replace(SETTINGS, watched_tenants=frozenset({"acme"}))))
+    settings = replace(SETTINGS, watched_tenants=frozenset({"acme"}), tenant_fires_per_minute=1)
+    process.adopt(use_cases(settings, stack.cases.ports))
 
     span = {"from": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z", "backfill_id": "day"}
     commands = [put("good"), put("gone"), put("old", misfire={"grace_seconds": 60}), "poison", put("bad", "61 * * * *")]
@@ -111,6 +113,7 @@ def _live_through(patch: pytest.MonkeyPatch) -> Printed:
     late, again = pack("good", NOW + 60_000), pack("good", NOW + 120_000)
     executor_lambda.handler(sqs(late, pack("gone", NOW + 60_000), pack("old", NOW - DAY_MS), "[]"), Context())
     executor_lambda.handler(sqs(late, receives=2), Context())
+    executor_lambda.handler(sqs(pack("good", NOW + 61_000)), Context())
     planner_lambda.handler({}, Context())
     bad.bus = True
     executor_lambda.handler(sqs(again), Context())

@@ -243,7 +243,8 @@ def _prepare_executor(_stage: Stage) -> None:
     _put("once", expression=_at(SystemClock().now() + 3_600_000), revision=REVISION)
 
 
-def _drive_executor(_stage: Stage) -> None:
+def _drive_executor(stage: Stage) -> None:
+    stage.set(tenant_fires_per_minute=1)
     now = SystemClock().now()
     last = Fire("acme", "once", REVISION, now, now, last=True)
     later = Fire("acme", "once", REVISION, now + 3_600_000, now + 3_600_000)

@@ -75,10 +75,10 @@ class Stage:
         return Refusal(index=index, code=refusal.code, message=refusal.message, retryable=refusal.retryable)
 
     async def put(self, name: str = "report", **more: Any) -> Record:
-        fields = more.pop("schedule", {})
-        schedule = None if fields is None else Schedule(tenant="acme", name=name, expression="* * * * *", **fields)
+        fields, tenant = more.pop("schedule", {}), more.pop("tenant", "acme")
+        schedule = None if fields is None else Schedule(tenant=tenant, name=name, expression="* * * * *", **fields)
         values: dict[str, Any] = {"state": State.ENABLED, "revision": 1, "schedule": schedule, "wake": 0, "segment": 0}
-        record = Record(tenant="acme", name=name, created=0, **{**values, **more})
+        record = Record(tenant=tenant, name=name, created=0, **{**values, **more})
         stored = self.store.records.get(record.key)
         assert await self.store.put(record, replacing=None if stored is None else stored.revision)
         return record
@@ -96,7 +96,7 @@ class Stage:
 
 
 def fire(name: str = "report", *, due: Instant = DUE, revision: int = 1, **more: Any) -> Fire:
-    return Fire("acme", name, revision, due, more.pop("at", due), **more)
+    return Fire(more.pop("tenant", "acme"), name, revision, due, more.pop("at", due), **more)
 
 
 @pytest.fixture(name="stage")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import permutations
 from typing import Any
 
+import msgspec
 import pytest
 
 from eventcron.app.registrar import Outcome, Registrar
@@ -368,6 +370,28 @@ def test_another_tenants_schedule_is_out_of_reach(world: World) -> None:
     assert clock_times(world) == ["08:01:00"]
     (rejected,) = world.facts_of("Schedule Rejected")
     assert rejected["code"] == "not_allowed"
+
+
+def test_a_noisy_tenant_is_held_to_its_limit_and_told_and_the_others_fire_as_ever() -> None:
+    """Guarantee 1: what does not fire says why, each occurrence once. Guarantee 6: nobody else notices."""
+    limited = msgspec.structs.replace(SETTINGS, tenant_fires_per_minute=10)
+    with World(START, settings=limited) as world:
+        for number in range(15):
+            world.emit("Put Schedule", {"tenant": "noisy", "name": f"n{number:02}", "expression": "* * * * *"})
+        for number in range(10):
+            world.emit("Put Schedule", {"tenant": "quiet", "name": f"q{number:02}", "expression": "* * * * *"})
+        world.run(minutes=3, seconds=30)
+        fired = Counter((fire.due[11:16], fire.detail["tenant"]) for fire in world.fired)
+        skips = world.facts_of("Schedule Skipped")
+        told = [fire.detail["fire_id"] for fire in world.fired] + [skip["fire_id"] for skip in skips]
+
+    minutes = ["08:01", "08:02", "08:03"]
+    assert fired == {(minute, tenant): 10 for minute in minutes for tenant in ("noisy", "quiet")}
+    assert Counter(skip["first_due"][11:16] for skip in skips) == dict.fromkeys(minutes, 5)
+    assert {(skip["tenant"], skip["reason"], skip["by"]) for skip in skips} == {("noisy", "quota", "10 fires a minute")}
+    assert len(set(told)) == len(told) == 3 * 25
+    assert {fire.lateness_ms for fire in world.fired} == {0}
+    assert world.failures == []
 
 
 def from_datetime_text(text: str) -> int:

@@ -16,6 +16,7 @@ from msgspec import Struct
 from eventcron.app.concurrency import settle
 from eventcron.app.ending import complete
 from eventcron.app.publishing import publish_all, publish_what_is_taken
+from eventcron.app.quota import QUOTA, beyond, named
 from eventcron.app.reading import read_each
 from eventcron.app.sending import LONGEST_DELAY_MS
 from eventcron.app.settings import DeploymentSettings
@@ -43,6 +44,9 @@ from eventcron.ports import Ports, Refusal
 #: Milliseconds before its instant at which a fire's schedule is read for the last time: a few round trips to
 #: DynamoDB, and well within the one second of guarantee 3.
 REREAD_MS = 300
+#: Milliseconds before a pack's first instant at which its fires' places are taken, where tenants have a limit: early
+#: enough to be done when the fires are read for the last time, late enough to leave out most of what was deleted.
+COUNT_MS = 2 * REREAD_MS
 #: Milliseconds. A pack visible earlier than its lead and this goes back to the queue: holding it would cost a worker.
 MAX_HOLD_MS = 5_000
 #: Rounds through the queue, about 90 minutes with the pauses below, before a fire is given up.
@@ -66,6 +70,7 @@ class Report(Struct, kw_only=True):
     published: list[Published] = msgspec.field(default_factory=list)
     dropped: int = 0  # deleted, paused or replaced since they were planned
     skipped: int = 0
+    over_quota: int = 0  # of those skipped
     put_back: int = 0
     failed: int = 0
     repeated: bool = False  # the ledger knows the pack: nothing was done
@@ -107,13 +112,29 @@ class Executor:
         by_instant: dict[Instant, list[Fire]] = {}
         for fire in pack.fires:
             by_instant.setdefault(fire.at, []).append(fire)
-        await settle(*(self._publish_at(at, fires, pack, report) for at, fires in by_instant.items()))
+        over = await self._over_quota(pack)
+        await settle(*(self._publish_at(at, fires, pack, report, over) for at, fires in by_instant.items()))
         now = self._clock.now()
-        expires = now // 1000 + self._settings.ledger_days * 86_400
-        await self._ledger.record(pack.id, now=now, expires=expires)
+        await self._ledger.record(pack.id, now=now, expires=self._expires(now))
         return report
 
-    async def _publish_at(self, at: Instant, fires: Sequence[Fire], pack: Pack, report: Report) -> None:
+    def _expires(self, now: Instant) -> int:
+        """When the ledger may forget what it is told at *now*, in seconds."""
+        return now // 1000 + self._settings.ledger_days * 86_400
+
+    async def _over_quota(self, pack: Pack) -> frozenset[Fire]:
+        """The fires of *pack* for which their tenants have no place left; a pack put back has its places already."""
+        limit = self._settings.tenant_fires_per_minute
+        if not limit or pack.attempt > 1:
+            return frozenset()
+        await self._clock.sleep_until(pack.at - COUNT_MS)
+        known, now = await self._read(pack.fires), self._clock.now()
+        wanted = [fire for fire in pack.fires if known.may_publish(fire, now=max(now, fire.at))]
+        return await beyond(self._ledger, pack.id, wanted, limit=limit, expires=self._expires(now))
+
+    async def _publish_at(
+        self, at: Instant, fires: Sequence[Fire], pack: Pack, report: Report, over: frozenset[Fire]
+    ) -> None:
         await self._clock.sleep_until(at - REREAD_MS)
         known = await self._read(fires)
         await self._clock.sleep_until(at)
@@ -127,10 +148,13 @@ class Executor:
                 aside.append(fire)
                 continue
             verdict, reason = known.judge(fire, now=now)
+            if verdict is _Verdict.PUBLISH and fire in over:
+                verdict, reason = _Verdict.SKIP, QUOTA
+                report.over_quota += 1
             if verdict is _Verdict.PUBLISH:
                 publishable.append(fire)
             elif verdict is _Verdict.SKIP:
-                notices.append(_notice(fire, reason))
+                notices.append(_notice(fire, reason, self._settings.tenant_fires_per_minute))
                 ended += [fire] if fire.last else []
             else:
                 report.dropped += 1
@@ -230,6 +254,10 @@ class _Known(NamedTuple):
         key = _backfill(fire)
         return self.lost_records.get(fire.key, "") or ("" if key is None else self.lost_backfills.get(key, ""))
 
+    def may_publish(self, fire: Fire, *, now: Instant) -> bool:
+        """Whether *fire* goes out, now or when its schedule can be read again."""
+        return bool(self.unreadable(fire)) or self.judge(fire, now=now)[0] is _Verdict.PUBLISH
+
     def judge(self, fire: Fire, *, now: Instant) -> tuple[_Verdict, str]:
         """What becomes of *fire*, and for what reason it is skipped, if it is."""
         stop = self._stopped(fire)
@@ -286,7 +314,7 @@ def _backfill(fire: Fire) -> BackfillKey | None:
     return BackfillKey(fire.tenant, fire.name, fire.cause_id) if fire.cause == "backfill" else None
 
 
-def _notice(fire: Fire, reason: str) -> SkipNotice:
+def _notice(fire: Fire, reason: str, limit: int) -> SkipNotice:
     return SkipNotice(
         tenant=fire.tenant,
         name=fire.name,
@@ -294,6 +322,7 @@ def _notice(fire: Fire, reason: str) -> SkipNotice:
         reason=reason,
         first_due=fire.due,
         last_due=fire.due,
+        by=named(limit) if reason == QUOTA else None,
         cause=fire.cause,
         cause_id=fire.cause_id,
     )

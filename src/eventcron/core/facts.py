@@ -93,9 +93,9 @@ class ScheduleSkipped(Struct, frozen=True, kw_only=True):
     tenant: str
     name: str
     revision: int
-    #: ``misfire``, ``daylight_saving_gap``, ``excluded``, ``paused``, ``superseded``, …
+    #: ``misfire``, ``daylight_saving_gap``, ``excluded``, ``paused``, ``superseded``, ``quota``, …
     reason: str
-    #: The exclusion that did it.
+    #: The exclusion or limit that did it, or why the schedule cannot be read.
     by: str | UnsetType = UNSET
     first_due: Time
     last_due: Time

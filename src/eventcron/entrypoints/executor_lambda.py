@@ -54,6 +54,7 @@ def _report(record: dict[str, Any], pack_id: str, report: Report, *, late_ms: in
         latest_ms=max((fire.lateness_ms for fire in timed), default=None),
         dropped=report.dropped,
         skipped=report.skipped,
+        over_quota=report.over_quota,
         put_back=report.put_back,
         failed=report.failed,
     )
@@ -75,6 +76,7 @@ def _emit(reports: list[Report], *, failures: int) -> None:
         "FiresPublished": sum(len(report.published) for report in reports),
         "FiresDropped": sum(report.dropped for report in reports),
         "FiresSkipped": sum(report.skipped for report in reports),
+        "FiresOverQuota": sum(report.over_quota for report in reports),
         "FiresPutBack": sum(report.put_back for report in reports),
         "FiresFailed": sum(report.failed for report in reports),
         "PacksRepeated": sum(report.repeated for report in reports),

@@ -1,10 +1,14 @@
 """``Ledger`` on DynamoDB.
 
-pk = "segment#<n>"  v N (the format), planned N, claimed N (instants), lease N (instant, 0 = none), fence N, cursor S
-pk = "pack#<id>"    v N, published N (instant), expires N (the TTL attribute, in seconds)
-pk = "rules"        v N, rules S
+pk = "segment#<n>"                       v N (the format), planned N, claimed N (instants), lease N (instant, 0 = none),
+                                         fence N, cursor S
+pk = "pack#<id>"                         v N, published N (instant), expires N (the TTL attribute, in seconds)
+pk = "minute#<tenant>#<minute>"          v N, wanted N (fires), expires N
+pk = "places#<tenant>#<minute>#<pack>"   v N, expires N, places N (fires; only where not all had one)
+pk = "rules"                             v N, rules S
 
-That a pack is there says all, in whatever format.
+That a pack is there says all, in whatever format. Items of a minute stay small, however many packs it has: a set of
+packs in one of them would be written whole, and paid for, with each.
 """
 
 from __future__ import annotations
@@ -17,7 +21,7 @@ from eventcron.adapters.aws.formats import MARK, MARK_VALUE, MARKED, readable
 from eventcron.adapters.aws.table import DynamoTable, Item, number, text
 from eventcron.adapters.claiming import next_claim
 from eventcron.model import Instant
-from eventcron.ports import Claim, SegmentState
+from eventcron.ports import Claim, Places, SegmentState
 
 #: Times a claim reads again after another writer came between its read and its write.
 CLAIM_TRIES = 5
@@ -117,6 +121,26 @@ class DynamoLedger:
     async def record(self, pack_id: str, *, now: Instant, expires: int) -> None:
         await self._table.put(_pack(pack_id) | MARK | {"published": number(now), "expires": number(expires)})
 
+    async def take_places(self, request: Places, *, expires: int) -> int:
+        asked = _places(request)
+        values = MARK_VALUE | {":expires": number(expires)}
+        # First of all, so that whoever dies after it is not counted again.
+        new = await self._table.update(
+            asked, f"SET {MARKED}, #expires = :expires", when="attribute_not_exists(#pk)", values=values
+        )
+        if not new:
+            items = await self._table.get_many([asked])
+            return next((_granted(item) for item in items if "places" in item), request.count)
+        minute = await self._table.change(
+            _minute(request),
+            f"SET {MARKED}, #expires = :expires ADD #wanted :count",
+            values=values | {":count": number(request.count)},
+        )
+        places = request.granted(int(minute["wanted"]["N"]) - request.count)
+        if places < request.count:
+            await self._table.update(asked, "SET #places = :places", values={":places": number(places)})
+        return places
+
 
 def _state(segment: int, item: Item) -> SegmentState:
     """What *item* says of the segment; empty: it was never planned.
@@ -140,6 +164,23 @@ def _state(segment: int, item: Item) -> SegmentState:
 
 def _segment(segment: int) -> Item:
     return {"pk": text(f"segment#{segment}")}
+
+
+def _minute(request: Places) -> Item:
+    return {"pk": text(f"minute#{request.tenant}#{request.minute}")}
+
+
+def _places(request: Places) -> Item:
+    return {"pk": text(f"places#{request.tenant}#{request.minute}#{request.pack_id}")}
+
+
+def _granted(item: Item) -> int:
+    """The places that *item* says a request was given.
+
+    Raises:
+        Undecodable: it is of another format.
+    """
+    return int(readable(item)["places"]["N"])
 
 
 def _pack(pack_id: str) -> Item:

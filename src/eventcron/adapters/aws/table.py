@@ -117,6 +117,23 @@ class DynamoTable:
                     return False
         return True
 
+    async def change(self, key: Item, change: str, *, values: Item) -> Item:
+        """Apply the update expression *change* whatever is there; the attributes it changed, as they are now.
+
+        One whose answer was lost is sent again by the client, and then applied twice.
+        """
+        async with self._calls:
+            with mapped("dynamodb"):
+                response = await self._client.update_item(
+                    TableName=self._name,
+                    Key=key,
+                    UpdateExpression=change,
+                    ReturnValues="UPDATED_NEW",
+                    **_expression(change, values),
+                )
+        item: Item = response["Attributes"]
+        return item
+
     async def delete(self, key: Item, *, when: str, values: Item) -> bool:
         """Remove the item if the condition *when* holds. False: it does not."""
         async with self._calls:

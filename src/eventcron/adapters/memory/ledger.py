@@ -9,17 +9,22 @@ import msgspec
 from eventcron.adapters.claiming import next_claim
 from eventcron.adapters.memory.pause import Pause, yield_once
 from eventcron.model import Instant
-from eventcron.ports import Claim, SegmentState
+from eventcron.ports import Claim, Places, SegmentState
 
 
 class MemoryLedger:
-    """Claims by segment, with fencing; published packs by id. A claim ends once, but a commit may be repeated."""
+    """Claims by segment, with fencing; published packs by id; places by tenant and minute.
+
+    A claim ends once, but a commit may be repeated.
+    """
 
     def __init__(self, *, pause: Pause = yield_once) -> None:
         self._pause = pause
         self._states: dict[int, SegmentState] = {}
         self._cursors: dict[int, str] = {}
         self._published: dict[str, int] = {}
+        self._wanted: dict[tuple[str, int], int] = {}
+        self._places: dict[tuple[str, int, str], int] = {}
         self._rules = ""
 
     async def claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Claim | None:
@@ -87,6 +92,17 @@ class MemoryLedger:
         await self._pause("record.before")
         self._published[pack_id] = expires
         await self._pause("record.after")
+
+    async def take_places(self, request: Places, *, expires: int) -> int:  # noqa: ARG002  the port's signature
+        await self._pause("take_places.before")
+        minute = (request.tenant, request.minute)
+        name = (*minute, request.pack_id)
+        if name not in self._places:
+            before = self._wanted.get(minute, 0)
+            self._wanted[minute] = before + request.count
+            self._places[name] = request.granted(before)
+        await self._pause("take_places.after")
+        return self._places[name]
 
     def _state(self, segment: int) -> SegmentState:
         return self._states.get(segment) or SegmentState(segment=segment)

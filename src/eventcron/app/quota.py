@@ -1,0 +1,50 @@
+"""A tenant's limit: which fires of a pack are beyond what their tenant may publish in a minute."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import chain
+
+from eventcron.app.concurrency import settle
+from eventcron.model import Fire, Instant
+from eventcron.ports import Ledger, Places
+
+#: Why such a fire is skipped.
+QUOTA = "quota"
+
+_MINUTE_MS = 60_000
+
+
+async def beyond(ledger: Ledger, pack_id: str, fires: Iterable[Fire], *, limit: int, expires: int) -> frozenset[Fire]:
+    """Those of the pack's *fires* that have no place among the *limit* of their tenant and minute of publication.
+
+    Among a tenant's fires the first have the places, by ``at``, ``due`` and name. Asked again, of the same pack, the
+    answer is the same, or that all have a place; see ``Ledger.take_places``, and there for *expires* too.
+
+    Raises:
+        Unavailable: the ledger cannot be reached.
+    """
+    wanted: defaultdict[tuple[str, int], list[Fire]] = defaultdict(list)
+    for fire in sorted(fires, key=_order):
+        wanted[fire.tenant, fire.at // _MINUTE_MS].append(fire)
+
+    async def refused(tenant: str, minute: int, theirs: list[Fire]) -> list[Fire]:
+        request = Places(tenant=tenant, minute=minute, pack_id=pack_id, count=len(theirs), limit=limit)
+        return theirs[await ledger.take_places(request, expires=expires) :]
+
+    asked = (refused(tenant, minute, theirs) for (tenant, minute), theirs in wanted.items())
+    return frozenset(chain.from_iterable(await settle(*asked)))
+
+
+def named(limit: int) -> str:
+    """The limit, as ``Schedule Skipped`` names it.
+
+    >>> named(100)
+    '100 fires a minute'
+    """
+    return f"{limit} fires a minute"
+
+
+def _order(fire: Fire) -> tuple[Instant, Instant, str, str, str]:
+    return (fire.at, fire.due, fire.name, fire.cause, fire.cause_id)

@@ -1,0 +1,306 @@
+"""A tenant's limit: what is beyond it does not fire and is told; nobody else notices."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from eventcron.adapters.memory import MemoryLedger
+from eventcron.app.executor import COUNT_MS, REREAD_MS, Executor
+from eventcron.app.publishing import TRIES
+from eventcron.core.packing import make_pack
+from eventcron.errors import Unavailable
+from eventcron.model import Fire, Instant, Key, Misfire, Pack, State
+from eventcron.ports import Places, Refusal
+from eventcron.testing.world import SETTINGS
+from tests.unit.test_executor import DUE, NOW, HalfReadable, Stage, fire
+
+MINUTE = DUE // 60_000
+
+
+class Counting(MemoryLedger):
+    """A ledger that keeps what it is asked for, and when; out of reach as long as it is told to be."""
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self._stage = stage
+        self.asked: list[tuple[Instant, Places, int]] = []
+        self.out_of_reach = False
+
+    async def take_places(self, request: Places, *, expires: int) -> int:
+        if self.out_of_reach:
+            raise Unavailable("dynamodb", "ThrottlingException")
+        self.asked.append((self._stage.clock.now(), request, expires))
+        return await super().take_places(request, expires=expires)
+
+
+class Limited(Stage):
+    """A stage on which a tenant may publish so many fires a minute."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self.ledger: Counting = Counting(self)
+        self.settings = replace(SETTINGS, tenant_fires_per_minute=limit)
+        self.begin()
+
+    def begin(self) -> None:
+        self.executor = Executor(self.ports(), self.settings)
+
+    async def put_all(self, names: str, **more: Any) -> None:
+        for name in names:
+            await self.put(name, **more)
+
+    @property
+    def fired(self) -> list[str]:
+        return [detail["name"] for kind, detail in self.told if kind == "Schedule Fired"]
+
+    @property
+    def skips(self) -> list[tuple[str, str, str | None]]:
+        return [
+            (detail["name"], detail["reason"], detail.get("by"))
+            for kind, detail in self.told
+            if kind == "Schedule Skipped"
+        ]
+
+    @property
+    def counts(self) -> list[int]:
+        return [request.count for _, request, _ in self.ledger.asked]
+
+
+def over(*names: str, limit: int) -> list[tuple[str, str, str]]:
+    return [(name, "quota", f"{limit} fires a minute") for name in names]
+
+
+def fires(names: str, **more: Any) -> list[Fire]:
+    return [fire(name, **more) for name in names]
+
+
+async def test_what_is_beyond_the_limit_is_skipped_and_told_with_the_limit() -> None:
+    stage = Limited(2)
+    await stage.put_all("abc")
+
+    report = await stage.execute(*fires("cba"))
+
+    assert (sorted(stage.fired), stage.skips) == (["a", "b"], over("c", limit=2))
+    assert (len(report.published), report.skipped, report.over_quota) == (2, 1, 1)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        pytest.param(fire("b", due=DUE), fire("a", due=DUE + 1), id="what-is-to-be-published-earlier"),
+        pytest.param(fire("b", due=DUE - 2, at=DUE), fire("a", due=DUE - 1, at=DUE), id="then-what-was-due-earlier"),
+        pytest.param(fire("a"), fire("b"), id="then-the-name"),
+    ],
+)
+@pytest.mark.parametrize("turned", [False, True])
+async def test_the_first_have_the_places(first: Fire, second: Fire, *, turned: bool) -> None:
+    stage = Limited(1)
+    await stage.put_all("ab")
+
+    await stage.execute(*((second, first) if turned else (first, second)))
+
+    assert (stage.fired, stage.skips) == ([first.name], over(second.name, limit=1))
+
+
+async def test_packs_of_a_minute_share_the_places_and_the_next_minute_has_its_own() -> None:
+    stage = Limited(3)
+    await stage.put_all("abcd")
+
+    await stage.execute(*fires("ab"))
+    stage.clock.instant = (MINUTE + 1) * 60_000 - 2_000
+    await stage.execute(*fires("cd", due=(MINUTE + 1) * 60_000 - 1_000))
+    await stage.execute(*fires("abc", due=(MINUTE + 1) * 60_000))
+
+    assert stage.fired == [*"abc", *"abc"]
+    assert stage.skips == over("d", limit=3)
+
+
+async def test_one_tenant_s_fires_take_no_place_of_another_s() -> None:
+    stage = Limited(2)
+    await stage.put_all("abcd")
+    await stage.put_all("yz", tenant="quiet")
+
+    await stage.execute(*fires("abcd"), *fires("yz", tenant="quiet"))
+
+    assert sorted(stage.fired) == ["a", "b", "y", "z"]
+    assert stage.skips == over("c", "d", limit=2)
+
+
+async def test_places_are_asked_for_once_a_tenant_and_pack_before_the_last_reading() -> None:
+    stage = Limited(9)
+    await stage.put_all("ab")
+    await stage.put("y", tenant="quiet")
+    pack = make_pack([fire("a"), fire("b", due=DUE + 500), fire("y", tenant="quiet")])
+
+    await stage.executor.execute(pack)
+
+    assert stage.ledger.asked == [
+        (
+            DUE - COUNT_MS,
+            Places(tenant=tenant, minute=MINUTE, pack_id=pack.id, count=count, limit=9),
+            (DUE - COUNT_MS) // 1000 + SETTINGS.ledger_days * 86_400,
+        )
+        for tenant, count in (("acme", 2), ("quiet", 1))
+    ]
+    assert [instant for instant in stage.clock.slept_to if instant <= DUE] == [DUE - COUNT_MS, DUE - REREAD_MS, DUE]
+    assert [detail["name"] for _, detail in stage.told] == ["a", "y", "b"]
+
+
+async def test_without_a_limit_the_ledger_is_not_asked_and_nothing_is_read_twice() -> None:
+    stage = Limited(0)
+    await stage.put_all("abc")
+
+    await stage.execute(*fires("abc"))
+
+    assert (len(stage.fired), stage.ledger.asked) == (3, [])
+    assert DUE - COUNT_MS not in stage.clock.slept_to
+
+
+async def test_what_would_not_be_published_takes_no_place() -> None:
+    stage = Limited(1)
+    late = Misfire(grace_seconds=60)
+    await stage.put("deleted", state=State.DELETED, schedule=None, revision=2)
+    await stage.put("missed", schedule={"misfire": late})
+    await stage.put("well")
+    stage.clock.instant = DUE + 60_001
+
+    await stage.execute(fire("deleted"), fire("gone"), fire("missed"), fire("well"))
+
+    assert (stage.counts, stage.fired, stage.skips) == ([1], ["well"], [("missed", "misfire", None)])
+
+
+async def test_a_misfire_is_not_told_as_over_the_limit() -> None:
+    """It was beyond the limit when places were taken, and beyond its grace when it was to be published."""
+    stage = Limited(1)
+    await stage.put_all("ab")
+    await stage.put("c", schedule={"misfire": Misfire(grace_seconds=0)})
+    stage.clock.instant = DUE
+
+    async def slow(request: Places, *, expires: int) -> int:
+        places = await MemoryLedger.take_places(stage.ledger, request, expires=expires)
+        stage.clock.instant += 5_000
+        return places
+
+    stage.ledger.take_places = slow  # type: ignore[method-assign]  # for once
+    report = await stage.execute(*fires("abc"))
+
+    assert (stage.fired, stage.skips) == (["a"], [*over("b", limit=1), ("c", "misfire", None)])
+    assert report.over_quota == 1
+
+
+@pytest.mark.parametrize("cause", ["run", "backfill"])
+async def test_runs_and_backfills_count_too(cause: Any) -> None:
+    stage = Limited(1)
+    await stage.put_all("ab")
+
+    await stage.execute(*fires("ab", cause=cause, cause_id="x"))
+
+    assert (stage.fired, stage.skips) == (["a"], over("b", limit=1))
+    skip = stage.told[-1][1]
+    assert (skip["cause"], skip["cause_id"]) == (cause, "x")
+
+
+async def test_the_last_fire_completes_its_schedule_though_it_is_over_the_limit() -> None:
+    stage = Limited(1)
+    await stage.put_all("ab")
+
+    await stage.execute(fire("a"), fire("b", last=True))
+
+    assert [kind for kind, _ in stage.told] == ["Schedule Fired", "Schedule Skipped", "Schedule Completed"]
+    assert stage.store.records[Key("acme", "b")].state is State.COMPLETED
+
+
+async def test_a_pack_received_again_is_decided_as_before_and_not_counted_twice() -> None:
+    stage = Limited(3)
+    await stage.put_all("abcd")
+    pack = make_pack(fires("ab"))
+    record, failing = stage.ledger.record, iter([True, False, False])
+
+    async def dies(pack_id: str, *, now: Instant, expires: int) -> None:
+        if next(failing):
+            raise Unavailable("dynamodb", "ThrottlingException")
+        await record(pack_id, now=now, expires=expires)
+
+    stage.ledger.record = dies  # type: ignore[method-assign]  # the executor dies after publishing
+    with pytest.raises(Unavailable):
+        await stage.executor.execute(pack)
+    await stage.executor.execute(pack)
+    await stage.execute(*fires("cd"))
+
+    assert (stage.fired, stage.skips) == ([*"ab", *"ab", "c"], over("d", limit=3))
+
+
+async def test_what_was_told_as_skipped_stays_so_when_the_pack_is_received_again() -> None:
+    stage = Limited(1)
+    await stage.put_all("ab")
+    pack = make_pack(fires("ab"))
+    stage.refuse_pack = Refusal(index=0, code="InternalError")
+    stage.refuse_only, stage.refusals = b'"name":"a"', deque([Refusal(index=0, code="ThrottlingException")] * TRIES)
+    with pytest.raises(Unavailable, match="could not be put back"):
+        await stage.executor.execute(pack)
+    assert stage.fired == []
+
+    stage.refuse_pack = None
+    await stage.executor.execute(pack)
+
+    assert (stage.fired, stage.skips) == (["a"], over("b", limit=1))
+
+
+async def test_what_was_put_back_has_its_place() -> None:
+    stage = Limited(2)
+    await stage.put_all("abc")
+    stage.refuse_only, stage.refusals = b'"name":"b"', deque([Refusal(index=0, code="ThrottlingException")] * TRIES)
+
+    await stage.execute(*fires("ab"))
+    await stage.execute(fire("c"))
+    (smaller,) = _attempts(stage.put_back(), 2)
+    await stage.executor.execute(smaller)
+
+    assert (stage.fired, stage.skips) == (["a", "b"], over("c", limit=2))
+    assert stage.counts == [2, 1]
+
+
+async def test_what_cannot_be_read_takes_a_place_and_keeps_it() -> None:
+    stage = Limited(1)
+    stage.store = HalfReadable(stage.clock)
+    stage.begin()
+    await stage.put("well")
+
+    await stage.execute(fire("newer"), fire("well"))
+
+    assert (stage.counts, stage.fired, stage.skips) == ([2], [], over("well", limit=1))
+    _attempts(stage.put_back(), 2)
+
+
+async def test_a_pack_seen_far_too_early_is_counted_when_it_is_back() -> None:
+    stage = Limited(1)
+    await stage.put("a")
+
+    report = await stage.execute(fire("a", due=NOW + 60_000))
+
+    assert (report.put_back, stage.ledger.asked) == (1, [])
+
+
+async def test_a_ledger_out_of_reach_brings_the_pack_back_and_nothing_is_published() -> None:
+    stage = Limited(1)
+    await stage.put("a")
+    stage.ledger.out_of_reach = True
+
+    with pytest.raises(Unavailable):
+        await stage.execute(fire("a"))
+
+    assert stage.told == []
+    stage.ledger.out_of_reach = False
+    await stage.execute(fire("a"))
+    assert stage.fired == ["a"]
+
+
+def _attempts(packs: Sequence[Pack], attempt: int) -> Sequence[Pack]:
+    """*packs*, all of that round through the queue."""
+    assert [pack.attempt for pack in packs] == [attempt] * len(packs) != []
+    return packs
