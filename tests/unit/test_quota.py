@@ -92,7 +92,7 @@ async def test_what_is_beyond_the_limit_is_skipped_and_told_with_the_limit() -> 
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        pytest.param(fire("b", due=DUE), fire("a", due=DUE + 1), id="what-is-to-be-published-earlier"),
+        pytest.param(fire("b"), fire("a", due=DUE - 1, at=DUE + 1), id="what-is-to-be-published-earlier"),
         pytest.param(fire("b", due=DUE - 2, at=DUE), fire("a", due=DUE - 1, at=DUE), id="then-what-was-due-earlier"),
         pytest.param(fire("a"), fire("b"), id="then-the-name"),
     ],
