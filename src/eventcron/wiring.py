@@ -14,15 +14,17 @@ from eventcron.adapters.aws.clients import AwsClients, aws_clients
 from eventcron.adapters.aws.dead_letters import SqsDeadLetters
 from eventcron.adapters.aws.fires import SqsFireQueue
 from eventcron.adapters.aws.ledger import DynamoLedger
+from eventcron.adapters.aws.plans import SqsPlanQueue
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.clock import SystemClock
 from eventcron.app.backfill import Backfiller
 from eventcron.app.executor import Executor
+from eventcron.app.fanout import FanOut
 from eventcron.app.planner import Planner
 from eventcron.app.reconciler import Reconciler
 from eventcron.app.registrar import Registrar
 from eventcron.config import Settings
-from eventcron.ports import Backfills, Calendars, Clock, DeadLetters, EventBus, FireQueue, Ledger, ScheduleStore
+from eventcron.ports import Backfills, Calendars, Clock, DeadLetters, EventBus, FireQueue, Ledger, PlanQueue, ScheduleStore
 
 
 class Ports(NamedTuple):
@@ -36,6 +38,7 @@ class Ports(NamedTuple):
     dead: DeadLetters
     backfills: Backfills
     calendars: Calendars
+    plans: PlanQueue
 
 
 class UseCases(NamedTuple):
@@ -45,6 +48,7 @@ class UseCases(NamedTuple):
     ports: Ports
     registrar: Registrar
     planner: Planner
+    fanout: FanOut
     executor: Executor
     backfiller: Backfiller
     reconciler: Reconciler
@@ -52,7 +56,7 @@ class UseCases(NamedTuple):
 
 def use_cases(settings: Settings, ports: Ports, *, jitter: Callable[[], float]) -> UseCases:
     """The use cases over *ports*; *jitter* gives numbers in [0, 1)."""
-    clock, store, ledger, queue, bus, dead, backfills, calendars = ports
+    clock, store, ledger, queue, bus, dead, backfills, calendars, plans = ports
     return UseCases(
         settings=settings,
         ports=ports,
@@ -71,6 +75,7 @@ def use_cases(settings: Settings, ports: Ports, *, jitter: Callable[[], float]) 
         planner=Planner(
             clock=clock, store=store, ledger=ledger, queue=queue, bus=bus, dead=dead, settings=settings, jitter=jitter
         ),
+        fanout=FanOut(clock=clock, plans=plans, ledger=ledger, settings=settings),
         executor=Executor(
             clock=clock,
             store=store,
@@ -120,7 +125,11 @@ def aws_ports(settings: Settings, clients: AwsClients) -> Ports:
         ledger=DynamoLedger(clients.dynamodb, settings.ledger_table),
         queue=SqsFireQueue(clients.sqs, settings.fire_queue_url),
         bus=EventBridgeBus(clients.events, settings.bus_name),
-        dead=SqsDeadLetters(clients.sqs, {"commands": settings.command_dlq_url, "fires": settings.fire_dlq_url}),
+        dead=SqsDeadLetters(
+            clients.sqs,
+            {"commands": settings.command_dlq_url, "fires": settings.fire_dlq_url, "plans": settings.plan_dlq_url},
+        ),
         backfills=DynamoBackfills(clients.dynamodb, settings.ledger_table),
         calendars=DynamoCalendars(clients.dynamodb, settings.ledger_table),
+        plans=SqsPlanQueue(clients.sqs, settings.plan_queue_url),
     )

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventcron.adapters.aws.dead_letters import MAX_REASON, SqsDeadLetters
-from eventcron.adapters.aws.fires import MAX_BATCH_BYTES, SqsFireQueue, delay_seconds, group
+from eventcron.adapters.aws.fires import SqsFireQueue, delay_seconds, group
+from eventcron.adapters.aws.messages import MAX_BATCH_BYTES
 from eventcron.errors import Unavailable
 from eventcron.model import Fire, Pack
 from eventcron.ports import Refusal

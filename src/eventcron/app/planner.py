@@ -18,6 +18,7 @@ from eventcron.app.concurrency import settle
 from eventcron.app.publishing import publish_all
 from eventcron.app.sending import send_all
 from eventcron.core.envelope import completed, skipped
+from eventcron.core.lag import lag_ms
 from eventcron.core.packing import pack_fires
 from eventcron.core.planning import DENSE, Contribution, WindowMemo, contribution, next_wake, plan_of
 from eventcron.errors import InvalidSchedule, Unavailable
@@ -105,16 +106,22 @@ class Planner:
         self._settings = settings
         self._jitter = jitter
 
-    async def run(self, segments: Iterable[int], *, deadline: Instant) -> list[SegmentReport]:
+    async def run(
+        self, segments: Iterable[int], *, deadline: Instant, tick: Instant | None = None
+    ) -> list[SegmentReport]:
         """Plan *segments*, at most ``concurrency`` at once; one report each, in the given order.
 
         A segment that fails does not stop the others. *deadline* is when this process may be killed: claims are
-        held no longer, so a planner that dies delays its segments to the next tick at most.
+        held no longer, so a planner that dies delays its segments to the next tick at most. They are planned through
+        a horizon from *tick*, or from now: what another planner did for the same tick is not done again.
         """
         slots = asyncio.Semaphore(self._settings.concurrency)
         memos: dict[Window, WindowMemo] = {}
         # Whole seconds, and the same for all: segments of one run share windows, and so the memo of their triggers.
-        end = (self._clock.now() // 1000 + self._settings.horizon_seconds) * 1000
+        now = self._clock.now()
+        # A tick of a clock ahead of this one must not plan further than the fire queue delays.
+        begin = now if tick is None else min(tick, now)
+        end = (begin // 1000 + self._settings.horizon_seconds) * 1000
 
         async def plan(segment: int) -> SegmentReport:
             async with slots:
@@ -154,9 +161,10 @@ class Planner:
         )
 
     def _lag(self, claim: Claim, now: Instant) -> int:
-        """Milliseconds since the segment should have been claimed again: a pass plans a horizon ahead, each tick."""
-        planned_at = claim.start - self._settings.horizon_seconds * 1000
-        return max(0, now - planned_at - self._settings.tick_seconds * 1000)
+        settings = self._settings
+        return lag_ms(
+            claim.start, now=now, horizon_seconds=settings.horizon_seconds, tick_seconds=settings.tick_seconds
+        )
 
     async def _give_up(self, claim: Claim) -> None:
         try:
