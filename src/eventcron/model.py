@@ -447,9 +447,9 @@ class SegmentRange(Struct, frozen=True, kw_only=True):
     #: They are to be planned through a horizon from here: the window is the same however late the message comes.
     tick: Instant
     #: The first segment.
-    first: Annotated[int, Meta(ge=0, lt=MAX_SEGMENTS)]
+    first: Annotated[int, Meta(ge=0, le=MAX_SEGMENTS - 1)]
     #: The one after the last.
-    end: Annotated[int, Meta(gt=0, le=MAX_SEGMENTS)]
+    end: Annotated[int, Meta(ge=1, le=MAX_SEGMENTS)]
 
 
 class SkipNotice(Struct, frozen=True, kw_only=True):

@@ -24,7 +24,17 @@ from eventcron.app.planner import Planner
 from eventcron.app.reconciler import Reconciler
 from eventcron.app.registrar import Registrar
 from eventcron.config import Settings
-from eventcron.ports import Backfills, Calendars, Clock, DeadLetters, EventBus, FireQueue, Ledger, PlanQueue, ScheduleStore
+from eventcron.ports import (
+    Backfills,
+    Calendars,
+    Clock,
+    DeadLetters,
+    EventBus,
+    FireQueue,
+    Ledger,
+    PlanQueue,
+    ScheduleStore,
+)
 
 
 class Ports(NamedTuple):

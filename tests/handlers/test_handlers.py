@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -16,6 +16,7 @@ from eventcron.adapters.memory import (
     MemoryEventBus,
     MemoryFireQueue,
     MemoryLedger,
+    MemoryPlanQueue,
     MemoryQueue,
     MemoryScheduleStore,
 )
@@ -24,7 +25,8 @@ from eventcron.core.packing import make_pack
 from eventcron.entrypoints import executor_lambda, planner_lambda, reconciler_lambda, registrar_lambda
 from eventcron.entrypoints.process import process
 from eventcron.errors import Unavailable
-from eventcron.model import Fire, Instant, Key
+from eventcron.model import Fire, Instant, Key, SegmentRange
+from eventcron.ports import Refusal
 from eventcron.testing.world import SETTINGS
 from eventcron.wiring import Ports, use_cases
 
@@ -61,9 +63,19 @@ class Stack:
         self.fires = MemoryQueue(self.clock)
         self.bus = MemoryEventBus(self.clock)
         self.dead = MemoryDeadLetters()
+        self.plans = MemoryQueue(self.clock)
+        self.refuse_range: Callable[[SegmentRange], Refusal | None] = lambda _asked: None
         queue = MemoryFireQueue(self.fires)
         ports = Ports(
-            self.clock, self.store, self.ledger, queue, self.bus, self.dead, MemoryBackfills(), MemoryCalendars()
+            clock=self.clock,
+            store=self.store,
+            ledger=self.ledger,
+            queue=queue,
+            bus=self.bus,
+            dead=self.dead,
+            backfills=MemoryBackfills(),
+            calendars=MemoryCalendars(),
+            plans=MemoryPlanQueue(self.plans, refuse=lambda _index, asked: self.refuse_range(asked)),
         )
         self.cases = use_cases(SETTINGS, ports, jitter=lambda: 0.5)
 

@@ -17,6 +17,7 @@ from eventcron.adapters.memory import (
     MemoryEventBus,
     MemoryFireQueue,
     MemoryLedger,
+    MemoryPlanQueue,
     MemoryQueue,
     MemoryScheduleStore,
 )
@@ -73,6 +74,7 @@ class Api:
             queue=MemoryFireQueue(self.fires),
             bus=self.bus,
             dead=MemoryDeadLetters(),
+            plans=MemoryPlanQueue(MemoryQueue(self.clock)),
         )
         settings = msgspec.structs.replace(SETTINGS, rest_trusted_principals=frozenset({"role/platform"}))
         self.cases = use_cases(settings, ports, jitter=lambda: 0.5)

@@ -25,9 +25,7 @@ def split(segments: int, *, workers: int, at_once: int, tick: Instant) -> list[S
     [(0, 3), (3, 6), (6, 9), (9, 10)]
     """
     size = min(at_once, -(-segments // workers))
-    return [
-        SegmentRange(tick=tick, first=first, end=min(first + size, segments)) for first in range(0, segments, size)
-    ]
+    return [SegmentRange(tick=tick, first=first, end=min(first + size, segments)) for first in range(0, segments, size)]
 
 
 def encode_range(asked: SegmentRange) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import click
 
-from eventcron.adapters.aws.deployment import deployment
+from eventcron.adapters.aws.deployment import NoDeployment, deployment
 from eventcron.adapters.aws.letters import SqsLetterBox
 from eventcron.app.redrive import Redrive
 from eventcron.wiring import UseCases, aws_ports, use_cases
@@ -18,9 +18,11 @@ from eventcron.wiring import UseCases, aws_ports, use_cases
 CONNECTIONS = 64
 
 #: By queue: the stack's outputs with its dead letters and with the way back; None = each letter's own target.
+#: A stack with one planner has no plan queue, and no dead letters of one.
 QUEUES = {
     "commands": ("CommandDeadLettersUrl", "CommandQueueUrl"),
     "fires": ("FireDeadLettersUrl", "FireQueueUrl"),
+    "plans": ("PlanDeadLettersUrl", "PlanQueueUrl"),
     "targets": ("TargetDeadLettersUrl", None),
 }
 
@@ -38,8 +40,22 @@ class Operations(NamedTuple):
     """What someone at a terminal does with a deployment."""
 
     cases: UseCases
-    #: By queue.
+    #: By queue, those that the deployment has.
     redrives: Mapping[str, Redrive]
+
+    def redrive(self, queue: str) -> Redrive:
+        """The one for *queue*.
+
+        Raises:
+            NoDeployment: the deployment has no such queue; says what it has.
+        """
+        try:
+            return self.redrives[queue]
+        except KeyError:
+            raise NoDeployment(
+                f"this stack has no queue of {queue!r}, as its parameter PlannerWorkers is 1;"
+                f" it has {', '.join(self.redrives)}"
+            ) from None
 
 
 @asynccontextmanager
@@ -60,5 +76,6 @@ async def operations(stack: str) -> AsyncIterator[Operations]:
                 queue=queue,
             )
             for queue, (letters, back) in QUEUES.items()
+            if letters in outputs
         }
         yield Operations(use_cases(settings, ports, jitter=random), redrives)

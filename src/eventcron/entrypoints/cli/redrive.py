@@ -32,8 +32,9 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 def command() -> None:
     """Look at dead letters, send them back, or drop them.
 
-    Three queues: commands that the registrar could not take, fires that the executor could not publish, and events
-    that EventBridge could not deliver to eventcron's own targets.
+    The queues: commands that the registrar could not take, fires that the executor could not publish, plans (ranges of
+    segments) that no planner could, where there are several planners, and events that EventBridge could not deliver to
+    eventcron's own targets.
     """
 
 
@@ -62,8 +63,8 @@ def show(queue: str, ids: tuple[str, ...], stack: str, limit: int, *, as_json: b
     """Show letters with their reason and payload. They stay where they are."""
 
     async def look() -> list[Letter]:
-        async with operations(stack) as (_, redrives):
-            return await redrives[queue].look(limit=limit, ids=ids)
+        async with operations(stack) as at:
+            return await at.redrive(queue).look(limit=limit, ids=ids)
 
     letters = asyncio.run(look())
     if as_json:
@@ -89,8 +90,8 @@ def send(queue: str, ids: tuple[str, ...], stack: str, rate: float, *, everythin
     _need(ids, everything=everything)
 
     async def work() -> Dealt:
-        async with operations(stack) as (_, redrives):
-            redrive = redrives[queue]
+        async with operations(stack) as at:
+            redrive = at.redrive(queue)
             # What comes back meanwhile is another letter: as many as there are now, and no more.
             limit = len(ids) or await redrive.waiting()
             return await redrive.send(limit=limit, ids=ids, per_second=rate, on_progress=_progress("sent"))
@@ -116,8 +117,8 @@ def drop(queue: str, ids: tuple[str, ...], stack: str, record: Path, *, everythi
     _need(ids, everything=everything)
 
     async def work() -> Dealt:
-        async with operations(stack) as (_, redrives):
-            return await redrives[queue].drop(
+        async with operations(stack) as at:
+            return await at.redrive(queue).drop(
                 limit=len(ids) or ALL, ids=ids, record=_recorder(record, queue), on_progress=_progress("dropped")
             )
 
