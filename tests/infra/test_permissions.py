@@ -232,7 +232,8 @@ def _drive_planner(stage: Stage) -> None:
 
 
 def _drive_planners(stage: Stage) -> None:
-    stage.set(planner_workers=2)
+    # Further than one planner has planned by then.
+    stage.set(planner_workers=2, horizon_seconds=800)
     planner_lambda.handler({}, Context())
     planner_lambda.handler(_event("not JSON"), Context())
     stage.refuse_a_pack()
