@@ -167,7 +167,7 @@ def test_what_it_prints_makes_boto3_use_it_and_its_example_fire(
 
 
 def test_killed_it_leaves_nothing_and_it_starts_again_on_the_same_port(tmp_path: Path) -> None:
-    with dev(tmp_path, "--port", "0", "--json") as running:
+    with dev(tmp_path, "--port", "0", "--json", "--planner-workers", "2") as running:
         until(lambda: running.stdout.endswith("\n"), running)
         facts = json.loads(running.stdout)
         port = int(facts["endpoint"].rpartition(":")[2])
@@ -177,6 +177,7 @@ def test_killed_it_leaves_nothing_and_it_starts_again_on_the_same_port(tmp_path:
 
         assert not listens(port)
         assert facts["environment"]["AWS_ENDPOINT_URL"] == facts["endpoint"]
+        assert "PlanQueueUrl" in facts["outputs"]
 
     with dev(tmp_path, "--port", str(port), "--json") as again:
         until(lambda: again.stdout.endswith("\n"), again)

@@ -9,6 +9,7 @@ from collections import Counter
 import msgspec
 import pytest
 
+from eventcron.adapters.aws.deployment import NoDeployment
 from eventcron.adapters.memory import (
     MemoryDeadLetters,
     MemoryEventBus,
@@ -20,10 +21,12 @@ from eventcron.adapters.memory import (
 )
 from eventcron.app.fanout import Behind, FanOut
 from eventcron.app.planner import Pass, Planner, SegmentReport
+from eventcron.config import InvalidSettings, Settings
 from eventcron.core.envelope import decode_pack
 from eventcron.core.ranges import decode_range
 from eventcron.core.segment import segment_of
 from eventcron.core.trigger import parse
+from eventcron.entrypoints.cli.operations import Operations
 from eventcron.model import Instant, Key, Record, Schedule, SegmentRange, State
 from eventcron.ports import Refusal
 from eventcron.testing.world import SETTINGS
@@ -259,3 +262,28 @@ async def test_a_segment_that_nobody_claims_is_seen_to_fall_behind(stage: Stage)
         behind = await stage.fanout.furthest_behind()
         # After one tick nothing is late; then the last four fall behind by a tick each time.
         assert behind == Behind(20 if tick > 1 else 0, (tick - 1) * TICK_MS)
+
+
+@pytest.mark.parametrize(
+    ("given", "names"),
+    [
+        pytest.param({"PLANNER_WORKERS": "2"}, "EVENTCRON_PLAN_QUEUE_URL", id="no-queue"),
+        pytest.param({"PLANNER_WORKERS": "2", "PLAN_QUEUE_URL": "x"}, "EVENTCRON_PLAN_DLQ_URL", id="no-dead-letters"),
+        pytest.param({"PLANNER_WORKERS": "257", "PLAN_QUEUE_URL": "x"}, "planner_workers", id="too-many"),
+        pytest.param({"PLANNER_WORKERS": "0"}, "planner_workers", id="none"),
+    ],
+)
+def test_several_planners_without_what_they_need_are_refused(given: dict[str, str], names: str) -> None:
+    needed = ("SCHEDULES_TABLE", "LEDGER_TABLE", "BUS_NAME", "FIRE_QUEUE_URL", "COMMAND_DLQ_URL", "FIRE_DLQ_URL")
+    environ = {f"EVENTCRON_{name}": "x" for name in needed}
+    assert Settings.read(environ).planner_workers == 1
+
+    with pytest.raises(InvalidSettings, match=names):
+        Settings.read(environ | {f"EVENTCRON_{name}": value for name, value in given.items()})
+
+
+def test_a_deployment_with_one_planner_has_no_dead_letters_of_ranges_and_says_so() -> None:
+    at = Operations(cases=None, redrives={"commands": None, "fires": None})  # type: ignore[arg-type, dict-item]  # none is used
+
+    with pytest.raises(NoDeployment, match=r"no queue of 'plans', as .* PlannerWorkers is 1; it has commands, fires$"):
+        at.redrive("plans")
