@@ -389,12 +389,18 @@ class Record(Struct, frozen=True, kw_only=True):
     owed: Window | None = None
     #: What fell due while it was paused, to be dealt with by whoever hands over what is owed; None = nothing.
     missed: Missed | None = None
+    #: The trigger of that; "" = its own, and not that of the definition which a put replaced.
+    missed_trigger: str = ""
     #: What the last pause or resume asked for.
     paused: bool = False
+    #: From when on its definition has fired; ``first`` is later after a pause or a resume. 0 = as ``first``.
+    since: Instant = 0
     #: How many of ``max_fires`` were used up before the last pause.
     spent: int = 0
     #: Ids of the events that wrote it within the last event's second: tells a replay from a second command.
     seen: tuple[str, ...] = ()
+    #: Why the command that wrote it last was refused all the same, so that a replay of it gets the same answer.
+    refused: Literal["", "not_found", "completed"] = ""
     #: When TTL may remove it, seconds since 1970 (DynamoDB's unit); None = never.
     expires: int | None = None
 
@@ -444,7 +450,7 @@ class SegmentRange(Struct, frozen=True, kw_only=True):
 
     #: The format, always written, so that an older release can tell that it cannot read it.
     v: int = 1
-    #: They are to be planned through a horizon from here: the window is the same however late the message comes.
+    #: Those that are planned through a horizon from here already are left as they are, however often this comes.
     tick: Instant
     #: The first segment.
     first: Annotated[int, Meta(ge=0, le=MAX_SEGMENTS - 1)]

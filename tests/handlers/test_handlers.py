@@ -11,8 +11,6 @@ import msgspec
 import pytest
 
 from eventcron.adapters.memory import (
-    MemoryBackfills,
-    MemoryCalendars,
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
@@ -28,8 +26,9 @@ from eventcron.entrypoints.process import process
 from eventcron.errors import Unavailable
 from eventcron.model import Fire, Instant, Key, SegmentRange
 from eventcron.ports import Refusal
+from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import SETTINGS
-from eventcron.wiring import Ports, use_cases
+from eventcron.wiring import use_cases
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 
@@ -66,19 +65,16 @@ class Stack:
         self.dead = MemoryDeadLetters()
         self.plans = MemoryQueue(self.clock)
         self.refuse_range: Callable[[SegmentRange], Refusal | None] = lambda _asked: None
-        queue = MemoryFireQueue(self.fires)
-        ports = Ports(
-            clock=self.clock,
+        ports = memory_ports(
+            self.clock,
             store=self.store,
             ledger=self.ledger,
-            queue=queue,
+            queue=MemoryFireQueue(self.fires),
             bus=self.bus,
             dead=self.dead,
-            backfills=MemoryBackfills(),
-            calendars=MemoryCalendars(),
             plans=MemoryPlanQueue(self.plans, refuse=lambda _index, asked: self.refuse_range(asked)),
         )
-        self.cases = use_cases(SETTINGS, ports, jitter=lambda: 0.5)
+        self.cases = use_cases(SETTINGS, ports)
 
     @property
     def facts(self) -> list[str]:
@@ -292,7 +288,7 @@ def fan_out(stack: Stack, **settings: Any) -> None:
     """Have several planners from here on."""
     several = {"planner_workers": 2, "plan_queue_url": "plans", "plan_dlq_url": "plan-dlq", "concurrency": 2}
     changed = msgspec.structs.replace(SETTINGS, **several, **settings)
-    stack.cases = use_cases(changed, stack.cases.ports, jitter=lambda: 0.5)
+    stack.cases = use_cases(changed, stack.cases.ports)
     process.adopt(stack.cases)
 
 

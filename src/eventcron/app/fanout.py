@@ -1,36 +1,22 @@
 """One tick, many planners: the tick hands the segments out in ranges, each a message of the plan queue.
 
-A message says for which tick its segments are to be planned, and a planner plans through a horizon from there. So a
-message that comes twice, or late, finds its work done and does nothing; claims keep two planners out of one segment.
-What the queue does not take, the tick plans itself.
+A message says for which tick its segments are to be planned, and what is planned through a horizon from there is left
+as it is. So a message that comes twice, or late, finds its work done; claims keep two planners out of one segment. What
+the queue does not take, the tick plans itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from msgspec import Struct
 
+from eventcron.app.settings import DeploymentSettings
 from eventcron.core.lag import lag_ms
 from eventcron.core.ranges import split
 from eventcron.model import SegmentRange
-from eventcron.ports import Clock, Ledger, PlanQueue, Refusal
-
-
-class FanOutSettings(Protocol):
-    """The part of a deployment's settings that the fan-out needs."""
-
-    @property
-    def segments(self) -> int: ...
-    @property
-    def planner_workers(self) -> int: ...
-    @property
-    def concurrency(self) -> int: ...
-    @property
-    def tick_seconds(self) -> int: ...
-    @property
-    def horizon_seconds(self) -> int: ...
+from eventcron.ports import Ports, Refusal
 
 
 class HandedOut(Struct, frozen=True, kw_only=True):
@@ -52,10 +38,10 @@ class Behind(NamedTuple):
 class FanOut:
     """Hands segments out to planners."""
 
-    def __init__(self, *, clock: Clock, plans: PlanQueue, ledger: Ledger, settings: FanOutSettings) -> None:
-        self._clock = clock
-        self._plans = plans
-        self._ledger = ledger
+    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
+        self._clock = ports.clock
+        self._plans = ports.plans
+        self._ledger = ports.ledger
         self._settings = settings
 
     async def run(self) -> HandedOut:
