@@ -12,11 +12,15 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from eventcron.app.planner import Pass
 from eventcron.app.settings import DeploymentSettings
 from eventcron.core.lag import lag_ms
 from eventcron.core.ranges import split
 from eventcron.model import SegmentRange
 from eventcron.ports import Ports, Refusal
+
+#: A pass that ended so has something left to do, and its range has to come once more.
+LEFT = (Pass.FAILED, Pass.SAVED)
 
 
 class HandedOut(Struct, frozen=True, kw_only=True):

@@ -7,7 +7,7 @@ from typing import Any
 from tzdata import IANA_VERSION
 
 from eventcron.app.backfill import BackfillReport, Went
-from eventcron.app.fanout import HandedOut
+from eventcron.app.fanout import LEFT, HandedOut
 from eventcron.app.planner import Pass, SegmentReport
 from eventcron.core.ranges import decode_range
 from eventcron.entrypoints.process import process
@@ -19,8 +19,6 @@ from eventcron.wiring import UseCases
 
 #: Milliseconds kept back from Lambda's own deadline, so that what is being sent can end.
 MARGIN_MS = 1_000
-#: A pass that ended so has something left to do.
-LEFT = (Pass.FAILED, Pass.SAVED)
 
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
