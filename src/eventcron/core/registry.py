@@ -7,7 +7,7 @@ reordering commands leaves the state of the highest revision (guarantee 5).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -18,6 +18,7 @@ from eventcron.core.instant import from_datetime, rfc3339
 from eventcron.core.missed import fires_missed, missed
 from eventcron.core.planning import END_OF_TIME, first_occurrence, nth_fire
 from eventcron.core.segment import flexible_offset_ms, segment_of
+from eventcron.core.shared import shared
 from eventcron.core.trigger import from_canonical, occurrences, parse
 from eventcron.errors import InvalidExpression
 from eventcron.model import Former, Instant, Key, MisfirePolicy, Plan, Record, Schedule, State, Window
@@ -151,12 +152,7 @@ def put(
     enabled = _enable(record, when)
     if enabled is None:
         raise _never_fires(schedule, when)
-    if paused:
-        # As with a pause: what is due before the cutover is still the replaced revision's, and may have fired.
-        firing = stored is not None and stored.state in {State.ENABLED, State.COMPLETED}
-        record = replace(record, first=max(_from(schedule, when), when.now + CUTOVER_MS if firing else 0))
-    else:
-        record = enabled
+    record = enabled if not paused else replace(record, first=_from(schedule, when))
     record = replace(record, since=record.first)
     if stored is not None and stored.state is State.PAUSED:
         record = _with_missed_before(stored, record, when)
@@ -299,6 +295,8 @@ def _succeed(replaced: Record | None, record: Record, when: When, *, cutover: In
     """
     if replaced is None:
         return record
+    since = record.first if record.missed is None else min(record.first, record.missed.start)
+    record = replace(record, shared=tuple(one for one in replaced.shared if one.end > since)[-MAX_FORMER:])
     sure = max(
         0 if replaced.rest is None or replaced.rest.until is None else replaced.rest.until,
         0 if replaced.missed is None else replaced.missed.end,
@@ -311,6 +309,8 @@ def _succeed(replaced: Record | None, record: Record, when: When, *, cutover: In
     all_planned = replaced.state is State.COMPLETED and (replaced.wake is None or record.state is State.COMPLETED)
     planned = END_OF_TIME if all_planned else max(when.planned, replaced.handoff)
     former = (*replaced.former, Former(replaced.revision, until, planned, sure))[-MAX_FORMER:]
+    if record.schedule is not None:
+        record = replace(record, shared=(*record.shared, *shared(replaced, first=record.first, until=until)))
     rest = _rest(replaced, record.revision, until=until, planned=planned)
     if rest is None:
         return replace(record, former=former)
@@ -336,20 +336,6 @@ def _rest(replaced: Record, revision: int, *, until: Instant, planned: Instant) 
         misfire=schedule.misfire,
         flexible_window_seconds=schedule.flexible_window_seconds,
     )
-
-
-def not_by(replaced: Record | None, record: Record) -> Callable[[Instant], bool]:
-    """Whether a fire due then is the new revision's own.
-
-    One due before the cutover that the replaced definition has too was planned, and perhaps published, by that one:
-    a put that is late may find it paused or resumed since.
-    """
-    if replaced is None or replaced.state not in {State.ENABLED, State.COMPLETED} or replaced.schedule is None:
-        return lambda _due: True
-    until = record.former[-1].until
-    window = Window(max(record.first, replaced.since or replaced.first), until)
-    shared = set(occurrences(from_canonical(replaced.trigger), window)) if window.start < window.end else set()
-    return lambda due: due not in shared
 
 
 def _enable(record: Record, when: When, *, earliest: Instant = 0) -> Record | None:
