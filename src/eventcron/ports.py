@@ -289,7 +289,7 @@ class EventBus(Protocol):
     """Publishes events."""
 
     async def publish(self, events: Sequence[Event]) -> list[Refusal]:
-        """Put *events* on the bus, any number; calls respect ten entries and 256 KB. Returns those not taken."""
+        """Put *events* on the bus, any number; calls respect what the service takes. Returns those not taken."""
 
 
 class Ports(NamedTuple):

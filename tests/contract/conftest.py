@@ -1,10 +1,14 @@
-"""The three places every port is tested in: memory, a moto server, the embedded AWS."""
+"""The three places every port is tested in: memory, a moto server, the embedded AWS.
+
+The bus of EventBridge's newer API is in neither emulator, so its port is tested before a stand-in as well.
+"""
 
 from __future__ import annotations
 
 import itertools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -13,6 +17,7 @@ from aiobotocore.session import AioSession, get_session
 
 from eventcron.adapters.aws.backfills import DynamoBackfills
 from eventcron.adapters.aws.bus import EventBridgeBus
+from eventcron.adapters.aws.bus_v2 import EventBridgeV2Bus
 from eventcron.adapters.aws.calendars import DynamoCalendars
 from eventcron.adapters.aws.clients import AwsClients, aws_clients
 from eventcron.adapters.aws.dead_letters import SqsDeadLetters
@@ -49,6 +54,7 @@ from eventcron.ports import (
     ScheduleStore,
 )
 from tests.emulators import ministack_server, moto_server, use_endpoint
+from tests.eventbridgev2 import ARN, FakeBus, fake_bus
 from tests.resources import create_bus, create_queue, create_table
 
 #: Small, so that a handful of items fill several pages.
@@ -97,7 +103,13 @@ class EventBusRig(NamedTuple):
     delivered: Callable[[int], Awaitable[list[Delivered]]]
 
 
-class Backend(Protocol):
+class BusBackend(Protocol):
+    """Makes a bus, fresh and empty."""
+
+    async def event_bus(self) -> EventBusRig: ...
+
+
+class Backend(BusBackend, Protocol):
     """Makes each port, fresh and empty."""
 
     async def schedule_store(self) -> ScheduleStore: ...
@@ -108,7 +120,6 @@ class Backend(Protocol):
     async def plan_queue(self) -> PlanQueueRig: ...
     async def dead_letters(self) -> DeadLettersRig: ...
     async def letters(self) -> LetterBoxRig: ...
-    async def event_bus(self) -> EventBusRig: ...
 
 
 class MemoryBackend:
@@ -285,8 +296,25 @@ class AwsBackend:
         return messages
 
 
+class EventBridgeV2Backend:
+    """The one port that the newer API has."""
+
+    def __init__(self, clients: AwsClients, bus: FakeBus) -> None:
+        self._clients = clients
+        self._bus = bus
+
+    async def event_bus(self) -> EventBusRig:
+        async def delivered(_wait: int) -> list[Delivered]:
+            return [_arrived(event) for event in self._bus.delivered()]
+
+        return EventBusRig(EventBridgeV2Bus(self._clients.events, ARN), delivered)
+
+
 def _delivered(body: str) -> Delivered:
-    event = msgspec.json.decode(body)
+    return _arrived(msgspec.json.decode(body))
+
+
+def _arrived(event: dict[str, Any]) -> Delivered:
     return Delivered(event["source"], event["detail-type"], event["detail"], tuple(event["resources"]))
 
 
@@ -308,19 +336,42 @@ def aws_session() -> AioSession:
     return get_session()
 
 
-@pytest.fixture(
-    params=[
-        "memory",
-        pytest.param("moto", marks=pytest.mark.moto),
-        pytest.param("ministack", marks=pytest.mark.embedded),
-    ]
-)
+BACKENDS = [
+    "memory",
+    pytest.param("moto", marks=pytest.mark.moto),
+    pytest.param("ministack", marks=pytest.mark.embedded),
+]
+
+
+@pytest.fixture(params=BACKENDS)
 async def backend(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, aws_session: AioSession
+) -> AsyncIterator[Backend]:
+    async with _backend(request, monkeypatch, aws_session) as backend:
+        yield backend
+
+
+@pytest.fixture(params=[*BACKENDS, "eventbridgev2"])
+async def bus_backend(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, aws_session: AioSession
+) -> AsyncIterator[BusBackend]:
+    if request.param != "eventbridgev2":
+        async with _backend(request, monkeypatch, aws_session) as backend:
+            yield backend
+        return
+    with fake_bus() as (bus, endpoint):
+        use_endpoint(monkeypatch, endpoint)
+        async with aws_clients(concurrency=16, bus="eventbridgev2", session=aws_session) as clients:
+            yield EventBridgeV2Backend(clients, bus)
+
+
+@asynccontextmanager
+async def _backend(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, session: AioSession
 ) -> AsyncIterator[Backend]:
     if request.param == "memory":
         yield MemoryBackend()
         return
     use_endpoint(monkeypatch, request.getfixturevalue(f"{request.param}_endpoint"))
-    async with aws_clients(concurrency=16, session=aws_session) as clients:
+    async with aws_clients(concurrency=16, session=session) as clients:
         yield AwsBackend(clients)

@@ -40,8 +40,9 @@ from tests.infra.stack import (
 )
 
 SETTINGS = {field.name: field for field in msgspec.structs.fields(Settings)}
-#: Settings that come from a resource which is not always there.
+#: Settings that are set from a resource, where the stack has it.
 PLAN_QUEUES = ("plan_queue_url", "plan_dlq_url")
+OF_RESOURCES = {"fact_bus_arn", *PLAN_QUEUES}
 
 
 def _variables(function: str) -> dict[str, Any]:
@@ -187,7 +188,7 @@ def test_zone_rules_never_come_from_the_host(function: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "setting", [name for name, field in SETTINGS.items() if not field.required and name not in PLAN_QUEUES]
+    "setting", [name for name, field in SETTINGS.items() if not field.required and name not in OF_RESOURCES]
 )
 def test_a_parameter_has_the_default_and_the_range_of_its_setting(setting: str) -> None:
     field = SETTINGS[setting]
@@ -216,8 +217,9 @@ def test_what_a_local_stack_changes_are_parameters_and_make_valid_settings() -> 
     defaults = {name: str(parameter.get("Default", "")) for name, parameter in PARAMETERS.items()}
     values = defaults | parameters
     settings = {
-        PREFIX + name.upper(): "x" if field.required or name in PLAN_QUEUES else values[_parameter_of(name)]
+        PREFIX + name.upper(): "x" if field.required else values[_parameter_of(name)]
         for name, field in SETTINGS.items()
+        if name not in OF_RESOURCES
     }
 
     assert parameters.keys() <= PARAMETERS.keys()

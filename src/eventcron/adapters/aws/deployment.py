@@ -10,6 +10,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
+from eventcron.adapters.aws.buses import bus_service
 from eventcron.adapters.aws.clients import AwsClients
 from eventcron.adapters.aws.failures import unavailable
 from eventcron.config import Settings
@@ -50,10 +51,10 @@ async def deployment(stack: str, *, concurrency: int) -> AsyncIterator[Deploymen
             aws_lambda = await client("lambda")
             # The functions' own variables: what is deployed, not what this shell believes.
             function = await aws_lambda.get_function_configuration(FunctionName=outputs["PlannerFunctionName"])
-            clients = AwsClients(
-                dynamodb=await client("dynamodb"), sqs=await client("sqs"), events=await client("events")
-            )
             settings = Settings.read(function.get("Environment", {}).get("Variables", {}))
+            clients = AwsClients(
+                dynamodb=await client("dynamodb"), sqs=await client("sqs"), events=await client(bus_service(settings))
+            )
             yield Deployment(clients, aws_lambda, settings, outputs)
 
 
