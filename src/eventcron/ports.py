@@ -260,6 +260,8 @@ class Letter(Struct, frozen=True, kw_only=True):
     sent: Instant = 0
     #: The ARN of the target that EventBridge could not deliver it to; "" for a message of a queue.
     target: str = ""
+    #: The ARN of that target's rule; "" where there is none.
+    rule: str = ""
 
 
 class LetterBox(Protocol):

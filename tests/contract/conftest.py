@@ -26,6 +26,7 @@ from eventcron.adapters.aws.ledger import DynamoLedger
 from eventcron.adapters.aws.letters import SqsLetterBox
 from eventcron.adapters.aws.plans import SqsPlanQueue
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
+from eventcron.adapters.aws.ways_back import ToQueue
 from eventcron.adapters.clock import SystemClock
 from eventcron.adapters.memory import (
     Buried,
@@ -198,13 +199,6 @@ class MemoryBackend:
         return EventBusRig(bus, delivered)
 
 
-class NoLambda:
-    """Lambda, where nothing may need it."""
-
-    async def invoke(self, **request: Any) -> Any:
-        raise AssertionError(f"invoked: {request}")
-
-
 class AwsBackend:
     """The AWS adapters on an emulator, with resources of their own."""
 
@@ -275,7 +269,7 @@ class AwsBackend:
         async def arrived() -> list[str]:
             return [message["Body"] for message in await self._receive(back, 1)]
 
-        return LetterBoxRig(SqsLetterBox(self._sqs, NoLambda(), url=dead, back=back), bury, arrived)
+        return LetterBoxRig(SqsLetterBox(self._sqs, url=dead, back=ToQueue(self._sqs, back)), bury, arrived)
 
     async def event_bus(self) -> EventBusRig:
         name = next(_names)

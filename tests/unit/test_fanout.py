@@ -9,7 +9,6 @@ from collections import Counter
 import msgspec
 import pytest
 
-from eventcron.adapters.aws.deployment import NoDeployment
 from eventcron.adapters.memory import (
     MemoryFireQueue,
     MemoryLedger,
@@ -24,7 +23,6 @@ from eventcron.core.envelope import decode_pack
 from eventcron.core.ranges import decode_range
 from eventcron.core.segment import segment_of
 from eventcron.core.trigger import parse
-from eventcron.entrypoints.cli.operations import Operations
 from eventcron.model import Instant, Key, Record, Schedule, SegmentRange, State
 from eventcron.ports import Refusal
 from eventcron.testing.ports import memory_ports
@@ -269,10 +267,3 @@ def test_several_planners_without_what_they_need_are_refused(given: dict[str, st
 
     with pytest.raises(InvalidSettings, match=names):
         Settings.read(environ | {f"EVENTCRON_{name}": value for name, value in given.items()})
-
-
-def test_a_deployment_with_one_planner_has_no_dead_letters_of_ranges_and_says_so() -> None:
-    at = Operations(cases=None, redrives={"commands": None, "fires": None})  # type: ignore[arg-type, dict-item]  # none is used
-
-    with pytest.raises(NoDeployment, match=r"no queue of 'plans', as .* PlannerWorkers is 1; it has commands, fires$"):
-        at.redrive("plans")

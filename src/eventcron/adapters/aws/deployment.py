@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, NamedTuple
 
@@ -25,7 +25,8 @@ class Deployment(NamedTuple):
     """Open clients, and what the stack says of itself."""
 
     clients: AwsClients
-    aws_lambda: Any
+    #: The client of a service by its name, the same each time.
+    client: Callable[[str], Awaitable[Any]]
     settings: Settings
     #: The stack's outputs.
     outputs: Mapping[str, str]
@@ -43,9 +44,13 @@ async def deployment(stack: str, *, concurrency: int) -> AsyncIterator[Deploymen
     config = AioConfig(max_pool_connections=concurrency, retries={"mode": "standard", "total_max_attempts": 5})
     with _explained(stack):
         async with AsyncExitStack() as exits:
+            opened: dict[str, Any] = {}
 
             async def client(service: str) -> Any:
-                return await exits.enter_async_context(session.create_client(service, config=config))
+                if service not in opened:
+                    creating = session.create_client(service, config=config)
+                    opened[service] = await exits.enter_async_context(creating)
+                return opened[service]
 
             outputs = await _outputs(await client("cloudformation"), stack)
             aws_lambda = await client("lambda")
@@ -55,7 +60,7 @@ async def deployment(stack: str, *, concurrency: int) -> AsyncIterator[Deploymen
             clients = AwsClients(
                 dynamodb=await client("dynamodb"), sqs=await client("sqs"), events=await client(bus_service(settings))
             )
-            yield Deployment(clients, aws_lambda, settings, outputs)
+            yield Deployment(clients, client, settings, outputs)
 
 
 async def _outputs(cloudformation: Any, stack: str) -> dict[str, str]:

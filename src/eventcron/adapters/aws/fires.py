@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import msgspec
-
 from eventcron.adapters.aws.backoff import Backoff
 from eventcron.adapters.aws.clients import SqsClient
 from eventcron.adapters.aws.messages import SqsSender
+from eventcron.core.envelope import encode_pack
 from eventcron.model import Instant, Pack
 from eventcron.ports import Refusal
 
@@ -16,8 +15,6 @@ from eventcron.ports import Refusal
 MAX_DELAY_SECONDS = 900
 #: The fair-queue group of packs that carry several tenants' fires. No tenant's name: ``~`` is not allowed in one.
 MIXED = "~mixed"
-
-_encode = msgspec.json.Encoder().encode
 
 
 class SqsFireQueue:
@@ -41,7 +38,7 @@ class SqsFireQueue:
             {"DelaySeconds": delay_seconds(instant, now), "MessageGroupId": group(pack)}
             for pack, instant in zip(packs, visible_at, strict=True)
         ]
-        return await self._sender.send([_encode(pack) for pack in packs], options)
+        return await self._sender.send([encode_pack(pack) for pack in packs], options)
 
 
 def delay_seconds(visible_at: Instant, now: Instant) -> int:

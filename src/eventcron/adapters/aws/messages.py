@@ -28,16 +28,16 @@ class SqsSender:
         self._calls = asyncio.Semaphore(concurrency)
         self._backoff = backoff
 
-    async def send(self, bodies: Sequence[bytes], options: Sequence[dict[str, Any]]) -> list[Refusal]:
+    async def send(self, bodies: Sequence[str], options: Sequence[dict[str, Any]]) -> list[Refusal]:
         """Send *bodies*, each with the *options* of its entry (``DelaySeconds`` and the like). Returns those not taken.
 
         Batches respect count and bytes.
         """
         entries = [
-            {"Id": str(index), "MessageBody": body.decode(), **more}
+            {"Id": str(index), "MessageBody": body, **more}
             for index, (body, more) in enumerate(zip(bodies, options, strict=True))
         ]
-        ranges = batches([len(body) for body in bodies], count=MAX_BATCH, total=MAX_BATCH_BYTES)
+        ranges = batches([len(body.encode()) for body in bodies], count=MAX_BATCH, total=MAX_BATCH_BYTES)
         refused = await all_of(self._send_batch([entries[index] for index in batch]) for batch in ranges)
         return [refusal for refusals in refused for refusal in refusals]
 

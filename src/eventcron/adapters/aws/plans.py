@@ -26,4 +26,4 @@ class SqsPlanQueue:
         self._sender = SqsSender(client, url, concurrency=concurrency, backoff=backoff)
 
     async def send(self, ranges: Sequence[SegmentRange]) -> list[Refusal]:
-        return await self._sender.send([encode_range(asked).encode() for asked in ranges], [{}] * len(ranges))
+        return await self._sender.send([encode_range(asked) for asked in ranges], [{}] * len(ranges))

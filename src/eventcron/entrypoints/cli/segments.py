@@ -13,7 +13,7 @@ from eventcron.app.reconciler import Survey
 from eventcron.core.instant import rfc3339
 from eventcron.core.lag import lag_ms
 from eventcron.core.reconciling import Fault
-from eventcron.entrypoints.cli.operations import operations, stack_option
+from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
 from eventcron.model import MAX_SEGMENTS, Instant
 from eventcron.ports import SegmentState
 from eventcron.wiring import UseCases
@@ -24,7 +24,7 @@ PATIENCE_MS = 86_400_000
 
 @click.group("segments", invoke_without_command=True)
 @stack_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 @click.pass_context
 def command(context: click.Context, stack: str, *, as_json: bool) -> None:
     """Say how far each segment is planned, who holds a claim, and how far it lags.
@@ -42,7 +42,7 @@ def command(context: click.Context, stack: str, *, as_json: bool) -> None:
 
 async def _rows(stack: str) -> tuple[list[dict[str, Any]], int]:
     """What is known of each segment, and the milliseconds of a tick."""
-    async with operations(stack) as (cases, _):
+    async with operations(stack) as (cases, *_):
         now = cases.ports.clock.now()
         states = await cases.ports.ledger.segments(cases.settings.segments)
         return [_row(state, cases, now) for state in states], cases.settings.tick_seconds * 1000
@@ -84,7 +84,7 @@ def _seconds(lag_ms: int | None) -> str:
 
 @command.command("resize")
 @click.argument("segments", required=False, type=click.IntRange(1, MAX_SEGMENTS))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 @click.pass_obj
 def resize(stack: str, segments: int | None, *, as_json: bool) -> None:
     """Move every schedule to its place among SEGMENTS; by default, among those of the deployment.
@@ -111,7 +111,7 @@ def resize(stack: str, segments: int | None, *, as_json: bool) -> None:
 
 
 async def _resize(stack: str, segments: int | None) -> tuple[Survey, int]:
-    async with operations(stack) as (cases, _):
+    async with operations(stack) as (cases, *_):
         survey = await cases.reconciler.run(
             deadline=cases.ports.clock.now() + PATIENCE_MS,
             rules=None,  # triggers are the deployed release's to work out; this one may be another

@@ -64,8 +64,10 @@ class Setting(NamedTuple):
     settings: Settings
     #: Milliseconds from the start to the first tick.
     first_tick_ms: int
-    #: Milliseconds that a planner may run: enough, or so few that it stops midway and goes on with the next tick.
+    #: Milliseconds that a planner may run: enough, or until the weather clears so few that it stops midway and goes on
+    #: with the next tick.
     planner_timeout_ms: int
+    busy_timeout_ms: int
 
 
 class _Pace(NamedTuple):
@@ -127,7 +129,8 @@ def setting(dice: Dice) -> Setting:
         span_s=pace.span_s,
         settings=settings,
         first_tick_ms=dice.between(0, pace.tick_seconds * 1000),
-        planner_timeout_ms=timeout_ms if dice.chance(0.6) else dice.between(3_020, 3_300),
+        planner_timeout_ms=timeout_ms,
+        busy_timeout_ms=timeout_ms if dice.chance(0.6) else dice.between(3_020, 3_300),
     )
 
 
@@ -197,11 +200,12 @@ class _Writer:
             self._send(Kind.GOOD, command, key, detail, at)
             # Now and then two in the same second, which only their order of arrival tells apart.
             pause = dice.between(0, 900) if dice.chance(0.1) else 1_500 + dice.mostly_small(self._where.span_s * 400)
-            at += pause
+            sent_at, at = at, at + pause
             if dice.chance(0.25):
                 at = at // 60_000 * 60_000 + 60_000 - dice.between(0, 1_500)  # just before many are due
             elif dice.chance(0.3):
                 at = self._tick_after(at) + dice.between(-2_500, 2_500)  # while the planner is at work
+            at = max(at, sent_at + 1)
 
     def race(self, key: Key) -> None:
         """One shot after another, each replaced while the planner is at it."""
