@@ -51,7 +51,7 @@ def simulate(seed: int) -> Simulated:
     if seed % FANNED_OUT == FANNED_OUT - 1:
         where = where._replace(settings=several_planners(where.settings))
     weather = forecast(dice, span_s=where.span_s)
-    sent = workload(dice, where)
+    sent = workload(dice, where, weather)
     loop = SeededLoop(dice)  # type: ignore[abstract]  # of a loop's forty methods nothing here calls the rest
     cloud = Cloud(
         loop,
