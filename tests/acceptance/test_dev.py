@@ -18,6 +18,8 @@ from pathlib import Path
 import boto3
 import pytest
 
+from tests.acceptance.processes import descendants, wait_gone
+
 pytestmark = [
     pytest.mark.embedded,
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes by /proc"),
@@ -71,39 +73,6 @@ def until(condition: Callable[[], object], running: Dev) -> None:
         assert running.process.poll() is None, running.stderr
         assert time.monotonic() < deadline, f"not within {PATIENCE} s; {running.stdout} {running.stderr}"
         time.sleep(0.05)
-
-
-def descendants(pid: int) -> set[int]:
-    """Every process below *pid*, from /proc."""
-    parents = {}
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:
-            continue  # it ended while we looked
-        parents[int(stat.parent.name)] = int(fields[1])
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found - {pid}
-
-
-def gone(pids: set[int]) -> bool:
-    """No process of *pids* is alive; one that nobody has collected yet is not."""
-    for pid in pids:
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
-                return False
-        except OSError:
-            continue
-    return True
-
-
-def wait_gone(pids: set[int]) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not gone(pids):
-        assert time.monotonic() < deadline, f"still there: {pids}"
-        time.sleep(0.02)
 
 
 def listens(port: int) -> bool:
