@@ -62,6 +62,13 @@ class Keeping(Protocol):
             LocalError: what is there is not fit to go on with.
         """
 
+    def end(self) -> None:
+        """Called when everything has ended as it was told to.
+
+        Raises:
+            LocalError: not everything was saved.
+        """
+
 
 class EmbeddedAws:
     """An AWS endpoint on loopback for as long as the context lasts.
@@ -70,7 +77,7 @@ class EmbeddedAws:
     *keep* it goes on with what is there, and leaves there what it held when we ended, SIGKILL included.
 
     Raises:
-        LocalError: on entering, if the port is taken, or by *keep*.
+        LocalError: on entering, if the port is taken; by *keep*, on entering and leaving.
     """
 
     def __init__(
@@ -183,6 +190,8 @@ class EmbeddedAws:
         if self._reader is not None:
             await asyncio.wait([self._reader])  # what it raised is for ``died`` to say
         shutil.rmtree(self.directory, ignore_errors=True)  # the host removes most of it, perhaps at this moment
+        if self._keep is not None and not died:
+            self._keep.end()
 
 
 def _listen(port: int) -> socket.socket:

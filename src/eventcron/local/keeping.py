@@ -68,5 +68,5 @@ class _Failures(logging.Handler):
         super().__init__(logging.ERROR)
         self.seen = False
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002  # that there is one says enough
         self.seen = True

@@ -60,21 +60,38 @@ class Kept:
         if there is None:
             self.directory.mkdir(parents=True, exist_ok=True)
             (self.directory / _MADE).write_bytes(msgspec.json.encode(now))
+            (self.directory / WHOLE).touch()  # nothing is all there is
             return
         changed = [name for name in Made.__struct_fields__ if getattr(there, name) != getattr(now, name)]
         if changed:
             raise LocalError(
-                f"{self.directory} was kept with another {' and another '.join(changed)}; "
-                "start as it was started then, or keep in another directory"
+                f"{self.directory} was kept by a run that differs in {', '.join(changed)}; "
+                "start as it was started, or keep in another directory"
             )
         self.resumed = True
+
+    def end(self) -> None:
+        """Look at what an embedded AWS left that was told to end.
+
+        Raises:
+            LocalError: it could not save everything.
+        """
+        if not (self.directory / WHOLE).exists():
+            raise LocalError(
+                f"not everything could be saved in {self.directory}, so it cannot be gone on with; "
+                "is there space, and may it be written to?"
+            )
 
     def _made(self, port: int) -> Made:
         digest = hashlib.sha256(template.find().read_bytes()).hexdigest()
         return Made(port, self._region, self._parameters, digest, version("ministack"))
 
     def _there(self) -> Made | None:
-        if not self.directory.exists() or not any(self.directory.iterdir()):
+        if not self.directory.exists():
+            return None
+        if not self.directory.is_dir():
+            raise LocalError(f"{self.directory} is not a directory; keep in one")
+        if not any(self.directory.iterdir()):
             return None
         try:
             found = msgspec.json.decode((self.directory / _MADE).read_bytes(), type=Made)

@@ -102,7 +102,7 @@ class Runtime:
 
     Raises:
         LocalError: on entering, if the port is taken, what is kept is not fit to go on with, the stack is refused or a
-            function does not start.
+            function does not start; on leaving, if not everything could be kept.
     """
 
     endpoint: str

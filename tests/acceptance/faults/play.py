@@ -4,14 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
-from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
 from msgspec import Struct
 
 from eventcron.adapters.clock import SystemClock
@@ -21,174 +16,159 @@ from eventcron.local.demo.emit import emit
 from eventcron.local.demo.expectation import expect
 from eventcron.local.demo.orders import Order, Sent, put
 from eventcron.model import Instant, Schedule
+from tests.acceptance.faults.aws import Aws, becomes, connected
 from tests.acceptance.faults.plan import TICK_SECONDS, Blow, What
 from tests.acceptance.faults.runtime import KeptRuntime, kill_host
 from tests.acceptance.faults.verdict import Verdict, judge
 from tests.acceptance.faults.watch import Watch
 
-#: Seconds for which a message stays away whose reader was killed. The template has six times the reader's timeout, as
-#: AWS asks, so that a message is not given to a second reader because calls of the first were throttled; no call is
-#: throttled here. A registrar or executor has a message for about four, and one that came back early would be repeated.
-VISIBILITY_SECONDS = 12
-#: Seconds after which a planner ends at the latest, so that a dead one's claims run out. The template has 120.
-PLANNER_TIMEOUT = 10
 #: Seconds from the first order to the first fire, within which all are stored if the registrars live.
-LEAD_IN = 8
+LEAD_IN = 5
 #: Schedules put at each blow against the registrars, and the seconds until they fire.
 MORE, MORE_LEAD_IN = 5, 3
-#: Seconds after the window within which everything must have come: a message may have been hit twice.
-PATIENCE = 90
+#: Seconds after the window within which nothing may be on its way any more: a message may be hit more than once.
+PATIENCE = 150
+#: Faults told of a run: a thousand would say no more.
+TOLD_FAULTS = 20
+
+_FUNCTIONS = {What.EXECUTORS: "executor", What.PLANNER: "planner", What.REGISTRARS: "registrar"}
 
 
 class Done(Struct, frozen=True, kw_only=True):
     """How a run went."""
 
     verdict: Verdict
+    #: The window's start.
+    start: Instant
     #: Hosts killed, by function; and ``everything``.
     killed: Counter[str]
-    #: One line for each blow, and what came of it.
+    #: One line for each blow, and whom it hit.
     story: list[str]
+
+    def __str__(self) -> str:
+        verdict = self.verdict
+        sums = (
+            f"due {verdict.due:,}, published {verdict.published:,}, repeats {verdict.repeats:,}, "
+            f"late by {verdict.latest_ms / 1000:.1f} s at most"
+        )
+        return "\n".join([*self.story, f"killed: {dict(self.killed)}", sums, *verdict.faults[:TOLD_FAULTS]])
 
 
 class Play:
-    """A run on *runtime*, which has just been started."""
+    """A run on *runtime*, which has just been started, with *aws* behind it."""
 
-    def __init__(self, runtime: KeptRuntime, *, seed: int, seconds: int) -> None:
+    def __init__(self, runtime: KeptRuntime, aws: Aws) -> None:
         self._runtime = runtime
-        self._seconds = seconds
+        self._aws = aws
         self._clock = SystemClock()
+        self._watch = Watch(aws.sqs)
         self._sent: list[Sent] = []
         self._killed: Counter[str] = Counter()
-        self._story = [f"seed {seed}"]
+        self._story: list[str] = []
+        #: Not while everything is dead.
+        self._up = asyncio.Event()
+        self._up.set()
 
-    async def run(self, schedules: int, blows: Sequence[Blow]) -> Done:
-        """Put so many *schedules*, deal the *blows* while they fire, and compare."""
-        async with self._clients() as (sqs, events, aws_lambda):
-            await self._shorten(sqs, aws_lambda)
-            watch = Watch(sqs)
-            await watch.subscribe(events, self._runtime.facts["bus"])
-            self._sqs, self._events, self._watch = sqs, events, watch
-            verdict = await beside(self._play(schedules, blows), [watch.read(), watch.read()])
-        return Done(verdict=verdict, killed=self._killed, story=self._story)
+    async def run(self, schedules: int, blows: Sequence[Blow], *, seconds: int) -> Done:
+        """Put so many *schedules*, deal the *blows* while they fire for so many *seconds*, and compare."""
+        await self._aws.shorten()
+        await self._watch.subscribe(self._aws.events, self._aws.bus)
+        return await beside(self._play(schedules, blows, seconds), [self._watch.read(), self._watch.read()])
 
-    @asynccontextmanager
-    async def _clients(self) -> AsyncIterator[tuple[Any, Any, Any]]:
-        facts = self._runtime.facts["environment"]
-        config = AioConfig(read_timeout=60, retries={"total_max_attempts": 1}, proxies={})
-        async with AsyncExitStack() as exits:
-            clients = [
-                await exits.enter_async_context(
-                    get_session().create_client(
-                        service,
-                        region_name=facts["AWS_DEFAULT_REGION"],
-                        endpoint_url=facts["AWS_ENDPOINT_URL"],
-                        aws_access_key_id=facts["AWS_ACCESS_KEY_ID"],
-                        aws_secret_access_key=facts["AWS_SECRET_ACCESS_KEY"],
-                        config=config,
-                    )
-                )
-                for service in ("sqs", "events", "lambda")
-            ]
-            yield clients[0], clients[1], clients[2]
-
-    async def _shorten(self, sqs: Any, aws_lambda: Any) -> None:
-        """Have what was lost with a process come back within seconds instead of minutes."""
-        outputs = self._runtime.facts["outputs"]
-        for queue in ("CommandQueueUrl", "FireQueueUrl"):
-            attributes = {"VisibilityTimeout": str(VISIBILITY_SECONDS)}
-            await sqs.set_queue_attributes(QueueUrl=outputs[queue], Attributes=attributes)
-        await aws_lambda.update_function_configuration(
-            FunctionName=outputs["PlannerFunctionName"], Timeout=PLANNER_TIMEOUT
-        )
-
-    async def _play(self, schedules: int, blows: Sequence[Blow]) -> Verdict:
+    async def _play(self, schedules: int, blows: Sequence[Blow], seconds: int) -> Done:
         tick = TICK_SECONDS * 1000
         start = (self._clock.now() + LEAD_IN * 1000) // tick * tick + tick
-        end = start + self._seconds * 1000
+        end = start + seconds * 1000
         await self._put([f"s{n}" for n in range(schedules)], start, end)
-        for number, blow in enumerate(blows):
-            await self._clock.sleep_until(start + round(blow.at * 1000))
-            await self._deal(number, blow, end)
+        async with asyncio.TaskGroup() as dealing:
+            for number, blow in enumerate(blows):
+                dealing.create_task(self._deal(number, blow, start, end))
         await self._clock.sleep_until(end)
-        observed = self._watch.observed
-        required = expect(self._sent, observed.answers, end).required
-        await self._settled(required)
-        verdict = judge(required, observed)
-        created = {answer.key for answer in observed.answers if answer.fact == "Schedule Created"}
-        unanswered = [f"unanswered: {one.order.key}" for one in self._sent if one.order.key not in created]
-        letters = [f"{count} letters in {queue}" for queue, count in (await self._letters()).items() if count]
-        return msgspec.structs.replace(verdict, faults=[*verdict.faults, *unanswered, *letters])
+        await self._settled()
+        verdict = judge(expect(self._sent, self._watch.observed.answers, end).required, self._watch.observed)
+        faults = [*verdict.faults, *self._unanswered(), *await self._given_up()]
+        verdict = msgspec.structs.replace(verdict, faults=faults)
+        return Done(verdict=verdict, start=start, killed=self._killed, story=self._story)
 
     async def _put(self, names: Sequence[str], start: Instant, end: Instant) -> None:
         orders = [_order(name, start, end, every=1 + n % 2, rate=n % 4 > 1) for n, name in enumerate(names)]
-        self._sent += await emit(self._events, self._runtime.facts["bus"], orders, clock=self._clock)
+        self._sent += await emit(self._aws.events, self._aws.bus, orders, clock=self._clock)
 
-    async def _deal(self, number: int, blow: Blow, end: Instant) -> None:
+    async def _deal(self, number: int, blow: Blow, start: Instant, end: Instant) -> None:
+        await self._clock.sleep_until(start + round(blow.at * 1000))
         if blow.what is What.EVERYTHING:
-            self._tell(blow, "all of it")
-            self._killed["everything"] += 1
-            await self._runtime.kill()
-            await self._runtime.start()
+            await self._kill_everything(blow)
             return
+        await self._up.wait()
         if blow.what is What.REGISTRARS:
-            start = self._clock.now() // 1000 * 1000 + MORE_LEAD_IN * 1000
-            await self._put([f"more{number}-{n}" for n in range(MORE)], start, end)
-        functions = {What.EXECUTORS: {"executor"}, What.PLANNER: {"planner"}, What.REGISTRARS: {"registrar"}}
-        self._kill(blow, functions.get(blow.what))
+            first = self._clock.now() // 1000 * 1000 + MORE_LEAD_IN * 1000
+            await self._put([f"more{number}-{n}" for n in range(MORE)], first, end)
+        begins = {What.REGISTRARS: self._registrar_begins, What.PLANNER: self._aws.planner_begins}.get(blow.what)
+        if begins is not None and not await begins():
+            self._tell(blow, "nobody began")
+            return
+        await asyncio.sleep(blow.after)
+        self._kill(blow)
 
-    def _kill(self, blow: Blow, functions: set[str] | None) -> None:
-        meant = [host for host in self._runtime.hosts() if functions is None or host.function in functions]
-        # The oldest are the busiest: a free one is taken in the order of their start.
+    async def _registrar_begins(self) -> bool:
+        """The first thing that one does may be to start."""
+        return await self._aws.registrar_begins() and await becomes(lambda: self._there("registrar"))
+
+    async def _there(self, function: str) -> bool:
+        return any(host.function == function for host in self._runtime.hosts())
+
+    async def _kill_everything(self, blow: Blow) -> None:
+        self._up.clear()
+        self._killed["everything"] += 1
+        hosts = len(self._runtime.hosts())
+        await self._runtime.kill()
+        await self._runtime.start()
+        self._tell(blow, f"{hosts} hosts and all that ran them; here they are again")
+        self._up.set()
+
+    def _kill(self, blow: Blow) -> None:
+        function = _FUNCTIONS.get(blow.what)
+        meant = [host for host in self._runtime.hosts() if function in {None, host.function}]
+        # In the order of their start, which is that in which ministack gives them work.
         hit = [host for host in meant[: max(1, round(len(meant) * blow.share))] if kill_host(host)]
         self._killed.update(host.function for host in hit)
         self._tell(blow, ", ".join(f"{host.function} {host.pid}" for host in hit) or "nobody there")
 
     def _tell(self, blow: Blow, whom: str) -> None:
-        self._story.append(f"{rfc3339(self._clock.now(), millis=True)} at {blow.at:.3f} s, {blow.what}: {whom}")
+        self._story.append(f"{rfc3339(self._clock.now(), millis=True)} {blow.what} at {blow.at:.3f} s: {whom}")
 
-    async def _settled(self, required: set[Any]) -> None:
-        """Wait until all has come and nothing is on its way that could come again; or for as long as it may take."""
-        outputs = self._runtime.facts["outputs"]
+    async def _settled(self) -> None:
+        """Wait until all that is on its way has come and was read, so that nothing could come any more."""
         deadline = self._clock.now() + PATIENCE * 1000
-        while self._clock.now() < deadline:
-            waiting = await self._count(outputs["CommandQueueUrl"]) + await self._count(outputs["FireQueueUrl"])
-            if not waiting and not await self._count(self._watch.url):
+        while await self._aws.on_their_way() or await self._aws.count(self._watch.url):
+            if self._clock.now() > deadline:
+                self._story.append(f"{await self._aws.on_their_way()} messages still on their way")
                 return
             await asyncio.sleep(0.5)  # a queue does not announce that it is empty
 
-    async def _letters(self) -> dict[str, int]:
-        outputs = self._runtime.facts["outputs"]
-        queues = ("CommandDeadLettersUrl", "FireDeadLettersUrl", "TargetDeadLettersUrl")
-        return {queue: await self._count(outputs[queue]) for queue in queues}
+    def _unanswered(self) -> list[str]:
+        created = {answer.key for answer in self._watch.observed.answers if answer.fact == "Schedule Created"}
+        return [f"unanswered: {one.order.key}" for one in self._sent if one.order.key not in created]
 
-    async def _count(self, queue: str) -> int:
-        """Messages in *queue*, whether they are visible or not."""
-        answer = await self._sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])
-        names = ("", "NotVisible", "Delayed")
-        return sum(int(answer["Attributes"][f"ApproximateNumberOfMessages{name}"]) for name in names)
+    async def _given_up(self) -> list[str]:
+        return [f"given up: {count} in {queue}" for queue, count in (await self._aws.letters()).items() if count]
+
+
+async def play(runtime: KeptRuntime, blows: Sequence[Blow], *, schedules: int, seconds: int) -> Done:
+    """A run on *runtime*, which has just been started."""
+    async with connected(runtime.facts) as aws:
+        return await Play(runtime, aws).run(schedules, blows, seconds=seconds)
 
 
 def _order(name: str, start: Instant, end: Instant, *, every: int, rate: bool) -> Order:
     """A schedule that fires every second or two from *start* until *end*, and however late."""
     units = "second" if every == 1 else "seconds"
-    expression = f"rate({every} {units})" if rate else f"*/{every} * * * * *"
     detail = {
         "tenant": "acme" if rate else "globex",
         "name": name,
-        "expression": expression,
+        "expression": f"rate({every} {units})" if rate else f"*/{every} * * * * *",
         "start": rfc3339(start),
         "end": rfc3339(end),
         "misfire": {"policy": "fire_all"},
     }
     return put(msgspec.convert(detail, Schedule))
-
-
-@asynccontextmanager
-async def running(directory: Path, *, source: Path | None = None) -> AsyncIterator[KeptRuntime]:
-    """A runtime that has just been started, in *directory*; killed in any case."""
-    runtime = KeptRuntime(directory, source=source)
-    try:
-        await runtime.start()
-        yield runtime
-    finally:
-        await runtime.kill()

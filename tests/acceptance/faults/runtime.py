@@ -9,6 +9,8 @@ import re
 import signal
 import sys
 from asyncio.subprocess import Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -95,3 +97,14 @@ def kill_host(host: Host) -> bool:
     except ProcessLookupError:
         return False
     return True
+
+
+@asynccontextmanager
+async def running(directory: Path, *, source: Path | None = None) -> AsyncIterator[KeptRuntime]:
+    """A runtime that has just been started, in *directory*; killed in any case."""
+    runtime = KeptRuntime(directory, source=source)
+    try:
+        await runtime.start()
+        yield runtime
+    finally:
+        await runtime.kill()
