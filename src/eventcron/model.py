@@ -386,12 +386,16 @@ class Record(Struct, frozen=True, kw_only=True):
     owed: Window | None = None
     #: What fell due while it was paused, to be dealt with by whoever hands over what is owed; None = nothing.
     missed: Missed | None = None
+    #: The trigger of that; "" = its own, and not that of the definition which a put replaced.
+    missed_trigger: str = ""
     #: What the last pause or resume asked for.
     paused: bool = False
     #: How many of ``max_fires`` were used up before the last pause.
     spent: int = 0
     #: Ids of the events that wrote it within the last event's second: tells a replay from a second command.
     seen: tuple[str, ...] = ()
+    #: Why the command that wrote it last was refused all the same, so that a replay of it gets the same answer.
+    refused: Literal["", "not_found", "completed"] = ""
     #: When TTL may remove it, seconds since 1970 (DynamoDB's unit); None = never.
     expires: int | None = None
 

@@ -6,8 +6,8 @@ Shared promises: a method either did what it says, returns what it could not do,
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Generic, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -52,7 +52,7 @@ class ScheduleStore(Protocol):
         """Set ``wake`` (None = drop it from the index) if revision and wake are still as in *plan*; else False."""
 
     async def complete(self, key: Key, *, revision: int, expires: int | None) -> bool:
-        """Set state COMPLETED and drop it from the index, if revision is unchanged and state ENABLED.
+        """Set state COMPLETED, if revision is unchanged and state ENABLED. In the index it stays as it is.
 
         *expires* (seconds since 1970) sets the TTL. False: the stored record is another.
         """
@@ -256,3 +256,18 @@ class EventBus(Protocol):
 
     async def publish(self, events: Sequence[Event]) -> list[Refusal]:
         """Put *events* on the bus, any number; calls respect ten entries and 256 KB. Returns those not taken."""
+
+
+class Ports(NamedTuple):
+    """Everything the use cases need from outside."""
+
+    clock: Clock
+    store: ScheduleStore
+    ledger: Ledger
+    queue: FireQueue
+    bus: EventBus
+    dead: DeadLetters
+    backfills: Backfills
+    calendars: Calendars
+    #: Gives numbers in [0, 1), which spread retries.
+    jitter: Callable[[], float]

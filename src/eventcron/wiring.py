@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -22,20 +22,7 @@ from eventcron.app.planner import Planner
 from eventcron.app.reconciler import Reconciler
 from eventcron.app.registrar import Registrar
 from eventcron.config import Settings
-from eventcron.ports import Backfills, Calendars, Clock, DeadLetters, EventBus, FireQueue, Ledger, ScheduleStore
-
-
-class Ports(NamedTuple):
-    """Everything the use cases need from outside."""
-
-    clock: Clock
-    store: ScheduleStore
-    ledger: Ledger
-    queue: FireQueue
-    bus: EventBus
-    dead: DeadLetters
-    backfills: Backfills
-    calendars: Calendars
+from eventcron.ports import Ports
 
 
 class UseCases(NamedTuple):
@@ -50,57 +37,16 @@ class UseCases(NamedTuple):
     reconciler: Reconciler
 
 
-def use_cases(settings: Settings, ports: Ports, *, jitter: Callable[[], float]) -> UseCases:
-    """The use cases over *ports*; *jitter* gives numbers in [0, 1)."""
-    clock, store, ledger, queue, bus, dead, backfills, calendars = ports
+def use_cases(settings: Settings, ports: Ports) -> UseCases:
+    """The use cases over *ports*."""
     return UseCases(
         settings=settings,
         ports=ports,
-        registrar=Registrar(
-            clock=clock,
-            store=store,
-            ledger=ledger,
-            backfills=backfills,
-            calendars=calendars,
-            queue=queue,
-            bus=bus,
-            dead=dead,
-            settings=settings,
-            jitter=jitter,
-        ),
-        planner=Planner(
-            clock=clock, store=store, ledger=ledger, queue=queue, bus=bus, dead=dead, settings=settings, jitter=jitter
-        ),
-        executor=Executor(
-            clock=clock,
-            store=store,
-            ledger=ledger,
-            backfills=backfills,
-            queue=queue,
-            bus=bus,
-            dead=dead,
-            settings=settings,
-            jitter=jitter,
-        ),
-        backfiller=Backfiller(
-            clock=clock,
-            store=store,
-            backfills=backfills,
-            queue=queue,
-            bus=bus,
-            dead=dead,
-            settings=settings,
-            jitter=jitter,
-        ),
-        reconciler=Reconciler(
-            clock=clock,
-            store=store,
-            ledger=ledger,
-            calendars=calendars,
-            bus=bus,
-            settings=settings,
-            jitter=jitter,
-        ),
+        registrar=Registrar(ports, settings),
+        planner=Planner(ports, settings),
+        executor=Executor(ports, settings),
+        backfiller=Backfiller(ports, settings),
+        reconciler=Reconciler(ports, settings),
     )
 
 
@@ -109,7 +55,7 @@ async def on_aws(settings: Settings) -> AsyncIterator[UseCases]:
     """The use cases on AWS; region, credentials and endpoint come from the environment, as boto reads it."""
     # Reads, sends and publications of one piece of work overlap, so a few connections each.
     async with aws_clients(concurrency=settings.concurrency * 4) as clients:
-        yield use_cases(settings, aws_ports(settings, clients), jitter=random.random)
+        yield use_cases(settings, aws_ports(settings, clients))
 
 
 def aws_ports(settings: Settings, clients: AwsClients) -> Ports:
@@ -123,4 +69,5 @@ def aws_ports(settings: Settings, clients: AwsClients) -> Ports:
         dead=SqsDeadLetters(clients.sqs, {"commands": settings.command_dlq_url, "fires": settings.fire_dlq_url}),
         backfills=DynamoBackfills(clients.dynamodb, settings.ledger_table),
         calendars=DynamoCalendars(clients.dynamodb, settings.ledger_table),
+        jitter=random.random,
     )

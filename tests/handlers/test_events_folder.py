@@ -23,14 +23,8 @@ from eventcron.adapters.aws.fires import SqsFireQueue
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.table import DynamoTable
 from eventcron.adapters.memory import (
-    MemoryBackfills,
-    MemoryCalendars,
     MemoryDeadLetters,
     MemoryEventBus,
-    MemoryFireQueue,
-    MemoryLedger,
-    MemoryQueue,
-    MemoryScheduleStore,
 )
 from eventcron.app.registrar import Outcome
 from eventcron.core.backfilling import cancel
@@ -59,8 +53,9 @@ from eventcron.entrypoints import executor_lambda, planner_lambda, registrar_lam
 from eventcron.errors import InvalidSchedule, Undecodable
 from eventcron.model import COMMANDS, Backfill, Calendar, Event, Fire, Key, Record, Schedule, SkipNotice, State, Window
 from eventcron.testing import FakeClock
+from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import SETTINGS
-from eventcron.wiring import Ports, UseCases, use_cases
+from eventcron.wiring import UseCases, use_cases
 
 EVENTS = Path(__file__).parents[2] / "events"
 
@@ -323,18 +318,7 @@ def test_there_is_a_payload_for_every_fact() -> None:
 
 def in_memory(now: int) -> UseCases:
     """The use cases on memory ports, at the instant *now*."""
-    clock = FakeClock(now)
-    ports = Ports(
-        clock=clock,
-        store=MemoryScheduleStore(clock),
-        ledger=MemoryLedger(),
-        queue=MemoryFireQueue(MemoryQueue(clock)),
-        bus=MemoryEventBus(clock),
-        dead=MemoryDeadLetters(),
-        backfills=MemoryBackfills(),
-        calendars=MemoryCalendars(),
-    )
-    return use_cases(SETTINGS, ports, jitter=lambda: 0.0)
+    return use_cases(SETTINGS, memory_ports(FakeClock(now)))
 
 
 class Context:

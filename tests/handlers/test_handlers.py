@@ -10,8 +10,6 @@ import msgspec
 import pytest
 
 from eventcron.adapters.memory import (
-    MemoryBackfills,
-    MemoryCalendars,
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
@@ -25,8 +23,9 @@ from eventcron.entrypoints import executor_lambda, planner_lambda, reconciler_la
 from eventcron.entrypoints.process import process
 from eventcron.errors import Unavailable
 from eventcron.model import Fire, Instant, Key
+from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import SETTINGS
-from eventcron.wiring import Ports, use_cases
+from eventcron.wiring import use_cases
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 
@@ -61,11 +60,15 @@ class Stack:
         self.fires = MemoryQueue(self.clock)
         self.bus = MemoryEventBus(self.clock)
         self.dead = MemoryDeadLetters()
-        queue = MemoryFireQueue(self.fires)
-        ports = Ports(
-            self.clock, self.store, self.ledger, queue, self.bus, self.dead, MemoryBackfills(), MemoryCalendars()
+        ports = memory_ports(
+            self.clock,
+            store=self.store,
+            ledger=self.ledger,
+            queue=MemoryFireQueue(self.fires),
+            bus=self.bus,
+            dead=self.dead,
         )
-        self.cases = use_cases(SETTINGS, ports, jitter=lambda: 0.5)
+        self.cases = use_cases(SETTINGS, ports)
 
     @property
     def facts(self) -> list[str]:

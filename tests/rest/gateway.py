@@ -11,20 +11,17 @@ from typing import Any, NamedTuple
 import msgspec
 
 from eventcron.adapters.memory import (
-    MemoryBackfills,
-    MemoryCalendars,
-    MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
-    MemoryLedger,
     MemoryQueue,
     MemoryScheduleStore,
 )
 from eventcron.entrypoints import rest_lambda
 from eventcron.entrypoints.process import process
 from eventcron.model import Instant
+from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import SETTINGS
-from eventcron.wiring import Ports, use_cases
+from eventcron.wiring import use_cases
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 
@@ -64,18 +61,9 @@ class Api:
         self.store = MemoryScheduleStore(self.clock)
         self.fires = MemoryQueue(self.clock)
         self.bus = MemoryEventBus(self.clock)
-        ports = Ports(
-            clock=self.clock,
-            store=self.store,
-            backfills=MemoryBackfills(),
-            calendars=MemoryCalendars(),
-            ledger=MemoryLedger(),
-            queue=MemoryFireQueue(self.fires),
-            bus=self.bus,
-            dead=MemoryDeadLetters(),
-        )
+        ports = memory_ports(self.clock, store=self.store, queue=MemoryFireQueue(self.fires), bus=self.bus)
         settings = msgspec.structs.replace(SETTINGS, rest_trusted_principals=frozenset({"role/platform"}))
-        self.cases = use_cases(settings, ports, jitter=lambda: 0.5)
+        self.cases = use_cases(settings, ports)
 
     @property
     def facts(self) -> list[str]:

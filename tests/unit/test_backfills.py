@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from eventcron.adapters.memory import (
     MemoryBackfills,
-    MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
     MemoryQueue,
@@ -34,6 +34,7 @@ from eventcron.model import (
 )
 from eventcron.ports import Refusal
 from eventcron.testing import World
+from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import SETTINGS
 from tests.simulation.test_crashes import Killed as DiedThere
 from tests.simulation.test_crashes import Killer
@@ -271,17 +272,15 @@ class Stage:
         self.queue = MemoryQueue(self.clock)
         self.backfills = MemoryBackfills(pause=self._pause)
         self.bus = MemoryEventBus(self.clock, pause=self._pause)
-        self.backfiller = Backfiller(
-            clock=self.clock,
+        ports = memory_ports(
+            self.clock,
             store=self.store,
             backfills=self.backfills,
             queue=MemoryFireQueue(self.queue, refuse=lambda _index, _pack: self.refuse, pause=self._pause),
             bus=self.bus,
-            dead=MemoryDeadLetters(),
-            settings=SETTINGS,
-            jitter=lambda: 0.5,
         )
-        self.commands = BackfillCommands(clock=self.clock, store=self.store, backfills=self.backfills, remember_days=1)
+        self.backfiller = Backfiller(ports, SETTINGS)
+        self.commands = BackfillCommands(ports, SETTINGS)
 
     async def _pause(self, point: str) -> None:
         self.steps += 1
@@ -336,6 +335,26 @@ def test_a_crash_between_any_two_steps_repeats_a_slice_at_most_under_the_same_id
         assert len(repeats) <= 10, step
         by_due = {(fire.due, pack.id) for pack in packs for fire in pack.fires}
         assert len(by_due) == len(dues), f"killed at step {step}: an occurrence in two different packs"
+
+
+async def test_taken_by_a_registrar_that_died_it_ends_as_deleted_with_its_schedule(world: World) -> None:
+    """Stored, never entered, and the schedule is gone when the command comes again: it is not left behind."""
+    stage = Stage()
+    stage.meanwhile["enter_backfill.before"] = _die
+    with pytest.raises(Killed):
+        await stage.open(world)
+    for record in list(stage.store.records.values()):
+        await stage.store.put(replace(record, revision=record.revision + 1, schedule=None), replacing=record.revision)
+
+    await stage.commands.start(msgspec.convert({**ACME, **NIGHT}, BackfillSchedule), event_id="e-1")
+
+    assert await stage.tick() == [Went.CANCELLED]
+    (ended,) = stage.backfills.stored.values()
+    assert (ended.state, ended.reason) == (BackfillState.CANCELLED, "deleted")
+
+
+async def _die() -> None:
+    raise Killed
 
 
 async def test_a_slice_is_counted_only_when_its_packs_were_taken(world: World) -> None:

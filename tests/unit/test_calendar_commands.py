@@ -14,7 +14,8 @@ from eventcron.app.reconciler import Reconciler, Survey
 from eventcron.core.reconciling import Fault
 from eventcron.errors import Conflict
 from eventcron.model import Calendar, CalendarKey, Key, PutCalendar
-from eventcron.testing import FakeClock, World
+from eventcron.testing import FakeClock, World, memory_ports
+from eventcron.testing.world import SETTINGS
 
 START = "2026-12-23T12:00:00Z"
 NORWAY = CalendarKey("acme", "norway")
@@ -125,15 +126,7 @@ def test_put_again_a_schedule_follows_its_calendar(world: World) -> None:
 
 def walk(world: World, *, rules: str | None = "2026a") -> Survey:
     """The reconciler's daily run."""
-    reconciler = Reconciler(
-        clock=world.clock,
-        store=world.store,
-        ledger=world.ledger,
-        calendars=world.calendars,
-        bus=world.bus,
-        settings=world.settings,
-        jitter=lambda: 0.5,
-    )
+    reconciler = Reconciler(world.ports, world.settings)
     return world._runner.run(reconciler.run(deadline=world.now + 900_000, rules=rules))
 
 
@@ -336,7 +329,7 @@ class Contested(MemoryCalendars):
 
 
 async def test_a_storm_on_one_calendar_is_left_to_the_queue() -> None:
-    commands = CalendarCommands(clock=FakeClock(0), calendars=Contested(), remember_days=14)
+    commands = CalendarCommands(memory_ports(FakeClock(0), calendars=Contested()), SETTINGS)
     command = PutCalendar(tenant="acme", name="norway", dates=["2026-12-24"])
 
     with pytest.raises(Conflict, match="acme/calendar:norway is being changed by others: not applied after 8 tries"):

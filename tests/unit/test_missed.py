@@ -158,6 +158,21 @@ def test_a_resume_says_what_becomes_of_what_was_missed(
     assert skips == ([] if told is None else [("paused", *told)])
 
 
+@pytest.mark.parametrize("state", ["ENABLED", "PAUSED"])
+def test_a_put_tells_what_the_pause_before_it_kept_from_firing(world: World, state: str) -> None:
+    world.emit("Put Schedule", {**ACME, "expression": "*/2 * * * *"})
+    world.run(minutes=1)
+    world.emit("Pause Schedule", ACME)
+    world.run(minutes=8)
+    world.emit("Put Schedule", {**ACME, "expression": "* * * * *", "state": state})
+    world.run(minutes=2, seconds=30)
+
+    (skipped,) = world.facts_of("Schedule Skipped")
+    assert (skipped["reason"], skipped["count"]) == ("paused", 4)
+    assert (skipped["first_due"], skipped["last_due"]) == ("2026-12-01T08:02:00.000Z", "2026-12-01T08:08:00.000Z")
+    assert len(world.fired) == (2 if state == "ENABLED" else 0)
+
+
 def test_paused_twice_it_is_paused_since_the_first_time(world: World) -> None:
     world.emit("Put Schedule", {**ACME, "expression": "* * * * *"})
     world.run(minutes=2, seconds=30)

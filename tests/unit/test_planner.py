@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -17,12 +17,14 @@ from eventcron.adapters.memory import (
     MemoryScheduleStore,
     Version,
 )
+from eventcron.app.ending import REMEMBER_S
 from eventcron.app.planner import Pass, Planner, SegmentReport
 from eventcron.core.envelope import decode_pack
 from eventcron.core.trigger import parse
 from eventcron.errors import Unavailable
 from eventcron.model import Event, Instant, Pack, Plan, Record, Schedule, State
 from eventcron.ports import Claim, Page, Refusal
+from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import SETTINGS
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
@@ -54,21 +56,29 @@ class Stage:
         self.refuse_event: Refusal | None = None
         self.bus = MemoryEventBus(self.clock, refuse=lambda index, _event: _at(index, self.refuse_event))
         self.dead = MemoryDeadLetters()
-        fires = MemoryFireQueue(self.queue, refuse=lambda index, _pack: _at(index, self.refuse_pack))
+        #: Only packs of that instant are refused; None = all.
+        self.refuse_at: Instant | None = None
+        fires = MemoryFireQueue(self.queue, refuse=self._refuse_pack)
         self.planner = Planner(
-            clock=self.clock,
-            store=self.store,
-            ledger=self.ledger,
-            queue=fires,
-            bus=self.bus,
-            dead=self.dead,
-            settings=SETTINGS,
-            jitter=lambda: 0.5,
+            memory_ports(self.clock, store=self.store, ledger=self.ledger, queue=fires, bus=self.bus, dead=self.dead),
+            SETTINGS,
         )
 
-    async def put(self, name: str, expression: str = "* * * * *", *, wake: Instant = 0, **more: Any) -> Record:
+    def _refuse_pack(self, index: int, pack: Pack) -> Refusal | None:
+        return _at(index, self.refuse_pack) if self.refuse_at in {None, pack.at} else None
+
+    async def put(
+        self,
+        name: str,
+        expression: str = "* * * * *",
+        *,
+        wake: Instant = 0,
+        until: Instant | None = None,
+        after_completion: Literal["KEEP", "DELETE"] = "KEEP",
+        **more: Any,
+    ) -> Record:
         trigger = parse(expression, anchor=NOW, **more)
-        schedule = Schedule(tenant="acme", name=name, expression=expression)
+        schedule = Schedule(tenant="acme", name=name, expression=expression, after_completion=after_completion)
         record = Record(
             schedule=schedule,
             tenant="acme",
@@ -79,6 +89,7 @@ class Stage:
             defined=1,
             trigger=trigger.canonical,
             first=NOW - MINUTE + 1,
+            until=until,
             segment=0,
             wake=wake,
         )
@@ -325,6 +336,34 @@ async def test_a_schedule_whose_last_occurrence_is_skipped_ends_all_the_same() -
 
     assert [event.detail_type for _, event in stage.bus.published] == ["Schedule Skipped", "Schedule Completed"]
     assert stage.store.records[("acme", "once")].state is State.COMPLETED  # type: ignore[index]  # a Key is a tuple
+
+
+async def test_a_last_fire_that_ends_its_schedule_does_not_lose_what_a_failed_pass_owes() -> None:
+    """The pass sends the last fire and fails at another; the last fire is published before the segment's next pass."""
+    stage = Stage()
+    record = await stage.put("twice", until=NOW + 2 * MINUTE)
+    stage.refuse_pack, stage.refuse_at = Refusal(index=0, code="InternalError"), NOW
+    assert (await stage.plan()).ended is Pass.FAILED
+    assert stage.dues() == [NOW + MINUTE]
+    assert await stage.store.complete(record.key, revision=record.revision, expires=None)
+
+    stage.refuse_pack = None
+    stage.clock.instant = NOW
+    assert (await stage.plan()).ended is Pass.PLANNED
+
+    assert NOW in stage.dues()
+    stored = stage.store.records[record.key]
+    assert (stored.state, stored.segment, stored.wake) == (State.COMPLETED, None, None)
+
+
+async def test_a_schedule_that_the_planner_ends_is_deleted_if_it_asked_for_that() -> None:
+    stage = Stage()
+    record = await stage.put("once", until=NOW + 1, exclude=["2026-12-01"], after_completion="DELETE")
+
+    assert (await stage.plan()).ended is Pass.PLANNED
+
+    stored = stage.store.records[record.key]
+    assert (stored.state, stored.expires) == (State.COMPLETED, stage.clock.instant // 1000 + REMEMBER_S)
 
 
 async def test_segments_are_planned_at_once() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from eventcron.adapters.memory import MemoryCalendars, MemoryEventBus, MemoryLedger, MemoryScheduleStore
-from eventcron.app.executor import REMEMBER_S
+from eventcron.adapters.memory import MemoryEventBus, MemoryLedger, MemoryScheduleStore
+from eventcron.app.ending import REMEMBER_S
 from eventcron.app.reconciler import Reconciler, Survey
 from eventcron.core.planning import plan_of
 from eventcron.core.reconciling import Fault, Setting, find
@@ -17,6 +17,7 @@ from eventcron.core.registry import worked_out_anew
 from eventcron.core.segment import segment_of
 from eventcron.model import Key, Record, Schedule, State, Window
 from eventcron.testing import World
+from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import SETTINGS
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
@@ -57,6 +58,8 @@ MONDAY = NOW + 6 * DAY + HOUR
         pytest.param(enabled("0 7 1 12 *", until=NOW, wake=None), id="the-last-fire-may-still-be-tried"),
         pytest.param(enabled(wake=None, handoff=NOW + HOUR, until=NOW + HOUR), id="the-registrar-sent-all"),
         pytest.param(enabled(state=State.PAUSED, segment=None, wake=None), id="paused"),
+        pytest.param(enabled(state=State.COMPLETED, segment=None, wake=None), id="completed"),
+        pytest.param(enabled(state=State.COMPLETED), id="completed-and-a-pass-owes-fires-of-it"),
         pytest.param(
             replace(enabled(), schedule=None, state=State.DELETED, segment=None, wake=None, expires=NOW // 1000 + 1),
             id="tombstone",
@@ -99,6 +102,12 @@ def test_what_is_well_is_left_alone(record: Record) -> None:
             enabled(state=State.PAUSED), Fault.INDEXED, {"segment": None, "wake": None}, id="paused-and-in-the-index"
         ),
         pytest.param(
+            enabled(state=State.COMPLETED, wake=MONDAY, segment=3 - segment_of(Key("acme", "report"), 4)),
+            Fault.SEGMENT,
+            {"segment": segment_of(Key("acme", "report"), 4)},
+            id="a-completed-one-elsewhere-that-a-pass-owes-fires-of",
+        ),
+        pytest.param(
             replace(enabled(), schedule=None, state=State.DELETED, segment=None, wake=None, expires=NOW // 1000),
             Fault.EXPIRED,
             {},
@@ -115,6 +124,15 @@ def test_what_is_wrong_is_found(record: Record, fault: Fault | None, mended: dic
         return
     assert finding is not None
     assert (finding.fault, finding.record) == (fault, replace(record, **mended))
+
+
+def test_new_zone_rules_reach_what_is_paused() -> None:
+    right = enabled("0 9 * * MON", state=State.PAUSED, segment=None, wake=None, schedule={"timezone": "Europe/Oslo"})
+    stale = replace(right, trigger=enabled("0 9 * * TUE").trigger)
+
+    assert find(stale, SETTING) is None, "without new rules triggers are not looked at"
+    assert find(right, SETTING._replace(work_out=True)) is None
+    assert find(stale, SETTING._replace(work_out=True)) == (Fault.TRIGGER, right)
 
 
 def test_new_zone_rules_move_what_sleeps_and_where_it_ends() -> None:
@@ -164,13 +182,8 @@ class Stage:
         self.ledger = MemoryLedger()
         self.bus = MemoryEventBus(self.clock)
         self.reconciler = Reconciler(
-            clock=self.clock,
-            store=self.store,
-            ledger=self.ledger,
-            calendars=MemoryCalendars(),
-            bus=self.bus,
-            settings=SETTINGS,
-            jitter=lambda: 0.5,
+            memory_ports(self.clock, store=self.store, ledger=self.ledger, bus=self.bus),
+            SETTINGS,
         )
 
     async def put(self, *records: Record) -> None:
@@ -270,15 +283,7 @@ def test_every_schedule_fires_on_while_the_segments_change() -> None:
         for number in range(24):
             world.emit("Put Schedule", {"tenant": "acme", "name": f"n{number}", "expression": "* * * * *"})
         world.run(minutes=12)
-        reconciler = Reconciler(
-            clock=world.clock,
-            store=world.store,
-            ledger=world.ledger,
-            calendars=world.calendars,
-            bus=world.bus,
-            settings=world.settings,
-            jitter=lambda: 0.5,
-        )
+        reconciler = Reconciler(world.ports, world.settings)
         world.run(seconds=30)
         survey = world._runner.run(reconciler.run(deadline=world.now + 900_000, rules="x", segments=2))
         world.run(minutes=30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import datetime
 from itertools import permutations
@@ -9,9 +10,11 @@ from typing import Any
 
 import pytest
 
+from eventcron.app.registrar import Outcome, Registrar
 from eventcron.core.instant import from_datetime, rfc3339
 from eventcron.model import Key, State
-from eventcron.testing import World
+from eventcron.testing import FakeClock, World, memory_ports
+from eventcron.testing.world import SETTINGS
 
 START = "2026-12-01T08:00:00Z"
 ACME = {"tenant": "acme", "name": "report"}
@@ -22,6 +25,14 @@ def _world() -> Iterator[World]:
     with World(START) as world:
         yield world
         assert world.failures == []
+
+
+def message(command: str, detail: dict[str, Any], event_id: str) -> str:
+    """An event as the rule hands it to the command queue."""
+    return json.dumps({
+        "id": event_id, "detail-type": command, "source": f"eventcron.tenant.{detail['tenant']}", "time": START,
+        "detail": detail,
+    })  # fmt: skip
 
 
 def put(world: World, expression: str, **more: Any) -> str:
@@ -138,6 +149,16 @@ def test_an_update_of_the_input_neither_loses_nor_repeats_a_fire(world: World) -
     assert sorted({fire.detail["input"] for fire in world.fired}) == [1, 2]
 
 
+def test_a_late_update_of_a_completed_schedule_does_not_fire_again_what_it_fired(world: World) -> None:
+    """It was sent before the only fire and arrives after it: that occurrence is both revisions', and was published."""
+    put(world, "at(2026-12-01T08:00:10)")
+    world.run(seconds=5)
+    world.emit("Put Schedule", {**ACME, "expression": "at(2026-12-01T08:00:10)", "input": 2}, delay_seconds=20)
+    world.run(minutes=1)
+
+    assert clock_times(world) == ["08:00:10"]
+
+
 def test_the_same_command_twice_changes_nothing(world: World) -> None:
     put(world, "* * * * *", revision=5)
     put(world, "* * * * *", revision=5)
@@ -206,6 +227,27 @@ def test_a_command_for_a_schedule_that_is_not_there_is_rejected(world: World, co
 
     (rejected,) = world.facts_of("Schedule Rejected")
     assert (rejected["code"], rejected["given"], rejected["command"]) == ("not_found", "'acme/report'", command)
+
+
+@pytest.mark.parametrize("command", ["Delete Schedule", "Pause Schedule", "Resume Schedule"])
+@pytest.mark.parametrize("completed", [False, True])
+async def test_a_refused_command_that_is_handed_out_again_is_refused_again(command: str, completed: bool) -> None:
+    """Its first handling may have died before the answer; the answer to the second must not be that it acted."""
+    clock = FakeClock(from_datetime(datetime.fromisoformat(START)))
+    ports = memory_ports(clock)
+    registrar = Registrar(ports, SETTINGS)
+    if completed:
+        await registrar.handle(message("Put Schedule", {**ACME, "expression": "at(2026-12-01T08:00:05)"}, "e-1"))
+        assert await ports.store.complete(Key("acme", "report"), revision=clock.now(), expires=None)
+
+    body = message(command, ACME, "e-2")
+    first = await registrar.handle(body)
+    again = await registrar.handle(body, redelivered=True)
+
+    if completed and command == "Delete Schedule":
+        assert (first.outcome, again.outcome) == (Outcome.ACCEPTED, Outcome.DUPLICATE)
+    else:
+        assert (first.outcome, again.outcome, again.reason) == (Outcome.REJECTED, Outcome.REJECTED, first.reason)
 
 
 def test_run_fires_once_now_whatever_the_trigger_says(world: World) -> None:

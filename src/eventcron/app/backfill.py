@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
 from enum import StrEnum
-from typing import Protocol
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -19,6 +17,7 @@ from msgspec.structs import replace
 from eventcron.app.concurrency import settle
 from eventcron.app.publishing import publish_all
 from eventcron.app.sending import send_all
+from eventcron.app.settings import DeploymentSettings
 from eventcron.core import backfilling
 from eventcron.core.envelope import backfilled, skipped
 from eventcron.core.packing import pack_fires
@@ -33,7 +32,7 @@ from eventcron.model import (
     Instant,
     Key,
 )
-from eventcron.ports import Backfills, Clock, DeadLetters, EventBus, FireQueue, ScheduleStore
+from eventcron.ports import Ports
 
 #: Open at once. The list of them is one DynamoDB item: with the longest names, 258 KB of the 400 KB it may have.
 MAX_OPEN = 1_000
@@ -45,29 +44,14 @@ MAX_TRIES = 8
 STOP_BEFORE_MS = 2_000
 
 
-class BackfillSettings(Protocol):
-    """The part of a deployment's settings that backfills need."""
-
-    @property
-    def horizon_seconds(self) -> int: ...
-    @property
-    def lead_seconds(self) -> int: ...
-    @property
-    def pack_size(self) -> int: ...
-    @property
-    def concurrency(self) -> int: ...
-    @property
-    def tombstone_days(self) -> int: ...
-
-
 class BackfillCommands:
-    """Takes and cancels backfills, for the registrar. An ended one is remembered for *remember_days*."""
+    """Takes and cancels backfills, for the registrar."""
 
-    def __init__(self, *, clock: Clock, store: ScheduleStore, backfills: Backfills, remember_days: int) -> None:
-        self._clock = clock
-        self._store = store
-        self._backfills = backfills
-        self._remember_days = remember_days
+    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
+        self._clock = ports.clock
+        self._store = ports.store
+        self._backfills = ports.backfills
+        self._remember_days = settings.tombstone_days
 
     async def start(self, command: BackfillSchedule, *, event_id: str) -> tuple[Backfill, bool]:
         """The backfill as stored, and whether it is new. The same again, by whatever event, changes nothing.
@@ -76,11 +60,16 @@ class BackfillCommands:
             InvalidSchedule: there is no such schedule, nothing is due in the span, the id stands for another
                 backfill, or too many are open.
         """
+        key = BackfillKey(command.tenant, command.name, command.backfill_id or event_id)
+        stored = await self._find(key)
+        if stored is not None and stored.event_id == event_id:
+            # Its first handling may have died before it was entered; what became of the schedule since is no matter.
+            await self._enter(stored)
+            return stored, False
         record = (await self._store.get([command.key])).get(command.key)
         if record is None or record.schedule is None:
             raise not_found(command.key)
         asked = backfilling.open_backfill(command, record, event_id=event_id, now=self._clock.now())
-        stored = await self._find(asked.key)
         if stored is None:
             await self._check_room(asked.key)
             if not await self._backfills.put(asked, replacing=None):
@@ -88,10 +77,12 @@ class BackfillCommands:
         if stored is not None and stored.event_id and not backfilling.is_same(stored, asked):
             raise _taken(asked.key)
         standing = asked if stored is None else stored
-        if standing.state is BackfillState.RUNNING:
-            # Also for a repeated command: its first handling may have died before this.
-            await self._backfills.enter(asked.key)
+        await self._enter(standing)
         return standing, stored is None
+
+    async def _enter(self, backfill: Backfill) -> None:
+        if backfill.state is BackfillState.RUNNING:
+            await self._backfills.enter(backfill.key)
 
     async def cancel(self, command: CancelBackfill) -> Backfill:
         """The cancelled backfill; one that has ended stays as it is.
@@ -155,28 +146,14 @@ class BackfillReport(Struct, frozen=True, kw_only=True):
 
 
 class Backfiller:
-    """Carries on the open backfills. *jitter* gives numbers in [0, 1)."""
+    """Carries on the open backfills."""
 
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        store: ScheduleStore,
-        backfills: Backfills,
-        queue: FireQueue,
-        bus: EventBus,
-        dead: DeadLetters,
-        settings: BackfillSettings,
-        jitter: Callable[[], float],
-    ) -> None:
-        self._clock = clock
-        self._store = store
-        self._backfills = backfills
-        self._queue = queue
-        self._bus = bus
-        self._dead = dead
+    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
+        self._ports = ports
+        self._clock = ports.clock
+        self._store = ports.store
+        self._backfills = ports.backfills
         self._settings = settings
-        self._jitter = jitter
 
     async def run(self, *, deadline: Instant) -> list[BackfillReport]:
         """Carry on every open backfill through the horizon, at most ``concurrency`` at once; one report each.
@@ -244,12 +221,9 @@ class Backfiller:
     async def _send(self, part: backfilling.Slice) -> None:
         lead_ms = self._settings.lead_seconds * 1000
         await send_all(
-            self._queue,
+            self._ports,
             pack_fires(part.fires, size=self._settings.pack_size),
             visible_at=lambda pack: pack.at - lead_ms,
-            clock=self._clock,
-            jitter=self._jitter,
-            dead=self._dead,
         )
         now = self._clock.now()
         await self._tell(*(skipped(notice, now=now) for notice in part.skips))
@@ -268,7 +242,7 @@ class Backfiller:
         return record is not None and record.schedule is not None and record.created == backfill.schedule_created
 
     async def _tell(self, *facts: Event) -> None:
-        await publish_all(self._bus, facts, clock=self._clock, jitter=self._jitter)
+        await publish_all(self._ports, facts)
 
     def _expires(self) -> int:
         return _expires(self._clock.now(), self._settings.tombstone_days)

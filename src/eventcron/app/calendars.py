@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from eventcron.app.settings import DeploymentSettings
 from eventcron.core import registry
 from eventcron.core.calendars import changed, judge, read_dates
 from eventcron.core.exclusions import DateSpan, calendar_names
 from eventcron.core.registry import Verdict
 from eventcron.errors import Conflict, InvalidSchedule
 from eventcron.model import Calendar, CalendarKey, DeleteCalendar, Instant, PutCalendar, Schedule
-from eventcron.ports import Calendars, Clock
+from eventcron.ports import Calendars, Ports
 
 #: How often a command is decided anew because another writer was first.
 MAX_TRIES = 8
@@ -25,12 +26,12 @@ class Change(NamedTuple):
 
 
 class CalendarCommands:
-    """Applies commands about calendars. A deleted one is remembered *remember_days*."""
+    """Applies commands about calendars."""
 
-    def __init__(self, *, clock: Clock, calendars: Calendars, remember_days: int) -> None:
-        self._clock = clock
-        self._calendars = calendars
-        self._remember_days = remember_days
+    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
+        self._clock = ports.clock
+        self._calendars = ports.calendars
+        self._remember_days = settings.tombstone_days
 
     async def apply(self, command: PutCalendar | DeleteCalendar, *, time: Instant, event_id: str) -> Change:
         """Store what *command*, sent at *time*, makes of the calendar.

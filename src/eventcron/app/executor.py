@@ -6,24 +6,26 @@ paused or replaced before does not fire (guarantee 3), and nothing is published 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Literal, Protocol
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
 
 from eventcron.app.concurrency import settle
+from eventcron.app.ending import complete
 from eventcron.app.publishing import publish_all, publish_what_is_taken
 from eventcron.app.sending import LONGEST_DELAY_MS
-from eventcron.core.envelope import completed, encode_pack, failed, fire_id, fired, skipped
+from eventcron.app.settings import DeploymentSettings
+from eventcron.core.envelope import encode_pack, failed, fire_id, fired, skipped
 from eventcron.core.misfire import is_missed
 from eventcron.core.packing import make_pack
 from eventcron.core.planning import first_occurrence
 from eventcron.core.trigger import local_time
 from eventcron.errors import Unavailable
 from eventcron.model import BackfillKey, BackfillState, Event, Fire, Instant, Key, Pack, Record, SkipNotice, State
-from eventcron.ports import Backfills, Clock, DeadLetters, EventBus, FireQueue, Ledger, Refusal, ScheduleStore
+from eventcron.ports import Ports, Refusal
 
 #: Milliseconds before its instant at which a fire's schedule is read for the last time: a few round trips to
 #: DynamoDB, and well within the one second of guarantee 3.
@@ -32,19 +34,8 @@ REREAD_MS = 300
 MAX_HOLD_MS = 5_000
 #: Rounds through the queue, about 90 minutes with the pauses below, before a fire is given up.
 MAX_ATTEMPTS = 30
-#: Seconds for which a completed schedule that is to be deleted stays: earlier fires of it may still be on their way.
-REMEMBER_S = 86_400
 #: Seconds. Longest pause between two rounds; the first is 1, and it doubles.
 MAX_PAUSE_S = 240
-
-
-class ExecutorSettings(Protocol):
-    """The part of a deployment's settings that the executor needs."""
-
-    @property
-    def lead_seconds(self) -> int: ...
-    @property
-    def ledger_days(self) -> int: ...
 
 
 class Published(Struct, frozen=True):
@@ -74,30 +65,17 @@ class _Verdict(StrEnum):
 
 
 class Executor:
-    """Publishes packs. *jitter* gives numbers in [0, 1)."""
+    """Publishes packs."""
 
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        store: ScheduleStore,
-        ledger: Ledger,
-        backfills: Backfills,
-        queue: FireQueue,
-        bus: EventBus,
-        dead: DeadLetters,
-        settings: ExecutorSettings,
-        jitter: Callable[[], float],
-    ) -> None:
-        self._clock = clock
-        self._store = store
-        self._ledger = ledger
-        self._backfills = backfills
-        self._queue = queue
-        self._bus = bus
-        self._dead = dead
+    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
+        self._ports = ports
+        self._clock = ports.clock
+        self._store = ports.store
+        self._ledger = ports.ledger
+        self._backfills = ports.backfills
+        self._dead = ports.dead
+        self._queue = ports.queue
         self._settings = settings
-        self._jitter = jitter
 
     async def execute(self, pack: Pack) -> Report:
         """Publish what is due in *pack*, once its ledger entry says it was not done before.
@@ -171,7 +149,7 @@ class Executor:
             fired(records[fire.key], fire, attempt=pack.attempt, local_time=_local_time(fire, records))
             for fire in fires
         ]
-        refused = await publish_what_is_taken(self._bus, events, clock=self._clock, jitter=self._jitter)
+        refused = await publish_what_is_taken(self._ports, events)
         now = self._clock.now()
         by_index = {refusal.index: refusal for refusal in refused}
         done = [fire for index, fire in enumerate(fires) if index not in by_index]
@@ -217,13 +195,8 @@ class Executor:
         """End the schedules whose last fire this was."""
         for fire in fires:
             record = records[fire.key]
-            if record.schedule is None or record.revision != fire.revision or record.state is not State.ENABLED:
-                continue
-            now = self._clock.now()
-            expires = now // 1000 + REMEMBER_S if record.schedule.after_completion == "DELETE" else None
-            # The fact first: a crash in between repeats it, the other way round it would never be told.
-            await self._tell([completed(record, now=now)])
-            await self._store.complete(fire.key, revision=fire.revision, expires=expires)
+            if record.revision == fire.revision and record.state is State.ENABLED:
+                await complete(self._ports, record)
 
     async def _put_back(self, pack: Pack, *, visible_at: Instant) -> None:
         now = self._clock.now()
@@ -232,7 +205,7 @@ class Executor:
             raise Unavailable("sqs", refused[0].code, "a pack could not be put back")
 
     async def _tell(self, facts: Sequence[Event]) -> None:
-        await publish_all(self._bus, facts, clock=self._clock, jitter=self._jitter)
+        await publish_all(self._ports, facts)
 
 
 def _judge(fire: Fire, record: Record | None, *, now: Instant) -> tuple[_Verdict, str]:

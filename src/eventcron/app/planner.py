@@ -8,41 +8,27 @@ and every skip notice was taken.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from enum import StrEnum
-from typing import Protocol
 
 from msgspec import Struct
 
 from eventcron.app.concurrency import settle
+from eventcron.app.ending import complete
 from eventcron.app.publishing import publish_all
 from eventcron.app.sending import send_all
-from eventcron.core.envelope import completed, skipped
+from eventcron.app.settings import DeploymentSettings
+from eventcron.core.envelope import skipped
 from eventcron.core.packing import pack_fires
 from eventcron.core.planning import DENSE, Contribution, WindowMemo, contribution, next_wake, plan_of
 from eventcron.errors import InvalidSchedule, Unavailable
 from eventcron.model import Instant, Pack, Plan, SkipNotice, State, Window
-from eventcron.ports import Claim, Clock, DeadLetters, EventBus, FireQueue, Ledger, Page, ScheduleStore
+from eventcron.ports import Claim, Page, Ports
 
 #: Milliseconds before the deadline at which a pass saves its page and stops. A page takes well under a second.
 SAVE_BEFORE_MS = 2_000
 #: Conditional ``wake`` updates in flight for one segment.
 MOVES_AT_ONCE = 32
-
-
-class PlannerSettings(Protocol):
-    """The part of a deployment's settings that the planner needs."""
-
-    @property
-    def tick_seconds(self) -> int: ...
-    @property
-    def horizon_seconds(self) -> int: ...
-    @property
-    def lead_seconds(self) -> int: ...
-    @property
-    def pack_size(self) -> int: ...
-    @property
-    def concurrency(self) -> int: ...
 
 
 class Pass(StrEnum):
@@ -82,28 +68,14 @@ class _Tally(Struct):
 
 
 class Planner:
-    """Plans segments. *jitter* gives numbers in [0, 1)."""
+    """Plans segments."""
 
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        store: ScheduleStore,
-        ledger: Ledger,
-        queue: FireQueue,
-        bus: EventBus,
-        dead: DeadLetters,
-        settings: PlannerSettings,
-        jitter: Callable[[], float],
-    ) -> None:
-        self._clock = clock
-        self._store = store
-        self._ledger = ledger
-        self._queue = queue
-        self._bus = bus
-        self._dead = dead
+    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
+        self._ports = ports
+        self._clock = ports.clock
+        self._store = ports.store
+        self._ledger = ports.ledger
         self._settings = settings
-        self._jitter = jitter
 
     async def run(self, segments: Iterable[int], *, deadline: Instant) -> list[SegmentReport]:
         """Plan *segments*, at most ``concurrency`` at once; one report each, in the given order.
@@ -198,9 +170,7 @@ class Planner:
         packs = pack_fires((fire for _, part in done for fire in part.fires), size=self._settings.pack_size)
         notices = [notice for _, part in done for notice in part.skips]
         await self._send(packs)
-        await publish_all(
-            self._bus, [skipped(notice, now=now) for notice in notices], clock=self._clock, jitter=self._jitter
-        )
+        await publish_all(self._ports, [skipped(notice, now=now) for notice in notices])
         await self._move(done)
         tally.visited += len(plans)
         tally.packs += len(packs)
@@ -224,16 +194,17 @@ class Planner:
     async def _send(self, packs: Sequence[Pack]) -> None:
         lead_ms = self._settings.lead_seconds * 1000
         await send_all(
-            self._queue,
+            self._ports,
             packs,
             visible_at=lambda pack: pack.at - lead_ms,
-            clock=self._clock,
-            jitter=self._jitter,
-            dead=self._dead,
         )
 
     async def _move(self, done: Sequence[tuple[Plan, Contribution]]) -> None:
-        """Move on the timed plans, and take the finished ones out of the index."""
+        """Move on the timed plans, and take the finished ones out of the index.
+
+        Nobody else takes them out: a last fire may be published, and complete its schedule, while a pass that failed
+        after sending it still owes what comes before.
+        """
         slots = asyncio.Semaphore(MOVES_AT_ONCE)
 
         async def move(plan: Plan, part: Contribution) -> None:
@@ -243,9 +214,8 @@ class Planner:
             async with slots:
                 if wake is None and not part.fires:
                     await self._finish(plan)
-                else:
-                    # False: the schedule was changed meanwhile, and the change has its own wake.
-                    await self._store.move_wake(plan, wake)
+                # False: the schedule was changed meanwhile, and the change has its own wake.
+                await self._store.move_wake(plan, wake)
 
         await settle(*(move(plan, part) for plan, part in done))
 
@@ -254,9 +224,7 @@ class Planner:
         record = (await self._store.get([plan.key])).get(plan.key)
         if record is None or record.revision != plan.revision or record.state is not State.ENABLED:
             return
-        fact = completed(record, now=self._clock.now())
-        await publish_all(self._bus, [fact], clock=self._clock, jitter=self._jitter)
-        await self._store.complete(plan.key, revision=plan.revision, expires=None)
+        await complete(self._ports, record)
 
 
 def _contribution(plan: Plan, window: Window, memo: WindowMemo, *, now: Instant) -> Contribution:

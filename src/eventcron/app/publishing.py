@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from eventcron.errors import Unavailable
 from eventcron.model import Event
-from eventcron.ports import Clock, EventBus, Refusal
+from eventcron.ports import Ports, Refusal
 
 #: Calls for the same event within one invocation; what is still refused then waits in a queue instead.
 TRIES = 4
@@ -14,19 +14,14 @@ TRIES = 4
 PAUSE_MS = 50
 
 
-async def publish_what_is_taken(
-    bus: EventBus, events: Sequence[Event], *, clock: Clock, jitter: Callable[[], float]
-) -> list[Refusal]:
-    """Publish *events*, trying again only those refused for now. Returns what is refused still, by place.
-
-    *jitter* gives numbers in [0, 1).
-    """
+async def publish_what_is_taken(ports: Ports, events: Sequence[Event]) -> list[Refusal]:
+    """Publish *events*, trying again only those refused for now. Returns what is refused still, by place."""
     final: list[Refusal] = []
     places = list(range(len(events)))
     for attempt in range(TRIES):
         refused = [
             Refusal(index=places[r.index], code=r.code, message=r.message, retryable=r.retryable)
-            for r in await bus.publish([events[place] for place in places])
+            for r in await ports.bus.publish([events[place] for place in places])
         ]
         final += [refusal for refusal in refused if not refusal.retryable]
         again = [refusal for refusal in refused if refusal.retryable]
@@ -35,11 +30,11 @@ async def publish_what_is_taken(
         if attempt == TRIES - 1:
             return final + again
         places = [refusal.index for refusal in again]
-        await clock.sleep_until(clock.now() + round(PAUSE_MS * 2**attempt * (1 + jitter())))
+        await ports.clock.sleep_until(ports.clock.now() + round(PAUSE_MS * 2**attempt * (1 + ports.jitter())))
     return final
 
 
-async def publish_all(bus: EventBus, events: Sequence[Event], *, clock: Clock, jitter: Callable[[], float]) -> None:
+async def publish_all(ports: Ports, events: Sequence[Event]) -> None:
     """Publish *events*, every one.
 
     Raises:
@@ -47,7 +42,7 @@ async def publish_all(bus: EventBus, events: Sequence[Event], *, clock: Clock, j
     """
     if not events:
         return
-    refused = await publish_what_is_taken(bus, events, clock=clock, jitter=jitter)
+    refused = await publish_what_is_taken(ports, events)
     if refused:
         first = refused[0]
         raise Unavailable("events", first.code, f"{len(refused)} of {len(events)} events refused: {first.message}")

@@ -9,38 +9,23 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
 import msgspec
 from msgspec import Struct
 
 from eventcron.app.calendars import named_by
 from eventcron.app.concurrency import settle
-from eventcron.app.executor import REMEMBER_S
-from eventcron.app.publishing import publish_all
-from eventcron.core.envelope import completed
+from eventcron.app.ending import complete
+from eventcron.app.settings import DeploymentSettings
 from eventcron.core.reconciling import Fault, Finding, Setting, find
 from eventcron.errors import InvalidSchedule
 from eventcron.model import Instant, Record, State
-from eventcron.ports import Calendars, Clock, EventBus, Ledger, ScheduleStore
+from eventcron.ports import Ports
 
 #: Segments that a deployment, this one or the one before it, can have had.
 MAX_SEGMENTS = 1_024
 #: Milliseconds before the deadline at which no further page is read. A page takes well under a second.
 STOP_BEFORE_MS = 5_000
-
-
-class ReconcilerSettings(Protocol):
-    """The part of a deployment's settings that the reconciler needs."""
-
-    @property
-    def segments(self) -> int: ...
-    @property
-    def horizon_seconds(self) -> int: ...
-    @property
-    def guard_seconds(self) -> int: ...
-    @property
-    def concurrency(self) -> int: ...
 
 
 class Survey(Struct, kw_only=True):
@@ -67,26 +52,15 @@ def _ignore(_survey: Survey) -> None:
 
 
 class Reconciler:
-    """Walks the table. *jitter* gives numbers in [0, 1)."""
+    """Walks the table."""
 
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        store: ScheduleStore,
-        ledger: Ledger,
-        calendars: Calendars,
-        bus: EventBus,
-        settings: ReconcilerSettings,
-        jitter: Callable[[], float],
-    ) -> None:
-        self._clock = clock
-        self._store = store
-        self._ledger = ledger
-        self._calendars = calendars
-        self._bus = bus
+    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
+        self._ports = ports
+        self._clock = ports.clock
+        self._store = ports.store
+        self._ledger = ports.ledger
+        self._calendars = ports.calendars
         self._settings = settings
-        self._jitter = jitter
 
     async def run(
         self,
@@ -175,14 +149,6 @@ class Reconciler:
         if finding.fault is Fault.EXPIRED:
             return await self._store.forget(record)
         if finding.fault is Fault.OVER:
-            return await self._complete(record)
+            # Its last fire ended nothing: it was lost on its way, or nobody could read its pack.
+            return await complete(self._ports, record)
         return await self._store.mend(finding.record, was=record)
-
-    async def _complete(self, record: Record) -> bool:
-        """End a schedule whose last fire ended nothing: it was lost on its way, or nobody could read its pack."""
-        now = self._clock.now()
-        deletes = record.schedule is not None and record.schedule.after_completion == "DELETE"
-        expires = now // 1000 + REMEMBER_S if deletes else None
-        # The fact first: a crash in between repeats it, the other way round it would never be told.
-        await publish_all(self._bus, [completed(record, now=now)], clock=self._clock, jitter=self._jitter)
-        return await self._store.complete(record.key, revision=record.revision, expires=expires)

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from enum import StrEnum
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import Literal, NamedTuple, TypeAlias
 
 import msgspec
 from msgspec.structs import replace
 
 from eventcron.app.backfill import BackfillCommands, not_found
 from eventcron.app.calendars import CalendarCommands, named_by
+from eventcron.app.ending import complete
 from eventcron.app.publishing import publish_all
 from eventcron.app.sending import LONGEST_DELAY_MS, send_all
+from eventcron.app.settings import DeploymentSettings
 from eventcron.core import registry
 from eventcron.core.decode import Received, Rejected, decode_command
 from eventcron.core.envelope import (
     backfilled,
     calendar_changed,
-    completed,
     created,
     deleted,
     paused,
@@ -42,6 +43,7 @@ from eventcron.model import (
     BackfillSchedule,
     CalendarKey,
     CancelBackfill,
+    Command,
     DeleteCalendar,
     DeleteSchedule,
     Event,
@@ -57,7 +59,7 @@ from eventcron.model import (
     Schedule,
     State,
 )
-from eventcron.ports import Backfills, Calendars, Clock, DeadLetters, EventBus, FireQueue, Ledger, ScheduleStore
+from eventcron.ports import Ports
 
 #: How often a command is decided anew because another writer was first. More at once on one schedule is a storm; the
 #: queue's own retry spreads it.
@@ -100,57 +102,19 @@ def whatever_is_stored(_stored: Record | None) -> None:
     """The precondition that always holds."""
 
 
-class RegistrarSettings(Protocol):
-    """The part of a deployment's settings that the registrar needs."""
-
-    @property
-    def segments(self) -> int: ...
-    @property
-    def horizon_seconds(self) -> int: ...
-    @property
-    def guard_seconds(self) -> int: ...
-    @property
-    def lead_seconds(self) -> int: ...
-    @property
-    def pack_size(self) -> int: ...
-    @property
-    def tombstone_days(self) -> int: ...
-    @property
-    def trusted_sources(self) -> frozenset[str]: ...
-
-
 class Registrar:
-    """Applies commands. *jitter* gives numbers in [0, 1)."""
+    """Applies commands."""
 
-    def __init__(
-        self,
-        *,
-        clock: Clock,
-        store: ScheduleStore,
-        ledger: Ledger,
-        backfills: Backfills,
-        calendars: Calendars,
-        queue: FireQueue,
-        bus: EventBus,
-        dead: DeadLetters,
-        settings: RegistrarSettings,
-        jitter: Callable[[], float],
-    ) -> None:
-        self._clock = clock
-        self._store = store
-        self._ledger = ledger
-        self._queue = queue
-        self._bus = bus
-        self._dead = dead
+    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
+        self._ports = ports
+        self._clock = ports.clock
+        self._store = ports.store
+        self._ledger = ports.ledger
+        self._dead = ports.dead
+        self._calendars = ports.calendars
         self._settings = settings
-        self._jitter = jitter
-        self._backfills = BackfillCommands(
-            clock=clock, store=store, backfills=backfills, remember_days=settings.tombstone_days
-        )
-        self._calendars = calendars
-        self._calendar_commands = CalendarCommands(
-            clock=clock, calendars=calendars, remember_days=settings.tombstone_days
-        )
+        self._backfills = BackfillCommands(ports, settings)
+        self._calendar_commands = CalendarCommands(ports, settings)
 
     async def handle(self, body: str, *, redelivered: bool = False) -> Result:
         """Apply the command in one queue message; *redelivered* means that the queue handed it out before.
@@ -180,7 +144,7 @@ class Registrar:
         return Result(Outcome.REJECTED, reason=str(error))
 
     async def _publish(self, *facts: Event) -> None:
-        await publish_all(self._bus, facts, clock=self._clock, jitter=self._jitter)
+        await publish_all(self._ports, facts)
 
     async def apply(
         self, received: Received, *, redelivered: bool = False, precondition: Precondition = whatever_is_stored
@@ -212,6 +176,7 @@ class Registrar:
             if verdict is Verdict.STALE:
                 raise _stale(stored, place)
             after = await self._changed(command, stored, place, received)
+            after = replace(after, refused=_refused(command, stored, after))
             if await self._store.put(after, replacing=None if stored is None else stored.revision):
                 return await self._finish(received, stored, after)
         raise Conflict(f"{command.key} is being changed by others: not applied after {MAX_TRIES} tries")
@@ -236,7 +201,7 @@ class Registrar:
         self, command: Schedule | DeleteSchedule, stored: Record | None, place: Stamp, received: Received
     ) -> Record:
         segments = self._settings.segments
-        firing = stored is not None and stored.state is State.ENABLED and stored.schedule is not None
+        firing = stored is not None and stored.schedule is not None and stored.state in {State.ENABLED, State.COMPLETED}
         planned = await self._ledger.planned_through(segment_of(command.key, segments)) if firing else 0
         now = self._clock.now()
         when = When(received.time, now, self._reach_ms, segments, planned)
@@ -261,11 +226,9 @@ class Registrar:
     async def _finish(self, received: Received, before: Record | None, after: Record) -> Result:
         """What follows a stored change: the fires the registrar owes, then the fact."""
         existed = before is not None and before.schedule is not None
-        if not existed and not isinstance(received.command, Schedule):
+        if after.refused:
             # Kept all the same: the put it belongs to may still be on its way.
-            raise not_found(after.key)
-        if before is not None and before.state is State.COMPLETED and after.state is State.COMPLETED:
-            raise _completed(after.key)
+            raise _refusal(after)
         await self._pay(after, mine=registry.not_by(before, after))
         await self._publish(_fact(received, after, existed=existed, now=self._clock.now()))
         return Result(Outcome.ACCEPTED, after.key, record=after, created=not existed)
@@ -279,6 +242,8 @@ class Registrar:
         if stored is None:
             return Result(Outcome.DUPLICATE)
         if redelivered and received.event_id in stored.seen[-1:]:
+            if stored.refused:
+                raise _refusal(stored)
             existed = stored.created < min(received.time, stored.first)
             await self._publish(_fact(received, stored, existed=existed, now=self._clock.now()))
         return Result(Outcome.DUPLICATE, stored.key, record=stored)
@@ -294,17 +259,13 @@ class Registrar:
         fires = fires_missed(record) + rest.fires + [fire for fire in part.fires if mine(fire.due)]
         lead_ms = self._settings.lead_seconds * 1000
         await send_all(
-            self._queue,
+            self._ports,
             pack_fires(fires, size=self._settings.pack_size),
             visible_at=lambda pack: min(pack.at - lead_ms, now + LONGEST_DELAY_MS),
-            clock=self._clock,
-            jitter=self._jitter,
-            dead=self._dead,
         )
         await self._publish(*(skipped(notice, now=now) for notice in skips_missed(record) + rest.skips + part.skips))
         if firing and part.following is None and not any(fire.last for fire in fires):
-            await self._publish(completed(record, now=now))
-            await self._store.complete(record.key, revision=record.revision, expires=None)
+            await complete(self._ports, record)
         # Last: until then a redelivered command finds what is owed, and does all of it again.
         await self._store.settle(record.key, revision=record.revision)
 
@@ -317,12 +278,9 @@ class Registrar:
         due = self._time(received)
         fire = Fire(command.tenant, command.name, record.revision, due, due, cause="run", cause_id=run_id)
         await send_all(
-            self._queue,
+            self._ports,
             [make_pack([fire])],
             visible_at=lambda pack: pack.at,
-            clock=self._clock,
-            jitter=self._jitter,
-            dead=self._dead,
         )
         return Result(Outcome.ACCEPTED, command.key)
 
@@ -389,7 +347,17 @@ def _fact(received: Received, record: Record, *, existed: bool, now: Instant) ->
     return deleted(record, now=now)
 
 
-def _completed(key: Key) -> InvalidSchedule:
-    return InvalidSchedule(
-        "completed", field="name", given=repr(str(key)), allowed="a schedule with occurrences left; put it anew"
-    )
+def _refused(command: Command, before: Record | None, after: Record) -> Literal["", "not_found", "completed"]:
+    """Why a command is refused though it is stored, for those that are still on their way; "" if it is not."""
+    if isinstance(command, Schedule):
+        return ""
+    if before is None or before.schedule is None:
+        return "not_found"
+    return "completed" if before.state is State.COMPLETED and after.state is State.COMPLETED else ""
+
+
+def _refusal(record: Record) -> InvalidSchedule:
+    if record.refused == "not_found":
+        return not_found(record.key)
+    allowed = "a schedule with occurrences left; put it anew"
+    return InvalidSchedule("completed", field="name", given=repr(str(record.key)), allowed=allowed)

@@ -8,21 +8,13 @@ from eventcron.app.publishing import PAUSE_MS, TRIES
 from eventcron.core.envelope import encode_pack
 from eventcron.errors import Unavailable
 from eventcron.model import Instant, Pack
-from eventcron.ports import Clock, DeadLetters, FireQueue
+from eventcron.ports import Ports
 
 #: Milliseconds. What is due further off is put back on its way. SQS delays at most 900 s; some is left for clocks.
 LONGEST_DELAY_MS = 880_000
 
 
-async def send_all(
-    queue: FireQueue,
-    packs: Sequence[Pack],
-    *,
-    visible_at: Callable[[Pack], Instant],
-    clock: Clock,
-    jitter: Callable[[], float],
-    dead: DeadLetters,
-) -> None:
+async def send_all(ports: Ports, packs: Sequence[Pack], *, visible_at: Callable[[Pack], Instant]) -> None:
     """Send *packs*, trying again only those refused for now; one that can never be sent is dead-lettered.
 
     Raises:
@@ -32,15 +24,15 @@ async def send_all(
     for attempt in range(TRIES):
         if not left:
             return
-        refused = await queue.send(left, visible_at=[visible_at(pack) for pack in left], now=clock.now())
+        refused = await ports.queue.send(left, visible_at=[visible_at(pack) for pack in left], now=ports.clock.now())
         for refusal in refused:
             if not refusal.retryable:
                 reason = f"the fire queue refused it: {refusal.message}"
                 body = encode_pack(left[refusal.index])
-                await dead.bury("fires", body, reason=reason, code=refusal.code)
+                await ports.dead.bury("fires", body, reason=reason, code=refusal.code)
         again = [refusal for refusal in refused if refusal.retryable]
         left = [left[refusal.index] for refusal in again]
         if left and attempt == TRIES - 1:
             raise Unavailable("sqs", again[0].code, f"{len(left)} of {len(packs)} packs refused")
         if left:
-            await clock.sleep_until(clock.now() + round(PAUSE_MS * 2**attempt * (1 + jitter())))
+            await ports.clock.sleep_until(ports.clock.now() + round(PAUSE_MS * 2**attempt * (1 + ports.jitter())))

@@ -50,7 +50,7 @@ def fires_missed(record: Record) -> list[Fire]:
     if record.missed is None:
         return []
     _, fire_from, end, at = record.missed
-    dues = occurrences(from_canonical(record.trigger), Window(fire_from, end))
+    dues = occurrences(from_canonical(record.missed_trigger or record.trigger), Window(fire_from, end))
     return [Fire(record.tenant, record.name, record.revision, due, at) for due in dues]
 
 
@@ -59,10 +59,11 @@ def skips_missed(record: Record) -> list[SkipNotice]:
     if record.missed is None:
         return []
     window = Window(record.missed.start, record.missed.fire_from)
-    last = last_fire(record.trigger, window)
+    trigger = record.missed_trigger or record.trigger
+    last = last_fire(trigger, window)
     if last is None:
         return []
-    dues = occurrences(from_canonical(record.trigger), window)
+    dues = occurrences(from_canonical(trigger), window)
     first = next(dues)
     count = 1 + sum(1 for _ in islice(dues, MAX_COUNTED - 1))
     return [

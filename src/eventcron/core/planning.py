@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from eventcron.core.misfire import sort_late
 from eventcron.core.segment import flexible_offset_ms
-from eventcron.core.trigger import from_canonical, walk
+from eventcron.core.trigger import from_canonical, occurrences, walk
 from eventcron.model import Cause, Fire, Instant, Key, Occurrence, Plan, Record, SkipNotice, State, Window
 
 #: Where every search ends: 2200-01-01T00:00:00Z. EventBridge's cron() knows no year after 2199.
@@ -65,13 +65,12 @@ def first_occurrence(canonical: str, since: Instant, until: Instant | None = Non
 
 def nth_fire(canonical: str, since: Instant, count: int) -> Instant | None:
     """The *count*-th instant at or after *since* at which the trigger fires; None if there are fewer."""
-    fires = (o.due for o in walk(from_canonical(canonical), Window(since, END_OF_TIME)) if o.skipped is None)
-    return next(islice(fires, count - 1, None), None)
+    return next(islice(occurrences(from_canonical(canonical), Window(since, END_OF_TIME)), count - 1, None), None)
 
 
 def plan_of(record: Record) -> Plan | None:
     """What the index holds of *record*; None if the planner has no work with it."""
-    if record.state is not State.ENABLED or record.wake is None:
+    if record.state not in {State.ENABLED, State.COMPLETED} or record.wake is None:
         return None
     return _plan(record, handoff=record.handoff, wake=record.wake)
 

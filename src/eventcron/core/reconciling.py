@@ -63,18 +63,39 @@ def find(record: Record, setting: Setting, calendars: Calendars | None = None) -
     """
     if record.expires is not None and record.expires * 1000 <= setting.now:
         return Finding(Fault.EXPIRED, record)
-    if record.schedule is None or record.state is not State.ENABLED:
-        asleep = record.segment is None and record.wake is None
-        return None if asleep else Finding(Fault.INDEXED, replace(record, segment=None, wake=None))
+    if record.schedule is not None and record.state is State.ENABLED:
+        return _of_enabled(record, setting, calendars)
+    if record.schedule is not None and record.state is State.COMPLETED:
+        # In the index only while a pass that sent its last fire has failed: the next one takes it out.
+        placed = _placed(record, setting)
+        return None if placed == record else Finding(Fault.SEGMENT, placed)
+    if record.segment is not None or record.wake is not None:
+        return Finding(Fault.INDEXED, replace(record, segment=None, wake=None))
+    return None if record.schedule is None else _of_paused(record, setting, calendars)
+
+
+def _of_enabled(record: Record, setting: Setting, calendars: Calendars | None) -> Finding | None:
     if record.wake is None and record.owed is None and _is_over(record, setting.now):
         return Finding(Fault.OVER, record)
-    work_out = setting.work_out or calendar_names(record.schedule.exclude)
-    anew = worked_out_anew(record, calendars) if work_out else record
+    anew = _worked_out(record, setting, calendars)
     placed = _placed(anew, setting)
     awake = _awake(placed, setting)
     if awake == record:
         return None
     return Finding(Fault.TRIGGER if anew != record else Fault.SEGMENT if placed != anew else Fault.WAKE, awake)
+
+
+def _of_paused(record: Record, setting: Setting, calendars: Calendars | None) -> Finding | None:
+    """Its end is worked out when it is resumed."""
+    anew = _worked_out(record, setting, calendars)
+    return None if anew.trigger == record.trigger else Finding(Fault.TRIGGER, replace(record, trigger=anew.trigger))
+
+
+def _worked_out(record: Record, setting: Setting, calendars: Calendars | None) -> Record:
+    """*record* as it is, or with its trigger and end worked out anew if the rules it follows may have changed."""
+    assert record.schedule is not None  # noqa: S101  # callers pass defined schedules only
+    follows = setting.work_out or calendar_names(record.schedule.exclude)
+    return worked_out_anew(record, calendars) if follows else record
 
 
 def _placed(record: Record, setting: Setting) -> Record:

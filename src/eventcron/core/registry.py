@@ -152,6 +152,8 @@ def put(
     if enabled is None:
         raise _never_fires(schedule, when)
     record = enabled if not paused else replace(record, first=_from(schedule, when))
+    if stored is not None and stored.state is State.PAUSED:
+        record = _with_missed_before(stored, record, when)
     return _succeed(stored, record, when, cutover=when.now + CUTOVER_MS)
 
 
@@ -209,7 +211,9 @@ def switch(
         seen=place.seen,
         owed=None,
         missed=None,
+        missed_trigger="",
         rest=None,
+        refused="",
     )
     if record.schedule is None or record.state is State.COMPLETED:
         return _succeed(stored, record, when, cutover=when.now)
@@ -242,6 +246,21 @@ def _with_missed(record: Record, schedule: Schedule, policy: MisfirePolicy, when
     return replace(record, spent=record.spent + used)
 
 
+def _with_missed_before(paused: Record, record: Record, when: When) -> Record:
+    """*record* with what fell due of the *paused* one that it replaces: none of it fires, and that is to be told."""
+    schedule = paused.schedule
+    if schedule is None:
+        return record
+    until = min(when.time, when.now) + 1
+    if schedule.end is not None:
+        until = min(until, from_datetime(schedule.end))
+    found = missed(paused, until=until, misfire=replace(schedule.misfire, policy=MisfirePolicy.SKIP), now=when.now)
+    if found is None:
+        return record
+    owed = record.owed or Window(when.now, when.now)
+    return replace(record, missed=found, missed_trigger=paused.trigger, owed=owed)
+
+
 def _resume(record: Record, when: When, *, earliest: Instant = 0) -> Record:
     """*record* enabled, or completed if it is resumed after its last occurrence: nothing is wrong, and nothing left."""
     resumed = _enable(replace(record, state=State.ENABLED), when, earliest=earliest) or replace(
@@ -251,7 +270,7 @@ def _resume(record: Record, when: When, *, earliest: Instant = 0) -> Record:
 
 
 def worked_out_anew(record: Record, calendars: Calendars | None = None) -> Record:
-    """An enabled *record* with its trigger and its end as this release works them out, by the zone rules of today.
+    """*record* with its trigger and its end as this release works them out, by the zone rules of today.
 
     Of a calendar that *calendars* lacks, as it was deleted, the days stay as they were.
 
@@ -282,7 +301,9 @@ def _succeed(replaced: Record | None, record: Record, when: When, *, cutover: In
         own = (Former(replaced.revision, sure, END_OF_TIME),) if sure else ()
         return replace(record, former=(*replaced.former, *own)[-MAX_FORMER:])
     until = cutover if replaced.until is None else min(cutover, replaced.until)
-    planned = END_OF_TIME if replaced.state is State.COMPLETED else max(when.planned, replaced.handoff)
+    # A completed one may be in the index still: what was not planned of it goes on under a switch, and ends with a put.
+    all_planned = replaced.state is State.COMPLETED and (replaced.wake is None or record.state is State.COMPLETED)
+    planned = END_OF_TIME if all_planned else max(when.planned, replaced.handoff)
     former = (*replaced.former, Former(replaced.revision, until, planned, sure))[-MAX_FORMER:]
     rest = _rest(replaced, record.revision, until=until, planned=planned)
     if rest is None:
@@ -316,7 +337,7 @@ def not_by(replaced: Record | None, record: Record) -> Callable[[Instant], bool]
 
     One due before the cutover that the replaced revision has too was planned, and perhaps published, by that one.
     """
-    if replaced is None or replaced.state is not State.ENABLED or replaced.schedule is None:
+    if replaced is None or replaced.state not in {State.ENABLED, State.COMPLETED} or replaced.schedule is None:
         return lambda _due: True
     until = record.former[-1].until
     window = Window(max(record.first, replaced.first), until)

@@ -9,6 +9,7 @@
 """
 
 from eventcron.testing.clock import FakeClock, VirtualClock, VirtualLoop
+from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import Fired, World, invocation
 
-__all__ = ["FakeClock", "Fired", "VirtualClock", "VirtualLoop", "World", "invocation"]
+__all__ = ["FakeClock", "Fired", "VirtualClock", "VirtualLoop", "World", "invocation", "memory_ports"]

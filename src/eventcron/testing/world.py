@@ -34,6 +34,7 @@ from eventcron.config import Settings
 from eventcron.core.envelope import decode_pack
 from eventcron.core.instant import from_datetime, rfc3339
 from eventcron.model import FACT_SOURCE, TENANT_SOURCE_PREFIX, Instant
+from eventcron.ports import Ports
 from eventcron.testing.clock import VirtualClock, VirtualLoop
 
 #: A deployment with the template's defaults, but fewer segments: each costs a query a tick.
@@ -101,6 +102,22 @@ class World:
 
     def __exit__(self, *_error: object) -> None:
         self._runner.close()
+
+    @property
+    def ports(self) -> Ports:
+        """The ports as they are now."""
+        return Ports(
+            clock=self.clock,
+            store=self.store,
+            ledger=self.ledger,
+            queue=MemoryFireQueue(self.fires, pause=self._pause),
+            bus=self.bus,
+            dead=self.dead,
+            backfills=self.backfills,
+            calendars=self.calendars,
+            # Jitter only spreads retries; a fixed seed makes every run the same.
+            jitter=random.Random(0).random,  # noqa: S311  # nothing secret about it
+        )
 
     @property
     def now(self) -> Instant:
@@ -182,20 +199,11 @@ class World:
 
     def _start(self) -> list[Coroutine[Any, Any, None]]:
         """What Lambda would run: the two queues' event source mappings, and the tick."""
-        ports: dict[str, Any] = {
-            "clock": self.clock,
-            "store": self.store,
-            "bus": self.bus,
-            "dead": self.dead,
-            "queue": MemoryFireQueue(self.fires, pause=self._pause),
-            "settings": self.settings,
-            # Jitter only spreads retries; a fixed seed makes every run the same.
-            "jitter": random.Random(0).random,  # noqa: S311  # nothing secret about it
-        }
-        registrar = Registrar(**ports, ledger=self.ledger, backfills=self.backfills, calendars=self.calendars)
-        executor = Executor(**ports, ledger=self.ledger, backfills=self.backfills)
-        planner = Planner(**ports, ledger=self.ledger)
-        backfiller = Backfiller(**ports, backfills=self.backfills)
+        ports = self.ports
+        registrar = Registrar(ports, self.settings)
+        executor = Executor(ports, self.settings)
+        planner = Planner(ports, self.settings)
+        backfiller = Backfiller(ports, self.settings)
 
         async def command(message: Message) -> None:
             self._invoke("registrar")

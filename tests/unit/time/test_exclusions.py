@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 
 from eventcron.core.calendars import read_calendar
 from eventcron.core.exclusions import DateSpan
+from eventcron.core.planning import nth_fire
 from eventcron.core.trigger import next_occurrence, parse, rfc3339, walk
 from eventcron.entrypoints.cli.moments import read_moment
 from eventcron.errors import InvalidSchedule
@@ -188,3 +191,13 @@ def test_a_rate_that_is_always_excluded_is_given_up() -> None:
     trigger = parse("rate(2 seconds)", exclude=["*/2 * * * * *"], anchor=0)
 
     assert next_occurrence(trigger, at("2026-06-01")) is None
+
+
+def test_counting_the_fires_of_a_trigger_that_excludes_them_all_takes_no_time() -> None:
+    """Nine million occurrences until the end of time, none of which fires: ``max_fires`` must not walk over them."""
+    canonical = parse("*/10 * * * *", exclude=["*/10 * * * *"], anchor=0).canonical
+    began = process_time()
+
+    assert nth_fire(canonical, 1_796_112_000_000, 5) is None
+
+    assert process_time() - began < 1

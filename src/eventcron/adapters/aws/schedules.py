@@ -75,10 +75,10 @@ class DynamoScheduleStore:
             ":enabled": text(State.ENABLED),
             ":completed": text(State.COMPLETED),
         }
-        change = "SET #state = :completed REMOVE #segment, #wake, #expires"
+        change = "SET #state = :completed REMOVE #expires"
         if expires is not None:
             values[":expires"] = number(expires)
-            change = "SET #state = :completed, #expires = :expires REMOVE #segment, #wake"
+            change = "SET #state = :completed, #expires = :expires"
         return await self._table.update(
             _key(key), change, when="#revision = :revision AND #state = :enabled", values=values
         )

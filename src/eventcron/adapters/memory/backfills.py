@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from eventcron.adapters.memory.pause import Pause, yield_once
 from eventcron.model import Backfill, BackfillKey
@@ -15,6 +15,11 @@ class MemoryBackfills:
         self._pause = pause
         self._stored: dict[BackfillKey, Backfill] = {}
         self._open: set[BackfillKey] = set()
+
+    @property
+    def stored(self) -> Mapping[BackfillKey, Backfill]:
+        """All that is stored."""
+        return self._stored
 
     async def get(self, keys: Sequence[BackfillKey]) -> dict[BackfillKey, Backfill]:
         await self._pause("get_backfills.before")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from eventcron.adapters.memory.pause import Pause, yield_once
 from eventcron.model import Calendar, CalendarKey
@@ -14,6 +14,11 @@ class MemoryCalendars:
     def __init__(self, *, pause: Pause = yield_once) -> None:
         self._pause = pause
         self._stored: dict[CalendarKey, Calendar] = {}
+
+    @property
+    def stored(self) -> Mapping[CalendarKey, Calendar]:
+        """All that is stored."""
+        return self._stored
 
     async def get(self, keys: Sequence[CalendarKey]) -> dict[CalendarKey, Calendar]:
         await self._pause("get_calendars.before")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 
 from eventcron.adapters.memory.pause import Pause, yield_once
 from eventcron.model import Instant
@@ -13,15 +14,22 @@ MOST = 10
 
 
 class MemoryLetterBox:
-    """Letters, and ``sent``, what was sent back, in order."""
+    """Letters, and ``sent``, what was sent back, in order; each of those is handed to *deliver*."""
 
-    def __init__(self, clock: Clock, *, pause: Pause = yield_once) -> None:
+    def __init__(
+        self, clock: Clock, *, pause: Pause = yield_once, deliver: Callable[[str], object] = lambda _body: None
+    ) -> None:
         self._clock = clock
         self._pause = pause
+        self._deliver = deliver
         self._ids = itertools.count(1)
         #: Each with the instant until which it is hidden.
         self._letters: dict[str, tuple[Letter, Instant]] = {}
         self.sent: list[str] = []
+
+    def __len__(self) -> int:
+        """Letters, hidden ones included."""
+        return len(self._letters)
 
     def bury(self, body: str, *, code: str = "", reason: str = "", target: str = "") -> str:
         """Add a letter. Returns its id."""
@@ -49,6 +57,7 @@ class MemoryLetterBox:
     async def send_back(self, letter: Letter, body: str) -> None:  # noqa: ARG002  the port's signature
         await self._pause("send_back.before")
         self.sent.append(body)
+        self._deliver(body)
         await self._pause("send_back.after")
 
     async def remove(self, letter: Letter) -> None:

@@ -98,9 +98,7 @@ class MemoryScheduleStore:
         stored = self._records.get(key)
         completed = stored is not None and (stored.revision, stored.state) == (revision, State.ENABLED)
         if stored is not None and completed:
-            self._write(
-                msgspec.structs.replace(stored, state=State.COMPLETED, segment=None, wake=None, expires=expires)
-            )
+            self._write(msgspec.structs.replace(stored, state=State.COMPLETED, expires=expires))
         await self._pause("complete.after")
         return completed
 

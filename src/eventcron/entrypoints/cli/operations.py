@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from random import random
 from typing import Any, NamedTuple
 
 import click
@@ -61,4 +60,4 @@ async def operations(stack: str) -> AsyncIterator[Operations]:
             )
             for queue, (letters, back) in QUEUES.items()
         }
-        yield Operations(use_cases(settings, ports, jitter=random), redrives)
+        yield Operations(use_cases(settings, ports), redrives)

@@ -7,7 +7,8 @@
 See ``docs/delivery.md``.
 """
 
-from eventcron.testing.simulation.checker import GUARANTEES, Violation, violations
+from eventcron.testing.simulation.checker import violations
+from eventcron.testing.simulation.promises import GUARANTEES, Violation
 from eventcron.testing.simulation.simulation import Simulated, simulate
 
 __all__ = ["GUARANTEES", "Simulated", "Violation", "simulate", "violations"]

@@ -8,7 +8,8 @@ import sys
 import time
 
 from eventcron.testing.simulation import mutants
-from eventcron.testing.simulation.checker import GUARANTEES, violations
+from eventcron.testing.simulation.checker import violations
+from eventcron.testing.simulation.promises import GUARANTEES
 from eventcron.testing.simulation.report import explain, trace
 from eventcron.testing.simulation.simulation import simulate
 from eventcron.testing.simulation.sweep import verdicts

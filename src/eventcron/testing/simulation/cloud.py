@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 
 from eventcron.adapters.memory import (
     MemoryBackfills,
@@ -19,12 +18,13 @@ from eventcron.app.concurrency import settle
 from eventcron.app.executor import Executor
 from eventcron.app.planner import Planner
 from eventcron.app.reconciler import Reconciler
+from eventcron.app.redrive import Redrive
 from eventcron.app.registrar import Registrar
 from eventcron.config import Settings
 from eventcron.core.envelope import decode_pack
 from eventcron.errors import EventcronError, Undecodable
-from eventcron.model import Instant, Plan, Record
-from eventcron.ports import Clock, Page
+from eventcron.model import Backfill, BackfillKey, Calendar, CalendarKey, Instant, Key, Plan, Record
+from eventcron.ports import Clock, Page, Ports
 from eventcron.testing.simulation.dice import Dice
 from eventcron.testing.simulation.history import History, Line, Visit, Written
 from eventcron.testing.simulation.loop import LoopClock, SeededLoop
@@ -33,7 +33,7 @@ from eventcron.testing.simulation.queues import Message, SimulatedQueue
 from eventcron.testing.simulation.weather import Forecast
 
 #: Seconds a function may run, and a queue hides what it handed out: as in the template.
-TIMEOUT_S = {"registrar": 30, "planner": 60, "executor": 60, "reconciler": 120}
+TIMEOUT_S = {"registrar": 30, "planner": 60, "executor": 60, "reconciler": 120, "redrive": 600}
 #: Of the planner where ticks come faster than that: so that it also runs out of time.
 QUICK_TIMEOUT_S = 4
 VISIBILITY_S = {"commands": 180, "fires": 360}
@@ -54,6 +54,15 @@ class WatchedStore(MemoryScheduleStore):
         self._history.written.append(Written(self._clock.now(), process.get().began, record))
         state = f"{record.state} revision {record.revision} wake {record.wake} owed {record.owed}"
         self._network.note("stored", f"{record.key} {state}")
+
+    async def get(self, keys: Sequence[Key]) -> dict[Key, Record]:
+        """As BatchGetItem: what is left unprocessed is read a moment later, so records may be of different moments."""
+        left = keys[len(keys) // 2 :] if self._network.unprocessed() else []
+        found = await super().get(keys[: len(keys) - len(left)])
+        if left:
+            self._network.note("unprocessed", f"{len(left)} of {len(keys)} keys")
+            found |= await super().get(left)
+        return found
 
     async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
         page = await super().plans(segment, before=before, cursor=cursor)
@@ -97,19 +106,23 @@ class Cloud:
         self.fires = self._queue("fires")
         self.commands.deliver = lambda batch: self._invoke("registrar", self._registrar(batch))
         self.fires.deliver = lambda batch: self._invoke("executor", self._executor(batch))
-        self._ports: dict[str, Any] = {
-            "store": self.store,
-            "bus": SimulatedBus(network, self.history, true, cursed=cursed),
-            "dead": self.dead,
-            "queue": MemoryFireQueue(self.fires, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
-            "settings": settings,
-            "jitter": dice.fraction,
-        }
-        self._ledger = MemoryLedger(pause=network)
-        self._backfills = MemoryBackfills(pause=network)
-        self._calendars = MemoryCalendars(pause=network)
+        self._memory_backfills = MemoryBackfills(pause=network)
+        self._memory_calendars = MemoryCalendars(pause=network)
+        self._ports = Ports(
+            clock=true,
+            store=self.store,
+            ledger=MemoryLedger(pause=network),
+            queue=MemoryFireQueue(self.fires, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
+            bus=SimulatedBus(network, self.history, true, cursed=cursed),
+            dead=self.dead,
+            backfills=self._memory_backfills,
+            calendars=self._memory_calendars,
+            jitter=dice.fraction,
+        )
         loop.timer(dice.between(0, settings.tick_seconds * 1_000_000), self._tick)
-        loop.timer(forecast.clears_s * 1_000_000, self._operate)
+        loop.timer(forecast.clears_s * 1_000_000, self._keep_operating)
+        # Also in the midst of it, by an operator who does not wait.
+        loop.timer(dice.between(0, forecast.clears_s * 1_000_000), self._operate)
         # Daily in a deployment; at some moment of a simulation, in the midst of everything.
         at_us = dice.between(0, forecast.clears_s * 2_000_000)
         loop.timer(at_us, self._invoke, "reconciler", self._reconciler)
@@ -120,21 +133,30 @@ class Cloud:
             self._loop,
             self._dice,
             self._network,
+            self._true,
             visibility_s=VISIBILITY_S[name],
             out=lambda: self._forecast.out("lambda", self._loop.now_us),
         )
+
+    def _own_ports(self) -> Ports:
+        """The ports of the invocation that is running: each has a clock of its own."""
+        return self._ports._replace(clock=process.get().clock)
+
+    @property
+    def backfills(self) -> Mapping[BackfillKey, Backfill]:
+        """As stored now."""
+        return self._memory_backfills.stored
+
+    @property
+    def calendars(self) -> Mapping[CalendarKey, Calendar]:
+        """As stored now."""
+        return self._memory_calendars.stored
 
     # --- Functions ---------------------------------------------------------------------------------------------------
 
     def _registrar(self, batch: Sequence[Message]) -> Callable[[], Awaitable[None]]:
         async def handle() -> None:
-            registrar = Registrar(
-                clock=process.get().clock,
-                ledger=self._ledger,
-                backfills=self._backfills,
-                calendars=self._calendars,
-                **self._ports,
-            )
+            registrar = Registrar(self._own_ports(), self._settings)
 
             async def one(message: Message) -> None:
                 result = await registrar.handle(message.body, redelivered=message.receives > 1)
@@ -146,9 +168,7 @@ class Cloud:
 
     def _executor(self, batch: Sequence[Message]) -> Callable[[], Awaitable[None]]:
         async def handle() -> None:
-            executor = Executor(
-                clock=process.get().clock, ledger=self._ledger, backfills=self._backfills, **self._ports
-            )
+            executor = Executor(self._own_ports(), self._settings)
 
             async def one(message: Message) -> None:
                 try:
@@ -166,18 +186,17 @@ class Cloud:
 
     async def _planner(self) -> None:
         running = process.get()
-        planner = Planner(clock=running.clock, ledger=self._ledger, **self._ports)
+        planner = Planner(self._own_ports(), self._settings)
         left_ms = running.ends_us // 1000 - self._loop.now_us // 1000
         deadline = running.clock.now() + left_ms - MARGIN_MS
         reports = await planner.run(range(self._settings.segments), deadline=deadline)
         self._network.note("planned", " ".join(f"{report.segment} {report.ended}" for report in reports))
-        backfiller = Backfiller(clock=running.clock, backfills=self._backfills, **self._ports)
+        backfiller = Backfiller(self._own_ports(), self._settings)
         await backfiller.run(deadline=deadline)
 
     async def _reconciler(self) -> None:
         running = process.get()
-        ports = {name: self._ports[name] for name in ("store", "bus", "settings", "jitter")}
-        reconciler = Reconciler(clock=running.clock, ledger=self._ledger, calendars=self._calendars, **ports)
+        reconciler = Reconciler(self._own_ports(), self._settings)
         survey = await reconciler.run(deadline=running.clock.now() + TIMEOUT_S["reconciler"] * 1000, rules="now")
         self._network.note("surveyed", f"{survey}")
 
@@ -241,7 +260,17 @@ class Cloud:
             self._loop.timer(self._loop.now_us + late_us, self._invoke, "planner", self._planner)
 
     def _operate(self) -> None:
-        """The weather has cleared: send back what was given up on, as the runbook says."""
-        self.commands.send_back_the_dead()
-        self.fires.send_back_the_dead()
-        self._loop.timer(self._loop.now_us + 600 * 1_000_000, self._operate)
+        """Send back what was given up on, as the runbook says."""
+        if len(self.commands.dead) or len(self.fires.dead):
+            self._invoke("redrive", self._redrive)
+
+    def _keep_operating(self) -> None:
+        """The weather has cleared."""
+        self._operate()
+        self._loop.timer(self._loop.now_us + 600 * 1_000_000, self._keep_operating)
+
+    async def _redrive(self) -> None:
+        for queue in (self.commands, self.fires):
+            redrive = Redrive(clock=process.get().clock, box=queue.dead, queue=queue.name)
+            dealt = await redrive.send(limit=1_000, per_second=10)
+            self._network.note("sent back", f"{queue.name} {dealt}")

@@ -72,7 +72,8 @@ class Version(NamedTuple):
             schedule.expression,
             timezone=schedule.timezone,
             daylight_saving=schedule.daylight_saving,
-            exclude=schedule.exclude,
+            # What a calendar excludes depends on when it was taken over: here it is due, and told as excluded.
+            exclude=[entry for entry in schedule.exclude if not entry.startswith("calendar:")],
             anchor=self.record.created // 1000 * 1000 if start is None else from_datetime(start),
             key=self.key,
         )

@@ -7,6 +7,7 @@ from contextvars import ContextVar
 from zlib import crc32
 
 from eventcron.adapters.memory import Version
+from eventcron.core.facts import FACTS
 from eventcron.errors import Unavailable
 from eventcron.model import Event, Instant
 from eventcron.ports import Refusal
@@ -21,7 +22,10 @@ INDEX_LAG_MS = 5_000
 BATCH = 10
 
 #: First part of a pause's name → the service that is called; what is not here is DynamoDB.
-SERVICE = {"send": "sqs", "bury": "sqs", "publish": "events"}
+SERVICE = {
+    "send": "sqs", "bury": "sqs", "take": "sqs", "send_back": "sqs", "remove": "sqs", "put_back": "sqs",
+    "publish": "events",
+}  # fmt: skip
 
 
 class Killed(Exception):
@@ -97,6 +101,9 @@ class Network:
 
     def refused(self, service: str) -> bool:
         return self._forecast.out(service, self._loop.now_us) or self._dice.chance(self.weather.refuse)
+
+    def unprocessed(self) -> bool:
+        return self._dice.chance(self.weather.unprocessed)
 
     def lost(self) -> bool:
         return self._dice.chance(self.weather.lose)
@@ -179,9 +186,4 @@ class SimulatedBus:
 
 
 #: What eventcron says that is not a fire.
-FACT_NAMES = frozenset(
-    f"Schedule {word}"
-    for word in (
-        "Created", "Updated", "Deleted", "Paused", "Resumed", "Completed", "Rejected", "Skipped", "Failed",
-    )
-)  # fmt: skip
+FACT_NAMES = frozenset(FACTS) - {"Schedule Fired"}

@@ -7,6 +7,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from eventcron.adapters.memory import MemoryLetterBox
+from eventcron.ports import Clock
 from eventcron.testing.simulation.dice import Dice
 from eventcron.testing.simulation.loop import SeededLoop
 from eventcron.testing.simulation.network import Network
@@ -41,7 +43,15 @@ class SimulatedQueue:
     """A standard queue. ``deliver`` is its event source mapping."""
 
     def __init__(
-        self, name: str, loop: SeededLoop, dice: Dice, network: Network, *, visibility_s: int, out: Callable[[], bool]
+        self,
+        name: str,
+        loop: SeededLoop,
+        dice: Dice,
+        network: Network,
+        clock: Clock,
+        *,
+        visibility_s: int,
+        out: Callable[[], bool],
     ) -> None:
         self.name = name
         self.deliver: Deliver = _nobody
@@ -55,7 +65,8 @@ class SimulatedQueue:
         self._polling = False
         #: Not deleted, not dead.
         self.stored: dict[str, Message] = {}
-        self.dead: list[Message] = []
+        #: What was received too often.
+        self.dead = MemoryLetterBox(clock, pause=network, deliver=self.put)
 
     def put(self, body: str, *, delay_seconds: int = 0) -> str:
         if not 0 <= delay_seconds <= MAX_DELAY_SECONDS:
@@ -77,14 +88,6 @@ class SimulatedQueue:
             # Some replica had not heard of the deletion.
             self._loop.timer(self._loop.now_us + self._dice.between(5, 120) * 1_000_000, self._echo, message)
 
-    def send_back_the_dead(self) -> None:
-        """What an operator does once the weather is fine again: ``eventcron redrive``."""
-        for message in self.dead:
-            message.receives = 0
-            self.stored[message.id] = message
-            self._appear_in(message, 0)
-        self.dead = []
-
     def _appear_in(self, message: Message, delay_us: int) -> None:
         late_us = self._dice.mostly_small(LATE_MS * 1000)
         self._loop.timer(self._loop.now_us + delay_us + late_us, self._appear, message, message.receives)
@@ -95,7 +98,7 @@ class SimulatedQueue:
         if message.receives >= MAX_RECEIVES:
             self._network.note(f"dead {message.id}", message.body)
             self.stored.pop(message.id, None)
-            self.dead.append(message)
+            self.dead.bury(message.body, reason=f"received {MAX_RECEIVES} times")
             return
         self._show(message)
 

@@ -6,9 +6,9 @@ a delete and a switch win a tie.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from itertools import groupby, permutations, product
+from itertools import combinations, groupby, permutations, product
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -20,6 +20,7 @@ from eventcron.model import DaylightSaving, Instant
 from eventcron.testing.simulation.workload import Kind, Sent
 
 _SWITCHES = ("Pause Schedule", "Resume Schedule")
+_ACTING = ("Put Schedule", "Delete Schedule", *_SWITCHES)
 
 
 class End(NamedTuple):
@@ -29,13 +30,21 @@ class End(NamedTuple):
     paused: bool
 
 
-def possible_ends(sent: Sequence[Sent]) -> set[End]:
+def possible_ends(sent: Sequence[Sent], *, refused: Collection[str] = ()) -> set[End]:
     """Where the commands of one schedule may end.
 
-    More than one where commands without a revision carry the same second, as only their arrival orders them.
+    More than one where commands without a revision carry the same second, as only their arrival orders them; where a
+    put may be refused, as it would never fire by one anchor of its rate and not by another; and where one was
+    *refused* (event ids), and a replay of it may have come in time.
     """
-    acting = [one for one in sent if one.kind is Kind.GOOD and one.command != "Run Schedule" and _may_act(one)]
-    return {_end(revisions) for revisions in _orders(acting)}
+    puts = [one for one in sent if one.command == "Put Schedule"]
+    acting = [one for one in sent if one.kind is Kind.GOOD and one.command in _ACTING and any(_acts(one, puts))]
+    doubtful = [one for one in acting if one.event_id in refused or not all(_acts(one, puts))]
+    ends: set[End] = set()
+    for count in range(len(doubtful) + 1):
+        for without in combinations(doubtful, count):
+            ends |= {_end(revisions) for revisions in _orders([one for one in acting if one not in without])}
+    return ends
 
 
 def _orders(acting: Sequence[Sent]) -> Iterator[list[tuple[int, Sent]]]:
@@ -64,12 +73,16 @@ def _end(commands: list[tuple[int, Sent]]) -> End:
     return End(put.event_id, paused=put.detail.get("state") == "PAUSED")
 
 
-def _may_act(sent: Sent) -> bool:
-    """A put that would never fire is refused."""
-    return sent.command != "Put Schedule" or _first(sent) is not None
+def _acts(sent: Sent, puts: Sequence[Sent]) -> Iterator[bool]:
+    """A put that would never fire is refused. A rate is anchored where its schedule was created, by whichever put."""
+    if sent.command != "Put Schedule":
+        yield True
+        return
+    for put in puts:
+        yield _first(sent, anchor=put.time) is not None
 
 
-def _first(sent: Sent) -> Instant | None:
+def _first(sent: Sent, *, anchor: Instant) -> Instant | None:
     detail = sent.detail
     start, end = (_moment(detail.get(name)) for name in ("start", "end"))
     first = max(sent.time + 1, start or 0)
@@ -77,8 +90,8 @@ def _first(sent: Sent) -> Instant | None:
         detail["expression"],
         timezone=detail.get("timezone", "UTC"),
         daylight_saving=_daylight_saving(detail.get("daylight_saving", {})),
-        exclude=detail.get("exclude", ()),
-        anchor=start if start is not None else sent.time,
+        exclude=[entry for entry in detail.get("exclude", ()) if not entry.startswith("calendar:")],
+        anchor=start if start is not None else anchor,
         key=sent.key,
     )
     return first_occurrence(trigger.canonical, first, end) if end is None or first < end else None

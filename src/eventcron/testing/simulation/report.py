@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from eventcron.core.instant import rfc3339
 from eventcron.model import Key
-from eventcron.testing.simulation.checker import Violation
+from eventcron.testing.simulation.promises import Violation
 from eventcron.testing.simulation.simulation import Simulated
 
 #: Characters of a line's matter that are shown.

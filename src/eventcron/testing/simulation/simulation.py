@@ -71,7 +71,7 @@ def simulate(seed: int) -> Simulated:
 
 
 def _at_rest(cloud: Cloud, end: Instant) -> bool:
-    if cloud.running or cloud.commands.stored or cloud.commands.dead or cloud.fires.dead:
+    if cloud.running or cloud.commands.stored or len(cloud.commands.dead) or len(cloud.fires.dead):
         return False
     return not any(_starts_before(message.body, end) for message in cloud.fires.stored.values())
 

@@ -27,6 +27,8 @@ class Weather(Struct, frozen=True, kw_only=True):
     lose: float = 0.0
     #: One entry of a batch is refused.
     refuse_entry: float = 0.0
+    #: A read of several keys leaves some unprocessed, which are read later.
+    unprocessed: float = 0.0
     #: A process dies, at any one await.
     kill: float = 0.0
     #: A message is delivered twice, up to two seconds apart; or again, minutes after it was deleted.
@@ -43,11 +45,11 @@ CALM = Weather(name="calm", clock_ms=50)
 ECHOES = Weather(name="echoes", clock_ms=50, echo=0.5)
 GUSTS = Weather(
     name="gusts", travel_ms=60, slow=0.002, drag=0.03, refuse=0.01, lose=0.005, refuse_entry=0.02, kill=0.003,
-    twice=0.03, echo=0.03, miss_tick=0.05, twin_tick=0.1,
+    unprocessed=0.05, twice=0.03, echo=0.03, miss_tick=0.05, twin_tick=0.1,
 )  # fmt: skip
 STORMS = Weather(
-    name="storms", travel_ms=300, slow=0.03, drag=0.15, refuse=0.08, lose=0.05, refuse_entry=0.1, kill=0.03, twice=0.15,
-    echo=0.1, miss_tick=0.2, twin_tick=0.4,
+    name="storms", travel_ms=300, slow=0.03, drag=0.15, refuse=0.08, lose=0.05, refuse_entry=0.1, kill=0.03,
+    unprocessed=0.3, twice=0.15, echo=0.1, miss_tick=0.2, twin_tick=0.4,
 )  # fmt: skip
 
 

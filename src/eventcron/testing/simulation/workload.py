@@ -86,6 +86,8 @@ STARTS = (
 )
 
 TENANTS = ("acme", "bolt")
+#: The name of each tenant's only calendar.
+CALENDAR = "holidays"
 #: Its fires are refused by the bus for ever.
 CURSED = Key("acme", "cursed")
 
@@ -116,6 +118,9 @@ def setting(dice: Dice) -> Setting:
 def workload(dice: Dice, where: Setting) -> list[Sent]:
     """All that is sent, in order of emission."""
     writer = _Writer(dice, where)
+    for tenant in TENANTS:
+        if dice.chance(0.2):
+            writer.calendar(tenant)
     for number in range(dice.between(2, 4)):
         writer.life(Key(dice.pick(TENANTS), f"s{number}"))
     if dice.chance(0.2):
@@ -130,6 +135,13 @@ class _Writer:
         self._dice = dice
         self._where = where
         self.sent: list[Sent] = []
+        self._with_calendar: set[str] = set()
+        #: Of the schedule whose life is being written.
+        self._backfill_ids: list[str] = []
+
+    @property
+    def _next_id(self) -> str:
+        return f"event-{len(self.sent) + 1}"
 
     def life(self, key: Key) -> None:
         """One schedule from its first put on."""
@@ -137,16 +149,24 @@ class _Writer:
         numbered = dice.chance(0.3)
         at = self._where.start + dice.between(1, self._where.span_s * 300)
         puts = 0
+        self._backfill_ids = []
         for number in range(dice.between(1, 6)):
             command = "Put Schedule" if number == 0 else dice.pick(_CHANGES)
             detail: dict[str, Any] = {"tenant": key.tenant, "name": key.name}
             if command == "Put Schedule":
                 puts += 1
                 detail |= self._definition(at) | {"input": {"of": str(key), "put": puts}}
+                if key.tenant in self._with_calendar and dice.chance(0.5):
+                    # Alone: when a calendar is taken over depends on much, and so would what excludes what.
+                    detail = {name: value for name, value in detail.items() if name not in _BESIDE_CALENDARS}
+                    detail["exclude"] = [f"calendar:{CALENDAR}"]
             if command == "Resume Schedule" and dice.chance(0.5):
                 detail["missed"] = dice.pick(("skip", "fire_once", "fire_all"))
             if command == "Run Schedule":
                 detail |= {"run_id": f"run-{number}"} if dice.chance(0.5) else {}
+            elif command in {"Backfill Schedule", "Cancel Backfill"}:
+                command, more = self._backfill(command, number, at)
+                detail |= more
             elif numbered or dice.chance(0.3):
                 detail["revision"] = number + 1 if numbered else at
             self._send(Kind.GOOD, command, key, detail, at)
@@ -155,6 +175,35 @@ class _Writer:
             at += pause
             if dice.chance(0.25):
                 at = at // 60_000 * 60_000 + 60_000 - dice.between(0, 1_500)  # just before many are due
+
+    def _backfill(self, command: str, number: int, at: Instant) -> tuple[str, dict[str, Any]]:
+        """The first of a life is asked for; it may be cancelled later on."""
+        dice, span_s = self._dice, self._where.span_s
+        if command == "Cancel Backfill" and self._backfill_ids:
+            return command, {"backfill_id": dice.pick(self._backfill_ids)}
+        since = at + dice.between(-span_s * 800, span_s * 300)
+        detail: dict[str, Any] = {"from": rfc3339(since), "until": rfc3339(since + dice.between(60_000, 1_200_000))}
+        detail["per_minute"] = dice.pick((6, 30, 60, 600))
+        if dice.chance(0.7):
+            detail["backfill_id"] = f"backfill-{number}"
+        self._backfill_ids.append(detail.get("backfill_id", self._next_id))
+        return "Backfill Schedule", detail
+
+    def calendar(self, tenant: str) -> None:
+        """A calendar that is there early, and may change or go."""
+        dice = self._dice
+        key = Key(tenant, f"calendar:{CALENDAR}")
+        at = self._where.start + dice.between(0, 1_000)
+        for revision in range(1, dice.between(2, 4)):
+            command = "Delete Calendar" if revision > 1 and dice.chance(0.3) else "Put Calendar"
+            detail: dict[str, Any] = {"tenant": tenant, "name": CALENDAR, "revision": revision}
+            if command == "Put Calendar":
+                first = self._where.start + dice.between(-2, 1) * 86_400_000
+                days = [local_time(first + day * 86_400_000, "UTC")[:10] for day in range(dice.between(1, 2))]
+                detail["dates"] = ["/".join(dict.fromkeys((days[0], days[-1])))] if days[0] != days[-1] else days[:1]
+            self._send(Kind.GOOD, command, key, detail, at)
+            at += 2_000 + dice.between(0, self._where.span_s * 500)
+        self._with_calendar.add(tenant)
 
     def nonsense(self) -> None:
         """A command that has to be refused, or a message that is none."""
@@ -192,7 +241,7 @@ class _Writer:
         if dice.chance(0.25) and kind is not Kind.POISON:
             # A replay; not of the same moment, as the fires of two runs at once could not be told apart.
             arrivals.append(arrivals[0] + 20_000 + dice.mostly_small(300_000))
-        event_id = f"event-{len(self.sent) + 1}"
+        event_id = self._next_id
         source = source or TENANT_SOURCE_PREFIX + key.tenant
         self.sent.append(Sent(kind, event_id, command, key, detail, source, at, tuple(arrivals), body))
 
@@ -239,9 +288,10 @@ class _Writer:
         ))  # fmt: skip
 
 
+_BESIDE_CALENDARS = {"max_fires", "daylight_saving"}
 _CHANGES: Sequence[str] = (
     "Put Schedule", "Put Schedule", "Put Schedule", "Pause Schedule", "Resume Schedule", "Resume Schedule",
-    "Delete Schedule", "Run Schedule",
+    "Delete Schedule", "Run Schedule", "Backfill Schedule", "Cancel Backfill",
 )  # fmt: skip
 _CRONS = (
     "* * * * *", "*/2 * * * *", "*/5 * * * *", "1-59/3 * * * *", "*/20 * * * * *", "7,37 * * * * *",
