@@ -31,6 +31,7 @@ def tell(what: object) -> None:
     print(what)  # noqa: T201  # pytest shows it with a failure, and `make test-faults` always
 
 
+@pytest.mark.timeout(480)  # a minute and a half, if the machine does nothing else
 async def test_nothing_is_lost_when_every_host_is_killed_in_turn_and_the_whole_once(tmp_path: Path) -> None:
     tell(f"\nSEED={SEED}")
     async with running(tmp_path) as runtime:
@@ -62,7 +63,7 @@ COMMITS_BEFORE_IT_SENDS = (
     """\
         page = await self._page(claim, claim.cursor)
         await self._ledger.commit(claim)
-        await asyncio.sleep(0.3)
+        await asyncio.sleep(3)
         while True:
 """,
 )
@@ -78,13 +79,12 @@ async def test_it_notices_an_executor_that_settles_before_it_publishes_and_a_pla
     tmp_path: Path,
 ) -> None:
     source = broken(tmp_path, SETTLES_BEFORE_IT_PUBLISHES, COMMITS_BEFORE_IT_SENDS)
-    # What is due up to the twelfth second the registrar sends: the schedules are too new for the planner.
-    blows = [Blow(3.3, What.EXECUTORS), Blow(4.8, What.PLANNER, after=0.1)]
+    blows = [Blow(3.3, What.EXECUTORS), Blow(4.8, What.PLANNER, after=1.5)]
     async with running(tmp_path, source=source) as runtime:
         done = await play(runtime, blows, schedules=40, seconds=19)
     tell(done)
     lost = missing(done.verdict, done.start)
 
-    assert lost & set(range(3, 7))  # what the executors held
-    assert lost >= set(range(12, 17))  # what the planner had claimed: from one tick's horizon to the next one's
-    assert not lost & {0, 1, 17, 18}
+    assert lost & set(range(8))  # what the executors held, a lead before it was due
+    assert lost & set(range(8, 19))  # what the planner had claimed, a horizon ahead
+    assert all(fault.startswith("missing: ") for fault in done.verdict.faults)

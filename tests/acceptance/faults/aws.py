@@ -9,8 +9,11 @@ from typing import Any
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
+from botocore.exceptions import ConnectionError as NoConnectionError
+from botocore.exceptions import HTTPClientError
 
 from eventcron.adapters.aws.ledger import DynamoLedger
+from eventcron.errors import Unavailable
 from eventcron.local.runtime import LocalSettings
 
 #: Seconds for which a message stays away whose reader was killed. The template has six times the reader's timeout, as
@@ -19,8 +22,8 @@ from eventcron.local.runtime import LocalSettings
 VISIBILITY_SECONDS = 12
 #: Seconds after which a planner ends at the latest, so that a dead one's claims run out. The template has 120.
 PLANNER_TIMEOUT = 10
-#: Seconds within which a host that has something to do begins with it, or never does.
-BEGIN_SECONDS = 3.0
+#: Seconds within which a host that has something to do begins with it: two ticks, as the first may find live claims.
+BEGIN_SECONDS = 10.0
 
 
 class Aws:
@@ -74,12 +77,15 @@ class Aws:
 
 
 async def becomes(condition: Callable[[], Awaitable[object]]) -> bool:
-    """Wait until *condition* is so, asking all the time; False = it is not within ``BEGIN_SECONDS``."""
+    """Wait until *condition* is so, asking all the time.
+
+    False = it is not within ``BEGIN_SECONDS``, or the AWS that was asked died meanwhile.
+    """
     try:
         async with asyncio.timeout(BEGIN_SECONDS):
             while not await condition():  # noqa: ASYNC110  # in another process, which tells nobody
                 await asyncio.sleep(0.005)
-    except TimeoutError:
+    except (TimeoutError, HTTPClientError, NoConnectionError, Unavailable):
         return False
     return True
 

@@ -85,6 +85,8 @@ class Play:
                 dealing.create_task(self._deal(number, blow, start, end))
         await self._clock.sleep_until(end)
         await self._settled()
+        if await self._sent_back():
+            await self._settled()
         verdict = judge(expect(self._sent, self._watch.observed.answers, end).required, self._watch.observed)
         faults = [*verdict.faults, *self._unanswered(), *await self._given_up()]
         verdict = msgspec.structs.replace(verdict, faults=faults)
@@ -102,6 +104,9 @@ class Play:
         await self._up.wait()
         if blow.what is What.REGISTRARS:
             first = self._clock.now() // 1000 * 1000 + MORE_LEAD_IN * 1000
+            if first >= end:
+                self._tell(blow, "too late, everything took long to come back")
+                return
             await self._put([f"more{number}-{n}" for n in range(MORE)], first, end)
         begins = {What.REGISTRARS: self._registrar_begins, What.PLANNER: self._aws.planner_begins}.get(blow.what)
         if begins is not None and not await begins():
@@ -141,14 +146,23 @@ class Play:
         """Wait until all that is on its way has come and was read, so that nothing could come any more."""
         deadline = self._clock.now() + PATIENCE * 1000
         while await self._aws.on_their_way() or await self._aws.count(self._watch.url):
-            if self._clock.now() > deadline:
-                self._story.append(f"{await self._aws.on_their_way()} messages still on their way")
-                return
+            assert self._clock.now() < deadline, "\n".join(["still on their way", *self._story])
             await asyncio.sleep(0.5)  # a queue does not announce that it is empty
 
     def _unanswered(self) -> list[str]:
         created = {answer.key for answer in self._watch.observed.answers if answer.fact == "Schedule Created"}
         return [f"unanswered: {one.order.key}" for one in self._sent if one.order.key not in created]
+
+    async def _sent_back(self) -> int:
+        """Send back what was received five times in vain, as its operator would; how many letters that were."""
+        letters = await self._aws.letters()
+        count = 0
+        for output, queue in (("CommandDeadLettersUrl", "commands"), ("FireDeadLettersUrl", "fires")):
+            if letters[output]:
+                count += letters[output]
+                await self._runtime.command("redrive", "send", queue, "--all")
+                self._story.append(f"{letters[output]} letters of {queue} sent back")
+        return count
 
     async def _given_up(self) -> list[str]:
         return [f"given up: {count} in {queue}" for queue, count in (await self._aws.letters()).items() if count]

@@ -55,6 +55,17 @@ class KeptRuntime:
         assert line, self.log()
         self.facts = json.loads(line)
 
+    async def command(self, *arguments: str) -> None:
+        """Run ``eventcron`` with *arguments*, in a shell that the three lines were copied into."""
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "eventcron", *arguments),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=self._environment | self.facts["environment"],
+        )
+        out, _ = await process.communicate()
+        assert process.returncode == 0, out.decode()
+
     @property
     def _log(self) -> Path:
         return self._directory / "dev.log"
