@@ -342,6 +342,14 @@ class Former(Struct, frozen=True, array_like=True):
     sure: Instant = 0
 
 
+class Shared(NamedTuple):
+    """What is due by *trigger* in ``[start, end)`` was a replaced revision's to fire, and is no later one's."""
+
+    trigger: str
+    start: Instant
+    end: Instant
+
+
 class Missed(NamedTuple):
     """What fell due while a schedule was paused: in ``[start, fire_from)`` skipped, in ``[fire_from, end)`` fired."""
 
@@ -379,6 +387,8 @@ class Record(Struct, frozen=True, kw_only=True):
     handoff: Instant = 0
     #: Earlier revisions of which fires may still be on their way, the latest last.
     former: tuple[Former, ...] = ()
+    #: What revisions that it replaced fire, or have fired, of what is due after its own command.
+    shared: tuple[Shared, ...] = ()
     #: What the planner had not planned of the revision before; it fires under this one, handed over with ``owed``.
     rest: Plan | None = None
     segment: int | None = None
@@ -390,6 +400,8 @@ class Record(Struct, frozen=True, kw_only=True):
     missed_trigger: str = ""
     #: What the last pause or resume asked for.
     paused: bool = False
+    #: From when on its definition has fired; ``first`` is later after a pause or a resume. 0 = as ``first``.
+    since: Instant = 0
     #: How many of ``max_fires`` were used up before the last pause.
     spent: int = 0
     #: Ids of the events that wrote it within the last event's second: tells a replay from a second command.

@@ -26,21 +26,33 @@ class Clock(Protocol):
         """Return once ``now() >= instant``, never before; at once if it has passed."""
 
 
+class Unreadable(NamedTuple):
+    """A schedule that is stored in a form this release cannot read, as a later one may leave it behind."""
+
+    key: Key
+    reason: str
+
+
 class Page(Struct, Generic[T], frozen=True):
     """Part of an answer: ``cursor`` asks for the next part, None = there is none.
 
-    ``items`` may be empty while there is a cursor.
+    ``items`` may be empty while there is a cursor. What is ``unreadable`` is told beside them, not left out.
     """
 
     items: list[T]
     cursor: str | None = None
+    unreadable: list[Unreadable] = []
 
 
 class ScheduleStore(Protocol):
     """Holds schedules and tombstones. One record a key; writes are conditional on the stored revision."""
 
     async def get(self, keys: Sequence[Key]) -> Mapping[Key, Record]:
-        """The stored records, read consistently; a key without a record is absent. Any number of keys."""
+        """The stored records, read consistently; a key without a record is absent. Any number of keys.
+
+        Raises:
+            Undecodable: one of them is stored in a form that cannot be read.
+        """
 
     async def put(self, record: Record, *, replacing: int | None) -> bool:
         """Store *record* if the stored revision is *replacing* (None = no record). False: someone was first."""
@@ -81,6 +93,9 @@ class ScheduleStore(Protocol):
         """One page of a tenant's records by name, tombstones included; at most *limit* of them.
 
         Here a cursor is a name, of a record or not, that starts with *prefix*: the page follows it.
+
+        Raises:
+            Undecodable: one of them is stored in a form that cannot be read.
         """
 
 

@@ -15,7 +15,7 @@ from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.table import Item, number, text
 from eventcron.errors import Unavailable
 from eventcron.model import Key, Plan, Record, State
-from eventcron.ports import Claim
+from eventcron.ports import Claim, Page
 from tests.adapters.scripted import Answer, Script, Waits, refused
 
 CLAIM = Claim(segment=5, start=0, end=5_000, fence=3, lease_until=1_060)
@@ -100,6 +100,21 @@ async def test_calls_at_once_are_bounded() -> None:
 
     assert len(script.requests) == 20
     assert script.most_at_once == 4
+
+
+@pytest.mark.parametrize("read", ["plans", "scan"])
+async def test_one_item_that_cannot_be_read_does_not_hide_its_page(read: str) -> None:
+    good = {**encode(a_record()), "wake": number(7)}
+    broken = {**good, "name": text("newer"), "v": number(2), "first": text("soon")}
+    script = Script("dynamodb", [{"Items": [broken, good]}])
+    store = a_store(script)
+
+    page: Page[Any] = await (store.plans(1, before=9) if read == "plans" else store.scan(0, 1))
+
+    assert [item.name for item in page.items] == ["n0"]
+    ((key, reason),) = page.unreadable
+    assert key == Key("acme", "newer")
+    assert "acme/newer is stored in" in reason
 
 
 async def test_an_empty_page_may_have_a_next_one() -> None:

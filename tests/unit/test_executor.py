@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
@@ -23,9 +24,9 @@ from eventcron.app.publishing import TRIES
 from eventcron.core.envelope import decode_pack
 from eventcron.core.packing import make_pack
 from eventcron.core.trigger import parse
-from eventcron.errors import Unavailable
+from eventcron.errors import Unavailable, Undecodable
 from eventcron.model import Event, Fire, Former, Instant, Key, Misfire, MisfirePolicy, Pack, Record, Schedule, State
-from eventcron.ports import Refusal
+from eventcron.ports import Ports, Refusal
 from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import SETTINGS
 
@@ -69,17 +70,17 @@ class Stage:
         self.dead = MemoryDeadLetters()
         self.refuse_pack: Refusal | None = None
         self.backfills = MemoryBackfills()
-        self.executor = Executor(
-            memory_ports(
-                self.clock,
-                store=self.store,
-                ledger=self.ledger,
-                backfills=self.backfills,
-                queue=MemoryFireQueue(self.queue, refuse=lambda _index, _pack: self.refuse_pack),
-                bus=self.bus,
-                dead=self.dead,
-            ),
-            SETTINGS,
+        self.executor = Executor(self.ports(), SETTINGS)
+
+    def ports(self) -> Ports:
+        return memory_ports(
+            self.clock,
+            store=self.store,
+            ledger=self.ledger,
+            backfills=self.backfills,
+            queue=MemoryFireQueue(self.queue, refuse=lambda _index, _pack: self.refuse_pack),
+            bus=self.bus,
+            dead=self.dead,
         )
 
     def _refuse(self, index: int, event: Event) -> Refusal | None:
@@ -322,6 +323,40 @@ async def test_the_last_fire_completes_its_schedule(stage: Stage, after: str, ex
     assert (record.state, record.expires) == (State.COMPLETED, expires)
     assert record.wake == 0, "a pass may have failed that owes fires of it"
     assert [kind for kind, _ in stage.told] == ["Schedule Fired", "Schedule Completed"]
+
+
+class HalfReadable(MemoryScheduleStore):
+    """A store with one schedule that a later release left behind."""
+
+    async def get(self, keys: Sequence[Key]) -> dict[Key, Record]:
+        if Key("acme", "newer") in keys:
+            raise Undecodable("schedule acme/newer is stored in format 2; this version reads format 1")
+        return await super().get(keys)
+
+
+async def test_a_schedule_that_cannot_be_read_stops_no_other_and_is_tried_again(stage: Stage) -> None:
+    stage.store = HalfReadable(stage.clock)
+    stage.executor = Executor(stage.ports(), SETTINGS)
+    await stage.put("readable")
+
+    report = await stage.execute(fire(name="readable"), fire(name="newer"))
+
+    assert ([published.key.name for published in report.published], report.put_back) == (["readable"], 1)
+    (pack,) = stage.put_back()
+    assert ([fire.name for fire in pack.fires], pack.attempt) == (["newer"], 2)
+
+
+async def test_a_schedule_that_stays_unreadable_is_given_up_in_the_open(stage: Stage) -> None:
+    stage.store = HalfReadable(stage.clock)
+    stage.executor = Executor(stage.ports(), SETTINGS)
+
+    report = await stage.execute(fire(name="newer", last=True), attempt=MAX_ATTEMPTS)
+
+    assert report.failed == 1
+    (letter,) = stage.dead.buried
+    assert "acme/newer is stored in format 2" in letter.reason
+    ((kind, detail),) = stage.told
+    assert (kind, detail["code"], detail["attempts"]) == ("Schedule Failed", "Unreadable", MAX_ATTEMPTS)
 
 
 async def test_the_last_fire_of_a_replaced_revision_completes_nothing(stage: Stage) -> None:

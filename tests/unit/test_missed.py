@@ -158,6 +158,17 @@ def test_a_resume_says_what_becomes_of_what_was_missed(
     assert skips == ([] if told is None else [("paused", *told)])
 
 
+def test_a_late_put_that_pauses_does_not_hold_back_what_has_fired(world: World) -> None:
+    world.emit("Put Schedule", {**ACME, "expression": "* * * * *"})
+    world.run(seconds=50)
+    world.emit("Put Schedule", {**ACME, "expression": "* * * * *", "state": "PAUSED"}, delay_seconds=30)
+    world.run(seconds=40)
+    world.emit("Resume Schedule", {**ACME, "missed": "fire_all"})
+    world.run(seconds=40)
+
+    assert [fire.due[11:19] for fire in world.fired] == ["08:01:00", "08:02:00"]
+
+
 @pytest.mark.parametrize("state", ["ENABLED", "PAUSED"])
 def test_a_put_tells_what_the_pause_before_it_kept_from_firing(world: World, state: str) -> None:
     world.emit("Put Schedule", {**ACME, "expression": "*/2 * * * *"})

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any, Literal
 
+import msgspec
 import pytest
 
 from eventcron.adapters.memory import (
@@ -22,8 +23,8 @@ from eventcron.app.planner import Pass, Planner, SegmentReport
 from eventcron.core.envelope import decode_pack
 from eventcron.core.trigger import parse
 from eventcron.errors import Unavailable
-from eventcron.model import Event, Instant, Pack, Plan, Record, Schedule, State
-from eventcron.ports import Claim, Page, Refusal
+from eventcron.model import Event, Instant, Key, Pack, Plan, Record, Schedule, State
+from eventcron.ports import Claim, Page, Refusal, Unreadable
 from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import SETTINGS
 
@@ -326,6 +327,28 @@ async def test_a_trigger_of_another_release_is_skipped_in_the_open_and_stays() -
     assert b'"reason":"unreadable_trigger"' in told
     assert (await stage.plan()).ended is Pass.PLANNED
     assert stage.store.records[("acme", "strange")].wake == 0  # type: ignore[index]  # a Key is a tuple
+
+
+class HalfReadable(MemoryScheduleStore):
+    """An index with one schedule that cannot be read."""
+
+    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+        page = await super().plans(segment, before=before, cursor=cursor)
+        return Page(page.items, page.cursor, [Unreadable(Key("acme", "newer"), "stored in format 2")])
+
+
+async def test_a_schedule_that_cannot_be_read_is_told_and_stops_no_other() -> None:
+    stage = Stage()
+    store = HalfReadable(stage.clock)
+    planner = Planner(memory_ports(stage.clock, store=store, bus=stage.bus), SETTINGS)
+    stage.store = store
+    await stage.put("minutely")
+
+    (report,) = await planner.run([0], deadline=NOW + 60_000)
+
+    assert (report.ended, report.fires) == (Pass.PLANNED, 12)
+    (told,) = [msgspec.json.decode(event.detail) for _, event in stage.bus.published]
+    assert (told["name"], told["reason"], told["by"]) == ("newer", "unreadable", "stored in format 2")
 
 
 async def test_a_schedule_whose_last_occurrence_is_skipped_ends_all_the_same() -> None:

@@ -159,6 +159,17 @@ def test_a_late_update_of_a_completed_schedule_does_not_fire_again_what_it_fired
     assert clock_times(world) == ["08:00:10"]
 
 
+def test_a_late_update_that_finds_its_schedule_resumed_does_not_fire_again_what_it_fired(world: World) -> None:
+    put(world, "* * * * *")
+    world.run(seconds=59)
+    world.emit("Put Schedule", {**ACME, "expression": "* * * * *", "input": 2}, delay_seconds=30)
+    world.run(seconds=11)
+    world.emit("Resume Schedule", ACME)
+    world.run(minutes=1)
+
+    assert clock_times(world) == ["08:01:00", "08:02:00"]
+
+
 def test_the_same_command_twice_changes_nothing(world: World) -> None:
     put(world, "* * * * *", revision=5)
     put(world, "* * * * *", revision=5)

@@ -16,12 +16,13 @@ from msgspec.structs import replace
 
 from eventcron.app.concurrency import settle
 from eventcron.app.publishing import publish_all
+from eventcron.app.reading import read_each
 from eventcron.app.sending import send_all
 from eventcron.app.settings import DeploymentSettings
 from eventcron.core import backfilling
 from eventcron.core.envelope import backfilled, skipped
 from eventcron.core.packing import pack_fires
-from eventcron.errors import Conflict, InvalidSchedule, Unavailable
+from eventcron.errors import Conflict, InvalidSchedule, Unavailable, Undecodable
 from eventcron.model import (
     Backfill,
     BackfillKey,
@@ -132,7 +133,7 @@ class Went(StrEnum):
     COMPLETED = "completed"
     CANCELLED = "cancelled"  # its schedule is gone, or it was cancelled meanwhile
     HELD = "held"  # another planner is at it
-    FAILED = "failed"  # a service refused; the slice in hand will be made again
+    FAILED = "failed"  # a service refused, or it cannot be read; the slice in hand will be made again
 
 
 class BackfillReport(Struct, frozen=True, kw_only=True):
@@ -165,13 +166,15 @@ class Backfiller:
         """
         slots = asyncio.Semaphore(self._settings.concurrency)
         keys = await self._backfills.open()
-        stored = await self._backfills.get(keys)
+        stored, unreadable = await read_each(self._backfills.get, keys)
 
         async def carry_on(key: BackfillKey) -> BackfillReport:
+            if key in unreadable:
+                return BackfillReport(key=key, went=Went.FAILED, reason=unreadable[key])
             async with slots:
                 try:
                     return await self._carry_on(key, stored.get(key), deadline=deadline)
-                except Unavailable as error:
+                except (Unavailable, Undecodable) as error:
                     return BackfillReport(key=key, went=Went.FAILED, reason=str(error))
 
         return await settle(*(carry_on(key) for key in keys))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from eventcron.app.reading import read_each
 from eventcron.app.settings import DeploymentSettings
 from eventcron.core import registry
 from eventcron.core.calendars import changed, judge, read_dates
@@ -59,11 +60,20 @@ class CalendarCommands:
         raise Conflict(f"{command.key} is being changed by others: not applied after {MAX_TRIES} tries")
 
 
-async def named_by(schedules: Iterable[Schedule], calendars: Calendars) -> dict[str, dict[str, tuple[DateSpan, ...]]]:
-    """Tenant → name → the days of the calendars that *schedules* exclude; those that do not exist are not there."""
+async def named_by(
+    schedules: Iterable[Schedule], calendars: Calendars, *, unreadable_too: bool = False
+) -> dict[str, dict[str, tuple[DateSpan, ...]]]:
+    """Tenant → name → the days of the calendars that *schedules* exclude; those that do not exist are not there.
+
+    Raises:
+        Undecodable: one of them cannot be read; with *unreadable_too* it is not there instead.
+    """
     keys = [CalendarKey(schedule.tenant, name) for schedule in schedules for name in calendar_names(schedule.exclude)]
     found: dict[str, dict[str, tuple[DateSpan, ...]]] = {}
-    for key, calendar in (await calendars.get(keys) if keys else {}).items():
+    if not keys:
+        return found
+    stored = (await read_each(calendars.get, keys)).found if unreadable_too else await calendars.get(keys)
+    for key, calendar in stored.items():
         if calendar.dates is not None:
             found.setdefault(key.tenant, {})[key.name] = read_dates(calendar.dates)
     return found

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
-from typing import Literal
+from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -16,6 +16,7 @@ from msgspec import Struct
 from eventcron.app.concurrency import settle
 from eventcron.app.ending import complete
 from eventcron.app.publishing import publish_all, publish_what_is_taken
+from eventcron.app.reading import read_each
 from eventcron.app.sending import LONGEST_DELAY_MS
 from eventcron.app.settings import DeploymentSettings
 from eventcron.core.envelope import encode_pack, failed, fire_id, fired, skipped
@@ -24,7 +25,19 @@ from eventcron.core.packing import make_pack
 from eventcron.core.planning import first_occurrence
 from eventcron.core.trigger import local_time
 from eventcron.errors import Unavailable
-from eventcron.model import BackfillKey, BackfillState, Event, Fire, Instant, Key, Pack, Record, SkipNotice, State
+from eventcron.model import (
+    Backfill,
+    BackfillKey,
+    BackfillState,
+    Event,
+    Fire,
+    Instant,
+    Key,
+    Pack,
+    Record,
+    SkipNotice,
+    State,
+)
 from eventcron.ports import Ports, Refusal
 
 #: Milliseconds before its instant at which a fire's schedule is read for the last time: a few round trips to
@@ -102,17 +115,18 @@ class Executor:
 
     async def _publish_at(self, at: Instant, fires: Sequence[Fire], pack: Pack, report: Report) -> None:
         await self._clock.sleep_until(at - REREAD_MS)
-        records = await self._store.get(list({fire.key for fire in fires}))
-        stopped = await self._stopped(fires, records)
+        known = await self._read(fires)
         await self._clock.sleep_until(at)
         now = self._clock.now()
         publishable: list[Fire] = []
+        aside: list[Fire] = []
         notices: list[SkipNotice] = []
         ended: list[Fire] = []
         for fire in fires:
-            verdict, reason = _judge(fire, records.get(fire.key), now=now)
-            if (stop := stopped.get(_backfill(fire))) is not None:
-                verdict, reason = _Verdict.SKIP, stop
+            if known.unreadable(fire):
+                aside.append(fire)
+                continue
+            verdict, reason = known.judge(fire, now=now)
             if verdict is _Verdict.PUBLISH:
                 publishable.append(fire)
             elif verdict is _Verdict.SKIP:
@@ -120,27 +134,22 @@ class Executor:
                 ended += [fire] if fire.last else []
             else:
                 report.dropped += 1
-        await self._publish(publishable, records, pack, report)
+        await self._publish(publishable, known.records, pack, report)
         await self._tell([skipped(notice, now=now) for notice in notices])
-        await self._complete(ended, records)
+        await self._complete(ended, known.records)
         report.skipped += len(notices)
+        # The release that can read what they need may be back before they are given up.
+        why = {
+            place: Refusal(index=place, code="Unreadable", message=known.unreadable(fire))
+            for place, fire in enumerate(aside)
+        }
+        await self._settle_refused(aside, why, known.records, pack, report)
 
-    async def _stopped(
-        self, fires: Sequence[Fire], records: Mapping[Key, Record]
-    ) -> dict[BackfillKey | None, Literal["cancelled", "deleted"]]:
-        """Why fires of a backfill do not go out any more, by backfill.
-
-        A schedule put anew after its deletion is another one: what was begun for the first does not fire for it.
-        """
-        keys = {key for fire in fires if (key := _backfill(fire)) is not None}
-        stopped: dict[BackfillKey | None, Literal["cancelled", "deleted"]] = {}
-        for key, backfill in (await self._backfills.get(list(keys)) if keys else {}).items():
-            record = records.get(Key(key.tenant, key.name))
-            if record is not None and record.created != backfill.schedule_created:
-                stopped[key] = "deleted"
-            elif backfill.state is BackfillState.CANCELLED:
-                stopped[key] = "deleted" if backfill.reason == "deleted" else "cancelled"
-        return stopped
+    async def _read(self, fires: Sequence[Fire]) -> _Known:
+        records, unreadable = await read_each(self._store.get, list({fire.key for fire in fires}))
+        keys = list({key for fire in fires if (key := _backfill(fire)) is not None})
+        backfills, unknown = await read_each(self._backfills.get, keys) if keys else ({}, {})
+        return _Known(records, backfills, unreadable, unknown)
 
     async def _publish(self, fires: Sequence[Fire], records: Mapping[Key, Record], pack: Pack, report: Report) -> None:
         if not fires:
@@ -182,10 +191,9 @@ class Executor:
             report.failed += 1
 
     async def _give_up(self, fire: Fire, refusal: Refusal, records: Mapping[Key, Record], pack: Pack) -> None:
-        reason = f"the bus refused it {pack.attempt} times, last with {refusal.code}: {refusal.message}"
+        reason = f"given up after {pack.attempt} tries, the last with {refusal.code}: {refusal.message}"
         await self._dead.bury("fires", encode_pack(make_pack([fire])), reason=reason, code=refusal.code)
-        now = self._clock.now()
-        record = records[fire.key]
+        record, now = records.get(fire.key), self._clock.now()
         fact = failed(record, fire, code=refusal.code, message=refusal.message, attempts=pack.attempt, now=now)
         await self._tell([fact])
         if fire.last:
@@ -194,8 +202,8 @@ class Executor:
     async def _complete(self, fires: Sequence[Fire], records: Mapping[Key, Record]) -> None:
         """End the schedules whose last fire this was."""
         for fire in fires:
-            record = records[fire.key]
-            if record.revision == fire.revision and record.state is State.ENABLED:
+            record = records.get(fire.key)
+            if record is not None and record.revision == fire.revision and record.state is State.ENABLED:
                 await complete(self._ports, record)
 
     async def _put_back(self, pack: Pack, *, visible_at: Instant) -> None:
@@ -206,6 +214,42 @@ class Executor:
 
     async def _tell(self, facts: Sequence[Event]) -> None:
         await publish_all(self._ports, facts)
+
+
+class _Known(NamedTuple):
+    """What fires are judged by, as it is stored now."""
+
+    records: Mapping[Key, Record]
+    backfills: Mapping[BackfillKey, Backfill]
+    #: Why something could not be read.
+    lost_records: Mapping[Key, str]
+    lost_backfills: Mapping[BackfillKey, str]
+
+    def unreadable(self, fire: Fire) -> str:
+        """Why *fire* cannot be judged; "" if it can."""
+        key = _backfill(fire)
+        return self.lost_records.get(fire.key, "") or ("" if key is None else self.lost_backfills.get(key, ""))
+
+    def judge(self, fire: Fire, *, now: Instant) -> tuple[_Verdict, str]:
+        """What becomes of *fire*, and for what reason it is skipped, if it is."""
+        stop = self._stopped(fire)
+        return (_Verdict.SKIP, stop) if stop else _judge(fire, self.records.get(fire.key), now=now)
+
+    def _stopped(self, fire: Fire) -> str:
+        """Why a fire of a backfill does not go out any more; "" if it does.
+
+        A schedule put anew after its deletion is another one: what was begun for the first does not fire for it.
+        """
+        key = _backfill(fire)
+        backfill = None if key is None else self.backfills.get(key)
+        if backfill is None:
+            return ""
+        record = self.records.get(fire.key)
+        if record is not None and record.created != backfill.schedule_created:
+            return "deleted"
+        if backfill.state is not BackfillState.CANCELLED:
+            return ""
+        return "deleted" if backfill.reason == "deleted" else "cancelled"
 
 
 def _judge(fire: Fire, record: Record | None, *, now: Instant) -> tuple[_Verdict, str]:

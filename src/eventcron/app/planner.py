@@ -16,13 +16,14 @@ from msgspec import Struct
 from eventcron.app.concurrency import settle
 from eventcron.app.ending import complete
 from eventcron.app.publishing import publish_all
+from eventcron.app.reading import read_each
 from eventcron.app.sending import send_all
 from eventcron.app.settings import DeploymentSettings
 from eventcron.core.envelope import skipped
 from eventcron.core.packing import pack_fires
 from eventcron.core.planning import DENSE, Contribution, WindowMemo, contribution, next_wake, plan_of
 from eventcron.errors import InvalidSchedule, Unavailable
-from eventcron.model import Instant, Pack, Plan, SkipNotice, State, Window
+from eventcron.model import Instant, Key, Pack, Plan, SkipNotice, State, Window
 from eventcron.ports import Claim, Page, Ports
 
 #: Milliseconds before the deadline at which a pass saves its page and stops. A page takes well under a second.
@@ -149,7 +150,7 @@ class Planner:
         while True:
             ahead = asyncio.ensure_future(self._page(claim, page.cursor)) if page.cursor else None
             try:
-                await self._plan_page(page.items, window, memo, tally)
+                await self._plan_page(page, window, memo, tally)
                 if ahead is None:
                     return Pass.PLANNED if await self._ledger.commit(claim) else Pass.FENCED
                 if self._clock.now() > deadline - SAVE_BEFORE_MS:
@@ -163,12 +164,13 @@ class Planner:
     async def _page(self, claim: Claim, cursor: str | None) -> Page[Plan]:
         return await self._store.plans(claim.segment, before=claim.end, cursor=cursor)
 
-    async def _plan_page(self, items: Sequence[Plan], window: Window, memo: WindowMemo, tally: _Tally) -> None:
-        plans = await self._verified(items, window)
+    async def _plan_page(self, page: Page[Plan], window: Window, memo: WindowMemo, tally: _Tally) -> None:
+        plans = await self._verified(page.items, window)
         now = self._clock.now()
         done = [(plan, _contribution(plan, window, memo, now=now)) for plan in plans]
         packs = pack_fires((fire for _, part in done for fire in part.fires), size=self._settings.pack_size)
         notices = [notice for _, part in done for notice in part.skips]
+        notices += [_unread(item.key, window, reason="unreadable", by=item.reason) for item in page.unreadable]
         await self._send(packs)
         await publish_all(self._ports, [skipped(notice, now=now) for notice in notices])
         await self._move(done)
@@ -186,9 +188,9 @@ class Planner:
         doubtful = [plan for plan in items if DENSE < plan.wake < window.start]
         if not doubtful:
             return list(items)
-        stored = await self._store.get([plan.key for plan in doubtful])
+        stored, unreadable = await read_each(self._store.get, [plan.key for plan in doubtful])
         actual = [plan_of(record) for record in stored.values()]
-        sure = [plan for plan in items if not DENSE < plan.wake < window.start]
+        sure = [plan for plan in items if not DENSE < plan.wake < window.start or plan.key in unreadable]
         return sure + [plan for plan in actual if plan is not None and plan.wake < window.end]
 
     async def _send(self, packs: Sequence[Pack]) -> None:
@@ -221,7 +223,7 @@ class Planner:
 
     async def _finish(self, plan: Plan) -> None:
         """End a schedule whose last occurrence did not fire: there is no last fire for the executor to end it with."""
-        record = (await self._store.get([plan.key])).get(plan.key)
+        record = (await read_each(self._store.get, [plan.key])).found.get(plan.key)
         if record is None or record.revision != plan.revision or record.state is not State.ENABLED:
             return
         await complete(self._ports, record)
@@ -235,13 +237,19 @@ def _contribution(plan: Plan, window: Window, memo: WindowMemo, *, now: Instant)
     try:
         return contribution(plan, window, memo, now=now)
     except (InvalidSchedule, ValueError) as error:
-        notice = SkipNotice(
-            tenant=plan.tenant,
-            name=plan.name,
-            revision=plan.revision,
-            reason="unreadable_trigger",
-            first_due=max(window.start, plan.wake),
-            last_due=window.end - 1,
-            by=str(error),
-        )
+        span = Window(max(window.start, plan.wake), window.end)
+        notice = _unread(plan.key, span, revision=plan.revision, reason="unreadable_trigger", by=str(error))
         return Contribution([], [notice], plan.wake)
+
+
+def _unread(key: Key, window: Window, *, revision: int = 0, reason: str, by: str) -> SkipNotice:
+    """What is due in the window of a schedule that cannot be read, nobody knows: that it does not fire is told."""
+    return SkipNotice(
+        tenant=key.tenant,
+        name=key.name,
+        revision=revision,
+        reason=reason,
+        first_due=window.start,
+        last_due=window.end - 1,
+        by=by,
+    )

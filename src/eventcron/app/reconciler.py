@@ -115,6 +115,7 @@ class Reconciler:
         cursor: str | None = None
         while self._clock.now() < deadline - STOP_BEFORE_MS:
             page = await self._store.scan(part, parts, cursor=cursor)
+            survey.unreadable += [f"{item.key}: {item.reason}" for item in page.unreadable]
             await self._look_at(page.items, setting, survey)
             on_progress(survey)
             cursor = page.cursor
@@ -131,7 +132,9 @@ class Reconciler:
             survey.mended[finding.fault] += done
             survey.contested += not done
 
-        calendars = await named_by((record.schedule for record in records if record.schedule), self._calendars)
+        schedules = (record.schedule for record in records if record.schedule)
+        # Of a calendar that cannot be read its schedules keep the days they have.
+        calendars = await named_by(schedules, self._calendars, unreadable_too=True)
         findings: list[tuple[Record, Finding]] = []
         for record in records:
             survey.states[record.state] += 1

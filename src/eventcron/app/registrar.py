@@ -38,6 +38,7 @@ from eventcron.core.packing import make_pack, pack_fires
 from eventcron.core.planning import Contribution, late_contribution, rest_contribution
 from eventcron.core.registry import Stamp, Verdict, When
 from eventcron.core.segment import segment_of
+from eventcron.core.shared import is_own
 from eventcron.errors import Conflict, InvalidSchedule, Undecodable
 from eventcron.model import (
     BackfillSchedule,
@@ -192,7 +193,7 @@ class Registrar:
             if stored is None or stored.owed is None:
                 return stored
             if left == 0 or (redelivered and event_id in stored.seen[-1:]):
-                await self._pay(stored, mine=lambda _due: True)
+                await self._pay(stored)
                 return replace(stored, owed=None)
             await self._clock.sleep_until(self._clock.now() + PAYMENT_PAUSE_MS)
         raise AssertionError("the last try returns")
@@ -229,7 +230,7 @@ class Registrar:
         if after.refused:
             # Kept all the same: the put it belongs to may still be on its way.
             raise _refusal(after)
-        await self._pay(after, mine=registry.not_by(before, after))
+        await self._pay(after)
         await self._publish(_fact(received, after, existed=existed, now=self._clock.now()))
         return Result(Outcome.ACCEPTED, after.key, record=after, created=not existed)
 
@@ -248,7 +249,7 @@ class Registrar:
             await self._publish(_fact(received, stored, existed=existed, now=self._clock.now()))
         return Result(Outcome.DUPLICATE, stored.key, record=stored)
 
-    async def _pay(self, record: Record, *, mine: Callable[[Instant], bool]) -> None:
+    async def _pay(self, record: Record) -> None:
         """Hand over the fires of the record's late window, and note that it is done."""
         if record.owed is None:
             return
@@ -256,7 +257,8 @@ class Registrar:
         firing = record.state in {State.ENABLED, State.COMPLETED}
         part = late_contribution(record, now=now) if firing else Contribution([], [], None)
         rest = rest_contribution(record, now=now)
-        fires = fires_missed(record) + rest.fires + [fire for fire in part.fires if mine(fire.due)]
+        own = is_own(record)
+        fires = fires_missed(record) + rest.fires + [fire for fire in part.fires if own(fire.due)]
         lead_ms = self._settings.lead_seconds * 1000
         await send_all(
             self._ports,

@@ -185,8 +185,11 @@ def skipped(notice: SkipNotice, *, now: Instant) -> Event:
     return _event("Schedule Skipped", detail, first.key, time=now)
 
 
-def failed(record: Record, fire: Fire, *, code: str, message: str, attempts: int, now: Instant) -> Event:
-    """``Schedule Failed``: *code* and *message* are those of the service that refused it last."""
+def failed(record: Record | None, fire: Fire, *, code: str, message: str, attempts: int, now: Instant) -> Event:
+    """``Schedule Failed``: *code* and *message* are those of the service that refused it last.
+
+    *record* is None if it cannot be read.
+    """
     detail = ScheduleFailed(
         tenant=fire.tenant,
         name=fire.name,
@@ -195,7 +198,7 @@ def failed(record: Record, fire: Fire, *, code: str, message: str, attempts: int
         cause=fire.cause,
         cause_id=fire.cause_id or UNSET,
         revision=fire.revision,
-        labels={} if record.schedule is None else record.schedule.labels,
+        labels={} if record is None or record.schedule is None else record.schedule.labels,
         attempts=attempts,
         code=code,
         message=message,

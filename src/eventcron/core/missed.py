@@ -6,6 +6,7 @@ from collections import deque
 from itertools import islice
 
 from eventcron.core.planning import nth_fire
+from eventcron.core.shared import is_own
 from eventcron.core.trigger import from_canonical, next_occurrence, occurrences
 from eventcron.model import Fire, Instant, Misfire, MisfirePolicy, Missed, Record, SkipNotice, Window
 
@@ -51,7 +52,8 @@ def fires_missed(record: Record) -> list[Fire]:
         return []
     _, fire_from, end, at = record.missed
     dues = occurrences(from_canonical(record.missed_trigger or record.trigger), Window(fire_from, end))
-    return [Fire(record.tenant, record.name, record.revision, due, at) for due in dues]
+    own = is_own(record)
+    return [Fire(record.tenant, record.name, record.revision, due, at) for due in dues if own(due)]
 
 
 def skips_missed(record: Record) -> list[SkipNotice]:
@@ -59,13 +61,10 @@ def skips_missed(record: Record) -> list[SkipNotice]:
     if record.missed is None:
         return []
     window = Window(record.missed.start, record.missed.fire_from)
-    trigger = record.missed_trigger or record.trigger
-    last = last_fire(trigger, window)
-    if last is None:
+    told = _count_own(record, window) if record.shared else _count(record, window)
+    if told is None:
         return []
-    dues = occurrences(from_canonical(trigger), window)
-    first = next(dues)
-    count = 1 + sum(1 for _ in islice(dues, MAX_COUNTED - 1))
+    first, last, count = told
     return [
         SkipNotice(
             tenant=record.tenant,
@@ -77,6 +76,25 @@ def skips_missed(record: Record) -> list[SkipNotice]:
             count=count,
         )
     ]
+
+
+def _count(record: Record, window: Window) -> tuple[Instant, Instant, int] | None:
+    """The first and the last of what was missed in *window*, and how many; of a long pause not all are counted."""
+    trigger = record.missed_trigger or record.trigger
+    last = last_fire(trigger, window)
+    if last is None:
+        return None
+    dues = occurrences(from_canonical(trigger), window)
+    first = next(dues)
+    return first, last, 1 + sum(1 for _ in islice(dues, MAX_COUNTED - 1))
+
+
+def _count_own(record: Record, window: Window) -> tuple[Instant, Instant, int] | None:
+    """The same, without what a revision before it fired: looked at one by one, as that is due next to a command."""
+    own = is_own(record)
+    found = occurrences(from_canonical(record.missed_trigger or record.trigger), window)
+    dues = [due for due in islice(found, MAX_COUNTED) if own(due)]
+    return (dues[0], dues[-1], len(dues)) if dues else None
 
 
 def _within_max_fires(record: Record, found: Missed) -> Missed:

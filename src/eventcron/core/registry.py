@@ -7,7 +7,7 @@ reordering commands leaves the state of the highest revision (guarantee 5).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum, auto
 from typing import NamedTuple, Protocol, TypeAlias
 
@@ -18,6 +18,7 @@ from eventcron.core.instant import from_datetime, rfc3339
 from eventcron.core.missed import fires_missed, missed
 from eventcron.core.planning import END_OF_TIME, first_occurrence, nth_fire
 from eventcron.core.segment import flexible_offset_ms, segment_of
+from eventcron.core.shared import shared
 from eventcron.core.trigger import from_canonical, occurrences, parse
 from eventcron.errors import InvalidExpression
 from eventcron.model import Former, Instant, Key, MisfirePolicy, Plan, Record, Schedule, State, Window
@@ -152,6 +153,7 @@ def put(
     if enabled is None:
         raise _never_fires(schedule, when)
     record = enabled if not paused else replace(record, first=_from(schedule, when))
+    record = replace(record, since=record.first)
     if stored is not None and stored.state is State.PAUSED:
         record = _with_missed_before(stored, record, when)
     return _succeed(stored, record, when, cutover=when.now + CUTOVER_MS)
@@ -293,6 +295,8 @@ def _succeed(replaced: Record | None, record: Record, when: When, *, cutover: In
     """
     if replaced is None:
         return record
+    since = record.first if record.missed is None else min(record.first, record.missed.start)
+    record = replace(record, shared=tuple(one for one in replaced.shared if one.end > since)[-MAX_FORMER:])
     sure = max(
         0 if replaced.rest is None or replaced.rest.until is None else replaced.rest.until,
         0 if replaced.missed is None else replaced.missed.end,
@@ -305,6 +309,8 @@ def _succeed(replaced: Record | None, record: Record, when: When, *, cutover: In
     all_planned = replaced.state is State.COMPLETED and (replaced.wake is None or record.state is State.COMPLETED)
     planned = END_OF_TIME if all_planned else max(when.planned, replaced.handoff)
     former = (*replaced.former, Former(replaced.revision, until, planned, sure))[-MAX_FORMER:]
+    if record.schedule is not None:
+        record = replace(record, shared=(*record.shared, *shared(replaced, first=record.first, until=until)))
     rest = _rest(replaced, record.revision, until=until, planned=planned)
     if rest is None:
         return replace(record, former=former)
@@ -330,19 +336,6 @@ def _rest(replaced: Record, revision: int, *, until: Instant, planned: Instant) 
         misfire=schedule.misfire,
         flexible_window_seconds=schedule.flexible_window_seconds,
     )
-
-
-def not_by(replaced: Record | None, record: Record) -> Callable[[Instant], bool]:
-    """Whether a fire due then is the new revision's own.
-
-    One due before the cutover that the replaced revision has too was planned, and perhaps published, by that one.
-    """
-    if replaced is None or replaced.state not in {State.ENABLED, State.COMPLETED} or replaced.schedule is None:
-        return lambda _due: True
-    until = record.former[-1].until
-    window = Window(max(record.first, replaced.first), until)
-    shared = set(occurrences(from_canonical(replaced.trigger), window)) if window.start < window.end else set()
-    return lambda due: due not in shared
 
 
 def _enable(record: Record, when: When, *, earliest: Instant = 0) -> Record | None:

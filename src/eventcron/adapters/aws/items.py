@@ -105,19 +105,27 @@ def decode(item: Item) -> Record:
 
 
 def decode_plan(item: Item) -> Plan:
-    """The plan in an item of the index."""
-    return Plan(
-        tenant=item["tenant"]["S"],
-        name=item["name"]["S"],
-        revision=int(item["revision"]["N"]),
-        trigger=item["trigger"]["S"],
-        first=int(item["first"]["N"]),
-        until=int(item["until"]["N"]) if "until" in item else None,
-        handoff=int(item["handoff"]["N"]),
-        wake=int(item["wake"]["N"]),
-        misfire=_misfire(item["misfire"]["S"]) if "misfire" in item else _DEFAULT_MISFIRE,
-        flexible_window_seconds=int(item["flexible_window_seconds"]["N"]) if "flexible_window_seconds" in item else 0,
-    )
+    """The plan in an item of the index.
+
+    Raises:
+        Undecodable: the item is not one of ours.
+    """
+    try:
+        return Plan(
+            tenant=item["tenant"]["S"],
+            name=item["name"]["S"],
+            revision=int(item["revision"]["N"]),
+            trigger=item["trigger"]["S"],
+            first=int(item["first"]["N"]),
+            until=_optional(item, "until"),
+            handoff=int(item["handoff"]["N"]),
+            wake=int(item["wake"]["N"]),
+            misfire=_misfire(item["misfire"]["S"]) if "misfire" in item else _DEFAULT_MISFIRE,
+            flexible_window_seconds=_optional(item, "flexible_window_seconds") or 0,
+        )
+    except (msgspec.DecodeError, KeyError, ValueError) as error:
+        where = f"plan of {item['tenant']['S']}/{item['name']['S']}"
+        raise Undecodable(f"{where} is stored in a form that cannot be read: {error!r}") from error
 
 
 _DEFAULT_MISFIRE = Misfire()

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -11,10 +11,13 @@ from eventcron.adapters.aws.backoff import Backoff
 from eventcron.adapters.aws.clients import DynamoClient
 from eventcron.adapters.aws.items import decode, decode_plan, encode
 from eventcron.adapters.aws.table import DynamoTable, Item, number, text
+from eventcron.errors import Undecodable
 from eventcron.model import Instant, Key, Plan, Record, State
-from eventcron.ports import Page
+from eventcron.ports import Page, Unreadable
 
 INDEX = "plan"
+
+T = TypeVar("T")
 
 
 class _Last(msgspec.Struct):
@@ -121,13 +124,13 @@ class DynamoScheduleStore:
             IndexName=INDEX,
             **self._limit,
         )
-        return Page([decode_plan(item) for item in items], following)
+        return _page(decode_plan, items, following)
 
     async def scan(self, part: int, parts: int, *, cursor: str | None = None) -> Page[Record]:
         items, following = await self._table.scan(
             cursor=cursor, Segment=part, TotalSegments=parts, ConsistentRead=True, **self._limit
         )
-        return Page([decode(item) for item in items], following)
+        return _page(decode, items, following)
 
     async def of_tenant(
         self, tenant: str, *, prefix: str = "", cursor: str | None = None, limit: int | None = None
@@ -141,6 +144,16 @@ class DynamoScheduleStore:
         limits = self._limit if limit is None else {"Limit": limit}
         items, last = await self._table.query(where, values, cursor=after, ConsistentRead=True, **limits)
         return Page([decode(item) for item in items], None if last is None else _name.decode(last).name["S"])
+
+
+def _page(read: Callable[[Item], T], items: Sequence[Item], following: str | None) -> Page[T]:
+    page: Page[T] = Page([], following, [])
+    for item in items:
+        try:
+            page.items.append(read(item))
+        except Undecodable as error:
+            page.unreadable.append(Unreadable(Key(item["tenant"]["S"], item["name"]["S"]), error.reason))
+    return page
 
 
 def _key(key: Key) -> Item:

@@ -180,9 +180,15 @@ def _grace(seen: Evidence) -> Iterator[Violation]:
         versions = [v for v in seen.versions[fire.key] if v.record.schedule and v.at <= fire.at]
         graces = [v.schedule.misfire.grace_seconds * 1000 for v in versions if v.record.revision >= fire.revision]
         offset = max((version.offset for version in versions), default=0)
-        late_ms = fire.own - fire.due - offset
+        late_ms = fire.own - max(fire.due + offset, _held_back_until(versions, fire.due))
         if fire.cause == "schedule" and late_ms > max(graces, default=0) + slow_ms + 2 * TIMELY_MS:
             yield Violation(1, fire.key, f"due {fire.due} was published {late_ms} ms late, beyond its grace")
+
+
+def _held_back_until(versions: Sequence[Version], due: Instant) -> Instant:
+    """When a resume let go what a pause had kept back; 0 if none did."""
+    found = [version.record.missed for version in versions]
+    return max((missed.at for missed in found if missed and missed.fire_from <= due < missed.end), default=0)
 
 
 def _ended(seen: Evidence) -> Iterator[Violation]:

@@ -37,6 +37,8 @@ TIMEOUT_S = {"registrar": 30, "planner": 60, "executor": 60, "reconciler": 120, 
 #: Of the planner where ticks come faster than that: so that it also runs out of time.
 QUICK_TIMEOUT_S = 4
 VISIBILITY_S = {"commands": 180, "fires": 360}
+#: Seconds between two rounds of an operator who sends back dead letters.
+ROUND_S = 600
 #: Milliseconds that the planner's entry point keeps back from Lambda's deadline.
 MARGIN_MS = 1_000
 
@@ -267,7 +269,7 @@ class Cloud:
     def _keep_operating(self) -> None:
         """The weather has cleared."""
         self._operate()
-        self._loop.timer(self._loop.now_us + 600 * 1_000_000, self._keep_operating)
+        self._loop.timer(self._loop.now_us + ROUND_S * 1_000_000, self._keep_operating)
 
     async def _redrive(self) -> None:
         for queue in (self.commands, self.fires):

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from eventcron.core.backfilling import gap_ms
 from eventcron.core.trigger import local_time, walk
 from eventcron.model import Backfill, BackfillState, CalendarKey, Instant, Key, Occurrence
+from eventcron.testing.simulation.cloud import ROUND_S
 from eventcron.testing.simulation.evidence import Evidence, Fired, Told, Version, instant
 from eventcron.testing.simulation.promises import Violation
 from eventcron.testing.simulation.workload import CALENDAR, CURSED, Kind
@@ -125,10 +126,16 @@ def _forgotten(
 
 
 def _should_be_over(seen: Evidence, backfill: Backfill, found: list[Occurrence]) -> bool:
-    """Whether there was time enough for all of it, in good weather."""
+    """Whether there was time enough for all of it, in good weather.
+
+    One that was answered by a rejection as well (two deliveries of one message met two revisions) need not begin.
+    """
+    if any(told.detail["event_id"] == backfill.event_id for told in seen.facts("Schedule Rejected")):
+        return False
     where = seen.simulated.where
     asked = next(one for one in seen.simulated.sent if one.event_id == backfill.event_id)
-    clear = where.start + seen.simulated.forecast.clears_s * 1000
+    # What died is sent back within the operator's next round.
+    clear = where.start + (seen.simulated.forecast.clears_s + ROUND_S) * 1000
     begin = max(clear, asked.emitted + max(asked.arrivals), found[-1].due)
     return begin + len(found) * gap_ms(backfill.per_minute) + ENDING_MS + where.settings.tick_seconds * 3_000 < seen.end
 

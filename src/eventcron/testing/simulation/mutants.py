@@ -59,9 +59,9 @@ MUTANTS = (
     Mutant(
         "the cursor is committed before the packs are sent",
         "app/planner.py",
-        "            try:\n                await self._plan_page(page.items, window, memo, tally)\n",
+        "            try:\n                await self._plan_page(page, window, memo, tally)\n",
         "            try:\n                await self._ledger.commit(claim)\n"
-        "                await self._plan_page(page.items, window, memo, tally)\n",
+        "                await self._plan_page(page, window, memo, tally)\n",
     ),
     Mutant(
         "pages after the first are not read",
@@ -145,7 +145,7 @@ MUTANTS = (
     Mutant(
         "what a dead registrar owed is not paid when its command comes again",
         "app/registrar.py",
-        "                await self._pay(stored, mine=lambda _due: True)\n                return replace",
+        "                await self._pay(stored)\n                return replace",
         "                return replace",
     ),
     Mutant(
@@ -158,8 +158,8 @@ MUTANTS = (
     Mutant(
         "an update fires again what the revision before it fires already",
         "app/registrar.py",
-        "mine=registry.not_by(before, after)",
-        "mine=lambda _due: True",
+        "[fire for fire in part.fires if own(fire.due)]",
+        "part.fires",
     ),
     Mutant(
         "what was not planned of a replaced revision is forgotten",
@@ -262,8 +262,8 @@ MUTANTS = (
     Mutant(
         "the schedule is read when the pack arrives, not at the last moment",
         "app/executor.py",
-        "        await self._clock.sleep_until(at - REREAD_MS)\n        records",
-        "        records",
+        "        await self._clock.sleep_until(at - REREAD_MS)\n        known",
+        "        known",
     ),
     Mutant(
         "the revision of a fire is not compared",

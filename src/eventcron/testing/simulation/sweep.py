@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -41,5 +42,13 @@ def verdicts(seeds: range, *, jobs: int) -> Iterator[Verdict]:
     if jobs == 1:
         yield from map(judge, seeds)
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(judge, seeds, chunksize=CHUNK)
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_leave_interrupts) as pool:
+        try:
+            yield from pool.map(judge, seeds, chunksize=CHUNK)
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C reaches every process of the terminal; the one that was started deals with it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
