@@ -55,10 +55,12 @@ class Keeper:
 
         failures = _Failures()
         persistence.logger.addHandler(failures)
-        persistence.save_all(app._build_persistence_save_dict())
-        if not failures.seen:
-            self._whole.touch()
-        done.set_result(None)
+        try:
+            persistence.save_all(app._build_persistence_save_dict())
+            if not failures.seen:
+                self._whole.touch()
+        finally:
+            done.set_result(None)
 
 
 class _Failures(logging.Handler):

@@ -15,15 +15,18 @@ from botocore.exceptions import HTTPClientError
 from eventcron.adapters.aws.ledger import DynamoLedger
 from eventcron.errors import Unavailable
 from eventcron.local.runtime import LocalSettings
+from eventcron.model import Instant
+from eventcron.ports import SegmentState
 
 #: Seconds for which a message stays away whose reader was killed. The template has six times the reader's timeout, as
 #: AWS asks, so that a message is not given to a second reader because calls of the first were throttled; no call is
 #: throttled here. A registrar or executor has a message for about four, and one that came back early would be repeated.
 VISIBILITY_SECONDS = 12
-#: Seconds after which a planner ends at the latest, so that a dead one's claims run out. The template has 120.
-PLANNER_TIMEOUT = 10
-#: Seconds within which a host that has something to do begins with it: two ticks, as the first may find live claims.
-BEGIN_SECONDS = 10.0
+#: Seconds after which a planner ends at the latest, so that a dead one's claims run out. The template has 120. Enough
+#: for one to start on a machine that has everything to start at once.
+PLANNER_TIMEOUT = 20
+#: Seconds within which a host that has something to do begins with it: a few ticks, as the first may find live claims.
+BEGIN_SECONDS = 15.0
 
 
 class Aws:
@@ -54,8 +57,15 @@ class Aws:
         """Wait until a registrar was given a command; False = none is."""
         return await becomes(lambda: self.count(self._outputs["CommandQueueUrl"], "NotVisible"))
 
+    async def planned_through(self) -> Instant:
+        """The instant through which every segment is planned."""
+        return min(state.planned_through for state in await self._segments())
+
+    async def _segments(self) -> list[SegmentState]:
+        return await self._ledger.segments(LocalSettings().segments)
+
     async def _fences(self) -> list[int]:
-        return [state.fence for state in await self._ledger.segments(LocalSettings().segments)]
+        return [state.fence for state in await self._segments()]
 
     async def _claimed_since(self, fences: list[int]) -> bool:
         return await self._fences() != fences

@@ -8,9 +8,6 @@ from typing import NamedTuple
 
 #: Seconds between two ticks of a local stack.
 TICK_SECONDS = 5
-#: Ticks from one blow against the planner to the next. At the next tick the dead one's claims are still live, and one
-#: run has to come through.
-PLANNER_TICKS = 3
 #: Seconds around the death of the whole in which no other blow begins: one takes a while, as does coming back.
 QUIET = (5.0, 6.0)
 
@@ -43,16 +40,25 @@ def plan(seed: int, *, seconds: int) -> list[Blow]:
     chance = random.Random(seed)
     last = seconds - 4  # a blow after the last fire would hit nothing
     everything = Blow(chance.uniform(seconds * 0.4, seconds * 0.6), What.EVERYTHING)
-    first_tick = chance.randrange(PLANNER_TICKS) * TICK_SECONDS
+    before, after = everything.at - QUIET[0], everything.at + QUIET[1]
     blows = [
         *(Blow(chance.uniform(0, last), What.EXECUTORS, share=chance.random()) for _ in range(seconds // 4)),
-        # A run takes between 30 and 600 ms, most of it before the packs are sent.
-        *(
-            Blow(tick - 0.2, What.PLANNER, after=chance.uniform(0, 0.1))
-            for tick in range(first_tick, last, TICK_SECONDS * PLANNER_TICKS)
-        ),
         # They start, which takes half a second and more, or are already there.
         *(Blow(chance.uniform(0, last), What.REGISTRARS, after=chance.uniform(0, 1)) for _ in range(seconds // 12)),
         *(Blow(chance.uniform(0, last), What.EVERY_HOST) for _ in range(seconds // 20)),
     ]
-    return sorted([blow for blow in blows if not -QUIET[0] < blow.at - everything.at < QUIET[1]] + [everything])
+    return sorted(
+        [
+            *(blow for blow in blows if not before < blow.at < after),
+            # Two only: a dead planner's claims live on, and a planner has to come through in between.
+            _planner(chance, 0, before),
+            _planner(chance, after, last),
+            everything,
+        ]
+    )
+
+
+def _planner(chance: random.Random, first: float, last: float) -> Blow:
+    """A blow at a planner's run, which takes between 30 and 600 ms, most of it before the packs are sent."""
+    ticks = range(-int(-first // TICK_SECONDS) * TICK_SECONDS, int(last), TICK_SECONDS)
+    return Blow(chance.choice(ticks) - 0.2, What.PLANNER, after=chance.uniform(0, 0.1))

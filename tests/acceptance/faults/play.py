@@ -84,9 +84,9 @@ class Play:
             for number, blow in enumerate(blows):
                 dealing.create_task(self._deal(number, blow, start, end))
         await self._clock.sleep_until(end)
-        await self._settled()
+        await self._settled(end)
         if await self._sent_back():
-            await self._settled()
+            await self._settled(end)
         verdict = judge(expect(self._sent, self._watch.observed.answers, end).required, self._watch.observed)
         faults = [*verdict.faults, *self._unanswered(), *await self._given_up()]
         verdict = msgspec.structs.replace(verdict, faults=faults)
@@ -142,12 +142,18 @@ class Play:
     def _tell(self, blow: Blow, whom: str) -> None:
         self._story.append(f"{rfc3339(self._clock.now(), millis=True)} {blow.what} at {blow.at:.3f} s: {whom}")
 
-    async def _settled(self) -> None:
-        """Wait until all that is on its way has come and was read, so that nothing could come any more."""
+    async def _settled(self, end: Instant) -> None:
+        """Wait until all is planned that is due before *end*, has come and was read: nothing could come any more."""
         deadline = self._clock.now() + PATIENCE * 1000
-        while await self._aws.on_their_way() or await self._aws.count(self._watch.url):
-            assert self._clock.now() < deadline, "\n".join(["still on their way", *self._story])
+        while not await self._rests(end):
+            assert self._clock.now() < deadline, "\n".join(["not at rest", *self._story])
             await asyncio.sleep(0.5)  # a queue does not announce that it is empty
+
+    async def _rests(self, end: Instant) -> bool:
+        aws = self._aws
+        return (
+            await aws.planned_through() >= end and not await aws.on_their_way() and not await aws.count(self._watch.url)
+        )
 
     def _unanswered(self) -> list[str]:
         created = {answer.key for answer in self._watch.observed.answers if answer.fact == "Schedule Created"}
