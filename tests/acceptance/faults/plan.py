@@ -41,19 +41,22 @@ def plan(seed: int, *, seconds: int) -> list[Blow]:
     last = seconds - 4  # a blow after the last fire would hit nothing
     everything = Blow(chance.uniform(seconds * 0.4, seconds * 0.6), What.EVERYTHING)
     before, after = everything.at - QUIET[0], everything.at + QUIET[1]
-    blows = [
-        *(Blow(chance.uniform(0, last), What.EXECUTORS, share=chance.random()) for _ in range(seconds // 4)),
-        # They start, which takes half a second and more, or are already there.
-        *(Blow(chance.uniform(0, last), What.REGISTRARS, after=chance.uniform(0, 1)) for _ in range(seconds // 12)),
-        *(Blow(chance.uniform(0, last), What.EVERY_HOST) for _ in range(seconds // 20)),
-    ]
+
+    def when() -> float:
+        """Any time but around the death of the whole."""
+        at = chance.uniform(0, before + last - after)
+        return at if at < before else at - before + after
+
     return sorted(
         [
-            *(blow for blow in blows if not before < blow.at < after),
+            everything,
+            *(Blow(when(), What.EXECUTORS, share=chance.random()) for _ in range(seconds // 8)),
+            # They start, which takes half a second and more, or are already there.
+            *(Blow(when(), What.REGISTRARS, after=chance.uniform(0, 1)) for _ in range(seconds // 15)),
+            *(Blow(when(), What.EVERY_HOST) for _ in range(seconds // 30)),
             # Two only: a dead planner's claims live on, and a planner has to come through in between.
             _planner(chance, 0, before),
             _planner(chance, after, last),
-            everything,
         ]
     )
 

@@ -27,7 +27,7 @@ LEAD_IN = 5
 #: Schedules put at each blow against the registrars, and the seconds until they fire.
 MORE, MORE_LEAD_IN = 5, 3
 #: Seconds after the window within which nothing may be on its way any more: a message may be hit more than once.
-PATIENCE = 150
+PATIENCE = 240
 #: Faults told of a run: a thousand would say no more.
 TOLD_FAULTS = 20
 
