@@ -170,6 +170,19 @@ def test_a_late_update_that_finds_its_schedule_resumed_does_not_fire_again_what_
     assert clock_times(world) == ["08:01:00", "08:02:00"]
 
 
+def test_a_schedule_whose_last_occurrence_is_excluded_completes_after_its_last_fire(world: World) -> None:
+    """It is known a horizon ahead that nothing follows; until the last fire it can still be paused."""
+    put(world, "*/5 * * * *", start="2026-12-01T08:20:00Z", end="2026-12-01T08:31:00Z", exclude=["30 8 * * *"])
+    world.run(minutes=24)
+    assert world.facts_of("Schedule Skipped")
+    assert not world.facts_of("Schedule Completed")
+    world.run(minutes=20)
+
+    assert clock_times(world) == ["08:20:00", "08:25:00"]
+    assert len(world.facts_of("Schedule Completed")) == 1
+    assert world.store.records[Key("acme", "report")].segment is None
+
+
 def test_the_same_command_twice_changes_nothing(world: World) -> None:
     put(world, "* * * * *", revision=5)
     put(world, "* * * * *", revision=5)

@@ -173,7 +173,7 @@ class Planner:
         notices += [_unread(item.key, window, reason="unreadable", by=item.reason) for item in page.unreadable]
         await self._send(packs)
         await publish_all(self._ports, [skipped(notice, now=now) for notice in notices])
-        await self._move(done)
+        await self._move(done, window)
         tally.visited += len(plans)
         tally.packs += len(packs)
         tally.fires += sum(len(pack.fires) for pack in packs)
@@ -201,17 +201,23 @@ class Planner:
             visible_at=lambda pack: pack.at - lead_ms,
         )
 
-    async def _move(self, done: Sequence[tuple[Plan, Contribution]]) -> None:
+    async def _move(self, done: Sequence[tuple[Plan, Contribution]], window: Window) -> None:
         """Move on the timed plans, and take the finished ones out of the index.
 
         Nobody else takes them out: a last fire may be published, and complete its schedule, while a pass that failed
         after sending it still owes what comes before.
         """
         slots = asyncio.Semaphore(MOVES_AT_ONCE)
+        now = self._clock.now()
 
         async def move(plan: Plan, part: Contribution) -> None:
             wake = next_wake(part)
-            if wake == plan.wake or (plan.wake == DENSE and wake is not None):
+            if plan.wake == DENSE and wake is not None:
+                return
+            if wake is None and not part.fires and not _is_past(plan, now):
+                # What it fired last may still be on its way: it stays until all that was planned is past.
+                wake = window.end if part.skips or plan.wake == DENSE else plan.wake
+            if wake == plan.wake:
                 return
             async with slots:
                 if wake is None and not part.fires:
@@ -227,6 +233,11 @@ class Planner:
         if record is None or record.revision != plan.revision or record.state is not State.ENABLED:
             return
         await complete(self._ports, record)
+
+
+def _is_past(plan: Plan, now: Instant) -> bool:
+    """Whether everything of a timed plan without an occurrence left is past."""
+    return plan.wake != DENSE and plan.wake <= now
 
 
 def _contribution(plan: Plan, window: Window, memo: WindowMemo, *, now: Instant) -> Contribution:

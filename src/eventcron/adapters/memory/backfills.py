@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from eventcron.adapters.memory.pause import Pause, yield_once
 from eventcron.model import Backfill, BackfillKey
@@ -20,6 +20,11 @@ class MemoryBackfills:
     def stored(self) -> Mapping[BackfillKey, Backfill]:
         """All that is stored."""
         return self._stored
+
+    @property
+    def entered(self) -> Collection[BackfillKey]:
+        """The open ones."""
+        return self._open
 
     async def get(self, keys: Sequence[BackfillKey]) -> dict[BackfillKey, Backfill]:
         await self._pause("get_backfills.before")

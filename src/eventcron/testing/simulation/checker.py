@@ -10,6 +10,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from eventcron.core.planning import first_occurrence
 from eventcron.core.trigger import walk
 from eventcron.model import Instant, Key, MisfirePolicy, State, Window
 from eventcron.testing.simulation.errands import ERRANDS, is_of_calendar, is_on_calendar
@@ -195,20 +196,24 @@ def _ended(seen: Evidence) -> Iterator[Violation]:
     """A schedule with nothing left ends as COMPLETED, and says so."""
     told = {fact.key for fact in seen.facts("Schedule Completed")}
     for version, replaced_by in seen.spans():
-        if replaced_by is not None or not version.fires or version.until is None:
+        if replaced_by is not None or not version.fires:
             continue
-        window_ms = seen.widest_ms[version.key]
-        if version.until + window_ms + TIMELY_MS > seen.end or not _all_before(version, seen.end - window_ms):
+        if not _is_at_its_end(version, seen.end - seen.widest_ms[version.key] - TIMELY_MS):
             continue
-        state = seen.final[version.key].state
-        if state is not State.COMPLETED:
-            yield Violation(1, version.key, f"it has no occurrence left and is {state}")
+        record, settings = seen.final[version.key], seen.simulated.where.settings
+        # While it is in the index the planner is waiting for what it planned to be past.
+        patience_ms = 0 if record.wake is None else (settings.horizon_seconds + 2 * settings.tick_seconds) * 1000
+        if record.state is not State.COMPLETED:
+            if _is_at_its_end(version, seen.end - patience_ms):
+                yield Violation(1, version.key, f"it has no occurrence left and is {record.state}")
         elif version.key not in told and version.record.state is not State.COMPLETED:
             yield Violation(1, version.key, "that it is completed was never told")
 
 
-def _all_before(version: Version, end: Instant) -> bool:
-    return version.until is not None and version.until <= end
+def _is_at_its_end(version: Version, end: Instant) -> bool:
+    if version.until is not None:
+        return version.until <= end
+    return first_occurrence(version.trigger.canonical, end) is None
 
 
 # --- 2 and 3: nothing is early, nothing is of yesterday ---------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 
 from eventcron.adapters.memory import (
     MemoryBackfills,
@@ -20,7 +20,6 @@ from eventcron.app.planner import Planner
 from eventcron.app.reconciler import Reconciler
 from eventcron.app.redrive import Redrive
 from eventcron.app.registrar import Registrar
-from eventcron.config import Settings
 from eventcron.core.envelope import decode_pack
 from eventcron.errors import EventcronError, Undecodable
 from eventcron.model import Backfill, BackfillKey, Calendar, CalendarKey, Instant, Key, Plan, Record
@@ -31,11 +30,10 @@ from eventcron.testing.simulation.loop import LoopClock, SeededLoop
 from eventcron.testing.simulation.network import Killed, Network, Process, SimulatedBus, process
 from eventcron.testing.simulation.queues import Message, SimulatedQueue
 from eventcron.testing.simulation.weather import Forecast
+from eventcron.testing.simulation.workload import Setting
 
 #: Seconds a function may run, and a queue hides what it handed out: as in the template.
-TIMEOUT_S = {"registrar": 30, "planner": 60, "executor": 60, "reconciler": 120, "redrive": 600}
-#: Of the planner where ticks come faster than that: so that it also runs out of time.
-QUICK_TIMEOUT_S = 4
+TIMEOUT_S = {"registrar": 30, "executor": 60, "reconciler": 120, "redrive": 600}
 VISIBILITY_S = {"commands": 180, "fires": 360}
 #: Seconds between two rounds of an operator who sends back dead letters.
 ROUND_S = 600
@@ -83,8 +81,7 @@ class Cloud:
         loop: SeededLoop,
         dice: Dice,
         *,
-        start: Instant,
-        settings: Settings,
+        where: Setting,
         forecast: Forecast,
         page_size: int,
         cursed: frozenset[str],
@@ -92,8 +89,10 @@ class Cloud:
         self.history = History()
         self._loop = loop
         self._dice = dice
+        start, settings = where.start, where.settings
         self._start = start
         self._settings = settings
+        self._planner_timeout_ms = where.planner_timeout_ms
         self._forecast = forecast
         self._invocations: Counter[str] = Counter()
         #: Invocations that are running.
@@ -121,7 +120,7 @@ class Cloud:
             calendars=self._memory_calendars,
             jitter=dice.fraction,
         )
-        loop.timer(dice.between(0, settings.tick_seconds * 1_000_000), self._tick)
+        loop.timer(where.first_tick_ms * 1000, self._tick)
         loop.timer(forecast.clears_s * 1_000_000, self._keep_operating)
         # Also in the midst of it, by an operator who does not wait.
         loop.timer(dice.between(0, forecast.clears_s * 1_000_000), self._operate)
@@ -148,6 +147,11 @@ class Cloud:
     def backfills(self) -> Mapping[BackfillKey, Backfill]:
         """As stored now."""
         return self._memory_backfills.stored
+
+    @property
+    def open_backfills(self) -> Collection[BackfillKey]:
+        """Those that the planner knows of."""
+        return self._memory_backfills.entered
 
     @property
     def calendars(self) -> Mapping[CalendarKey, Calendar]:
@@ -224,17 +228,15 @@ class Cloud:
 
     def _invoke(self, function: str, work: Callable[[], Awaitable[None]]) -> None:
         self._invocations[function] += 1
-        timeout_s = TIMEOUT_S[function]
-        if function == "planner" and self._settings.tick_seconds < timeout_s:
-            timeout_s = QUICK_TIMEOUT_S
+        timeout_ms = self._planner_timeout_ms if function == "planner" else TIMEOUT_S[function] * 1000
         weather = self._network.weather
         off_ms = weather.clock_ms
         running = Process(
             f"{function}-{self._invocations[function]}",
             LoopClock(self._loop, self._start, off_ms=self._dice.between(-off_ms, off_ms)),
             began=self._true.now(),
-            ends_us=self._loop.now_us + timeout_s * 1_000_000,
-            drag_ms=self._dice.between(300, weather.drag_ms) if self._dice.chance(weather.drag) else 0,
+            ends_us=self._loop.now_us + timeout_ms * 1000,
+            drag_ms=100 + self._dice.mostly_small(weather.drag_ms) if self._dice.chance(weather.drag) else 0,
         )
         token = process.set(running)
         self._loop.create_task(self._run(running, work))

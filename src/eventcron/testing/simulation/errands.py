@@ -101,6 +101,8 @@ def _backfill(seen: Evidence, key: Key, backfill: Backfill, fires: list[Fired]) 
             yield Violation(5, key, f"{backfill.id} fired {fire.due}, which is no occurrence in {backfill.span}")
     if backfill.state is BackfillState.COMPLETED:
         yield from _forgotten(seen, key, backfill, found, fires)
+    elif backfill.state is BackfillState.RUNNING and _is_left_behind(seen, backfill):
+        yield Violation(1, key, f"{backfill.id} is stored and nobody carries it on: {backfill}")
     elif backfill.state is BackfillState.RUNNING and _should_be_over(seen, backfill, found):
         yield Violation(1, key, f"{backfill.id} is not at its end: {backfill}")
     yield from _too_fast(seen, key, backfill, fires)
@@ -125,13 +127,17 @@ def _forgotten(
             yield Violation(1, key, f"{backfill.id} is complete, and {due} was neither published nor accounted for")
 
 
-def _should_be_over(seen: Evidence, backfill: Backfill, found: list[Occurrence]) -> bool:
-    """Whether there was time enough for all of it, in good weather.
+def _is_left_behind(seen: Evidence, backfill: Backfill) -> bool:
+    """Whether no planner knows of it, though every command was dealt with.
 
     One that was answered by a rejection as well (two deliveries of one message met two revisions) need not begin.
     """
-    if any(told.detail["event_id"] == backfill.event_id for told in seen.facts("Schedule Rejected")):
-        return False
+    refused = {told.detail["event_id"] for told in seen.facts("Schedule Rejected")}
+    return backfill.key not in seen.simulated.cloud.open_backfills and backfill.event_id not in refused
+
+
+def _should_be_over(seen: Evidence, backfill: Backfill, found: list[Occurrence]) -> bool:
+    """Whether there was time enough for all of it, in good weather."""
     where = seen.simulated.where
     asked = next(one for one in seen.simulated.sent if one.event_id == backfill.event_id)
     # What died is sent back within the operator's next round.

@@ -301,6 +301,75 @@ MUTANTS = (
         "        await self._tell([fact])\n",
         "        await self._tell([fact][:0])\n",
     ),
+    # Backfills, calendars, dead letters
+    Mutant(
+        "a slice of a backfill is counted before its packs are sent",
+        "app/backfill.py",
+        "            await self._send(part)\n            now = self._clock.now()\n",
+        "            await self._backfills.put(part.after, replacing=claimed.version)\n"
+        "            await self._send(part)\n            now = self._clock.now()\n",
+    ),
+    Mutant(
+        "a backfill whose registrar died before it was entered is left behind",
+        "app/backfill.py",
+        "            await self._enter(stored)\n            return stored, False\n",
+        "            return stored, False\n",
+    ),
+    Mutant(
+        "a backfill knows no rate",
+        "core/backfilling.py",
+        "        at += gap\n",
+        "        at += 0 * gap\n",
+    ),
+    Mutant(
+        "a cancelled backfill goes on",
+        "app/executor.py",
+        "        if backfill.state is not BackfillState.CANCELLED:\n",
+        "        if backfill.state is BackfillState.CANCELLED:\n",
+    ),
+    Mutant(
+        "a backfill is complete with its last slice, not with its last fire",
+        "app/backfill.py",
+        "            if now < stored.at:\n",
+        "            if now < stored.at - 10_000_000:\n",
+    ),
+    Mutant(
+        "what a backfill skips is not told",
+        "app/backfill.py",
+        "        await self._tell(*(skipped(notice, now=now) for notice in part.skips))\n",
+        "",
+    ),
+    Mutant(
+        "a put does not tell what the pause before it kept from firing",
+        "core/registry.py",
+        "        record = _with_missed_before(stored, record, when)\n",
+        "        pass\n",
+    ),
+    Mutant(
+        "a resume does not tell what it skips",
+        "core/missed.py",
+        "    if told is None:\n        return []\n",
+        "    if told is None or told:\n        return []\n",
+    ),
+    Mutant(
+        "a stale calendar replaces a later one",
+        "core/calendars.py",
+        "    if stored is None or revision > stored.revision:\n",
+        "    if stored is None or revision != stored.revision:\n",
+    ),
+    Mutant(
+        "a dead letter is removed before it was sent back",
+        "app/redrive.py",
+        "            try:\n                await self._box.send_back(letter, self._body(letter))\n",
+        "            try:\n                await self._box.remove(letter)\n"
+        "                await self._box.send_back(letter, self._body(letter))\n",
+    ),
+    Mutant(
+        "a pack that is sent back keeps its id",
+        "app/redrive.py",
+        '        return encode_pack(replace(pack, id=f"{pack.id}-{letter.id}", attempt=1))\n',
+        "        return encode_pack(replace(pack, attempt=1))\n",
+    ),
     Mutant(
         "a run after an update is another run",
         "core/envelope.py",

@@ -51,8 +51,7 @@ def simulate(seed: int) -> Simulated:
     cloud = Cloud(
         loop,
         dice,
-        start=where.start,
-        settings=where.settings,
+        where=where,
         forecast=weather,
         page_size=dice.pick((1, 2, 1_000)),
         cursed=frozenset({str(CURSED)}),

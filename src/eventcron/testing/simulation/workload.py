@@ -60,6 +60,10 @@ class Setting(NamedTuple):
     zone: str
     span_s: int
     settings: Settings
+    #: Milliseconds from the start to the first tick.
+    first_tick_ms: int
+    #: Milliseconds that a planner may run: enough, or so few that it stops midway and goes on with the next tick.
+    planner_timeout_ms: int
 
 
 class _Pace(NamedTuple):
@@ -85,6 +89,8 @@ STARTS = (
     ("2026-04-04T14:50:00+00:00", "Australia/Lord_Howe"),
 )
 
+#: Milliseconds. The template's default, and what is left of it where ticks come faster than that.
+PLANNER_TIMEOUT_MS, QUICK_TIMEOUT_MS = 60_000, 4_000
 TENANTS = ("acme", "bolt")
 #: The name of each tenant's only calendar.
 CALENDAR = "holidays"
@@ -112,7 +118,15 @@ def setting(dice: Dice) -> Setting:
         concurrency=dice.between(1, 4),
     )
     start = from_datetime(datetime.fromisoformat(text))
-    return Setting(start + dice.between(0, 300_000), zone, pace.span_s, settings)
+    timeout_ms = PLANNER_TIMEOUT_MS if pace.tick_seconds * 1000 >= PLANNER_TIMEOUT_MS else QUICK_TIMEOUT_MS
+    return Setting(
+        start=start + dice.between(0, 300_000),
+        zone=zone,
+        span_s=pace.span_s,
+        settings=settings,
+        first_tick_ms=dice.between(0, pace.tick_seconds * 1000),
+        planner_timeout_ms=timeout_ms if dice.chance(0.6) else dice.between(3_020, 3_300),
+    )
 
 
 def workload(dice: Dice, where: Setting) -> list[Sent]:
@@ -175,6 +189,12 @@ class _Writer:
             at += pause
             if dice.chance(0.25):
                 at = at // 60_000 * 60_000 + 60_000 - dice.between(0, 1_500)  # just before many are due
+            elif dice.chance(0.3):
+                at = self._tick_after(at) + dice.between(-2_500, 2_500)  # while the planner is at work
+
+    def _tick_after(self, at: Instant) -> Instant:
+        first, every = self._where.start + self._where.first_tick_ms, self._where.settings.tick_seconds * 1000
+        return at + (first - at) % every
 
     def _backfill(self, command: str, number: int, at: Instant) -> tuple[str, dict[str, Any]]:
         """The first of a life is asked for; it may be cancelled later on."""
@@ -182,8 +202,8 @@ class _Writer:
         if command == "Cancel Backfill" and self._backfill_ids:
             return command, {"backfill_id": dice.pick(self._backfill_ids)}
         since = at + dice.between(-span_s * 800, span_s * 300)
-        detail: dict[str, Any] = {"from": rfc3339(since), "until": rfc3339(since + dice.between(60_000, 1_200_000))}
-        detail["per_minute"] = dice.pick((6, 30, 60, 600))
+        detail: dict[str, Any] = {"from": rfc3339(since), "until": rfc3339(since + dice.between(60_000, 2_400_000))}
+        detail["per_minute"] = dice.pick((2, 6, 60, 600))
         if dice.chance(0.7):
             detail["backfill_id"] = f"backfill-{number}"
         self._backfill_ids.append(detail.get("backfill_id", self._next_id))
