@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 #: Seconds between two ticks of a local stack.
 TICK_SECONDS = 5
+#: Seconds that a local stack plans ahead.
+HORIZON_SECONDS = 12
 #: Seconds around the death of the whole in which no other blow begins: one takes a while, as does coming back.
 QUIET = (5.0, 6.0)
 
@@ -54,9 +56,10 @@ def plan(seed: int, *, seconds: int) -> list[Blow]:
             # They start, which takes half a second and more, or are already there.
             *(Blow(when(), What.REGISTRARS, after=chance.uniform(0, 1)) for _ in range(seconds // 15)),
             *(Blow(when(), What.EVERY_HOST) for _ in range(seconds // 30)),
-            # Two only: a dead planner's claims live on, and a planner has to come through in between.
-            _planner(chance, 0, before),
-            _planner(chance, after, last),
+            # Two only: a dead planner's claims live on, and a planner has to come through in between. At times when
+            # what it claims is due in the window, and not the registrar's to send because the schedules are new.
+            _planner(chance, HORIZON_SECONDS, before),
+            _planner(chance, after, seconds - HORIZON_SECONDS),
         ]
     )
 
