@@ -24,9 +24,9 @@ PYTHON = "3.13"
 PLATFORM = "manylinux2014_aarch64"
 
 #: Services whose descriptions botocore needs here.
-SERVICES = ("dynamodb", "events", "sqs")
+SERVICES = ("dynamodb", "eventbridgev2", "events", "sqs")
 #: The API version of each: what botocore keeps of earlier ones is not asked for.
-VERSIONS = ("2012-08-10", "2015-10-07", "2012-11-05")
+VERSIONS = ("2012-08-10", "2025-05-15", "2015-10-07", "2012-11-05")
 #: Files beside the services' folders: where the endpoints are, and how to try again.
 COMMON = ("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
 

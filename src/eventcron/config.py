@@ -15,6 +15,12 @@ PREFIX = "EVENTCRON_"
 #: Seconds. SQS SendMessage, DelaySeconds: "Valid values: 0 to 900".
 MAX_DELAY_SECONDS = 900
 
+#: As the service model of ``eventbridgev2`` describes the ARN of a bus; or nothing.
+FACT_BUS_ARN = (
+    r"^(arn:aws(-[a-z0-9]+)*:events:[a-z][a-z0-9]*(-[a-z0-9]+)*:[0-9]{12}"
+    r":event-busv2/[A-Za-z0-9][._A-Za-z0-9-]{0,255}/[a-z0-9]{25})?\Z"
+)
+
 #: Settings that are comma-separated in the environment.
 _LISTS = frozenset({"trusted_sources", "watched_tenants", "rest_trusted_principals"})
 
@@ -32,6 +38,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     fire_queue_url: str
     command_dlq_url: str
     fire_dlq_url: str
+    #: A bus of EventBridge's newer API, ``eventbridgev2``, that takes the facts instead of ``bus_name``; "" = none.
+    fact_bus_arn: Annotated[str, Meta(pattern=FACT_BUS_ARN)] = ""
     #: Equal shares of all schedules; fixed per deployment.
     segments: Annotated[int, Meta(ge=1, le=1024)] = 64
     #: Seconds between planner runs.

@@ -553,4 +553,7 @@ class Event(Struct, frozen=True, kw_only=True):
     detail_type: str
     detail: bytes
     time: Instant
+    #: The schedule or calendar it is about, as ``tenant/name``; at most one.
     resources: tuple[str, ...] = ()
+    #: Of a fire: by it, a bus that can tell recognises one that is published again. "" for every other fact.
+    fire_id: str = ""

@@ -241,6 +241,8 @@ class Letter(Struct, frozen=True, kw_only=True):
     sent: Instant = 0
     #: The ARN of the target that EventBridge could not deliver it to; "" for a message of a queue.
     target: str = ""
+    #: The ARN of that target's rule; "" where there is none.
+    rule: str = ""
 
 
 class LetterBox(Protocol):
@@ -270,7 +272,7 @@ class EventBus(Protocol):
     """Publishes events."""
 
     async def publish(self, events: Sequence[Event]) -> list[Refusal]:
-        """Put *events* on the bus, any number; calls respect ten entries and 256 KB. Returns those not taken."""
+        """Put *events* on the bus, any number; calls respect what the service takes. Returns those not taken."""
 
 
 class Ports(NamedTuple):

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 from eventcron.adapters.aws.backfills import DynamoBackfills
-from eventcron.adapters.aws.bus import EventBridgeBus
+from eventcron.adapters.aws.buses import bus_of, bus_service
 from eventcron.adapters.aws.calendars import DynamoCalendars
 from eventcron.adapters.aws.clients import AwsClients, aws_clients
 from eventcron.adapters.aws.dead_letters import SqsDeadLetters
@@ -54,7 +54,7 @@ def use_cases(settings: Settings, ports: Ports) -> UseCases:
 async def on_aws(settings: Settings) -> AsyncIterator[UseCases]:
     """The use cases on AWS; region, credentials and endpoint come from the environment, as boto reads it."""
     # Reads, sends and publications of one piece of work overlap, so a few connections each.
-    async with aws_clients(concurrency=settings.concurrency * 4) as clients:
+    async with aws_clients(concurrency=settings.concurrency * 4, bus=bus_service(settings)) as clients:
         yield use_cases(settings, aws_ports(settings, clients))
 
 
@@ -65,7 +65,7 @@ def aws_ports(settings: Settings, clients: AwsClients) -> Ports:
         store=DynamoScheduleStore(clients.dynamodb, settings.schedules_table),
         ledger=DynamoLedger(clients.dynamodb, settings.ledger_table),
         queue=SqsFireQueue(clients.sqs, settings.fire_queue_url),
-        bus=EventBridgeBus(clients.events, settings.bus_name),
+        bus=bus_of(settings, clients.events),
         dead=SqsDeadLetters(clients.sqs, {"commands": settings.command_dlq_url, "fires": settings.fire_dlq_url}),
         backfills=DynamoBackfills(clients.dynamodb, settings.ledger_table),
         calendars=DynamoCalendars(clients.dynamodb, settings.ledger_table),

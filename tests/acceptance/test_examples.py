@@ -14,6 +14,7 @@ import pytest_asyncio
 
 from eventcron.local.runtime import LocalSettings, Runtime
 from tests.acceptance.test_dev_targets import Receiver
+from tests.acceptance.test_operations import eventcron
 
 pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]
 
@@ -28,6 +29,7 @@ class World:
 
     def __init__(self, runtime: Runtime) -> None:
         self.client = runtime.client
+        self.runtime = runtime
         self._bus = runtime.bus_name
 
     async def create(self, example: str, tenant: str, **parameters: str) -> dict[str, str]:
@@ -61,6 +63,24 @@ class World:
         answer = await self.client("events").put_events(Entries=[entry])
         assert answer["FailedEntryCount"] == 0
 
+    async def redrive(self, outputs: dict[str, str], tenant: str, target: str, *arguments: str) -> dict[str, Any]:
+        """Have a fire for *target* die of EventBridge, and send it back by the command; what the command said."""
+        events = self.client("events")
+        [name] = (await events.list_rule_names_by_target(TargetArn=target, EventBusName=self._bus))["RuleNames"]
+        rule = (await events.describe_rule(Name=name, EventBusName=self._bus))["Arn"]
+        attributes = {"RULE_ARN": rule, "TARGET_ARN": target, "ERROR_CODE": "SDK_CLIENT_ERROR", "ERROR_MESSAGE": "no"}
+        await self.client("sqs").send_message(
+            QueueUrl=outputs["DeadLettersUrl"],
+            MessageBody=json.dumps(_late_fire(tenant)),
+            MessageAttributes={
+                name: {"DataType": "String", "StringValue": value} for name, value in attributes.items()
+            },
+        )
+        sending = ("redrive", "send", outputs["DeadLettersUrl"], "--all", "--json")
+        done = await eventcron(self.runtime, *sending, *arguments)
+        assert done.status == (1 if done.json["failed"] else 0)
+        return dict(done.json)
+
     async def received(self, url: str) -> Any:
         """The next message of the queue, as JSON."""
 
@@ -92,6 +112,24 @@ async def _world() -> AsyncIterator[World]:
         yield World(runtime)
 
 
+SENT = {"sent": 1, "failed": {}, "missing": []}
+LATE_INPUT = {"report": "late"}
+
+
+def _late_fire(tenant: str) -> dict[str, Any]:
+    detail = {
+        "tenant": tenant,
+        "name": "late",
+        "fire_id": "f-late",
+        "due": "2099-01-01T00:00:00.000Z",
+        "input": LATE_INPUT,
+    }
+    return {
+        "version": "0", "id": "e-1", "detail-type": "Schedule Fired", "source": "eventcron", "account": "000000000000",
+        "time": "2026-12-01T00:00:00Z", "region": "us-east-1", "resources": [f"{tenant}/late"], "detail": detail,
+    }  # fmt: skip
+
+
 def _is_the_fire(event: dict[str, Any], tenant: str) -> None:
     assert (event["source"], event["detail-type"]) == ("eventcron", "Schedule Fired")
     assert (event["detail"]["tenant"], event["detail"]["name"]) == (tenant, "nightly")
@@ -110,6 +148,11 @@ async def test_example_sqs_worker(world: World) -> None:
 
     _is_the_fire(await world.received(outputs["WorkUrl"]), "worker")
 
+    arn = await world.client("sqs").get_queue_attributes(QueueUrl=outputs["WorkUrl"], AttributeNames=["QueueArn"])
+    # The fire before it is still in the worker's hands.
+    assert await world.redrive(outputs, "worker", arn["Attributes"]["QueueArn"]) == SENT
+    assert await world.received(outputs["WorkUrl"]) == _late_fire("worker")
+
 
 async def test_example_lambda(world: World) -> None:
     outputs = await world.create("lambda", "function")
@@ -121,6 +164,15 @@ async def test_example_lambda(world: World) -> None:
 
     [line] = await until(printed)
     assert (line["schedule"], line["input"]) == ("nightly", INPUT)
+
+    function = await world.client("lambda").get_function_configuration(FunctionName=outputs["FunctionName"])
+    assert await world.redrive(outputs, "function", function["FunctionArn"]) == SENT
+
+    async def both() -> list[dict[str, Any]]:
+        lines = await printed()
+        return lines if len(lines) > 1 else []
+
+    assert [(line["schedule"], line["input"]) for line in await until(both)][1:] == [("late", LATE_INPUT)]
 
 
 async def test_example_step_functions(world: World) -> None:
@@ -138,17 +190,36 @@ async def test_example_step_functions(world: World) -> None:
     output = json.loads(told["output"])
     assert (output["done"], output["with"]) == ("nightly", INPUT)
 
+    assert await world.redrive(outputs, "machine", outputs["MachineArn"]) == SENT
+
+    async def redriven() -> list[dict[str, Any]]:
+        return [one for one in await executions() if one["name"].startswith("redrive-")]
+
+    [execution] = await until(redriven)
+    told = await states.describe_execution(executionArn=execution["executionArn"])
+    assert json.loads(told["input"]) == _late_fire("machine")
+
 
 async def test_example_api_destination(world: World) -> None:
     async with Receiver() as receiver:
-        await world.create("api-destination", "hook", Endpoint=f"{receiver.url}/fires", Key="secret")
+        outputs = await world.create("api-destination", "hook", Endpoint=f"{receiver.url}/fires", Key="secret")
         await world.schedule("hook")
         request = await receiver.next()
+
+        refused = await world.redrive(outputs, "hook", outputs["DestinationArn"])
+        again = ("redrive", "send", outputs["DeadLettersUrl"], "--all", "--to", outputs["RedriveBusArn"], "--json")
+        sent = await eventcron(world.runtime, *again)
+        late = await receiver.next()
 
     _is_the_fire(request["body"], "hook")
     assert (request["method"], request["path"]) == ("POST", "/fires")
     assert request["headers"]["X-Api-Key"] == "secret"
     assert request["headers"]["Idempotency-Key"] == request["body"]["detail"]["fire_id"]
+    (reason,) = refused["failed"].values()
+    assert "only a rule can invoke: send it to a bus that has such a rule" in reason
+    assert sent.json == SENT, "the letter had stayed"
+    assert late["body"]["detail"] == _late_fire("hook")["detail"]
+    assert late["headers"]["Idempotency-Key"] == "f-late"
 
 
 async def test_example_sns(world: World) -> None:
@@ -160,6 +231,9 @@ async def test_example_sns(world: World) -> None:
     notice = await world.received(url)
     assert json.loads(notice["Message"]) == INPUT
 
+    assert await world.redrive(outputs, "topic", outputs["TopicArn"]) == SENT
+    assert json.loads((await world.received(url))["Message"]) == LATE_INPUT, "what the rule gives the topic of it"
+
 
 async def test_example_another_account(world: World) -> None:
     events = world.client("events")
@@ -167,7 +241,11 @@ async def test_example_another_account(world: World) -> None:
     url, arn = await world.queue("behind-their-bus")
     await events.put_rule(Name="all", EventBusName="theirs", EventPattern='{"source": ["eventcron"]}')
     await events.put_targets(Rule="all", EventBusName="theirs", Targets=[{"Id": "queue", "Arn": arn}])
-    await world.create("another-account", "abroad", TargetBusArn=bus)
+    outputs = await world.create("another-account", "abroad", TargetBusArn=bus)
     await world.schedule("abroad")
 
     _is_the_fire(await world.received(url), "abroad")
+
+    assert await world.redrive(outputs, "abroad", bus) == SENT
+    late = await world.received(url)
+    assert (late["source"], late["detail"]) == ("eventcron", _late_fire("abroad")["detail"])

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shlex
 import sys
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -128,10 +130,7 @@ async def test_a_command_that_died_takes_effect_when_it_is_sent_back(runtime: Ru
 
     assert (sent.status, sent.json["sent"]) == (1, 1)
     (reason,) = sent.json["failed"].values()
-    assert reason == (
-        "its target is 'arn:aws:events:us-east-1:1:api-destination/x/y';"
-        " only queues and functions can be sent to from here"
-    )
+    assert reason.startswith("its target is an API destination, which only a rule can invoke: send it to a bus")
     table = {"TableName": runtime.outputs["SchedulesTableName"]}
     key = {"tenant": {"S": "acme"}, "name": {"S": "late"}}
     for _ in range(PATIENCE * 5):
@@ -156,6 +155,37 @@ async def test_segments_are_told_and_their_schedules_moved(runtime: Runtime) -> 
     assert moved.json["records"] >= 1
     items = (await runtime.client("dynamodb").scan(TableName=runtime.outputs["SchedulesTableName"]))["Items"]
     assert {item["segment"]["N"] for item in items if "segment" in item} == {"0"}
+
+
+async def test_what_is_about_to_fire_is_told_with_its_local_time(runtime: Runtime) -> None:
+    """Of a tenant or of all; handed to the queue already or not."""
+    due = datetime.now(UTC) + timedelta(minutes=3)
+    once = {"tenant": "soon", "name": "once", "expression": f"at({due:%Y-%m-%dT%H:%M:%S})"}
+    often = {"tenant": "soon", "name": "often", "expression": "* * * * *", "timezone": "Asia/Kathmandu"}
+    for detail in (once, {**often, "exclude": ["0 0 1 1 *"]}):
+        await put_event(runtime, "Put Schedule", detail)
+    told: dict[str, Any] = {}
+    for _ in range(PATIENCE):
+        told = (await eventcron(runtime, "upcoming", "--tenant", "soon", "--json")).json
+        if told["schedules"] == 2:
+            break
+
+    assert told["fires"] == 61
+    (shot,) = [fire for fire in told["first"] if fire["name"] == "once"]
+    assert shot["at"] == f"{due:%Y-%m-%dT%H:%M:%S}Z"
+    kathmandu = [fire for fire in told["first"] if fire["name"] == "often"]
+    assert {fire["local_time"][-6:] for fire in kathmandu} == {"+05:45"}
+    assert len(told["first"]) == 20
+
+    everyone = await eventcron(runtime, "upcoming", "--for", "5m", "--summary", "--json")
+    assert everyone.status == 0
+    assert everyone.json["per_tenant"]["soon"] == 6
+    assert sum(everyone.json["per_minute"].values()) == everyone.json["fires"] >= 6
+
+    text = await eventcron(runtime, "upcoming", "--tenant", "soon", "--limit", "1", "--for", "10m")
+    assert text.out.splitlines()[1:2] == ["… and 10 more: --limit shows them, --summary counts them"]
+    assert "11 fires of 2 schedules, from " in text.out
+    assert "a minute, at " in (await eventcron(runtime, "upcoming", "--summary", "--tenant", "soon")).out
 
 
 async def test_the_reconciler_runs_where_it_is_deployed(runtime: Runtime) -> None:
@@ -192,9 +222,19 @@ async def test_a_backfill_fires_and_is_cancelled(runtime: Runtime) -> None:
     span = {"from": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z", "backfill_id": "day"}
     await put_event(runtime, "Backfill Schedule", {**past, **span, "per_minute": 120})
     await receive_until(lambda event: event["detail"].get("due") == "2026-01-01T00:04:00.000Z")
-    await put_event(runtime, "Cancel Backfill", {**past, "backfill_id": "day"})
+    (running,) = (await eventcron(runtime, "backfills", "list", "--json")).json["backfills"]
+    shown = await eventcron(runtime, "backfills", "show", "acme/past/day")
+    assert (running["state"], running["per_minute"], running["from"]) == ("RUNNING", 120, "2026-01-01T00:00:00Z")
+    assert running["fires"] + running["left"] == 24 * 60
+    assert "acme/past/day" in (await eventcron(runtime, "backfills", "list")).out
+    assert (await eventcron(runtime, "backfills", "list", "--tenant", "beta")).out == "no backfill is running\n"
+    (entries,) = [line for line in shown.out.splitlines() if line.startswith("aws events put-events")]
+    # What it says to run, run.
+    answer = await events.put_events(Entries=json.loads(shlex.split(entries)[-1]))
+    assert answer["FailedEntryCount"] == 0
     await receive_until(lambda event: event["detail"].get("state") == "CANCELLED")
 
+    assert (await eventcron(runtime, "backfills", "show", "acme/past/day", "--json")).json["state"] == "CANCELLED"
     fired = [event["detail"] for event in received if event["detail-type"] == "Schedule Fired"]
     assert {(fire["cause"], fire["cause_id"]) for fire in fired} == {("backfill", "day")}
     assert len({fire["fire_id"] for fire in fired}) == len(fired)
@@ -207,6 +247,14 @@ async def test_a_backfill_fires_and_is_cancelled(runtime: Runtime) -> None:
         pytest.param(["segments"], {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "aws is unavailable", id="nobody-there"),
         pytest.param(["redrive", "send", "fires"], {}, "give the ids of letters", id="nothing-asked-for"),
         pytest.param(["redrive", "show", "letters"], {}, "'letters' is not one of", id="no-such-queue"),
+        pytest.param(["redrive", "send", "fires", "--all", "--to", "x"], {}, "'x' is not an ARN", id="no-arn"),
+        pytest.param(["backfills", "show", "acme"], {}, "backfill: got 'acme'; allowed: TENANT/NAME/ID", id="no-key"),
+        pytest.param(["backfills", "show", "a/b/c"], {}, "ended within 14 days", id="no-such-backfill"),
+        pytest.param(["upcoming", "--for", "25h"], {}, "got a span of 25.0 hours; allowed: at most 24", id="long-span"),
+        pytest.param(["upcoming", "--for", "1h", "--until", "2100-01-01"], {}, "--for or --until, not both", id="both"),
+        pytest.param(
+            ["upcoming", "--from", "2026-01-01"], {}, "--from: got 2026-01-01T00:00:00Z; allowed: ", id="past"
+        ),
     ],
 )
 async def test_a_mistake_is_a_sentence(

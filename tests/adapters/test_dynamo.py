@@ -237,6 +237,7 @@ async def test_a_published_pack_is_recorded_with_its_expiry_in_seconds() -> None
             "TableName": "table",
             "Item": {
                 "pk": {"S": "pack#a"},
+                "v": {"N": "1"},
                 "published": {"N": "1764547200123"},
                 "expires": {"N": "1764979200"},
             },

@@ -10,7 +10,8 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventcron.adapters.aws.bus import MAX_BYTES, EventBridgeBus, entry_size
+from eventcron.adapters.aws.bus import EventBridgeBus
+from eventcron.adapters.aws.put_events import MAX_BYTES, entry_size
 from eventcron.model import Event
 from eventcron.ports import Refusal
 from tests.adapters.scripted import Answer, Script, refused

@@ -1,4 +1,4 @@
-"""``SqsLetterBox``: what only AWS shows: targets by ARN, and letters that nobody gave a reason."""
+"""``SqsLetterBox``: what only AWS shows: who gave a letter its reason, and throttling."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ import pytest
 from botocore.exceptions import ClientError
 
 from eventcron.adapters.aws.letters import SqsLetterBox
-from eventcron.errors import Unavailable, Undecodable
+from eventcron.adapters.aws.ways_back import ToQueue
+from eventcron.errors import Unavailable
 from eventcron.ports import Letter
 
 QUEUE = "arn:aws:sqs:eu-north-1:123456789012:commands"
-FUNCTION = "arn:aws:lambda:eu-north-1:123456789012:function:planner"
+RULE = "arn:aws:events:eu-north-1:123456789012:rule/eventcron/commands"
 
 
 class Service:
-    """SQS and Lambda: remembers what it was asked, answers as told, fails at ``failing``."""
+    """SQS: remembers what it was asked, answers as told, fails at ``failing``."""
 
     def __init__(self, answer: dict[str, Any] | None = None, failing: str = "") -> None:
         self.answer = answer or {}
@@ -33,50 +34,20 @@ class Service:
         return call
 
 
-def box(service: Service, back: str | None = None) -> SqsLetterBox:
-    return SqsLetterBox(service, service, url="https://dead", back=back)
+LETTER = Letter(id="1", receipt="r", body="{}")
 
 
-def letter(target: str = "") -> Letter:
-    return Letter(id="1", receipt="r", body="{}", target=target)
-
-
-async def test_a_letter_for_a_queue_goes_to_that_queue() -> None:
-    service = Service({"QueueUrl": "https://commands"})
-
-    await box(service).send_back(letter(QUEUE), "body")
-
-    assert service.asked == [
-        ("get_queue_url", {"QueueName": "commands"}),
-        ("send_message", {"QueueUrl": "https://commands", "MessageBody": "body"}),
-    ]
-
-
-async def test_a_letter_for_a_function_invokes_it_and_does_not_wait() -> None:
-    service = Service()
-
-    await box(service).send_back(letter(FUNCTION), "body")
-
-    assert service.asked == [("invoke", {"FunctionName": FUNCTION, "InvocationType": "Event", "Payload": b"body"})]
-
-
-@pytest.mark.parametrize("target", ["", "not an arn", "arn:aws:states:eu-north-1:1:stateMachine:x"])
-async def test_a_letter_for_anything_else_is_refused(target: str) -> None:
-    service = Service()
-
-    with pytest.raises(Undecodable, match="only queues and functions can be sent to from here"):
-        await box(service).send_back(letter(target), "body")
-
-    assert service.asked == []
+def box(service: Service) -> SqsLetterBox:
+    return SqsLetterBox(service, url="https://dead", back=ToQueue(service, "https://fires"))
 
 
 @pytest.mark.parametrize("operation", ["send_message", "delete_message", "change_message_visibility"])
 async def test_throttling_is_unavailable(operation: str) -> None:
-    a_box = box(Service(failing=operation), back="https://fires")
+    a_box = box(Service(failing=operation))
     calls = {
-        "send_message": a_box.send_back(letter(), "body"),
-        "delete_message": a_box.remove(letter()),
-        "change_message_visibility": a_box.put_back(letter()),
+        "send_message": a_box.send_back(LETTER, "body"),
+        "delete_message": a_box.remove(LETTER),
+        "change_message_visibility": a_box.put_back(LETTER),
     }
     call = calls.pop(operation)
     for other in calls.values():
@@ -94,8 +65,12 @@ async def test_throttling_is_unavailable(operation: str) -> None:
         ),
         pytest.param({"code": "undecodable", "reason": "not JSON"}, "undecodable", "not JSON", "", id="ours"),
         pytest.param(
-            {"ERROR_CODE": "NO_PERMISSIONS", "ERROR_MESSAGE": "denied", "TARGET_ARN": QUEUE},
+            {"ERROR_CODE": "NO_PERMISSIONS", "ERROR_MESSAGE": "denied", "TARGET_ARN": QUEUE, "RULE_ARN": RULE},
             "NO_PERMISSIONS", "denied", QUEUE, id="eventbridge",
+        ),
+        pytest.param(
+            {"RequestID": "r-1", "ErrorCode": "200", "ErrorMessage": "division by zero"},
+            "200", "division by zero", "", id="lambda",
         ),
     ],
 )  # fmt: skip
@@ -110,6 +85,7 @@ async def test_a_letter_says_why_it_died(attributes: dict[str, str], code: str, 
     (found,) = await box(Service({"Messages": [message]})).take(100, seconds=9)
 
     assert (found.code, found.reason, found.target, found.sent) == (code, reason, target, 5)
+    assert found.rule == attributes.get("RULE_ARN", "")
 
 
 async def test_ten_are_asked_for_at_most() -> None:

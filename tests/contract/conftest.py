@@ -1,10 +1,14 @@
-"""The three places every port is tested in: memory, a moto server, the embedded AWS."""
+"""The three places every port is tested in: memory, a moto server, the embedded AWS.
+
+The bus of EventBridge's newer API is in neither emulator, so its port is tested before a stand-in as well.
+"""
 
 from __future__ import annotations
 
 import itertools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple, Protocol
 
 import msgspec
@@ -13,6 +17,7 @@ from aiobotocore.session import AioSession, get_session
 
 from eventcron.adapters.aws.backfills import DynamoBackfills
 from eventcron.adapters.aws.bus import EventBridgeBus
+from eventcron.adapters.aws.bus_v2 import EventBridgeV2Bus
 from eventcron.adapters.aws.calendars import DynamoCalendars
 from eventcron.adapters.aws.clients import AwsClients, aws_clients
 from eventcron.adapters.aws.dead_letters import SqsDeadLetters
@@ -20,6 +25,7 @@ from eventcron.adapters.aws.fires import SqsFireQueue
 from eventcron.adapters.aws.ledger import DynamoLedger
 from eventcron.adapters.aws.letters import SqsLetterBox
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
+from eventcron.adapters.aws.ways_back import ToQueue
 from eventcron.adapters.clock import SystemClock
 from eventcron.adapters.memory import (
     Buried,
@@ -36,6 +42,7 @@ from eventcron.adapters.memory import (
 from eventcron.model import Pack
 from eventcron.ports import Backfills, Calendars, DeadLetters, EventBus, FireQueue, Ledger, LetterBox, ScheduleStore
 from tests.emulators import ministack_server, moto_server, use_endpoint
+from tests.eventbridgev2 import ARN, FakeBus, fake_bus
 from tests.resources import create_bus, create_queue, create_table
 
 #: Small, so that a handful of items fill several pages.
@@ -78,7 +85,13 @@ class EventBusRig(NamedTuple):
     delivered: Callable[[int], Awaitable[list[Delivered]]]
 
 
-class Backend(Protocol):
+class BusBackend(Protocol):
+    """Makes a bus, fresh and empty."""
+
+    async def event_bus(self) -> EventBusRig: ...
+
+
+class Backend(BusBackend, Protocol):
     """Makes each port, fresh and empty."""
 
     async def schedule_store(self) -> ScheduleStore: ...
@@ -88,7 +101,6 @@ class Backend(Protocol):
     async def fire_queue(self) -> FireQueueRig: ...
     async def dead_letters(self) -> DeadLettersRig: ...
     async def letters(self) -> LetterBoxRig: ...
-    async def event_bus(self) -> EventBusRig: ...
 
 
 class MemoryBackend:
@@ -156,13 +168,6 @@ class MemoryBackend:
         return EventBusRig(bus, delivered)
 
 
-class NoLambda:
-    """Lambda, where nothing may need it."""
-
-    async def invoke(self, **request: Any) -> Any:
-        raise AssertionError(f"invoked: {request}")
-
-
 class AwsBackend:
     """The AWS adapters on an emulator, with resources of their own."""
 
@@ -225,7 +230,7 @@ class AwsBackend:
         async def arrived() -> list[str]:
             return [message["Body"] for message in await self._receive(back, 1)]
 
-        return LetterBoxRig(SqsLetterBox(self._sqs, NoLambda(), url=dead, back=back), bury, arrived)
+        return LetterBoxRig(SqsLetterBox(self._sqs, url=dead, back=ToQueue(self._sqs, back)), bury, arrived)
 
     async def event_bus(self) -> EventBusRig:
         name = next(_names)
@@ -246,8 +251,25 @@ class AwsBackend:
         return messages
 
 
+class EventBridgeV2Backend:
+    """The one port that the newer API has."""
+
+    def __init__(self, clients: AwsClients, bus: FakeBus) -> None:
+        self._clients = clients
+        self._bus = bus
+
+    async def event_bus(self) -> EventBusRig:
+        async def delivered(_wait: int) -> list[Delivered]:
+            return [_arrived(event) for event in self._bus.delivered()]
+
+        return EventBusRig(EventBridgeV2Bus(self._clients.events, ARN), delivered)
+
+
 def _delivered(body: str) -> Delivered:
-    event = msgspec.json.decode(body)
+    return _arrived(msgspec.json.decode(body))
+
+
+def _arrived(event: dict[str, Any]) -> Delivered:
     return Delivered(event["source"], event["detail-type"], event["detail"], tuple(event["resources"]))
 
 
@@ -269,19 +291,42 @@ def aws_session() -> AioSession:
     return get_session()
 
 
-@pytest.fixture(
-    params=[
-        "memory",
-        pytest.param("moto", marks=pytest.mark.moto),
-        pytest.param("ministack", marks=pytest.mark.embedded),
-    ]
-)
+BACKENDS = [
+    "memory",
+    pytest.param("moto", marks=pytest.mark.moto),
+    pytest.param("ministack", marks=pytest.mark.embedded),
+]
+
+
+@pytest.fixture(params=BACKENDS)
 async def backend(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, aws_session: AioSession
+) -> AsyncIterator[Backend]:
+    async with _backend(request, monkeypatch, aws_session) as backend:
+        yield backend
+
+
+@pytest.fixture(params=[*BACKENDS, "eventbridgev2"])
+async def bus_backend(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, aws_session: AioSession
+) -> AsyncIterator[BusBackend]:
+    if request.param != "eventbridgev2":
+        async with _backend(request, monkeypatch, aws_session) as backend:
+            yield backend
+        return
+    with fake_bus() as (bus, endpoint):
+        use_endpoint(monkeypatch, endpoint)
+        async with aws_clients(concurrency=16, bus="eventbridgev2", session=aws_session) as clients:
+            yield EventBridgeV2Backend(clients, bus)
+
+
+@asynccontextmanager
+async def _backend(
+    request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, session: AioSession
 ) -> AsyncIterator[Backend]:
     if request.param == "memory":
         yield MemoryBackend()
         return
     use_endpoint(monkeypatch, request.getfixturevalue(f"{request.param}_endpoint"))
-    async with aws_clients(concurrency=16, session=aws_session) as clients:
+    async with aws_clients(concurrency=16, session=session) as clients:
         yield AwsBackend(clients)

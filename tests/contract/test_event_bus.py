@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from eventcron.model import Event
-from tests.contract.conftest import Backend, Delivered, EventBusRig
+from tests.contract.conftest import BusBackend, Delivered, EventBusRig
 
 
 def an_event(number: int = 0, *, padding: int = 0) -> Event:
@@ -26,8 +26,8 @@ async def delivered(rig: EventBusRig, count: int) -> list[Delivered]:
     return events
 
 
-async def test_an_event_reaches_its_targets_as_it_was_published(backend: Backend) -> None:
-    rig = await backend.event_bus()
+async def test_an_event_reaches_its_targets_as_it_was_published(bus_backend: BusBackend) -> None:
+    rig = await bus_backend.event_bus()
 
     assert await rig.port.publish([an_event(7)]) == []
 
@@ -41,24 +41,24 @@ async def test_an_event_reaches_its_targets_as_it_was_published(backend: Backend
     ]
 
 
-async def test_any_number_of_events_are_published_once_each(backend: Backend) -> None:
-    rig = await backend.event_bus()
+async def test_any_number_of_events_are_published_once_each(bus_backend: BusBackend) -> None:
+    rig = await bus_backend.event_bus()
 
     assert await rig.port.publish([an_event(number) for number in range(25)]) == []
 
     assert sorted(event.detail["number"] for event in await delivered(rig, 25)) == list(range(25))
 
 
-async def test_large_events_are_not_too_many_bytes_together(backend: Backend) -> None:
-    rig = await backend.event_bus()
+async def test_large_events_are_not_too_many_bytes_together(bus_backend: BusBackend) -> None:
+    rig = await bus_backend.event_bus()
 
     assert await rig.port.publish([an_event(number, padding=200_000) for number in range(4)]) == []
 
     assert sorted(event.detail["number"] for event in await delivered(rig, 4)) == list(range(4))
 
 
-async def test_nothing_is_published_of_nothing(backend: Backend) -> None:
-    rig = await backend.event_bus()
+async def test_nothing_is_published_of_nothing(bus_backend: BusBackend) -> None:
+    rig = await bus_backend.event_bus()
 
     assert await rig.port.publish([]) == []
     assert await rig.delivered(0) == []

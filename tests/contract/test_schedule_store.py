@@ -10,7 +10,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from eventcron.model import Former, Key, Misfire, MisfirePolicy, Missed, Plan, Record, Schedule, State, Window
+from eventcron.model import Former, Key, Misfire, MisfirePolicy, Missed, Plan, Record, Schedule, Shared, State, Window
 from eventcron.ports import Page, ScheduleStore
 from tests.contract.conftest import Backend
 
@@ -60,6 +60,10 @@ EVERY_FIELD = Record(
     wake=1_764_547_200_006,
     owed=Window(1_764_547_200_007, 1_764_547_200_008),
     spent=3,
+    since=1_764_547_200_009,
+    shared=(Shared("hourly", 1_764_547_200_010, 1_764_547_200_011),),
+    missed_trigger="weekly",
+    refused="completed",
     seen=("event-1", "event-2"),
     expires=1_764_547_200,
 )

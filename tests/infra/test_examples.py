@@ -20,20 +20,26 @@ def _example(request: pytest.FixtureRequest) -> template.Template:
     return EXAMPLES[request.param]
 
 
-def _rule(example: template.Template) -> dict[str, Any]:
-    [rule] = template.of_type(example, "AWS::Events::Rule").values()
-    return rule
+#: Beside ``Rule``: what sends dead letters on to a target that only a rule can invoke.
+REDRIVE_RULES = {"api-destination": "RedriveRule"}
+
+
+def _rules(example: template.Template) -> dict[str, Any]:
+    return template.of_type(example, "AWS::Events::Rule")
 
 
 def test_it_takes_one_tenant_s_fires_from_the_bus_and_nothing_else(example: template.Template) -> None:
-    rule = _rule(example)
+    rules = _rules(example)
 
-    assert rule["EventBusName"] == {"Ref": "BusName"}
-    assert rule["EventPattern"] == {
-        "source": ["eventcron"],
-        "detail-type": ["Schedule Fired"],
-        "detail": {"tenant": [{"Ref": "Tenant"}]},
-    }
+    assert [rule["EventBusName"] for rule in rules.values()] == [{"Ref": "BusName"}, {"Ref": "RedriveBus"}][
+        : len(rules)
+    ]
+    for rule in rules.values():
+        assert rule["EventPattern"] == {
+            "source": ["eventcron"],
+            "detail-type": ["Schedule Fired"],
+            "detail": {"tenant": [{"Ref": "Tenant"}]},
+        }
     assert "Default" not in example["Parameters"]["Tenant"]
 
 
@@ -41,9 +47,12 @@ def test_what_cannot_be_delivered_is_kept_and_only_the_rule_may_put_it_there(exa
     letters = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
     [statement] = example["Resources"]["DeadLettersPolicy"]["Properties"]["PolicyDocument"]["Statement"]
 
-    assert [target["DeadLetterConfig"] for target in _rule(example)["Targets"]] == [{"Arn": letters}]
+    arns = [{"Fn::GetAtt": [rule, "Arn"]} for rule in _rules(example)]
+
+    for rule in _rules(example).values():
+        assert [target["DeadLetterConfig"] for target in rule["Targets"]] == [{"Arn": letters}]
     assert statement["Resource"] == letters
-    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": {"Fn::GetAtt": ["Rule", "Arn"]}}}
+    assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": arns if len(arns) > 1 else arns[0]}}
     assert "DeadLettersUrl" in example["Outputs"]
 
 
@@ -56,6 +65,15 @@ def test_nobody_may_do_anything_to_everything(example: template.Template) -> Non
 def test_it_stands_alone(example: template.Template) -> None:
     assert "Transform" not in example
     assert "Fn::ImportValue" not in json.dumps(example)
+
+
+def test_a_rule_of_its_own_takes_dead_letters_to_the_same_target_where_nothing_else_can() -> None:
+    assert {name: [*_rules(example)][1:] for name, example in EXAMPLES.items() if len(_rules(example)) > 1} == {
+        name: [rule] for name, rule in REDRIVE_RULES.items()
+    }
+    for name, rule in REDRIVE_RULES.items():
+        rules = _rules(EXAMPLES[name])
+        assert rules[rule]["Targets"] == rules["Rule"]["Targets"]
 
 
 def test_there_is_one_for_each_kind_of_target() -> None:

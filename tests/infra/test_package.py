@@ -15,6 +15,7 @@ import pytest
 
 from eventcron.local import template
 from scripts import package_lambda
+from tests.eventbridgev2 import ARN
 from tests.infra.stack import GLOBALS, ROOT, decided
 
 #: Bytes. The target is 8 MB for what is deployed; the compiled parts of the wheels differ a little between machines.
@@ -55,13 +56,14 @@ def _package(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def _run(package: Path, code: str) -> str:
+def _run(package: Path, code: str, **variables: str) -> str:
     """What *code* prints in a process that has nothing but *package*."""
     environment = {"PYTHONPATH": str(package), "PYTHONTZPATH": "", "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/nowhere"}
     resources = dict.fromkeys(("SCHEDULES_TABLE", "LEDGER_TABLE", "BUS_NAME"), "x")
     resources |= dict.fromkeys(("FIRE_QUEUE_URL", "COMMAND_DLQ_URL", "FIRE_DLQ_URL"), "http://127.0.0.1:9/q")
     environment |= {f"EVENTCRON_{name}": value for name, value in resources.items()}
     environment |= {"AWS_DEFAULT_REGION": "eu-north-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
+    environment |= variables
     # -S: nothing of the environment the tests run in, whose packages would fill the gaps.
     command = [sys.executable, "-S", "-c", code]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=package)
@@ -108,6 +110,22 @@ process.close()
 """
 
     assert _run(package, code).splitlines()[-1] == "Unavailable {'batchItemFailures': []}"
+
+
+def test_it_can_publish_on_either_kind_of_bus(package: Path) -> None:
+    code = f"""
+import asyncio
+from eventcron.adapters.aws.clients import aws_clients
+from eventcron.adapters.aws.bus_v2 import EventBridgeV2Bus
+from eventcron.model import Event
+event = Event(source="eventcron", detail_type="Fired", detail=b"{{}}", time=0)
+async def refused():
+    async with aws_clients(concurrency=1, bus="eventbridgev2") as clients:
+        return await EventBridgeV2Bus(clients.events, "{ARN}").publish([event])
+print(asyncio.run(refused())[0].code)
+"""
+
+    assert _run(package, code, AWS_ENDPOINT_URL="http://127.0.0.1:9").strip() == "EndpointConnectionError"
 
 
 def test_it_holds_no_code_that_runs_on_developers_machines_only(package: Path) -> None:

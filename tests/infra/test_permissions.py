@@ -24,6 +24,7 @@ from eventcron.model import Fire, Instant, Record, Schedule, State
 from eventcron.ports import Refusal
 from eventcron.wiring import UseCases
 from tests.emulators import ministack_server, use_endpoint
+from tests.eventbridgev2 import ARN, FakeBus, fake_bus
 from tests.infra.stack import allowed, decided, name_of
 from tests.resources import create_queue, create_table
 from tests.rest import gateway
@@ -40,12 +41,16 @@ BY_LAMBDA = {
 }
 #: Operations that IAM knows by another's name.
 BY_ANOTHER_NAME = {"SendMessageBatch": "SendMessage"}
+#: The newer API of EventBridge, whose actions are ``events:`` too.
+NEWER_API = "eventbridgev2"
 #: Of a schedule that the executor ends.
 REVISION = 1_796_112_000_000
 TABLES = ("SchedulesTable", "LedgerTable")
 QUEUES = ("CommandQueue", "FireQueue", "CommandDeadLetters", "FireDeadLetters")
 
 STACK = decided(HasRestApi=True)
+#: The same with BusKind eventbridgev2.
+STACK_V2 = decided(HasRestApi=True, HasFactBus=True)
 FUNCTIONS = template.of_type(STACK, "AWS::Serverless::Function")
 
 Asked = dict[str, set[str]]
@@ -64,7 +69,7 @@ class Recorder:
         return session
 
     def _record(self, params: dict[str, Any], model: Any, **_: object) -> None:
-        service = model.service_model.service_name
+        service = model.service_model.service_name.replace(NEWER_API, "events")
         operation = BY_ANOTHER_NAME.get(model.name, model.name)
         self.asked.setdefault(f"{service}:{operation}", set()).update(_resources(params))
         self.sources |= {entry["Source"] for entry in params.get("Entries", []) if "Source" in entry}
@@ -80,6 +85,8 @@ def _resources(params: dict[str, Any]) -> set[str]:
         return {params["QueueUrl"].rpartition("/")[2]}
     if "TableName" in params:
         return {params["TableName"]}
+    if "EventBusArn" in params:
+        return {{ARN: "FactBus"}[params["EventBusArn"]]}
     return {entry["EventBusName"] for entry in params["Entries"]}
 
 
@@ -90,6 +97,13 @@ def _endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         use_endpoint(patch, endpoint)
         asyncio.run(_create())
         yield endpoint
+
+
+async def _empty_tables() -> None:
+    async with get_session().create_client("dynamodb") as dynamodb:
+        for table in TABLES:
+            await dynamodb.delete_table(TableName=table)
+            await create_table(dynamodb, table, table)
 
 
 async def _create() -> None:
@@ -289,14 +303,39 @@ def test_every_function_is_driven() -> None:
     assert set(SCENARIOS) == set(FUNCTIONS)
 
 
+@pytest.fixture(name="fact_bus")
+def _fact_bus(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBus]:
+    """The stage with BusKind eventbridgev2, before it knows any schedule; that bus is in no emulator."""
+    asyncio.run(_empty_tables())
+    with fake_bus() as (bus, endpoint):
+        monkeypatch.setenv("AWS_ENDPOINT_URL_EVENTBRIDGEV2", endpoint)
+        stage.set(fact_bus_arn=ARN)
+        yield bus
+        process.close()
+
+
 @pytest.mark.parametrize("function", SCENARIOS)
 def test_a_function_asks_for_what_its_role_allows_and_for_all_of_it(function: str, stage: Stage) -> None:
+    _asks_for_what_it_may(function, stage, STACK)
+
+
+@pytest.mark.parametrize("function", SCENARIOS)
+def test_with_the_second_bus_it_publishes_there_and_may_do_so_only_there(
+    function: str, stage: Stage, fact_bus: FakeBus
+) -> None:
+    _asks_for_what_it_may(function, stage, STACK_V2)
+
+    assert fact_bus.calls
+    assert all("SystemMetadata" in entry for call in fact_bus.calls for entry in call["Entries"])
+
+
+def _asks_for_what_it_may(function: str, stage: Stage, stack: template.Template) -> None:
     prepare, drive = SCENARIOS[function]
     prepare(stage)
     recorder = stage.recorder
     recorder.asked.clear()
     drive(stage)
 
-    role = allowed(name_of(FUNCTIONS[function]["Role"]), STACK)
+    role = allowed(name_of(FUNCTIONS[function]["Role"]), stack)
     assert recorder.asked == {action: resources for action, resources in role.items() if action not in BY_LAMBDA}
     assert recorder.sources == {"eventcron"}

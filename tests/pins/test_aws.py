@@ -14,6 +14,7 @@ from botocore.exceptions import ClientError
 
 from eventcron.adapters.aws.clients import AwsClients, aws_clients
 from tests.emulators import ministack_server, moto_server, use_endpoint
+from tests.eventbridgev2 import ARN, PATH
 from tests.resources import create_queue, create_table
 
 
@@ -68,6 +69,25 @@ def test_put_events_takes_ten_entries() -> None:
     shape = botocore.session.get_session().get_service_model("events").shape_for("PutEventsRequestEntryList")
 
     assert shape.metadata["max"] == 10
+
+
+def test_the_newer_bus_is_asked_at_its_owner_s_own_endpoint() -> None:
+    """What a network without a way out must let through; docs/operations.md says so."""
+    asked: list[str] = []
+
+    def refuse(request: Any, **_: object) -> None:
+        asked.append(request.url)
+        raise ConnectionError
+
+    session = botocore.session.get_session()
+    client: Any = session.create_client(
+        "eventbridgev2", region_name="eu-north-1", aws_access_key_id="x", aws_secret_access_key="x"
+    )
+    client.meta.events.register("before-send", refuse)
+    with pytest.raises(ConnectionError):
+        client.put_events(EventBusArn=ARN, Entries=[{"Source": "eventcron", "DetailType": "Fired"}])
+
+    assert asked == [f"https://123456789012.eventsv2.eu-north-1.amazonaws.com{PATH}"]
 
 
 async def test_a_failed_condition_shows_the_stored_item(clients: AwsClients) -> None:

@@ -197,3 +197,39 @@ def test_an_ended_one_holds_nothing() -> None:
         BackfillState.CANCELLED, "deleted", None, 0, 9,
     )  # fmt: skip
     assert ended.version == claimed.version + 1
+
+
+@given(
+    per_minute=st.sampled_from([1, 7, 60, 6_000]),
+    start=st.integers(-48, 2),
+    hours=st.integers(1, 24),
+    slices=st.integers(0, 3),
+    in_hand=st.booleans(),
+)
+def test_what_is_said_to_be_left_is_what_then_fires(
+    per_minute: int, start: int, hours: int, slices: int, in_hand: bool
+) -> None:
+    stored = record("*/7 * * * *", exclude=["0 3 * * *"])
+    backfill = opened(NOW + start * HOUR, NOW + (start + hours) * HOUR, per_minute=per_minute, stored=stored)
+    for _ in range(slices):
+        claimed = claim(backfill, now=NOW, horizon_end=NOW + DAY, lease_until=NOW + 1)
+        backfill = backfill if claimed is None else make_slice(claimed).after
+    if in_hand:
+        backfill = claim(backfill, now=NOW, horizon_end=NOW + DAY, lease_until=NOW + 1) or backfill
+    fires = all_fires(backfill)
+
+    found = backfilling.left(backfill, now=NOW)
+
+    assert (found.fires, found.more) == (len(fires), False)
+    assert found.ends == (fires[-1].at if fires else backfill.at)
+
+
+def test_what_is_left_is_counted_up_to_a_bound() -> None:
+    every_second = record("* * * * * *")
+    at_most, more = (
+        backfilling.left(opened(NOW - DAY * 3, NOW - DAY * 3 + seconds * 1000, stored=every_second), now=NOW)
+        for seconds in (backfilling.MAX_COUNTED, backfilling.MAX_COUNTED + 1)
+    )
+
+    assert at_most[:2] == (backfilling.MAX_COUNTED, False)
+    assert more[:2] == (backfilling.MAX_COUNTED, True)

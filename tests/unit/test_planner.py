@@ -397,6 +397,30 @@ async def test_a_schedule_that_the_planner_ends_is_deleted_if_it_asked_for_that(
     assert (stored.state, stored.expires) == (State.COMPLETED, stage.clock.instant // 1000 + REMEMBER_S)
 
 
+class Watched(MemoryLedger):
+    """A ledger that remembers which segments were claimed, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.claimed: list[int] = []
+
+    async def claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Claim | None:
+        self.claimed.append(segment)
+        return await super().claim(segment, end=end, now=now, lease_until=lease_until)
+
+
+@pytest.mark.parametrize(("jitter", "order"), [(0.0, [0, 1, 2, 3]), (0.3, [1, 2, 3, 0]), (0.99, [3, 0, 1, 2])])
+async def test_another_segment_is_first_each_time_so_that_none_waits_for_ever(jitter: float, order: list[int]) -> None:
+    ledger = Watched()
+    ports = memory_ports(JumpingClock(), ledger=ledger, jitter=lambda: jitter)
+    planner = Planner(ports, msgspec.structs.replace(SETTINGS, concurrency=1))
+
+    reports = await planner.run(range(4), deadline=NOW + 60_000)
+
+    assert ledger.claimed == order
+    assert [report.segment for report in reports] == [0, 1, 2, 3]
+
+
 async def test_segments_are_planned_at_once() -> None:
     stage = Stage()
     under_way = most = 0

@@ -86,3 +86,72 @@ def read_item(item: dict[str, dict[str, str]]) -> Record:
         expires=number("expires"),
         body=msgspec.json.decode(item["body"]["S"], type=Body),
     )
+
+
+class Backfill(Struct, frozen=True, kw_only=True):
+    tenant: str
+    name: str
+    id: str
+    state: Literal["RUNNING", "COMPLETED", "CANCELLED"] = "RUNNING"
+    event_id: str = ""
+    revision: int = 0
+    schedule_created: int = 0
+    trigger: str = ""
+    span: tuple[int, int] = (0, 0)
+    per_minute: int = 60
+    cursor: int = 0
+    at: int = 0
+    slice: tuple[int, int] | None = None
+    lease_until: int = 0
+    version: int = 0
+    fires: int = 0
+    skipped: int = 0
+    reason: Literal["command", "deleted"] | None = None
+    expires: int | None = None
+
+
+class Calendar(Struct, frozen=True, kw_only=True):
+    tenant: str
+    name: str
+    revision: int
+    dates: tuple[str, ...] | None
+    seen: tuple[str, ...] = ()
+    expires: int | None = None
+
+
+class Segment(NamedTuple):
+    planned: int
+    claimed: int
+    lease: int
+    fence: int
+    cursor: str | None
+
+
+def read_backfill(item: dict[str, Any]) -> Backfill:
+    """The backfill, as functions of 0.1 read it; they knew no format of it."""
+    return msgspec.json.decode(item["body"]["S"], type=Backfill)
+
+
+def read_calendar(item: dict[str, Any]) -> Calendar:
+    """The calendar, as functions of 0.1 read it; they knew no format of it."""
+    return msgspec.json.decode(item["body"]["S"], type=Calendar)
+
+
+def read_segment(item: dict[str, Any]) -> Segment:
+    """The segment, as planners of 0.1 read it; they knew no format of it."""
+
+    def instant(name: str) -> int:
+        return int(item[name]["N"]) if name in item else 0
+
+    cursor = item["cursor"]["S"] if "cursor" in item else None
+    return Segment(instant("planned"), instant("claimed"), instant("lease"), instant("fence"), cursor)
+
+
+def read_open_backfills(item: dict[str, Any]) -> list[str]:
+    """The names of the open backfills, as functions of 0.1 read them."""
+    return list(item.get("open", {}).get("SS", []))
+
+
+def read_rules(item: dict[str, Any]) -> str:
+    """By which rules triggers were worked out, as the reconciler of 0.1 read it."""
+    return str(item.get("rules", {"S": ""})["S"])

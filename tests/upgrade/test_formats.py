@@ -7,6 +7,7 @@ longer do one of the two has a format of its own, and needs the steps in docs/op
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +17,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventcron.adapters.aws import items
+from eventcron.adapters.aws.backfills import DynamoBackfills
+from eventcron.adapters.aws.calendars import DynamoCalendars
+from eventcron.adapters.aws.clients import aws_clients
+from eventcron.adapters.aws.ledger import DynamoLedger
 from eventcron.core.calendars import read_dates
 from eventcron.core.envelope import decode_pack, encode_pack, fire_id, pack_id
 from eventcron.core.packing import make_pack
 from eventcron.core.segment import segment_of
 from eventcron.errors import Undecodable
-from eventcron.model import Backfill, Calendar, Fire, Record, Schedule, State
+from eventcron.model import Backfill, BackfillKey, Calendar, CalendarKey, Fire, Record, Schedule, State, Window
+from tests.adapters.scripted import Script
+from tests.emulators import moto_server, use_endpoint
+from tests.resources import create_table
 from tests.upgrade import release_0_1
 
 FORMATS = Path(__file__).parents[2] / "events" / "formats"
@@ -36,6 +44,12 @@ fires = st.builds(
 
 def _written(release: str, name: str) -> Any:
     return json.loads((FORMATS / release / f"{name}.json").read_text(encoding="utf-8"))
+
+
+@pytest.fixture(name="moto_endpoint", scope="module")
+def _moto_endpoint() -> Iterator[str]:
+    with moto_server() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture(params=RELEASES, name="release")
@@ -89,13 +103,21 @@ def test_the_planner_reads_an_earlier_release_s_item(release: str) -> None:
     assert (plan.misfire.policy, plan.flexible_window_seconds) == ("skip", 300)
 
 
-def test_a_backfill_of_an_earlier_release_goes_on_where_it_was(release: str) -> None:
-    written = json.loads(_written(release, "backfill-item")["body"]["S"])
-    backfill = msgspec.convert(written, Backfill)
+def _table(item: Any) -> Any:
+    """A client of DynamoDB before a table that holds *item* only."""
+    return Script(
+        "dynamodb", lambda request: {"Item": item} if "Key" in request else {"Responses": {"ledger": [item]}}
+    ).client
 
-    again = json.loads(msgspec.json.encode(backfill))
 
-    assert again | written == again
+async def test_a_backfill_of_an_earlier_release_goes_on_where_it_was(release: str) -> None:
+    written = _written(release, "backfill-item")
+    key = BackfillKey("acme", "nightly-export", "november")
+
+    backfill = (await DynamoBackfills(_table(written), "ledger").get([key]))[key]
+
+    again, body = json.loads(msgspec.json.encode(backfill)), json.loads(written["body"]["S"])
+    assert again | body == again
     assert (backfill.cursor, backfill.slice, backfill.fires) == (
         1_796_068_800_000,
         (1_796_112_000_000, 1_796_112_060_000),
@@ -103,14 +125,37 @@ def test_a_backfill_of_an_earlier_release_goes_on_where_it_was(release: str) -> 
     )
 
 
-def test_a_calendar_of_an_earlier_release_has_its_days(release: str) -> None:
-    written = json.loads(_written(release, "calendar-item")["body"]["S"])
-    calendar = msgspec.convert(written, Calendar)
+async def test_a_calendar_of_an_earlier_release_has_its_days(release: str) -> None:
+    written = _written(release, "calendar-item")
+    key = CalendarKey("acme", "norway")
 
-    again = json.loads(msgspec.json.encode(calendar))
+    calendar = (await DynamoCalendars(_table(written), "ledger").get([key]))[key]
 
-    assert again | written == again
+    again, body = json.loads(msgspec.json.encode(calendar)), json.loads(written["body"]["S"])
+    assert again | body == again
     assert [str(span) for span in read_dates(calendar.dates or ())] == ["2026-12-24/2026-12-26", "2027-05-17"]
+
+
+async def test_a_segment_of_an_earlier_release_is_planned_on_from_where_it_was(release: str) -> None:
+    ledger = DynamoLedger(_table(_written(release, "segment-item")), "ledger")
+
+    assert await ledger.planned_through(5) == 1_796_112_000_000
+    (state,) = [state for state in await ledger.segments(6) if state.segment == 5]
+    assert (state.claimed_through, state.lease_until, state.fence) == (1_796_112_720_000, 1_796_112_030_000, 7)
+
+
+@pytest.mark.parametrize("read", ["open", "rules"])
+async def test_what_an_earlier_release_wrote_without_a_number_is_read(read: str) -> None:
+    old = {
+        "open": {"pk": {"S": "backfills"}, "open": {"SS": ["acme/a/b"]}},
+        "rules": {"pk": {"S": "rules"}, "rules": {"S": "2026a"}},
+    }
+    client = _table(old[read])
+
+    if read == "open":
+        assert await DynamoBackfills(client, "ledger").open() == [BackfillKey("acme", "a", "b")]
+    else:
+        assert await DynamoLedger(client, "ledger").rules() == "2026a"
 
 
 # --- Rolling back: what this release writes, read by an earlier one -----------------------------------------------
@@ -174,3 +219,71 @@ def test_a_later_format_is_refused_by_its_number_and_never_guessed_at(release: s
         decode_pack(json.dumps(_written(release, "pack") | {"v": 2}))
     with pytest.raises(Undecodable, match="acme/nightly-export is stored in format 2; this version reads format 1"):
         items.decode(_written(release, "schedule-item") | {"v": {"N": "2"}})
+
+
+LATER = {"v": {"N": "2"}}
+
+
+async def test_nothing_of_a_later_format_is_read_from_the_ledger_s_table(release: str) -> None:
+    """A planner that misread a cursor would skip what it means."""
+    backfill, calendar, segment = (
+        _table(_written(release, f"{name}-item") | LATER) for name in ("backfill", "calendar", "segment")
+    )
+    listed, rules = (_table({"pk": {"S": pk}} | LATER) for pk in ("backfills", "rules"))
+    refusals = {
+        "backfill#acme#nightly-export#november": DynamoBackfills(backfill, "ledger").get([BackfillKey("a", "b", "c")]),
+        "calendar#acme#norway": DynamoCalendars(calendar, "ledger").get([CalendarKey("a", "b")]),
+        "segment#5": DynamoLedger(segment, "ledger").claim(5, end=9, now=5, lease_until=7),
+        "backfills": DynamoBackfills(listed, "ledger").open(),
+        "rules": DynamoLedger(rules, "ledger").rules(),
+    }
+
+    for pk, reading in refusals.items():
+        with pytest.raises(Undecodable, match=f"{pk} is stored in format 2; this version reads format 1"):
+            await reading
+
+
+async def test_a_document_that_is_none_is_refused_by_its_key(release: str) -> None:
+    for broken in ({"body": {"S": "{}"}}, {"body": {"S": "not JSON"}}):
+        client = _table(_written(release, "calendar-item") | broken)
+        with pytest.raises(Undecodable, match="calendar#acme#norway is stored in a form that cannot be read"):
+            await DynamoCalendars(client, "ledger").get([CalendarKey("acme", "norway")])
+
+
+@pytest.mark.moto
+async def test_every_item_of_the_ledger_s_table_has_a_number_and_is_read_by_earlier_releases(
+    moto_endpoint: str, monkeypatch: pytest.MonkeyPatch, release: str
+) -> None:
+    use_endpoint(monkeypatch, moto_endpoint)
+    old = RELEASES[release]
+    backfill = Backfill(
+        tenant="acme", name="report", id="november", event_id="e", span=Window(1, 9), cursor=5, slice=Window(2, 3)
+    )
+    calendar = Calendar(tenant="acme", name="norway", revision=7, dates=("2026-12-24",), expires=99)
+    async with aws_clients(concurrency=4) as clients:
+        table = await create_table(clients.dynamodb, f"formats-{release}", "LedgerTable")
+        ledger = DynamoLedger(clients.dynamodb, table)
+        backfills = DynamoBackfills(clients.dynamodb, table)
+        for segment in (5, 6):
+            claim = await ledger.claim(segment, end=5_000, now=1_000, lease_until=1_060)
+            assert claim is not None
+            assert await (ledger.save(claim, "page 2") if segment == 5 else ledger.commit(claim))
+        await ledger.record("p", now=1, expires=2)
+        await ledger.note_rules("2026a")
+        await backfills.put(backfill, replacing=None)
+        await backfills.enter(backfill.key)
+        await DynamoCalendars(clients.dynamodb, table).put(calendar, replacing=None)
+        items = {item["pk"]["S"]: item for item in (await clients.dynamodb.scan(TableName=table))["Items"]}
+
+    assert {(pk, item["v"]["N"]) for pk, item in items.items()} == {
+        ("segment#5", "1"), ("segment#6", "1"), ("pack#p", "1"), ("rules", "1"), ("backfills", "1"),
+        ("backfill#acme#report#november", "1"), ("calendar#acme#norway", "1"),
+    }  # fmt: skip
+    assert old.read_segment(items["segment#5"]) == (0, 5_000, 0, 1, "page 2")
+    assert old.read_segment(items["segment#6"]) == (5_000, 5_000, 0, 1, None)
+    assert old.read_rules(items["rules"]) == "2026a"
+    assert old.read_open_backfills(items["backfills"]) == ["acme/report/november"]
+    read = msgspec.to_builtins(old.read_backfill(items["backfill#acme#report#november"]))
+    assert read == {name: value for name, value in msgspec.to_builtins(backfill).items() if name in read}
+    days = msgspec.to_builtins(old.read_calendar(items["calendar#acme#norway"]))
+    assert days == {name: value for name, value in msgspec.to_builtins(calendar).items() if name in days}

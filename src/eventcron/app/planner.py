@@ -93,7 +93,11 @@ class Planner:
             async with slots:
                 return await self._plan_segment(segment, end=end, deadline=deadline, memos=memos)
 
-        return await settle(*(plan(segment) for segment in segments))
+        # Another first each time: if there is never time for all, it is not always the same that wait.
+        chosen = list(segments)
+        first = int(self._ports.jitter() * len(chosen))
+        reports = await settle(*(plan(segment) for segment in chosen[first:] + chosen[:first]))
+        return reports[len(chosen) - first :] + reports[: len(chosen) - first]
 
     async def _plan_segment(
         self, segment: int, *, end: Instant, deadline: Instant, memos: dict[Window, WindowMemo]

@@ -6,13 +6,14 @@ at the same instants, so the same ids and packs.
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Literal, NamedTuple
 
 from msgspec.structs import replace
 
 from eventcron.core.instant import from_datetime, rfc3339
 from eventcron.core.planning import first_occurrence, notices
-from eventcron.core.trigger import from_canonical, walk
+from eventcron.core.trigger import from_canonical, occurrences, walk
 from eventcron.errors import InvalidSchedule
 from eventcron.model import (
     MAX_BACKFILL_MS,
@@ -32,6 +33,20 @@ from eventcron.model import (
 SLICE_MS = 60_000
 #: Occurrences looked at for one slice: bounds the work where an exclusion swallows nearly all of them.
 MAX_LOOKED_AT = 10_000
+
+
+#: Occurrences counted of what is left, at most: a fraction of a second of work.
+MAX_COUNTED = 100_000
+
+
+class Left(NamedTuple):
+    """What a running backfill has still to hand over."""
+
+    #: Fires; ``MAX_COUNTED`` may stand for more.
+    fires: int
+    more: bool
+    #: When the last of those counted is published, at the soonest.
+    ends: Instant
 
 
 class Slice(NamedTuple):
@@ -101,6 +116,19 @@ def complete(backfill: Backfill, *, expires: int) -> Backfill:
 def is_spent(backfill: Backfill) -> bool:
     """Whether everything was handed over; the last fires may be published only at ``backfill.at``."""
     return backfill.slice is None and backfill.cursor >= backfill.span.end
+
+
+def left(backfill: Backfill, *, now: Instant) -> Left:
+    """What *backfill* still fires if nobody cancels it. A slice in hand counts as not handed over."""
+    window = Window(backfill.cursor, backfill.span.end)
+    dues = list(islice(occurrences(from_canonical(backfill.trigger), window), MAX_COUNTED + 1))
+    gap = gap_ms(backfill.per_minute)
+    free = max(backfill.at, now) if backfill.slice is None else backfill.slice.start
+    ends = backfill.at
+    for due in dues[:MAX_COUNTED]:
+        ends = max(free, due)
+        free = ends + gap
+    return Left(min(len(dues), MAX_COUNTED), len(dues) > MAX_COUNTED, ends)
 
 
 def claim(backfill: Backfill, *, now: Instant, horizon_end: Instant, lease_until: Instant) -> Backfill | None:

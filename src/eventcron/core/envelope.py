@@ -130,7 +130,7 @@ def fired(record: Record, fire: Fire, *, attempt: int, local_time: str) -> Event
         labels=schedule.labels,
         input=schedule.input,
     )
-    return _event(schedule.detail_type, detail, fire.key, time=fire.due)
+    return _event(schedule.detail_type, detail, fire.key, time=fire.due, fire_id=detail.fire_id)
 
 
 def created(record: Record, *, now: Instant, next_due: Instant | None = None) -> Event:
@@ -271,10 +271,14 @@ def _changed(
     return _event(detail_type, detail, record.key, time=now)
 
 
-def _event(detail_type: str, detail: Fact, key: Key | CalendarKey | None, *, time: Instant) -> Event:
-    resources = () if key is None else (str(key),)
+def _event(detail_type: str, detail: Fact, key: Key | CalendarKey | None, *, time: Instant, fire_id: str = "") -> Event:
     return Event(
-        source=FACT_SOURCE, detail_type=detail_type, detail=_encoder.encode(detail), time=time, resources=resources
+        source=FACT_SOURCE,
+        detail_type=detail_type,
+        detail=_encoder.encode(detail),
+        time=time,
+        resources=() if key is None else (str(key),),
+        fire_id=fire_id,
     )
 
 

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
+from botocore.exceptions import ClientError
+
 import eventcron
 from eventcron.local import template
 from eventcron.local.embedded import LocalError
@@ -46,8 +48,16 @@ async def deploy(aws: Clients, parameters: Mapping[str, str], code: bytes) -> di
     """Create the stack with *parameters* and *code*; its outputs by name.
 
     Raises:
-        LocalError: CloudFormation refused it or failed; says which resource and why.
+        LocalError: CloudFormation refused it or failed; says which parameter or resource and why.
     """
+    try:
+        return await _deploy(aws, parameters, code)
+    except ClientError as error:
+        reason = error.response.get("Error", {}).get("Message", str(error))
+        raise LocalError(f"the embedded AWS refused {error.operation_name}: {reason}") from error
+
+
+async def _deploy(aws: Clients, parameters: Mapping[str, str], code: bytes) -> dict[str, str]:
     s3 = aws.client("s3")
     await s3.create_bucket(Bucket=_BUCKET)
     await s3.put_object(Bucket=_BUCKET, Key=_CODE_KEY, Body=code)

@@ -33,7 +33,7 @@ class SqsClient(Protocol):
 
 
 class EventsClient(Protocol):
-    """What is used of EventBridge."""
+    """What is used of EventBridge, of either API."""
 
     async def put_events(self, **request: Any) -> Response: ...
 
@@ -47,10 +47,13 @@ class AwsClients(NamedTuple):
 
 
 @asynccontextmanager
-async def aws_clients(*, concurrency: int, session: AioSession | None = None) -> AsyncIterator[AwsClients]:
+async def aws_clients(
+    *, concurrency: int, bus: str = "events", session: AioSession | None = None
+) -> AsyncIterator[AwsClients]:
     """The clients, closed on leaving. Region, credentials and endpoints come from the environment, as boto reads it.
 
-    *concurrency* is how many connections each client may hold open. A *session* given keeps the parsed
+    *concurrency* is how many connections each client may hold open. *bus* names the API of the bus for facts, as
+    botocore does. A *session* given keeps the parsed
     service models from one use to the next.
     """
     config = AioConfig(
@@ -67,5 +70,5 @@ async def aws_clients(*, concurrency: int, session: AioSession | None = None) ->
         yield AwsClients(
             dynamodb=await stack.enter_async_context(session.create_client("dynamodb", config=config)),
             sqs=await stack.enter_async_context(session.create_client("sqs", config=config)),
-            events=await stack.enter_async_context(session.create_client("events", config=config)),
+            events=await stack.enter_async_context(session.create_client(bus, config=config)),
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
+from eventcron.adapters.aws.buses import bus_service
 from eventcron.adapters.aws.clients import AwsClients
 from eventcron.adapters.aws.failures import unavailable
 from eventcron.config import Settings
@@ -24,7 +25,8 @@ class Deployment(NamedTuple):
     """Open clients, and what the stack says of itself."""
 
     clients: AwsClients
-    aws_lambda: Any
+    #: The client of a service by its name, the same each time.
+    client: Callable[[str], Awaitable[Any]]
     settings: Settings
     #: The stack's outputs.
     outputs: Mapping[str, str]
@@ -42,19 +44,23 @@ async def deployment(stack: str, *, concurrency: int) -> AsyncIterator[Deploymen
     config = AioConfig(max_pool_connections=concurrency, retries={"mode": "standard", "total_max_attempts": 5})
     with _explained(stack):
         async with AsyncExitStack() as exits:
+            opened: dict[str, Any] = {}
 
             async def client(service: str) -> Any:
-                return await exits.enter_async_context(session.create_client(service, config=config))
+                if service not in opened:
+                    creating = session.create_client(service, config=config)
+                    opened[service] = await exits.enter_async_context(creating)
+                return opened[service]
 
             outputs = await _outputs(await client("cloudformation"), stack)
             aws_lambda = await client("lambda")
             # The functions' own variables: what is deployed, not what this shell believes.
             function = await aws_lambda.get_function_configuration(FunctionName=outputs["PlannerFunctionName"])
-            clients = AwsClients(
-                dynamodb=await client("dynamodb"), sqs=await client("sqs"), events=await client("events")
-            )
             settings = Settings.read(function.get("Environment", {}).get("Variables", {}))
-            yield Deployment(clients, aws_lambda, settings, outputs)
+            clients = AwsClients(
+                dynamodb=await client("dynamodb"), sqs=await client("sqs"), events=await client(bus_service(settings))
+            )
+            yield Deployment(clients, client, settings, outputs)
 
 
 async def _outputs(cloudformation: Any, stack: str) -> dict[str, str]:

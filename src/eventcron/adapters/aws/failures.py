@@ -42,12 +42,17 @@ TOO_MANY_REQUESTS = 429
 SERVER_ERROR = 500
 
 
-def unavailable(service: str, error: ClientError | BotoCoreError) -> Unavailable | None:
-    """*error* as ``Unavailable`` if trying again may help; None: it is a fault of ours or of the deployment."""
+def unavailable(
+    service: str, error: ClientError | BotoCoreError, *, also: frozenset[str] = frozenset()
+) -> Unavailable | None:
+    """*error* as ``Unavailable`` if trying again may help; None: it is a fault of ours or of the deployment.
+
+    *also* are codes that mean "later" of this service alone.
+    """
     if isinstance(error, ClientError):
         code = str(error.response.get("Error", {}).get("Code", "Unknown"))
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-        if code in RETRYABLE_CODES or status == TOO_MANY_REQUESTS or status >= SERVER_ERROR:
+        if code in RETRYABLE_CODES or code in also or status == TOO_MANY_REQUESTS or status >= SERVER_ERROR:
             return Unavailable(service, code, str(error))
         return None
     if isinstance(error, HTTPClientError | BotoConnectionError):
@@ -56,12 +61,15 @@ def unavailable(service: str, error: ClientError | BotoCoreError) -> Unavailable
 
 
 @contextmanager
-def mapped(service: str) -> Iterator[None]:
-    """Raise ``Unavailable`` in place of botocore's errors that mean "later"; all others rise as they are."""
+def mapped(service: str, *, also: frozenset[str] = frozenset()) -> Iterator[None]:
+    """Raise ``Unavailable`` in place of botocore's errors that mean "later"; all others rise as they are.
+
+    *also* are codes that mean "later" of this service alone.
+    """
     try:
         yield
     except (ClientError, BotoCoreError) as error:
-        later = unavailable(service, error)
+        later = unavailable(service, error, also=also)
         if later is None:
             raise
         raise later from error

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 
-import msgspec
-
 from eventcron.adapters.aws.backoff import Backoff
 from eventcron.adapters.aws.batching import all_of, batches
 from eventcron.adapters.aws.clients import Response, SqsClient
 from eventcron.adapters.aws.failures import mapped
+from eventcron.core.envelope import encode_pack
 from eventcron.errors import Unavailable
 from eventcron.model import Instant, Pack
 from eventcron.ports import Refusal
@@ -23,8 +22,6 @@ MAX_BATCH = 10
 MAX_BATCH_BYTES = 1_048_576
 #: The fair-queue group of packs that carry several tenants' fires. No tenant's name: ``~`` is not allowed in one.
 MIXED = "~mixed"
-
-_encode = msgspec.json.Encoder().encode
 
 
 class SqsFireQueue:
@@ -48,17 +45,17 @@ class SqsFireQueue:
 
     async def send(self, packs: Sequence[Pack], *, visible_at: Sequence[Instant], now: Instant) -> list[Refusal]:
         delays = [delay_seconds(instant, now) for instant in visible_at]
-        bodies = [_encode(pack) for pack in packs]
+        bodies = [encode_pack(pack) for pack in packs]
         entries = [
             {
                 "Id": str(index),
-                "MessageBody": body.decode(),
+                "MessageBody": body,
                 "DelaySeconds": delay,
                 "MessageGroupId": group(pack),
             }
             for index, (pack, body, delay) in enumerate(zip(packs, bodies, delays, strict=True))
         ]
-        ranges = batches([len(body) for body in bodies], count=MAX_BATCH, total=MAX_BATCH_BYTES)
+        ranges = batches([len(body.encode()) for body in bodies], count=MAX_BATCH, total=MAX_BATCH_BYTES)
         refused = await all_of(self._send_batch([entries[index] for index in batch]) for batch in ranges)
         return [refusal for refusals in refused for refusal in refusals]
 

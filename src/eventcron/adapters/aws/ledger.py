@@ -1,8 +1,10 @@
 """``Ledger`` on DynamoDB.
 
-pk = "segment#<n>"  planned N, claimed N (instants), lease N (instant, 0 = none), fence N, cursor S
-pk = "pack#<id>"    published N (instant), expires N (the TTL attribute, in seconds)
-pk = "rules"        rules S
+pk = "segment#<n>"  v N (the format), planned N, claimed N (instants), lease N (instant, 0 = none), fence N, cursor S
+pk = "pack#<id>"    v N, published N (instant), expires N (the TTL attribute, in seconds)
+pk = "rules"        v N, rules S
+
+That a pack is there says all, in whatever format.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from collections.abc import Sequence
 
 from eventcron.adapters.aws.backoff import Backoff
 from eventcron.adapters.aws.clients import DynamoClient
+from eventcron.adapters.aws.formats import MARK, MARK_VALUE, MARKED, readable
 from eventcron.adapters.aws.table import DynamoTable, Item, number, text
 from eventcron.adapters.claiming import next_claim
 from eventcron.model import Instant
@@ -61,9 +64,9 @@ class DynamoLedger:
             values |= {":seen": number(state.fence), ":held": number(state.lease_until)}
         return await self._table.update(
             _segment(claim.segment),
-            "SET #claimed = :claimed, #lease = :lease, #fence = :fence",
+            f"SET {MARKED}, #claimed = :claimed, #lease = :lease, #fence = :fence",
             when=when,
-            values=values,
+            values=values | MARK_VALUE,
         )
 
     async def save(self, claim: Claim, cursor: str) -> bool:
@@ -100,22 +103,29 @@ class DynamoLedger:
         return [_state(segment, stored.get(_segment(segment)["pk"]["S"], {})) for segment in range(count)]
 
     async def rules(self) -> str:
-        item = await self._table.get(_RULES) or {}
+        item = readable(await self._table.get(_RULES) or _RULES)
         rules: str = item.get("rules", text(""))["S"]
         return rules
 
     async def note_rules(self, rules: str) -> None:
-        await self._table.put(_RULES | {"rules": text(rules)})
+        await self._table.put(_RULES | MARK | {"rules": text(rules)})
 
     async def published(self, pack_ids: Sequence[str]) -> set[str]:
         items = await self._table.get_many([_pack(pack_id) for pack_id in dict.fromkeys(pack_ids)])
         return {item["pk"]["S"].removeprefix("pack#") for item in items}
 
     async def record(self, pack_id: str, *, now: Instant, expires: int) -> None:
-        await self._table.put(_pack(pack_id) | {"published": number(now), "expires": number(expires)})
+        await self._table.put(_pack(pack_id) | MARK | {"published": number(now), "expires": number(expires)})
 
 
 def _state(segment: int, item: Item) -> SegmentState:
+    """What *item* says of the segment; empty: it was never planned.
+
+    Raises:
+        Undecodable: it is of another format.
+    """
+    readable(item or _segment(segment))
+
     def instant(name: str) -> int:
         return int(item[name]["N"]) if name in item else 0
 

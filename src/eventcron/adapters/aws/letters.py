@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from eventcron.adapters.aws.clients import Response
 from eventcron.adapters.aws.failures import mapped
-from eventcron.errors import Undecodable
+from eventcron.adapters.aws.ways_back import WayBack
 from eventcron.ports import Letter
 
 #: Messages. SQS ReceiveMessage, MaxNumberOfMessages: "Valid values: 1 to 10".
@@ -23,23 +23,14 @@ class LetterSqsClient(Protocol):
     async def change_message_visibility(self, **request: Any) -> Response: ...
     async def delete_message(self, **request: Any) -> Response: ...
     async def get_queue_attributes(self, **request: Any) -> Response: ...
-    async def get_queue_url(self, **request: Any) -> Response: ...
     async def receive_message(self, **request: Any) -> Response: ...
-    async def send_message(self, **request: Any) -> Response: ...
-
-
-class LambdaClient(Protocol):
-    """What is used of Lambda."""
-
-    async def invoke(self, **request: Any) -> Response: ...
 
 
 class SqsLetterBox:
-    """The dead-letter queue at *url*; *back* is the queue its messages came from, None = each letter's own target."""
+    """The dead-letter queue at *url*, and the way back of its letters."""
 
-    def __init__(self, sqs: LetterSqsClient, aws_lambda: LambdaClient, *, url: str, back: str | None) -> None:
+    def __init__(self, sqs: LetterSqsClient, *, url: str, back: WayBack) -> None:
         self._sqs = sqs
-        self._lambda = aws_lambda
         self._url = url
         self._back = back
 
@@ -62,23 +53,7 @@ class SqsLetterBox:
         return [_letter(message) for message in response.get("Messages", [])]
 
     async def send_back(self, letter: Letter, body: str) -> None:
-        if self._back is not None:
-            await self._send(self._back, body)
-            return
-        service, name = _target(letter.target)
-        if service == "sqs":
-            with mapped("sqs"):
-                url = (await self._sqs.get_queue_url(QueueName=name))["QueueUrl"]
-            await self._send(url, body)
-        elif service == "lambda":
-            with mapped("lambda"):
-                await self._lambda.invoke(FunctionName=letter.target, InvocationType="Event", Payload=body.encode())
-        else:
-            raise Undecodable(f"its target is {letter.target!r}; only queues and functions can be sent to from here")
-
-    async def _send(self, url: str, body: str) -> None:
-        with mapped("sqs"):
-            await self._sqs.send_message(QueueUrl=url, MessageBody=body)
+        await self._back.send(letter, body)
 
     async def remove(self, letter: Letter) -> None:
         with mapped("sqs"):
@@ -97,17 +72,14 @@ def _letter(message: Response) -> Letter:
         id=message["MessageId"],
         receipt=message["ReceiptHandle"],
         body=message["Body"],
-        # Ours; then EventBridge's, by its page "Using dead-letter queues"; SQS itself gives none.
-        code=given.get("code") or given.get("ERROR_CODE") or "received_too_often",
+        # Ours; then EventBridge's, by its page "Using dead-letter queues"; then Lambda's, of an asynchronous
+        # invocation; SQS itself gives none.
+        code=given.get("code") or given.get("ERROR_CODE") or given.get("ErrorCode") or "received_too_often",
         reason=given.get("reason")
         or given.get("ERROR_MESSAGE")
+        or given.get("ErrorMessage")
         or "its handler failed each time; the function's log says why",
         sent=int(message.get("Attributes", {}).get("SentTimestamp", 0)),
         target=given.get("TARGET_ARN", ""),
+        rule=given.get("RULE_ARN", ""),
     )
-
-
-def _target(arn: str) -> tuple[str, str]:
-    """Service and name in *arn*; empty where it is none."""
-    parts = arn.split(":", 5)
-    return (parts[2], parts[5]) if len(parts) == 6 else ("", "")  # noqa: PLR2004  an ARN has six parts

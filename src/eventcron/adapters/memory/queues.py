@@ -5,10 +5,10 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 
-import msgspec
 from msgspec import Struct
 
 from eventcron.adapters.memory.pause import Pause, yield_once
+from eventcron.core.envelope import encode_pack
 from eventcron.model import Instant, Pack
 from eventcron.ports import Clock, Refusal
 
@@ -138,7 +138,7 @@ class MemoryFireQueue:
                 if refusal is not None:
                     refusals.append(refusal)
                     continue
-                self.queue.put(msgspec.json.encode(pack).decode(), delay_seconds=delay)
+                self.queue.put(encode_pack(pack), delay_seconds=delay)
             await self._pause("send.after")
         return refusals
 

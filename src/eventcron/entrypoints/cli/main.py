@@ -12,6 +12,7 @@ from eventcron.errors import EventcronError
 
 #: Subcommand → the module of this package whose ``command`` it is.
 COMMANDS = {
+    "backfills": "backfills",
     "convert": "convert",
     "demo": "demo",
     "dev": "dev",
@@ -20,6 +21,7 @@ COMMANDS = {
     "redrive": "redrive",
     "segments": "segments",
     "simulate": "simulate",
+    "upcoming": "upcoming",
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
@@ -10,6 +10,7 @@ import click
 
 from eventcron.adapters.aws.deployment import deployment
 from eventcron.adapters.aws.letters import SqsLetterBox
+from eventcron.adapters.aws.ways_back import ToQueue, ToTarget
 from eventcron.app.redrive import Redrive
 from eventcron.wiring import UseCases, aws_ports, use_cases
 
@@ -32,13 +33,16 @@ stack_option = click.option(
     help="The CloudFormation stack. AWS_DEFAULT_REGION, AWS_PROFILE and AWS_ENDPOINT_URL say where it is.",
 )
 
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
 
 class Operations(NamedTuple):
     """What someone at a terminal does with a deployment."""
 
     cases: UseCases
-    #: By queue.
-    redrives: Mapping[str, Redrive]
+    #: Deals with the letters of one of ``QUEUES``, or of the queue at a URL, whose letters name their targets.
+    #: All go to the second, an ARN, if one is given.
+    redrive: Callable[[str, str | None], Redrive]
 
 
 @asynccontextmanager
@@ -49,15 +53,14 @@ async def operations(stack: str) -> AsyncIterator[Operations]:
         NoDeployment: there is no such stack, or no way to it.
         Unavailable: AWS refused for now.
     """
-    async with deployment(stack, concurrency=CONNECTIONS) as (clients, aws_lambda, settings, outputs):
+    async with deployment(stack, concurrency=CONNECTIONS) as (clients, client, settings, outputs):
         ports = aws_ports(settings, clients)
         sqs: Any = clients.sqs  # the functions' view of it is narrower
-        redrives = {
-            queue: Redrive(
-                clock=ports.clock,
-                box=SqsLetterBox(sqs, aws_lambda, url=outputs[letters], back=outputs[back] if back else None),
-                queue=queue,
-            )
-            for queue, (letters, back) in QUEUES.items()
-        }
-        yield Operations(use_cases(settings, ports), redrives)
+
+        def redrive(queue: str, instead: str | None) -> Redrive:
+            letters, back = QUEUES.get(queue, (None, None))
+            url = queue if letters is None else outputs[letters]
+            way = ToTarget(client, instead=instead) if instead or back is None else ToQueue(sqs, outputs[back])
+            return Redrive(clock=ports.clock, box=SqsLetterBox(sqs, url=url, back=way), queue=queue)
+
+        yield Operations(use_cases(settings, ports), redrive)

@@ -14,7 +14,7 @@ import click
 
 from eventcron.app.redrive import SLOWEST, Dealt
 from eventcron.core.instant import rfc3339
-from eventcron.entrypoints.cli.operations import QUEUES, operations, stack_option
+from eventcron.entrypoints.cli.operations import QUEUES, json_option, operations, stack_option
 from eventcron.ports import Letter
 
 #: Characters of a body in the text.
@@ -22,18 +22,31 @@ SHOWN_CHARS = 2_000
 #: Letters that `--all` deals with at most.
 ALL = 1_000_000
 
-queue_argument = click.argument("queue", type=click.Choice(list(QUEUES)))
+
+class _QueueType(click.ParamType[str]):
+    """One of the stack's own, or the URL of another."""
+
+    name = "queue"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        text = str(value)
+        if text not in QUEUES and not text.startswith(("https://", "http://")):
+            self.fail(f"{text!r} is not one of {', '.join(QUEUES)}, nor the URL of a queue of dead letters", param, ctx)
+        return text
+
+
+queue_argument = click.argument("queue", type=_QueueType(), metavar="QUEUE")
 ids_argument = click.argument("ids", nargs=-1, metavar="[ID...]")
 all_option = click.option("--all", "everything", is_flag=True, help="Every letter of the queue.")
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 @click.group("redrive")
 def command() -> None:
     """Look at dead letters, send them back, or drop them.
 
-    Three queues: commands that the registrar could not take, fires that the executor could not publish, and events
-    that EventBridge could not deliver to eventcron's own targets.
+    QUEUE is one of the stack's three: commands that the registrar could not take, fires that the executor could not
+    publish, targets: events that EventBridge could not deliver to eventcron's own targets. Or it is the URL of
+    another queue of dead letters, such as output DeadLettersUrl of a subscription.
     """
 
 
@@ -44,8 +57,8 @@ def list_letters(stack: str, *, as_json: bool) -> None:
     """Say how many letters there are in each queue, about. Exit status 1 if there are any, so that a script can ask."""
 
     async def count() -> dict[str, int]:
-        async with operations(stack) as (_, redrives):
-            return {queue: await redrive.waiting() for queue, redrive in redrives.items()}
+        async with operations(stack) as (_, redrive):
+            return {queue: await redrive(queue, None).waiting() for queue in QUEUES}
 
     counts = asyncio.run(count())
     click.echo(json.dumps(counts) if as_json else "\n".join(f"{queue:<9} {n:>7,}" for queue, n in counts.items()))
@@ -62,8 +75,8 @@ def show(queue: str, ids: tuple[str, ...], stack: str, limit: int, *, as_json: b
     """Show letters with their reason and payload. They stay where they are."""
 
     async def look() -> list[Letter]:
-        async with operations(stack) as (_, redrives):
-            return await redrives[queue].look(limit=limit, ids=ids)
+        async with operations(stack) as (_, redrive):
+            return await redrive(queue, None).look(limit=limit, ids=ids)
 
     letters = asyncio.run(look())
     if as_json:
@@ -80,20 +93,29 @@ def show(queue: str, ids: tuple[str, ...], stack: str, limit: int, *, as_json: b
 @click.option(
     "--rate", default=10.0, show_default=True, type=click.FloatRange(SLOWEST, 1_000), help="Letters a second at most."
 )
+@click.option(
+    "--to",
+    metavar="ARN",
+    help="To this queue, function, topic, state machine, bus or log group instead, each event as it is.",
+)
 @json_option
-def send(queue: str, ids: tuple[str, ...], stack: str, rate: float, *, everything: bool, as_json: bool) -> None:
+def send(
+    *, queue: str, ids: tuple[str, ...], stack: str, rate: float, to: str | None, everything: bool, as_json: bool
+) -> None:
     """Send letters back to where they came from. Each is removed only once it was taken there.
 
-    A fire that is older than its schedule's misfire grace by now is skipped, and told as such.
+    A fire that is older than its schedule's misfire grace by now is skipped, and told as such. An event for a rule's
+    target goes to that target, with what the rule gives it of the event; a letter that cannot be sent from here
+    stays, with the reason.
     """
     _need(ids, everything=everything)
 
     async def work() -> Dealt:
-        async with operations(stack) as (_, redrives):
-            redrive = redrives[queue]
+        async with operations(stack) as (_, redrive):
+            letters = redrive(queue, to)
             # What comes back meanwhile is another letter: as many as there are now, and no more.
-            limit = len(ids) or await redrive.waiting()
-            return await redrive.send(limit=limit, ids=ids, per_second=rate, on_progress=_progress("sent"))
+            limit = len(ids) or await letters.waiting()
+            return await letters.send(limit=limit, ids=ids, per_second=rate, on_progress=_progress("sent"))
 
     _finish(asyncio.run(work()), "sent", as_json=as_json)
 
@@ -116,8 +138,8 @@ def drop(queue: str, ids: tuple[str, ...], stack: str, record: Path, *, everythi
     _need(ids, everything=everything)
 
     async def work() -> Dealt:
-        async with operations(stack) as (_, redrives):
-            return await redrives[queue].drop(
+        async with operations(stack) as (_, redrive):
+            return await redrive(queue, None).drop(
                 limit=len(ids) or ALL, ids=ids, record=_recorder(record, queue), on_progress=_progress("dropped")
             )
 
@@ -175,6 +197,7 @@ def _as_object(letter: Letter) -> dict[str, Any]:
         "code": letter.code,
         "reason": letter.reason,
         **({"target": letter.target} if letter.target else {}),
+        **({"rule": letter.rule} if letter.rule else {}),
         "body": _payload(letter.body),
     }
 
@@ -185,6 +208,7 @@ def _as_text(letter: Letter) -> str:
     if len(body) > SHOWN_CHARS:
         body = f"{body[:SHOWN_CHARS]}\n… {len(body) - SHOWN_CHARS:,} more characters: --json shows all"
     target = f"target  {letter.target}\n" if letter.target else ""
+    target += f"rule    {letter.rule}\n" if letter.rule else ""
     return (
         f"id      {letter.id}\nsent    {rfc3339(letter.sent)}\nreason  {letter.code}: {letter.reason}\n{target}{body}"
     )

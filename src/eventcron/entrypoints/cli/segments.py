@@ -12,7 +12,7 @@ import click
 from eventcron.app.reconciler import MAX_SEGMENTS, Survey
 from eventcron.core.instant import rfc3339
 from eventcron.core.reconciling import Fault
-from eventcron.entrypoints.cli.operations import operations, stack_option
+from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
 from eventcron.model import Instant
 from eventcron.ports import SegmentState
 from eventcron.wiring import UseCases
@@ -23,7 +23,7 @@ PATIENCE_MS = 86_400_000
 
 @click.group("segments", invoke_without_command=True)
 @stack_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 @click.pass_context
 def command(context: click.Context, stack: str, *, as_json: bool) -> None:
     """Say how far each segment is planned, who holds a claim, and how far it lags.
@@ -76,7 +76,7 @@ def _seconds(lag_ms: int | None) -> str:
 
 @command.command("resize")
 @click.argument("segments", required=False, type=click.IntRange(1, MAX_SEGMENTS))
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 @click.pass_obj
 def resize(stack: str, segments: int | None, *, as_json: bool) -> None:
     """Move every schedule to its place among SEGMENTS; by default, among those of the deployment.

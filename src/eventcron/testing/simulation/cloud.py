@@ -92,7 +92,7 @@ class Cloud:
         start, settings = where.start, where.settings
         self._start = start
         self._settings = settings
-        self._planner_timeout_ms = where.planner_timeout_ms
+        self._where = where
         self._forecast = forecast
         self._invocations: Counter[str] = Counter()
         #: Invocations that are running.
@@ -225,6 +225,11 @@ class Cloud:
                 queue.delete(message)
 
     # --- Lambda ------------------------------------------------------------------------------------------------------
+
+    @property
+    def _planner_timeout_ms(self) -> int:
+        busy = self._loop.now_us < self._forecast.clears_s * 1_000_000
+        return self._where.busy_timeout_ms if busy else self._where.planner_timeout_ms
 
     def _invoke(self, function: str, work: Callable[[], Awaitable[None]]) -> None:
         self._invocations[function] += 1

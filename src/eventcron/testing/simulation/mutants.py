@@ -365,12 +365,6 @@ MUTANTS = (
         "                await self._box.send_back(letter, self._body(letter))\n",
     ),
     Mutant(
-        "a pack that is sent back keeps its id",
-        "app/redrive.py",
-        '        return encode_pack(replace(pack, id=f"{pack.id}-{letter.id}", attempt=1))\n',
-        "        return encode_pack(replace(pack, attempt=1))\n",
-    ),
-    Mutant(
         "a run after an update is another run",
         "core/envelope.py",
         '    return replace(fire, revision=0) if fire.cause == "run" else fire\n',

@@ -93,10 +93,10 @@ class Forecast(Struct, frozen=True, kw_only=True):
 
 
 def forecast(dice: Dice, *, span_s: int) -> Forecast:
-    """A quarter calm, a quarter with an outage, the rest gusts and storms; calm again after 60 % of the span."""
+    """A quarter calm, a third with an outage, the rest gusts and storms; calm again after 60 % of the span."""
     clears_s = span_s * 6 // 10
     weather = dice.pick((CALM, ECHOES, GUSTS, GUSTS, STORMS, STORMS))
-    if not dice.chance(0.25):
+    if not dice.chance(0.33):
         return Forecast(weather=weather, clears_s=clears_s)
     start_s = dice.between(span_s // 20, span_s // 4)
     outage = Outage(dice.pick(SERVICES), start_s, dice.between(start_s + span_s // 10, clears_s))

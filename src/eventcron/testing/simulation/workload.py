@@ -62,8 +62,10 @@ class Setting(NamedTuple):
     settings: Settings
     #: Milliseconds from the start to the first tick.
     first_tick_ms: int
-    #: Milliseconds that a planner may run: enough, or so few that it stops midway and goes on with the next tick.
+    #: Milliseconds that a planner may run: enough, or until the weather clears so few that it stops midway and goes on
+    #: with the next tick.
     planner_timeout_ms: int
+    busy_timeout_ms: int
 
 
 class _Pace(NamedTuple):
@@ -125,7 +127,8 @@ def setting(dice: Dice) -> Setting:
         span_s=pace.span_s,
         settings=settings,
         first_tick_ms=dice.between(0, pace.tick_seconds * 1000),
-        planner_timeout_ms=timeout_ms if dice.chance(0.6) else dice.between(3_020, 3_300),
+        planner_timeout_ms=timeout_ms,
+        busy_timeout_ms=timeout_ms if dice.chance(0.6) else dice.between(3_020, 3_300),
     )
 
 
@@ -137,6 +140,10 @@ def workload(dice: Dice, where: Setting) -> list[Sent]:
             writer.calendar(tenant)
     for number in range(dice.between(2, 4)):
         writer.life(Key(dice.pick(TENANTS), f"s{number}"))
+    if dice.chance(0.3):
+        writer.race(Key(dice.pick(TENANTS), "race"))
+    if dice.chance(0.3):
+        writer.ending(Key(dice.pick(TENANTS), "ending"))
     if dice.chance(0.2):
         writer.life(CURSED)
     for _ in range(dice.between(0, 3)):
@@ -186,11 +193,37 @@ class _Writer:
             self._send(Kind.GOOD, command, key, detail, at)
             # Now and then two in the same second, which only their order of arrival tells apart.
             pause = dice.between(0, 900) if dice.chance(0.1) else 1_500 + dice.mostly_small(self._where.span_s * 400)
-            at += pause
+            sent_at, at = at, at + pause
             if dice.chance(0.25):
                 at = at // 60_000 * 60_000 + 60_000 - dice.between(0, 1_500)  # just before many are due
             elif dice.chance(0.3):
                 at = self._tick_after(at) + dice.between(-2_500, 2_500)  # while the planner is at work
+            at = max(at, sent_at + 1)
+
+    def race(self, key: Key) -> None:
+        """One shot after another, each replaced while the planner is at it."""
+        dice, settings = self._dice, self._where.settings
+        reach_ms = (settings.horizon_seconds + settings.guard_seconds) * 1000
+        at = self._where.start + dice.between(1, self._where.span_s * 100)
+        for put in range(dice.between(2, 8)):
+            due = at // 1000 * 1000 + reach_ms + dice.between(2, 6) * 1000
+            detail = {"tenant": key.tenant, "name": key.name, "expression": f"at({rfc3339(due, millis=False)[:-1]})"}
+            self._send(Kind.GOOD, "Put Schedule", key, detail | {"input": {"of": str(key), "put": put + 1}}, at)
+            at = self._tick_after(due - settings.horizon_seconds * 1000) + dice.between(-200, 400)
+
+    def ending(self, key: Key) -> None:
+        """It fires often, skips some, and is over while things go wrong."""
+        dice, span_s = self._dice, self._where.span_s
+        at = self._where.start + dice.between(1, span_s * 50)
+        detail = {
+            "tenant": key.tenant,
+            "name": key.name,
+            "expression": dice.pick(("*/10 * * * * *", "*/20 * * * * *", "* * * * *")),
+            "exclude": [dice.pick(("*/2 * * * *", "*/3 * * * *"))],
+            "end": rfc3339(at + span_s * 200 + dice.between(0, span_s * 400)),
+            "input": {"of": str(key), "put": 1},
+        }
+        self._send(Kind.GOOD, "Put Schedule", key, detail, at)
 
     def _tick_after(self, at: Instant) -> Instant:
         first, every = self._where.start + self._where.first_tick_ms, self._where.settings.tick_seconds * 1000

@@ -1,0 +1,113 @@
+"""What both kinds of EventBridge bus have in common: PutEvents in batches, with failures inside a 200."""
+
+from __future__ import annotations
+
+import asyncio
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from eventcron.adapters.aws.batching import all_of, batches
+from eventcron.adapters.aws.clients import EventsClient, Response
+from eventcron.adapters.aws.failures import mapped
+from eventcron.errors import Unavailable
+from eventcron.model import Event
+from eventcron.ports import Refusal
+
+#: Bytes, of an entry and of all entries in a call. EventBridge PutEvents: "The total entry size must be less than
+#: 256 KB." Its newest service model says 1 MB, but not every target takes as much; ``eventbridgev2`` names no size, so
+#: that an event which fits one kind of bus fits the other.
+MAX_BYTES = 262_143
+#: Bytes. "If the Time parameter is specified, it is measured as 14 bytes."
+TIME_BYTES = 14
+
+
+class PutEventsBus(ABC):
+    """An ``EventBus`` over an operation PutEvents; at most *concurrency* calls at once.
+
+    Nothing is tried twice here: who publishes knows which events are still worth it.
+    """
+
+    #: botocore's name of the service, and the one in errors.
+    service: ClassVar[str]
+    #: Entries a call.
+    max_entries: ClassVar[int]
+    #: Codes that ask for patience, beside those every service may answer with.
+    later_codes: ClassVar[frozenset[str]] = frozenset()
+
+    def __init__(self, client: EventsClient, *, concurrency: int = 16) -> None:
+        self._client = client
+        self._calls = asyncio.Semaphore(concurrency)
+
+    @abstractmethod
+    def _request(self, events: Sequence[Event]) -> Response:
+        """What the call for *events* says, their entries in order."""
+
+    @abstractmethod
+    def _may_pass(self, code: str) -> bool:
+        """Whether an entry that was refused with *code* may be taken another time."""
+
+    async def publish(self, events: Sequence[Event]) -> list[Refusal]:
+        sizes = [entry_size(event) for event in events]
+        fitting = [index for index, size in enumerate(sizes) if size <= MAX_BYTES]
+        refusals = [_too_large(index, size) for index, size in enumerate(sizes) if size > MAX_BYTES]
+        ranges = batches([sizes[index] for index in fitting], count=self.max_entries, total=MAX_BYTES)
+        for refused in await all_of(self._put([fitting[place] for place in batch], events) for batch in ranges):
+            refusals += refused
+        return sorted(refusals, key=lambda refusal: refusal.index)
+
+    async def _put(self, indexes: Sequence[int], events: Sequence[Event]) -> list[Refusal]:
+        """Put the events at *indexes* in one call; one that fails as a whole refuses them all."""
+        request = self._request([events[index] for index in indexes])
+        try:
+            async with self._calls:
+                with mapped(self.service, also=self.later_codes):
+                    response = await self._client.put_events(**request)
+        except Unavailable as error:
+            return [Refusal(index=index, code=error.code, message=str(error)) for index in indexes]
+        results = response["Entries"]
+        missing: list[Response] = [{}] * (len(indexes) - len(results))
+        return [
+            self._refusal(index, result)
+            for index, result in zip(indexes, [*results, *missing], strict=True)
+            if not _taken(result)
+        ]
+
+    def _refusal(self, index: int, result: Response) -> Refusal:
+        if "ErrorCode" not in result:
+            return Refusal(index=index, code="NoAnswer", message="EventBridge reported neither success nor failure")
+        code = result["ErrorCode"]
+        message = result.get("ErrorMessage", "")
+        return Refusal(index=index, code=code, message=message, retryable=self._may_pass(code))
+
+
+def entry_of(event: Event) -> Response:
+    """The members that an entry has on both kinds of bus."""
+    return {
+        "Time": datetime.fromtimestamp(event.time // 1000, UTC),
+        "Source": event.source,
+        "DetailType": event.detail_type,
+        "Detail": event.detail.decode(),
+        "Resources": event.resources,
+    }
+
+
+def entry_size(event: Event) -> int:
+    """Bytes by which EventBridge counts an entry: time, source, detail type, detail and resources, in UTF-8."""
+    texts = (event.source, event.detail_type, *event.resources)
+    return TIME_BYTES + len(event.detail) + sum(len(part.encode()) for part in texts)
+
+
+def _taken(result: Response) -> bool:
+    """Whether an entry's result says so: by its event's id, or by ``SuccessCode``, which a repetition has too."""
+    return "ErrorCode" not in result and ("EventId" in result or "SuccessCode" in result)
+
+
+def _too_large(index: int, size: int) -> Refusal:
+    return Refusal(
+        index=index,
+        code="EntryTooLarge",
+        message=f"the entry is {size} bytes; EventBridge takes at most {MAX_BYTES}",
+        retryable=False,
+    )

@@ -1,0 +1,166 @@
+"""What is about to fire, for an operator: the stored schedules' fires in a span to come, counted and the first shown.
+
+It reads the table, not the index: a fire that was handed to the queue already has left the index, and is the very one
+that is asked for. All of it once, in parallel shares, as the reconciler does daily; for one tenant, that tenant's.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from eventcron.app.concurrency import settle
+from eventcron.app.settings import DeploymentSettings
+from eventcron.core.upcoming import Coming, Unreadable, fires_to_come, plans_to_come
+from eventcron.errors import InvalidSchedule
+from eventcron.model import Backfill, BackfillState, Instant, Record, SkipNotice, Window
+from eventcron.ports import Page, Ports
+
+#: Milliseconds. A day of minutes is what a person can read, and bounds the work.
+MAX_SPAN_MS = 86_400_000
+#: Fires held beyond those wanted before the later ones are dropped.
+SLACK = 10_000
+MINUTE_MS = 60_000
+
+
+class Outlook(Struct, kw_only=True):
+    """What is to be published in a window, as stored when it was read."""
+
+    window: Window
+    #: Schedules looked at, whether or not they fire in the window.
+    schedules: int = 0
+    #: Fires by tenant and by name of the schedule, ``tenant/name``.
+    tenants: Counter[str] = msgspec.field(default_factory=Counter)
+    names: Counter[str] = msgspec.field(default_factory=Counter)
+    #: Fires by the instant at which their second and their minute begins.
+    seconds: Counter[Instant] = msgspec.field(default_factory=Counter)
+    minutes: Counter[Instant] = msgspec.field(default_factory=Counter)
+    #: The first of them, in order of publication.
+    first: list[Coming] = msgspec.field(default_factory=list)
+    #: What will not fire, one for each schedule and reason, in order of the first.
+    skips: list[SkipNotice] = msgspec.field(default_factory=list)
+    unreadable: list[Unreadable] = msgspec.field(default_factory=list)
+    #: Running; what they fire is not among the fires counted here.
+    backfills: list[Backfill] = msgspec.field(default_factory=list)
+
+    @property
+    def fires(self) -> int:
+        return self.minutes.total()
+
+
+def _ignore(_outlook: Outlook) -> None:
+    """What happens to progress nobody asked for."""
+
+
+class Upcoming:
+    """Answers what is about to fire. Reads only."""
+
+    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
+        self._store = ports.store
+        self._backfills = ports.backfills
+        self._settings = settings
+
+    async def look(
+        self,
+        window: Window,
+        *,
+        tenant: str | None = None,
+        limit: int,
+        on_progress: Callable[[Outlook], None] = _ignore,
+    ) -> Outlook:
+        """What is to be published in *window*, of *tenant* or of all; the first *limit* fires are told one by one.
+
+        A schedule that changes while it reads is told of as it was or as it is. Runs, and what a resume fires of what
+        was missed, go out at once and are never to come.
+
+        Raises:
+            InvalidSchedule: the window is empty or longer than ``MAX_SPAN_MS``.
+            Unavailable: a service refused.
+        """
+        _check(window)
+        outlook = Outlook(window=window)
+        skips: dict[tuple[str, str, str, str], SkipNotice] = {}
+
+        def note(page: Page[Record]) -> None:
+            _note(outlook, page.items, skips, limit=limit)
+            on_progress(outlook)
+
+        if tenant is not None:
+            await self._each_of(tenant, note)
+        else:
+            parts = self._settings.concurrency
+            await settle(*(self._each_in(part, parts, note) for part in range(parts)))
+        outlook.first = _earliest(outlook.first, limit)
+        outlook.skips = [skip for _, skip in sorted(skips.items(), key=lambda item: (item[1].first_due, item[0]))]
+        outlook.backfills = await self._running(tenant)
+        return outlook
+
+    async def _each_of(self, tenant: str, note: Callable[[Page[Record]], None]) -> None:
+        page: Page[Record] = await self._store.of_tenant(tenant)
+        note(page)
+        while page.cursor is not None:
+            page = await self._store.of_tenant(tenant, cursor=page.cursor)
+            note(page)
+
+    async def _each_in(self, part: int, parts: int, note: Callable[[Page[Record]], None]) -> None:
+        page: Page[Record] = await self._store.scan(part, parts)
+        note(page)
+        while page.cursor is not None:
+            page = await self._store.scan(part, parts, cursor=page.cursor)
+            note(page)
+
+    async def _running(self, tenant: str | None) -> list[Backfill]:
+        keys = [key for key in await self._backfills.open() if tenant in {None, key.tenant}]
+        stored = await self._backfills.get(keys)
+        return [stored[key] for key in sorted(stored) if stored[key].state is BackfillState.RUNNING]
+
+
+def _check(window: Window) -> None:
+    span = window.end - window.start
+    if span <= 0:
+        raise InvalidSchedule("out_of_range", field="until", given="a span that is empty", allowed="after --from")
+    if span > MAX_SPAN_MS:
+        given = f"a span of {span / 3_600_000:,.1f} hours"
+        allowed = "at most 24 hours at a time; give --from to look further ahead"
+        raise InvalidSchedule("out_of_range", field="until", given=given, allowed=allowed)
+
+
+def _note(
+    outlook: Outlook, records: Sequence[Record], skips: dict[tuple[str, str, str, str], SkipNotice], *, limit: int
+) -> None:
+    """Add what *records* fire to *outlook*, and what they skip to *skips*."""
+    outlook.schedules += sum(record.schedule is not None for record in records)
+    plans = [plan for record in records for plan in plans_to_come(record)]
+    for found in fires_to_come(plans, outlook.window):
+        if isinstance(found, Coming):
+            _count(outlook, found)
+            outlook.first.append(found)
+            if len(outlook.first) > 2 * limit + SLACK:
+                outlook.first = _earliest(outlook.first, limit)
+        elif isinstance(found, SkipNotice):
+            which = (found.tenant, found.name, found.reason, found.by or "")
+            skips[which] = _joined(skips.get(which), found)
+        else:
+            outlook.unreadable.append(found)
+
+
+def _count(outlook: Outlook, coming: Coming) -> None:
+    outlook.tenants[coming.fire.tenant] += 1
+    outlook.names[str(coming.fire.key)] += 1
+    outlook.seconds[coming.at // 1000 * 1000] += 1
+    outlook.minutes[coming.at // MINUTE_MS * MINUTE_MS] += 1
+
+
+def _earliest(fires: list[Coming], limit: int) -> list[Coming]:
+    return sorted(fires, key=lambda coming: (coming.at, coming.fire.key, coming.fire.due))[:limit]
+
+
+def _joined(before: SkipNotice | None, after: SkipNotice) -> SkipNotice:
+    """Both in one: a plan's skips come in order, a slice at a time."""
+    if before is None:
+        return after
+    return replace(before, last_due=after.last_due, count=before.count + after.count)

@@ -1,0 +1,239 @@
+"""What alarms, widgets and queries ask CloudWatch for is what the handlers print, name by name, dimension by dimension.
+
+The handlers run here through good and bad times, on ports in memory; the metrics and log lines that they print are
+held against the template.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import Any, NamedTuple
+
+import pytest
+from msgspec.structs import replace
+
+from eventcron.core.envelope import encode_pack
+from eventcron.core.packing import make_pack
+from eventcron.entrypoints import executor_lambda, planner_lambda, reconciler_lambda, registrar_lambda
+from eventcron.entrypoints.process import process
+from eventcron.errors import Unavailable
+from eventcron.local import template
+from eventcron.model import Event, Instant
+from eventcron.ports import Refusal
+from eventcron.testing.world import SETTINGS
+from tests.handlers.test_handlers import NOW, Context, Stack, fire_of, put, sqs
+from tests.infra.stack import STACK
+from tests.infra.test_observability import ALARMS, OURS, QUERIES, WIDGETS, metrics_of
+
+DAY_MS = 86_400_000
+
+
+class Series(NamedTuple):
+    """A metric, and the dimensions that make it one of its own."""
+
+    name: str
+    dimensions: frozenset[tuple[str, str]]
+
+
+class Printed(NamedTuple):
+    """What the handlers gave CloudWatch."""
+
+    metrics: frozenset[Series]
+    #: By message: every field that came with it.
+    fields: dict[str, set[str]]
+
+
+class Bad:
+    """What goes wrong, for as long as it does: a table that throttles or breaks, a bus that refuses."""
+
+    def __init__(self) -> None:
+        self.table: Exception | None = None
+        self.bus = False
+
+    def refuse(self, index: int, _event: Event) -> Refusal | None:
+        return Refusal(index=index, code="ThrottlingException") if self.bus else None
+
+    def failing(self, method: Callable[..., Any]) -> Callable[..., Any]:
+        async def call(*args: Any, **kwargs: Any) -> Any:
+            if self.table is not None:
+                raise self.table
+            return await method(*args, **kwargs)
+
+        return call
+
+
+def command(name: str, detail_type: str, **detail: Any) -> str:
+    envelope = json.loads(put(name))
+    envelope |= {
+        "id": f"{detail_type}-{name}".replace(" ", "-"),
+        "detail-type": detail_type,
+        "detail": {"tenant": "acme", "name": name},
+    }
+    envelope["detail"] |= detail
+    return json.dumps(envelope)
+
+
+def pack(name: str, due: Instant) -> str:
+    return encode_pack(make_pack([fire_of(name, due=due)]))
+
+
+@pytest.fixture(name="printed", scope="module")
+def _printed() -> Iterator[Printed]:
+    """A day in the life: every outcome that is counted, once at least."""
+    with pytest.MonkeyPatch.context() as patch:
+        yield _live_through(patch)
+    process.close()
+
+
+def _live_through(patch: pytest.MonkeyPatch) -> Printed:
+    lines: list[str] = []
+    patch.setattr("builtins.print", lambda *texts, **_options: lines.extend(map(str, texts)))
+    records: list[dict[str, Any]] = []
+    for module in (executor_lambda, planner_lambda, reconciler_lambda, registrar_lambda):
+        patch.setattr(module, "logger", Log(records))
+    patch.setattr("eventcron.entrypoints.records.logger", Log(records))
+    stack, bad = Stack(), Bad()
+    patch.setattr(stack.bus, "_refuse", bad.refuse)
+    for port, name in ((stack.store, "get"), (stack.ledger, "claim"), (stack.ledger, "published")):
+        patch.setattr(port, name, bad.failing(getattr(port, name)))
+    process.adopt(stack.cases._replace(settings=replace(SETTINGS, watched_tenants=frozenset({"acme"}))))
+
+    span = {"from": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z", "backfill_id": "day"}
+    commands = [put("good"), put("gone"), put("old", misfire={"grace_seconds": 60}), "poison", put("bad", "61 * * * *")]
+    registrar_lambda.handler(sqs(*commands), Context())
+    registrar_lambda.handler(sqs(put("good"), command("gone", "Delete Schedule", revision=NOW + 1)), Context())
+    registrar_lambda.handler(sqs(command("good", "Backfill Schedule", **span)), Context())
+    planner_lambda.handler({}, Context())
+    stack.clock.instant = NOW + 60_000 + 2_000
+    late, again = pack("good", NOW + 60_000), pack("good", NOW + 120_000)
+    executor_lambda.handler(sqs(late, pack("gone", NOW + 60_000), pack("old", NOW - DAY_MS), "[]"), Context())
+    executor_lambda.handler(sqs(late, receives=2), Context())
+    planner_lambda.handler({}, Context())
+    bad.bus = True
+    executor_lambda.handler(sqs(again), Context())
+    bad.bus = False
+    for wrong in (Unavailable("dynamodb", "ThrottlingException"), ZeroDivisionError()):
+        bad.table = wrong
+        registrar_lambda.handler(sqs(put("unlucky")), Context())
+        executor_lambda.handler(sqs(again), Context())
+    bad.table = Unavailable("dynamodb", "ThrottlingException")
+    planner_lambda.handler({}, Context())
+    bad.table = None
+    reconciler_lambda.handler({}, Context())
+    return Printed(frozenset(chain.from_iterable(map(_series, lines))), _fields(records))
+
+
+class Log:
+    """Stands in for Powertools' logger: keeps what it is told."""
+
+    def __init__(self, records: list[dict[str, Any]]) -> None:
+        self._records = records
+
+    def __getattr__(self, _level: str) -> Callable[..., None]:
+        def log(message: str, *, extra: dict[str, Any] | None = None, **fields: Any) -> None:
+            self._records.append({"message": message, **(extra or {}), **fields})
+
+        return log
+
+
+def _series(line: str) -> Iterator[Series]:
+    record = json.loads(line)
+    for about in record["_aws"]["CloudWatchMetrics"]:
+        for names in about["Dimensions"]:
+            dimensions = frozenset((name, record[name]) for name in names)
+            for metric in about["Metrics"]:
+                yield Series(metric["Name"], dimensions)
+
+
+def _fields(records: list[dict[str, Any]]) -> dict[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for record in records:
+        found.setdefault(record["message"], set()).update(record)
+    return found
+
+
+def _alarmed() -> dict[str, set[Series]]:
+    """The metrics of ours that each alarm watches."""
+    watched = {
+        alarm: {
+            Series(metric["MetricName"], frozenset((one["Name"], one["Value"]) for one in metric["Dimensions"]))
+            for metric in metrics_of(properties)
+            if metric["Namespace"] == OURS
+        }
+        for alarm, properties in ALARMS.items()
+    }
+    return {alarm: series for alarm, series in watched.items() if series}
+
+
+def _shown() -> Iterator[Series]:
+    """The metrics of ours on the dashboard."""
+    for widget in WIDGETS:
+        for metric in widget["properties"].get("metrics", []):
+            if metric[0] == "${BusName}":
+                _, name, *pairs = (part for part in metric if isinstance(part, str))
+                yield Series(name, frozenset(zip(pairs[::2], pairs[1::2], strict=True)))
+
+
+def _searched() -> Iterator[tuple[str, frozenset[str]]]:
+    """Metrics that a widget searches for: the name, and the names of its dimensions."""
+    for widget in WIDGETS:
+        for metric in widget["properties"].get("metrics", []):
+            if isinstance(metric[0], dict) and "SEARCH" in metric[0]["expression"]:
+                found = re.search(r"\{\"\$\{BusName\}\",([\w,]+)\} MetricName=\"(\w+)\"", metric[0]["expression"])
+                assert found, metric
+                yield found[2], frozenset(found[1].split(","))
+
+
+@pytest.mark.parametrize("alarm", _alarmed())
+def test_what_an_alarm_watches_is_printed_under_that_name_with_those_dimensions(alarm: str, printed: Printed) -> None:
+    assert _alarmed()[alarm] <= printed.metrics
+
+
+def test_most_alarms_of_ours_are_looked_at() -> None:
+    assert {"PlannerLagAlarm", "SegmentsFailedAlarm", "LatenessAlarm", "NoFiresAlarm"} <= _alarmed().keys()
+
+
+def test_what_the_dashboard_shows_is_printed_under_that_name_with_those_dimensions(printed: Printed) -> None:
+    assert set(_shown()) - printed.metrics == set()
+    names = {(series.name, frozenset(name for name, _ in series.dimensions)) for series in printed.metrics}
+    assert set(_searched()) - names == set()
+
+
+def test_what_is_printed_is_shown(printed: Printed) -> None:
+    """CloudWatch charges for each: one that nobody looks at is not worth it."""
+    used = set(_shown()).union(*_alarmed().values())
+    searched = set(_searched())
+    unused = {
+        series.name
+        for series in printed.metrics - used
+        if (series.name, frozenset(name for name, _ in series.dimensions)) not in searched
+    }
+
+    assert unused == set()
+
+
+@pytest.mark.parametrize("query", QUERIES)
+def test_messages_that_a_query_filters_are_logged_with_the_fields_it_takes_from_them(
+    query: str, printed: Printed
+) -> None:
+    text = QUERIES[query]["QueryString"]
+    one = re.search(r'filter message = "(\w+)"', text)
+    several = re.search(r"message in \[([^\]]+)\]", text)
+    messages = [one[1]] if one else re.findall(r'"(\w+)"', several[1]) if several else []
+    fields = set(re.findall(r"(?:sum|max|pct|latest|count_distinct)\((\w+)", text)) if one else set()
+
+    assert set(messages) <= printed.fields.keys()
+    for message in messages:
+        assert fields <= printed.fields[message]
+    for metric in re.findall(r"\b([A-Z]\w+)\.0", text):
+        assert metric in {series.name for series in printed.metrics}
+
+
+def test_the_namespace_is_the_one_that_alarms_and_dashboard_name() -> None:
+    variables = STACK["Globals"]["Function"]["Environment"]["Variables"]
+
+    assert variables["POWERTOOLS_METRICS_NAMESPACE"] == OURS
+    assert template.of_type(STACK, "AWS::Events::EventBus")["Bus"]["Name"] == OURS
