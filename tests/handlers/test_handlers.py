@@ -23,24 +23,11 @@ from eventcron.entrypoints import executor_lambda, planner_lambda, reconciler_la
 from eventcron.entrypoints.process import process
 from eventcron.errors import Unavailable
 from eventcron.model import Fire, Instant, Key
-from eventcron.testing.ports import memory_ports
+from eventcron.testing import JumpingClock, memory_ports
 from eventcron.testing.world import SETTINGS
 from eventcron.wiring import use_cases
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
-
-
-class JumpingClock:
-    """A clock that is where one sleeps to."""
-
-    def __init__(self) -> None:
-        self.instant: Instant = NOW
-
-    def now(self) -> Instant:
-        return self.instant
-
-    async def sleep_until(self, instant: Instant) -> None:
-        self.instant = max(self.instant, instant)
 
 
 class Context:
@@ -54,7 +41,7 @@ class Stack:
     """The ports behind the handlers."""
 
     def __init__(self) -> None:
-        self.clock = JumpingClock()
+        self.clock = JumpingClock(NOW)
         self.store = MemoryScheduleStore(self.clock)
         self.ledger = MemoryLedger()
         self.fires = MemoryQueue(self.clock)

@@ -28,13 +28,11 @@ from eventcron.model import (
     BackfillSchedule,
     BackfillState,
     CancelBackfill,
-    Instant,
     Pack,
     Window,
 )
 from eventcron.ports import Refusal
-from eventcron.testing import World
-from eventcron.testing.ports import memory_ports
+from eventcron.testing import JumpingClock, World, memory_ports
 from eventcron.testing.world import SETTINGS
 from tests.simulation.test_crashes import Killed as DiedThere
 from tests.simulation.test_crashes import Killer
@@ -245,24 +243,11 @@ class Killed(Exception):
     """The process is gone."""
 
 
-class Clock:
-    """A clock that is where one sleeps to."""
-
-    def __init__(self) -> None:
-        self.instant: Instant = NOW
-
-    def now(self) -> Instant:
-        return self.instant
-
-    async def sleep_until(self, instant: Instant) -> None:
-        self.instant = max(self.instant, instant)
-
-
 class Stage:
     """A backfiller whose ports die at a chosen step."""
 
     def __init__(self) -> None:
-        self.clock = Clock()
+        self.clock = JumpingClock(NOW)
         self.kill_at = -1
         self.steps = 0
         self.refuse: Refusal | None = None

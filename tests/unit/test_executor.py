@@ -27,7 +27,7 @@ from eventcron.core.trigger import parse
 from eventcron.errors import Unavailable, Undecodable
 from eventcron.model import Event, Fire, Former, Instant, Key, Misfire, MisfirePolicy, Pack, Record, Schedule, State
 from eventcron.ports import Ports, Refusal
-from eventcron.testing.ports import memory_ports
+from eventcron.testing import JumpingClock, memory_ports
 from eventcron.testing.world import SETTINGS
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
@@ -41,26 +41,11 @@ def former(until: Instant, *, planned: Instant = DUE + 1, sure: Instant = 0) -> 
     return (Former(1, until, planned, sure),)
 
 
-class JumpingClock:
-    """A clock that is where one sleeps to, and remembers where that was."""
-
-    def __init__(self) -> None:
-        self.instant: Instant = NOW
-        self.slept_to: list[Instant] = []
-
-    def now(self) -> Instant:
-        return self.instant
-
-    async def sleep_until(self, instant: Instant) -> None:
-        self.slept_to.append(instant)
-        self.instant = max(self.instant, instant)
-
-
 class Stage:
     """An executor, with a bus that refuses as told: one list of refused detail fragments a call."""
 
     def __init__(self) -> None:
-        self.clock = JumpingClock()
+        self.clock = JumpingClock(NOW)
         self.store = MemoryScheduleStore(self.clock)
         self.ledger = MemoryLedger()
         self.queue = MemoryQueue(self.clock)

@@ -25,31 +25,18 @@ from eventcron.core.trigger import parse
 from eventcron.errors import Unavailable
 from eventcron.model import Event, Instant, Key, Pack, Plan, Record, Schedule, State
 from eventcron.ports import Claim, Page, Refusal, Unreadable
-from eventcron.testing.ports import memory_ports
+from eventcron.testing import JumpingClock, memory_ports
 from eventcron.testing.world import SETTINGS
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 MINUTE = 60_000
 
 
-class JumpingClock:
-    """A clock that is where one sleeps to."""
-
-    def __init__(self) -> None:
-        self.instant: Instant = NOW
-
-    def now(self) -> Instant:
-        return self.instant
-
-    async def sleep_until(self, instant: Instant) -> None:
-        self.instant = max(self.instant, instant)
-
-
 class Stage:
     """A planner over one segment, with ports that can be told to misbehave."""
 
     def __init__(self, *, page_size: int = 1_000, **store: Any) -> None:
-        self.clock = JumpingClock()
+        self.clock = JumpingClock(NOW)
         self.store = MemoryScheduleStore(self.clock, page_size=page_size, **store)
         self.ledger = MemoryLedger()
         self.queue = MemoryQueue(self.clock)
@@ -412,7 +399,7 @@ class Watched(MemoryLedger):
 @pytest.mark.parametrize(("jitter", "order"), [(0.0, [0, 1, 2, 3]), (0.3, [1, 2, 3, 0]), (0.99, [3, 0, 1, 2])])
 async def test_another_segment_is_first_each_time_so_that_none_waits_for_ever(jitter: float, order: list[int]) -> None:
     ledger = Watched()
-    ports = memory_ports(JumpingClock(), ledger=ledger, jitter=lambda: jitter)
+    ports = memory_ports(JumpingClock(NOW), ledger=ledger, jitter=lambda: jitter)
     planner = Planner(ports, msgspec.structs.replace(SETTINGS, concurrency=1))
 
     reports = await planner.run(range(4), deadline=NOW + 60_000)

@@ -16,8 +16,7 @@ from eventcron.core.reconciling import Fault, Setting, find
 from eventcron.core.registry import worked_out_anew
 from eventcron.core.segment import segment_of
 from eventcron.model import Key, Record, Schedule, State, Window
-from eventcron.testing import World
-from eventcron.testing.ports import memory_ports
+from eventcron.testing import JumpingClock, World, memory_ports
 from eventcron.testing.world import SETTINGS
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
@@ -162,22 +161,11 @@ def test_a_flexible_window_is_reckoned_with() -> None:
 # --- The walk --------------------------------------------------------------------------------------------------------
 
 
-class Clock:
-    def __init__(self) -> None:
-        self.instant = NOW
-
-    def now(self) -> int:
-        return self.instant
-
-    async def sleep_until(self, instant: int) -> None:
-        self.instant = max(self.instant, instant)
-
-
 class Stage:
     """A reconciler on a table of small pages."""
 
     def __init__(self) -> None:
-        self.clock = Clock()
+        self.clock = JumpingClock(NOW)
         self.store = MemoryScheduleStore(self.clock, page_size=3)
         self.ledger = MemoryLedger()
         self.bus = MemoryEventBus(self.clock)

@@ -9,23 +9,11 @@ from eventcron.app.redrive import HIDE_SECONDS, Redrive
 from eventcron.core.envelope import decode_pack, encode_pack
 from eventcron.core.packing import make_pack
 from eventcron.errors import Unavailable
-from eventcron.model import Fire, Instant
+from eventcron.model import Fire
 from eventcron.ports import Letter
+from eventcron.testing import JumpingClock
 
 NOW = 1_796_112_000_000
-
-
-class Clock:
-    """A clock that is where one sleeps to."""
-
-    def __init__(self) -> None:
-        self.instant: Instant = NOW
-
-    def now(self) -> Instant:
-        return self.instant
-
-    async def sleep_until(self, instant: Instant) -> None:
-        self.instant = max(self.instant, instant)
 
 
 class Killed(Exception):
@@ -36,7 +24,7 @@ class Stage:
     """Letters of one queue, and who deals with them."""
 
     def __init__(self, queue: str = "commands") -> None:
-        self.clock = Clock()
+        self.clock = JumpingClock(NOW)
         self.die_at = ""
         self.box = MemoryLetterBox(self.clock, pause=self._pause)
         self.redrive = Redrive(clock=self.clock, box=self.box, queue=queue)

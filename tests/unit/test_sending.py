@@ -13,24 +13,10 @@ from eventcron.core.packing import make_pack
 from eventcron.errors import Unavailable
 from eventcron.model import Event, Fire, Instant, Pack
 from eventcron.ports import Refusal
-from eventcron.testing.ports import memory_ports
+from eventcron.testing import JumpingClock, memory_ports
 
 EVENTS = [Event(source="eventcron", detail_type="Fact", detail=b"%d" % number, time=0) for number in range(25)]
 PACKS = [make_pack([Fire("acme", f"n{number}", 1, 0, 0)]) for number in range(25)]
-
-
-class PatientClock:
-    """A clock on which waiting costs nothing; it remembers how often someone waited."""
-
-    def __init__(self) -> None:
-        self.instant: Instant = 1_000
-        self.waits = 0
-
-    def now(self) -> Instant:
-        return self.instant
-
-    async def sleep_until(self, instant: Instant) -> None:
-        self.instant, self.waits = instant, self.waits + 1
 
 
 class RefusingBus:
@@ -72,44 +58,44 @@ class RefusingQueue:
 
 
 async def test_only_refused_events_are_published_again() -> None:
-    bus, clock = RefusingBus({b"3": 2, b"17": 1}), PatientClock()
+    bus, clock = RefusingBus({b"3": 2, b"17": 1}), JumpingClock(1_000)
 
     refused = await publish_what_is_taken(memory_ports(clock, bus=bus), EVENTS)
 
     assert refused == []
     assert sorted(event.detail for event in bus.taken) == sorted(event.detail for event in EVENTS)
-    assert clock.waits == 2
+    assert len(clock.slept_to) == 2
 
 
 async def test_what_stays_refused_is_named_by_its_place() -> None:
     bus = RefusingBus({b"3": 99, b"17": 99})
 
-    refused = await publish_what_is_taken(memory_ports(PatientClock(), bus=bus), EVENTS)
+    refused = await publish_what_is_taken(memory_ports(JumpingClock(1_000), bus=bus), EVENTS)
 
     assert sorted(refusal.index for refusal in refused) == [3, 17]
 
 
 async def test_a_hopeless_event_is_not_tried_again() -> None:
-    bus, clock = RefusingBus({b"3": 99}, retryable=False), PatientClock()
+    bus, clock = RefusingBus({b"3": 99}, retryable=False), JumpingClock(1_000)
 
     refused = await publish_what_is_taken(memory_ports(clock, bus=bus), EVENTS)
 
     assert [refusal.index for refusal in refused] == [3]
-    assert clock.waits == 0
+    assert len(clock.slept_to) == 0
 
 
 async def test_facts_are_all_published_or_the_caller_hears_of_it() -> None:
     bus = RefusingBus({b"3": TRIES})
 
     with pytest.raises(Unavailable, match="1 of 25 events refused"):
-        await publish_all(memory_ports(PatientClock(), bus=bus), EVENTS)
+        await publish_all(memory_ports(JumpingClock(1_000), bus=bus), EVENTS)
 
 
 @pytest.mark.parametrize("times", [1, TRIES - 1])
 async def test_refused_packs_are_sent_again(times: int) -> None:
     queue, dead = RefusingQueue({PACKS[2].id: times, PACKS[24].id: 1}), MemoryDeadLetters()
 
-    await send_all(memory_ports(PatientClock(), queue=queue, dead=dead), PACKS, visible_at=lambda pack: pack.at)
+    await send_all(memory_ports(JumpingClock(1_000), queue=queue, dead=dead), PACKS, visible_at=lambda pack: pack.at)
 
     assert sorted(pack.id for pack in queue.taken) == sorted(pack.id for pack in PACKS)
     assert dead.buried == []
@@ -119,13 +105,13 @@ async def test_a_pack_that_stays_refused_stops_the_caller() -> None:
     queue = RefusingQueue({PACKS[2].id: TRIES})
 
     with pytest.raises(Unavailable, match="1 of 25 packs refused"):
-        await send_all(memory_ports(PatientClock(), queue=queue), PACKS, visible_at=lambda pack: pack.at)
+        await send_all(memory_ports(JumpingClock(1_000), queue=queue), PACKS, visible_at=lambda pack: pack.at)
 
 
 async def test_a_pack_that_can_never_be_sent_is_dead_lettered_and_stops_nothing() -> None:
     queue, dead = RefusingQueue({PACKS[2].id: 99}, retryable=False), MemoryDeadLetters()
 
-    await send_all(memory_ports(PatientClock(), queue=queue, dead=dead), PACKS, visible_at=lambda pack: pack.at)
+    await send_all(memory_ports(JumpingClock(1_000), queue=queue, dead=dead), PACKS, visible_at=lambda pack: pack.at)
 
     assert len(queue.taken) == 24
     assert [(buried.queue, buried.code) for buried in dead.buried] == [("fires", "InternalError")]

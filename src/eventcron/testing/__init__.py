@@ -8,8 +8,8 @@
 ['2026-12-01T16:00:00.000Z']
 """
 
-from eventcron.testing.clock import FakeClock, VirtualClock, VirtualLoop
+from eventcron.testing.clock import FakeClock, JumpingClock, VirtualClock, VirtualLoop
 from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import Fired, World, invocation
 
-__all__ = ["FakeClock", "Fired", "VirtualClock", "VirtualLoop", "World", "invocation", "memory_ports"]
+__all__ = ["FakeClock", "Fired", "JumpingClock", "VirtualClock", "VirtualLoop", "World", "invocation", "memory_ports"]

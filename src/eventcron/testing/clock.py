@@ -42,6 +42,21 @@ class FakeClock:
                 woken.set_result(None)
 
 
+class JumpingClock:
+    """A clock that is at once where one sleeps to, and remembers where that was."""
+
+    def __init__(self, now: Instant) -> None:
+        self.instant = now
+        self.slept_to: list[Instant] = []
+
+    def now(self) -> Instant:
+        return self.instant
+
+    async def sleep_until(self, instant: Instant) -> None:
+        self.slept_to.append(instant)
+        self.instant = max(self.instant, instant)
+
+
 class _JumpingSelector(selectors.SelectSelector):
     """Where a real selector would wait, time jumps instead."""
 

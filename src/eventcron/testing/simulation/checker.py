@@ -72,8 +72,6 @@ def _owed(seen: Evidence, version: Version, replaced_by: Version | None) -> Iter
     for occurrence in version.occurrences(version.first, end):
         if occurrence.due + window_ms < seen.end:
             what = "the occurrence" if occurrence.skipped is None else f"the {occurrence.skipped} occurrence"
-            if is_on_calendar(seen, version, occurrence.due):
-                what = "the occurrence, if not excluded by a calendar,"
             yield occurrence.due, f"{what} of revision {version.record.revision}"
 
 
@@ -106,38 +104,41 @@ def _is_resume(version: Version) -> bool:
 def _unexcused(seen: Evidence, key: Key, dues: dict[Instant, str]) -> list[tuple[Instant, str]]:
     """Those of *dues* that no ``Schedule Skipped`` covers; a notice covers as many as it counts.
 
-    Notices overlap, so each due instant is charged to the one that ends first: no other choice explains more.
+    Notices overlap, so this is a matching: a due instant takes a place from another only if that one has a second.
     """
-    room = {notice: notice.number for notice in _notices(seen, key)}
-    left = []
-    for due, why in sorted(dues.items()):
-        reason = _skipped_as(why)
-        covering = [
-            ((notice.reason if notice.reason in SILENT else "") != reason, notice.last, notice)
-            for notice, number in room.items()
-            if number and notice.first <= due <= notice.last
-        ]
-        if covering:
-            room[min(covering)[-1]] -= 1
-        else:
-            left.append((due, why))
-    return left
+    notices = _notices(seen, key)
+    taken: dict[_Notice, list[Instant]] = {notice: [] for notice in notices}
 
+    def place(due: Instant, tried: set[_Notice]) -> bool:
+        for notice in notices:
+            if notice in tried or not notice.first <= due <= notice.last:
+                continue
+            tried.add(notice)
+            if len(taken[notice]) < notice.number:
+                taken[notice].append(due)
+                return True
+            for other in taken[notice]:
+                if place(other, tried):
+                    taken[notice].remove(other)
+                    taken[notice].append(due)
+                    return True
+        return False
 
-def _skipped_as(why: str) -> str:
-    return next((reason for reason in sorted(SILENT) if reason in why), "")
+    return [(due, why) for due, why in sorted(dues.items()) if not place(due, set())]
 
 
 class _Notice(NamedTuple):
-    reason: str
-    first: Instant
     last: Instant
+    first: Instant
     number: int
+    reason: str
 
 
-def _notices(seen: Evidence, key: Key) -> set[_Notice]:
+def _notices(seen: Evidence, key: Key) -> list[_Notice]:
+    """Each once, those that end first first."""
     told = [told.detail for told in seen.facts("Schedule Skipped") if told.key == key]
-    return {_Notice(t["reason"], instant(t["first_due"]), instant(t["last_due"]), t["count"]) for t in told}
+    notices = {_Notice(instant(t["last_due"]), instant(t["first_due"]), t["count"], t["reason"]) for t in told}
+    return sorted(notices)
 
 
 def _excuses(seen: Evidence) -> Iterator[Violation]:
