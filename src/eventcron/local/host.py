@@ -15,6 +15,7 @@ import shutil
 import signal
 import sys
 import threading
+from contextlib import suppress
 from pathlib import Path
 
 from eventcron.local.keeping import Keeper
@@ -32,7 +33,11 @@ def _end_with_parent(directory: str, keeper: Keeper | None) -> None:
         if keeper is not None:
             keeper.save()
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        # Under another name first: Lambda workers that start at this moment find no place, and leave nothing behind.
+        going = f"{directory}.going"
+        with suppress(OSError):
+            Path(directory).rename(going)
+        shutil.rmtree(going, ignore_errors=True)
         os.killpg(0, signal.SIGKILL)
 
 

@@ -18,6 +18,8 @@ from tests.acceptance.processes import descendants, wait_gone
 
 #: Seconds within which it runs, whatever else the machine does.
 START_SECONDS = 60
+#: The embedded AWS's module; its arguments are a socket, its directory, and what it keeps.
+_SERVER = "eventcron.local.host"
 #: A Lambda execution environment: ministack names its directory after the function.
 _HOST = re.compile(r"/ministack-lambda-eventcron-(\w+?)Function-")
 
@@ -78,10 +80,7 @@ class KeptRuntime:
         """The Lambda hosts that run at this moment, in the order of their start."""
         found = []
         for pid in sorted(self._below()):
-            try:
-                match = _HOST.search(Path(f"/proc/{pid}/cmdline").read_text())
-            except OSError:
-                continue  # it ended while we looked
+            match = _HOST.search(" ".join(_command_line(pid)))
             if match is not None:
                 found.append(Host(match[1].lower(), pid))
         return found
@@ -90,15 +89,30 @@ class KeptRuntime:
         """``kill -9`` of the process, which takes everything with it; returns when it is gone."""
         if self._process is None:
             return
-        below = self._below()
+        below, directories = self._below(), self._directories()
         if self._process.returncode is None:
             self._process.send_signal(signal.SIGKILL)
         await self._process.communicate()
         await asyncio.to_thread(wait_gone, below)
+        left = [path for path in directories if path.exists() or path.with_suffix(".going").exists()]
+        assert not left, left
+
+    def _directories(self) -> list[Path]:
+        """Where the embedded AWS keeps its files while it runs."""
+        lines = map(_command_line, self._below())
+        return [Path(line[line.index(_SERVER) + 2]) for line in lines if _SERVER in line]
 
     def _below(self) -> set[int]:
         assert self._process is not None
         return descendants(self._process.pid)
+
+
+def _command_line(pid: int) -> list[str]:
+    """The arguments of a process; none if it ended while we looked."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
+    except OSError:
+        return []
 
 
 def kill_host(host: Host) -> bool:
