@@ -46,7 +46,7 @@ def simulate(seed: int) -> Simulated:
     dice = Dice(seed)
     where = setting(dice)
     weather = forecast(dice, span_s=where.span_s)
-    sent = workload(dice, where)
+    sent = workload(dice, where, weather)
     loop = SeededLoop(dice)  # type: ignore[abstract]  # of a loop's forty methods nothing here calls the rest
     cloud = Cloud(
         loop,
