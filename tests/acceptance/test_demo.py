@@ -140,8 +140,8 @@ PUBLISHES_NOTHING_EVERY_SEVENTH_SECOND = (
 )
 SKIPS_THE_FIRST_SEGMENT = (
     "app/planner.py",
-    "plan(segment) for segment in segments)",
-    "plan(segment) for segment in segments if segment != 0)",
+    "        chosen = list(segments)\n",
+    "        chosen = [segment for segment in segments if segment != 0]\n",
 )
 
 
