@@ -318,7 +318,7 @@ def _succeed(replaced: Record | None, record: Record, when: When, *, cutover: In
 
 
 def _shared(replaced: Record, record: Record, when: When, *, until: Instant) -> tuple[Shared, ...]:
-    """What *replaced*, in force *until* then, and those before it fire of what is due after the command that replaces it.
+    """What *replaced*, in force *until* then, and those before it fire of what is due after the next command.
 
     A tombstone and a pause hand it on: the put that follows may have been sent before them.
     """
