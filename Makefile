@@ -10,7 +10,7 @@ PINS   := --constraint constraints.txt --build-constraint constraints.txt
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo dev simulate simulate-mutants test test-quick test-time check lint format bench \
+.PHONY: help setup demo dev simulate simulate-mutants test test-faults test-quick test-time check lint format bench \
         schemas build check-sam deploy lock clean
 
 help:  ## Show this list
@@ -57,6 +57,9 @@ simulate-mutants: $(VENV)/.local  ## Plant faults in the protocol, one at a time
 
 test: $(VENV)/.dev  ## Run every test, with the coverage of core/ and app/
 	@$(BIN)/pytest --numprocesses 2 --dist loadscope --no-loadscope-reorder --cov $(ARGS)
+
+test-faults: $(VENV)/.dev  ## Kill every part of the embedded stack while it fires, and tell it; the same blows again: SEED=n
+	@FAULTS_SEED=$(SEED) $(BIN)/pytest --capture no tests/acceptance/test_faults.py $(ARGS)
 
 test-quick: $(VENV)/.dev  ## Run the tests that need no emulator and take no time
 	@$(BIN)/pytest -m 'not slow and not embedded and not moto' $(ARGS)

@@ -13,6 +13,7 @@ import zipfile
 from collections.abc import AsyncIterator
 from contextvars import ContextVar
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,8 +25,14 @@ from eventcron.local.template import LACKING
 
 PATIENCE = 20.0
 
-#: What ``eventcron.local.corrections`` replaces or calls, with the parameters it relies on.
+#: What ``eventcron.local.corrections`` and ``keeping`` replace or call, with the parameters they rely on.
 REPLACED = {
+    "app._build_persistence_save_dict": [],
+    "app._load_persisted_state": [],
+    "core.lambda_runtime.Worker._drain_stderr": ["self"],
+    "core.lambda_runtime._collect": ["proc", "deadline"],
+    "core.lambda_runtime._signal": ["proc"],
+    "core.persistence.save_all": ["services"],
     "services.eventbridge._api_destination_send_sync": ["request", "auth_headers"],
     "services.eventbridge._coerce_timestamp": ["value"],
     "services.eventbridge._create_api_destination": ["data"],
@@ -48,12 +55,10 @@ REPLACED = {
 }
 
 _LOOK = """
-import importlib, inspect, json, sys
-found = {}
-for path in json.load(sys.stdin):
-    module, _, name = path.rpartition(".")
-    function = getattr(importlib.import_module("ministack." + module), name)
-    found[path] = list(inspect.signature(function).parameters)
+import inspect, json, pkgutil, sys
+found = {
+    path: list(inspect.signature(pkgutil.resolve_name("ministack." + path)).parameters) for path in json.load(sys.stdin)
+}
 print(json.dumps(found))
 """
 
@@ -246,3 +251,44 @@ async def test_time_to_live_is_on_although_its_cloudformation_passes_over_it(run
         answer = await runtime.client("dynamodb").describe_time_to_live(TableName=runtime.outputs[output])
 
         assert answer["TimeToLiveDescription"] == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires"}
+
+
+#: Starts once; then waits to be told to answer. Any other environment dies as it starts.
+ONLY_CHILD = """
+import os, time
+if os.path.exists(os.environ["BORN"]):
+    os._exit(1)
+def handler(event, context):
+    open(os.environ["BORN"], "w").close()
+    while not os.path.exists(os.environ["GO"]):
+        time.sleep(0.01)
+    return "alive"
+"""
+
+
+@pytest.mark.embedded
+@pytest.mark.asyncio(loop_scope="module")
+async def test_an_environment_that_dies_as_it_starts_takes_no_other_with_it(runtime: Runtime, tmp_path: Path) -> None:
+    born, go = tmp_path / "born", tmp_path / "go"
+    aws_lambda = runtime.client("lambda")
+    await aws_lambda.create_function(
+        FunctionName="only-child",
+        Runtime="python3.13",
+        Handler="main.handler",
+        Role="arn:aws:iam::000000000000:role/any",
+        Code={"ZipFile": _package(ONLY_CHILD)},
+        Environment={"Variables": {"BORN": str(born), "GO": str(go)}},
+        Timeout=int(PATIENCE),
+    )
+    first = asyncio.create_task(aws_lambda.invoke(FunctionName="only-child", Payload=b"{}"))
+    while not born.exists():
+        assert not first.done()
+        await asyncio.sleep(0.01)
+    second = await aws_lambda.invoke(FunctionName="only-child", Payload=b"{}")
+    go.touch()
+    answer = await first
+
+    assert "FunctionError" in second
+    assert b"exited immediately" in await second["Payload"].read()
+    assert "FunctionError" not in answer
+    assert json.loads(await answer["Payload"].read()) == "alive"

@@ -38,6 +38,7 @@ def apply() -> None:
     """Install every correction. Called once, before the server starts."""
     _queues_change_on_one_thread()
     _maximum_concurrency_is_a_number()
+    _an_environment_dies_alone()
     _rules_invoke_functions_in_turn()
     _rules_send_again_to_api_destinations()
     _put_events_checks_entries_and_keeps_their_time()
@@ -96,6 +97,28 @@ def _maximum_concurrency_is_a_number() -> None:
         return number
 
     lambda_svc._sqs_esm_concurrency = limit_as_number
+
+
+def _an_environment_dies_alone() -> None:
+    """Answer for an environment that died as it started, and have the next invocation start another.
+
+    ministack ends all environments of the function with it, whatever they are at.
+    """
+    from ministack.core import lambda_runtime  # noqa: PLC0415
+
+    invoke = lambda_runtime.Worker.invoke
+
+    def invoke_alone(worker: Any, *args: object, **options: object) -> dict[str, Any]:
+        try:
+            result: dict[str, Any] = invoke(worker, *args, **options)
+        except Exception as error:  # noqa: BLE001  # whatever it was, it is this invocation's outcome
+            process, worker._proc = worker._proc, None
+            lambda_runtime._signal(process)
+            lambda_runtime._collect(process, time.monotonic() + lambda_runtime._REAP_GRACE)
+            return {"status": "error", "error": str(error), "log": worker._drain_stderr()}
+        return result
+
+    lambda_runtime.Worker.invoke = invoke_alone
 
 
 def _rules_invoke_functions_in_turn() -> None:

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 import msgspec
 from msgspec import Struct
@@ -28,6 +28,8 @@ LOOPBACK = "127.0.0.1"
 _LINE_LIMIT = 2**21
 #: Seconds within which the host ends after its leash is let go; it kills itself, so this is only ever the scheduler.
 _STOP_SECONDS = 5.0
+#: The same if it saves first: see ``keeping``.
+_SAVE_AND_STOP_SECONDS = 65.0
 #: What the developer's own environment may not tell the emulator or its functions.
 _PRIVATE = (
     *("AWS_", "EVENTCRON_", "POWERTOOLS_", "LAMBDA_", "LOCALSTACK_", "MINISTACK_", "DOCKER_", "SFN_"),
@@ -48,17 +50,41 @@ class FunctionOutput(Struct, frozen=True):
     output: str
 
 
+class Keeping(Protocol):
+    """What EmbeddedAws asks of the directory that it keeps everything in."""
+
+    directory: Path
+
+    def begin(self, port: int) -> None:
+        """Called when the port is ours, before anything runs.
+
+        Raises:
+            LocalError: what is there is not fit to go on with.
+        """
+
+    def end(self) -> None:
+        """Called when everything has ended as it was told to.
+
+        Raises:
+            LocalError: not everything was saved.
+        """
+
+
 class EmbeddedAws:
     """An AWS endpoint on loopback for as long as the context lasts.
 
-    *port* 0 picks a free one. *on_output* is called with each invocation's output, in order of completion.
+    *port* 0 picks a free one. *on_output* is called with each invocation's output, in order of completion. With
+    *keep* it goes on with what is there, and leaves there what it held when we ended, SIGKILL included.
 
     Raises:
-        LocalError: on entering, if the port is taken.
+        LocalError: on entering, if the port is taken; by *keep*, on entering and leaving.
     """
 
-    def __init__(self, *, port: int, region: str, on_output: Callable[[FunctionOutput], None]) -> None:
+    def __init__(
+        self, *, port: int, region: str, on_output: Callable[[FunctionOutput], None], keep: Keeping | None = None
+    ) -> None:
         self._wanted_port = port
+        self._keep = keep
         self._region = region
         self._on_output = on_output
         self._process: Process | None = None
@@ -80,12 +106,14 @@ class EmbeddedAws:
         # meanwhile waits for its answer, so nobody polls.
         with _listen(self._wanted_port) as listener:
             self.port = listener.getsockname()[1]
+            if self._keep is not None:
+                self._keep.begin(self.port)
             self.directory = Path(tempfile.mkdtemp(prefix="eventcron-"))
             with self.log_file.open("wb") as log:
                 self._process = await asyncio.create_subprocess_exec(
                     # -P: the working directory must not decide what is imported.
                     *(sys.executable, "-P", "-m", "eventcron.local.host"),
-                    *(str(listener.fileno()), str(self.directory)),
+                    *(str(listener.fileno()), str(self.directory), *self._kept_in()),
                     stdin=asyncio.subprocess.PIPE,
                     stdout=asyncio.subprocess.PIPE,
                     stderr=log,
@@ -97,18 +125,23 @@ class EmbeddedAws:
         self._reader = asyncio.create_task(self._read(self._process), name="embedded-aws-output")
         return self
 
+    def _kept_in(self) -> list[str]:
+        return [] if self._keep is None else [str(self._keep.directory.resolve())]
+
     def _environment(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(_PRIVATE)}
         source = str(Path(eventcron.__file__).parents[1])
         direct = [os.environ.get("no_proxy"), os.environ.get("NO_PROXY"), LOOPBACK, "localhost"]
         no_proxy = ",".join(filter(None, direct))
+        store = Path(*self._kept_in() or [str(self.directory)])
         return inherited | {
             "GATEWAY_PORT": str(self.port),
             "MINISTACK_REGION": self._region,
             "LOG_LEVEL": "WARNING",
             "TMPDIR": str(self.directory),
-            "STATE_DIR": str(self.directory / "state"),
-            "S3_DATA_DIR": str(self.directory / "s3"),
+            "STATE_DIR": str(store / "state"),
+            "S3_DATA_DIR": str(store / "s3"),
+            **dict.fromkeys(("PERSIST_STATE", "S3_PERSIST"), "1" if self._keep else "0"),
             "IOT_MTLS_ENABLED": "0",
             "SFTP_ENABLED": "0",
             "NO_PROXY": no_proxy,
@@ -147,7 +180,7 @@ class EmbeddedAws:
         died = self._process.returncode is not None
         self._process.stdin.close()  # lets go of the leash: the host ends its whole group
         try:
-            await asyncio.wait_for(self._process.wait(), _STOP_SECONDS)
+            await asyncio.wait_for(self._process.wait(), _SAVE_AND_STOP_SECONDS if self._keep else _STOP_SECONDS)
         except TimeoutError:
             died = True
         if died:  # it could not end its group, so that falls to us
@@ -157,6 +190,8 @@ class EmbeddedAws:
         if self._reader is not None:
             await asyncio.wait([self._reader])  # what it raised is for ``died`` to say
         shutil.rmtree(self.directory, ignore_errors=True)  # the host removes most of it, perhaps at this moment
+        if self._keep is not None and not died:
+            self._keep.end()
 
 
 def _listen(port: int) -> socket.socket:

@@ -1,9 +1,10 @@
 """The process of the embedded AWS: ministack behind a socket it was handed, on a leash.
 
-``python -m eventcron.local.host FD DIRECTORY`` serves on the listening socket FD and keeps its files in
+``python -m eventcron.local.host FD DIRECTORY [KEEP]`` serves on the listening socket FD and keeps its files in
 DIRECTORY. Its standard input is the leash: a pipe whose other end only the parent holds. However the parent
 ends, SIGKILL included, the pipe closes and this process removes DIRECTORY and ends its whole process group,
-Lambda workers and all. Each invocation's output leaves as one line of JSON on standard output.
+Lambda workers and all. With KEEP, a directory, it first saves there what the next process goes on with.
+Each invocation's output leaves as one line of JSON on standard output.
 """
 
 from __future__ import annotations
@@ -14,6 +15,10 @@ import shutil
 import signal
 import sys
 import threading
+from contextlib import suppress
+from pathlib import Path
+
+from eventcron.local.keeping import Keeper
 
 #: How long an idle connection stays open: longer than any client keeps one, so that the client is who closes it.
 #: hypercorn's own 5 seconds are the planner's tick. A request that meets the closing fails, perhaps after it was
@@ -21,16 +26,25 @@ import threading
 KEEP_ALIVE_SECONDS = 3_600
 
 
-def _end_with_parent(directory: str) -> None:
-    """Block until the leash is let go, then end the process group. Nothing is kept, so nothing is saved."""
+def _end_with_parent(directory: str, keeper: Keeper | None) -> None:
+    """Block until the leash is let go, then save if something is to be kept, and end the process group."""
     sys.stdin.buffer.read()
-    shutil.rmtree(directory, ignore_errors=True)
-    os.killpg(0, signal.SIGKILL)
+    try:
+        if keeper is not None:
+            keeper.save()
+    finally:
+        # Under another name first: Lambda workers that start at this moment find no place, and leave nothing behind.
+        going = f"{directory}.going"
+        with suppress(OSError):
+            Path(directory).rename(going)
+        shutil.rmtree(going, ignore_errors=True)
+        os.killpg(0, signal.SIGKILL)
 
 
-def main(descriptor: str, directory: str) -> None:
+def main(descriptor: str, directory: str, keep: str = "") -> None:
     """Serve ministack on the inherited listening socket until the leash is let go."""
-    threading.Thread(target=_end_with_parent, args=(directory,), daemon=True, name="leash").start()
+    keeper = Keeper(Path(keep)) if keep else None
+    threading.Thread(target=_end_with_parent, args=(directory, keeper), daemon=True, name="leash").start()
     # Imported behind the leash: loading ministack takes a while, and the parent may end meanwhile.
     from hypercorn.asyncio import serve  # noqa: PLC0415
     from hypercorn.config import Config  # noqa: PLC0415
@@ -39,6 +53,8 @@ def main(descriptor: str, directory: str) -> None:
     from eventcron.local import corrections  # noqa: PLC0415
 
     corrections.apply()
+    if keeper is not None:
+        keeper.install()
     config = Config()
     config.bind = [f"fd://{descriptor}"]
     config.loglevel = "WARNING"

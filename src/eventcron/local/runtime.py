@@ -6,6 +6,7 @@ import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
+from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 
@@ -18,6 +19,7 @@ from msgspec import Struct
 from eventcron.adapters.clock import SystemClock
 from eventcron.local import stack
 from eventcron.local.embedded import EmbeddedAws, FunctionOutput, LocalError
+from eventcron.local.kept import Kept
 from eventcron.local.ticker import Ticker
 
 T = TypeVar("T")
@@ -63,8 +65,11 @@ class LocalSettings(Struct, frozen=True, kw_only=True):
     #: Workers are processes here.
     max_registrars: int = 2
     max_executors: int = 10
+    planner_workers: int = 1
     log_level: str = "INFO"
     trusted_sources: tuple[str, ...] = ()
+    #: Where everything is kept for the next runtime on the same port; None = nowhere.
+    keep: Path | None = None
 
     def parameters(self) -> dict[str, str]:
         """The template's parameters that are not left at their defaults."""
@@ -78,6 +83,7 @@ class LocalSettings(Struct, frozen=True, kw_only=True):
             "LeadSeconds": str(self.lead_seconds),
             "MaxRegistrars": str(self.max_registrars),
             "MaxExecutors": str(self.max_executors),
+            "PlannerWorkers": str(self.planner_workers),
             "LogLevel": self.log_level,
             "KeepFacts": "NONE",  # the embedded EventBridge does not deliver to log groups
             "TrustedSources": ",".join(self.trusted_sources),
@@ -97,7 +103,8 @@ class Runtime:
     failed planner run answered.
 
     Raises:
-        LocalError: on entering, if the port is taken, the stack is refused or a function does not start.
+        LocalError: on entering, if the port is taken, what is kept is not fit to go on with, the stack is refused or a
+            function does not start; on leaving, if not everything could be kept.
     """
 
     endpoint: str
@@ -133,13 +140,21 @@ class Runtime:
         async with AsyncExitStack() as exits:
             self._on_progress("starting the embedded AWS")
             settings = self.settings
-            self._aws = EmbeddedAws(port=settings.port, region=settings.region, on_output=self._on_output)
+            kept = self._kept()
+            port = settings.port or (kept.port() if kept else 0)
+            self._aws = EmbeddedAws(port=port, region=settings.region, on_output=self._on_output, keep=kept)
             await exits.enter_async_context(self._aws)
             self.endpoint, self.region, self.bus_name = self._aws.endpoint, settings.region, settings.bus_name
             await self._open_clients(exits)
-            await self.guard(self._start(exits))
+            await self.guard(self._start(exits, resumed=kept is not None and kept.resumed))
             self._exits = exits.pop_all()
         return self
+
+    def _kept(self) -> Kept | None:
+        settings = self.settings
+        if settings.keep is None:
+            return None
+        return Kept(settings.keep, region=settings.region, parameters=settings.parameters())
 
     async def guard(self, work: Awaitable[T]) -> T:
         """The result of *work*, which is cancelled if the embedded AWS ends before it.
@@ -177,10 +192,14 @@ class Runtime:
             )
             self._clients[service] = await exits.enter_async_context(creator)
 
-    async def _start(self, exits: AsyncExitStack) -> None:
+    async def _start(self, exits: AsyncExitStack, *, resumed: bool) -> None:
         self.account = (await self.client("sts").get_caller_identity())["Account"]
-        self._on_progress("creating the stack")
-        outputs = await stack.deploy(self, self.settings.parameters(), stack.bundle())
+        if resumed:
+            self._on_progress("going on with the stack that was kept")
+            outputs = await stack.resume(self, stack.bundle())
+        else:
+            self._on_progress("creating the stack")
+            outputs = await stack.deploy(self, self.settings.parameters(), stack.bundle())
         self.outputs = MappingProxyType(outputs)
         self.bus_arn = outputs["BusArn"]
         self.rest_url = f"{self.endpoint}/_aws/execute-api/{outputs['RestApiId']}/$default"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import io
 import json
 import zipfile
@@ -70,6 +72,24 @@ async def _deploy(aws: Clients, parameters: Mapping[str, str], code: bytes) -> d
     )
     stack = await _created(cloudformation)
     await _add_time_to_live(aws, text)
+    return _outputs(stack)
+
+
+async def resume(aws: Clients, code: bytes) -> dict[str, str]:
+    """Give the functions of the stack that is there *code*, unless they have it; the stack's outputs by name."""
+    cloudformation = aws.client("cloudformation")
+    resources = (await cloudformation.describe_stack_resources(StackName=STACK_NAME))["StackResources"]
+    digest = base64.b64encode(hashlib.sha256(code).digest()).decode()
+    functions = aws.client("lambda")
+    for resource in resources:
+        if resource["ResourceType"] == "AWS::Lambda::Function":
+            name = resource["PhysicalResourceId"]
+            if (await functions.get_function_configuration(FunctionName=name))["CodeSha256"] != digest:
+                await functions.update_function_code(FunctionName=name, ZipFile=code)
+    return _outputs(await _created(cloudformation))
+
+
+def _outputs(stack: Mapping[str, Any]) -> dict[str, str]:
     return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
 

@@ -8,11 +8,14 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from eventcron.config import Settings
 from eventcron.core.instant import from_datetime, rfc3339
 from eventcron.core.trigger import local_time
 from eventcron.model import TENANT_SOURCE_PREFIX, Instant, Key
 from eventcron.testing.simulation.dice import Dice
+from eventcron.testing.simulation.weather import Forecast, Outage
 
 
 class Kind(Enum):
@@ -132,8 +135,13 @@ def setting(dice: Dice) -> Setting:
     )
 
 
-def workload(dice: Dice, where: Setting) -> list[Sent]:
-    """All that is sent, in order of emission."""
+def several_planners(settings: Settings) -> Settings:
+    """*settings*, but each segment is handed to a planner of its own."""
+    return replace(settings, planner_workers=settings.segments + 1, plan_queue_url="plans", plan_dlq_url="plan-dlq")
+
+
+def workload(dice: Dice, where: Setting, weather: Forecast) -> list[Sent]:
+    """All that is sent, in order of emission. Some of it ends as a service comes back."""
     writer = _Writer(dice, where)
     for tenant in TENANTS:
         if dice.chance(0.2):
@@ -142,8 +150,8 @@ def workload(dice: Dice, where: Setting) -> list[Sent]:
         writer.life(Key(dice.pick(TENANTS), f"s{number}"))
     if dice.chance(0.3):
         writer.race(Key(dice.pick(TENANTS), "race"))
-    if dice.chance(0.3):
-        writer.ending(Key(dice.pick(TENANTS), "ending"))
+    if dice.chance(0.3) or (weather.outage is not None and weather.outage.service == "events"):
+        writer.ending(Key(dice.pick(TENANTS), "ending"), weather.outage)
     if dice.chance(0.2):
         writer.life(CURSED)
     for _ in range(dice.between(0, 3)):
@@ -211,16 +219,19 @@ class _Writer:
             self._send(Kind.GOOD, "Put Schedule", key, detail | {"input": {"of": str(key), "put": put + 1}}, at)
             at = self._tick_after(due - settings.horizon_seconds * 1000) + dice.between(-200, 400)
 
-    def ending(self, key: Key) -> None:
-        """It fires often, skips some, and is over while things go wrong."""
+    def ending(self, key: Key, outage: Outage | None) -> None:
+        """It fires often, skips some, and is over in the midst of it."""
         dice, span_s = self._dice, self._where.span_s
         at = self._where.start + dice.between(1, span_s * 50)
+        # With the end of an outage: what is owed of it by then is told late, and its last fire may come first.
+        first_s, last_s = (span_s // 5, span_s * 3 // 5) if outage is None else (outage.end_s - 40, outage.end_s + 10)
+        end = max(at + 120_000, self._where.start + dice.between(first_s * 1000, last_s * 1000))
         detail = {
             "tenant": key.tenant,
             "name": key.name,
             "expression": dice.pick(("*/10 * * * * *", "*/20 * * * * *", "* * * * *")),
             "exclude": [dice.pick(("*/2 * * * *", "*/3 * * * *"))],
-            "end": rfc3339(at + span_s * 200 + dice.between(0, span_s * 400)),
+            "end": rfc3339(end),
             "input": {"of": str(key), "put": 1},
         }
         self._send(Kind.GOOD, "Put Schedule", key, detail, at)

@@ -1,0 +1,122 @@
+"""What a run asks of the embedded AWS it strikes at, beside what any user would."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore.exceptions import ConnectionError as NoConnectionError
+from botocore.exceptions import HTTPClientError
+
+from eventcron.adapters.aws.ledger import DynamoLedger
+from eventcron.errors import Unavailable
+from eventcron.local.runtime import LocalSettings
+from eventcron.model import Instant
+from eventcron.ports import SegmentState
+
+#: Seconds for which a message stays away whose reader was killed. The template has six times the reader's timeout, as
+#: AWS asks, so that a message is not given to a second reader because calls of the first were throttled; no call is
+#: throttled here. A registrar or executor has a message for about four, and one that came back early would be repeated.
+VISIBILITY_SECONDS = 12
+#: Seconds after which a planner ends at the latest, so that a dead one's claims run out. The template has 120. Enough
+#: for one to start on a machine that has everything to start at once.
+PLANNER_TIMEOUT = 20
+#: Seconds within which a host that has something to do begins with it: a few ticks, as the first may find live claims.
+BEGIN_SECONDS = 15.0
+
+
+class Aws:
+    """The services of a running stack; *facts* are what ``eventcron dev --json`` said."""
+
+    def __init__(self, clients: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+        self.sqs, self.events = clients["sqs"], clients["events"]
+        self.bus: str = facts["bus"]
+        self._lambda = clients["lambda"]
+        self._outputs: dict[str, str] = facts["outputs"]
+        self._ledger = DynamoLedger(clients["dynamodb"], self._outputs["LedgerTableName"])
+
+    async def shorten(self) -> None:
+        """Have what is lost with a process come back within seconds instead of minutes."""
+        for queue in ("CommandQueueUrl", "FireQueueUrl"):
+            attributes = {"VisibilityTimeout": str(VISIBILITY_SECONDS)}
+            await self.sqs.set_queue_attributes(QueueUrl=self._outputs[queue], Attributes=attributes)
+        await self._lambda.update_function_configuration(
+            FunctionName=self._outputs["PlannerFunctionName"], Timeout=PLANNER_TIMEOUT
+        )
+
+    async def planner_begins(self) -> bool:
+        """Wait until a segment is claimed anew; False = none is."""
+        fences = await self._fences()
+        return await becomes(lambda: self._claimed_since(fences))
+
+    async def registrar_begins(self) -> bool:
+        """Wait until a registrar was given a command; False = none is."""
+        return await becomes(lambda: self.count(self._outputs["CommandQueueUrl"], "NotVisible"))
+
+    async def planned_through(self) -> Instant:
+        """The instant through which every segment is planned."""
+        return min(state.planned_through for state in await self._segments())
+
+    async def _segments(self) -> list[SegmentState]:
+        return await self._ledger.segments(LocalSettings().segments)
+
+    async def _fences(self) -> list[int]:
+        return [state.fence for state in await self._segments()]
+
+    async def _claimed_since(self, fences: list[int]) -> bool:
+        return await self._fences() != fences
+
+    async def on_their_way(self) -> int:
+        """Commands and packs that are not done with."""
+        return await self.count(self._outputs["CommandQueueUrl"]) + await self.count(self._outputs["FireQueueUrl"])
+
+    async def letters(self) -> dict[str, int]:
+        """How many dead letters there are, by queue."""
+        queues = ("CommandDeadLettersUrl", "FireDeadLettersUrl", "TargetDeadLettersUrl")
+        return {queue: await self.count(self._outputs[queue]) for queue in queues}
+
+    async def count(self, queue: str, *kinds: str) -> int:
+        """Messages in *queue*, of all *kinds* by default: "" can be received, the others not now."""
+        answer = await self.sqs.get_queue_attributes(QueueUrl=queue, AttributeNames=["All"])
+        kinds = kinds or ("", "NotVisible", "Delayed")
+        return sum(int(answer["Attributes"][f"ApproximateNumberOfMessages{kind}"]) for kind in kinds)
+
+
+async def becomes(condition: Callable[[], Awaitable[object]]) -> bool:
+    """Wait until *condition* is so, asking all the time.
+
+    False = it is not within ``BEGIN_SECONDS``, or the AWS that was asked died meanwhile.
+    """
+    try:
+        async with asyncio.timeout(BEGIN_SECONDS):
+            while not await condition():  # noqa: ASYNC110  # in another process, which tells nobody
+                await asyncio.sleep(0.005)
+    except (TimeoutError, HTTPClientError, NoConnectionError, Unavailable):
+        return False
+    return True
+
+
+@asynccontextmanager
+async def connected(facts: Mapping[str, Any]) -> AsyncIterator[Aws]:
+    """The services, for as long as the context lasts; they may die and come back meanwhile."""
+    environment = facts["environment"]
+    config = AioConfig(read_timeout=60, retries={"total_max_attempts": 1}, proxies={})
+    async with AsyncExitStack() as exits:
+        clients = {
+            service: await exits.enter_async_context(
+                get_session().create_client(
+                    service,
+                    region_name=environment["AWS_DEFAULT_REGION"],
+                    endpoint_url=environment["AWS_ENDPOINT_URL"],
+                    aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+                    aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+                    config=config,
+                )
+            )
+            for service in ("sqs", "events", "lambda", "dynamodb")
+        }
+        yield Aws(clients, facts)

@@ -1,0 +1,52 @@
+"""Processes that tests started, and what those started, as /proc has them."""
+
+from __future__ import annotations
+
+import socket
+import time
+from pathlib import Path
+
+#: Seconds within which processes that were ended are gone.
+PATIENCE = 30.0
+
+
+def descendants(pid: int) -> set[int]:
+    """Every process below *pid*, from /proc."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:
+            continue  # it ended while we looked
+        parents[int(stat.parent.name)] = int(fields[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+def gone(pids: set[int]) -> bool:
+    """No process of *pids* is alive; one that nobody has collected yet is not."""
+    for pid in pids:
+        try:
+            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
+                return False
+        except OSError:
+            continue
+    return True
+
+
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_gone(pids: set[int], port: int | None = None) -> None:
+    """Wait until no process of *pids* is left, and nobody listens on *port*, if it is given.
+
+    A worker that was just being started when we looked has no number among them, and holds the socket until it ends.
+    """
+    deadline = time.monotonic() + PATIENCE
+    while not gone(pids) or (port is not None and listens(port)):
+        assert time.monotonic() < deadline, f"still there: {pids}, or who listens on {port}"
+        time.sleep(0.02)  # an end is not announced to strangers

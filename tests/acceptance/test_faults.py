@@ -1,0 +1,91 @@
+"""kill -9 of every Lambda host in turn, and of the whole, while 200 schedules fire every second or two."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.broken import broken
+from tests.acceptance.faults.aws import VISIBILITY_SECONDS
+from tests.acceptance.faults.plan import Blow, What, plan
+from tests.acceptance.faults.play import play
+from tests.acceptance.faults.runtime import running
+from tests.acceptance.faults.verdict import Verdict
+
+pytestmark = [
+    pytest.mark.embedded,
+    pytest.mark.slow,
+    pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes by /proc"),
+]
+
+#: Another plan each time; ``make test-faults SEED=n`` deals the blows of a run that failed once more.
+SEED = int(os.environ.get("FAULTS_SEED") or random.randrange(1_000_000))
+
+
+def tell(what: object) -> None:
+    print(what)  # noqa: T201  # pytest shows it with a failure, and `make test-faults` always
+
+
+@pytest.mark.timeout(480)  # a minute and a half, if the machine does nothing else
+async def test_nothing_is_lost_when_every_host_is_killed_in_turn_and_the_whole_once(tmp_path: Path) -> None:
+    tell(f"\nSEED={SEED}")
+    async with running(tmp_path) as runtime:
+        done = await play(runtime, plan(SEED, seconds=60), schedules=200, seconds=60)
+    tell(done)
+    verdict = done.verdict
+
+    assert verdict.faults == []
+    assert verdict.published == verdict.due >= 200 * 45
+    assert done.killed["everything"] == 1
+    assert min(done.killed[function] for function in ("registrar", "planner", "executor")) > 0
+    # Not only idle hosts died: something had to come back from the queue.
+    assert verdict.latest_ms > VISIBILITY_SECONDS * 1000 / 2
+
+
+#: What an executor dies of counts as published.
+SETTLES_BEFORE_IT_PUBLISHES = (
+    "app/executor.py",
+    "        by_instant: dict[Instant, list[Fire]] = {}\n",
+    """\
+        await self._ledger.record(pack.id, now=self._clock.now(), expires=self._clock.now() // 1000 + 86_400)
+        by_instant: dict[Instant, list[Fire]] = {}
+""",
+)
+#: What a planner dies of counts as planned.
+COMMITS_BEFORE_IT_SENDS = (
+    "app/planner.py",
+    "        page = await self._page(claim, claim.cursor)\n        while True:\n",
+    """\
+        page = await self._page(claim, claim.cursor)
+        await self._ledger.commit(claim)
+        await asyncio.sleep(3)
+        while True:
+""",
+)
+
+
+def missing(verdict: Verdict, start: int) -> set[int]:
+    """Seconds after *start* at which fires were due that never came."""
+    found = [re.fullmatch(r"missing: \S+ due (\S+)", fault) for fault in verdict.faults]
+    return {round(datetime.fromisoformat(one[1]).timestamp()) - start // 1000 for one in found if one}
+
+
+async def test_it_notices_an_executor_that_settles_before_it_publishes_and_a_planner_that_commits_before_it_sends(
+    tmp_path: Path,
+) -> None:
+    source = broken(tmp_path, SETTLES_BEFORE_IT_PUBLISHES, COMMITS_BEFORE_IT_SENDS)
+    # The first 17 seconds of a schedule are the registrar's: only after them is the planner missed.
+    blows = [Blow(3.3, What.EXECUTORS), Blow(14.8, What.PLANNER, after=1.5)]
+    async with running(tmp_path, source=source) as runtime:
+        done = await play(runtime, blows, schedules=40, seconds=28)
+    tell(done)
+    lost = missing(done.verdict, done.start)
+
+    assert lost & set(range(8))  # what the executors held, a lead before it was due
+    assert lost & set(range(18, 28))  # what the planner had claimed, a horizon ahead
+    assert all(fault.startswith("missing: ") for fault in done.verdict.faults)
