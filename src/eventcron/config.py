@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from eventcron.errors import EventcronError
+from eventcron.model import MAX_SEGMENTS
 
 PREFIX = "EVENTCRON_"
 
@@ -38,10 +39,13 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     fire_queue_url: str
     command_dlq_url: str
     fire_dlq_url: str
+    #: Where a tick hands segments out to planners, and where such a message ends that is none. Only with several.
+    plan_queue_url: str = ""
+    plan_dlq_url: str = ""
     #: A bus of EventBridge's newer API, ``eventbridgev2``, that takes the facts instead of ``bus_name``; "" = none.
     fact_bus_arn: Annotated[str, Meta(pattern=FACT_BUS_ARN)] = ""
     #: Equal shares of all schedules; fixed per deployment.
-    segments: Annotated[int, Meta(ge=1, le=1024)] = 64
+    segments: Annotated[int, Meta(ge=1, le=MAX_SEGMENTS)] = 64
     #: Seconds between planner runs.
     tick_seconds: Annotated[int, Meta(ge=1, le=600)] = 300
     #: Seconds planned ahead. At least the tick, so that windows meet before they are due.
@@ -52,6 +56,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     lead_seconds: Annotated[int, Meta(ge=1, le=10)] = 1
     #: Fires a pack.
     pack_size: Annotated[int, Meta(ge=1, le=500)] = 200
+    #: Planners at work at once. 1: the tick plans all segments itself; more: it hands them out by the plan queue.
+    planner_workers: Annotated[int, Meta(ge=1, le=256)] = 1
     #: Segments planned, packs executed or commands handled at once in one invocation.
     concurrency: Annotated[int, Meta(ge=1, le=256)] = 16
     #: Days the ledger remembers a published pack. The fire queue's own retention is 4.
@@ -82,6 +88,12 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
             raise InvalidSettings(
                 f"EVENTCRON_HORIZON_SECONDS is {self.horizon_seconds}; it must be at least"
                 f" EVENTCRON_TICK_SECONDS, {self.tick_seconds}, or fires between two ticks would be late"
+            )
+
+        if self.planner_workers > 1 and not (self.plan_queue_url and self.plan_dlq_url):
+            raise InvalidSettings(
+                f"EVENTCRON_PLANNER_WORKERS is {self.planner_workers}; more than one need EVENTCRON_PLAN_QUEUE_URL"
+                " and EVENTCRON_PLAN_DLQ_URL"
             )
 
     @classmethod

@@ -36,6 +36,9 @@ MAX_PER_MINUTE = 6_000
 #: Milliseconds. A year and a day of occurrences.
 MAX_BACKFILL_MS = 366 * 86_400_000
 
+#: Segments that a deployment can have.
+MAX_SEGMENTS = 1_024
+
 #: Days and ranges in a calendar. Its days are stored with each schedule that uses it.
 MAX_CALENDAR_SPANS = 1_000
 CalendarName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z", description="1-64 of A-Z a-z 0-9 . _ -")]
@@ -450,6 +453,19 @@ class Pack(Struct, frozen=True, kw_only=True):
     at: Instant
     fires: list[Fire]
     attempt: int = 1
+
+
+class SegmentRange(Struct, frozen=True, kw_only=True):
+    """One message of the plan queue: consecutive segments that one planner is to plan for one tick."""
+
+    #: The format, always written, so that an older release can tell that it cannot read it.
+    v: int = 1
+    #: Those that are planned through a horizon from here already are left as they are, however often this comes.
+    tick: Instant
+    #: The first segment.
+    first: Annotated[int, Meta(ge=0, le=MAX_SEGMENTS - 1)]
+    #: The one after the last.
+    end: Annotated[int, Meta(ge=1, le=MAX_SEGMENTS)]
 
 
 class SkipNotice(Struct, frozen=True, kw_only=True):

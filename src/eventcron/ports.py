@@ -11,7 +11,19 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
 
-from eventcron.model import Backfill, BackfillKey, Calendar, CalendarKey, Event, Instant, Key, Pack, Plan, Record
+from eventcron.model import (
+    Backfill,
+    BackfillKey,
+    Calendar,
+    CalendarKey,
+    Event,
+    Instant,
+    Key,
+    Pack,
+    Plan,
+    Record,
+    SegmentRange,
+)
 
 T = TypeVar("T")
 
@@ -220,11 +232,18 @@ class FireQueue(Protocol):
         """
 
 
+class PlanQueue(Protocol):
+    """Carries ranges of segments from a tick to the planners."""
+
+    async def send(self, ranges: Sequence[SegmentRange]) -> list[Refusal]:
+        """Hand over *ranges*, any number. Returns those not taken."""
+
+
 class DeadLetters(Protocol):
     """Where a message ends that cannot be handled: kept with its reason, for ``eventcron redrive``."""
 
     async def bury(self, queue: str, body: str, *, reason: str, code: str) -> None:
-        """Keep *body* in the dead-letter queue of *queue* (``commands`` or ``fires``) with its reason."""
+        """Keep *body* in the dead-letter queue of *queue* (``commands``, ``fires`` or ``plans``) with its reason."""
 
 
 class Letter(Struct, frozen=True, kw_only=True):
@@ -286,5 +305,6 @@ class Ports(NamedTuple):
     dead: DeadLetters
     backfills: Backfills
     calendars: Calendars
+    plans: PlanQueue
     #: Gives numbers in [0, 1), which spread retries.
     jitter: Callable[[], float]

@@ -14,10 +14,12 @@ from eventcron.adapters.aws.clients import AwsClients, aws_clients
 from eventcron.adapters.aws.dead_letters import SqsDeadLetters
 from eventcron.adapters.aws.fires import SqsFireQueue
 from eventcron.adapters.aws.ledger import DynamoLedger
+from eventcron.adapters.aws.plans import SqsPlanQueue
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.clock import SystemClock
 from eventcron.app.backfill import Backfiller
 from eventcron.app.executor import Executor
+from eventcron.app.fanout import FanOut
 from eventcron.app.planner import Planner
 from eventcron.app.reconciler import Reconciler
 from eventcron.app.registrar import Registrar
@@ -32,6 +34,7 @@ class UseCases(NamedTuple):
     ports: Ports
     registrar: Registrar
     planner: Planner
+    fanout: FanOut
     executor: Executor
     backfiller: Backfiller
     reconciler: Reconciler
@@ -44,6 +47,7 @@ def use_cases(settings: Settings, ports: Ports) -> UseCases:
         ports=ports,
         registrar=Registrar(ports, settings),
         planner=Planner(ports, settings),
+        fanout=FanOut(ports, settings),
         executor=Executor(ports, settings),
         backfiller=Backfiller(ports, settings),
         reconciler=Reconciler(ports, settings),
@@ -66,8 +70,12 @@ def aws_ports(settings: Settings, clients: AwsClients) -> Ports:
         ledger=DynamoLedger(clients.dynamodb, settings.ledger_table),
         queue=SqsFireQueue(clients.sqs, settings.fire_queue_url),
         bus=bus_of(settings, clients.events),
-        dead=SqsDeadLetters(clients.sqs, {"commands": settings.command_dlq_url, "fires": settings.fire_dlq_url}),
+        dead=SqsDeadLetters(
+            clients.sqs,
+            {"commands": settings.command_dlq_url, "fires": settings.fire_dlq_url, "plans": settings.plan_dlq_url},
+        ),
         backfills=DynamoBackfills(clients.dynamodb, settings.ledger_table),
         calendars=DynamoCalendars(clients.dynamodb, settings.ledger_table),
+        plans=SqsPlanQueue(clients.sqs, settings.plan_queue_url),
         jitter=random.random,
     )

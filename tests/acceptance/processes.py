@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from pathlib import Path
 
@@ -35,8 +36,17 @@ def gone(pids: set[int]) -> bool:
     return True
 
 
-def wait_gone(pids: set[int]) -> None:
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def wait_gone(pids: set[int], port: int | None = None) -> None:
+    """Wait until no process of *pids* is left, and nobody listens on *port*, if it is given.
+
+    A worker that was just being started when we looked has no number among them, and holds the socket until it ends.
+    """
     deadline = time.monotonic() + PATIENCE
-    while not gone(pids):
-        assert time.monotonic() < deadline, f"still there: {pids}"
+    while not gone(pids) or (port is not None and listens(port)):
+        assert time.monotonic() < deadline, f"still there: {pids}, or who listens on {port}"
         time.sleep(0.02)  # an end is not announced to strangers

@@ -249,3 +249,14 @@ async def test_example_another_account(world: World) -> None:
     assert await world.redrive(outputs, "abroad", bus) == SENT
     late = await world.received(url)
     assert (late["source"], late["detail"]) == ("eventcron", _late_fire("abroad")["detail"])
+
+
+async def test_a_stack_with_one_planner_has_no_dead_letters_of_ranges_and_says_so(world: World) -> None:
+    listed = await eventcron(world.runtime, "redrive", "list", "--json")
+    shown = await eventcron(world.runtime, "redrive", "show", "plans")
+
+    assert listed.json.keys() == {"commands", "fires", "targets"}
+    assert (shown.status, shown.out) == (2, "")
+    assert (
+        "this stack has no queue of 'plans', as its parameter PlannerWorkers is 1; it has commands, fires" in shown.err
+    )

@@ -38,7 +38,8 @@ class Done(NamedTuple):
 
 @pytest_asyncio.fixture(name="runtime", scope="module", loop_scope="module")
 async def _runtime() -> AsyncIterator[Runtime]:
-    async with Runtime(LocalSettings()) as runtime:
+    # Two planners, so that there is every queue; other tests have one.
+    async with Runtime(LocalSettings(planner_workers=2)) as runtime:
         yield runtime
 
 
@@ -80,29 +81,38 @@ async def until(runtime: Runtime, queue: str, count: int) -> None:
     raise AssertionError(f"{counts} letters, expected {count} of {queue}")
 
 
-async def test_poison_is_listed_shown_sent_back_and_dropped(runtime: Runtime, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("queue", "output", "reason"),
+    [
+        pytest.param("commands", "CommandQueueUrl", "not an EventBridge event", id="commands"),
+        pytest.param("plans", "PlanQueueUrl", "not a range", id="plans"),
+    ],
+)
+async def test_poison_is_listed_shown_sent_back_and_dropped(
+    runtime: Runtime, tmp_path: Path, queue: str, output: str, reason: str
+) -> None:
     sqs = runtime.client("sqs")
     assert (await eventcron(runtime, "redrive", "list")).status == 0
-    await sqs.send_message(QueueUrl=runtime.outputs["CommandQueueUrl"], MessageBody="poison")
-    await until(runtime, "commands", 1)
+    await sqs.send_message(QueueUrl=runtime.outputs[output], MessageBody="poison")
+    await until(runtime, queue, 1)
     assert (await eventcron(runtime, "redrive", "list")).status == 1
 
-    shown = (await eventcron(runtime, "redrive", "show", "commands", "--json")).json
+    shown = (await eventcron(runtime, "redrive", "show", queue, "--json")).json
     (letter,) = shown["letters"]
     assert (letter["code"], letter["body"]) == ("undecodable", "poison")
-    assert letter["reason"].startswith("not an EventBridge event")
-    assert "undecodable: not an EventBridge event" in (await eventcron(runtime, "redrive", "show", "commands")).out
+    assert letter["reason"].startswith(reason)
+    assert f"undecodable: {reason}" in (await eventcron(runtime, "redrive", "show", queue)).out
 
-    sent = await eventcron(runtime, "redrive", "send", "commands", letter["id"], "--json")
+    sent = await eventcron(runtime, "redrive", "send", queue, letter["id"], "--json")
     assert (sent.status, sent.json) == (0, {"sent": 1, "failed": {}, "missing": []})
-    await until(runtime, "commands", 1)  # still poison: it dies again
+    await until(runtime, queue, 1)  # still poison: it dies again
 
     record = tmp_path / "dropped.jsonl"
-    dropped = await eventcron(runtime, "redrive", "drop", "commands", "--all", "--record", str(record))
+    dropped = await eventcron(runtime, "redrive", "drop", queue, "--all", "--record", str(record))
     assert (dropped.status, dropped.out) == (0, "1 dropped\n")
     (line,) = [json.loads(line) for line in record.read_text().splitlines()]
-    assert (line["queue"], line["body"], line["code"]) == ("commands", "poison", "undecodable")
-    await until(runtime, "commands", 0)
+    assert (line["queue"], line["body"], line["code"]) == (queue, "poison", "undecodable")
+    await until(runtime, queue, 0)
 
 
 async def test_a_command_that_died_takes_effect_when_it_is_sent_back(runtime: Runtime) -> None:
@@ -146,6 +156,7 @@ async def test_segments_are_told_and_their_schedules_moved(runtime: Runtime) -> 
     told = await eventcron(runtime, "segments", "--json")
 
     segments = told.json["segments"]
+    assert "PlanQueueUrl" in runtime.outputs
     assert [segment["segment"] for segment in segments] == list(range(runtime.settings.segments))
     assert all(segment["planned_through"] for segment in segments)
     assert "planned through" in (await eventcron(runtime, "segments")).out

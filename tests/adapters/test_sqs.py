@@ -11,7 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventcron.adapters.aws.dead_letters import MAX_REASON, SqsDeadLetters
-from eventcron.adapters.aws.fires import MAX_BATCH_BYTES, SqsFireQueue, delay_seconds, group
+from eventcron.adapters.aws.fires import SqsFireQueue, delay_seconds, group
+from eventcron.adapters.aws.messages import MAX_BATCH_BYTES
+from eventcron.adapters.aws.plans import SqsPlanQueue
+from eventcron.core.ranges import split
 from eventcron.errors import Unavailable
 from eventcron.model import Fire, Pack
 from eventcron.ports import Refusal
@@ -120,6 +123,32 @@ async def test_batches_at_once_are_bounded() -> None:
 
     assert await sent(script, 200, concurrency=3) == []
     assert (len(script.requests), script.most_at_once) == (20, 3)
+
+
+async def test_ranges_say_no_more_than_they_are_and_those_refused_are_told_by_their_place() -> None:
+    def refuse_one(request: dict[str, Any]) -> Answer:
+        ids = [entry["Id"] for entry in request["Entries"]]
+        failure = {"Id": "11", "Code": "InternalError", "SenderFault": False}
+        return {
+            "Successful": [{"Id": entry_id} for entry_id in ids if entry_id != "11"],
+            "Failed": [failure] if "11" in ids else [],
+        }
+
+    script = Script("sqs", refuse_one)
+    queue = SqsPlanQueue(script.client, URL, backoff=Waits().backoff())
+
+    assert await queue.send(split(12, workers=12, at_once=1, tick=7)) == [Refusal(index=11, code="InternalError")]
+    entries = [entry for request in script.requests for entry in request["Entries"]]
+    assert entries[3] == {"Id": "3", "MessageBody": '{"v":1,"tick":7,"first":3,"end":4}'}
+
+
+async def test_a_plan_queue_that_stays_throttled_refuses_every_range() -> None:
+    script = Script("sqs", lambda _request: refused("RequestThrottled"))
+    queue = SqsPlanQueue(script.client, URL, backoff=Waits().backoff())
+
+    refusals = await queue.send(split(12, workers=12, at_once=1, tick=7))
+
+    assert [(refusal.index, refusal.code) for refusal in refusals] == [(n, "RequestThrottled") for n in range(12)]
 
 
 @given(st.lists(st.integers(1, 6_000), max_size=25))

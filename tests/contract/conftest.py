@@ -24,6 +24,7 @@ from eventcron.adapters.aws.dead_letters import SqsDeadLetters
 from eventcron.adapters.aws.fires import SqsFireQueue
 from eventcron.adapters.aws.ledger import DynamoLedger
 from eventcron.adapters.aws.letters import SqsLetterBox
+from eventcron.adapters.aws.plans import SqsPlanQueue
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.ways_back import ToQueue
 from eventcron.adapters.clock import SystemClock
@@ -36,11 +37,23 @@ from eventcron.adapters.memory import (
     MemoryFireQueue,
     MemoryLedger,
     MemoryLetterBox,
+    MemoryPlanQueue,
     MemoryQueue,
     MemoryScheduleStore,
 )
-from eventcron.model import Pack
-from eventcron.ports import Backfills, Calendars, DeadLetters, EventBus, FireQueue, Ledger, LetterBox, ScheduleStore
+from eventcron.core.ranges import decode_range
+from eventcron.model import Pack, SegmentRange
+from eventcron.ports import (
+    Backfills,
+    Calendars,
+    DeadLetters,
+    EventBus,
+    FireQueue,
+    Ledger,
+    LetterBox,
+    PlanQueue,
+    ScheduleStore,
+)
 from tests.emulators import ministack_server, moto_server, use_endpoint
 from tests.eventbridgev2 import ARN, FakeBus, fake_bus
 from tests.resources import create_bus, create_queue, create_table
@@ -64,6 +77,12 @@ class FireQueueRig(NamedTuple):
     port: FireQueue
     #: Packs that are visible; each is received once. Waits up to so many seconds for the first.
     receive: Callable[[int], Awaitable[list[Pack]]]
+
+
+class PlanQueueRig(NamedTuple):
+    port: PlanQueue
+    #: Ranges that are visible; each is received once. Waits up to so many seconds for the first.
+    receive: Callable[[int], Awaitable[list[SegmentRange]]]
 
 
 class DeadLettersRig(NamedTuple):
@@ -99,6 +118,7 @@ class Backend(BusBackend, Protocol):
     async def backfills(self) -> Backfills: ...
     async def calendars(self) -> Calendars: ...
     async def fire_queue(self) -> FireQueueRig: ...
+    async def plan_queue(self) -> PlanQueueRig: ...
     async def dead_letters(self) -> DeadLettersRig: ...
     async def letters(self) -> LetterBoxRig: ...
 
@@ -134,6 +154,17 @@ class MemoryBackend:
             return [msgspec.json.decode(message.body, type=Pack) for message in messages]
 
         return FireQueueRig(MemoryFireQueue(queue), receive)
+
+    async def plan_queue(self) -> PlanQueueRig:
+        queue = MemoryQueue(self._clock)
+
+        async def receive(_wait: int) -> list[SegmentRange]:
+            messages = queue.receive()
+            for message in messages:
+                queue.delete(message.id)
+            return [decode_range(message.body) for message in messages]
+
+        return PlanQueueRig(MemoryPlanQueue(queue), receive)
 
     async def dead_letters(self) -> DeadLettersRig:
         letters = MemoryDeadLetters()
@@ -203,8 +234,16 @@ class AwsBackend:
 
         return FireQueueRig(SqsFireQueue(self.clients.sqs, url), receive)
 
+    async def plan_queue(self) -> PlanQueueRig:
+        url = await create_queue(self._sqs, next(_names))
+
+        async def receive(wait: int) -> list[SegmentRange]:
+            return [decode_range(message["Body"]) for message in await self._receive(url, wait)]
+
+        return PlanQueueRig(SqsPlanQueue(self.clients.sqs, url), receive)
+
     async def dead_letters(self) -> DeadLettersRig:
-        urls = {queue: await create_queue(self._sqs, next(_names)) for queue in ("commands", "fires")}
+        urls = {queue: await create_queue(self._sqs, next(_names)) for queue in ("commands", "fires", "plans")}
 
         async def buried() -> list[Buried]:
             return [

@@ -11,7 +11,9 @@ async def test_a_message_is_kept_with_its_reason_in_the_queue_it_came_from(backe
     command = Buried(queue="commands", body="not JSON: {", reason="expected '{', got 'n'", code="undecodable")
     fire = Buried(queue="fires", body='{"v": 99}', reason="pack format 99 – naïve ⏰", code="unknown_format")
 
-    for letter in (command, fire):
+    plan = Buried(queue="plans", body='{"v": 99}', reason="range format 99", code="unknown_format")
+
+    for letter in (command, fire, plan):
         await rig.port.bury(letter.queue, letter.body, reason=letter.reason, code=letter.code)
 
-    assert await rig.buried() == [command, fire]
+    assert await rig.buried() == [command, fire, plan]

@@ -11,7 +11,7 @@ from tests.eventbridgev2 import model
 
 PAGE = "docs/operations.md"
 STACK = template.read()
-BODY = STACK["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+BODY = STACK["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0]
 
 
 def test_every_alarm_has_a_row_that_says_what_happened_and_what_to_do() -> None:

@@ -7,7 +7,7 @@ import functools
 import hashlib
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -48,10 +48,25 @@ from eventcron.core.envelope import (
 from eventcron.core.facts import FACTS
 from eventcron.core.instant import from_datetime, rfc3339
 from eventcron.core.packing import make_pack
+from eventcron.core.ranges import decode_range, encode_range
 from eventcron.core.trigger import local_time
 from eventcron.entrypoints import executor_lambda, planner_lambda, registrar_lambda, schemas
 from eventcron.errors import InvalidSchedule, Undecodable
-from eventcron.model import COMMANDS, Backfill, Calendar, Event, Fire, Key, Record, Schedule, SkipNotice, State, Window
+from eventcron.model import (
+    COMMANDS,
+    Backfill,
+    Calendar,
+    Event,
+    Fire,
+    Key,
+    Record,
+    Schedule,
+    SegmentRange,
+    SkipNotice,
+    State,
+    Window,
+)
+from eventcron.ports import SegmentState
 from eventcron.testing import FakeClock
 from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import SETTINGS
@@ -358,7 +373,31 @@ def test_a_tick_plans_every_segment() -> None:
     event = load("lambda/planner.json")
 
     assert event["detail-type"] == "Scheduled Event"
-    assert asyncio.run(planner_lambda._plan(cases, Context()))["planned"] == cases.settings.segments
+    assert asyncio.run(planner_lambda._handle(cases, event, Context()))["planned"] == cases.settings.segments
+
+
+def test_a_range_is_planned_around_the_poison_in_the_batch() -> None:
+    cases = in_memory(NOW)
+    event = load("lambda/planner-range.json")
+
+    async def run() -> tuple[dict[str, Any], list[SegmentState]]:
+        response = await planner_lambda._handle(cases, event, Context())
+        return response, await cases.ports.ledger.segments(64)
+
+    response, states = asyncio.run(run())
+    poison = event["Records"][1]["body"]
+    assert response == {"batchItemFailures": []}
+    assert [state.segment for state in states if state.planned_through] == list(range(32, 48))
+    assert [(queue, body) for queue, body, _ in buried(cases)] == [("plans", poison)]
+
+
+def test_ranges_are_what_this_code_sends() -> None:
+    [body, _] = [record["body"] for record in load("lambda/planner-range.json")["Records"]]
+    validate("Segment Range", json.loads(body))
+    asked = SegmentRange(tick=NOW - 130, first=32, end=48)
+
+    assert encode_range(asked) == body
+    assert decode_range(body) == asked
 
 
 def test_packs_are_published_around_the_poison_in_the_batch() -> None:
@@ -382,7 +421,7 @@ def test_packs_are_what_this_code_sends() -> None:
     assert decode_pack(body) == make_pack([FIRE])
 
 
-@pytest.mark.parametrize("path", ["lambda/registrar.json", "lambda/executor.json"])
+@pytest.mark.parametrize("path", ["lambda/registrar.json", "lambda/planner-range.json", "lambda/executor.json"])
 def test_messages_carry_the_digest_of_their_body(path: str) -> None:
     """A payload edited by hand would no longer be a real one."""
     for record in load(path)["Records"]:
@@ -441,13 +480,22 @@ def test_there_is_a_payload_for_every_code() -> None:
 
 # --- Poison ----------------------------------------------------------------------------------------------------------
 
+DECODERS: dict[str, Callable[[str], object]] = {
+    "commands": functools.partial(decode_command, trusted_sources=frozenset()),
+    "fires": decode_pack,
+    "plans": decode_range,
+}
+HANDLERS: dict[str, Callable[[UseCases, dict[str, Any]], Coroutine[Any, Any, dict[str, Any]]]] = {
+    "commands": registrar_lambda._handle,
+    "fires": executor_lambda._handle,
+    "plans": functools.partial(planner_lambda._handle, context=Context()),
+}
+
 
 @pytest.mark.parametrize("path", files("poison"))
 def test_poison_is_undecodable_for_a_reason(path: str) -> None:
     payload = load(path)
-    decode: Callable[[str], object] = (
-        decode_pack if payload["queue"] == "fires" else functools.partial(decode_command, trusted_sources=frozenset())
-    )
+    decode = DECODERS[payload["queue"]]
     with pytest.raises(Undecodable) as caught:
         decode(payload["body"])
 
@@ -459,7 +507,7 @@ def test_poison_ends_in_its_dead_letter_queue(path: str) -> None:
     payload = load(path)
     cases = in_memory(NOW)
     message = {"messageId": "1", "attributes": {"ApproximateReceiveCount": "1"}, "body": payload["body"]}
-    handle = executor_lambda._handle if payload["queue"] == "fires" else registrar_lambda._handle
+    handle = HANDLERS[payload["queue"]]
 
     assert asyncio.run(handle(cases, {"Records": [message]})) == {"batchItemFailures": []}
     assert buried(cases) == [(payload["queue"], payload["body"], payload["reason"])]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from eventcron.adapters.memory import (
     MemoryEventBus,
     MemoryFireQueue,
     MemoryLedger,
+    MemoryPlanQueue,
     MemoryQueue,
     MemoryScheduleStore,
 )
@@ -22,7 +24,8 @@ from eventcron.core.packing import make_pack
 from eventcron.entrypoints import executor_lambda, planner_lambda, reconciler_lambda, registrar_lambda
 from eventcron.entrypoints.process import process
 from eventcron.errors import Unavailable
-from eventcron.model import Fire, Instant, Key
+from eventcron.model import Fire, Instant, Key, SegmentRange
+from eventcron.ports import Refusal
 from eventcron.testing import JumpingClock, memory_ports
 from eventcron.testing.world import SETTINGS
 from eventcron.wiring import use_cases
@@ -47,6 +50,8 @@ class Stack:
         self.fires = MemoryQueue(self.clock)
         self.bus = MemoryEventBus(self.clock)
         self.dead = MemoryDeadLetters()
+        self.plans = MemoryQueue(self.clock)
+        self.refuse_range: Callable[[SegmentRange], Refusal | None] = lambda _asked: None
         ports = memory_ports(
             self.clock,
             store=self.store,
@@ -54,6 +59,7 @@ class Stack:
             queue=MemoryFireQueue(self.fires),
             bus=self.bus,
             dead=self.dead,
+            plans=MemoryPlanQueue(self.plans, refuse=lambda _index, asked: self.refuse_range(asked)),
         )
         self.cases = use_cases(SETTINGS, ports)
 
@@ -263,6 +269,142 @@ def test_planner_tells_the_lag_of_each_segment_without_a_metric_for_each(
     assert sorted(record["segment"] for record in records) == list(range(SETTINGS.segments))
     assert {tuple(record["PlannerLagMs"]) for record in records} == {(7_000,)}
     assert all(record["_aws"]["CloudWatchMetrics"][0]["Dimensions"] == [["service"]] for record in records)
+
+
+def fan_out(stack: Stack, **settings: Any) -> None:
+    """Have several planners from here on."""
+    several = {"planner_workers": 2, "plan_queue_url": "plans", "plan_dlq_url": "plan-dlq", "concurrency": 2}
+    changed = msgspec.structs.replace(SETTINGS, **several, **settings)
+    stack.cases = use_cases(changed, stack.cases.ports)
+    process.adopt(stack.cases)
+
+
+def ranges(stack: Stack) -> list[str]:
+    return [message.body for message in stack.plans.receive()]
+
+
+def test_with_several_planners_a_tick_hands_out_and_each_range_is_planned(
+    stack: Stack, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    fan_out(stack)
+    ended = planner_lambda.handler({"source": "aws.events"}, Context())
+    tick = metrics(capsys.readouterr().out)
+    bodies = ranges(stack)
+    first = planner_lambda.handler(sqs(bodies[0]), Context())
+    half = [state.planned_through > 0 for state in asyncio.run(stack.ledger.segments(4))]
+    second = planner_lambda.handler(sqs(bodies[1]), Context())
+
+    assert (ended["ranges"], ended["planned"], len(bodies)) == (2, 0, 2)
+    assert tick == {"RangesSent": [2], "RangesRefused": [0]}
+    assert first == second == {"batchItemFailures": []}
+    assert half == [True, True, False, False]
+    planned = [vars(record) for record in caplog.records if record.message == "planned"]
+    assert [(line["first"], line["end"], line["age_ms"], line["planned"]) for line in planned] == [
+        (0, 2, 0, 2),
+        (2, 4, 0, 2),
+    ]
+
+
+def test_what_the_plan_queue_refuses_the_tick_plans_itself(
+    stack: Stack, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    fan_out(stack)
+    stack.refuse_range = lambda asked: Refusal(index=1, code="InternalError", message="down") if asked.first else None
+
+    ended = planner_lambda.handler({"source": "aws.events"}, Context())
+
+    states = asyncio.run(stack.ledger.segments(4))
+    (line,) = (vars(record) for record in caplog.records if record.message == "handed_out")
+    assert (ended["ranges"], ended["planned"]) == (1, 2)
+    assert [state.planned_through > 0 for state in states] == [False, False, True, True]
+    assert (line["levelname"], line["left"], line["reason"]) == ("WARNING", 2, "down")
+    assert metrics(capsys.readouterr().out)["RangesRefused"] == [1]
+
+
+def test_a_range_with_a_segment_left_comes_back_and_the_one_beside_it_does_not(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fan_out(stack)
+    planner_lambda.handler({}, Context())
+    plans = stack.store.plans
+
+    async def throttled(segment: int, **rest: Any) -> Any:
+        if segment == 1:
+            raise Unavailable("dynamodb", "ThrottlingException")
+        return await plans(segment, **rest)
+
+    monkeypatch.setattr(stack.store, "plans", throttled)
+
+    response = planner_lambda.handler(sqs(*ranges(stack)), Context())
+
+    (failed,) = (vars(record) for record in caplog.records if record.message == "record_failed")
+    assert response == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    assert failed["reason"] == "1 of the segments 0 to 1 are left, 1 first"
+    assert [state.planned_through > 0 for state in asyncio.run(stack.ledger.segments(4))] == [True, False, True, True]
+
+
+def test_a_range_that_there_is_no_time_for_comes_back(stack: Stack) -> None:
+    class Ending:
+        def get_remaining_time_in_millis(self) -> int:
+            return 1_500
+
+    fan_out(stack)
+    planner_lambda.handler({}, Context())
+    body = ranges(stack)[0]
+
+    assert planner_lambda.handler(sqs(body), Ending()) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
+    assert planner_lambda.handler(sqs(body), Context()) == {"batchItemFailures": []}
+
+
+def test_what_another_planner_holds_is_left_to_it(stack: Stack) -> None:
+    fan_out(stack)
+    planner_lambda.handler({}, Context())
+    asyncio.run(stack.ledger.claim(0, end=NOW + 1, now=NOW, lease_until=NOW + 60_000))
+
+    assert planner_lambda.handler(sqs(ranges(stack)[0]), Context()) == {"batchItemFailures": []}
+    assert asyncio.run(stack.ledger.planned_through(0)) == 0
+
+
+def test_what_is_no_range_is_buried_and_what_is_beside_it_is_planned(
+    stack: Stack, caplog: pytest.LogCaptureFixture
+) -> None:
+    fan_out(stack)
+    planner_lambda.handler({}, Context())
+
+    response = planner_lambda.handler(sqs("poison", ranges(stack)[0]), Context())
+
+    assert response == {"batchItemFailures": []}
+    assert [(buried.queue, buried.body, buried.code) for buried in stack.dead.buried] == [
+        ("plans", "poison", "undecodable")
+    ]
+    assert "range_dead_lettered" in caplog.messages
+    assert asyncio.run(stack.ledger.planned_through(1)) > 0
+
+
+def test_a_tick_tells_the_lag_of_what_no_planner_takes(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
+    """The alarm looks at the highest: it would see nothing where nobody claims."""
+    planner_lambda.handler({}, Context())
+    fan_out(stack)
+    for _ in range(3):
+        stack.clock.instant += SETTINGS.tick_seconds * 1000
+        capsys.readouterr()
+        planner_lambda.handler({}, Context())
+
+    assert metrics(capsys.readouterr().out)["PlannerLagMs"] == [2 * SETTINGS.tick_seconds * 1000]
+
+
+def test_a_ledger_that_cannot_be_looked_at_does_not_stop_a_tick(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def throttled(_count: int) -> Any:
+        raise Unavailable("dynamodb", "ThrottlingException")
+
+    fan_out(stack)
+    monkeypatch.setattr(stack.ledger, "segments", throttled)
+
+    assert planner_lambda.handler({}, Context())["ranges"] == 2
+    assert "lag_unknown" in caplog.messages
+    assert len(ranges(stack)) == 2
 
 
 def test_a_handler_without_its_environment_says_which_variable_is_missing() -> None:

@@ -43,7 +43,10 @@ RESOURCES: dict[str, dict[str, Any]] = STACK["Resources"]
 PARAMETERS: dict[str, dict[str, Any]] = STACK["Parameters"]
 GLOBALS: dict[str, Any] = STACK["Globals"]["Function"]
 FUNCTIONS = template.of_type(STACK, "AWS::Serverless::Function")
-QUEUES = template.of_type(STACK, "AWS::SQS::Queue")
+#: Where a tick hands segments out to several planners.
+FANNED_OUT = decided(FansOut=True)
+#: Every queue that there may be.
+QUEUES = template.of_type(FANNED_OUT, "AWS::SQS::Queue")
 RULES = template.of_type(STACK, "AWS::Events::Rule")
 TABLES = template.of_type(STACK, "AWS::DynamoDB::Table")
 ROLES = template.of_type(STACK, "AWS::IAM::Role")

@@ -24,7 +24,7 @@ from eventcron.local import template
 from eventcron.model import Event, Instant
 from eventcron.ports import Refusal
 from eventcron.testing.world import SETTINGS
-from tests.handlers.test_handlers import NOW, Context, Stack, fire_of, put, sqs
+from tests.handlers.test_handlers import NOW, Context, Stack, fan_out, fire_of, put, ranges, sqs
 from tests.infra.stack import STACK
 from tests.infra.test_observability import ALARMS, OURS, QUERIES, WIDGETS, metrics_of
 
@@ -122,6 +122,9 @@ def _live_through(patch: pytest.MonkeyPatch) -> Printed:
     bad.table = Unavailable("dynamodb", "ThrottlingException")
     planner_lambda.handler({}, Context())
     bad.table = None
+    fan_out(stack)
+    planner_lambda.handler({}, Context())
+    planner_lambda.handler(sqs(*ranges(stack)), Context())
     reconciler_lambda.handler({}, Context())
     return Printed(frozenset(chain.from_iterable(map(_series, lines))), _fields(records))
 

@@ -10,14 +10,31 @@ from typing import Any
 import pytest
 
 from eventcron.local import template
-from tests.infra.stack import FUNCTIONS, PARAMETERS, QUEUES, RESOURCES, ROOT, STACK, TABLES, decided
+from tests.infra.stack import FANNED_OUT, FUNCTIONS, PARAMETERS, QUEUES, ROOT, STACK, TABLES, decided
 
-ALARMS = template.of_type(STACK, "AWS::CloudWatch::Alarm")
+#: Every resource and alarm that there may be.
+RESOURCES: dict[str, dict[str, Any]] = FANNED_OUT["Resources"]
+ALARMS = template.of_type(FANNED_OUT, "AWS::CloudWatch::Alarm")
 QUERIES = template.of_type(STACK, "AWS::Logs::QueryDefinition")
 OURS = {"Ref": "BusName"}
 ENTRYPOINTS = sorted((ROOT / "src" / "eventcron" / "entrypoints").glob("*_lambda.py"))
-BODY = RESOURCES["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
-WIDGETS = json.loads(re.sub(r"(?<!\")\$\{[^}]+\}(?=[,}\s])", "1", BODY))["widgets"]
+
+
+def _dashboard(stack: template.Template) -> str:
+    """The dashboard's body in *stack*, with the parts that depend on conditions put in."""
+    body, parts = stack["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
+    for name, part in parts.items():
+        body = body.replace(f"${{{name}}}", part["Fn::Sub"] if part else "")
+    return str(body)
+
+
+def _widgets(body: str) -> list[dict[str, Any]]:
+    widgets: list[dict[str, Any]] = json.loads(re.sub(r"(?<!\")\$\{[^}]+\}(?=[,}\s])", "1", body))["widgets"]
+    return widgets
+
+
+BODY = _dashboard(FANNED_OUT)
+WIDGETS = _widgets(BODY)
 
 
 def _strings() -> set[str]:
@@ -65,7 +82,7 @@ def test_an_alarm_on_a_metric_of_aws_watches_something_of_this_stack(alarm: str)
 
 @pytest.mark.parametrize("alarm", ALARMS)
 def test_an_alarm_tells_the_topic_and_says_what_is_wrong(alarm: str) -> None:
-    properties = template.of_type(decided(HasAlarmTopic=True), "AWS::CloudWatch::Alarm")[alarm]
+    properties = template.of_type(decided(HasAlarmTopic=True, FansOut=True), "AWS::CloudWatch::Alarm")[alarm]
 
     assert properties["AlarmActions"] == properties["OKActions"] == [{"Ref": "AlarmTopicArn"}]
     assert "AlarmActions" not in ALARMS[alarm]
@@ -154,6 +171,23 @@ def test_the_dashboard_shows_every_alarm_every_function_and_every_queue() -> Non
     assert sorted(shown) == sorted(f"${{{alarm}.Arn}}" for alarm in ALARMS)
     assert all(f"${{{function}}}" in BODY for function in FUNCTIONS)
     assert all(f"${{{queue}.QueueName}}" in BODY for queue in QUEUES)
+
+
+def test_with_one_planner_the_dashboard_shows_all_but_the_plan_queue() -> None:
+    body = _dashboard(STACK)
+    here = template.of_type(STACK, "AWS::CloudWatch::Alarm")
+    [shown] = [widget["properties"]["alarms"] for widget in _widgets(body) if widget["type"] == "alarm"]
+
+    assert sorted(shown) == sorted(f"${{{alarm}.Arn}}" for alarm in here)
+    assert set(re.findall(r"\$\{(\w+)\.", body)) <= STACK["Resources"].keys()
+    assert len(WIDGETS) == len(_widgets(body)) + 3
+
+
+def test_ranges_are_late_after_a_tick() -> None:
+    age = ALARMS["PlanAgeAlarm"]
+
+    assert (age["MetricName"], age["Threshold"]) == ("ApproximateAgeOfOldestMessage", {"Ref": "TickSeconds"})
+    assert age["Dimensions"][0]["Value"] == {"Fn::GetAtt": ["PlanQueue", "QueueName"]}
 
 
 def test_lateness_is_a_stack_of_ranks_without_gap_or_overlap() -> None:

@@ -16,11 +16,12 @@ from eventcron.adapters.clock import SystemClock
 from eventcron.core.envelope import encode_pack
 from eventcron.core.instant import rfc3339
 from eventcron.core.packing import make_pack
+from eventcron.core.ranges import encode_range
 from eventcron.core.trigger import parse
 from eventcron.entrypoints import executor_lambda, planner_lambda, reconciler_lambda, registrar_lambda, rest_lambda
 from eventcron.entrypoints.process import process
 from eventcron.local import template
-from eventcron.model import Fire, Instant, Record, Schedule, State
+from eventcron.model import Fire, Instant, Record, Schedule, SegmentRange, State
 from eventcron.ports import Refusal
 from eventcron.wiring import UseCases
 from tests.emulators import ministack_server, use_endpoint
@@ -46,11 +47,9 @@ NEWER_API = "eventbridgev2"
 #: Of a schedule that the executor ends.
 REVISION = 1_796_112_000_000
 TABLES = ("SchedulesTable", "LedgerTable")
-QUEUES = ("CommandQueue", "FireQueue", "CommandDeadLetters", "FireDeadLetters")
+QUEUES = ("CommandQueue", "FireQueue", "PlanQueue", "CommandDeadLetters", "FireDeadLetters", "PlanDeadLetters")
 
 STACK = decided(HasRestApi=True)
-#: The same with BusKind eventbridgev2.
-STACK_V2 = decided(HasRestApi=True, HasFactBus=True)
 FUNCTIONS = template.of_type(STACK, "AWS::Serverless::Function")
 
 Asked = dict[str, set[str]]
@@ -130,6 +129,8 @@ def _stage(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
         fire_queue_url=f"{url}/FireQueue",
         command_dlq_url=f"{url}/CommandDeadLetters",
         fire_dlq_url=f"{url}/FireDeadLetters",
+        plan_queue_url=f"{url}/PlanQueue",
+        plan_dlq_url=f"{url}/PlanDeadLetters",
         segments=1,
     )
     monkeypatch.setattr(clients, "get_session", stage.recorder.session)
@@ -227,16 +228,27 @@ def _drive_registrar(stage: Stage) -> None:
 def _prepare_planner(stage: Stage) -> None:
     """A schedule to be read with every tick, one to be moved on, and an open backfill."""
     stage.set(tick_seconds=1, horizon_seconds=2, guard_seconds=1)  # the registrar sends little itself
-    _put("dense", expression="* * * * * *")
-    _put("rare", expression=_at(SystemClock().now() + 60_000))
+    dense, rare = f"dense-{next(_numbers)}", f"rare-{next(_numbers)}"
+    _put(dense, expression="* * * * * *")
+    _put(rare, expression=_at(SystemClock().now() + 60_000))
     span = {"from": "2026-01-01T00:00:00Z", "until": "2026-01-01T00:02:00Z", "backfill_id": "open"}
-    registrar_lambda.handler(_command("Backfill Schedule", "dense", **span), Context())
+    registrar_lambda.handler(_command("Backfill Schedule", dense, **span), Context())
     stage.set(horizon_seconds=720)
 
 
 def _drive_planner(stage: Stage) -> None:
     stage.refuse_a_pack()
     planner_lambda.handler({}, Context())
+
+
+def _drive_planners(stage: Stage) -> None:
+    # Further than one planner has planned by then.
+    stage.set(planner_workers=2, horizon_seconds=800)
+    planner_lambda.handler({}, Context())
+    planner_lambda.handler(_event("not JSON"), Context())
+    stage.refuse_a_pack()
+    ours = encode_range(SegmentRange(tick=SystemClock().now(), first=0, end=1))
+    planner_lambda.handler(_event(ours), Context())
 
 
 def _prepare_executor(_stage: Stage) -> None:
@@ -289,18 +301,20 @@ def _ask(method: str, path: str, **body: Any) -> None:
     assert answer["statusCode"] < 300, answer
 
 
-#: Function → what must be there before, and what brings it before everything it ever does.
-SCENARIOS: dict[str, tuple[Callable[[Stage], None], Callable[[Stage], None]]] = {
-    "RegistrarFunction": (_prepare_registrar, _drive_registrar),
-    "PlannerFunction": (_prepare_planner, _drive_planner),
-    "ExecutorFunction": (_prepare_executor, _drive_executor),
-    "ReconcilerFunction": (_prepare_reconciler, _drive_reconciler),
-    "RestFunction": (_prepare_registrar, _drive_rest),
+#: Function, and how many planners there are → what must be there before, and what brings it before everything it
+#: ever does.
+SCENARIOS: dict[tuple[str, int], tuple[Callable[[Stage], None], Callable[[Stage], None]]] = {
+    ("RegistrarFunction", 1): (_prepare_registrar, _drive_registrar),
+    ("PlannerFunction", 1): (_prepare_planner, _drive_planner),
+    ("PlannerFunction", 2): (_prepare_planner, _drive_planners),
+    ("ExecutorFunction", 1): (_prepare_executor, _drive_executor),
+    ("ReconcilerFunction", 1): (_prepare_reconciler, _drive_reconciler),
+    ("RestFunction", 1): (_prepare_registrar, _drive_rest),
 }
 
 
 def test_every_function_is_driven() -> None:
-    assert set(SCENARIOS) == set(FUNCTIONS)
+    assert {function for function, _ in SCENARIOS} == set(FUNCTIONS)
 
 
 @pytest.fixture(name="fact_bus")
@@ -314,28 +328,29 @@ def _fact_bus(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBus
         process.close()
 
 
-@pytest.mark.parametrize("function", SCENARIOS)
-def test_a_function_asks_for_what_its_role_allows_and_for_all_of_it(function: str, stage: Stage) -> None:
-    _asks_for_what_it_may(function, stage, STACK)
+@pytest.mark.parametrize(("function", "planners"), SCENARIOS)
+def test_a_function_asks_for_what_its_role_allows_and_for_all_of_it(function: str, planners: int, stage: Stage) -> None:
+    _asks_for_what_it_may(function, planners, stage)
 
 
-@pytest.mark.parametrize("function", SCENARIOS)
+@pytest.mark.parametrize(("function", "planners"), SCENARIOS)
 def test_with_the_second_bus_it_publishes_there_and_may_do_so_only_there(
-    function: str, stage: Stage, fact_bus: FakeBus
+    function: str, planners: int, stage: Stage, fact_bus: FakeBus
 ) -> None:
-    _asks_for_what_it_may(function, stage, STACK_V2)
+    _asks_for_what_it_may(function, planners, stage, HasFactBus=True)
 
     assert fact_bus.calls
     assert all("SystemMetadata" in entry for call in fact_bus.calls for entry in call["Entries"])
 
 
-def _asks_for_what_it_may(function: str, stage: Stage, stack: template.Template) -> None:
-    prepare, drive = SCENARIOS[function]
+def _asks_for_what_it_may(function: str, planners: int, stage: Stage, **conditions: bool) -> None:
+    prepare, drive = SCENARIOS[function, planners]
     prepare(stage)
     recorder = stage.recorder
     recorder.asked.clear()
     drive(stage)
 
+    stack = decided(HasRestApi=True, FansOut=planners > 1, **conditions)
     role = allowed(name_of(FUNCTIONS[function]["Role"]), stack)
     assert recorder.asked == {action: resources for action, resources in role.items() if action not in BY_LAMBDA}
     assert recorder.sources == {"eventcron"}

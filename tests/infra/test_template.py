@@ -22,6 +22,7 @@ from eventcron.local import template
 from eventcron.local.runtime import LocalSettings
 from eventcron.model import COMMANDS, FACT_SOURCE, TENANT_SOURCE_PREFIX
 from tests.infra.stack import (
+    FANNED_OUT,
     FUNCTIONS,
     GLOBALS,
     PARAMETERS,
@@ -40,15 +41,21 @@ from tests.infra.stack import (
 
 SETTINGS = {field.name: field for field in msgspec.structs.fields(Settings)}
 #: Settings that are set from a resource, where the stack has it.
-OF_RESOURCES = {"fact_bus_arn"}
+PLAN_QUEUES = ("plan_queue_url", "plan_dlq_url")
+OF_RESOURCES = {"fact_bus_arn", *PLAN_QUEUES}
 
 
 def _variables(function: str) -> dict[str, Any]:
     return dict(GLOBALS["Environment"]["Variables"], **FUNCTIONS[function]["Environment"]["Variables"])
 
 
-def _sources(function: str) -> dict[str, dict[str, Any]]:
-    return {name: event["Properties"] for name, event in FUNCTIONS[function].get("Events", {}).items()}
+def _source(function: str) -> dict[str, Any]:
+    """How *function* reads its queue. SAM knows no condition for an event, so the planner's mapping is written out."""
+    if function == "PlannerFunction":
+        mapping: dict[str, Any] = FANNED_OUT["Resources"]["PlanMapping"]["Properties"]
+        return mapping | {"Queue": mapping["EventSourceArn"]}
+    [event] = FUNCTIONS[function]["Events"].values()
+    return dict(event["Properties"])
 
 
 def test_cfn_lint_finds_nothing() -> None:
@@ -92,9 +99,9 @@ def test_every_rule_target_has_a_dead_letter_queue_that_takes_its_events(target:
     assert {"Fn::GetAtt": [rule, "Arn"]} in takes[0]
 
 
-@pytest.mark.parametrize("function", ["RegistrarFunction", "ExecutorFunction"])
+@pytest.mark.parametrize("function", ["RegistrarFunction", "PlannerFunction", "ExecutorFunction"])
 def test_messages_stay_invisible_six_times_as_long_as_their_function_may_take(function: str) -> None:
-    [source] = _sources(function).values()
+    source = _source(function)
     queue = QUEUES[name_of(source["Queue"])]
 
     assert queue["VisibilityTimeout"] >= 6 * FUNCTIONS[function]["Timeout"]
@@ -102,12 +109,50 @@ def test_messages_stay_invisible_six_times_as_long_as_their_function_may_take(fu
 
 @pytest.mark.parametrize("function", ["RegistrarFunction", "ExecutorFunction"])
 def test_queues_are_read_in_tens_at_once_with_partial_failures(function: str) -> None:
-    [source] = _sources(function).values()
+    source = _source(function)
 
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert source["BatchSize"] == 10
     assert "MaximumBatchingWindowInSeconds" not in source
     assert "Ref" in source["ScalingConfig"]["MaximumConcurrency"]
+
+
+def test_each_planner_reads_one_range_at_a_time_with_partial_failures() -> None:
+    source = _source("PlannerFunction")
+
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert source["BatchSize"] == 1
+    assert "MaximumBatchingWindowInSeconds" not in source
+    assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "PlannerWorkers"}}
+    assert source["FunctionName"] == {"Ref": "PlannerFunction"}
+    assert PARAMETERS["PlannerWorkers"]["MaxValue"] <= 1_000  # the most that Lambda takes; the least is 2
+
+
+def test_with_one_planner_there_is_no_plan_queue_and_nothing_that_needs_one() -> None:
+    more = FANNED_OUT["Resources"].keys() - RESOURCES.keys()
+
+    assert STACK["Conditions"]["FansOut"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "PlannerWorkers"}, 1]}]}
+    assert PARAMETERS["PlannerWorkers"]["Default"] == 1
+    assert more == {"PlanQueue", "PlanDeadLetters", "PlanMapping", "PlanAgeAlarm", "PlanDeadLettersAlarm"}
+    for name in more:
+        assert f'"{name}"' not in json.dumps(RESOURCES)
+        assert f"${{{name}" not in json.dumps(RESOURCES)
+    assert [GLOBALS["Environment"]["Variables"][PREFIX + name.upper()] for name in PLAN_QUEUES] == ["", ""]
+
+
+@pytest.mark.parametrize(("setting", "queue"), [("plan_queue_url", "PlanQueue"), ("plan_dlq_url", "PlanDeadLetters")])
+def test_with_several_planners_functions_are_told_the_plan_queue(setting: str, queue: str) -> None:
+    variables = FANNED_OUT["Globals"]["Function"]["Environment"]["Variables"]
+
+    assert variables[PREFIX + setting.upper()] == {"Ref": queue}
+
+
+def test_a_range_is_kept_until_it_was_tried_often_enough_and_not_much_longer() -> None:
+    """Each tick asks for the same segments again: what is hours old would only pile up."""
+    queue = QUEUES["PlanQueue"]
+    tried = PARAMETERS["MaxReceiveCount"]["Default"] * queue["VisibilityTimeout"]
+
+    assert tried < queue["MessageRetentionPeriod"] <= 3 * tried
 
 
 def test_the_executor_has_time_to_hold_a_pack_for_the_longest_lead() -> None:
@@ -312,7 +357,7 @@ def test_nothing_names_a_key_unless_one_is_given() -> None:
 
 
 def test_with_a_key_of_one_s_own_all_that_rests_is_encrypted_with_it() -> None:
-    stack = decided(HasKmsKey=True)
+    stack = decided(HasKmsKey=True, FansOut=True)
     key = {"Ref": "KmsKeyArn"}
     where: dict[str, Callable[[dict[str, Any]], object]] = {
         "AWS::DynamoDB::Table": lambda properties: properties["SSESpecification"]["KMSMasterKeyId"],
@@ -412,6 +457,21 @@ def test_no_role_may_do_anything_to_everything(role: str) -> None:
 )
 def test_a_role_may_do_an_action_on_these_and_nothing_else(role: str, action: str, resources: set[str]) -> None:
     assert allowed(role)[action] == resources
+
+
+@pytest.mark.parametrize(
+    ("action", "resources"),
+    [
+        pytest.param("sqs:ReceiveMessage", {"PlanQueue"}, id="reads-ranges"),
+        pytest.param("sqs:DeleteMessage", {"PlanQueue"}, id="deletes-ranges"),
+        pytest.param(
+            "sqs:SendMessage", {"FireQueue", "FireDeadLetters", "PlanQueue", "PlanDeadLetters"}, id="hands-out-ranges"
+        ),
+    ],
+)
+def test_with_several_planners_only_their_role_may_more(action: str, resources: set[str]) -> None:
+    assert allowed("PlannerRole", FANNED_OUT)[action] == resources
+    assert all(allowed(role, FANNED_OUT) == allowed(role) for role in ROLES if role != "PlannerRole")
 
 
 def test_requirements_for_sam_build_are_the_package_s_own() -> None:

@@ -170,6 +170,19 @@ def test_a_late_update_that_finds_its_schedule_resumed_does_not_fire_again_what_
     assert clock_times(world) == ["08:01:00", "08:02:00"]
 
 
+@pytest.mark.parametrize("command", ["Pause Schedule", "Delete Schedule"])
+def test_a_put_overtaken_by_a_command_of_its_second_does_not_fire_again_what_was_fired(
+    world: World, command: str
+) -> None:
+    put(world, "* * * * *")
+    world.run(seconds=59.5)
+    world.emit("Put Schedule", {**ACME, "expression": "* * * * *", "input": 2}, delay_seconds=5)
+    world.emit(command, ACME, delay_seconds=1)
+    world.run(minutes=2)
+
+    assert clock_times(world) == ["08:01:00", "08:02:00"]
+
+
 def test_a_schedule_whose_last_occurrence_is_excluded_completes_after_its_last_fire(world: World) -> None:
     """It is known a horizon ahead that nothing follows; until the last fire it can still be paused."""
     put(world, "*/5 * * * *", start="2026-12-01T08:20:00Z", end="2026-12-01T08:31:00Z", exclude=["30 8 * * *"])

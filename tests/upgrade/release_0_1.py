@@ -1,4 +1,4 @@
-"""How release 0.1 reads packs and items, frozen: a copy, so that a change of the code cannot change it.
+"""How release 0.1 reads packs, ranges and items, frozen: a copy, so that a change of the code cannot change it.
 
 It is what runs again after a rollback, and beside the new release while a deployment goes on.
 """
@@ -28,6 +28,13 @@ class Pack(Struct, frozen=True, kw_only=True):
     at: int
     fires: list[Fire]
     attempt: int = 1
+
+
+class SegmentRange(Struct, frozen=True, kw_only=True):
+    v: int
+    tick: int
+    first: int
+    end: int
 
 
 class Body(Struct, frozen=True, kw_only=True):
@@ -62,6 +69,14 @@ def read_pack(body: str) -> Pack:
     if pack.v != 1:
         raise ValueError(f"a pack of version {pack.v}")
     return pack
+
+
+def read_range(body: str) -> tuple[int, int, int]:
+    """Tick, first segment and the one after the last, as planners of 0.1 read them. ValueError: a later format."""
+    asked = msgspec.json.decode(body, type=SegmentRange)
+    if asked.v != 1:
+        raise ValueError(f"a range of version {asked.v}")
+    return asked.tick, asked.first, asked.end
 
 
 def read_item(item: dict[str, dict[str, str]]) -> Record:

@@ -24,9 +24,21 @@ from eventcron.adapters.aws.ledger import DynamoLedger
 from eventcron.core.calendars import read_dates
 from eventcron.core.envelope import decode_pack, encode_pack, fire_id, pack_id
 from eventcron.core.packing import make_pack
+from eventcron.core.ranges import decode_range, encode_range
 from eventcron.core.segment import segment_of
 from eventcron.errors import Undecodable
-from eventcron.model import Backfill, BackfillKey, Calendar, CalendarKey, Fire, Record, Schedule, State, Window
+from eventcron.model import (
+    Backfill,
+    BackfillKey,
+    Calendar,
+    CalendarKey,
+    Fire,
+    Record,
+    Schedule,
+    SegmentRange,
+    State,
+    Window,
+)
 from tests.adapters.scripted import Script
 from tests.emulators import moto_server, use_endpoint
 from tests.resources import create_table
@@ -87,6 +99,15 @@ def test_what_recognises_a_repeat_is_the_same_in_every_release(release: str) -> 
         "505b0021856ab7bd2fca5cd2ab93557c",
     ]
     assert segment_of(pack.fires[0].key, 64) == 21
+
+
+def test_a_range_of_an_earlier_release_is_read_whole(release: str) -> None:
+    written = _written(release, "segment-range")
+    asked = decode_range(json.dumps(written))
+    again = json.loads(encode_range(asked))
+
+    assert again | written == again
+    assert (asked.tick, asked.first, asked.end) == (1_796_040_000_120, 32, 48)
 
 
 @pytest.mark.parametrize("name", ["schedule-item", "tombstone-item"])
@@ -170,6 +191,13 @@ def test_an_earlier_release_reads_today_s_packs(given_fires: list[Fire], release
     assert [msgspec.to_builtins(fire) for fire in read.fires] == [msgspec.to_builtins(fire)[:8] for fire in pack.fires]
 
 
+@given(instants, st.integers(0, 1022), st.sampled_from(sorted(RELEASES)))
+def test_an_earlier_release_reads_today_s_ranges(tick: int, first: int, release: str) -> None:
+    asked = SegmentRange(tick=tick, first=first, end=first + 2)
+
+    assert RELEASES[release].read_range(encode_range(asked)) == (tick, first, first + 2)
+
+
 @given(
     record=st.builds(
         Record,
@@ -204,10 +232,12 @@ def test_an_earlier_release_reads_today_s_items(record: Record, release: str) ->
 def test_fields_that_a_later_release_adds_are_passed_over(release: str) -> None:
     written = _written(release, "pack")
     more = written | {"colour": "red", "fires": [[*fire, "more"] for fire in written["fires"]]}
+    asked = _written(release, "segment-range")
     item = _written(release, "schedule-item")
     body = item["body"]["S"].removesuffix("}") + ',"colour":"red"}'
 
     assert decode_pack(json.dumps(more)) == decode_pack(json.dumps(written))
+    assert decode_range(json.dumps(asked | {"colour": "red"})) == decode_range(json.dumps(asked))
     assert items.decode(item | {"colour": {"S": "red"}, "body": {"S": body}}) == items.decode(item)
 
 
@@ -217,6 +247,8 @@ def test_fields_that_a_later_release_adds_are_passed_over(release: str) -> None:
 def test_a_later_format_is_refused_by_its_number_and_never_guessed_at(release: str) -> None:
     with pytest.raises(Undecodable, match="a pack of version 2; this release reads version 1"):
         decode_pack(json.dumps(_written(release, "pack") | {"v": 2}))
+    with pytest.raises(Undecodable, match="a range of version 2; this release reads version 1"):
+        decode_range(json.dumps(_written(release, "segment-range") | {"v": 2}))
     with pytest.raises(Undecodable, match="acme/nightly-export is stored in format 2; this version reads format 1"):
         items.decode(_written(release, "schedule-item") | {"v": {"N": "2"}})
 

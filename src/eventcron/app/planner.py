@@ -20,6 +20,7 @@ from eventcron.app.reading import read_each
 from eventcron.app.sending import send_all
 from eventcron.app.settings import DeploymentSettings
 from eventcron.core.envelope import skipped
+from eventcron.core.lag import lag_ms
 from eventcron.core.packing import pack_fires
 from eventcron.core.planning import DENSE, Contribution, WindowMemo, contribution, next_wake, plan_of
 from eventcron.errors import InvalidSchedule, Unavailable
@@ -78,20 +79,26 @@ class Planner:
         self._ledger = ports.ledger
         self._settings = settings
 
-    async def run(self, segments: Iterable[int], *, deadline: Instant) -> list[SegmentReport]:
+    async def run(
+        self, segments: Iterable[int], *, deadline: Instant, tick: Instant | None = None
+    ) -> list[SegmentReport]:
         """Plan *segments*, at most ``concurrency`` at once; one report each, in the given order.
 
         A segment that fails does not stop the others. *deadline* is when this process may be killed: claims are
-        held no longer, so a planner that dies delays its segments to the next tick at most.
+        held no longer, so a planner that dies delays its segments to the next tick at most. A segment that is planned
+        through a horizon from *tick* already is left as it is: someone has planned it for that tick, or a later one.
         """
         slots = asyncio.Semaphore(self._settings.concurrency)
         memos: dict[Window, WindowMemo] = {}
         # Whole seconds, and the same for all: segments of one run share windows, and so the memo of their triggers.
-        end = (self._clock.now() // 1000 + self._settings.horizon_seconds) * 1000
+        # From now, not from the tick: after an outage one pass must see all that was missed, so that the latest of it
+        # fires once, and not once for each message that waited.
+        end = self._horizon(self._clock.now())
+        asked = None if tick is None else self._horizon(tick)
 
         async def plan(segment: int) -> SegmentReport:
             async with slots:
-                return await self._plan_segment(segment, end=end, deadline=deadline, memos=memos)
+                return await self._plan_segment(segment, end=end, asked=asked, deadline=deadline, memos=memos)
 
         # Another first each time: if there is never time for all, it is not always the same that wait.
         chosen = list(segments)
@@ -99,13 +106,25 @@ class Planner:
         reports = await settle(*(plan(segment) for segment in chosen[first:] + chosen[:first]))
         return reports[len(chosen) - first :] + reports[: len(chosen) - first]
 
+    def _horizon(self, instant: Instant) -> Instant:
+        """A horizon from *instant*, in whole seconds."""
+        return (instant // 1000 + self._settings.horizon_seconds) * 1000
+
     async def _plan_segment(
-        self, segment: int, *, end: Instant, deadline: Instant, memos: dict[Window, WindowMemo]
+        self,
+        segment: int,
+        *,
+        end: Instant,
+        asked: Instant | None,
+        deadline: Instant,
+        memos: dict[Window, WindowMemo],
     ) -> SegmentReport:
         now = self._clock.now()
         if now > deadline - SAVE_BEFORE_MS:
             return SegmentReport(segment=segment, ended=Pass.SAVED, reason="no time left to start")
         try:
+            if asked is not None and await self._ledger.planned_through(segment) >= asked:
+                return SegmentReport(segment=segment, ended=Pass.PLANNED)
             claim = await self._ledger.claim(segment, end=end, now=now, lease_until=deadline)
         except Unavailable as error:
             return SegmentReport(segment=segment, ended=Pass.FAILED, reason=str(error))
@@ -131,9 +150,10 @@ class Planner:
         )
 
     def _lag(self, claim: Claim, now: Instant) -> int:
-        """Milliseconds since the segment should have been claimed again: a pass plans a horizon ahead, each tick."""
-        planned_at = claim.start - self._settings.horizon_seconds * 1000
-        return max(0, now - planned_at - self._settings.tick_seconds * 1000)
+        settings = self._settings
+        return lag_ms(
+            claim.start, now=now, horizon_seconds=settings.horizon_seconds, tick_seconds=settings.tick_seconds
+        )
 
     async def _give_up(self, claim: Claim) -> None:
         try:

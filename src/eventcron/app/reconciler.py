@@ -19,11 +19,9 @@ from eventcron.app.ending import complete
 from eventcron.app.settings import DeploymentSettings
 from eventcron.core.reconciling import Fault, Finding, Setting, find
 from eventcron.errors import InvalidSchedule
-from eventcron.model import Instant, Record, State
+from eventcron.model import MAX_SEGMENTS, Instant, Record, State
 from eventcron.ports import Ports
 
-#: Segments that a deployment, this one or the one before it, can have had.
-MAX_SEGMENTS = 1_024
 #: Milliseconds before the deadline at which no further page is read. A page takes well under a second.
 STOP_BEFORE_MS = 5_000
 
@@ -81,6 +79,7 @@ class Reconciler:
             Unavailable: a service refused; what was mended stays so.
         """
         survey = Survey()
+        # All that this deployment, or one before it, can have had.
         states = await self._ledger.segments(MAX_SEGMENTS)
         setting = Setting(
             now=self._clock.now(),

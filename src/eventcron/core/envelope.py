@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from eventcron.core.calendars import read_dates
@@ -28,6 +28,7 @@ from eventcron.core.facts import (
     ScheduleUpdated,
 )
 from eventcron.core.instant import rfc3339
+from eventcron.core.messages import LAST_INSTANT, decode_message
 from eventcron.errors import Undecodable
 from eventcron.model import (
     FACT_SOURCE,
@@ -46,16 +47,8 @@ from eventcron.model import (
 #: The version of packs this release writes, and the latest it reads.
 PACK_VERSION = 1
 
-#: 9999-12-31T23:59:59.999Z, the last instant that has a date.
-_LAST: Instant = 253_402_300_799_999
-
-
-class _Version(Struct):
-    v: int
-
 
 _encoder = msgspec.json.Encoder()
-_version_decoder = msgspec.json.Decoder(_Version)
 _pack_decoder = msgspec.json.Decoder(Pack)
 
 
@@ -94,16 +87,10 @@ def decode_pack(body: str | bytes) -> Pack:
     Raises:
         Undecodable: the body is not a pack, or one of a later release.
     """
-    try:
-        version = _version_decoder.decode(body).v
-        if version != PACK_VERSION:
-            raise Undecodable(f"a pack of version {version}; this release reads version {PACK_VERSION}")
-        pack = _pack_decoder.decode(body)
-    except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
-        raise Undecodable(f"not a pack: {error}") from error
+    pack = decode_message(body, _pack_decoder, name="pack", version=PACK_VERSION)
     if not pack.fires:
         raise Undecodable("a pack without fires")
-    if not all(0 <= instant <= _LAST for fire in pack.fires for instant in (fire.due, fire.at)):
+    if not all(0 <= instant <= LAST_INSTANT for fire in pack.fires for instant in (fire.due, fire.at)):
         raise Undecodable("a pack with a fire due before 1970 or after 9999")
     return pack
 

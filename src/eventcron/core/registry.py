@@ -21,7 +21,7 @@ from eventcron.core.segment import flexible_offset_ms, segment_of
 from eventcron.core.shared import shared
 from eventcron.core.trigger import from_canonical, occurrences, parse
 from eventcron.errors import InvalidExpression
-from eventcron.model import Former, Instant, Key, MisfirePolicy, Plan, Record, Schedule, State, Window
+from eventcron.model import Former, Instant, Key, MisfirePolicy, Plan, Record, Schedule, Shared, State, Window
 
 #: Milliseconds. EventBridge cuts an event's time to whole seconds, so two commands without a revision of their own
 #: that carry times less than this apart cannot be ordered by them.
@@ -298,8 +298,8 @@ def _succeed(replaced: Record | None, record: Record, when: When, *, cutover: In
     """
     if replaced is None:
         return record
-    since = record.first if record.missed is None else min(record.first, record.missed.start)
-    record = replace(record, shared=tuple(one for one in replaced.shared if one.end > since)[-MAX_FORMER:])
+    until = cutover if replaced.until is None else min(cutover, replaced.until)
+    record = replace(record, shared=_shared(replaced, record, when, until=until))
     sure = max(
         0 if replaced.rest is None or replaced.rest.until is None else replaced.rest.until,
         0 if replaced.missed is None else replaced.missed.end,
@@ -307,17 +307,28 @@ def _succeed(replaced: Record | None, record: Record, when: When, *, cutover: In
     if replaced.schedule is None or replaced.state not in {State.ENABLED, State.COMPLETED}:
         own = (Former(replaced.revision, sure, END_OF_TIME),) if sure else ()
         return replace(record, former=(*replaced.former, *own)[-MAX_FORMER:])
-    until = cutover if replaced.until is None else min(cutover, replaced.until)
     # A completed one may be in the index still: what was not planned of it goes on under a switch, and ends with a put.
     all_planned = replaced.state is State.COMPLETED and (replaced.wake is None or record.state is State.COMPLETED)
     planned = END_OF_TIME if all_planned else max(when.planned, replaced.handoff)
     former = (*replaced.former, Former(replaced.revision, until, planned, sure))[-MAX_FORMER:]
-    if record.schedule is not None:
-        record = replace(record, shared=(*record.shared, *shared(replaced, first=record.first, until=until)))
     rest = _rest(replaced, record.revision, until=until, planned=planned)
     if rest is None:
         return replace(record, former=former)
     return replace(record, former=former, rest=rest, owed=record.owed or Window(when.now, when.now))
+
+
+def _shared(replaced: Record, record: Record, when: When, *, until: Instant) -> tuple[Shared, ...]:
+    """What *replaced*, in force *until* then, and those before it fire of what is due after the next command.
+
+    A tombstone and a pause hand it on: the put that follows may have been sent before them.
+    """
+    first = min(when.time, when.now) if record.schedule is None else record.first
+    since = first if record.missed is None else min(first, record.missed.start)
+    carried = tuple(one for one in replaced.shared if one.end > since)
+    if replaced.schedule is None:
+        return carried[-MAX_FORMER:]
+    fired_until = replaced.first if replaced.state is State.PAUSED else until
+    return (*carried, *shared(replaced, first=first, until=fired_until))[-MAX_FORMER:]
 
 
 def _rest(replaced: Record, revision: int, *, until: Instant, planned: Instant) -> Plan | None:

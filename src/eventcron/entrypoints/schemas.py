@@ -1,4 +1,4 @@
-"""JSON Schemas of what crosses the bus and the fire queue, generated from the structs.
+"""JSON Schemas of what crosses the bus, the fire queue and the plan queue, generated from the structs.
 
 ``python -m eventcron.entrypoints.schemas FOLDER`` (``make schemas``) writes them; a test fails when they are stale.
 """
@@ -18,12 +18,12 @@ import msgspec
 from eventcron import model
 from eventcron.core import facts
 from eventcron.core.facts import FACTS
-from eventcron.model import COMMANDS, Pack
+from eventcron.model import COMMANDS, Pack, SegmentRange
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 #: Title → struct.
-SCHEMAS: dict[str, type[msgspec.Struct]] = {**COMMANDS, **FACTS, "Pack": Pack}
+SCHEMAS: dict[str, type[msgspec.Struct]] = {**COMMANDS, **FACTS, "Pack": Pack, "Segment Range": SegmentRange}
 
 _DOC_COMMENT = re.compile(r"#: ?(.*)")
 _FIELD = re.compile(r"(\w+):")
@@ -35,7 +35,7 @@ def file_name(title: str) -> str:
 
 
 def schema(title: str) -> dict[str, Any]:
-    """The JSON Schema (draft 2020-12) of a command's or fact's ``detail``, or of a pack."""
+    """The JSON Schema (draft 2020-12) of a command's or fact's ``detail``, of a pack, or of a range."""
     generated = msgspec.json.schema(_writable(SCHEMAS[title]))
     for name, definition in generated["$defs"].items():
         _describe_fields(definition, _STRUCTS.get(name))

@@ -21,10 +21,11 @@ _UNTOLD = frozenset({
     "function_name", "function_memory_size", "function_arn", "function_request_id",
     "exception", "exception_name", "stack_trace",
 })  # fmt: skip
-#: Output → the word for that dead-letter queue.
+#: Output → the word for that dead-letter queue. A stack with one planner has no plan queue.
 _DEAD_LETTERS = {
     "CommandDeadLettersUrl": "commands",
     "FireDeadLettersUrl": "fires",
+    "PlanDeadLettersUrl": "ranges of segments",
     "TargetDeadLettersUrl": "rule targets",
 }
 
@@ -54,10 +55,11 @@ class Console:
 
     async def watch_dead_letters(self, runtime: Runtime) -> None:
         """Say when a dead-letter queue has more in it than before. Until cancelled."""
-        seen = dict.fromkeys(_DEAD_LETTERS, 0)
+        queues = {output: word for output, word in _DEAD_LETTERS.items() if output in runtime.outputs}
+        seen = dict.fromkeys(queues, 0)
         sqs = runtime.client("sqs")
         while True:
-            for output, word in _DEAD_LETTERS.items():
+            for output, word in queues.items():
                 url = runtime.outputs[output]
                 count = await _count(sqs, url)
                 if count > seen[output]:

@@ -65,6 +65,7 @@ class LocalSettings(Struct, frozen=True, kw_only=True):
     #: Workers are processes here.
     max_registrars: int = 2
     max_executors: int = 10
+    planner_workers: int = 1
     log_level: str = "INFO"
     trusted_sources: tuple[str, ...] = ()
     #: Where everything is kept for the next runtime on the same port; None = nowhere.
@@ -82,6 +83,7 @@ class LocalSettings(Struct, frozen=True, kw_only=True):
             "LeadSeconds": str(self.lead_seconds),
             "MaxRegistrars": str(self.max_registrars),
             "MaxExecutors": str(self.max_executors),
+            "PlannerWorkers": str(self.planner_workers),
             "LogLevel": self.log_level,
             "KeepFacts": "NONE",  # the embedded EventBridge does not deliver to log groups
             "TrustedSources": ",".join(self.trusted_sources),

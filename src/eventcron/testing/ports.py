@@ -11,6 +11,7 @@ from eventcron.adapters.memory import (
     MemoryEventBus,
     MemoryFireQueue,
     MemoryLedger,
+    MemoryPlanQueue,
     MemoryQueue,
     MemoryScheduleStore,
 )
@@ -33,6 +34,7 @@ def memory_ports(clock: Clock, **replaced: Any) -> Ports:
         dead=MemoryDeadLetters(),
         backfills=MemoryBackfills(),
         calendars=MemoryCalendars(),
+        plans=MemoryPlanQueue(MemoryQueue(clock)),
         jitter=lambda: 0.5,
     )
     return ports._replace(**replaced)

@@ -20,6 +20,7 @@ from eventcron.adapters.memory import (
     MemoryEventBus,
     MemoryFireQueue,
     MemoryLedger,
+    MemoryPlanQueue,
     MemoryQueue,
     MemoryScheduleStore,
     Message,
@@ -115,6 +116,7 @@ class World:
             dead=self.dead,
             backfills=self.backfills,
             calendars=self.calendars,
+            plans=MemoryPlanQueue(MemoryQueue(self.clock), pause=self._pause),
             # Jitter only spreads retries; a fixed seed makes every run the same.
             jitter=random.Random(0).random,  # noqa: S311  # nothing secret about it
         )

@@ -10,7 +10,14 @@ from eventcron.adapters.memory.calendars import MemoryCalendars
 from eventcron.adapters.memory.ledger import MemoryLedger
 from eventcron.adapters.memory.letters import MemoryLetterBox
 from eventcron.adapters.memory.pause import Pause, yield_once
-from eventcron.adapters.memory.queues import Buried, MemoryDeadLetters, MemoryFireQueue, MemoryQueue, Message
+from eventcron.adapters.memory.queues import (
+    Buried,
+    MemoryDeadLetters,
+    MemoryFireQueue,
+    MemoryPlanQueue,
+    MemoryQueue,
+    Message,
+)
 from eventcron.adapters.memory.schedules import MemoryScheduleStore, Version
 
 __all__ = [
@@ -22,6 +29,7 @@ __all__ = [
     "MemoryFireQueue",
     "MemoryLedger",
     "MemoryLetterBox",
+    "MemoryPlanQueue",
     "MemoryQueue",
     "MemoryScheduleStore",
     "Message",

@@ -9,7 +9,8 @@ from msgspec import Struct
 
 from eventcron.adapters.memory.pause import Pause, yield_once
 from eventcron.core.envelope import encode_pack
-from eventcron.model import Instant, Pack
+from eventcron.core.ranges import encode_range
+from eventcron.model import Instant, Pack, SegmentRange
 from eventcron.ports import Clock, Refusal
 
 #: Seconds. SQS SendMessage, DelaySeconds: "Valid values: 0 to 900".
@@ -139,6 +140,34 @@ class MemoryFireQueue:
                     refusals.append(refusal)
                     continue
                 self.queue.put(encode_pack(pack), delay_seconds=delay)
+            await self._pause("send.after")
+        return refusals
+
+
+class MemoryPlanQueue:
+    """``PlanQueue`` over a ``MemoryQueue``. *refuse* returns a ``Refusal`` for a range that is not to be taken."""
+
+    def __init__(
+        self,
+        queue: MemoryQueue,
+        *,
+        refuse: Callable[[int, SegmentRange], Refusal | None] = _take_all,
+        pause: Pause = yield_once,
+    ) -> None:
+        self.queue = queue
+        self._refuse = refuse
+        self._pause = pause
+
+    async def send(self, ranges: Sequence[SegmentRange]) -> list[Refusal]:
+        refusals: list[Refusal] = []
+        for start in range(0, len(ranges), BATCH):
+            await self._pause("send.before")
+            for index, asked in enumerate(ranges[start : start + BATCH], start):
+                refusal = self._refuse(index, asked)
+                if refusal is not None:
+                    refusals.append(refusal)
+                    continue
+                self.queue.put(encode_range(asked))
             await self._pause("send.after")
         return refusals
 

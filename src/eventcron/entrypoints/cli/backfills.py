@@ -43,7 +43,7 @@ def list_backfills(stack: str, tenant: str | None, *, as_json: bool) -> None:
     """List the backfills that are running."""
 
     async def find() -> list[Seen]:
-        async with operations(stack) as (cases, _):
+        async with operations(stack) as (cases, *_):
             keys = [key for key in await cases.ports.backfills.open() if tenant in {None, key.tenant}]
             stored = await cases.ports.backfills.get(keys)
             running = [stored[key] for key in sorted(stored) if stored[key].state is BackfillState.RUNNING]
@@ -68,7 +68,7 @@ def show(backfill: str, stack: str, *, as_json: bool) -> None:
     key = BackfillKey(*parts)
 
     async def find() -> Seen:
-        async with operations(stack) as (cases, _):
+        async with operations(stack) as (cases, *_):
             stored = (await cases.ports.backfills.get([key])).get(key)
             if stored is None:
                 days = cases.settings.tombstone_days

@@ -26,6 +26,13 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.option("--region", default="us-east-1", show_default=True, help="The Region to be in.")
 @click.option("--trusted-source", multiple=True, help="An event source that may act for every tenant. Repeatable.")
 @click.option(
+    "--planner-workers",
+    default=1,
+    show_default=True,
+    type=click.IntRange(1, 16),
+    help="Planners at work at once; more than one get their segments from a queue.",
+)
+@click.option(
     "--keep",
     type=click.Path(file_okay=False, writable=True, path_type=Path),
     metavar="DIRECTORY",
@@ -34,13 +41,22 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 @click.option("-v", "--verbose", is_flag=True, help="Show everything the functions write, not only what is wrong.")
 @click.option("--json", "as_json", is_flag=True, help="Say where everything is in one line of JSON, once it runs.")
 def command(
-    *, port: int, region: str, trusted_source: tuple[str, ...], keep: Path | None, verbose: bool, as_json: bool
+    *,
+    port: int,
+    region: str,
+    trusted_source: tuple[str, ...],
+    planner_workers: int,
+    keep: Path | None,
+    verbose: bool,
+    as_json: bool,
 ) -> None:
     """Run eventcron on this machine, on an embedded AWS, until Ctrl-C.
 
     No Docker, no account. Rules and targets that you add work as they will in your account.
     """
-    settings = LocalSettings(port=port, region=region, trusted_sources=trusted_source, keep=keep)
+    settings = LocalSettings(
+        port=port, region=region, trusted_sources=trusted_source, planner_workers=planner_workers, keep=keep
+    )
     asyncio.run(_until_signal(_run(settings, verbose=verbose, as_json=as_json)))
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 import click
 
-from eventcron.adapters.aws.deployment import deployment
+from eventcron.adapters.aws.deployment import NoDeployment, deployment
 from eventcron.adapters.aws.letters import SqsLetterBox
 from eventcron.adapters.aws.ways_back import ToQueue, ToTarget
 from eventcron.app.redrive import Redrive
@@ -18,9 +18,11 @@ from eventcron.wiring import UseCases, aws_ports, use_cases
 CONNECTIONS = 64
 
 #: By queue: the stack's outputs with its dead letters and with the way back; None = each letter's own target.
+#: A stack with one planner has no plan queue, and no dead letters of one.
 QUEUES = {
     "commands": ("CommandDeadLettersUrl", "CommandQueueUrl"),
     "fires": ("FireDeadLettersUrl", "FireQueueUrl"),
+    "plans": ("PlanDeadLettersUrl", "PlanQueueUrl"),
     "targets": ("TargetDeadLettersUrl", None),
 }
 
@@ -43,6 +45,8 @@ class Operations(NamedTuple):
     #: Deals with the letters of one of ``QUEUES``, or of the queue at a URL, whose letters name their targets.
     #: All go to the second, an ARN, if one is given.
     redrive: Callable[[str, str | None], Redrive]
+    #: Those of ``QUEUES`` that the deployment has.
+    queues: Sequence[str]
 
 
 @asynccontextmanager
@@ -56,11 +60,20 @@ async def operations(stack: str) -> AsyncIterator[Operations]:
     async with deployment(stack, concurrency=CONNECTIONS) as (clients, client, settings, outputs):
         ports = aws_ports(settings, clients)
         sqs: Any = clients.sqs  # the functions' view of it is narrower
+        queues = [queue for queue, (letters, _) in QUEUES.items() if letters in outputs]
 
         def redrive(queue: str, instead: str | None) -> Redrive:
             letters, back = QUEUES.get(queue, (None, None))
+            if letters is not None and letters not in outputs:
+                raise _missing(queue, queues)
             url = queue if letters is None else outputs[letters]
             way = ToTarget(client, instead=instead) if instead or back is None else ToQueue(sqs, outputs[back])
             return Redrive(clock=ports.clock, box=SqsLetterBox(sqs, url=url, back=way), queue=queue)
 
-        yield Operations(use_cases(settings, ports), redrive)
+        yield Operations(use_cases(settings, ports), redrive, queues)
+
+
+def _missing(queue: str, there: Sequence[str]) -> NoDeployment:
+    return NoDeployment(
+        f"this stack has no queue of {queue!r}, as its parameter PlannerWorkers is 1; it has {', '.join(there)}"
+    )

@@ -44,9 +44,10 @@ all_option = click.option("--all", "everything", is_flag=True, help="Every lette
 def command() -> None:
     """Look at dead letters, send them back, or drop them.
 
-    QUEUE is one of the stack's three: commands that the registrar could not take, fires that the executor could not
-    publish, targets: events that EventBridge could not deliver to eventcron's own targets. Or it is the URL of
-    another queue of dead letters, such as output DeadLettersUrl of a subscription.
+    QUEUE is one of the stack's: commands that the registrar could not take, fires that the executor could not publish,
+    plans (ranges of segments) that planners died of, where there are several, targets: events that EventBridge could
+    not deliver to eventcron's own targets. Or it is the URL of another queue of dead letters, such as output
+    DeadLettersUrl of a subscription.
     """
 
 
@@ -57,8 +58,8 @@ def list_letters(stack: str, *, as_json: bool) -> None:
     """Say how many letters there are in each queue, about. Exit status 1 if there are any, so that a script can ask."""
 
     async def count() -> dict[str, int]:
-        async with operations(stack) as (_, redrive):
-            return {queue: await redrive(queue, None).waiting() for queue in QUEUES}
+        async with operations(stack) as (_, redrive, queues):
+            return {queue: await redrive(queue, None).waiting() for queue in queues}
 
     counts = asyncio.run(count())
     click.echo(json.dumps(counts) if as_json else "\n".join(f"{queue:<9} {n:>7,}" for queue, n in counts.items()))
@@ -75,7 +76,7 @@ def show(queue: str, ids: tuple[str, ...], stack: str, limit: int, *, as_json: b
     """Show letters with their reason and payload. They stay where they are."""
 
     async def look() -> list[Letter]:
-        async with operations(stack) as (_, redrive):
+        async with operations(stack) as (_, redrive, _):
             return await redrive(queue, None).look(limit=limit, ids=ids)
 
     letters = asyncio.run(look())
@@ -111,7 +112,7 @@ def send(
     _need(ids, everything=everything)
 
     async def work() -> Dealt:
-        async with operations(stack) as (_, redrive):
+        async with operations(stack) as (_, redrive, _):
             letters = redrive(queue, to)
             # What comes back meanwhile is another letter: as many as there are now, and no more.
             limit = len(ids) or await letters.waiting()
@@ -138,7 +139,7 @@ def drop(queue: str, ids: tuple[str, ...], stack: str, record: Path, *, everythi
     _need(ids, everything=everything)
 
     async def work() -> Dealt:
-        async with operations(stack) as (_, redrive):
+        async with operations(stack) as (_, redrive, _):
             return await redrive(queue, None).drop(
                 limit=len(ids) or ALL, ids=ids, record=_recorder(record, queue), on_progress=_progress("dropped")
             )

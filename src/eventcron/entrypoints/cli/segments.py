@@ -9,11 +9,12 @@ from typing import Any
 
 import click
 
-from eventcron.app.reconciler import MAX_SEGMENTS, Survey
+from eventcron.app.reconciler import Survey
 from eventcron.core.instant import rfc3339
+from eventcron.core.lag import lag_ms
 from eventcron.core.reconciling import Fault
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
-from eventcron.model import Instant
+from eventcron.model import MAX_SEGMENTS, Instant
 from eventcron.ports import SegmentState
 from eventcron.wiring import UseCases
 
@@ -41,14 +42,14 @@ def command(context: click.Context, stack: str, *, as_json: bool) -> None:
 
 async def _rows(stack: str) -> tuple[list[dict[str, Any]], int]:
     """What is known of each segment, and the milliseconds of a tick."""
-    async with operations(stack) as (cases, _):
+    async with operations(stack) as (cases, *_):
         now = cases.ports.clock.now()
         states = await cases.ports.ledger.segments(cases.settings.segments)
         return [_row(state, cases, now) for state in states], cases.settings.tick_seconds * 1000
 
 
 def _row(state: SegmentState, cases: UseCases, now: Instant) -> dict[str, Any]:
-    expected = now + (cases.settings.horizon_seconds - cases.settings.tick_seconds) * 1000
+    settings = cases.settings
     never = not state.planned_through
     return {
         "segment": state.segment,
@@ -56,7 +57,14 @@ def _row(state: SegmentState, cases: UseCases, now: Instant) -> dict[str, Any]:
         "claimed_through": rfc3339(state.claimed_through) if state.claimed_through > state.planned_through else None,
         "held_until": rfc3339(state.lease_until) if state.lease_until > now else None,
         "fence": state.fence,
-        "lag_ms": None if never else max(0, expected - state.planned_through),
+        "lag_ms": None
+        if never
+        else lag_ms(
+            state.planned_through,
+            now=now,
+            horizon_seconds=settings.horizon_seconds,
+            tick_seconds=settings.tick_seconds,
+        ),
     }
 
 
@@ -103,7 +111,7 @@ def resize(stack: str, segments: int | None, *, as_json: bool) -> None:
 
 
 async def _resize(stack: str, segments: int | None) -> tuple[Survey, int]:
-    async with operations(stack) as (cases, _):
+    async with operations(stack) as (cases, *_):
         survey = await cases.reconciler.run(
             deadline=cases.ports.clock.now() + PATIENCE_MS,
             rules=None,  # triggers are the deployed release's to work out; this one may be another

@@ -84,7 +84,7 @@ def _start(since: str | None) -> Instant:
 
 
 async def _look(stack: str, window: Window, tenant: str | None, *, limit: int) -> Outlook:
-    async with operations(stack) as (cases, _):
+    async with operations(stack) as (cases, *_):
         upcoming = Upcoming(cases.ports, cases.settings)
         shown = _progress if sys.stderr.isatty() else lambda _outlook: None
         return await upcoming.look(window, tenant=tenant, limit=limit, on_progress=shown)

@@ -11,17 +11,20 @@ from eventcron.adapters.memory import (
     MemoryDeadLetters,
     MemoryFireQueue,
     MemoryLedger,
+    MemoryPlanQueue,
     MemoryScheduleStore,
 )
 from eventcron.app.backfill import Backfiller
 from eventcron.app.concurrency import settle
 from eventcron.app.executor import Executor
+from eventcron.app.fanout import LEFT, FanOut
 from eventcron.app.planner import Planner
 from eventcron.app.reconciler import Reconciler
 from eventcron.app.redrive import Redrive
 from eventcron.app.registrar import Registrar
 from eventcron.core.envelope import decode_pack
-from eventcron.errors import EventcronError, Undecodable
+from eventcron.core.ranges import decode_range
+from eventcron.errors import EventcronError, Undecodable, Unfinished
 from eventcron.model import Backfill, BackfillKey, Calendar, CalendarKey, Instant, Key, Plan, Record
 from eventcron.ports import Clock, Page, Ports
 from eventcron.testing.simulation.dice import Dice
@@ -34,7 +37,7 @@ from eventcron.testing.simulation.workload import Setting
 
 #: Seconds a function may run, and a queue hides what it handed out: as in the template.
 TIMEOUT_S = {"registrar": 30, "executor": 60, "reconciler": 120, "redrive": 600}
-VISIBILITY_S = {"commands": 180, "fires": 360}
+VISIBILITY_S = {"commands": 180, "fires": 360, "plans": 720}
 #: Seconds between two rounds of an operator who sends back dead letters.
 ROUND_S = 600
 #: Milliseconds that the planner's entry point keeps back from Lambda's deadline.
@@ -105,8 +108,10 @@ class Cloud:
         self.dead = MemoryDeadLetters(pause=network)
         self.commands = self._queue("commands")
         self.fires = self._queue("fires")
+        self.plans = self._queue("plans")
         self.commands.deliver = lambda batch: self._invoke("registrar", self._registrar(batch))
         self.fires.deliver = lambda batch: self._invoke("executor", self._executor(batch))
+        self.plans.deliver = lambda batch: self._invoke("planner", self._plan_ranges(batch))
         self._memory_backfills = MemoryBackfills(pause=network)
         self._memory_calendars = MemoryCalendars(pause=network)
         self._ports = Ports(
@@ -118,6 +123,7 @@ class Cloud:
             dead=self.dead,
             backfills=self._memory_backfills,
             calendars=self._memory_calendars,
+            plans=MemoryPlanQueue(self.plans, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
             jitter=dice.fraction,
         )
         loop.timer(where.first_tick_ms * 1000, self._tick)
@@ -191,14 +197,34 @@ class Cloud:
         return handle
 
     async def _planner(self) -> None:
-        running = process.get()
+        deadline = self._deadline()
         planner = Planner(self._own_ports(), self._settings)
-        left_ms = running.ends_us // 1000 - self._loop.now_us // 1000
-        deadline = running.clock.now() + left_ms - MARGIN_MS
-        reports = await planner.run(range(self._settings.segments), deadline=deadline)
+        handed = await FanOut(self._own_ports(), self._settings).run()
+        reports = await planner.run(handed.left, deadline=deadline)
         self._network.note("planned", " ".join(f"{report.segment} {report.ended}" for report in reports))
         backfiller = Backfiller(self._own_ports(), self._settings)
         await backfiller.run(deadline=deadline)
+
+    def _plan_ranges(self, batch: Sequence[Message]) -> Callable[[], Awaitable[None]]:
+        async def handle() -> None:
+            planner = Planner(self._own_ports(), self._settings)
+
+            async def one(message: Message) -> None:
+                asked = decode_range(message.body)
+                reports = await planner.run(range(asked.first, asked.end), deadline=self._deadline(), tick=asked.tick)
+                self._network.note(f"planned {message.id}", " ".join(f"{one.segment} {one.ended}" for one in reports))
+                if any(report.ended in LEFT for report in reports):
+                    raise Unfinished(message.id)
+
+            await self._each(self.plans, batch, one)
+
+        return handle
+
+    def _deadline(self) -> Instant:
+        """When the planner that is running has to end, by its own clock."""
+        running = process.get()
+        left_ms = running.ends_us // 1000 - self._loop.now_us // 1000
+        return running.clock.now() + left_ms - MARGIN_MS
 
     async def _reconciler(self) -> None:
         running = process.get()

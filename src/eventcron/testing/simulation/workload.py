@@ -8,6 +8,8 @@ from datetime import datetime
 from enum import Enum, auto
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from eventcron.config import Settings
 from eventcron.core.instant import from_datetime, rfc3339
 from eventcron.core.trigger import local_time
@@ -131,6 +133,11 @@ def setting(dice: Dice) -> Setting:
         planner_timeout_ms=timeout_ms,
         busy_timeout_ms=timeout_ms if dice.chance(0.6) else dice.between(3_020, 3_300),
     )
+
+
+def several_planners(settings: Settings) -> Settings:
+    """*settings*, but each segment is handed to a planner of its own."""
+    return replace(settings, planner_workers=settings.segments + 1, plan_queue_url="plans", plan_dlq_url="plan-dlq")
 
 
 def workload(dice: Dice, where: Setting, weather: Forecast) -> list[Sent]:

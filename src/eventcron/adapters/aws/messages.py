@@ -1,0 +1,76 @@
+"""Messages to one SQS queue, any number at once; those not taken are told by their place."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+from eventcron.adapters.aws.backoff import Backoff
+from eventcron.adapters.aws.batching import all_of, batches
+from eventcron.adapters.aws.clients import Response, SqsClient
+from eventcron.adapters.aws.failures import mapped
+from eventcron.errors import Unavailable
+from eventcron.ports import Refusal
+
+#: Messages. SQS SendMessageBatch: "You can … send up to 10 messages".
+MAX_BATCH = 10
+#: Bytes. SQS SendMessageBatch: the maximum message size and the maximum total size "are both 1 MiB".
+MAX_BATCH_BYTES = 1_048_576
+
+
+class SqsSender:
+    """Sends messages to the queue at *url*, at most *concurrency* calls at once."""
+
+    def __init__(self, client: SqsClient, url: str, *, concurrency: int, backoff: Backoff) -> None:
+        self._client = client
+        self._url = url
+        self._calls = asyncio.Semaphore(concurrency)
+        self._backoff = backoff
+
+    async def send(self, bodies: Sequence[str], options: Sequence[dict[str, Any]]) -> list[Refusal]:
+        """Send *bodies*, each with the *options* of its entry (``DelaySeconds`` and the like). Returns those not taken.
+
+        Batches respect count and bytes.
+        """
+        entries = [
+            {"Id": str(index), "MessageBody": body, **more}
+            for index, (body, more) in enumerate(zip(bodies, options, strict=True))
+        ]
+        ranges = batches([len(body.encode()) for body in bodies], count=MAX_BATCH, total=MAX_BATCH_BYTES)
+        refused = await all_of(self._send_batch([entries[index] for index in batch]) for batch in ranges)
+        return [refusal for refusals in refused for refusal in refusals]
+
+    async def _send_batch(self, entries: Sequence[Response]) -> list[Refusal]:
+        """Send one batch; a call that fails as a whole is tried again, then refused as a whole."""
+        later = Unavailable("sqs", "NotTried")
+        for tried in range(self._backoff.tries):
+            try:
+                async with self._calls:
+                    with mapped("sqs"):
+                        return _refusals(
+                            entries, await self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
+                        )
+            except Unavailable as error:
+                later = error
+                await self._backoff.wait(tried)
+        return [Refusal(index=int(entry["Id"]), code=later.code, message=str(later)) for entry in entries]
+
+
+def _refusals(entries: Sequence[Response], response: Response) -> list[Refusal]:
+    """What *response* does not say was taken, in order: a message that is in neither list may be lost."""
+    taken = {entry["Id"] for entry in response.get("Successful", [])}
+    failed = {entry["Id"]: entry for entry in response.get("Failed", [])}
+    return [_refusal(entry["Id"], failed.get(entry["Id"])) for entry in entries if entry["Id"] not in taken]
+
+
+def _refusal(entry_id: str, failure: Response | None) -> Refusal:
+    index = int(entry_id)
+    if failure is None:
+        return Refusal(index=index, code="NoAnswer", message="SQS reported neither success nor failure")
+    return Refusal(
+        index=index,
+        code=failure["Code"],
+        message=failure.get("Message", ""),
+        retryable=not failure["SenderFault"],
+    )

@@ -1,0 +1,258 @@
+"""256 segments over eight planners on the embedded AWS: each window is planned once; killing two of them loses nothing.
+
+Executors are kept from the fire queue, so that what the planners sent can be read there, pack by pack.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections import Counter, defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from eventcron.adapters.aws.ledger import DynamoLedger
+from eventcron.adapters.aws.schedules import DynamoScheduleStore
+from eventcron.adapters.clock import SystemClock
+from eventcron.core.envelope import decode_pack
+from eventcron.core.segment import segment_of
+from eventcron.core.trigger import parse
+from eventcron.local.runtime import LocalSettings, Runtime
+from eventcron.model import Instant, Key, Record, Schedule, State
+from eventcron.ports import SegmentState
+
+pytestmark = [
+    pytest.mark.embedded,
+    pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="finds processes by /proc"),
+]
+
+SEGMENTS = 256
+WORKERS = 8
+SETTINGS = LocalSettings(
+    segments=SEGMENTS, planner_workers=WORKERS, tick_seconds=5, horizon_seconds=12, log_level="WARNING"
+)
+TICK_MS = SETTINGS.tick_seconds * 1000
+#: Seconds. A planner's time, and so the longest that a dead one's lease lasts; as in the template, but shorter.
+TIMEOUT = 10
+#: Seconds after which the message of a dead planner shows again.
+VISIBILITY = 12
+EXPRESSION, EVERY_MS = "*/5 * * * * *", 5_000
+#: Seconds within which anything waited for must have happened.
+PATIENCE = 90.0
+
+T = TypeVar("T")
+Fire = tuple[str, Instant]
+
+
+class Stack:
+    """A running stack whose packs are collected as they appear."""
+
+    def __init__(self, runtime: Runtime) -> None:
+        self._runtime = runtime
+        self._sqs = runtime.client("sqs")
+        self.clock = SystemClock()
+        self.ledger = DynamoLedger(runtime.client("dynamodb"), runtime.outputs["LedgerTableName"], concurrency=64)
+        self.store = DynamoScheduleStore(
+            runtime.client("dynamodb"), runtime.outputs["SchedulesTableName"], concurrency=64
+        )
+        #: Pack's id → fires, once for each time it came.
+        self.packs: defaultdict[str, list[list[Fire]]] = defaultdict(list)
+        self._spent: dict[int, int] = {}
+
+    async def prepare(self) -> None:
+        """Keep executors off, and have a planner's death be over within seconds."""
+        await self.planned_through(1)
+        await self.until(lambda: self.is_empty("PlanQueueUrl"))  # what is in hand keeps the visibility it had
+        aws_lambda = self._runtime.client("lambda")
+        for mapping in (await aws_lambda.list_event_source_mappings())["EventSourceMappings"]:
+            if "FireQueue" in mapping["EventSourceArn"]:
+                await aws_lambda.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+        name = self._runtime.outputs["PlannerFunctionName"]
+        await aws_lambda.update_function_configuration(FunctionName=name, Timeout=TIMEOUT)
+        await self._sqs.set_queue_attributes(
+            QueueUrl=self._runtime.outputs["PlanQueueUrl"], Attributes={"VisibilityTimeout": str(VISIBILITY)}
+        )
+
+    async def has(self, fires: set[Fire]) -> bool:
+        return fires <= self.times().keys()
+
+    async def is_empty(self, queue: str) -> bool:
+        return await self.waiting(queue) == 0
+
+    async def held(self, *, at_least: int = 0) -> list[SegmentState]:
+        """The segments that are being planned; none, if they are fewer than that."""
+        held = [state for state in await self.states() if state.lease_until]
+        return held if len(held) >= at_least else []
+
+    async def claims_left(self, leases: set[Instant], *, planners: int) -> list[SegmentState]:
+        """Those of the claims with *leases* that are still held, once they are that many planners' at most."""
+
+        async def few() -> list[list[SegmentState]]:
+            held = [state for state in await self.states() if state.lease_until in leases]
+            return [held] if len({state.lease_until for state in held}) <= planners else []
+
+        (left,) = await self.until(few)
+        return left
+
+    def busiest_planners(self, count: int) -> list[int]:
+        """Those of the planners that have used the processor most since this was asked before."""
+        spent = {pid: ticks(pid) for pid in self.planners()}
+        busiest = sorted(spent, key=lambda pid: self._spent.get(pid, 0) - spent[pid])[:count]
+        self._spent = spent
+        return busiest
+
+    async def states(self) -> list[SegmentState]:
+        return await self.ledger.segments(SEGMENTS)
+
+    async def until(self, condition: Callable[[], Awaitable[T]]) -> T:
+        """What *condition* returns once that is true."""
+        async with asyncio.timeout(PATIENCE):
+            while True:
+                if found := await condition():
+                    return found
+                await asyncio.sleep(0.05)  # neither DynamoDB nor SQS tells when something changes
+
+    async def planned_through(self, instant: Instant) -> None:
+        async def all_are() -> bool:
+            return all(state.planned_through >= instant for state in await self.states())
+
+        await self.until(all_are)
+
+    @asynccontextmanager
+    async def collecting(self) -> AsyncIterator[None]:
+        """Read packs off the fire queue as they appear, for as long as the context lasts."""
+        reading = asyncio.create_task(self._read(), name="packs")
+        try:
+            yield
+        finally:
+            reading.cancel()
+            await asyncio.gather(reading, return_exceptions=True)
+
+    async def _read(self) -> None:
+        url = self._runtime.outputs["FireQueueUrl"]
+        while True:
+            # Hidden for an hour is as good as deleted here, and a call less.
+            answer = await self._sqs.receive_message(
+                QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1, VisibilityTimeout=3_600
+            )
+            for message in answer.get("Messages", []):
+                pack = decode_pack(message["Body"])
+                self.packs[pack.id].append([(fire.name, fire.due) for fire in pack.fires])
+
+    def times(self) -> Counter[Fire]:
+        """How often each fire was sent."""
+        return Counter(fire for times in self.packs.values() for fires in times for fire in fires)
+
+    async def waiting(self, queue: str) -> int:
+        """Messages in *queue*, those in hand included."""
+        kinds = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+        answer = await self._sqs.get_queue_attributes(QueueUrl=self._runtime.outputs[queue], AttributeNames=kinds)
+        return sum(int(answer["Attributes"][kind]) for kind in kinds)
+
+    def planners(self) -> list[int]:
+        """The processes of the planner's function."""
+        name = f"AWS_LAMBDA_FUNCTION_NAME={self._runtime.outputs['PlannerFunctionName']}".encode()
+        return sorted(pid for pid, environment in environments() if name in environment.split(b"\0"))
+
+
+def environments() -> Iterator[tuple[int, bytes]]:
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            yield int(folder.name), (folder / "environ").read_bytes()
+        except OSError:
+            continue  # it ended while we looked, or is not ours
+
+
+def ticks(pid: int) -> int:
+    """Processor time of *pid*, by its own count; 0 if it is gone."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return int(fields[11]) + int(fields[12])
+
+
+def a_name_of_each_segment() -> list[str]:
+    found: dict[int, str] = {}
+    numbers = iter(range(1_000_000))
+    while len(found) < SEGMENTS:
+        name = f"s{next(numbers)}"
+        found.setdefault(segment_of(Key("acme", name), SEGMENTS), name)
+    return [found[segment] for segment in range(SEGMENTS)]
+
+
+def a_record(name: str, segment: int) -> Record:
+    schedule = Schedule(tenant="acme", name=name, expression=EXPRESSION)
+    return Record(
+        schedule=schedule, tenant="acme", name=name, revision=1, state=State.ENABLED, created=1, defined=1,
+        trigger=parse(EXPRESSION, anchor=0).canonical, segment=segment, wake=0,
+    )  # fmt: skip
+
+
+def due(names: list[str], start: Instant, end: Instant) -> set[Fire]:
+    return {(name, instant) for name in names for instant in range(-(-start // EVERY_MS) * EVERY_MS, end, EVERY_MS)}
+
+
+async def freeze_two_at_work(stack: Stack) -> tuple[list[int], list[SegmentState]]:
+    """Stop two planners in the midst of their work, as they are; which they are, and what they have claimed.
+
+    A claim names the instant at which its planner's time ends, so claims with the same one are one planner's.
+    """
+    while True:
+        stack.busiest_planners(0)
+        held = await stack.until(lambda: stack.held(at_least=SEGMENTS // 8))
+        victims = stack.busiest_planners(2)
+        for pid in victims:
+            os.kill(pid, signal.SIGSTOP)
+        # What was claimed before the two stopped, less what the others bring to its end, is the two's.
+        seen = {state.lease_until for state in [*held, *await stack.held()]}
+        left = await stack.claims_left(seen, planners=2)
+        if len({state.lease_until for state in left}) == 2:
+            return victims, left
+        for pid in victims:  # one of them had just ended its work
+            os.kill(pid, signal.SIGCONT)
+        await asyncio.sleep(TICK_MS / 2000)
+
+
+async def test_each_window_is_planned_once_and_two_killed_planners_lose_nothing() -> None:
+    names = a_name_of_each_segment()
+    async with Runtime(SETTINGS) as runtime:
+        stack = Stack(runtime)
+        await stack.prepare()
+        records = [a_record(name, segment) for segment, name in enumerate(names)]
+        assert all(await asyncio.gather(*(stack.store.put(record, replacing=None) for record in records)))
+        # Whatever is claimed from here on sees them all.
+        first = max(state.claimed_through for state in await stack.states())
+        async with stack.collecting():
+            await stack.planned_through(first + 2 * TICK_MS)
+            calm = min(state.planned_through for state in await stack.states())
+            planners = stack.planners()
+
+            victims, theirs = await freeze_two_at_work(stack)
+            for pid in victims:
+                os.kill(pid, signal.SIGKILL)
+            killed_at = stack.clock.now()
+            end = max(state.claimed_through for state in theirs)
+            await stack.planned_through(end)
+            states = await stack.states()
+            await stack.until(lambda: stack.has(due(names, first, end)))
+            await stack.until(lambda: stack.is_empty("PlanQueueUrl"))
+            dead_letters = await stack.waiting("PlanDeadLettersUrl")
+
+    times = stack.times()
+    assert len(planners) >= WORKERS
+    # Two windows and more, each planned once.
+    assert {fire: times[fire] for fire in due(names, first, calm)} == dict.fromkeys(due(names, first, calm), 1)
+    # They died holding claims, and others claimed the same windows once those had run out.
+    assert all(killed_at < state.lease_until for state in theirs)
+    assert all(states[state.segment].fence > state.fence for state in theirs)
+    # Nothing is lost; what was sent twice is the very same pack, which the ledger knows by its id.
+    assert due(names, first, end) <= times.keys()
+    assert max(Counter(fire for came in stack.packs.values() for fire in came[0]).values()) == 1
+    assert all(fires == came[0] for came in stack.packs.values() for fires in came)
+    assert dead_letters == 0
