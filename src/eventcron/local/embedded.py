@@ -189,9 +189,20 @@ class EmbeddedAws:
             await self._process.wait()
         if self._reader is not None:
             await asyncio.wait([self._reader])  # what it raised is for ``died`` to say
-        shutil.rmtree(self.directory, ignore_errors=True)  # the host removes most of it, perhaps at this moment
+        remove(self.directory)  # the host removes most of it, perhaps at this moment
         if self._keep is not None and not died:
             self._keep.end()
+
+
+def remove(directory: Path) -> None:
+    """Remove *directory*, or what is left of it, however many Lambda workers are about to start in it.
+
+    It gets another name first, so that they find no place and leave nothing behind.
+    """
+    going = directory.with_suffix(".going")
+    with suppress(OSError):
+        directory.rename(going)
+    shutil.rmtree(going, ignore_errors=True)
 
 
 def _listen(port: int) -> socket.socket:

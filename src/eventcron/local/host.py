@@ -11,13 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import signal
 import sys
 import threading
-from contextlib import suppress
 from pathlib import Path
 
+from eventcron.local.embedded import remove
 from eventcron.local.keeping import Keeper
 
 #: How long an idle connection stays open: longer than any client keeps one, so that the client is who closes it.
@@ -33,11 +32,7 @@ def _end_with_parent(directory: str, keeper: Keeper | None) -> None:
         if keeper is not None:
             keeper.save()
     finally:
-        # Under another name first: Lambda workers that start at this moment find no place, and leave nothing behind.
-        going = f"{directory}.going"
-        with suppress(OSError):
-            Path(directory).rename(going)
-        shutil.rmtree(going, ignore_errors=True)
+        remove(Path(directory))
         os.killpg(0, signal.SIGKILL)
 
 
