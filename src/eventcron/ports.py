@@ -72,8 +72,11 @@ class ScheduleStore(Protocol):
     async def settle(self, key: Key, *, revision: int) -> bool:
         """Clear ``owed`` of that revision. False: the stored revision is another."""
 
-    async def move_wake(self, plan: Plan, wake: Instant | None) -> bool:
-        """Set ``wake`` (None = drop it from the index) if revision and wake are still as in *plan*; else False."""
+    async def move_wake(self, plan: Plan, wake: Instant | None, *, handoff: Instant | None = None) -> bool:
+        """Set ``wake`` (None = drop it from the index) if revision and wake are still as in *plan*; else False.
+
+        With it goes *handoff*, if that and a wake are given.
+        """
 
     async def complete(self, key: Key, *, revision: int, expires: int | None) -> bool:
         """Set state COMPLETED, if revision is unchanged and state ENABLED. In the index it stays as it is.
@@ -91,9 +94,10 @@ class ScheduleStore(Protocol):
         """Remove an expired record. False: its revision or ``expires`` is no longer as in *record*."""
 
     async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
-        """One page of the index: plans of *segment* with ``wake < before``, by wake.
+        """One page of the index: plans of *segment* with ``wake < before``, the latest ``wake`` first, dense ones last.
 
-        Eventually consistent: a plan may be missing or stale for seconds after a write.
+        Eventually consistent: a plan may be missing or stale for seconds after a write. So one that becomes dense
+        between two pages may be seen twice; in the other order it would not be seen.
         """
 
     async def scan(self, part: int, parts: int, *, cursor: str | None = None) -> Page[Record]:

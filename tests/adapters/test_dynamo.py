@@ -118,6 +118,19 @@ async def test_one_item_that_cannot_be_read_does_not_hide_its_page(read: str) ->
     assert "acme/newer is stored in" in reason
 
 
+async def test_a_cursor_of_a_release_that_read_in_the_other_order_starts_the_pass_anew() -> None:
+    last = {"tenant": text("acme"), "name": text("n1"), "segment": number(5), "wake": number(0)}
+    script = Script("dynamodb", [{"Items": [], "LastEvaluatedKey": last}, {"Items": []}, {"Items": []}])
+    store = a_store(script)
+
+    first = await store.plans(5, before=10)
+    await store.plans(5, before=10, cursor=first.cursor)
+    await store.plans(5, before=10, cursor=json.dumps(last))
+
+    assert [request.get("ExclusiveStartKey") for request in script.requests] == [None, last, None]
+    assert all(request["ScanIndexForward"] is False for request in script.requests)
+
+
 async def test_an_empty_page_may_have_a_next_one() -> None:
     last = {"tenant": text("acme"), "name": text("n1"), "segment": number(5), "wake": number(0)}
     script = Script("dynamodb", [{"Items": [], "LastEvaluatedKey": last}, {"Items": []}])

@@ -205,6 +205,18 @@ async def test_wake_moves_while_revision_and_wake_are_as_planned(store: Schedule
     assert not await store.move_wake(a_plan(a_record("missing")), 200)
 
 
+async def test_with_wake_goes_a_handoff(store: ScheduleStore) -> None:
+    record = a_record(wake=100)
+    await store.put(record, replacing=None)
+
+    assert await store.move_wake(a_plan(record), 0, handoff=700)
+    moved = msgspec.structs.replace(record, wake=0, handoff=700)
+    assert await store.get([record.key]) == {record.key: moved}
+    assert await plans_of(store, 5, before=1) == [msgspec.structs.replace(a_plan(record), wake=0, handoff=700)]
+    assert await store.move_wake(a_plan(moved), None, handoff=900)
+    assert (await store.get([record.key]))[record.key].handoff == 700
+
+
 async def test_wake_none_drops_it_from_the_index_for_good(store: ScheduleStore) -> None:
     record = a_record(wake=100)
     await store.put(record, replacing=None)
@@ -239,14 +251,14 @@ async def test_a_paused_schedule_is_not_completed(store: ScheduleStore) -> None:
     assert await store.get([paused.key]) == {paused.key: paused}
 
 
-async def test_plans_are_those_that_wake_before_by_wake(store: ScheduleStore) -> None:
+async def test_plans_are_those_that_wake_before_the_latest_first(store: ScheduleStore) -> None:
     for name, wake in {"d": 40, "a": 10, "dense": 0, "late": 50, "c": 30, "b": 20, "sparse": None}.items():
         await store.put(a_record(name, wake=wake), replacing=None)
     await store.put(msgspec.structs.replace(a_record("elsewhere"), segment=6), replacing=None)
 
     plans = await plans_of(store, 5, before=50)
 
-    assert [(plan.name, plan.wake) for plan in plans] == [("dense", 0), ("a", 10), ("b", 20), ("c", 30), ("d", 40)]
+    assert [(plan.name, plan.wake) for plan in plans] == [("d", 40), ("c", 30), ("b", 20), ("a", 10), ("dense", 0)]
     assert await plans_of(store, 7, before=50) == []
 
 

@@ -289,6 +289,49 @@ async def test_an_item_the_index_still_shows_as_it_was_is_not_planned_again() ->
     assert stage.dues() == [NOW + minute * MINUTE for minute in range(5, 24)]
 
 
+async def test_an_index_that_catches_up_between_two_pages_hides_nothing() -> None:
+    """Two passes at once after another: the second meets what the first made dense, some of it where it was before."""
+    stale = False
+
+    def lagging(versions: Sequence[Version]) -> Version:
+        return versions[1] if stale else versions[-1]
+
+    stage = Stage(page_size=1, visible=lagging)
+    for name in ("a", "b", "c"):
+        await stage.put(name, wake=NOW + 5 * MINUTE)
+    assert (await stage.plan()).fires == 3 * 7
+    read, stale = stage.store.plans, True
+
+    async def plans(segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+        nonlocal stale
+        page = await read(segment, before=before, cursor=cursor)
+        stale = False
+        return page
+
+    stage.store.plans = plans  # type: ignore[method-assign]
+    stage.clock.instant = NOW + 720_000
+
+    assert (await stage.plan()).ended is Pass.PLANNED
+    assert stage.dues() == sorted(3 * [NOW + minute * MINUTE for minute in range(5, 24)])
+
+
+async def test_a_pass_that_is_resumed_does_not_plan_again_what_its_first_half_made_dense() -> None:
+    stage = Stage(page_size=1)
+    for name in ("a", "b"):
+        await stage.put(name, wake=NOW + 5 * MINUTE)
+    read = stage.store.plans
+
+    async def slow_page(segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+        stage.clock.instant += 4_000
+        return await read(segment, before=before, cursor=cursor)
+
+    stage.store.plans = slow_page  # type: ignore[method-assign]
+    assert (await stage.plan(seconds=9)).ended is Pass.SAVED
+    assert (await stage.plan()).ended is Pass.PLANNED
+
+    assert stage.dues() == sorted(2 * [NOW + minute * MINUTE for minute in range(5, 12)])
+
+
 async def test_a_trigger_of_another_release_is_skipped_in_the_open_and_stays() -> None:
     stage = Stage()
     record = await stage.put("minutely")

@@ -171,10 +171,11 @@ class Planner:
         window = Window(claim.start, claim.end)
         memo = memos.setdefault(window, WindowMemo(window))
         page = await self._page(claim, claim.cursor)
+        looked_up: set[Key] = set()
         while True:
             ahead = asyncio.ensure_future(self._page(claim, page.cursor)) if page.cursor else None
             try:
-                await self._plan_page(page, window, memo, tally)
+                await self._plan_page(page, window, memo, tally, looked_up)
                 if ahead is None:
                     return Pass.PLANNED if await self._ledger.commit(claim) else Pass.FENCED
                 if self._clock.now() > deadline - SAVE_BEFORE_MS:
@@ -188,8 +189,10 @@ class Planner:
     async def _page(self, claim: Claim, cursor: str | None) -> Page[Plan]:
         return await self._store.plans(claim.segment, before=claim.end, cursor=cursor)
 
-    async def _plan_page(self, page: Page[Plan], window: Window, memo: WindowMemo, tally: _Tally) -> None:
-        plans = await self._verified(page.items, window)
+    async def _plan_page(
+        self, page: Page[Plan], window: Window, memo: WindowMemo, tally: _Tally, looked_up: set[Key]
+    ) -> None:
+        plans = await self._verified(page.items, window, looked_up)
         now = self._clock.now()
         done = [(plan, _contribution(plan, window, memo, now=now)) for plan in plans]
         packs = pack_fires((fire for _, part in done for fire in part.fires), size=self._settings.pack_size)
@@ -203,17 +206,21 @@ class Planner:
         tally.fires += sum(len(pack.fires) for pack in packs)
         tally.skipped += sum(notice.count for notice in notices)
 
-    async def _verified(self, items: Sequence[Plan], window: Window) -> list[Plan]:
+    async def _verified(self, items: Sequence[Plan], window: Window, looked_up: set[Key]) -> list[Plan]:
         """*items*, with those the index may show as they no longer are replaced by what is stored.
 
         A timed plan that should have been planned in an earlier window was either invisible then, or is shown as it
         was before that pass moved it on; only the table itself knows. This is rare, so the reading costs little.
+
+        Those found dense there are *looked_up*: the index may catch up and show them among the dense ones, the last.
         """
+        items = [plan for plan in items if plan.wake != DENSE or plan.key not in looked_up]
         doubtful = [plan for plan in items if DENSE < plan.wake < window.start]
         if not doubtful:
             return list(items)
         stored, unreadable = await read_each(self._store.get, [plan.key for plan in doubtful])
         actual = [plan_of(record) for record in stored.values()]
+        looked_up |= {plan.key for plan in actual if plan is not None and plan.wake == DENSE}
         sure = [plan for plan in items if not DENSE < plan.wake < window.start or plan.key in unreadable]
         return sure + [plan for plan in actual if plan is not None and plan.wake < window.end]
 
@@ -247,7 +254,8 @@ class Planner:
                 if wake is None and not part.fires:
                     await self._finish(plan)
                 # False: the schedule was changed meanwhile, and the change has its own wake.
-                await self._store.move_wake(plan, wake)
+                # A pass reads the dense ones last, this one perhaps too, which is planned through the window already.
+                await self._store.move_wake(plan, wake, handoff=window.end if wake == DENSE else None)
 
         await settle(*(move(plan, part) for plan, part in done))
 

@@ -76,8 +76,8 @@ def plan_of(record: Record) -> Plan | None:
 
 
 def late_contribution(record: Record, *, now: Instant) -> Contribution:
-    """What the registrar owes of *record*: its fires from ``first`` to ``handoff``, where the planner takes over."""
-    window = Window(record.first, record.handoff)
+    """What the registrar owes of *record*: its fires from ``first`` to where the planner took over."""
+    window = record.owed or Window(record.first, record.handoff)
     plan = _plan(record, handoff=record.first, wake=DENSE)
     return contribution(plan, window, WindowMemo(window), now=now) if plan else Contribution([], [], None)
 

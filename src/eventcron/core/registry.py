@@ -267,8 +267,10 @@ def _resume(record: Record, when: When, *, earliest: Instant = 0) -> Record:
     """*record* enabled, or completed if it is resumed after its last occurrence: nothing is wrong, and nothing left."""
     resumed = _enable(replace(record, state=State.ENABLED), when, earliest=earliest)
     if resumed is None:
-        # Where it was to end stays known: what is due after that is free for a definition that comes late.
-        until = when.now if record.until is None else min(when.now, record.until)
+        # Where it ended stays known: what is due after that is free for a definition that comes late.
+        until = when.now
+        if record.until is not None:
+            until = min(until, max(record.until, 0 if record.missed is None else record.missed.end))
         ended = {"segment": None, "wake": None, "first": when.now, "until": until, "handoff": when.now}
         resumed = replace(record, state=State.COMPLETED, **ended)
     return resumed if resumed.missed is None else replace(resumed, owed=Window(resumed.first, resumed.handoff))

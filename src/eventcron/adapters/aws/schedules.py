@@ -16,6 +16,8 @@ from eventcron.model import Instant, Key, Plan, Record, State
 from eventcron.ports import Page, Unreadable
 
 INDEX = "plan"
+#: Marks a cursor of ``plans``. One that a release left behind which read in the other order starts the pass anew.
+DESCENDING = "<"
 
 T = TypeVar("T")
 
@@ -62,12 +64,15 @@ class DynamoScheduleStore:
             _key(key), "REMOVE #owed", when="#revision = :revision", values={":revision": number(revision)}
         )
 
-    async def move_wake(self, plan: Plan, wake: Instant | None) -> bool:
+    async def move_wake(self, plan: Plan, wake: Instant | None, *, handoff: Instant | None = None) -> bool:
         values = {":revision": number(plan.revision), ":old": number(plan.wake)}
         change = "REMOVE #segment, #wake"
         if wake is not None:
             values[":new"] = number(wake)
             change = "SET #wake = :new"
+        if wake is not None and handoff is not None:
+            values[":handoff"] = number(handoff)
+            change += ", #handoff = :handoff"
         return await self._table.update(
             _key(plan.key), change, when="#revision = :revision AND #wake = :old", values=values
         )
@@ -120,11 +125,12 @@ class DynamoScheduleStore:
         items, following = await self._table.query(
             "#segment = :segment AND #wake < :before",
             {":segment": number(segment), ":before": number(before)},
-            cursor=cursor,
+            cursor=cursor.removeprefix(DESCENDING) if cursor is not None and cursor.startswith(DESCENDING) else None,
             IndexName=INDEX,
+            ScanIndexForward=False,
             **self._limit,
         )
-        return _page(decode_plan, items, following)
+        return _page(decode_plan, items, None if following is None else DESCENDING + following)
 
     async def scan(self, part: int, parts: int, *, cursor: str | None = None) -> Page[Record]:
         items, following = await self._table.scan(

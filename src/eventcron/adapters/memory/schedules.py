@@ -83,13 +83,14 @@ class MemoryScheduleStore:
         await self._pause("settle.after")
         return settled
 
-    async def move_wake(self, plan: Plan, wake: Instant | None) -> bool:
+    async def move_wake(self, plan: Plan, wake: Instant | None, *, handoff: Instant | None = None) -> bool:
         await self._pause("move_wake.before")
         stored = self._records.get(plan.key)
         moved = stored is not None and (stored.revision, stored.wake) == (plan.revision, plan.wake)
         if stored is not None and moved:
             segment = None if wake is None else stored.segment
-            self._write(msgspec.structs.replace(stored, segment=segment, wake=wake))
+            since = stored.handoff if handoff is None or wake is None else handoff
+            self._write(msgspec.structs.replace(stored, segment=segment, wake=wake, handoff=since))
         await self._pause("move_wake.after")
         return moved
 
@@ -128,16 +129,14 @@ class MemoryScheduleStore:
 
     async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
         await self._pause("plans.before")
-        after = _cursor.decode(cursor) if cursor is not None else (-1, "", "")
-        found = sorted(
-            (place, record)
-            for record in map(self._shown, self._members[segment])
-            if record is not None
-            and record.segment == segment
-            and record.wake is not None
-            and record.wake < before
-            and (place := (record.wake, *record.key)) > after
-        )
+        after = None if cursor is None else _cursor.decode(cursor)
+        shown = (record for record in map(self._shown, self._members[segment]) if record is not None)
+        awake = [
+            ((record.wake, *record.key), record)
+            for record in shown
+            if record.segment == segment and record.wake is not None and record.wake < before
+        ]
+        found = sorted((item for item in awake if after is None or item[0] < after), reverse=True)
         page = found[: self._page_size]
         further = len(found) > len(page)
         await self._pause("plans.after")

@@ -39,7 +39,7 @@ from eventcron.testing.simulation.workload import Setting
 TIMEOUT_S = {"registrar": 30, "executor": 60, "reconciler": 120, "redrive": 600}
 VISIBILITY_S = {"commands": 180, "fires": 360, "plans": 720}
 #: Seconds between two rounds of an operator who sends back dead letters.
-ROUND_S = 600
+ROUND_S = 120
 #: Milliseconds that the planner's entry point keeps back from Lambda's deadline.
 MARGIN_MS = 1_000
 

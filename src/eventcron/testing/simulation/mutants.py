@@ -59,9 +59,9 @@ MUTANTS = (
     Mutant(
         "the cursor is committed before the packs are sent",
         "app/planner.py",
-        "            try:\n                await self._plan_page(page, window, memo, tally)\n",
+        "            try:\n                await self._plan_page(page, window, memo, tally, looked_up)\n",
         "            try:\n                await self._ledger.commit(claim)\n"
-        "                await self._plan_page(page, window, memo, tally)\n",
+        "                await self._plan_page(page, window, memo, tally, looked_up)\n",
     ),
     Mutant(
         "pages after the first are not read",
