@@ -140,7 +140,6 @@ async def test_an_empty_page_may_have_a_next_one() -> None:
     second = await store.plans(5, before=10, cursor=first.cursor)
 
     assert (first.items, second.items, second.cursor) == ([], [], None)
-    assert json.loads(first.cursor or "") == last
     assert "ExclusiveStartKey" not in script.requests[0]
     assert script.requests[1]["ExclusiveStartKey"] == last
 
