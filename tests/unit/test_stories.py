@@ -337,6 +337,16 @@ def test_max_fires_counts_across_a_pause(world: World) -> None:
     assert len(world.facts_of("Schedule Completed")) == 1
 
 
+def test_max_fires_counts_once_what_fell_due_before_a_late_resume(world: World) -> None:
+    """Of what is enabled it changes nothing: neither what has fired since it was sent, nor how many fires there are."""
+    put(world, "* * * * *", max_fires=6)
+    world.run(seconds=70)
+    world.emit("Resume Schedule", ACME, delay_seconds=150)
+    world.run(minutes=12)
+
+    assert clock_times(world) == [f"08:0{minute}:00" for minute in range(1, 7)]
+
+
 def test_a_flexible_window_spreads_by_name_and_keeps_every_fire(world: World) -> None:
     for number in range(40):
         detail = {"tenant": "acme", "name": f"n{number}", "expression": "0 * * * *", "flexible_window_seconds": 600}

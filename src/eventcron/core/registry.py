@@ -222,8 +222,9 @@ def switch(
     if pause:
         return _succeed(stored, _pause(record, when), when, cutover=when.now + CUTOVER_MS)
     if stored.state is State.ENABLED:
+        # What was due up to now is used up, however long ago the command was sent: what is left counts from now.
         spent = record.spent + _fired(record, when.now)
-        resumed = _resume(replace(record, spent=spent), when)
+        resumed = _resume(replace(record, spent=spent), when, earliest=when.now)
         return _succeed(stored, resumed, when, cutover=when.now + CUTOVER_MS)
     resumed = _resume(_with_missed(record, record.schedule, policy, when), when, earliest=stored.first)
     return _succeed(stored, resumed, when, cutover=when.now)

@@ -18,6 +18,9 @@ from eventcron.testing.simulation.network import FACT_NAMES
 from eventcron.testing.simulation.simulation import Simulated
 from eventcron.testing.simulation.workload import Sent
 
+#: Milliseconds by which clocks are apart at most.
+CLOCKS_MS = 1_000
+
 
 class Version(NamedTuple):
     """One revision of a schedule, from its first write on. *began* is when the invocation that wrote it did."""
@@ -56,7 +59,10 @@ class Version(NamedTuple):
             return end
         if self.record.spent or self.record.switched > self.record.defined:
             return self.record.until
-        fires = occurrences(self.trigger, Window(self.first, _far(self.first)))
+        # Where the second of the event and the registrar's clock disagree, its first occurrence may be either's.
+        near = abs(self.record.since - self.first) <= CLOCKS_MS
+        first = self.record.since if near else self.first
+        fires = occurrences(self.trigger, Window(first, _far(first)))
         final = next((due for count, due in enumerate(fires, 1) if count == schedule.max_fires), None)
         return end if final is None else min(final + 1, end or final + 1)
 
