@@ -59,9 +59,9 @@ SETTLES_BEFORE_IT_PUBLISHES = (
 #: What a planner dies of counts as planned.
 COMMITS_BEFORE_IT_SENDS = (
     "app/planner.py",
-    "        page = await self._page(claim, claim.cursor)\n        while True:\n",
+    "        looked_up: set[Key] = set()\n        while True:\n",
     """\
-        page = await self._page(claim, claim.cursor)
+        looked_up: set[Key] = set()
         await self._ledger.commit(claim)
         await asyncio.sleep(3)
         while True:
