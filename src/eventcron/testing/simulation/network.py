@@ -14,7 +14,7 @@ from eventcron.ports import Refusal
 from eventcron.testing.simulation.dice import Dice
 from eventcron.testing.simulation.history import History, Line, Publication
 from eventcron.testing.simulation.loop import LoopClock, SeededLoop
-from eventcron.testing.simulation.weather import STORMS, Forecast, Weather
+from eventcron.testing.simulation.weather import OPERATOR, Forecast, Weather
 
 #: Milliseconds by which a read of the index may be behind. DynamoDB promises nothing; seconds are rare.
 INDEX_LAG_MS = 5_000
@@ -75,7 +75,7 @@ class Network:
     def weather(self) -> Weather:
         running = process.get(None)
         if running is not None and running.name.startswith("redrive") and not self._forecast.faultless:
-            return STORMS  # an operator's machine has a weather of its own
+            return OPERATOR
         return self._forecast.at(self._loop.now_us)
 
     def note(self, what: str, about: str = "") -> None:

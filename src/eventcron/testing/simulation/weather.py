@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 from msgspec import Struct
 
 from eventcron.testing.simulation.dice import Dice
@@ -51,6 +52,10 @@ STORMS = Weather(
     name="storms", travel_ms=300, slow=0.03, drag=0.15, refuse=0.08, lose=0.05, refuse_entry=0.1, kill=0.03,
     unprocessed=0.3, twice=0.15, echo=0.1, miss_tick=0.2, twin_tick=0.4,
 )  # fmt: skip
+
+
+#: Of an operator's own machine, somewhere on the internet.
+OPERATOR = msgspec.structs.replace(STORMS, name="operator", refuse=0.25, lose=0.1, kill=0.02)
 
 
 class Outage(Struct, frozen=True):
