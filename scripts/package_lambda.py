@@ -94,16 +94,25 @@ def compile_all(directory: Path, python: str) -> None:
     subprocess.run(command, check=True)  # noqa: S603  # Python's own compiler
 
 
+def compiler() -> str | None:
+    """A Python of Lambda's version; None if none runs: pyenv leaves launchers for every version it knows."""
+    if f"{sys.version_info[0]}.{sys.version_info[1]}" == PYTHON:
+        return sys.executable
+    found = shutil.which(f"python{PYTHON}")
+    if found is None:
+        return None
+    runs = subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0  # noqa: S603
+    return found if runs else None
+
+
 def main(directory: Path) -> None:
     """Install, prune, compile."""
     install(directory)
     prune(directory)
-    python = (
-        sys.executable if f"{sys.version_info[0]}.{sys.version_info[1]}" == PYTHON else shutil.which(f"python{PYTHON}")
-    )
+    python = compiler()
     if python is None:
         sys.stderr.write(
-            f"package_lambda: no python{PYTHON} on the PATH to compile with; cold starts take twice as long\n"
+            f"package_lambda: no python{PYTHON} that runs on the PATH to compile with; cold starts take twice as long\n"
         )
     else:
         compile_all(directory, python)

@@ -146,3 +146,16 @@ def test_sam_build_packs_every_function_for_the_machine_it_runs_on() -> None:
     assert package_lambda.PLATFORM.endswith({"arm64": "aarch64"}[GLOBALS["Architectures"][0]])
     assert "build-%Function:" in recipe
     assert "../scripts/package_lambda.py" in recipe
+
+
+def test_a_launcher_without_its_python_does_not_compile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As pyenv leaves them on the PATH for every version it knows."""
+    launcher = tmp_path / "python3.99"
+    launcher.write_text("#!/bin/sh\nexit 127\n")
+    launcher.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setattr(package_lambda, "PYTHON", "3.99")
+
+    assert package_lambda.compiler() is None
+    launcher.write_text("#!/bin/sh\nexit 0\n")
+    assert package_lambda.compiler() == str(launcher)
