@@ -102,6 +102,13 @@ class Key(NamedTuple):
         return f"{self.tenant}/{self.name}"
 
 
+class Unreadable(NamedTuple):
+    """A schedule that is stored in a form this release cannot read, as a later one may leave it behind."""
+
+    key: Key
+    reason: str
+
+
 class CalendarKey(NamedTuple):
     """Names a calendar. Prints as ``tenant/calendar:name``, which is no schedule's."""
 

@@ -23,6 +23,7 @@ from eventcron.model import (
     Plan,
     Record,
     SegmentRange,
+    Unreadable,
 )
 
 T = TypeVar("T")
@@ -36,13 +37,6 @@ class Clock(Protocol):
 
     async def sleep_until(self, instant: Instant) -> None:
         """Return once ``now() >= instant``, never before; at once if it has passed."""
-
-
-class Unreadable(NamedTuple):
-    """A schedule that is stored in a form this release cannot read, as a later one may leave it behind."""
-
-    key: Key
-    reason: str
 
 
 class Page(Struct, Generic[T], frozen=True):

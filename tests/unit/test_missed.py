@@ -10,11 +10,12 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from eventcron.core.instant import rfc3339
 from eventcron.core.missed import MAX_COUNTED, fires_missed, last_fire, missed, skips_missed
 from eventcron.core.trigger import from_canonical, occurrences, parse
-from eventcron.model import Instant, Key, Misfire, MisfirePolicy, Missed, Record, Schedule, State, Window
+from eventcron.model import Instant, Key, Misfire, MisfirePolicy, Missed, Record, Schedule, Shared, State, Window
 from eventcron.testing import World
 from tests.simulation.test_crashes import Killed, Killer
 
@@ -95,6 +96,14 @@ def test_a_long_pause_is_told_without_being_counted_to_its_end() -> None:
     (notice,) = skips_missed(resumed(MisfirePolicy.SKIP, expression="* * * * * *", since=NOW - 300 * DAY))
 
     assert (notice.count, notice.first_due, notice.last_due) == (MAX_COUNTED, NOW - 300 * DAY, NOW - 1_000)
+
+
+def test_a_long_pause_is_told_to_its_end_beside_what_a_revision_before_it_fired() -> None:
+    since = NOW - 2 * DAY
+    record = resumed(MisfirePolicy.SKIP, expression="* * * * * *", since=since)
+    (notice,) = skips_missed(replace(record, shared=(Shared(record.trigger, since, since + 3_000),)))
+
+    assert (notice.count, notice.first_due, notice.last_due) == (MAX_COUNTED, since + 3_000, NOW - 1_000)
 
 
 @given(

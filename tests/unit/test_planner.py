@@ -23,8 +23,8 @@ from eventcron.app.planner import Pass, Planner, SegmentReport
 from eventcron.core.envelope import decode_pack
 from eventcron.core.trigger import parse
 from eventcron.errors import Unavailable
-from eventcron.model import Event, Instant, Key, Pack, Plan, Record, Schedule, State
-from eventcron.ports import Claim, Page, Refusal, Unreadable
+from eventcron.model import Event, Instant, Key, Pack, Plan, Record, Schedule, State, Unreadable
+from eventcron.ports import Claim, Page, Refusal
 from eventcron.testing import JumpingClock, memory_ports
 from eventcron.testing.world import SETTINGS
 

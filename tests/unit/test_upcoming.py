@@ -19,8 +19,10 @@ from eventcron.core import upcoming
 from eventcron.core.instant import rfc3339
 from eventcron.entrypoints.cli.upcoming import by_minute, notes, one_by_one
 from eventcron.errors import InvalidSchedule
-from eventcron.model import Backfill, BackfillState, Instant, SkipNotice, Window
-from eventcron.testing import World
+from eventcron.model import Backfill, BackfillState, Instant, Key, Record, SkipNotice, Unreadable, Window
+from eventcron.ports import Page
+from eventcron.testing import JumpingClock, World, memory_ports
+from eventcron.testing.world import SETTINGS
 
 MINUTE, HOUR = 60_000, 3_600_000
 #: Nothing recurs to the hour or minute here, so every schedule starts somewhere in its period.
@@ -197,8 +199,22 @@ def test_a_schedule_that_cannot_be_read_is_named_and_stops_no_other() -> None:
         outlook = look(world)
 
     (unreadable,) = outlook.unreadable
-    assert unreadable.name == "acme/later"
+    assert str(unreadable.key) == "acme/later"
     assert outlook.names == {"acme/fine": 12}
+
+
+def test_an_item_that_the_store_cannot_read_is_named_too() -> None:
+    newer = Unreadable(Key("acme", "newer"), "stored in format 2")
+
+    class HalfReadable(MemoryScheduleStore):
+        async def scan(self, part: int, parts: int, *, cursor: str | None = None) -> Page[Record]:
+            page = await super().scan(part, parts, cursor=cursor)
+            return Page(page.items, page.cursor, [newer] if part == 0 else [])
+
+    clock = JumpingClock(0)
+    whole = Upcoming(memory_ports(clock, store=HalfReadable(clock)), SETTINGS)
+
+    assert asyncio.run(whole.look(Window(0, HOUR), limit=1)).unreadable == [newer]
 
 
 def test_running_backfills_are_named_beside_it() -> None:

@@ -7,7 +7,9 @@ that is asked for. All of it once, in parallel shares, as the reconciler does da
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Protocol
 
 import msgspec
 from msgspec import Struct
@@ -15,9 +17,9 @@ from msgspec.structs import replace
 
 from eventcron.app.concurrency import settle
 from eventcron.app.settings import DeploymentSettings
-from eventcron.core.upcoming import Coming, Unreadable, fires_to_come, plans_to_come
+from eventcron.core.upcoming import Coming, fires_to_come, plans_to_come
 from eventcron.errors import InvalidSchedule
-from eventcron.model import Backfill, BackfillState, Instant, Record, SkipNotice, Window
+from eventcron.model import Backfill, BackfillState, Instant, Record, SkipNotice, Unreadable, Window
 from eventcron.ports import Page, Ports
 
 #: Milliseconds. A day of minutes is what a person can read, and bounds the work.
@@ -86,37 +88,39 @@ class Upcoming:
         skips: dict[tuple[str, str, str, str], SkipNotice] = {}
 
         def note(page: Page[Record]) -> None:
+            outlook.unreadable += page.unreadable
             _note(outlook, page.items, skips, limit=limit)
             on_progress(outlook)
 
+        store, parts = self._store, self._settings.concurrency
         if tenant is not None:
-            await self._each_of(tenant, note)
+            await _each(partial(store.of_tenant, tenant), note)
         else:
-            parts = self._settings.concurrency
-            await settle(*(self._each_in(part, parts, note) for part in range(parts)))
+            await settle(*(_each(partial(store.scan, part, parts), note) for part in range(parts)))
         outlook.first = _earliest(outlook.first, limit)
         outlook.skips = [skip for _, skip in sorted(skips.items(), key=lambda item: (item[1].first_due, item[0]))]
         outlook.backfills = await self._running(tenant)
         return outlook
 
-    async def _each_of(self, tenant: str, note: Callable[[Page[Record]], None]) -> None:
-        page: Page[Record] = await self._store.of_tenant(tenant)
-        note(page)
-        while page.cursor is not None:
-            page = await self._store.of_tenant(tenant, cursor=page.cursor)
-            note(page)
-
-    async def _each_in(self, part: int, parts: int, note: Callable[[Page[Record]], None]) -> None:
-        page: Page[Record] = await self._store.scan(part, parts)
-        note(page)
-        while page.cursor is not None:
-            page = await self._store.scan(part, parts, cursor=page.cursor)
-            note(page)
-
     async def _running(self, tenant: str | None) -> list[Backfill]:
         keys = [key for key in await self._backfills.open() if tenant in {None, key.tenant}]
         stored = await self._backfills.get(keys)
         return [stored[key] for key in sorted(stored) if stored[key].state is BackfillState.RUNNING]
+
+
+class _Ask(Protocol):
+    """Asks for one page: the first, or the one at *cursor*."""
+
+    def __call__(self, *, cursor: str | None) -> Awaitable[Page[Record]]: ...
+
+
+async def _each(ask: _Ask, note: Callable[[Page[Record]], None]) -> None:
+    """Hand every page to *note*."""
+    page = await ask(cursor=None)
+    note(page)
+    while page.cursor is not None:
+        page = await ask(cursor=page.cursor)
+        note(page)
 
 
 def _check(window: Window) -> None:

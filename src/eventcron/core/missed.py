@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Callable
 from itertools import islice
 
 from eventcron.core.planning import nth_fire
@@ -34,12 +35,12 @@ def missed(record: Record, *, until: Instant, misfire: Misfire, now: Instant) ->
     return _within_max_fires(record, Missed(span.start, fire_from, span.end, now))
 
 
-def last_fire(canonical: str, window: Window) -> Instant | None:
-    """The last instant in *window* at which the trigger fires; quick, however long the window is."""
+def last_fire(canonical: str, window: Window, own: Callable[[Instant], bool] = lambda _due: True) -> Instant | None:
+    """The last instant in *window* at which the trigger fires, of those *own*; quick, however long the window is."""
     trigger, reach = from_canonical(canonical), LOOK_BACK_MS
     while window.start < window.end:
         start = max(window.start, window.end - reach)
-        found = deque(occurrences(trigger, Window(start, window.end)), maxlen=1)
+        found = deque(filter(own, occurrences(trigger, Window(start, window.end))), maxlen=1)
         if found or start == window.start:
             return found[0] if found else None
         reach *= 4
@@ -61,10 +62,13 @@ def skips_missed(record: Record) -> list[SkipNotice]:
     if record.missed is None:
         return []
     window = Window(record.missed.start, record.missed.fire_from)
-    told = _count_own(record, window) if record.shared else _count(record, window)
-    if told is None:
+    trigger, own = record.missed_trigger or record.trigger, is_own(record)
+    last = last_fire(trigger, window, own)
+    if last is None:
         return []
-    first, last, count = told
+    dues = filter(own, occurrences(from_canonical(trigger), window))
+    first = next(dues)
+    count = 1 + sum(1 for _ in islice(dues, MAX_COUNTED - 1))
     return [
         SkipNotice(
             tenant=record.tenant,
@@ -76,25 +80,6 @@ def skips_missed(record: Record) -> list[SkipNotice]:
             count=count,
         )
     ]
-
-
-def _count(record: Record, window: Window) -> tuple[Instant, Instant, int] | None:
-    """The first and the last of what was missed in *window*, and how many; of a long pause not all are counted."""
-    trigger = record.missed_trigger or record.trigger
-    last = last_fire(trigger, window)
-    if last is None:
-        return None
-    dues = occurrences(from_canonical(trigger), window)
-    first = next(dues)
-    return first, last, 1 + sum(1 for _ in islice(dues, MAX_COUNTED - 1))
-
-
-def _count_own(record: Record, window: Window) -> tuple[Instant, Instant, int] | None:
-    """The same, without what a revision before it fired: looked at one by one, as that is due next to a command."""
-    own = is_own(record)
-    found = occurrences(from_canonical(record.missed_trigger or record.trigger), window)
-    dues = [due for due in islice(found, MAX_COUNTED) if own(due)]
-    return (dues[0], dues[-1], len(dues)) if dues else None
 
 
 def _within_max_fires(record: Record, found: Missed) -> Missed:

@@ -72,13 +72,13 @@ def plan_of(record: Record) -> Plan | None:
     """What the index holds of *record*; None if the planner has no work with it."""
     if record.state not in {State.ENABLED, State.COMPLETED} or record.wake is None:
         return None
-    return _plan(record, handoff=record.handoff, wake=record.wake)
+    return as_plan(record, handoff=record.handoff, wake=record.wake)
 
 
 def late_contribution(record: Record, *, now: Instant) -> Contribution:
     """What the registrar owes of *record*: its fires from ``first`` to where the planner took over."""
     window = record.owed or Window(record.first, record.handoff)
-    plan = _plan(record, handoff=record.first, wake=DENSE)
+    plan = as_plan(record, handoff=record.first, wake=DENSE)
     return contribution(plan, window, WindowMemo(window), now=now) if plan else Contribution([], [], None)
 
 
@@ -94,7 +94,8 @@ def rest_contribution(record: Record, *, now: Instant) -> Contribution:
     return part._replace(fires=[replace(fire, last=False) for fire in part.fires])
 
 
-def _plan(record: Record, *, handoff: Instant, wake: Instant) -> Plan | None:
+def as_plan(record: Record, *, handoff: Instant, wake: Instant) -> Plan | None:
+    """*record* as the planner sees it, with that *handoff* and *wake*; None: nothing is defined."""
     if record.schedule is None:
         return None
     return Plan(

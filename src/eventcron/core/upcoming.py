@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from eventcron.core.planning import DENSE, WindowMemo, contribution, plan_of
 from eventcron.core.trigger import from_canonical
 from eventcron.errors import InvalidSchedule
-from eventcron.model import Fire, Instant, Key, Plan, Record, SkipNotice, Window
+from eventcron.model import Fire, Instant, Key, Plan, Record, SkipNotice, Unreadable, Window
 
 #: Milliseconds worked out at once, as long as a tick: bounds the occurrences that are held in memory.
 SLICE_MS = 300_000
@@ -27,13 +27,6 @@ class Coming(NamedTuple):
     at: Instant
     fire: Fire
     timezone: str
-
-
-class Unreadable(NamedTuple):
-    """A schedule whose trigger this release cannot read, and why."""
-
-    name: str
-    reason: str
 
 
 def plans_to_come(record: Record) -> list[Plan]:
@@ -79,7 +72,7 @@ def fires_to_come(plans: Sequence[Plan], window: Window) -> Iterator[Coming | Sk
                 zone = from_canonical(plan.trigger).timezone
             except (InvalidSchedule, ValueError) as error:
                 del waiting[index]
-                yield Unreadable(str(plan.key), str(error))
+                yield Unreadable(plan.key, str(error))
                 continue
             if done.following is None:
                 del waiting[index]

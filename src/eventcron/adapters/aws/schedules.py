@@ -12,8 +12,8 @@ from eventcron.adapters.aws.clients import DynamoClient
 from eventcron.adapters.aws.items import decode, decode_plan, encode
 from eventcron.adapters.aws.table import DynamoTable, Item, number, text
 from eventcron.errors import Undecodable
-from eventcron.model import Instant, Key, Plan, Record, State
-from eventcron.ports import Page, Unreadable
+from eventcron.model import Instant, Key, Plan, Record, State, Unreadable
+from eventcron.ports import Page
 
 INDEX = "plan"
 #: Marks a cursor of ``plans``. One that a release left behind which read in the other order starts the pass anew.

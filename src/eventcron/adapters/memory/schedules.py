@@ -10,6 +10,7 @@ from typing import NamedTuple
 import msgspec
 
 from eventcron.adapters.memory.pause import Pause, yield_once
+from eventcron.core.planning import as_plan
 from eventcron.model import Instant, Key, Plan, Record, State
 from eventcron.ports import Clock, Page
 
@@ -187,18 +188,7 @@ def _place(record: Record) -> tuple[object, ...]:
 
 def _plan(record: Record) -> Plan:
     """What the index projects of a record that has a wake."""
-    schedule = record.schedule
-    if schedule is None or record.wake is None:
+    plan = None if record.wake is None else as_plan(record, handoff=record.handoff, wake=record.wake)
+    if plan is None:
         raise AssertionError(f"{record.key} is in the index and has nothing to plan")
-    return Plan(
-        tenant=record.tenant,
-        name=record.name,
-        revision=record.revision,
-        trigger=record.trigger,
-        first=record.first,
-        until=record.until,
-        handoff=record.handoff,
-        wake=record.wake,
-        misfire=schedule.misfire,
-        flexible_window_seconds=schedule.flexible_window_seconds,
-    )
+    return plan

@@ -68,7 +68,7 @@ def command(
     else:
         click.echo("\n".join([*(by_minute(outlook) if summary else one_by_one(outlook)), *notes(outlook)]))
     for unreadable in outlook.unreadable:
-        click.echo(f"eventcron: {unreadable.name} cannot be read by this release: {unreadable.reason}", err=True)
+        click.echo(f"eventcron: {unreadable.key} cannot be read by this release: {unreadable.reason}", err=True)
     sys.exit(1 if outlook.unreadable else 0)
 
 
@@ -171,7 +171,7 @@ def _as_object(outlook: Outlook, *, summary: bool) -> dict[str, Any]:
         "peak_second": _utc(second[0]) if second else None,
         "skipped": list(map(_skip, outlook.skips)),
         "backfills": [{"backfill": str(one.key), "per_minute": one.per_minute} for one in outlook.backfills],
-        "unreadable": [{"schedule": one.name, "reason": one.reason} for one in outlook.unreadable],
+        "unreadable": [{"schedule": str(one.key), "reason": one.reason} for one in outlook.unreadable],
     }
     if summary:
         told["per_minute"] = {_utc(at): count for at, count in sorted(outlook.minutes.items())}

@@ -348,8 +348,8 @@ MUTANTS = (
     Mutant(
         "a resume does not tell what it skips",
         "core/missed.py",
-        "    if told is None:\n        return []\n",
-        "    if told is None or told:\n        return []\n",
+        "    last = last_fire(trigger, window, own)\n    if last is None:\n",
+        "    last = last_fire(trigger, window, own)\n    if last is None or last:\n",
     ),
     Mutant(
         "a stale calendar replaces a later one",
