@@ -45,7 +45,7 @@ demo: $(VENV)/.local  ## Fire 1,300 real schedules into three kinds of targets, 
 dev: $(VENV)/.local  ## Run the whole stack on this machine until Ctrl-C
 	@$(BIN)/eventcron dev $(ARGS)
 
-SIMULATION := $(BIN)/python -m eventcron.testing.simulation
+SIMULATION := $(BIN)/python -m tools.faultsim
 
 simulate: $(VENV)/.local  ## Try to break the guarantees: SEEDS=2000 worlds, FROM=0, or replay one: SEED=n
 	@$(SIMULATION) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),200) --from $(or $(FROM),0)) $(ARGS)
@@ -85,7 +85,7 @@ bench: $(VENV)/.dev  ## Measure what has to be fast
 	@for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
 schemas: $(VENV)/.dev  ## Write events/schemas and the OpenAPI document from the structs
-	@$(BIN)/python -m eventcron.entrypoints.schemas events/schemas
+	@$(BIN)/python -m eventcron.wire.schemas events/schemas
 	@$(BIN)/python -m eventcron.entrypoints.rest.openapi
 
 # --- Release --------------------------------------------------------------------------------------------------------

@@ -21,8 +21,10 @@ from aiohttp import web
 
 from eventcron.adapters.aws import items
 from eventcron.config import Settings
-from eventcron.core.trigger import parse
-from eventcron.model import Key, Record, Schedule, State
+from eventcron.model.commands import Schedule
+from eventcron.model.names import Key
+from eventcron.model.records import Record, State
+from eventcron.timing.trigger import parse
 from eventcron.wiring import on_aws
 
 #: Bytes. DynamoDB Query: "a single Query operation can retrieve a maximum of 1 MB of data".

@@ -5,10 +5,11 @@ from __future__ import annotations
 import random
 import time
 
-from eventcron.core.packing import pack_fires
-from eventcron.core.planning import WindowMemo, contribution
-from eventcron.core.trigger import parse
-from eventcron.model import Plan, Window
+from eventcron.model.names import Window
+from eventcron.model.records import Plan
+from eventcron.rules.packing import pack_fires
+from eventcron.rules.planning import WindowMemo, contribution
+from eventcron.timing.trigger import parse
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 WINDOW = Window(NOW, NOW + 300_000)

@@ -19,9 +19,9 @@ from zoneinfo import ZoneInfo
 
 from croniter import croniter
 
-from eventcron.core.trigger import Memo, Trigger, next_occurrence, parse
 from eventcron.errors import InvalidExpression
-from eventcron.model import Window
+from eventcron.model.names import Window
+from eventcron.timing.trigger import Memo, Trigger, next_occurrence, parse
 
 ZONE = "Europe/Oslo"
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z

@@ -43,8 +43,11 @@ NEVER_IMPORTED = (
     "aws_lambda_powertools/middleware_factory",
     "botocore/data/*/*/examples-1.json",
     "dateutil/zoneinfo",  # zone rules come from tzdata
+    "eventcron/demo",
     "eventcron/entrypoints/cli",
     "eventcron/local",
+    "eventcron/oracle",
+    "eventcron/preview",
     "eventcron/testing",
 )
 #: Of Powertools' utilities, which it imports one of itself.

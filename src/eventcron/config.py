@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from eventcron.errors import EventcronError
-from eventcron.model import MAX_SEGMENTS
+from eventcron.model.names import MAX_SEGMENTS
 
 PREFIX = "EVENTCRON_"
 
@@ -17,7 +17,7 @@ PREFIX = "EVENTCRON_"
 MAX_DELAY_SECONDS = 900
 
 #: As the service model of ``eventbridgev2`` describes the ARN of a bus; or nothing.
-FACT_BUS_ARN = (
+EVENT_BUS_V2_ARN = (
     r"^(arn:aws(-[a-z0-9]+)*:events:[a-z][a-z0-9]*(-[a-z0-9]+)*:[0-9]{12}"
     r":event-busv2/[A-Za-z0-9][._A-Za-z0-9-]{0,255}/[a-z0-9]{25})?\Z"
 )
@@ -40,10 +40,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     command_dlq_url: str
     fire_dlq_url: str
     #: Where a tick hands segments out to planners, and where such a message ends that is none. Only with several.
-    plan_queue_url: str = ""
-    plan_dlq_url: str = ""
+    segment_queue_url: str = ""
+    segment_dlq_url: str = ""
     #: A bus of EventBridge's newer API, ``eventbridgev2``, that takes the facts instead of ``bus_name``; "" = none.
-    fact_bus_arn: Annotated[str, Meta(pattern=FACT_BUS_ARN)] = ""
+    event_bus_v2_arn: Annotated[str, Meta(pattern=EVENT_BUS_V2_ARN)] = ""
     #: Equal shares of all schedules; fixed per deployment.
     segments: Annotated[int, Meta(ge=1, le=MAX_SEGMENTS)] = 64
     #: Seconds between planner runs.
@@ -92,10 +92,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 f" EVENTCRON_TICK_SECONDS, {self.tick_seconds}, or fires between two ticks would be late"
             )
 
-        if self.planner_workers > 1 and not (self.plan_queue_url and self.plan_dlq_url):
+        if self.planner_workers > 1 and not (self.segment_queue_url and self.segment_dlq_url):
             raise InvalidSettings(
-                f"EVENTCRON_PLANNER_WORKERS is {self.planner_workers}; more than one need EVENTCRON_PLAN_QUEUE_URL"
-                " and EVENTCRON_PLAN_DLQ_URL"
+                f"EVENTCRON_PLANNER_WORKERS is {self.planner_workers}; more than one need EVENTCRON_SEGMENT_QUEUE_URL"
+                " and EVENTCRON_SEGMENT_DLQ_URL"
             )
 
     @classmethod

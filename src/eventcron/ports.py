@@ -11,20 +11,10 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from msgspec import Struct
 
-from eventcron.model import (
-    Backfill,
-    BackfillKey,
-    Calendar,
-    CalendarKey,
-    Event,
-    Instant,
-    Key,
-    Pack,
-    Plan,
-    Record,
-    SegmentRange,
-    Unreadable,
-)
+from eventcron.model.events import Event
+from eventcron.model.messages import Pack, SegmentRange
+from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key, Unreadable
+from eventcron.model.records import Backfill, Calendar, Plan, Record
 
 T = TypeVar("T")
 
@@ -78,13 +68,13 @@ class ScheduleStore(Protocol):
         *expires* (seconds since 1970) sets the TTL. False: the stored record is another.
         """
 
-    async def mend(self, record: Record, *, was: Record) -> bool:
+    async def repair(self, record: Record, *, was: Record) -> bool:
         """Set trigger, until, segment and wake as in *record*, and nothing else.
 
         False, and nothing is changed: revision, state, segment or wake are no longer as in *was*.
         """
 
-    async def forget(self, record: Record) -> bool:
+    async def delete_expired(self, record: Record) -> bool:
         """Remove an expired record. False: its revision or ``expires`` is no longer as in *record*."""
 
     async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
@@ -109,7 +99,7 @@ class ScheduleStore(Protocol):
         """
 
 
-class Claim(Struct, frozen=True, kw_only=True):
+class Lease(Struct, frozen=True, kw_only=True):
     """The right to plan a segment's window ``[start, end)`` until ``lease_until``.
 
     ``fence`` rises with each claim: a slower twin's writes are refused. ``cursor`` is the index page at
@@ -124,7 +114,7 @@ class Claim(Struct, frozen=True, kw_only=True):
     cursor: str | None = None
 
 
-class Places(Struct, frozen=True, kw_only=True):
+class QuotaRequest(Struct, frozen=True, kw_only=True):
     """A pack's request for places: *count* of the *limit* fires that *tenant* may publish in *minute*.
 
     A minute is an instant divided by 60,000. Tenant, minute and pack name the request.
@@ -139,7 +129,7 @@ class Places(Struct, frozen=True, kw_only=True):
     def granted(self, before: int) -> int:
         """How many of them have a place after *before* others.
 
-        >>> request = Places(tenant="acme", minute=0, pack_id="a", count=5, limit=100)
+        >>> request = QuotaRequest(tenant="acme", minute=0, pack_id="a", count=5, limit=100)
         >>> [request.granted(before) for before in (0, 95, 97, 100, 300)]
         [5, 5, 3, 0, 0]
         """
@@ -153,8 +143,8 @@ class Ledger(Protocol):
     where the claim has ended already or a later one fenced it off, and then changed nothing.
     """
 
-    async def claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Claim | None:
-        """Claim the segment through *end*; None: another holds a live lease (``lease_until > now``).
+    async def claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Lease | None:
+        """Lease the segment through *end*; None: another holds a live lease (``lease_until > now``).
 
         ``start`` is the instant through which the segment is planned (0 if never). A pass that stopped
         midway is resumed: the claim keeps that pass's ``end`` and ``cursor`` and ignores *end*. Where the segment is
@@ -162,13 +152,13 @@ class Ledger(Protocol):
         ``end`` is never less than what an earlier, crashed pass claimed.
         """
 
-    async def save(self, claim: Claim, cursor: str) -> bool:
+    async def save(self, claim: Lease, cursor: str) -> bool:
         """Remember the page to resume from and give up the lease."""
 
-    async def commit(self, claim: Claim) -> bool:
+    async def commit(self, claim: Lease) -> bool:
         """The window is planned and every pack was taken: planned through ``claim.end``, lease given up."""
 
-    async def release(self, claim: Claim) -> bool:
+    async def release(self, claim: Lease) -> bool:
         """Give up the lease; the whole window will be planned again."""
 
     async def planned_through(self, segment: int) -> Instant:
@@ -189,7 +179,7 @@ class Ledger(Protocol):
     async def record(self, pack_id: str, *, now: Instant, expires: int) -> None:
         """Record a pack as published; *expires* (seconds since 1970) is when it may be forgotten. Idempotent."""
 
-    async def take_places(self, request: Places, *, expires: int) -> int:
+    async def acquire(self, request: QuotaRequest, *, expires: int) -> int:
         """How many fires of *request* have a place among the ``limit`` of their minute: first come, first served.
 
         A request repeated takes no more places and is answered as it was at first; where that answer is not known,
@@ -260,7 +250,7 @@ class FireQueue(Protocol):
         """
 
 
-class PlanQueue(Protocol):
+class SegmentQueue(Protocol):
     """Carries ranges of segments from a tick to the planners."""
 
     async def send(self, ranges: Sequence[SegmentRange]) -> list[Refusal]:
@@ -270,11 +260,11 @@ class PlanQueue(Protocol):
 class DeadLetters(Protocol):
     """Where a message ends that cannot be handled: kept with its reason, for ``eventcron redrive``."""
 
-    async def bury(self, queue: str, body: str, *, reason: str, code: str) -> None:
+    async def send_to_dlq(self, queue: str, body: str, *, reason: str, code: str) -> None:
         """Keep *body* in the dead-letter queue of *queue* (``commands``, ``fires`` or ``plans``) with its reason."""
 
 
-class Letter(Struct, frozen=True, kw_only=True):
+class DeadLetter(Struct, frozen=True, kw_only=True):
     """A dead letter in hand: hidden from others for a while, then back in its queue unless it was removed."""
 
     id: str
@@ -292,26 +282,26 @@ class Letter(Struct, frozen=True, kw_only=True):
     rule: str = ""
 
 
-class LetterBox(Protocol):
+class DeadLetterQueue(Protocol):
     """One dead-letter queue, and the way back out of it."""
 
     async def waiting(self) -> int:
         """About how many letters are there that nobody has in hand."""
 
-    async def take(self, limit: int, *, seconds: int) -> list[Letter]:
+    async def take(self, limit: int, *, seconds: int) -> list[DeadLetter]:
         """Up to *limit* letters, at most ten, hidden from others for *seconds*. Empty: none was found."""
 
-    async def send_back(self, letter: Letter, body: str) -> None:
+    async def send_back(self, letter: DeadLetter, body: str) -> None:
         """Send *body* to where *letter* came from; returns only once it was taken there. The letter stays.
 
         Raises:
             Undecodable: it cannot be sent there from here; says why.
         """
 
-    async def remove(self, letter: Letter) -> None:
+    async def remove(self, letter: DeadLetter) -> None:
         """Remove a letter for good."""
 
-    async def put_back(self, letter: Letter) -> None:
+    async def put_back(self, letter: DeadLetter) -> None:
         """Show a letter to others again at once."""
 
 
@@ -333,6 +323,6 @@ class Ports(NamedTuple):
     dead: DeadLetters
     backfills: Backfills
     calendars: Calendars
-    plans: PlanQueue
+    plans: SegmentQueue
     #: Gives numbers in [0, 1), which spread retries.
     jitter: Callable[[], float]

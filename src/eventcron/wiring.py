@@ -12,16 +12,16 @@ from eventcron.adapters.aws.buses import bus_of, bus_service
 from eventcron.adapters.aws.calendars import DynamoCalendars
 from eventcron.adapters.aws.clients import AwsClients, aws_clients
 from eventcron.adapters.aws.dead_letters import SqsDeadLetters
-from eventcron.adapters.aws.fires import SqsFireQueue
+from eventcron.adapters.aws.fire_queue import SqsFireQueue
 from eventcron.adapters.aws.ledger import DynamoLedger
-from eventcron.adapters.aws.plans import SqsPlanQueue
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
+from eventcron.adapters.aws.segment_queue import SqsSegmentQueue
 from eventcron.adapters.clock import SystemClock
 from eventcron.app.backfill import Backfiller
 from eventcron.app.executor import Executor
 from eventcron.app.fanout import FanOut
 from eventcron.app.planner import Planner
-from eventcron.app.reconciler import Reconciler
+from eventcron.app.reconcile import Reconciler
 from eventcron.app.registrar import Registrar
 from eventcron.config import Settings
 from eventcron.ports import Ports
@@ -72,10 +72,10 @@ def aws_ports(settings: Settings, clients: AwsClients) -> Ports:
         bus=bus_of(settings, clients.events),
         dead=SqsDeadLetters(
             clients.sqs,
-            {"commands": settings.command_dlq_url, "fires": settings.fire_dlq_url, "plans": settings.plan_dlq_url},
+            {"commands": settings.command_dlq_url, "fires": settings.fire_dlq_url, "plans": settings.segment_dlq_url},
         ),
         backfills=DynamoBackfills(clients.dynamodb, settings.ledger_table),
         calendars=DynamoCalendars(clients.dynamodb, settings.ledger_table),
-        plans=SqsPlanQueue(clients.sqs, settings.plan_queue_url),
+        plans=SqsSegmentQueue(clients.sqs, settings.segment_queue_url),
         jitter=random.random,
     )

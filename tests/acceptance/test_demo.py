@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 
-from eventcron.core.segment import segment_of
-from eventcron.local.demo import cast
+from eventcron.demo import cast
 from eventcron.local.runtime import LocalSettings
-from eventcron.model import Key
+from eventcron.model.names import Key
+from eventcron.timing.hashing import segment_of
 from tests.acceptance.broken import broken
 
 pytestmark = [

@@ -138,7 +138,7 @@ def test_killed_it_leaves_nothing_and_it_starts_again_on_the_same_port(tmp_path:
         wait_gone(below, port)
 
         assert facts["environment"]["AWS_ENDPOINT_URL"] == facts["endpoint"]
-        assert "PlanQueueUrl" in facts["outputs"]
+        assert "SegmentQueueUrl" in facts["outputs"]
 
     with dev(tmp_path, "--port", str(port), "--json") as again:
         until(lambda: again.stdout.endswith("\n"), again)

@@ -17,7 +17,7 @@ import boto3
 import pytest
 
 from eventcron.local.embedded import EmbeddedAws, LocalError
-from eventcron.local.kept import Kept
+from eventcron.local.snapshot import Kept
 from tests.acceptance.broken import broken
 from tests.acceptance.processes import descendants, wait_gone
 

@@ -85,7 +85,7 @@ async def until(runtime: Runtime, queue: str, count: int) -> None:
     ("queue", "output", "reason"),
     [
         pytest.param("commands", "CommandQueueUrl", "not an EventBridge event", id="commands"),
-        pytest.param("plans", "PlanQueueUrl", "not a range", id="plans"),
+        pytest.param("plans", "SegmentQueueUrl", "not a range", id="plans"),
     ],
 )
 async def test_poison_is_listed_shown_sent_back_and_dropped(
@@ -156,7 +156,7 @@ async def test_segments_are_told_and_their_schedules_moved(runtime: Runtime) -> 
     told = await eventcron(runtime, "segments", "--json")
 
     segments = told.json["segments"]
-    assert "PlanQueueUrl" in runtime.outputs
+    assert "SegmentQueueUrl" in runtime.outputs
     assert [segment["segment"] for segment in segments] == list(range(runtime.settings.segments))
     assert all(segment["planned_through"] for segment in segments)
     assert "planned through" in (await eventcron(runtime, "segments")).out
@@ -204,10 +204,10 @@ async def test_the_reconciler_runs_where_it_is_deployed(runtime: Runtime) -> Non
     (name,) = [one["FunctionName"] for one in functions if "ReconcilerFunction" in one["FunctionName"]]
     answer = await runtime.client("lambda").invoke(FunctionName=name, Payload=b"{}")
     async with answer["Payload"] as body:
-        mended = json.loads(await body.read())
+        repaired = json.loads(await body.read())
 
-    assert "FunctionError" not in answer, mended
-    assert set(mended) >= {"expired", "segment", "wake"}
+    assert "FunctionError" not in answer, repaired
+    assert set(repaired) >= {"expired", "segment", "wake"}
 
 
 async def test_a_backfill_fires_and_is_cancelled(runtime: Runtime) -> None:

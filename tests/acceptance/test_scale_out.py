@@ -19,12 +19,14 @@ import pytest
 from eventcron.adapters.aws.ledger import DynamoLedger
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.clock import SystemClock
-from eventcron.core.envelope import decode_pack
-from eventcron.core.segment import segment_of
-from eventcron.core.trigger import parse
 from eventcron.local.runtime import LocalSettings, Runtime
-from eventcron.model import Instant, Key, Record, Schedule, State
+from eventcron.model.commands import Schedule
+from eventcron.model.names import Instant, Key
+from eventcron.model.records import Record, State
 from eventcron.ports import SegmentState
+from eventcron.timing.hashing import segment_of
+from eventcron.timing.trigger import parse
+from eventcron.wire.encode import decode_pack
 
 pytestmark = [
     pytest.mark.embedded,
@@ -67,7 +69,7 @@ class Stack:
     async def prepare(self) -> None:
         """Keep executors off, and have a planner's death be over within seconds."""
         await self.planned_through(1)
-        await self.until(lambda: self.is_empty("PlanQueueUrl"))  # what is in hand keeps the visibility it had
+        await self.until(lambda: self.is_empty("SegmentQueueUrl"))  # what is in hand keeps the visibility it had
         aws_lambda = self._runtime.client("lambda")
         for mapping in (await aws_lambda.list_event_source_mappings())["EventSourceMappings"]:
             if "FireQueue" in mapping["EventSourceArn"]:
@@ -75,7 +77,7 @@ class Stack:
         name = self._runtime.outputs["PlannerFunctionName"]
         await aws_lambda.update_function_configuration(FunctionName=name, Timeout=TIMEOUT)
         await self._sqs.set_queue_attributes(
-            QueueUrl=self._runtime.outputs["PlanQueueUrl"], Attributes={"VisibilityTimeout": str(VISIBILITY)}
+            QueueUrl=self._runtime.outputs["SegmentQueueUrl"], Attributes={"VisibilityTimeout": str(VISIBILITY)}
         )
 
     async def has(self, fires: set[Fire]) -> bool:
@@ -241,8 +243,8 @@ async def test_each_window_is_planned_once_and_two_killed_planners_lose_nothing(
             await stack.planned_through(end)
             states = await stack.states()
             await stack.until(lambda: stack.has(due(names, first, end)))
-            await stack.until(lambda: stack.is_empty("PlanQueueUrl"))
-            dead_letters = await stack.waiting("PlanDeadLettersUrl")
+            await stack.until(lambda: stack.is_empty("SegmentQueueUrl"))
+            dead_letters = await stack.waiting("SegmentDeadLettersUrl")
 
     times = stack.times()
     assert len(planners) >= WORKERS

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from eventcron.core.segment import segment_of
 from eventcron.entrypoints.cli.main import cli
 from eventcron.entrypoints.cli.simulate import command
-from eventcron.entrypoints.simulation import simulate
-from eventcron.model import Key
+from eventcron.model.names import Key
+from eventcron.preview.simulate import simulate
 from eventcron.testing.world import SETTINGS, World
+from eventcron.timing.hashing import segment_of
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "prow-periodics.jsonl"
 #: Two of the real jobs are switched off by a date that never comes.
@@ -75,12 +75,12 @@ def test_a_fire_too_few_or_too_many_is_told_and_fails(tmp_path: Path, monkeypatc
             super().__init__(*args)
             plans = self.store.plans
 
-            async def forget(segment: int, **more: object) -> object:
+            async def delete_expired(segment: int, **more: object) -> object:
                 return await plans(99 if segment == forgotten else segment, **more)  # type: ignore[arg-type]
 
-            self.store.plans = forget  # type: ignore[method-assign,assignment]
+            self.store.plans = delete_expired  # type: ignore[method-assign,assignment]
 
-    monkeypatch.setattr("eventcron.entrypoints.simulation.World", Forgetful)
+    monkeypatch.setattr("eventcron.preview.simulate.World", Forgetful)
     result = CliRunner().invoke(command, [str(path), "--from", "2026-12-01"])
 
     assert result.exit_code == 1

@@ -10,7 +10,7 @@ from eventcron.adapters.aws.bus import EventBridgeBus
 from eventcron.adapters.aws.clients import aws_clients
 from eventcron.adapters.aws.ledger import DynamoLedger
 from eventcron.errors import Unavailable
-from eventcron.model import Event
+from eventcron.model.events import Event
 from tests.emulators import use_endpoint
 
 

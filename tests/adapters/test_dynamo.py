@@ -14,12 +14,13 @@ from eventcron.adapters.aws.ledger import CLAIM_TRIES, DynamoLedger
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.table import Item, number, text
 from eventcron.errors import Unavailable, Undecodable
-from eventcron.model import Key, Plan, Record, State
-from eventcron.ports import Claim, Page, Places
+from eventcron.model.names import Key
+from eventcron.model.records import Plan, Record, State
+from eventcron.ports import Lease, Page, QuotaRequest
 from tests.adapters.scripted import Answer, Script, Waits, refused
 
-CLAIM = Claim(segment=5, start=0, end=5_000, fence=3, lease_until=1_060)
-PLACES = Places(tenant="acme", minute=29_935_200, pack_id="a", count=5, limit=100)
+CLAIM = Lease(segment=5, start=0, end=5_000, fence=3, lease_until=1_060)
+PLACES = QuotaRequest(tenant="acme", minute=29_935_200, pack_id="a", count=5, limit=100)
 PLAN = Plan(tenant="acme", name="nightly", revision=1, trigger="daily", first=0, handoff=0, wake=7)
 
 
@@ -223,9 +224,7 @@ async def test_a_claim_gives_way_when_others_are_always_first() -> None:
     assert len(script.requests) == 2 * CLAIM_TRIES
 
 
-@pytest.mark.parametrize(
-    "method", ["claim", "save", "commit", "release", "segments", "published", "record", "take_places"]
-)
+@pytest.mark.parametrize("method", ["claim", "save", "commit", "release", "segments", "published", "record", "acquire"])
 async def test_a_throttled_ledger_is_an_error(method: str) -> None:
     ledger = a_ledger(Script("dynamodb", [refused("ThrottlingException")]))
     calls: dict[str, Callable[[], Awaitable[object]]] = {
@@ -236,7 +235,7 @@ async def test_a_throttled_ledger_is_an_error(method: str) -> None:
         "segments": lambda: ledger.segments(3),
         "published": lambda: ledger.published(["a"]),
         "record": lambda: ledger.record("a", now=1, expires=2),
-        "take_places": lambda: ledger.take_places(PLACES, expires=2),
+        "acquire": lambda: ledger.acquire(PLACES, expires=2),
     }
 
     with pytest.raises(Unavailable, match=r"^dynamodb is unavailable: ThrottlingException"):
@@ -247,7 +246,7 @@ async def test_a_throttled_ledger_is_an_error(method: str) -> None:
 async def test_a_minute_counts_with_a_format_and_an_expiry_in_items_that_stay_small(wanted: int) -> None:
     script = Script("dynamodb", [{}, {"Attributes": {"wanted": number(wanted)}}, {}])
 
-    granted = await a_ledger(script).take_places(PLACES, expires=1_764_979_200)
+    granted = await a_ledger(script).acquire(PLACES, expires=1_764_979_200)
 
     asked, counted, *answered = script.requests
     assert [request["Key"] for request in script.requests] == [
@@ -268,7 +267,7 @@ async def test_places_of_another_format_are_not_guessed_at() -> None:
     script = Script("dynamodb", [refused("ConditionalCheckFailedException"), {"Responses": {"table": [asked]}}])
 
     with pytest.raises(Undecodable, match="is stored in format 2; this version reads format 1"):
-        await a_ledger(script).take_places(PLACES, expires=5)
+        await a_ledger(script).acquire(PLACES, expires=5)
 
 
 async def test_a_published_pack_is_recorded_with_its_expiry_in_seconds() -> None:

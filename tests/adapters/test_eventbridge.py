@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from eventcron.adapters.aws.bus import EventBridgeBus
 from eventcron.adapters.aws.put_events import MAX_BYTES, entry_size
-from eventcron.model import Event
+from eventcron.model.events import Event
 from eventcron.ports import Refusal
 from tests.adapters.scripted import Answer, Script, refused
 

@@ -17,9 +17,12 @@ from hypothesis import strategies as st
 from eventcron.adapters.aws.bus_v2 import HOPELESS_CODES, EventBridgeV2Bus, deduplication_id, event_group
 from eventcron.adapters.aws.clients import aws_clients
 from eventcron.adapters.aws.put_events import MAX_BYTES, PutEventsBus, entry_size
-from eventcron.core import envelope
-from eventcron.model import Event, Fire, Record, Schedule, State
+from eventcron.model.commands import Schedule
+from eventcron.model.events import Event
+from eventcron.model.messages import Fire
+from eventcron.model.records import Record, State
 from eventcron.ports import Refusal
+from eventcron.wire import encode
 from tests.emulators import use_endpoint
 from tests.eventbridgev2 import ARN, FakeBus, Refused, fake_bus, put_events, violations
 
@@ -30,7 +33,7 @@ RECORD = Record(schedule=SCHEDULE, name="nightly", tenant="acme", revision=1, st
 
 def fired(number: int = 0, *, attempt: int = 1) -> Event:
     fire = Fire("acme", "nightly", 1, NOW + number, NOW + number)
-    return envelope.fired(RECORD, fire, attempt=attempt, local_time="2025-12-01T01:00:00.999+01:00")
+    return encode.fired(RECORD, fire, attempt=attempt, local_time="2025-12-01T01:00:00.999+01:00")
 
 
 def numbered(count: int) -> list[Event]:
@@ -271,31 +274,31 @@ def test_a_fire_is_known_by_its_fire_id_whatever_the_attempt() -> None:
     assert (
         deduplication_id(fired())
         == deduplication_id(fired(attempt=3))
-        == envelope.fire_id(Fire("acme", "nightly", 1, NOW, NOW))
+        == encode.fire_id(Fire("acme", "nightly", 1, NOW, NOW))
     )
 
 
 def test_a_fire_that_fails_is_not_taken_for_the_fire() -> None:
     fire = Fire("acme", "nightly", 1, NOW, NOW)
-    failed = envelope.failed(RECORD, fire, code="x", message="", attempts=5, now=NOW)
+    failed = encode.failed(RECORD, fire, code="x", message="", attempts=5, now=NOW)
 
     assert deduplication_id(failed) != deduplication_id(fired())
 
 
 def test_a_fact_is_the_same_only_when_it_is_published_again() -> None:
-    created = envelope.created(RECORD, now=NOW)
+    created = encode.created(RECORD, now=NOW)
     others = [
-        envelope.created(RECORD, now=NOW + 1),
-        envelope.updated(RECORD, now=NOW),
-        envelope.created(RECORD, now=NOW, next_due=NOW + 1),
+        encode.created(RECORD, now=NOW + 1),
+        encode.updated(RECORD, now=NOW),
+        encode.created(RECORD, now=NOW, next_due=NOW + 1),
     ]
 
-    assert deduplication_id(created) == deduplication_id(envelope.created(RECORD, now=NOW))
+    assert deduplication_id(created) == deduplication_id(encode.created(RECORD, now=NOW))
     assert len({deduplication_id(event) for event in [created, *others]}) == 4
 
 
 def test_facts_of_a_schedule_are_in_one_group_with_its_fires() -> None:
-    assert event_group(envelope.paused(RECORD, now=NOW)) == event_group(fired()) == "acme/nightly"
+    assert event_group(encode.paused(RECORD, now=NOW)) == event_group(fired()) == "acme/nightly"
 
 
 def test_a_long_name_s_group_is_a_hash_that_is_nobody_s_name() -> None:

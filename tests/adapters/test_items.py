@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from eventcron.adapters.aws.items import decode, decode_plan, encode
 from eventcron.adapters.aws.table import Item, number, text
 from eventcron.errors import Undecodable
-from eventcron.model import Former, Misfire, MisfirePolicy, Record, Schedule, State, Window
+from eventcron.model.commands import Misfire, MisfirePolicy, Schedule
+from eventcron.model.names import Window
+from eventcron.model.records import Former, Record, State
 from tests.resources import properties
 
 instants = st.integers(0, 2**53 - 1)

@@ -18,8 +18,12 @@ from eventcron.adapters.memory import (
     Version,
 )
 from eventcron.errors import Unavailable
-from eventcron.model import Event, Instant, Key, Pack, Plan, Record, Schedule, State
-from eventcron.ports import Claim, Refusal
+from eventcron.model.commands import Schedule
+from eventcron.model.events import Event
+from eventcron.model.messages import Pack
+from eventcron.model.names import Instant, Key
+from eventcron.model.records import Plan, Record, State
+from eventcron.ports import Lease, Refusal
 
 
 class StillClock:
@@ -71,7 +75,7 @@ def an_event(number: int) -> Event:
 
 KEY = a_record().key
 PLAN = Plan(tenant="acme", name="nightly", revision=1, trigger="", first=0, handoff=0)
-CLAIM = Claim(segment=0, start=0, end=9, fence=1, lease_until=9)
+CLAIM = Lease(segment=0, start=0, end=9, fence=1, lease_until=9)
 
 CALLS: dict[str, Callable[[Trace], Awaitable[object]]] = {
     "get": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).get([KEY]),
@@ -92,7 +96,7 @@ CALLS: dict[str, Callable[[Trace], Awaitable[object]]] = {
     "send": lambda pause: MemoryFireQueue(MemoryQueue(StillClock()), pause=pause).send(
         [a_pack(1)], visible_at=[1], now=1
     ),
-    "bury": lambda pause: MemoryDeadLetters(pause=pause).bury("fires", "body", reason="why", code="what"),
+    "send_to_dlq": lambda pause: MemoryDeadLetters(pause=pause).send_to_dlq("fires", "body", reason="why", code="what"),
     "publish": lambda pause: MemoryEventBus(StillClock(), pause=pause).publish([an_event(1)]),
 }
 

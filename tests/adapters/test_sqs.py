@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventcron.adapters.aws.dead_letters import MAX_REASON, SqsDeadLetters
-from eventcron.adapters.aws.fires import SqsFireQueue, delay_seconds, group
+from eventcron.adapters.aws.fire_queue import SqsFireQueue, delay_seconds, group
 from eventcron.adapters.aws.messages import MAX_BATCH_BYTES
-from eventcron.adapters.aws.plans import SqsPlanQueue
-from eventcron.core.ranges import split
+from eventcron.adapters.aws.segment_queue import SqsSegmentQueue
 from eventcron.errors import Unavailable
-from eventcron.model import Fire, Pack
+from eventcron.model.messages import Fire, Pack
 from eventcron.ports import Refusal
+from eventcron.wire.segment_ranges import split
 from tests.adapters.scripted import Answer, Script, Waits, refused
 
 URL = "http://127.0.0.1/queue"
@@ -135,16 +135,16 @@ async def test_ranges_say_no_more_than_they_are_and_those_refused_are_told_by_th
         }
 
     script = Script("sqs", refuse_one)
-    queue = SqsPlanQueue(script.client, URL, backoff=Waits().backoff())
+    queue = SqsSegmentQueue(script.client, URL, backoff=Waits().backoff())
 
     assert await queue.send(split(12, workers=12, at_once=1, tick=7)) == [Refusal(index=11, code="InternalError")]
     entries = [entry for request in script.requests for entry in request["Entries"]]
     assert entries[3] == {"Id": "3", "MessageBody": '{"v":1,"tick":7,"first":3,"end":4}'}
 
 
-async def test_a_plan_queue_that_stays_throttled_refuses_every_range() -> None:
+async def test_a_segment_queue_that_stays_throttled_refuses_every_range() -> None:
     script = Script("sqs", lambda _request: refused("RequestThrottled"))
-    queue = SqsPlanQueue(script.client, URL, backoff=Waits().backoff())
+    queue = SqsSegmentQueue(script.client, URL, backoff=Waits().backoff())
 
     refusals = await queue.send(split(12, workers=12, at_once=1, tick=7))
 
@@ -199,7 +199,7 @@ def test_a_pack_belongs_to_the_tenant_that_has_it_alone(tenants: str, expected: 
 async def test_a_letter_is_buried_with_its_reason() -> None:
     script = Script("sqs", [{}])
 
-    await SqsDeadLetters(script.client, {"fires": URL}).bury("fires", "body", reason="why", code="what")
+    await SqsDeadLetters(script.client, {"fires": URL}).send_to_dlq("fires", "body", reason="why", code="what")
 
     assert script.requests == [
         {
@@ -224,7 +224,7 @@ async def test_a_letter_is_buried_with_its_reason() -> None:
 async def test_a_reason_is_cut_to_what_sqs_takes(reason: str, kept: str) -> None:
     script = Script("sqs", [{}])
 
-    await SqsDeadLetters(script.client, {"fires": URL}).bury("fires", "body", reason=reason, code="")
+    await SqsDeadLetters(script.client, {"fires": URL}).send_to_dlq("fires", "body", reason=reason, code="")
 
     attributes = script.requests[0]["MessageAttributes"]
     assert (attributes["reason"]["StringValue"], attributes["code"]["StringValue"]) == (kept, "unknown")
@@ -234,4 +234,4 @@ async def test_a_letter_that_cannot_be_buried_is_an_error() -> None:
     letters = SqsDeadLetters(Script("sqs", [refused("RequestThrottled")]).client, {"fires": URL})
 
     with pytest.raises(Unavailable, match=r"^sqs is unavailable: RequestThrottled"):
-        await letters.bury("fires", "body", reason="why", code="what")
+        await letters.send_to_dlq("fires", "body", reason="why", code="what")

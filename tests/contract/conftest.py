@@ -20,40 +20,40 @@ from eventcron.adapters.aws.bus import EventBridgeBus
 from eventcron.adapters.aws.bus_v2 import EventBridgeV2Bus
 from eventcron.adapters.aws.calendars import DynamoCalendars
 from eventcron.adapters.aws.clients import AwsClients, aws_clients
+from eventcron.adapters.aws.dead_letter_queue import SqsDeadLetterQueue
 from eventcron.adapters.aws.dead_letters import SqsDeadLetters
-from eventcron.adapters.aws.fires import SqsFireQueue
+from eventcron.adapters.aws.fire_queue import SqsFireQueue
 from eventcron.adapters.aws.ledger import DynamoLedger
-from eventcron.adapters.aws.letters import SqsLetterBox
-from eventcron.adapters.aws.plans import SqsPlanQueue
+from eventcron.adapters.aws.redrive_targets import ToQueue
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
-from eventcron.adapters.aws.ways_back import ToQueue
+from eventcron.adapters.aws.segment_queue import SqsSegmentQueue
 from eventcron.adapters.clock import SystemClock
 from eventcron.adapters.memory import (
     Buried,
     MemoryBackfills,
     MemoryCalendars,
+    MemoryDeadLetterQueue,
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
     MemoryLedger,
-    MemoryLetterBox,
-    MemoryPlanQueue,
     MemoryQueue,
     MemoryScheduleStore,
+    MemorySegmentQueue,
 )
-from eventcron.core.ranges import decode_range
-from eventcron.model import Pack, SegmentRange
+from eventcron.model.messages import Pack, SegmentRange
 from eventcron.ports import (
     Backfills,
     Calendars,
+    DeadLetterQueue,
     DeadLetters,
     EventBus,
     FireQueue,
     Ledger,
-    LetterBox,
-    PlanQueue,
     ScheduleStore,
+    SegmentQueue,
 )
+from eventcron.wire.segment_ranges import decode_range
 from tests.emulators import ministack_server, moto_server, use_endpoint
 from tests.eventbridgev2 import ARN, FakeBus, fake_bus
 from tests.resources import create_bus, create_queue, create_table
@@ -79,8 +79,8 @@ class FireQueueRig(NamedTuple):
     receive: Callable[[int], Awaitable[list[Pack]]]
 
 
-class PlanQueueRig(NamedTuple):
-    port: PlanQueue
+class SegmentQueueRig(NamedTuple):
+    port: SegmentQueue
     #: Ranges that are visible; each is received once. Waits up to so many seconds for the first.
     receive: Callable[[int], Awaitable[list[SegmentRange]]]
 
@@ -90,10 +90,10 @@ class DeadLettersRig(NamedTuple):
     buried: Callable[[], Awaitable[list[Buried]]]
 
 
-class LetterBoxRig(NamedTuple):
-    port: LetterBox
+class DeadLetterQueueRig(NamedTuple):
+    port: DeadLetterQueue
     #: Adds a letter: body, code, reason.
-    bury: Callable[[str, str, str], Awaitable[None]]
+    send_to_dlq: Callable[[str, str, str], Awaitable[None]]
     #: Bodies that were sent back.
     arrived: Callable[[], Awaitable[list[str]]]
 
@@ -118,9 +118,9 @@ class Backend(BusBackend, Protocol):
     async def backfills(self) -> Backfills: ...
     async def calendars(self) -> Calendars: ...
     async def fire_queue(self) -> FireQueueRig: ...
-    async def plan_queue(self) -> PlanQueueRig: ...
+    async def segment_queue(self) -> SegmentQueueRig: ...
     async def dead_letters(self) -> DeadLettersRig: ...
-    async def letters(self) -> LetterBoxRig: ...
+    async def letters(self) -> DeadLetterQueueRig: ...
 
 
 class MemoryBackend:
@@ -155,7 +155,7 @@ class MemoryBackend:
 
         return FireQueueRig(MemoryFireQueue(queue), receive)
 
-    async def plan_queue(self) -> PlanQueueRig:
+    async def segment_queue(self) -> SegmentQueueRig:
         queue = MemoryQueue(self._clock)
 
         async def receive(_wait: int) -> list[SegmentRange]:
@@ -164,7 +164,7 @@ class MemoryBackend:
                 queue.delete(message.id)
             return [decode_range(message.body) for message in messages]
 
-        return PlanQueueRig(MemoryPlanQueue(queue), receive)
+        return SegmentQueueRig(MemorySegmentQueue(queue), receive)
 
     async def dead_letters(self) -> DeadLettersRig:
         letters = MemoryDeadLetters()
@@ -174,16 +174,16 @@ class MemoryBackend:
 
         return DeadLettersRig(letters, buried)
 
-    async def letters(self) -> LetterBoxRig:
-        box = MemoryLetterBox(self._clock)
+    async def letters(self) -> DeadLetterQueueRig:
+        box = MemoryDeadLetterQueue(self._clock)
 
-        async def bury(body: str, code: str, reason: str) -> None:
-            box.bury(body, code=code, reason=reason)
+        async def send_to_dlq(body: str, code: str, reason: str) -> None:
+            box.send_to_dlq(body, code=code, reason=reason)
 
         async def arrived() -> list[str]:
             return box.sent
 
-        return LetterBoxRig(box, bury, arrived)
+        return DeadLetterQueueRig(box, send_to_dlq, arrived)
 
     async def event_bus(self) -> EventBusRig:
         bus = MemoryEventBus(self._clock)
@@ -234,13 +234,13 @@ class AwsBackend:
 
         return FireQueueRig(SqsFireQueue(self.clients.sqs, url), receive)
 
-    async def plan_queue(self) -> PlanQueueRig:
+    async def segment_queue(self) -> SegmentQueueRig:
         url = await create_queue(self._sqs, next(_names))
 
         async def receive(wait: int) -> list[SegmentRange]:
             return [decode_range(message["Body"]) for message in await self._receive(url, wait)]
 
-        return PlanQueueRig(SqsPlanQueue(self.clients.sqs, url), receive)
+        return SegmentQueueRig(SqsSegmentQueue(self.clients.sqs, url), receive)
 
     async def dead_letters(self) -> DeadLettersRig:
         urls = {queue: await create_queue(self._sqs, next(_names)) for queue in ("commands", "fires", "plans")}
@@ -259,17 +259,19 @@ class AwsBackend:
 
         return DeadLettersRig(SqsDeadLetters(self.clients.sqs, urls), buried)
 
-    async def letters(self) -> LetterBoxRig:
+    async def letters(self) -> DeadLetterQueueRig:
         dead, back = await create_queue(self._sqs, next(_names)), await create_queue(self._sqs, next(_names))
         letters = SqsDeadLetters(self.clients.sqs, {"fires": dead})
 
-        async def bury(body: str, code: str, reason: str) -> None:
-            await letters.bury("fires", body, reason=reason, code=code)
+        async def send_to_dlq(body: str, code: str, reason: str) -> None:
+            await letters.send_to_dlq("fires", body, reason=reason, code=code)
 
         async def arrived() -> list[str]:
             return [message["Body"] for message in await self._receive(back, 1)]
 
-        return LetterBoxRig(SqsLetterBox(self._sqs, url=dead, back=ToQueue(self._sqs, back)), bury, arrived)
+        return DeadLetterQueueRig(
+            SqsDeadLetterQueue(self._sqs, url=dead, back=ToQueue(self._sqs, back)), send_to_dlq, arrived
+        )
 
     async def event_bus(self) -> EventBusRig:
         name = next(_names)

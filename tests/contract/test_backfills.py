@@ -7,7 +7,8 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from eventcron.model import Backfill, BackfillKey, BackfillState, Window
+from eventcron.model.names import BackfillKey, Window
+from eventcron.model.records import Backfill, BackfillState
 from eventcron.ports import Backfills
 from tests.contract.conftest import Backend
 

@@ -7,7 +7,8 @@ import asyncio
 import pytest
 from msgspec.structs import replace
 
-from eventcron.model import Calendar, CalendarKey
+from eventcron.model.names import CalendarKey
+from eventcron.model.records import Calendar
 from eventcron.ports import Calendars
 from tests.contract.conftest import Backend
 

@@ -14,6 +14,6 @@ async def test_a_message_is_kept_with_its_reason_in_the_queue_it_came_from(backe
     plan = Buried(queue="plans", body='{"v": 99}', reason="range format 99", code="unknown_format")
 
     for letter in (command, fire, plan):
-        await rig.port.bury(letter.queue, letter.body, reason=letter.reason, code=letter.code)
+        await rig.port.send_to_dlq(letter.queue, letter.body, reason=letter.reason, code=letter.code)
 
     assert await rig.buried() == [command, fire, plan]

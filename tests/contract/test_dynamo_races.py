@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from eventcron.adapters.aws.ledger import DynamoLedger
-from eventcron.ports import Places
+from eventcron.ports import QuotaRequest
 from tests.contract.conftest import AwsBackend
 from tests.resources import create_table
 
@@ -120,15 +120,15 @@ async def test_whoever_dies_while_taking_places_is_let_through_and_not_counted_t
 ) -> None:
     client, table = backend.clients.dynamodb, await create_table(backend.clients.dynamodb, f"died-{at}", "LedgerTable")
     ledger = DynamoLedger(client, table)
-    await ledger.take_places(_places("before", 3), expires=5)
+    await ledger.acquire(_places("before", 3), expires=5)
 
     with pytest.raises(Died):
-        await DynamoLedger(Dying(client, at).client, table).take_places(_places("pack", 5), expires=5)
+        await DynamoLedger(Dying(client, at).client, table).acquire(_places("pack", 5), expires=5)
 
-    assert await ledger.take_places(_places("pack", 5), expires=5) == granted
-    assert await ledger.take_places(_places("after", 10, limit=100), expires=5) == 10
-    assert await ledger.take_places(_places("last", 10, limit=counted + 10 + 1), expires=5) == 1
+    assert await ledger.acquire(_places("pack", 5), expires=5) == granted
+    assert await ledger.acquire(_places("after", 10, limit=100), expires=5) == 10
+    assert await ledger.acquire(_places("last", 10, limit=counted + 10 + 1), expires=5) == 1
 
 
-def _places(pack_id: str, count: int, *, limit: int = 5) -> Places:
-    return Places(tenant="acme", minute=7, pack_id=pack_id, count=count, limit=limit)
+def _places(pack_id: str, count: int, *, limit: int = 5) -> QuotaRequest:
+    return QuotaRequest(tenant="acme", minute=7, pack_id=pack_id, count=count, limit=limit)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from eventcron.model import Event
+from eventcron.model.events import Event
 from tests.contract.conftest import BusBackend, Delivered, EventBusRig
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from eventcron.adapters.clock import SystemClock
-from eventcron.model import Fire, Pack
+from eventcron.model.messages import Fire, Pack
 from tests.contract.conftest import Backend, FireQueueRig
 
 #: Milliseconds. moto stamps a message with the time of a request that it has begun to read, and both count whole ones.

@@ -8,8 +8,8 @@ import random
 import pytest
 
 from eventcron.adapters.memory import MemoryLedger
-from eventcron.model import Instant
-from eventcron.ports import Claim, Ledger, Places, SegmentState
+from eventcron.model.names import Instant
+from eventcron.ports import Lease, Ledger, QuotaRequest, SegmentState
 from tests.contract.conftest import Backend
 
 LEASE_UNTIL = 1_060
@@ -22,7 +22,7 @@ async def _ledger(backend: Backend) -> Ledger:
     return await backend.ledger()
 
 
-async def claimed(ledger: Ledger, *, end: Instant, now: Instant = NOW, segment: int = 0) -> Claim:
+async def claimed(ledger: Ledger, *, end: Instant, now: Instant = NOW, segment: int = 0) -> Lease:
     """A claim that has to succeed, with a lease of 60 ms."""
     claim = await ledger.claim(segment, end=end, now=now, lease_until=now + 60)
     assert claim is not None
@@ -30,7 +30,7 @@ async def claimed(ledger: Ledger, *, end: Instant, now: Instant = NOW, segment: 
 
 
 async def test_the_first_claim_starts_at_the_beginning_of_time(ledger: Ledger) -> None:
-    assert await ledger.claim(3, end=5_000, now=NOW, lease_until=LEASE_UNTIL) == Claim(
+    assert await ledger.claim(3, end=5_000, now=NOW, lease_until=LEASE_UNTIL) == Lease(
         segment=3, start=0, end=5_000, fence=1, lease_until=LEASE_UNTIL
     )
 
@@ -194,7 +194,7 @@ async def test_published_packs_are_known_from_then_on(ledger: Ledger) -> None:
 async def test_it_agrees_with_memory_whatever_is_done(ledger: Ledger, seed: int) -> None:
     chance = random.Random(seed)
     model = MemoryLedger()
-    claims: list[Claim] = []
+    claims: list[Lease] = []
     now = NOW
     for _ in range(40):
         now += chance.choice([0, 20, 70])
@@ -221,43 +221,43 @@ async def test_the_rules_noted_last_are_told(ledger: Ledger) -> None:
     assert await ledger.rules() == "2026b"
 
 
-def places(pack_id: str, count: int, *, tenant: str = "acme", minute: int = 7, limit: int = 10) -> Places:
-    return Places(tenant=tenant, minute=minute, pack_id=pack_id, count=count, limit=limit)
+def places(pack_id: str, count: int, *, tenant: str = "acme", minute: int = 7, limit: int = 10) -> QuotaRequest:
+    return QuotaRequest(tenant=tenant, minute=minute, pack_id=pack_id, count=count, limit=limit)
 
 
 async def test_first_come_first_served_up_to_the_limit(ledger: Ledger) -> None:
     asked = [places(f"pack-{number}", count) for number, count in enumerate([4, 4, 4, 1, 200])]
 
-    assert [await ledger.take_places(request, expires=5) for request in asked] == [4, 4, 2, 0, 0]
+    assert [await ledger.acquire(request, expires=5) for request in asked] == [4, 4, 2, 0, 0]
 
 
 async def test_each_tenant_and_minute_has_places_of_its_own(ledger: Ledger) -> None:
-    await ledger.take_places(places("pack", 10), expires=5)
+    await ledger.acquire(places("pack", 10), expires=5)
 
-    assert await ledger.take_places(places("pack", 10, tenant="acme.eu"), expires=5) == 10
-    assert await ledger.take_places(places("pack", 10, minute=8), expires=5) == 10
-    assert [await ledger.take_places(places("another", 1, minute=n), expires=5) for n in (7, 8, 9)] == [0, 0, 1]
+    assert await ledger.acquire(places("pack", 10, tenant="acme.eu"), expires=5) == 10
+    assert await ledger.acquire(places("pack", 10, minute=8), expires=5) == 10
+    assert [await ledger.acquire(places("another", 1, minute=n), expires=5) for n in (7, 8, 9)] == [0, 0, 1]
 
 
 async def test_a_request_repeated_is_answered_as_at_first_and_takes_nothing(ledger: Ledger) -> None:
     requests = [(places("whole", 6), 6), (places("part", 6), 4), (places("none", 6), 0)]
     for request, granted in requests:
-        assert await ledger.take_places(request, expires=5) == granted
+        assert await ledger.acquire(request, expires=5) == granted
 
     for request, granted in requests:
-        assert await ledger.take_places(request, expires=6) == granted
-    assert await ledger.take_places(places("roomier", 3, limit=20), expires=5) == 2
+        assert await ledger.acquire(request, expires=6) == granted
+    assert await ledger.acquire(places("roomier", 3, limit=20), expires=5) == 2
 
 
 async def test_of_many_packs_at_once_no_more_than_the_limit_have_a_place(ledger: Ledger) -> None:
     granted = await asyncio.gather(
-        *(ledger.take_places(places(f"pack-{number}", 3, limit=20), expires=5) for number in range(12))
+        *(ledger.acquire(places(f"pack-{number}", 3, limit=20), expires=5) for number in range(12))
     )
 
     assert sorted(granted) == [0, 0, 0, 0, 0, 2, 3, 3, 3, 3, 3, 3]
 
 
 async def test_places_of_a_pack_are_no_publication_of_it(ledger: Ledger) -> None:
-    await ledger.take_places(places("pack", 1), expires=5)
+    await ledger.acquire(places("pack", 1), expires=5)
 
     assert await ledger.published(["pack"]) == set()

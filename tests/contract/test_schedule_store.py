@@ -10,7 +10,9 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from eventcron.model import Former, Key, Misfire, MisfirePolicy, Missed, Plan, Record, Schedule, Shared, State, Window
+from eventcron.model.commands import Misfire, MisfirePolicy, Schedule
+from eventcron.model.names import Key, Window
+from eventcron.model.records import Former, Missed, Plan, Record, Shared, State
 from eventcron.ports import Page, ScheduleStore
 from tests.contract.conftest import Backend
 
@@ -339,7 +341,7 @@ async def test_mend_sets_what_planning_needs_and_nothing_else(store: ScheduleSto
     await store.put(was, replacing=None)
     better = replace(was, trigger="{}", until=None, segment=7, wake=5, owed=None, spent=99)
 
-    assert await store.mend(better, was=was)
+    assert await store.repair(better, was=was)
 
     assert (await store.get([was.key]))[was.key] == replace(was, trigger="{}", until=None, segment=7, wake=5)
 
@@ -349,9 +351,9 @@ async def test_mend_takes_out_of_the_index_and_puts_into_it(store: ScheduleStore
     await store.put(was, replacing=None)
     out = replace(was, segment=None, wake=None)
 
-    assert await store.mend(out, was=was)
+    assert await store.repair(out, was=was)
     assert (await store.get([was.key]))[was.key] == out
-    assert await store.mend(was, was=out)
+    assert await store.repair(was, was=out)
     assert (await store.get([was.key]))[was.key] == was
 
 
@@ -370,20 +372,20 @@ async def test_mend_leaves_alone_what_has_changed(store: ScheduleStore, change: 
     await store.put(stored, replacing=None)
     was = replace(stored, **change)
 
-    assert not await store.mend(replace(was, wake=9, segment=1), was=was)
+    assert not await store.repair(replace(was, wake=9, segment=1), was=was)
     assert (await store.get([stored.key]))[stored.key] == stored
-    assert not await store.mend(a_record("absent"), was=a_record("absent"))
+    assert not await store.repair(a_record("absent"), was=a_record("absent"))
 
 
 async def test_forget_removes_what_has_expired_unless_it_has_changed(store: ScheduleStore) -> None:
     stored = replace(a_record(), expires=5)
     await store.put(stored, replacing=None)
 
-    assert not await store.forget(replace(stored, revision=2))
-    assert not await store.forget(replace(stored, expires=6))
-    assert not await store.forget(replace(stored, expires=None))
-    assert not await store.forget(replace(a_record("absent"), expires=5))
+    assert not await store.delete_expired(replace(stored, revision=2))
+    assert not await store.delete_expired(replace(stored, expires=6))
+    assert not await store.delete_expired(replace(stored, expires=None))
+    assert not await store.delete_expired(replace(a_record("absent"), expires=5))
     assert await store.get([stored.key]) == {stored.key: stored}
 
-    assert await store.forget(stored)
+    assert await store.delete_expired(stored)
     assert await store.get([stored.key]) == {}

@@ -12,10 +12,12 @@ import msgspec
 import pytest
 
 import eventcron
-from eventcron.core.decode import decode_detail
-from eventcron.core.envelope import fire_id
-from eventcron.core.instant import from_datetime
-from eventcron.model import COMMANDS, Fire, Moment
+from eventcron.model.commands import COMMANDS
+from eventcron.model.messages import Fire
+from eventcron.model.names import Moment
+from eventcron.timing.instant import from_datetime
+from eventcron.wire.decode import decode_detail
+from eventcron.wire.encode import fire_id
 from tests.docs.console import Typed, matches, sessions
 from tests.docs.pages import PAGES, ROOT, anchors, blocks, links, read, rows
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import pytest
 from aiobotocore.session import get_session
 
-from eventcron.core.decode import Received, decode_command
+from eventcron.wire.decode import Received, decode_command
 from tests.docs.pages import ROOT, blocks
 from tests.emulators import ministack_server, use_endpoint
 from tests.resources import create_bus

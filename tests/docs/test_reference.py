@@ -15,11 +15,13 @@ import pytest
 from msgspec import NODEFAULT, inspect
 
 from eventcron.config import PREFIX, Settings
-from eventcron.core import facts
-from eventcron.core.rejection import _CODES
 from eventcron.entrypoints.cli.main import COMMANDS as SUBCOMMANDS
-from eventcron.model import COMMANDS, DaylightSaving, Fire, Misfire, Plan, Schedule
-from eventcron.ports import Claim
+from eventcron.model import events
+from eventcron.model.commands import COMMANDS, DaylightSaving, Misfire, Schedule
+from eventcron.model.messages import Fire
+from eventcron.model.records import Plan
+from eventcron.ports import Lease
+from eventcron.wire.rejection import _CODES
 from tests.docs.pages import ROOT, codes, read, rows
 
 SETTINGS = {field.name: field for field in msgspec.structs.fields(Settings)}
@@ -109,7 +111,7 @@ def test_the_fields_inside_a_schedules_fields_are_documented(struct: type[msgspe
 
 def _detail_types() -> Iterator[str]:
     yield from COMMANDS
-    for name in vars(facts):
+    for name in vars(events):
         if name.startswith(("Schedule", "Calendar")):
             yield re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
 
@@ -124,7 +126,7 @@ def test_every_command_and_fact_is_documented(detail_type: str) -> None:
 def _codes_raised() -> set[str]:
     """Every code that a rejection can carry, read from the source."""
     found = {code for _, code in _CODES}
-    for package in ("core", "app"):
+    for package in ("timing", "wire", "rules", "app"):
         for path in sorted((ROOT / "src" / "eventcron" / package).glob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):
                 found.update(_codes_in(node))
@@ -170,7 +172,7 @@ def _reasons() -> set[str]:
     """Every reason that a ``Schedule Skipped`` can have, read from the source."""
     return {
         reason
-        for package in ("core", "app")
+        for package in ("timing", "wire", "rules", "app")
         for path in (ROOT / "src" / "eventcron" / package).glob("*.py")
         for node in ast.walk(ast.parse(path.read_text()))
         for reason in _reasons_in(node)
@@ -208,7 +210,7 @@ def test_every_reason_of_a_skip_is_documented_and_no_other() -> None:
 
 
 def _rejected() -> set[str]:
-    return _fields(facts.ScheduleRejected)
+    return _fields(events.ScheduleRejected)
 
 
 def _entries() -> list[str]:
@@ -216,7 +218,7 @@ def _entries() -> list[str]:
     return [entry.lower() for entry in re.findall(r"\*\*([^*]+)\*\*", read("docs/glossary.md"))]
 
 
-@pytest.mark.parametrize("struct", [Plan, Fire, Claim])
+@pytest.mark.parametrize("struct", [Plan, Fire, Lease])
 def test_the_words_of_the_protocol_are_explained(struct: type[Any]) -> None:
     words = {
         word for entry in re.findall(r"\*\*([^*]+)\*\*", read("docs/glossary.md")) for word in entry.lower().split()

@@ -19,17 +19,29 @@ import pytest
 import eventcron
 from eventcron.adapters.aws.backoff import Backoff
 from eventcron.adapters.aws.bus import EventBridgeBus
-from eventcron.adapters.aws.fires import SqsFireQueue
+from eventcron.adapters.aws.fire_queue import SqsFireQueue
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.table import DynamoTable
-from eventcron.adapters.memory import (
-    MemoryDeadLetters,
-    MemoryEventBus,
-)
+from eventcron.adapters.memory import MemoryDeadLetters, MemoryEventBus
 from eventcron.app.registrar import Outcome
-from eventcron.core.backfilling import cancel
-from eventcron.core.decode import decode_command
-from eventcron.core.envelope import (
+from eventcron.entrypoints import executor_lambda, planner_lambda, registrar_lambda
+from eventcron.errors import InvalidSchedule, Undecodable
+from eventcron.model.commands import COMMANDS, Schedule
+from eventcron.model.events import EVENT_DETAILS, Event, SkipNotice
+from eventcron.model.messages import Fire, SegmentRange
+from eventcron.model.names import Key, Window
+from eventcron.model.records import Backfill, Calendar, Record, State
+from eventcron.ports import SegmentState
+from eventcron.rules.backfill import cancel
+from eventcron.rules.packing import make_pack
+from eventcron.testing import FakeClock
+from eventcron.testing.ports import memory_ports
+from eventcron.testing.world import SETTINGS
+from eventcron.timing.instant import from_datetime, rfc3339
+from eventcron.timing.trigger import local_time
+from eventcron.wire import schemas
+from eventcron.wire.decode import decode_command
+from eventcron.wire.encode import (
     backfilled,
     calendar_changed,
     completed,
@@ -45,31 +57,7 @@ from eventcron.core.envelope import (
     skipped,
     updated,
 )
-from eventcron.core.facts import FACTS
-from eventcron.core.instant import from_datetime, rfc3339
-from eventcron.core.packing import make_pack
-from eventcron.core.ranges import decode_range, encode_range
-from eventcron.core.trigger import local_time
-from eventcron.entrypoints import executor_lambda, planner_lambda, registrar_lambda, schemas
-from eventcron.errors import InvalidSchedule, Undecodable
-from eventcron.model import (
-    COMMANDS,
-    Backfill,
-    Calendar,
-    Event,
-    Fire,
-    Key,
-    Record,
-    Schedule,
-    SegmentRange,
-    SkipNotice,
-    State,
-    Window,
-)
-from eventcron.ports import SegmentState
-from eventcron.testing import FakeClock
-from eventcron.testing.ports import memory_ports
-from eventcron.testing.world import SETTINGS
+from eventcron.wire.segment_ranges import decode_range, encode_range
 from eventcron.wiring import UseCases, use_cases
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -104,7 +92,7 @@ def validate(title: str, detail: object) -> None:
 
 @pytest.mark.parametrize("title", schemas.SCHEMAS)
 def test_schemas_are_not_stale(title: str) -> None:
-    """Run ``python -m eventcron.entrypoints.schemas events/schemas`` after a change to the structs."""
+    """Run ``python -m eventcron.wire.schemas events/schemas`` after a change to the structs."""
     assert (EVENTS / "schemas" / schemas.file_name(title)).read_text(encoding="utf-8") == schemas.text(title)
 
 
@@ -297,15 +285,17 @@ MADE: dict[str, Callable[[], Event]] = {
 
 @pytest.mark.parametrize("name", MADE)
 def test_each_fact_is_valid_and_is_what_this_code_makes(name: str) -> None:
-    payload = load(f"facts/{name}.json")
+    payload = load(f"published/{name}.json")
     event = MADE[name]()
     fact = next(
-        title for title in sorted(FACTS, key=len, reverse=True) if name.startswith(title.lower().replace(" ", "-"))
+        title
+        for title in sorted(EVENT_DETAILS, key=len, reverse=True)
+        if name.startswith(title.lower().replace(" ", "-"))
     )
     validate(fact, payload["detail"])
 
     assert as_delivered(event, payload["id"]) == payload
-    assert msgspec.json.encode(msgspec.json.decode(event.detail, type=FACTS[fact])) == event.detail
+    assert msgspec.json.encode(msgspec.json.decode(event.detail, type=EVENT_DETAILS[fact])) == event.detail
     assert list(payload["detail"]) == list(json.loads(event.detail))
 
 
@@ -325,8 +315,8 @@ def as_delivered(event: Event, event_id: str) -> dict[str, Any]:
 
 
 def test_there_is_a_payload_for_every_fact() -> None:
-    assert files("facts") == sorted(f"facts/{name}.json" for name in MADE)
-    assert {load(path)["detail-type"] for path in files("facts")} == {*FACTS, "Nightly Export Due"}
+    assert files("published") == sorted(f"published/{name}.json" for name in MADE)
+    assert {load(path)["detail-type"] for path in files("published")} == {*EVENT_DETAILS, "Nightly Export Due"}
 
 
 # --- Entry points ----------------------------------------------------------------------------------------------------
@@ -410,7 +400,7 @@ def test_packs_are_published_around_the_poison_in_the_batch() -> None:
         return await executor_lambda._handle(cases, event)
 
     assert asyncio.run(run()) == {"batchItemFailures": []}
-    assert published(cases) == [("Schedule Fired", load("facts/schedule-fired.json")["detail"])]
+    assert published(cases) == [("Schedule Fired", load("published/schedule-fired.json")["detail"])]
     assert [queue for queue, _, _ in buried(cases)] == ["fires"]
 
 
@@ -468,7 +458,7 @@ def test_there_is_a_payload_for_every_code() -> None:
     """Codes are literals where they are raised, so they can be read from the source."""
     folder = Path(eventcron.__file__).parent
     source = "\n".join(
-        path.read_text(encoding="utf-8") for part in ("app", "core") for path in (folder / part).glob("*.py")
+        path.read_text(encoding="utf-8") for part in ("app", "rules", "timing", "wire") for path in (folder / part).glob("*.py")
     )
     source += (folder / "errors.py").read_text(encoding="utf-8")
     raised = set(re.findall(r'(?:Invalid(?:Schedule|Expression)|super\(\).__init__)\(\s*"(\w+)"', source))

@@ -15,19 +15,20 @@ from eventcron.adapters.memory import (
     MemoryEventBus,
     MemoryFireQueue,
     MemoryLedger,
-    MemoryPlanQueue,
     MemoryQueue,
     MemoryScheduleStore,
+    MemorySegmentQueue,
 )
-from eventcron.core.envelope import encode_pack, fire_id
-from eventcron.core.packing import make_pack
 from eventcron.entrypoints import executor_lambda, planner_lambda, reconciler_lambda, registrar_lambda
 from eventcron.entrypoints.process import process
 from eventcron.errors import Unavailable
-from eventcron.model import Fire, Instant, Key, SegmentRange
+from eventcron.model.messages import Fire, SegmentRange
+from eventcron.model.names import Instant, Key
 from eventcron.ports import Refusal
+from eventcron.rules.packing import make_pack
 from eventcron.testing import JumpingClock, memory_ports
 from eventcron.testing.world import SETTINGS
+from eventcron.wire.encode import encode_pack, fire_id
 from eventcron.wiring import use_cases
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
@@ -59,7 +60,7 @@ class Stack:
             queue=MemoryFireQueue(self.fires),
             bus=self.bus,
             dead=self.dead,
-            plans=MemoryPlanQueue(self.plans, refuse=lambda _index, asked: self.refuse_range(asked)),
+            plans=MemorySegmentQueue(self.plans, refuse=lambda _index, asked: self.refuse_range(asked)),
         )
         self.cases = use_cases(SETTINGS, ports)
 
@@ -186,11 +187,11 @@ def test_reconciler_looks_at_every_schedule_and_counts_them(
 ) -> None:
     registrar_lambda.handler(sqs(*(put(f"n{number}") for number in range(20))), Context())
 
-    mended = reconciler_lambda.handler({"source": "aws.events"}, Context())
+    repaired = reconciler_lambda.handler({"source": "aws.events"}, Context())
 
     out = capsys.readouterr().out
-    assert set(mended.values()) == {0}
-    assert (metrics(out)["SchedulesEnabled"], metrics(out)["RecordsMended"]) == ([20], [0])
+    assert set(repaired.values()) == {0}
+    assert (metrics(out)["SchedulesEnabled"], metrics(out)["RecordsRepaired"]) == ([20], [0])
     (line,) = (vars(record) for record in caplog.records if record.message == "reconciled")
     assert (line["finished"], line["contested"], line["rules"].startswith("tzdata 20")) == (True, 0, True)
 
@@ -297,7 +298,7 @@ def test_planner_tells_the_lag_of_each_segment_without_a_metric_for_each(
 
 def fan_out(stack: Stack, **settings: Any) -> None:
     """Have several planners from here on."""
-    several = {"planner_workers": 2, "plan_queue_url": "plans", "plan_dlq_url": "plan-dlq", "concurrency": 2}
+    several = {"planner_workers": 2, "segment_queue_url": "plans", "segment_dlq_url": "plan-dlq", "concurrency": 2}
     changed = msgspec.structs.replace(SETTINGS, **several, **settings)
     stack.cases = use_cases(changed, stack.cases.ports)
     process.adopt(stack.cases)
@@ -329,7 +330,7 @@ def test_with_several_planners_a_tick_hands_out_and_each_range_is_planned(
     ]
 
 
-def test_what_the_plan_queue_refuses_the_tick_plans_itself(
+def test_what_the_segment_queue_refuses_the_tick_plans_itself(
     stack: Stack, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     fan_out(stack)

@@ -15,15 +15,16 @@ from typing import Any, NamedTuple
 import pytest
 from msgspec.structs import replace
 
-from eventcron.core.envelope import encode_pack
-from eventcron.core.packing import make_pack
 from eventcron.entrypoints import executor_lambda, planner_lambda, reconciler_lambda, registrar_lambda
 from eventcron.entrypoints.process import process
 from eventcron.errors import Unavailable
 from eventcron.local import template
-from eventcron.model import Event, Instant
+from eventcron.model.events import Event
+from eventcron.model.names import Instant
 from eventcron.ports import Refusal
+from eventcron.rules.packing import make_pack
 from eventcron.testing.world import SETTINGS
+from eventcron.wire.encode import encode_pack
 from eventcron.wiring import use_cases
 from tests.handlers.test_handlers import NOW, Context, Stack, fan_out, fire_of, put, ranges, sqs
 from tests.infra.stack import STACK

@@ -173,7 +173,7 @@ def test_the_dashboard_shows_every_alarm_every_function_and_every_queue() -> Non
     assert all(f"${{{queue}.QueueName}}" in BODY for queue in QUEUES)
 
 
-def test_with_one_planner_the_dashboard_shows_all_but_the_plan_queue() -> None:
+def test_with_one_planner_the_dashboard_shows_all_but_the_segment_queue() -> None:
     body = _dashboard(STACK)
     here = template.of_type(STACK, "AWS::CloudWatch::Alarm")
     [shown] = [widget["properties"]["alarms"] for widget in _widgets(body) if widget["type"] == "alarm"]
@@ -187,7 +187,7 @@ def test_ranges_are_late_after_a_tick() -> None:
     age = ALARMS["PlanAgeAlarm"]
 
     assert (age["MetricName"], age["Threshold"]) == ("ApproximateAgeOfOldestMessage", {"Ref": "TickSeconds"})
-    assert age["Dimensions"][0]["Value"] == {"Fn::GetAtt": ["PlanQueue", "QueueName"]}
+    assert age["Dimensions"][0]["Value"] == {"Fn::GetAtt": ["SegmentQueue", "QueueName"]}
 
 
 def test_lateness_is_a_stack_of_ranks_without_gap_or_overlap() -> None:

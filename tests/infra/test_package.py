@@ -94,7 +94,7 @@ def test_nothing_that_is_used_was_left_out(package: Path) -> None:
     code = f"""
 import asyncio, importlib
 for handler in {HANDLERS}: importlib.import_module(handler)
-from eventcron.core import trigger
+from eventcron.timing import trigger
 from eventcron.entrypoints import executor_lambda, registrar_lambda
 from eventcron.entrypoints.process import process
 for text in ("*/5 9-17 * * MON-FRI", "cron(0 2 ? * 2#1 *)", "rate(5 minutes)", "at(2026-12-01T09:00:00)", "@daily"):
@@ -117,7 +117,7 @@ def test_it_can_publish_on_either_kind_of_bus(package: Path) -> None:
 import asyncio
 from eventcron.adapters.aws.clients import aws_clients
 from eventcron.adapters.aws.bus_v2 import EventBridgeV2Bus
-from eventcron.model import Event
+from eventcron.model.events import Event
 event = Event(source="eventcron", detail_type="Fired", detail=b"{{}}", time=0)
 async def refused():
     async with aws_clients(concurrency=1, bus="eventbridgev2") as clients:

@@ -11,18 +11,21 @@ import pytest
 from aiobotocore.session import AioSession, get_session
 
 from eventcron.adapters.aws import clients
-from eventcron.adapters.aws.fires import SqsFireQueue
+from eventcron.adapters.aws.fire_queue import SqsFireQueue
 from eventcron.adapters.clock import SystemClock
-from eventcron.core.envelope import encode_pack
-from eventcron.core.instant import rfc3339
-from eventcron.core.packing import make_pack
-from eventcron.core.ranges import encode_range
-from eventcron.core.trigger import parse
 from eventcron.entrypoints import executor_lambda, planner_lambda, reconciler_lambda, registrar_lambda, rest_lambda
 from eventcron.entrypoints.process import process
 from eventcron.local import template
-from eventcron.model import Fire, Instant, Record, Schedule, SegmentRange, State
+from eventcron.model.commands import Schedule
+from eventcron.model.messages import Fire, SegmentRange
+from eventcron.model.names import Instant
+from eventcron.model.records import Record, State
 from eventcron.ports import Refusal
+from eventcron.rules.packing import make_pack
+from eventcron.timing.instant import rfc3339
+from eventcron.timing.trigger import parse
+from eventcron.wire.encode import encode_pack
+from eventcron.wire.segment_ranges import encode_range
 from eventcron.wiring import UseCases
 from tests.emulators import ministack_server, use_endpoint
 from tests.eventbridgev2 import ARN, FakeBus, fake_bus
@@ -47,7 +50,7 @@ NEWER_API = "eventbridgev2"
 #: Of a schedule that the executor ends.
 REVISION = 1_796_112_000_000
 TABLES = ("SchedulesTable", "LedgerTable")
-QUEUES = ("CommandQueue", "FireQueue", "PlanQueue", "CommandDeadLetters", "FireDeadLetters", "PlanDeadLetters")
+QUEUES = ("CommandQueue", "FireQueue", "SegmentQueue", "CommandDeadLetters", "FireDeadLetters", "SegmentDeadLetters")
 
 STACK = decided(HasRestApi=True)
 FUNCTIONS = template.of_type(STACK, "AWS::Serverless::Function")
@@ -85,7 +88,7 @@ def _resources(params: dict[str, Any]) -> set[str]:
     if "TableName" in params:
         return {params["TableName"]}
     if "EventBusArn" in params:
-        return {{ARN: "FactBus"}[params["EventBusArn"]]}
+        return {{ARN: "EventBusV2"}[params["EventBusArn"]]}
     return {entry["EventBusName"] for entry in params["Entries"]}
 
 
@@ -129,8 +132,8 @@ def _stage(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
         fire_queue_url=f"{url}/FireQueue",
         command_dlq_url=f"{url}/CommandDeadLetters",
         fire_dlq_url=f"{url}/FireDeadLetters",
-        plan_queue_url=f"{url}/PlanQueue",
-        plan_dlq_url=f"{url}/PlanDeadLetters",
+        segment_queue_url=f"{url}/SegmentQueue",
+        segment_dlq_url=f"{url}/SegmentDeadLetters",
         segments=1,
     )
     monkeypatch.setattr(clients, "get_session", stage.recorder.session)
@@ -318,13 +321,13 @@ def test_every_function_is_driven() -> None:
     assert {function for function, _ in SCENARIOS} == set(FUNCTIONS)
 
 
-@pytest.fixture(name="fact_bus")
-def _fact_bus(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBus]:
+@pytest.fixture(name="event_bus_v2")
+def _event_bus_v2(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBus]:
     """The stage with BusKind eventbridgev2, before it knows any schedule; that bus is in no emulator."""
     asyncio.run(_empty_tables())
     with fake_bus() as (bus, endpoint):
         monkeypatch.setenv("AWS_ENDPOINT_URL_EVENTBRIDGEV2", endpoint)
-        stage.set(fact_bus_arn=ARN)
+        stage.set(event_bus_v2_arn=ARN)
         yield bus
         process.close()
 
@@ -336,12 +339,12 @@ def test_a_function_asks_for_what_its_role_allows_and_for_all_of_it(function: st
 
 @pytest.mark.parametrize(("function", "planners"), SCENARIOS)
 def test_with_the_second_bus_it_publishes_there_and_may_do_so_only_there(
-    function: str, planners: int, stage: Stage, fact_bus: FakeBus
+    function: str, planners: int, stage: Stage, event_bus_v2: FakeBus
 ) -> None:
-    _asks_for_what_it_may(function, planners, stage, HasFactBus=True)
+    _asks_for_what_it_may(function, planners, stage, HasEventBusV2=True)
 
-    assert fact_bus.calls
-    assert all("SystemMetadata" in entry for call in fact_bus.calls for entry in call["Entries"])
+    assert event_bus_v2.calls
+    assert all("SystemMetadata" in entry for call in event_bus_v2.calls for entry in call["Entries"])
 
 
 def _asks_for_what_it_may(function: str, planners: int, stage: Stage, **conditions: bool) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from eventcron.entrypoints.rest import openapi, routes
 from eventcron.local import template
-from eventcron.model import TENANT_SOURCE_PREFIX
+from eventcron.model.commands import TENANT_SOURCE_PREFIX
 from tests.infra.stack import GLOBALS, RESOURCES, as_list, decided, name_of
 
 WITH = decided(HasRestApi=True)

@@ -17,10 +17,10 @@ import pytest
 
 from eventcron.adapters.aws import items, schedules
 from eventcron.config import PREFIX, Settings
-from eventcron.core.facts import FACTS
 from eventcron.local import template
 from eventcron.local.runtime import LocalSettings
-from eventcron.model import COMMANDS, FACT_SOURCE, TENANT_SOURCE_PREFIX
+from eventcron.model.commands import COMMANDS, TENANT_SOURCE_PREFIX
+from eventcron.model.events import EVENT_DETAILS, EVENT_SOURCE
 from tests.infra.stack import (
     FANNED_OUT,
     FUNCTIONS,
@@ -41,8 +41,8 @@ from tests.infra.stack import (
 
 SETTINGS = {field.name: field for field in msgspec.structs.fields(Settings)}
 #: Settings that are set from a resource, where the stack has it.
-PLAN_QUEUES = ("plan_queue_url", "plan_dlq_url")
-OF_RESOURCES = {"fact_bus_arn", *PLAN_QUEUES}
+PLAN_QUEUES = ("segment_queue_url", "segment_dlq_url")
+OF_RESOURCES = {"event_bus_v2_arn", *PLAN_QUEUES}
 
 
 def _variables(function: str) -> dict[str, Any]:
@@ -128,20 +128,22 @@ def test_each_planner_reads_one_range_at_a_time_with_partial_failures() -> None:
     assert PARAMETERS["PlannerWorkers"]["MaxValue"] <= 1_000  # the most that Lambda takes; the least is 2
 
 
-def test_with_one_planner_there_is_no_plan_queue_and_nothing_that_needs_one() -> None:
+def test_with_one_planner_there_is_no_segment_queue_and_nothing_that_needs_one() -> None:
     more = FANNED_OUT["Resources"].keys() - RESOURCES.keys()
 
     assert STACK["Conditions"]["FansOut"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "PlannerWorkers"}, 1]}]}
     assert PARAMETERS["PlannerWorkers"]["Default"] == 1
-    assert more == {"PlanQueue", "PlanDeadLetters", "PlanMapping", "PlanAgeAlarm", "PlanDeadLettersAlarm"}
+    assert more == {"SegmentQueue", "SegmentDeadLetters", "PlanMapping", "PlanAgeAlarm", "SegmentDeadLettersAlarm"}
     for name in more:
         assert f'"{name}"' not in json.dumps(RESOURCES)
         assert f"${{{name}" not in json.dumps(RESOURCES)
     assert [GLOBALS["Environment"]["Variables"][PREFIX + name.upper()] for name in PLAN_QUEUES] == ["", ""]
 
 
-@pytest.mark.parametrize(("setting", "queue"), [("plan_queue_url", "PlanQueue"), ("plan_dlq_url", "PlanDeadLetters")])
-def test_with_several_planners_functions_are_told_the_plan_queue(setting: str, queue: str) -> None:
+@pytest.mark.parametrize(
+    ("setting", "queue"), [("segment_queue_url", "SegmentQueue"), ("segment_dlq_url", "SegmentDeadLetters")]
+)
+def test_with_several_planners_functions_are_told_the_segment_queue(setting: str, queue: str) -> None:
     variables = FANNED_OUT["Globals"]["Function"]["Environment"]["Variables"]
 
     assert variables[PREFIX + setting.upper()] == {"Ref": queue}
@@ -149,7 +151,7 @@ def test_with_several_planners_functions_are_told_the_plan_queue(setting: str, q
 
 def test_a_range_is_kept_until_it_was_tried_often_enough_and_not_much_longer() -> None:
     """Each tick asks for the same segments again: what is hours old would only pile up."""
-    queue = QUEUES["PlanQueue"]
+    queue = QUEUES["SegmentQueue"]
     tried = PARAMETERS["MaxReceiveCount"]["Default"] * queue["VisibilityTimeout"]
 
     assert tried < queue["MessageRetentionPeriod"] <= 3 * tried
@@ -272,8 +274,8 @@ def test_facts_are_kept_as_the_parameter_says() -> None:
         "detail-type"
     ]
 
-    assert rule["EventPattern"]["source"] == [FACT_SOURCE]
-    assert set(kept) == FACTS.keys() - {"Schedule Fired"}
+    assert rule["EventPattern"]["source"] == [EVENT_SOURCE]
+    assert set(kept) == EVENT_DETAILS.keys() - {"Schedule Fired"}
     assert all_of_them == {"prefix": ""}
     assert rule["State"] == "DISABLED"
     assert decided(KeepsFacts=True)["Resources"]["FactRule"]["Properties"]["State"] == "ENABLED"
@@ -462,10 +464,12 @@ def test_a_role_may_do_an_action_on_these_and_nothing_else(role: str, action: st
 @pytest.mark.parametrize(
     ("action", "resources"),
     [
-        pytest.param("sqs:ReceiveMessage", {"PlanQueue"}, id="reads-ranges"),
-        pytest.param("sqs:DeleteMessage", {"PlanQueue"}, id="deletes-ranges"),
+        pytest.param("sqs:ReceiveMessage", {"SegmentQueue"}, id="reads-ranges"),
+        pytest.param("sqs:DeleteMessage", {"SegmentQueue"}, id="deletes-ranges"),
         pytest.param(
-            "sqs:SendMessage", {"FireQueue", "FireDeadLetters", "PlanQueue", "PlanDeadLetters"}, id="hands-out-ranges"
+            "sqs:SendMessage",
+            {"FireQueue", "FireDeadLetters", "SegmentQueue", "SegmentDeadLetters"},
+            id="hands-out-ranges",
         ),
     ],
 )

@@ -48,7 +48,7 @@ def test_a_handler_imports_in_little_more_time_than_its_dependencies() -> None:
 
 
 def test_the_core_imports_neither_event_loop_nor_aws() -> None:
-    program = "import sys, eventcron.core.trigger, eventcron.core.planning\nprint(*sys.modules)"
+    program = "import sys, eventcron.timing.trigger, eventcron.rules.planning\nprint(*sys.modules)"
     loaded = set(_python(program).split())
 
     assert sorted(loaded & {"asyncio", "aiobotocore", "botocore", "aiohttp", "aws_lambda_powertools", *NEVER}) == []

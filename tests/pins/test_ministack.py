@@ -19,13 +19,13 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from eventcron.local.corrections import _on_loop
+from eventcron.local.ministack_patches import _on_loop
 from eventcron.local.runtime import LocalSettings, Runtime
 from eventcron.local.template import LACKING
 
 PATIENCE = 20.0
 
-#: What ``eventcron.local.corrections`` and ``keeping`` replace or call, with the parameters they rely on.
+#: What ``eventcron.local.ministack_patches`` and ``keeping`` replace or call, with the parameters they rely on.
 REPLACED = {
     "app._build_persistence_save_dict": [],
     "app._load_persisted_state": [],

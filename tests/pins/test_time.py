@@ -10,9 +10,9 @@ from zoneinfo import ZoneInfo
 import pytest
 from croniter import CroniterError, croniter
 
-from eventcron.core.trigger import occurrences, parse, rfc3339
 from eventcron.entrypoints.cli.moments import read_moment
-from eventcron.model import Window
+from eventcron.model.names import Window
+from eventcron.timing.trigger import occurrences, parse, rfc3339
 
 
 def croniter_next(expression: str, since: str, count: int = 1) -> list[str]:

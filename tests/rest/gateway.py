@@ -10,15 +10,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from eventcron.adapters.memory import (
-    MemoryEventBus,
-    MemoryFireQueue,
-    MemoryQueue,
-    MemoryScheduleStore,
-)
+from eventcron.adapters.memory import MemoryEventBus, MemoryFireQueue, MemoryQueue, MemoryScheduleStore
 from eventcron.entrypoints import rest_lambda
 from eventcron.entrypoints.process import process
-from eventcron.model import Instant
+from eventcron.model.names import Instant
 from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import SETTINGS
 from eventcron.wiring import use_cases

@@ -14,7 +14,9 @@ from eventcron.entrypoints import rest_lambda
 from eventcron.entrypoints.rest import routes
 from eventcron.entrypoints.rest.request import MAX_BODY_BYTES
 from eventcron.errors import Unavailable
-from eventcron.model import COMMANDS, Key, Record, State
+from eventcron.model.commands import COMMANDS
+from eventcron.model.names import Key
+from eventcron.model.records import Record, State
 from tests.rest.gateway import ACME, NOW, OTHER, PLATFORM, Api, event
 
 TEA = "/tenants/acme/schedules/tea"

@@ -10,15 +10,15 @@ from pathlib import Path
 import pytest
 
 import eventcron
-from eventcron.testing.simulation import GUARANTEES, simulate, violations
-from eventcron.testing.simulation.__main__ import main
-from eventcron.testing.simulation.dice import Dice
-from eventcron.testing.simulation.loop import LoopClock, SeededLoop
-from eventcron.testing.simulation.mutants import MUTANTS, SEEDS, hunt, plant
-from eventcron.testing.simulation.report import explain
-from eventcron.testing.simulation.sweep import judge
-from eventcron.testing.simulation.weather import SERVICES, forecast
-from eventcron.testing.simulation.workload import setting
+from tools.faultsim import GUARANTEES, simulate, violations
+from tools.faultsim.__main__ import main
+from tools.faultsim.faults import SERVICES, forecast
+from tools.faultsim.loop import LoopClock, SeededLoop
+from tools.faultsim.mutants import MUTANTS, SEEDS, hunt, plant
+from tools.faultsim.report import explain
+from tools.faultsim.seeded_random import SeededRandom
+from tools.faultsim.sweep import judge
+from tools.faultsim.workload import setting
 
 #: Seeds in the ordinary suite; ``make simulate`` runs more.
 SLICE = 150
@@ -41,7 +41,7 @@ def test_in_fine_weather_every_occurrence_is_published_exactly_once() -> None:
 
 
 def test_a_seed_replays_step_for_step_whatever_the_hash_seed() -> None:
-    script = "from eventcron.testing.simulation import simulate; print(simulate(17).history.digest())"
+    script = "from tools.faultsim import simulate; print(simulate(17).history.digest())"
     digests = {
         subprocess.run(
             [sys.executable, "-c", script],
@@ -61,7 +61,7 @@ def test_two_seeds_are_two_worlds() -> None:
 
 
 def test_dice_fall_alike_on_every_python() -> None:
-    dice = Dice(7)
+    dice = SeededRandom(7)
 
     assert [dice.fraction() for _ in SEVEN] == SEVEN
 
@@ -69,7 +69,7 @@ def test_dice_fall_alike_on_every_python() -> None:
 def test_the_loop_serves_what_is_due_first_and_chance_decides_ties() -> None:
     orders = set()
     for seed in range(20):
-        loop = SeededLoop(Dice(seed))  # type: ignore[abstract]
+        loop = SeededLoop(SeededRandom(seed))  # type: ignore[abstract]
         order: list[str] = []
         for name, at in (("late", 20), ("a", 10), ("b", 10)):
             loop.timer(at, order.append, name)
@@ -85,7 +85,7 @@ async def _watch(clock: LoopClock, instants: list[int]) -> None:
 
 
 def test_a_clock_that_is_off_sleeps_until_it_shows_the_instant() -> None:
-    loop, instants = SeededLoop(Dice(0)), []  # type: ignore[abstract, var-annotated]
+    loop, instants = SeededLoop(SeededRandom(0)), []  # type: ignore[abstract, var-annotated]
     loop.create_task(_watch(LoopClock(loop, 1_000, off_ms=200), instants))
 
     loop.run_until(1_000_000)
@@ -131,7 +131,7 @@ def test_a_failure_is_told_with_its_seed_its_guarantee_and_what_touched_the_sche
 
     assert f"guarantee 1 ({GUARANTEES[1]}) broken for {fired.about.split()[0].split('/')[0]}" in text
     assert "Put Schedule" in text
-    assert "again: python -m eventcron.testing.simulation --seed 3" in text
+    assert "again: python -m tools.faultsim --seed 3" in text
 
 
 def test_the_command_replays_a_seed(capsys: pytest.CaptureFixture[str]) -> None:
@@ -152,7 +152,7 @@ def _worlds_without(service: str, count: int) -> list[int]:
     """The first seeds in which that service is out for a while."""
     found: list[int] = []
     for seed in range(1_000):
-        dice = Dice(seed)
+        dice = SeededRandom(seed)
         outage = forecast(dice, span_s=setting(dice).span_s).outage
         if outage is not None and outage.service == service:
             found.append(seed)

@@ -6,9 +6,10 @@ from typing import Literal
 
 import pytest
 
-from eventcron.core.trigger import local_time, next_occurrence, parse, rfc3339, walk
 from eventcron.entrypoints.cli.moments import read_moment
-from eventcron.model import DaylightSaving, Instant, Window
+from eventcron.model.commands import DaylightSaving
+from eventcron.model.names import Instant, Window
+from eventcron.timing.trigger import local_time, next_occurrence, parse, rfc3339, walk
 
 GAP = "daylight_saving_gap"
 

@@ -10,9 +10,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from eventcron.core.trigger import parse, walk
 from eventcron.errors import InvalidExpression
-from eventcron.model import DaylightSaving, Instant, Window
+from eventcron.model.commands import DaylightSaving
+from eventcron.model.names import Instant, Window
+from eventcron.timing.trigger import parse, walk
 from tests.time.expressions import ZONES, Maker, changes
 from tests.time.oracle import Spec, Step, occurrences, steps
 

@@ -8,12 +8,13 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventcron.core.canonical import Parts, decode, encode
-from eventcron.core.convert import Notation, convert, read
-from eventcron.core.cron import Cron
-from eventcron.core.trigger import Trigger, from_canonical, next_occurrence, occurrences, parse, walk
 from eventcron.errors import InvalidExpression
-from eventcron.model import DaylightSaving, Occurrence, Window
+from eventcron.model.commands import DaylightSaving
+from eventcron.model.names import Occurrence, Window
+from eventcron.timing.canonical import Parts, decode, encode
+from eventcron.timing.convert import Notation, convert, read
+from eventcron.timing.cron import Cron
+from eventcron.timing.trigger import Trigger, from_canonical, next_occurrence, occurrences, parse, walk
 from tests.time.expressions import ZONES, Maker, changes
 from tests.time.test_oracle import instant
 

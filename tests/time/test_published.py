@@ -6,11 +6,12 @@ from itertools import islice
 
 import pytest
 
-from eventcron.core.canonical import Parts, encode
-from eventcron.core.convert import Notation, read
-from eventcron.core.trigger import from_canonical, occurrences, parse, rfc3339
 from eventcron.entrypoints.cli.moments import read_moment
-from eventcron.model import DaylightSaving, Window
+from eventcron.model.commands import DaylightSaving
+from eventcron.model.names import Window
+from eventcron.timing.canonical import Parts, encode
+from eventcron.timing.convert import Notation, read
+from eventcron.timing.trigger import from_canonical, occurrences, parse, rfc3339
 
 END = read_moment("2199-12-31", "end")
 

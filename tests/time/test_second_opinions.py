@@ -17,9 +17,9 @@ import pytest
 from croniter import CroniterError, croniter
 from cronsim import CronSim, CronSimError
 
-from eventcron.core.trigger import occurrences, parse
 from eventcron.errors import InvalidExpression
-from eventcron.model import Instant, Window
+from eventcron.model.names import Instant, Window
+from eventcron.timing.trigger import occurrences, parse
 from tests.time.expressions import Maker, changes
 from tests.time.oracle import zone_info
 

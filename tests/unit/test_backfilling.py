@@ -11,11 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from eventcron.core import backfilling
-from eventcron.core.backfilling import MAX_LOOKED_AT, SLICE_MS, claim, gap_ms, make_slice, open_backfill
-from eventcron.core.trigger import from_canonical, occurrences, parse
 from eventcron.errors import InvalidSchedule
-from eventcron.model import Backfill, BackfillSchedule, BackfillState, Fire, Record, Schedule, State, Window
+from eventcron.model.commands import BackfillSchedule, Schedule
+from eventcron.model.messages import Fire
+from eventcron.model.names import Window
+from eventcron.model.records import Backfill, BackfillState, Record, State
+from eventcron.rules import backfill as rules
+from eventcron.rules.backfill import MAX_LOOKED_AT, SLICE_MS, claim, gap_ms, make_slice, open_backfill
+from eventcron.timing.trigger import from_canonical, occurrences, parse
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 HOUR = 3_600_000
@@ -59,7 +62,7 @@ def all_fires(backfill: Backfill, *, now: int = NOW) -> list[Fire]:
     for _ in range(1_000_000):
         claimed = claim(backfill, now=now, horizon_end=now + 720_000, lease_until=now + 1)
         if claimed is None:
-            if backfilling.is_spent(backfill):
+            if rules.is_spent(backfill):
                 return fires
             now += 300_000
             continue
@@ -159,7 +162,7 @@ def test_a_trigger_that_new_zone_rules_left_without_occurrences_ends_all_the_sam
 
     part = make_slice(taken(never))
 
-    assert (part.fires, backfilling.is_spent(part.after)) == ([], True)
+    assert (part.fires, rules.is_spent(part.after)) == ([], True)
 
 
 @given(
@@ -191,7 +194,7 @@ def test_it_fires_each_occurrence_once_in_order_never_early_never_faster(
 def test_an_ended_one_holds_nothing() -> None:
     claimed = taken(opened(NOW - DAY, NOW))
 
-    ended = backfilling.cancel(claimed, "deleted", expires=9)
+    ended = rules.cancel(claimed, "deleted", expires=9)
 
     assert (ended.state, ended.reason, ended.slice, ended.lease_until, ended.expires) == (
         BackfillState.CANCELLED, "deleted", None, 0, 9,
@@ -218,7 +221,7 @@ def test_what_is_said_to_be_left_is_what_then_fires(
         backfill = claim(backfill, now=NOW, horizon_end=NOW + DAY, lease_until=NOW + 1) or backfill
     fires = all_fires(backfill)
 
-    found = backfilling.left(backfill, now=NOW)
+    found = rules.left(backfill, now=NOW)
 
     assert (found.fires, found.more) == (len(fires), False)
     assert found.ends == (fires[-1].at if fires else backfill.at)
@@ -227,9 +230,9 @@ def test_what_is_said_to_be_left_is_what_then_fires(
 def test_what_is_left_is_counted_up_to_a_bound() -> None:
     every_second = record("* * * * * *")
     at_most, more = (
-        backfilling.left(opened(NOW - DAY * 3, NOW - DAY * 3 + seconds * 1000, stored=every_second), now=NOW)
-        for seconds in (backfilling.MAX_COUNTED, backfilling.MAX_COUNTED + 1)
+        rules.left(opened(NOW - DAY * 3, NOW - DAY * 3 + seconds * 1000, stored=every_second), now=NOW)
+        for seconds in (rules.MAX_COUNTED, rules.MAX_COUNTED + 1)
     )
 
-    assert at_most[:2] == (backfilling.MAX_COUNTED, False)
-    assert more[:2] == (backfilling.MAX_COUNTED, True)
+    assert at_most[:2] == (rules.MAX_COUNTED, False)
+    assert more[:2] == (rules.MAX_COUNTED, True)

@@ -11,29 +11,18 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from eventcron.adapters.memory import (
-    MemoryBackfills,
-    MemoryEventBus,
-    MemoryFireQueue,
-    MemoryQueue,
-    MemoryScheduleStore,
-)
-from eventcron.app.backfill import MAX_OPEN, BackfillCommands, Backfiller, Went
-from eventcron.core.envelope import decode_pack
-from eventcron.core.instant import rfc3339
+from eventcron.adapters.memory import MemoryBackfills, MemoryEventBus, MemoryFireQueue, MemoryQueue, MemoryScheduleStore
+from eventcron.app.backfill import MAX_OPEN, BackfillCommands, Backfiller, BackfillOutcome
 from eventcron.errors import Conflict, InvalidSchedule
-from eventcron.model import (
-    Backfill,
-    BackfillKey,
-    BackfillSchedule,
-    BackfillState,
-    CancelBackfill,
-    Pack,
-    Window,
-)
+from eventcron.model.commands import BackfillSchedule, CancelBackfill
+from eventcron.model.messages import Pack
+from eventcron.model.names import BackfillKey, Window
+from eventcron.model.records import Backfill, BackfillState
 from eventcron.ports import Refusal
 from eventcron.testing import JumpingClock, World, memory_ports
 from eventcron.testing.world import SETTINGS
+from eventcron.timing.instant import rfc3339
+from eventcron.wire.encode import decode_pack
 from tests.simulation.test_crashes import Killed as DiedThere
 from tests.simulation.test_crashes import Killer
 
@@ -282,7 +271,7 @@ class Stage:
         command = msgspec.convert({**ACME, **NIGHT, **more}, BackfillSchedule)
         await self.commands.start(command, event_id="e-1")
 
-    async def tick(self) -> list[Went]:
+    async def tick(self) -> list[BackfillOutcome]:
         now = self.clock.instant
         reports = await self.backfiller.run(deadline=now + 60_000)
         return [report.went for report in reports]
@@ -304,7 +293,7 @@ def test_a_crash_between_any_two_steps_repeats_a_slice_at_most_under_the_same_id
             await stage.tick()
         except Killed:
             stage.clock.instant += 60_000
-            assert await stage.tick() in ([Went.ON], [Went.COMPLETED])
+            assert await stage.tick() in ([BackfillOutcome.ON], [BackfillOutcome.COMPLETED])
         steps = stage.steps
         packs = stage.packs()
         return packs, steps
@@ -333,7 +322,7 @@ async def test_taken_by_a_registrar_that_died_it_ends_as_deleted_with_its_schedu
 
     await stage.commands.start(msgspec.convert({**ACME, **NIGHT}, BackfillSchedule), event_id="e-1")
 
-    assert await stage.tick() == [Went.CANCELLED]
+    assert await stage.tick() == [BackfillOutcome.CANCELLED]
     (ended,) = stage.backfills.stored.values()
     assert (ended.state, ended.reason) == (BackfillState.CANCELLED, "deleted")
 
@@ -347,13 +336,13 @@ async def test_a_slice_is_counted_only_when_its_packs_were_taken(world: World) -
     await stage.open(world)
     stage.refuse = Refusal(index=0, code="InternalError")
 
-    assert await stage.tick() == [Went.FAILED]
+    assert await stage.tick() == [BackfillOutcome.FAILED]
     assert stage.backfills._stored[KEY].fires == 0
 
     stage.refuse = None
-    assert await stage.tick() == [Went.HELD], "the lease of the one that failed"
+    assert await stage.tick() == [BackfillOutcome.HELD], "the lease of the one that failed"
     stage.clock.instant += 60_000
-    assert await stage.tick() == [Went.ON]
+    assert await stage.tick() == [BackfillOutcome.ON]
     assert stage.backfills._stored[KEY].fires == 48
 
 
@@ -363,7 +352,7 @@ async def test_two_planners_at_once_hand_over_one_backfill_once(world: World) ->
 
     first, second = await asyncio.gather(stage.tick(), stage.tick())
 
-    assert sorted([*first, *second]) == [Went.HELD, Went.ON]
+    assert sorted([*first, *second]) == [BackfillOutcome.HELD, BackfillOutcome.ON]
     assert len(stage.packs()) == 48
 
 
@@ -377,7 +366,7 @@ async def test_a_cancellation_overtakes_the_slice_being_sent(world: World) -> No
 
     stage.meanwhile = {"send.after": cancel}
 
-    assert await stage.tick() == [Went.CANCELLED]
+    assert await stage.tick() == [BackfillOutcome.CANCELLED]
     assert stage.backfills._stored[KEY].state is BackfillState.CANCELLED
     assert await stage.backfills.open() == []
 
@@ -389,7 +378,7 @@ async def test_an_ended_one_left_on_the_list_is_struck_off(world: World) -> None
     await stage.backfills.enter(KEY)
     await stage.backfills.enter(BackfillKey("acme", "report", "forgotten"))
 
-    assert await stage.tick() == [Went.CANCELLED] * 2
+    assert await stage.tick() == [BackfillOutcome.CANCELLED] * 2
     assert await stage.backfills.open() == []
 
 
@@ -398,7 +387,7 @@ async def test_near_the_deadline_it_stops_and_goes_on_with_the_next_tick(world: 
     await stage.open(world, per_minute=10)
 
     reports = await stage.backfiller.run(deadline=NOW + 1_000)
-    assert [(report.went, report.fires) for report in reports] == [(Went.ON, 10)]
+    assert [(report.went, report.fires) for report in reports] == [(BackfillOutcome.ON, 10)]
     assert stage.backfills._stored[KEY].lease_until == 0
     reports = await stage.backfiller.run(deadline=NOW + 60_000)
     assert [report.fires for report in reports] == [38]

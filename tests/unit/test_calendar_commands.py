@@ -10,10 +10,12 @@ import pytest
 
 from eventcron.adapters.memory import MemoryCalendars
 from eventcron.app.calendars import CalendarCommands
-from eventcron.app.reconciler import Reconciler, Survey
-from eventcron.core.reconciling import Fault
+from eventcron.app.reconcile import Reconciler, ReconcileReport
 from eventcron.errors import Conflict
-from eventcron.model import Calendar, CalendarKey, Key, PutCalendar
+from eventcron.model.commands import PutCalendar
+from eventcron.model.names import CalendarKey, Key
+from eventcron.model.records import Calendar
+from eventcron.rules.reconcile import Fault
 from eventcron.testing import FakeClock, World, memory_ports
 from eventcron.testing.world import SETTINGS
 
@@ -124,7 +126,7 @@ def test_put_again_a_schedule_follows_its_calendar(world: World) -> None:
 # --- Later changes ---------------------------------------------------------------------------------------------------
 
 
-def walk(world: World, *, rules: str | None = "2026a") -> Survey:
+def walk(world: World, *, rules: str | None = "2026a") -> ReconcileReport:
     """The reconciler's daily run."""
     reconciler = Reconciler(world.ports, world.settings)
     return world._runner.run(reconciler.run(deadline=world.now + 900_000, rules=rules))
@@ -135,12 +137,12 @@ def test_the_daily_walk_brings_a_changed_calendar_to_schedules(world: World, rul
     put_calendar(world, "2026-12-24")
     world.run(seconds=5)
     put(world, "calendar:norway")
-    assert walk(world, rules=rules).mended.total() == 0
+    assert walk(world, rules=rules).repaired.total() == 0
 
     put_calendar(world, "2026-12-25")
     world.run(minutes=1)
-    assert walk(world, rules=rules).mended == {Fault.TRIGGER: 1}
-    assert walk(world, rules=rules).mended.total() == 0
+    assert walk(world, rules=rules).repaired == {Fault.TRIGGER: 1}
+    assert walk(world, rules=rules).repaired.total() == 0
     world.run(hours=72)
 
     assert days(world) == ["24", "26"]
@@ -156,7 +158,7 @@ def test_after_its_deletion_schedules_keep_the_days_they_have(world: World, rule
     survey = walk(world, rules=rules)
     world.run(hours=48)
 
-    assert (survey.unreadable, survey.mended.total()) == ([], 0)
+    assert (survey.unreadable, survey.repaired.total()) == ([], 0)
     assert days(world) == ["25"]
     put(world, "calendar:norway")
     assert [code for code, *_ in rejections(world)] == ["unknown_calendar"]
@@ -172,7 +174,7 @@ def test_the_daily_walk_mixes_no_tenants(world: World) -> None:
     put_calendar(world, "2026-12-25", tenant="beta")
     world.run(minutes=1)
 
-    assert walk(world).mended == {Fault.TRIGGER: 2}
+    assert walk(world).repaired == {Fault.TRIGGER: 2}
     world.run(hours=48)
     assert [(fire.schedule, fire.due[8:10]) for fire in world.fired] == [("beta/report", "24"), ("acme/report", "25")]
 

@@ -7,10 +7,12 @@ import shlex
 
 from msgspec.structs import replace
 
-from eventcron.core.backfilling import Left
-from eventcron.core.decode import Received, decode_command
 from eventcron.entrypoints.cli.backfills import Seen, as_object, in_full, table
-from eventcron.model import Backfill, BackfillState, CancelBackfill, Window
+from eventcron.model.commands import CancelBackfill
+from eventcron.model.names import Window
+from eventcron.model.records import Backfill, BackfillState
+from eventcron.rules.backfill import Left
+from eventcron.wire.decode import Received, decode_command
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 RUNNING = Backfill(

@@ -11,22 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from eventcron.core.decode import (
-    MAX_LABELS_BYTES,
-    Received,
-    Rejected,
-    decode_command,
-    decode_schedule,
-)
-from eventcron.core.envelope import rejected
-from eventcron.core.facts import is_reserved
-from eventcron.core.rejection import allowed
-from eventcron.core.strict_json import MAX_DEPTH, prune, short
 from eventcron.errors import InvalidExpression, InvalidSchedule, NotAllowed, Undecodable
-from eventcron.model import (
+from eventcron.model.commands import (
     COMMANDS,
-    MAX_INPUT_BYTES,
-    MAX_REVISION,
     Command,
     DaylightSaving,
     DeleteSchedule,
@@ -37,6 +24,12 @@ from eventcron.model import (
     RunSchedule,
     Schedule,
 )
+from eventcron.model.events import is_reserved
+from eventcron.model.names import MAX_INPUT_BYTES, MAX_REVISION
+from eventcron.wire.decode import MAX_LABELS_BYTES, Received, Rejected, decode_command, decode_schedule
+from eventcron.wire.encode import rejected
+from eventcron.wire.rejection import allowed
+from eventcron.wire.strict_json import MAX_DEPTH, prune, short
 
 BASE = {"tenant": "acme", "name": "tea", "expression": "@daily"}
 EXPRESSION = "text of 1 to 256 characters (cron, cron(), rate(), at() or a macro)"

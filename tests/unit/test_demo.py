@@ -16,26 +16,27 @@ from aiohttp import ClientSession
 from click.testing import CliRunner
 from rich.console import Console
 
-from eventcron.core.decode import decode_schedule
-from eventcron.core.trigger import parse
+from eventcron.demo import cast, examples
+from eventcron.demo.beside import beside
+from eventcron.demo.comparison import Lateness, Rejection, Report
+from eventcron.demo.emit import emit
+from eventcron.demo.glance import glance
+from eventcron.demo.inbox import Inbox
+from eventcron.demo.observed import Answer, Due, Excuse, Observed, Publication, Receipt
+from eventcron.demo.orders import Order, put, switch
+from eventcron.demo.screen import Lines, Screen, Terminal
+from eventcron.demo.shares import API_DESTINATION, LAMBDA, SHARES, STEP_FUNCTIONS
+from eventcron.demo.targets import Queue, Subscribed
+from eventcron.demo.webhook import Webhook
 from eventcron.entrypoints.cli.demo import command, summary
-from eventcron.entrypoints.files import read_schedules
 from eventcron.errors import EventcronError, InvalidSchedule, Unavailable
-from eventcron.local.demo import cast, examples
-from eventcron.local.demo.beside import beside
-from eventcron.local.demo.comparison import Lateness, Rejection, Report
-from eventcron.local.demo.emit import emit
-from eventcron.local.demo.glance import glance
-from eventcron.local.demo.inbox import Inbox
-from eventcron.local.demo.observed import Answer, Due, Excuse, Observed, Publication, Receipt
-from eventcron.local.demo.orders import Order, put, switch
-from eventcron.local.demo.screen import Lines, Screen, Terminal
-from eventcron.local.demo.shares import API_DESTINATION, LAMBDA, SHARES, STEP_FUNCTIONS
-from eventcron.local.demo.targets import Queue, Subscribed
-from eventcron.local.demo.webhook import Webhook
-from eventcron.local.expected import due_instants
-from eventcron.model import Instant, Key, Schedule, Window
+from eventcron.model.commands import Schedule
+from eventcron.model.names import Instant, Key, Window
+from eventcron.oracle.expected import due_instants
+from eventcron.preview.files import read_schedules
 from eventcron.testing import FakeClock
+from eventcron.timing.trigger import parse
+from eventcron.wire.decode import decode_schedule
 
 #: 2026-06-01T12:00:00Z.
 NOW: Instant = 1_780_315_200_000

@@ -9,13 +9,14 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from eventcron.core.instant import rfc3339
-from eventcron.core.segment import segment_of
-from eventcron.local.demo.comparison import Lateness, Report, compare
-from eventcron.local.demo.expectation import Expectation, expect
-from eventcron.local.demo.observed import REJECTED, Answer, Due, Excuse, Observed, Publication, Receipt
-from eventcron.local.demo.orders import DELETE, PAUSE, Order, Sent, put, switch, unreadable
-from eventcron.model import Instant, Key, Schedule
+from eventcron.demo.comparison import Lateness, Report, compare
+from eventcron.demo.expectation import Expectation, expect
+from eventcron.demo.observed import REJECTED, Answer, Due, Excuse, Observed, Publication, Receipt
+from eventcron.demo.orders import DELETE, PAUSE, Order, Sent, put, switch, unreadable
+from eventcron.model.commands import Schedule
+from eventcron.model.names import Instant, Key
+from eventcron.timing.hashing import segment_of
+from eventcron.timing.instant import rfc3339
 
 #: 2026-06-01T12:00:00Z, and when the run ends.
 START: Instant = 1_780_315_200_000
@@ -69,7 +70,7 @@ class Run:
             if takes(fire.key.tenant):
                 self.observed.receipts.append(Receipt(target, fire, fire_id, fire.at + late + 30))
 
-    def forget(self, unwanted: Callable[[Due], bool], *, at: str = "") -> None:
+    def delete_expired(self, unwanted: Callable[[Due], bool], *, at: str = "") -> None:
         """Have what was received of some fires, at one target or everywhere, not happen; then not the rest either."""
         observed = self.observed
         observed.receipts = [one for one in observed.receipts if not (unwanted(one.due) and at in ("", one.target))]
@@ -120,7 +121,7 @@ def test_the_json_has_these_fields_first_and_in_this_order() -> None:
 
 def test_an_unpublished_fire_is_missing() -> None:
     run = good_run()
-    run.forget(lambda fire: fire == due("second", 5))
+    run.delete_expired(lambda fire: fire == due("second", 5))
     report = run.report()
 
     assert report.missing == 1
@@ -130,7 +131,7 @@ def test_an_unpublished_fire_is_missing() -> None:
 
 def test_a_fire_that_one_target_did_not_receive_is_missing() -> None:
     run = good_run()
-    run.forget(lambda fire: fire == due("second", 5), at="lambda")
+    run.delete_expired(lambda fire: fire == due("second", 5), at="lambda")
     report = run.report()
 
     assert report.missing == 1
@@ -142,7 +143,7 @@ def test_a_fire_that_one_target_did_not_receive_is_missing() -> None:
 
 def test_a_whole_segment_that_was_not_planned_is_missing() -> None:
     run = good_run()
-    run.forget(lambda fire: segment_of(fire.key, 4) == segment_of(Key(GLOBEX, "five"), 4))
+    run.delete_expired(lambda fire: segment_of(fire.key, 4) == segment_of(Key(GLOBEX, "five"), 4))
     report = run.report()
 
     assert report.missing >= 3
@@ -151,7 +152,7 @@ def test_a_whole_segment_that_was_not_planned_is_missing() -> None:
 
 def test_an_early_publication_and_an_early_receipt_are_told() -> None:
     run = good_run()
-    run.forget(lambda fire: fire in {due("second", 5), due("second", 6)})
+    run.delete_expired(lambda fire: fire in {due("second", 5), due("second", 6)})
     run.publish(due("second", 5), late=-1)
     run.publish(due("second", 6))
     run.observed.receipts[-1] = replace(run.observed.receipts[-1], at=START + 5_999)
@@ -288,7 +289,7 @@ def test_a_fire_nobody_ordered_is_told() -> None:
 
 def test_what_a_fact_excuses_is_counted_by_its_reason_and_no_more_of_it() -> None:
     run = good_run()
-    run.forget(lambda fire: fire.key.name == "second" and fire.at <= START + 3_000)
+    run.delete_expired(lambda fire: fire.key.name == "second" and fire.at <= START + 3_000)
     run.observed.excuses.append(Excuse(Key(ACME, "second"), START + 1_000, START + 3_000, 2, "misfire"))
     report = run.report()
 
@@ -298,7 +299,7 @@ def test_what_a_fact_excuses_is_counted_by_its_reason_and_no_more_of_it() -> Non
 
 def test_an_excuse_of_another_time_or_schedule_excuses_nothing() -> None:
     run = good_run()
-    run.forget(lambda fire: fire == due("second", 5))
+    run.delete_expired(lambda fire: fire == due("second", 5))
     run.observed.excuses += [
         Excuse(Key(ACME, "second"), START + 6_000, START + 9_000, 4, "misfire"),
         Excuse(Key(GLOBEX, "second"), START + 5_000, START + 5_000, 1, "misfire"),

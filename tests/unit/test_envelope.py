@@ -10,7 +10,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from eventcron.core.envelope import (
+from eventcron.errors import Undecodable
+from eventcron.model.commands import COMMANDS, Schedule
+from eventcron.model.events import EVENT_DETAILS, SkipNotice, is_reserved
+from eventcron.model.messages import Fire, Pack
+from eventcron.model.names import MAX_INPUT_BYTES, MAX_REVISION, Key
+from eventcron.model.records import Record, State
+from eventcron.rules.packing import make_pack
+from eventcron.wire.encode import (
     PACK_VERSION,
     completed,
     created,
@@ -22,21 +29,6 @@ from eventcron.core.envelope import (
     fired,
     pack_id,
     skipped,
-)
-from eventcron.core.facts import FACTS, is_reserved
-from eventcron.core.packing import make_pack
-from eventcron.errors import Undecodable
-from eventcron.model import (
-    COMMANDS,
-    MAX_INPUT_BYTES,
-    MAX_REVISION,
-    Fire,
-    Key,
-    Pack,
-    Record,
-    Schedule,
-    SkipNotice,
-    State,
 )
 
 DUE = 1796086800000
@@ -290,7 +282,7 @@ def test_the_largest_fire_fits_a_put_events_call() -> None:
     assert size < 262_144
 
 
-@pytest.mark.parametrize("name", [*COMMANDS, *FACTS, "Backfill Schedule"])
+@pytest.mark.parametrize("name", [*COMMANDS, *EVENT_DETAILS, "Backfill Schedule"])
 def test_no_fire_passes_for_a_command_or_another_fact(name: str) -> None:
     own = name == "Schedule Fired"
 

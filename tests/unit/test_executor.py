@@ -21,14 +21,18 @@ from eventcron.adapters.memory import (
 from eventcron.app.ending import REMEMBER_S
 from eventcron.app.executor import MAX_ATTEMPTS, MAX_HOLD_MS, REREAD_MS, Executor, Report
 from eventcron.app.publishing import TRIES
-from eventcron.core.envelope import decode_pack
-from eventcron.core.packing import make_pack
-from eventcron.core.trigger import parse
 from eventcron.errors import Unavailable, Undecodable
-from eventcron.model import Event, Fire, Former, Instant, Key, Misfire, MisfirePolicy, Pack, Record, Schedule, State
+from eventcron.model.commands import Misfire, MisfirePolicy, Schedule
+from eventcron.model.events import Event
+from eventcron.model.messages import Fire, Pack
+from eventcron.model.names import Instant, Key
+from eventcron.model.records import Former, Record, State
 from eventcron.ports import Ports, Refusal
+from eventcron.rules.packing import make_pack
 from eventcron.testing import JumpingClock, memory_ports
 from eventcron.testing.world import SETTINGS
+from eventcron.timing.trigger import parse
+from eventcron.wire.encode import decode_pack
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 DUE = NOW + 2_000

@@ -12,28 +12,31 @@ import pytest
 from eventcron.adapters.memory import (
     MemoryFireQueue,
     MemoryLedger,
-    MemoryPlanQueue,
     MemoryQueue,
     MemoryScheduleStore,
+    MemorySegmentQueue,
 )
 from eventcron.app.fanout import Behind, FanOut
-from eventcron.app.planner import Pass, Planner, SegmentReport
+from eventcron.app.planner import Planner, SegmentOutcome, SegmentReport
 from eventcron.config import InvalidSettings, Settings
-from eventcron.core.envelope import decode_pack
-from eventcron.core.ranges import decode_range
-from eventcron.core.segment import segment_of
-from eventcron.core.trigger import parse
-from eventcron.model import Instant, Key, Record, Schedule, SegmentRange, State
+from eventcron.model.commands import Schedule
+from eventcron.model.messages import SegmentRange
+from eventcron.model.names import Instant, Key
+from eventcron.model.records import Record, State
 from eventcron.ports import Refusal
 from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import SETTINGS
+from eventcron.timing.hashing import segment_of
+from eventcron.timing.trigger import parse
+from eventcron.wire.encode import decode_pack
+from eventcron.wire.segment_ranges import decode_range
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 TICK_MS = SETTINGS.tick_seconds * 1000
 HORIZON_MS = SETTINGS.horizon_seconds * 1000
 SEGMENTS = 24
 MANY = msgspec.structs.replace(
-    SETTINGS, segments=SEGMENTS, planner_workers=4, concurrency=4, plan_queue_url="plans", plan_dlq_url="plan-dlq"
+    SETTINGS, segments=SEGMENTS, planner_workers=4, concurrency=4, segment_queue_url="plans", segment_dlq_url="plan-dlq"
 )
 
 
@@ -65,7 +68,7 @@ class Stage:
             store=self.store,
             ledger=self.ledger,
             queue=MemoryFireQueue(self.fires),
-            plans=MemoryPlanQueue(self.messages, refuse=self._refuse),
+            plans=MemorySegmentQueue(self.messages, refuse=self._refuse),
         )
         self.fanout = FanOut(self.ports, MANY)
         self.names: set[str] = set()
@@ -152,7 +155,7 @@ async def test_a_message_that_comes_twice_reads_and_sends_nothing_the_second_tim
 
     again = await stage.plan(asked)
 
-    assert [(report.ended, report.visited, report.packs) for report in again] == [(Pass.PLANNED, 0, 0)] * 4
+    assert [(report.ended, report.visited, report.packs) for report in again] == [(SegmentOutcome.PLANNED, 0, 0)] * 4
 
 
 async def test_a_message_of_a_tick_long_past_finds_its_work_done(stage: Stage) -> None:
@@ -168,7 +171,7 @@ async def test_a_message_of_a_tick_long_past_finds_its_work_done(stage: Stage) -
 
     reports = [report for asked in stale for report in await stage.plan(asked)]
 
-    assert {(report.ended, report.visited, report.lag_ms) for report in reports} == {(Pass.PLANNED, 0, None)}
+    assert {(report.ended, report.visited, report.lag_ms) for report in reports} == {(SegmentOutcome.PLANNED, 0, None)}
     assert await stage.ledger.segments(SEGMENTS) == states
     assert stage.fired() == dict.fromkeys(stage.due(NOW + TICK_MS + HORIZON_MS), 1)
 
@@ -211,7 +214,7 @@ async def test_planners_at_once_on_messages_twice_and_in_any_order_send_each_fir
         messages = [asked for asked in stage.waiting() for _ in range(2)]
         dice.shuffle(messages)
         reports = await asyncio.gather(*(stage.plan(asked) for asked in messages))
-        assert {report.ended for some in reports for report in some} <= {Pass.PLANNED, Pass.HELD}
+        assert {report.ended for some in reports for report in some} <= {SegmentOutcome.PLANNED, SegmentOutcome.HELD}
         stage.clock.instant += TICK_MS
 
     assert stage.fired() == dict.fromkeys(stage.due(NOW + 2 * TICK_MS + HORIZON_MS), 1)
@@ -230,9 +233,9 @@ async def test_a_planner_that_is_killed_holds_its_segments_for_its_lease_and_los
     for asked in others:
         await stage.plan(asked)
 
-    assert {report.ended for report in await stage.plan(killed)} == {Pass.HELD}
+    assert {report.ended for report in await stage.plan(killed)} == {SegmentOutcome.HELD}
     stage.clock.instant += 60_000  # the lease
-    assert {report.ended for report in await stage.plan(killed)} == {Pass.PLANNED}
+    assert {report.ended for report in await stage.plan(killed)} == {SegmentOutcome.PLANNED}
     assert stage.due(NOW + HORIZON_MS) <= set(stage.fired())
 
 
@@ -254,9 +257,11 @@ async def test_a_segment_that_nobody_claims_is_seen_to_fall_behind(stage: Stage)
 @pytest.mark.parametrize(
     ("given", "names"),
     [
-        pytest.param({"PLANNER_WORKERS": "2"}, "EVENTCRON_PLAN_QUEUE_URL", id="no-queue"),
-        pytest.param({"PLANNER_WORKERS": "2", "PLAN_QUEUE_URL": "x"}, "EVENTCRON_PLAN_DLQ_URL", id="no-dead-letters"),
-        pytest.param({"PLANNER_WORKERS": "257", "PLAN_QUEUE_URL": "x"}, "planner_workers", id="too-many"),
+        pytest.param({"PLANNER_WORKERS": "2"}, "EVENTCRON_SEGMENT_QUEUE_URL", id="no-queue"),
+        pytest.param(
+            {"PLANNER_WORKERS": "2", "SEGMENT_QUEUE_URL": "x"}, "EVENTCRON_SEGMENT_DLQ_URL", id="no-dead-letters"
+        ),
+        pytest.param({"PLANNER_WORKERS": "257", "SEGMENT_QUEUE_URL": "x"}, "planner_workers", id="too-many"),
         pytest.param({"PLANNER_WORKERS": "0"}, "planner_workers", id="none"),
     ],
 )

@@ -6,8 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from eventcron.local.demo.observed import Due, Excuse, Observed, Publication
-from eventcron.model import Key
+from eventcron.demo.observed import Due, Excuse, Observed, Publication
+from eventcron.model.names import Key
 from tests.acceptance.faults.verdict import judge
 
 NOON = 1_796_126_400_000  # 2026-12-01T12:00:00Z

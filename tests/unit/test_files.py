@@ -10,9 +10,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from eventcron.entrypoints.files import Entry, UnreadableFile, read_schedules
 from eventcron.errors import InvalidSchedule
-from eventcron.model import Key
+from eventcron.model.names import Key
+from eventcron.preview.files import Entry, UnreadableFile, read_schedules
 
 ONE = '{"tenant": "acme", "name": "one", "expression": "rate(1 hour)"}'
 TWO = '{"tenant": "acme", "name": "two", "expression": "0 2 * * *", "start": "2026-12-01T00:00:00Z"}'

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from eventcron.local.embedded import LocalError
-from eventcron.local.kept import WHOLE, Kept
+from eventcron.local.snapshot import WHOLE, Kept
 
 PARAMETERS = {"Segments": "4"}
 

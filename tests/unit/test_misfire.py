@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventcron.core.misfire import LATE_MS, TIMELY_MS, is_missed, sort_late
-from eventcron.model import Misfire, MisfirePolicy
+from eventcron.model.commands import Misfire, MisfirePolicy
+from eventcron.rules.misfire import LATE_MS, TIMELY_MS, is_missed, sort_late
 
 NOW = 10_000_000
 HOUR_AGO, TEN_MINUTES_AGO, FUTURE = NOW - 3_600_000, NOW - 600_000, NOW + 5_000

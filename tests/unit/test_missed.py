@@ -12,11 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from eventcron.core.instant import rfc3339
-from eventcron.core.missed import MAX_COUNTED, fires_missed, last_fire, missed, skips_missed
-from eventcron.core.trigger import from_canonical, occurrences, parse
-from eventcron.model import Instant, Key, Misfire, MisfirePolicy, Missed, Record, Schedule, Shared, State, Window
+from eventcron.model.commands import Misfire, MisfirePolicy, Schedule
+from eventcron.model.names import Instant, Key, Window
+from eventcron.model.records import Missed, Record, Shared, State
+from eventcron.rules.paused import MAX_COUNTED, fires_missed, last_fire, missed, skips_missed
 from eventcron.testing import World
+from eventcron.timing.instant import rfc3339
+from eventcron.timing.trigger import from_canonical, occurrences, parse
 from tests.simulation.test_crashes import Killed, Killer
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z

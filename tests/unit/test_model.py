@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import inspect
 
-from eventcron import model
-from eventcron.core import facts
-from eventcron.core.facts import FACTS
-from eventcron.model import COMMANDS, Backfill, Key, Schedule
+from eventcron.model import commands, events, messages, names, records
+from eventcron.model.commands import COMMANDS, Schedule
+from eventcron.model.events import EVENT_DETAILS
+from eventcron.model.names import Key
+from eventcron.model.records import Backfill
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
 NAME = st.text(st.sampled_from("abcXYZ019._-"), min_size=1, max_size=20)
@@ -75,7 +76,7 @@ def structs(kind: type[Any]) -> st.SearchStrategy[Any]:
 STRUCTS = sorted(
     {
         kind
-        for module in (model, facts)
+        for module in (commands, events, messages, names, records)
         for kind in vars(module).values()
         if isinstance(kind, type) and issubclass(kind, msgspec.Struct) and kind.__module__ == module.__name__
     },
@@ -96,12 +97,12 @@ def test_structs_do_not_change(kind: type[msgspec.Struct]) -> None:
     assert kind.__struct_config__.frozen
 
 
-@pytest.mark.parametrize("kind", [*COMMANDS.values(), model.Misfire, model.DaylightSaving])
+@pytest.mark.parametrize("kind", [*COMMANDS.values(), commands.Misfire, commands.DaylightSaving])
 def test_commands_are_strict(kind: type[msgspec.Struct]) -> None:
     assert kind.__struct_config__.forbid_unknown_fields
 
 
-@pytest.mark.parametrize("kind", [*FACTS.values(), model.Pack, model.Fire, model.Record, model.Plan])
+@pytest.mark.parametrize("kind", [*EVENT_DETAILS.values(), messages.Pack, messages.Fire, records.Record, records.Plan])
 def test_what_we_write_ourselves_may_grow(kind: type[msgspec.Struct]) -> None:
     """The release before reads what the next one writes, while both run."""
     assert not kind.__struct_config__.forbid_unknown_fields

@@ -7,8 +7,8 @@ import random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventcron.core.packing import make_pack, pack_fires
-from eventcron.model import Fire
+from eventcron.model.messages import Fire
+from eventcron.rules.packing import make_pack, pack_fires
 
 
 def fire(tenant: str = "acme", name: str = "a", at: int = 5_000) -> Fire:

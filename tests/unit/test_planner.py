@@ -19,14 +19,18 @@ from eventcron.adapters.memory import (
     Version,
 )
 from eventcron.app.ending import REMEMBER_S
-from eventcron.app.planner import Pass, Planner, SegmentReport
-from eventcron.core.envelope import decode_pack
-from eventcron.core.trigger import parse
+from eventcron.app.planner import Planner, SegmentOutcome, SegmentReport
 from eventcron.errors import Unavailable
-from eventcron.model import Event, Instant, Key, Pack, Plan, Record, Schedule, State, Unreadable
-from eventcron.ports import Claim, Page, Refusal
+from eventcron.model.commands import Schedule
+from eventcron.model.events import Event
+from eventcron.model.messages import Pack
+from eventcron.model.names import Instant, Key, Unreadable
+from eventcron.model.records import Plan, Record, State
+from eventcron.ports import Lease, Page, Refusal
 from eventcron.testing import JumpingClock, memory_ports
 from eventcron.testing.world import SETTINGS
+from eventcron.timing.trigger import parse
+from eventcron.wire.encode import decode_pack
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 MINUTE = 60_000
@@ -110,7 +114,7 @@ async def test_a_window_is_planned_to_its_end_and_the_cursor_follows() -> None:
     report = await stage.plan()
 
     (state,) = await stage.ledger.segments(1)
-    assert (report.ended, report.visited, report.fires) == (Pass.PLANNED, 1, 12)
+    assert (report.ended, report.visited, report.fires) == (SegmentOutcome.PLANNED, 1, 12)
     assert state.planned_through == NOW + SETTINGS.horizon_seconds * 1000
     assert stage.dues() == [NOW + minute * MINUTE for minute in range(12)]
 
@@ -134,12 +138,12 @@ async def test_a_segment_whose_packs_were_not_all_taken_does_not_advance() -> No
     report = await stage.plan()
 
     (state,) = await stage.ledger.segments(1)
-    assert report.ended is Pass.FAILED
+    assert report.ended is SegmentOutcome.FAILED
     assert "packs refused" in report.reason
     assert (state.planned_through, state.lease_until) == (0, 0)
 
     stage.refuse_pack = None
-    assert (await stage.plan()).ended is Pass.PLANNED
+    assert (await stage.plan()).ended is SegmentOutcome.PLANNED
     assert len(stage.dues()) == 12
 
 
@@ -149,11 +153,11 @@ async def test_a_skip_that_could_not_be_told_stops_the_cursor_too() -> None:
     stage.clock.instant += 55 * MINUTE
     stage.refuse_event = Refusal(index=0, code="ThrottlingException")
 
-    assert (await stage.plan()).ended is Pass.FAILED
+    assert (await stage.plan()).ended is SegmentOutcome.FAILED
 
     stage.refuse_event = None
     report = await stage.plan()
-    assert (report.ended, report.skipped) == (Pass.PLANNED, 1)
+    assert (report.ended, report.skipped) == (SegmentOutcome.PLANNED, 1)
     assert [event.detail_type for _, event in stage.bus.published] == ["Schedule Skipped"]
 
 
@@ -162,7 +166,7 @@ async def test_a_live_claim_is_left_alone() -> None:
     await stage.put("minutely")
     await stage.ledger.claim(0, end=NOW + MINUTE, now=NOW, lease_until=NOW + 30_000)
 
-    assert (await stage.plan()).ended is Pass.HELD
+    assert (await stage.plan()).ended is SegmentOutcome.HELD
     assert stage.dues() == []
 
 
@@ -170,7 +174,7 @@ async def test_a_slow_twin_is_fenced_off() -> None:
     """Its lease ran out while it was sending; a second planner has claimed the segment since."""
     stage = Stage()
     await stage.put("minutely")
-    claimed: list[Claim | None] = []
+    claimed: list[Lease | None] = []
 
     async def overtake(_events: Sequence[Event]) -> list[Refusal]:
         return []
@@ -187,7 +191,7 @@ async def test_a_slow_twin_is_fenced_off() -> None:
     report = await stage.plan()
 
     assert claimed[0] is not None
-    assert report.ended is Pass.FENCED
+    assert report.ended is SegmentOutcome.FENCED
     assert await stage.ledger.commit(claimed[0]), "the later claim is untouched"
 
 
@@ -208,7 +212,12 @@ async def test_near_its_deadline_a_pass_saves_its_page_and_the_next_goes_on_from
 
     ends = [await stage.plan(seconds=9) for _ in range(4)]
 
-    assert [report.ended for report in ends] == [Pass.SAVED, Pass.SAVED, Pass.SAVED, Pass.PLANNED]
+    assert [report.ended for report in ends] == [
+        SegmentOutcome.SAVED,
+        SegmentOutcome.SAVED,
+        SegmentOutcome.SAVED,
+        SegmentOutcome.PLANNED,
+    ]
     assert sum(report.visited for report in ends) == 10
     assert stage.dues() == [NOW + 5 * MINUTE] * 10
 
@@ -217,7 +226,7 @@ async def test_no_time_left_means_nothing_is_claimed() -> None:
     stage = Stage()
     await stage.put("minutely")
 
-    assert (await stage.plan(seconds=1)).ended is Pass.SAVED
+    assert (await stage.plan(seconds=1)).ended is SegmentOutcome.SAVED
     assert [state.fence for state in await stage.ledger.segments(1)] == [0]
 
 
@@ -236,7 +245,7 @@ async def test_one_segment_that_fails_does_not_stop_the_others(port: str) -> Non
 
     reports = await stage.planner.run([1, 0], deadline=NOW + 60_000)
 
-    assert [report.ended for report in reports] == [Pass.FAILED, Pass.PLANNED]
+    assert [report.ended for report in reports] == [SegmentOutcome.FAILED, SegmentOutcome.PLANNED]
     assert len(stage.dues()) == 12
 
 
@@ -245,15 +254,15 @@ async def test_a_claim_that_cannot_be_released_runs_out_by_itself() -> None:
     await stage.put("minutely")
     stage.refuse_pack = Refusal(index=0, code="InternalError")
 
-    async def unavailable(claim: Claim) -> bool:
+    async def unavailable(claim: Lease) -> bool:
         raise Unavailable("dynamodb", "ThrottlingException")
 
     stage.ledger.release = unavailable  # type: ignore[method-assign]  # this ledger throttles
 
-    assert (await stage.plan(seconds=30)).ended is Pass.FAILED
+    assert (await stage.plan(seconds=30)).ended is SegmentOutcome.FAILED
     stage.refuse_pack = None
     stage.clock.instant = NOW + 30_000
-    assert (await stage.plan()).ended is Pass.PLANNED
+    assert (await stage.plan()).ended is SegmentOutcome.PLANNED
     assert stage.dues() == [NOW + minute * MINUTE for minute in range(13)]
 
 
@@ -311,7 +320,7 @@ async def test_an_index_that_catches_up_between_two_pages_hides_nothing() -> Non
     stage.store.plans = plans  # type: ignore[method-assign]
     stage.clock.instant = NOW + 720_000
 
-    assert (await stage.plan()).ended is Pass.PLANNED
+    assert (await stage.plan()).ended is SegmentOutcome.PLANNED
     assert stage.dues() == sorted(3 * [NOW + minute * MINUTE for minute in range(5, 24)])
 
 
@@ -326,8 +335,8 @@ async def test_a_pass_that_is_resumed_does_not_plan_again_what_its_first_half_ma
         return await read(segment, before=before, cursor=cursor)
 
     stage.store.plans = slow_page  # type: ignore[method-assign]
-    assert (await stage.plan(seconds=9)).ended is Pass.SAVED
-    assert (await stage.plan()).ended is Pass.PLANNED
+    assert (await stage.plan(seconds=9)).ended is SegmentOutcome.SAVED
+    assert (await stage.plan()).ended is SegmentOutcome.PLANNED
 
     assert stage.dues() == sorted(2 * [NOW + minute * MINUTE for minute in range(5, 12)])
 
@@ -352,10 +361,10 @@ async def test_a_trigger_of_another_release_is_skipped_in_the_open_and_stays() -
 
     report = await stage.plan()
 
-    assert (report.ended, report.fires) == (Pass.PLANNED, 12)
+    assert (report.ended, report.fires) == (SegmentOutcome.PLANNED, 12)
     (told,) = [event.detail for _, event in stage.bus.published]
     assert b'"reason":"unreadable_trigger"' in told
-    assert (await stage.plan()).ended is Pass.PLANNED
+    assert (await stage.plan()).ended is SegmentOutcome.PLANNED
     assert stage.store.records[("acme", "strange")].wake == 0  # type: ignore[index]  # a Key is a tuple
 
 
@@ -376,7 +385,7 @@ async def test_a_schedule_that_cannot_be_read_is_told_and_stops_no_other() -> No
 
     (report,) = await planner.run([0], deadline=NOW + 60_000)
 
-    assert (report.ended, report.fires) == (Pass.PLANNED, 12)
+    assert (report.ended, report.fires) == (SegmentOutcome.PLANNED, 12)
     (told,) = [msgspec.json.decode(event.detail) for _, event in stage.bus.published]
     assert (told["name"], told["reason"], told["by"]) == ("newer", "unreadable", "stored in format 2")
 
@@ -402,13 +411,13 @@ async def test_a_last_fire_that_ends_its_schedule_does_not_lose_what_a_failed_pa
     stage = Stage()
     record = await stage.put("twice", until=NOW + 2 * MINUTE)
     stage.refuse_pack, stage.refuse_at = Refusal(index=0, code="InternalError"), NOW
-    assert (await stage.plan()).ended is Pass.FAILED
+    assert (await stage.plan()).ended is SegmentOutcome.FAILED
     assert stage.dues() == [NOW + MINUTE]
     assert await stage.store.complete(record.key, revision=record.revision, expires=None)
 
     stage.refuse_pack = None
     stage.clock.instant = NOW
-    assert (await stage.plan()).ended is Pass.PLANNED
+    assert (await stage.plan()).ended is SegmentOutcome.PLANNED
 
     assert NOW in stage.dues()
     stored = stage.store.records[record.key]
@@ -419,9 +428,9 @@ async def test_a_schedule_that_the_planner_ends_is_deleted_if_it_asked_for_that(
     stage = Stage()
     record = await stage.put("once", until=NOW + 1, exclude=["2026-12-01"], after_completion="DELETE")
 
-    assert (await stage.plan()).ended is Pass.PLANNED
+    assert (await stage.plan()).ended is SegmentOutcome.PLANNED
     stage.clock.instant += 720_000
-    assert (await stage.plan()).ended is Pass.PLANNED
+    assert (await stage.plan()).ended is SegmentOutcome.PLANNED
 
     stored = stage.store.records[record.key]
     assert (stored.state, stored.expires) == (State.COMPLETED, stage.clock.instant // 1000 + REMEMBER_S)
@@ -434,7 +443,7 @@ class Watched(MemoryLedger):
         super().__init__()
         self.claimed: list[int] = []
 
-    async def claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Claim | None:
+    async def claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Lease | None:
         self.claimed.append(segment)
         return await super().claim(segment, end=end, now=now, lease_until=lease_until)
 

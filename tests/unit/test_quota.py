@@ -12,10 +12,13 @@ from msgspec.structs import replace
 from eventcron.adapters.memory import MemoryLedger
 from eventcron.app.executor import COUNT_MS, REREAD_MS, Executor
 from eventcron.app.publishing import TRIES
-from eventcron.core.packing import make_pack
 from eventcron.errors import Unavailable
-from eventcron.model import Fire, Instant, Key, Misfire, Pack, State
-from eventcron.ports import Places, Refusal
+from eventcron.model.commands import Misfire
+from eventcron.model.messages import Fire, Pack
+from eventcron.model.names import Instant, Key
+from eventcron.model.records import State
+from eventcron.ports import QuotaRequest, Refusal
+from eventcron.rules.packing import make_pack
 from eventcron.testing.world import SETTINGS
 from tests.unit.test_executor import DUE, NOW, HalfReadable, Stage, fire
 
@@ -28,14 +31,14 @@ class Counting(MemoryLedger):
     def __init__(self, stage: Stage) -> None:
         super().__init__()
         self._stage = stage
-        self.asked: list[tuple[Instant, Places, int]] = []
+        self.asked: list[tuple[Instant, QuotaRequest, int]] = []
         self.out_of_reach = False
 
-    async def take_places(self, request: Places, *, expires: int) -> int:
+    async def acquire(self, request: QuotaRequest, *, expires: int) -> int:
         if self.out_of_reach:
             raise Unavailable("dynamodb", "ThrottlingException")
         self.asked.append((self._stage.clock.now(), request, expires))
-        return await super().take_places(request, expires=expires)
+        return await super().acquire(request, expires=expires)
 
 
 class Limited(Stage):
@@ -142,7 +145,7 @@ async def test_places_are_asked_for_once_a_tenant_and_pack_before_the_last_readi
     assert stage.ledger.asked == [
         (
             DUE - COUNT_MS,
-            Places(tenant=tenant, minute=MINUTE, pack_id=pack.id, count=count, limit=9),
+            QuotaRequest(tenant=tenant, minute=MINUTE, pack_id=pack.id, count=count, limit=9),
             (DUE - COUNT_MS) // 1000 + SETTINGS.ledger_days * 86_400,
         )
         for tenant, count in (("acme", 2), ("quiet", 1))
@@ -181,12 +184,12 @@ async def test_a_misfire_is_not_told_as_over_the_limit() -> None:
     await stage.put("c", schedule={"misfire": Misfire(grace_seconds=0)})
     stage.clock.instant = DUE
 
-    async def slow(request: Places, *, expires: int) -> int:
-        places = await MemoryLedger.take_places(stage.ledger, request, expires=expires)
+    async def slow(request: QuotaRequest, *, expires: int) -> int:
+        places = await MemoryLedger.acquire(stage.ledger, request, expires=expires)
         stage.clock.instant += 5_000
         return places
 
-    stage.ledger.take_places = slow  # type: ignore[method-assign]  # for once
+    stage.ledger.acquire = slow  # type: ignore[method-assign]  # for once
     report = await stage.execute(*fires("abc"))
 
     assert (stage.fired, stage.skips) == (["a"], [*over("b", limit=1), ("c", "misfire", None)])

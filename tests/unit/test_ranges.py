@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventcron.core.ranges import decode_range, encode_range, split
+from eventcron.wire.segment_ranges import decode_range, encode_range, split
 
 counts = st.integers(1, 1024)
 

@@ -10,14 +10,16 @@ from msgspec.structs import replace
 
 from eventcron.adapters.memory import MemoryEventBus, MemoryLedger, MemoryScheduleStore
 from eventcron.app.ending import REMEMBER_S
-from eventcron.app.reconciler import Reconciler, Survey
-from eventcron.core.planning import plan_of
-from eventcron.core.reconciling import Fault, Setting, find
-from eventcron.core.registry import worked_out_anew
-from eventcron.core.segment import segment_of
-from eventcron.model import Key, Record, Schedule, State, Window
+from eventcron.app.reconcile import Reconciler, ReconcileReport
+from eventcron.model.commands import Schedule
+from eventcron.model.names import Key, Window
+from eventcron.model.records import Record, State
+from eventcron.rules.lifecycle import worked_out_anew
+from eventcron.rules.planning import index_entry_of
+from eventcron.rules.reconcile import Fault, Setting, find
 from eventcron.testing import JumpingClock, World, memory_ports
 from eventcron.testing.world import SETTINGS
+from eventcron.timing.hashing import segment_of
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 MINUTE = 60_000
@@ -70,7 +72,7 @@ def test_what_is_well_is_left_alone(record: Record) -> None:
 
 
 @pytest.mark.parametrize(
-    ("record", "fault", "mended"),
+    ("record", "fault", "repaired"),
     [
         pytest.param(
             enabled(segment=3 - segment_of(Key("acme", "report"), 4)),
@@ -115,14 +117,14 @@ def test_what_is_well_is_left_alone(record: Record) -> None:
         pytest.param(enabled("0 7 30 11 *", until=NOW - DAY, wake=None), Fault.OVER, {}, id="over-and-not-completed"),
     ],
 )
-def test_what_is_wrong_is_found(record: Record, fault: Fault | None, mended: dict[str, Any]) -> None:
+def test_what_is_wrong_is_found(record: Record, fault: Fault | None, repaired: dict[str, Any]) -> None:
     finding = find(record, SETTING)
 
     if fault is None:
         assert finding is None
         return
     assert finding is not None
-    assert (finding.fault, finding.record) == (fault, replace(record, **mended))
+    assert (finding.fault, finding.record) == (fault, replace(record, **repaired))
 
 
 def test_new_zone_rules_reach_what_is_paused() -> None:
@@ -149,7 +151,7 @@ def test_new_zone_rules_move_what_sleeps_and_where_it_ends() -> None:
 
 def test_a_flexible_window_is_reckoned_with() -> None:
     record = enabled(RARE, schedule={"flexible_window_seconds": 600})
-    plan = plan_of(record)
+    plan = index_entry_of(record)
     assert plan is not None
     finding = find(replace(record, wake=MONDAY + 7 * DAY), SETTING)
 
@@ -178,7 +180,7 @@ class Stage:
         for record in records:
             assert await self.store.put(record, replacing=None)
 
-    async def run(self, *, seconds: int = 900, rules: str = "2026a", **more: Any) -> Survey:
+    async def run(self, *, seconds: int = 900, rules: str = "2026a", **more: Any) -> ReconcileReport:
         return await self.reconciler.run(deadline=self.clock.instant + seconds * 1000, rules=rules, **more)
 
 
@@ -194,7 +196,7 @@ async def test_every_record_is_seen_once_and_counted(stage: Stage) -> None:
     survey = await stage.run()
 
     assert (survey.states, survey.records) == ({State.ENABLED: 100, State.PAUSED: 7}, 107)
-    assert (survey.mended.total(), survey.contested, survey.finished) == (0, 0, True)
+    assert (survey.repaired.total(), survey.contested, survey.finished) == (0, 0, True)
 
 
 async def test_what_is_wrong_is_put_right_and_the_second_run_finds_nothing(stage: Stage) -> None:
@@ -204,27 +206,27 @@ async def test_what_is_wrong_is_put_right_and_the_second_run_finds_nothing(stage
 
     survey = await stage.run()
 
-    assert survey.mended == {Fault.WAKE: 1, Fault.EXPIRED: 1, Fault.OVER: 1}
+    assert survey.repaired == {Fault.WAKE: 1, Fault.EXPIRED: 1, Fault.OVER: 1}
     assert gone.key not in stage.store.records
     completed = stage.store.records[over.key]
     assert (completed.state, completed.expires) == (State.COMPLETED, NOW // 1000 + REMEMBER_S)
     assert [event.detail_type for _, event in stage.bus.published] == ["Schedule Completed"]
     assert stage.store.records[Key("acme", "lost")].wake == NOW
-    assert (await stage.run()).mended.total() == 0
+    assert (await stage.run()).repaired.total() == 0
 
 
 async def test_what_changed_meanwhile_is_left_to_who_changed_it(stage: Stage) -> None:
     lost = enabled(name="lost", wake=None, segment=None)
     await stage.put(lost)
 
-    async def mend(record: Record, *, was: Record) -> bool:
+    async def repair(record: Record, *, was: Record) -> bool:
         await stage.store.put(replace(was, revision=8), replacing=7)
-        return await MemoryScheduleStore.mend(stage.store, record, was=was)
+        return await MemoryScheduleStore.repair(stage.store, record, was=was)
 
-    stage.store.mend = mend  # type: ignore[method-assign]  # a command comes in between
+    stage.store.repair = repair  # type: ignore[method-assign]  # a command comes in between
     survey = await stage.run()
 
-    assert (survey.contested, survey.mended.total()) == (1, 0)
+    assert (survey.contested, survey.repaired.total()) == (1, 0)
     assert stage.store.records[lost.key] == replace(lost, revision=8)
 
 
@@ -243,17 +245,17 @@ async def test_triggers_are_worked_out_anew_once_for_each_set_of_rules(stage: St
     stale = replace(enabled(name="stale"), trigger=enabled("0 * * * *").trigger)
     await stage.put(stale)
 
-    assert (await stage.run(rules="2026a")).mended == {Fault.TRIGGER: 1}
-    await stage.store.mend(stale, was=stage.store.records[stale.key])
-    assert (await stage.run(rules="2026a")).mended.total() == 0
-    assert (await stage.run(rules="2026b")).mended == {Fault.TRIGGER: 1}
+    assert (await stage.run(rules="2026a")).repaired == {Fault.TRIGGER: 1}
+    await stage.store.repair(stale, was=stage.store.records[stale.key])
+    assert (await stage.run(rules="2026a")).repaired.total() == 0
+    assert (await stage.run(rules="2026b")).repaired == {Fault.TRIGGER: 1}
 
 
 async def test_near_the_deadline_it_stops_and_does_not_say_it_is_done(stage: Stage) -> None:
     await stage.put(*(enabled(name=f"n{number}") for number in range(100)))
     seen: list[int] = []
 
-    def late(survey: Survey) -> None:
+    def late(survey: ReconcileReport) -> None:
         seen.append(survey.records)
         stage.clock.instant += 1_000
 
@@ -276,7 +278,7 @@ def test_every_schedule_fires_on_while_the_segments_change() -> None:
         survey = world._runner.run(reconciler.run(deadline=world.now + 900_000, rules="x", segments=2))
         world.run(minutes=30)
 
-        assert survey.mended[Fault.SEGMENT] > 0
+        assert survey.repaired[Fault.SEGMENT] > 0
         fired = {(fire.schedule, fire.due) for fire in world.fired}
         assert len(fired) == 24 * 42
         assert {record.segment for record in world.store.records.values()} == {0, 1}
@@ -287,7 +289,7 @@ async def test_two_reconcilers_at_once_mend_once(stage: Stage) -> None:
 
     one, other = await asyncio.gather(stage.run(), stage.run())
 
-    assert one.mended[Fault.WAKE] + other.mended[Fault.WAKE] == 20
+    assert one.repaired[Fault.WAKE] + other.repaired[Fault.WAKE] == 20
     assert one.contested + other.contested + 20 <= 40
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from eventcron.adapters.memory import MemoryLetterBox
+from eventcron.adapters.memory import MemoryDeadLetterQueue
 from eventcron.app.redrive import HIDE_SECONDS, Redrive
-from eventcron.core.envelope import decode_pack, encode_pack
-from eventcron.core.packing import make_pack
 from eventcron.errors import Unavailable
-from eventcron.model import Fire
-from eventcron.ports import Letter
+from eventcron.model.messages import Fire
+from eventcron.ports import DeadLetter
+from eventcron.rules.packing import make_pack
 from eventcron.testing import JumpingClock
+from eventcron.wire.encode import decode_pack, encode_pack
 
 NOW = 1_796_112_000_000
 
@@ -26,7 +26,7 @@ class Stage:
     def __init__(self, queue: str = "commands") -> None:
         self.clock = JumpingClock(NOW)
         self.die_at = ""
-        self.box = MemoryLetterBox(self.clock, pause=self._pause)
+        self.box = MemoryDeadLetterQueue(self.clock, pause=self._pause)
         self.redrive = Redrive(clock=self.clock, box=self.box, queue=queue)
 
     async def _pause(self, point: str) -> None:
@@ -34,8 +34,8 @@ class Stage:
             self.die_at = ""
             raise Killed
 
-    def bury(self, count: int) -> list[str]:
-        return [self.box.bury(f"letter {number}", code="c", reason="r") for number in range(count)]
+    def send_to_dlq(self, count: int) -> list[str]:
+        return [self.box.send_to_dlq(f"letter {number}", code="c", reason="r") for number in range(count)]
 
 
 @pytest.fixture(name="stage")
@@ -44,7 +44,7 @@ def _stage() -> Stage:
 
 
 async def test_looking_changes_nothing(stage: Stage) -> None:
-    ids = stage.bury(25)
+    ids = stage.send_to_dlq(25)
 
     assert len(await stage.redrive.look(limit=100)) == 25
     assert len(await stage.redrive.look(limit=7)) == 7
@@ -53,7 +53,7 @@ async def test_looking_changes_nothing(stage: Stage) -> None:
 
 
 async def test_all_go_back_and_are_removed_at_the_rate(stage: Stage) -> None:
-    stage.bury(25)
+    stage.send_to_dlq(25)
     seen: list[int] = []
 
     dealt = await stage.redrive.send(limit=25, per_second=5, on_progress=seen.append)
@@ -66,7 +66,7 @@ async def test_all_go_back_and_are_removed_at_the_rate(stage: Stage) -> None:
 
 
 async def test_those_asked_for_go_back_and_the_others_stay(stage: Stage) -> None:
-    ids = stage.bury(25)
+    ids = stage.send_to_dlq(25)
 
     dealt = await stage.redrive.send(limit=2, ids=[ids[20], ids[3], "unknown"], per_second=100)
 
@@ -76,18 +76,18 @@ async def test_those_asked_for_go_back_and_the_others_stay(stage: Stage) -> None
 
 
 async def test_no_more_than_the_limit(stage: Stage) -> None:
-    stage.bury(25)
+    stage.send_to_dlq(25)
 
     assert (await stage.redrive.send(limit=13, per_second=100)).done == 13
     assert await stage.redrive.waiting() == 12
 
 
 async def test_what_comes_back_while_it_is_sent_does_not_keep_it_going(stage: Stage) -> None:
-    stage.bury(5)
+    stage.send_to_dlq(5)
 
-    async def comes_back(letter: Letter, body: str) -> None:
-        await MemoryLetterBox.send_back(stage.box, letter, body)
-        stage.box.bury(body)
+    async def comes_back(letter: DeadLetter, body: str) -> None:
+        await MemoryDeadLetterQueue.send_back(stage.box, letter, body)
+        stage.box.send_to_dlq(body)
 
     stage.box.send_back = comes_back  # type: ignore[method-assign]  # its handler fails at once
     dealt = await stage.redrive.send(limit=5, per_second=100)
@@ -97,12 +97,12 @@ async def test_what_comes_back_while_it_is_sent_does_not_keep_it_going(stage: St
 
 
 async def test_what_cannot_be_sent_stays_and_says_why(stage: Stage) -> None:
-    ids = stage.bury(3)
+    ids = stage.send_to_dlq(3)
 
-    async def refuse(letter: Letter, body: str) -> None:
+    async def refuse(letter: DeadLetter, body: str) -> None:
         if letter.id == ids[1]:
             raise Unavailable("sqs", "ThrottlingException")
-        await MemoryLetterBox.send_back(stage.box, letter, body)
+        await MemoryDeadLetterQueue.send_back(stage.box, letter, body)
 
     stage.box.send_back = refuse  # type: ignore[method-assign]  # SQS is busy
     dealt = await stage.redrive.send(limit=10, per_second=100)
@@ -113,7 +113,7 @@ async def test_what_cannot_be_sent_stays_and_says_why(stage: Stage) -> None:
 
 @pytest.mark.parametrize("point", ["take.before", "take.after", "send_back.before", "send_back.after", "remove.before"])
 async def test_a_crash_anywhere_loses_no_letter(stage: Stage, point: str) -> None:
-    stage.bury(3)
+    stage.send_to_dlq(3)
     stage.die_at = point
 
     with pytest.raises(Killed):
@@ -127,10 +127,10 @@ async def test_a_crash_anywhere_loses_no_letter(stage: Stage, point: str) -> Non
 
 
 async def test_a_letter_is_dropped_only_once_it_is_recorded(stage: Stage) -> None:
-    stage.bury(3)
+    stage.send_to_dlq(3)
     recorded: list[str] = []
 
-    def record(letter: Letter) -> None:
+    def record(letter: DeadLetter) -> None:
         if len(recorded) == 2:
             raise Killed
         recorded.append(letter.body)
@@ -147,7 +147,7 @@ async def test_a_letter_is_dropped_only_once_it_is_recorded(stage: Stage) -> Non
 async def test_a_pack_goes_back_under_an_id_that_no_ledger_knows_and_the_same_each_time() -> None:
     stage = Stage("fires")
     pack = make_pack([Fire("acme", "report", 1, NOW, NOW)], attempt=30)
-    letter_id = stage.box.bury(encode_pack(pack))
+    letter_id = stage.box.send_to_dlq(encode_pack(pack))
     stage.die_at = "send_back.after"
 
     with pytest.raises(Killed):
@@ -162,7 +162,7 @@ async def test_a_pack_goes_back_under_an_id_that_no_ledger_knows_and_the_same_ea
 
 async def test_poison_among_the_fires_stays() -> None:
     stage = Stage("fires")
-    letter_id = stage.box.bury("not a pack")
+    letter_id = stage.box.send_to_dlq("not a pack")
 
     dealt = await stage.redrive.send(limit=10, per_second=100)
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventcron.core.segment import flexible_offset_ms, segment_of, stable_hash
-from eventcron.model import Key
+from eventcron.model.names import Key
+from eventcron.timing.hashing import flexible_offset_ms, segment_of, stable_hash
 
 NAMES = st.text(alphabet="abcdefghijklmnopqrstuvwxyzABCXYZ0189._-", min_size=1, max_size=128)
 KEYS = st.builds(Key, NAMES, NAMES)

@@ -7,15 +7,19 @@ from collections.abc import Sequence
 import pytest
 
 from eventcron.adapters.memory import MemoryDeadLetters
-from eventcron.app.publishing import TRIES, publish_all, publish_what_is_taken
+from eventcron.app.publishing import TRIES, publish_accepted, publish_all
 from eventcron.app.sending import send_all
-from eventcron.core.packing import make_pack
 from eventcron.errors import Unavailable
-from eventcron.model import Event, Fire, Instant, Pack
+from eventcron.model.events import Event
+from eventcron.model.messages import Fire, Pack
+from eventcron.model.names import Instant
 from eventcron.ports import Refusal
+from eventcron.rules.packing import make_pack
 from eventcron.testing import JumpingClock, memory_ports
 
-EVENTS = [Event(source="eventcron", detail_type="Fact", detail=b"%d" % number, time=0) for number in range(25)]
+EVENTS = [
+    Event(source="eventcron", detail_type="Schedule Created", detail=b"%d" % number, time=0) for number in range(25)
+]
 PACKS = [make_pack([Fire("acme", f"n{number}", 1, 0, 0)]) for number in range(25)]
 
 
@@ -60,7 +64,7 @@ class RefusingQueue:
 async def test_only_refused_events_are_published_again() -> None:
     bus, clock = RefusingBus({b"3": 2, b"17": 1}), JumpingClock(1_000)
 
-    refused = await publish_what_is_taken(memory_ports(clock, bus=bus), EVENTS)
+    refused = await publish_accepted(memory_ports(clock, bus=bus), EVENTS)
 
     assert refused == []
     assert sorted(event.detail for event in bus.taken) == sorted(event.detail for event in EVENTS)
@@ -70,7 +74,7 @@ async def test_only_refused_events_are_published_again() -> None:
 async def test_what_stays_refused_is_named_by_its_place() -> None:
     bus = RefusingBus({b"3": 99, b"17": 99})
 
-    refused = await publish_what_is_taken(memory_ports(JumpingClock(1_000), bus=bus), EVENTS)
+    refused = await publish_accepted(memory_ports(JumpingClock(1_000), bus=bus), EVENTS)
 
     assert sorted(refusal.index for refusal in refused) == [3, 17]
 
@@ -78,7 +82,7 @@ async def test_what_stays_refused_is_named_by_its_place() -> None:
 async def test_a_hopeless_event_is_not_tried_again() -> None:
     bus, clock = RefusingBus({b"3": 99}, retryable=False), JumpingClock(1_000)
 
-    refused = await publish_what_is_taken(memory_ports(clock, bus=bus), EVENTS)
+    refused = await publish_accepted(memory_ports(clock, bus=bus), EVENTS)
 
     assert [refusal.index for refusal in refused] == [3]
     assert len(clock.slept_to) == 0

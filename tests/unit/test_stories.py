@@ -13,10 +13,11 @@ import msgspec
 import pytest
 
 from eventcron.app.registrar import Outcome, Registrar
-from eventcron.core.instant import from_datetime, rfc3339
-from eventcron.model import Key, State
+from eventcron.model.names import Key
+from eventcron.model.records import State
 from eventcron.testing import FakeClock, World, memory_ports
 from eventcron.testing.world import SETTINGS
+from eventcron.timing.instant import from_datetime, rfc3339
 
 START = "2026-12-01T08:00:00Z"
 ACME = {"tenant": "acme", "name": "report"}

@@ -14,15 +14,17 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from eventcron.adapters.memory import MemoryBackfills, MemoryScheduleStore
-from eventcron.app.upcoming import MAX_SPAN_MS, Outlook, Upcoming
-from eventcron.core import upcoming
-from eventcron.core.instant import rfc3339
+from eventcron.app.upcoming import MAX_SPAN_MS, Upcoming, UpcomingReport
 from eventcron.entrypoints.cli.upcoming import by_minute, notes, one_by_one
 from eventcron.errors import InvalidSchedule
-from eventcron.model import Backfill, BackfillState, Instant, Key, Record, SkipNotice, Unreadable, Window
+from eventcron.model.events import SkipNotice
+from eventcron.model.names import Instant, Key, Unreadable, Window
+from eventcron.model.records import Backfill, BackfillState, Record
 from eventcron.ports import Page
+from eventcron.rules import upcoming
 from eventcron.testing import JumpingClock, World, memory_ports
 from eventcron.testing.world import SETTINGS
+from eventcron.timing.instant import rfc3339
 
 MINUTE, HOUR = 60_000, 3_600_000
 #: Nothing recurs to the hour or minute here, so every schedule starts somewhere in its period.
@@ -31,14 +33,14 @@ START = "2026-12-01T00:03:27Z"
 
 def look(
     world: World, *, span: int = HOUR, since: Instant | None = None, limit: int = 100_000, **options: Any
-) -> Outlook:
+) -> UpcomingReport:
     """The outlook on *world* as an operator has it at this moment."""
     start = world.now if since is None else since
     whole = Upcoming(world.ports, world.settings)
     return asyncio.run(whole.look(Window(start, start + span), limit=limit, **options))
 
 
-def told(outlook: Outlook) -> list[tuple[str, Instant]]:
+def told(outlook: UpcomingReport) -> list[tuple[str, Instant]]:
     return [(str(one.fire.key), one.fire.due) for one in outlook.first]
 
 
@@ -276,7 +278,7 @@ def test_slices_cover_a_window_without_gap_or_overlap(start: Instant, span: int)
 class TestText:
     """What a person reads."""
 
-    def outlook(self, limit: int = 3) -> Outlook:
+    def outlook(self, limit: int = 3) -> UpcomingReport:
         with World(START) as world:
             put(world, "nightly", "0 2 * * *", timezone="Europe/Oslo")
             put(world, "hourly", "30 43 * * * *", timezone="Asia/Kathmandu")

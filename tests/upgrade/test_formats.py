@@ -21,24 +21,16 @@ from eventcron.adapters.aws.backfills import DynamoBackfills
 from eventcron.adapters.aws.calendars import DynamoCalendars
 from eventcron.adapters.aws.clients import aws_clients
 from eventcron.adapters.aws.ledger import DynamoLedger
-from eventcron.core.calendars import read_dates
-from eventcron.core.envelope import decode_pack, encode_pack, fire_id, pack_id
-from eventcron.core.packing import make_pack
-from eventcron.core.ranges import decode_range, encode_range
-from eventcron.core.segment import segment_of
 from eventcron.errors import Undecodable
-from eventcron.model import (
-    Backfill,
-    BackfillKey,
-    Calendar,
-    CalendarKey,
-    Fire,
-    Record,
-    Schedule,
-    SegmentRange,
-    State,
-    Window,
-)
+from eventcron.model.commands import Schedule
+from eventcron.model.messages import Fire, SegmentRange
+from eventcron.model.names import BackfillKey, CalendarKey, Window
+from eventcron.model.records import Backfill, Calendar, Record, State
+from eventcron.rules.packing import make_pack
+from eventcron.timing.calendars import read_dates
+from eventcron.timing.hashing import segment_of
+from eventcron.wire.encode import decode_pack, encode_pack, fire_id, pack_id
+from eventcron.wire.segment_ranges import decode_range, encode_range
 from tests.adapters.scripted import Script
 from tests.emulators import moto_server, use_endpoint
 from tests.resources import create_table

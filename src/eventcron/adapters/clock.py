@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from eventcron.model import Instant
+from eventcron.model.names import Instant
 
 NANOSECONDS_PER_MILLISECOND = 1_000_000
 

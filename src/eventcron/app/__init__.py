@@ -1,0 +1,1 @@
+"""Use cases: what happens between a message and its answer, over the ports."""

@@ -16,24 +16,18 @@ from msgspec.structs import replace
 
 from eventcron.app.concurrency import settle
 from eventcron.app.publishing import publish_all
-from eventcron.app.reading import read_each
+from eventcron.app.reading import read_readable
 from eventcron.app.sending import send_all
 from eventcron.app.settings import DeploymentSettings
-from eventcron.core import backfilling
-from eventcron.core.envelope import backfilled, skipped
-from eventcron.core.packing import pack_fires
 from eventcron.errors import Conflict, InvalidSchedule, Unavailable, Undecodable
-from eventcron.model import (
-    Backfill,
-    BackfillKey,
-    BackfillSchedule,
-    BackfillState,
-    CancelBackfill,
-    Event,
-    Instant,
-    Key,
-)
+from eventcron.model.commands import BackfillSchedule, CancelBackfill
+from eventcron.model.events import Event
+from eventcron.model.names import BackfillKey, Instant, Key
+from eventcron.model.records import Backfill, BackfillState
 from eventcron.ports import Ports
+from eventcron.rules import backfill
+from eventcron.rules.packing import pack_fires
+from eventcron.wire.encode import backfilled, skipped
 
 #: Open at once. The list of them is one DynamoDB item: with the longest names, 258 KB of the 400 KB it may have.
 MAX_OPEN = 1_000
@@ -70,12 +64,12 @@ class BackfillCommands:
         record = (await self._store.get([command.key])).get(command.key)
         if record is None or record.schedule is None:
             raise not_found(command.key)
-        asked = backfilling.open_backfill(command, record, event_id=event_id, now=self._clock.now())
+        asked = backfill.open_backfill(command, record, event_id=event_id, now=self._clock.now())
         if stored is None:
             await self._check_room(asked.key)
             if not await self._backfills.put(asked, replacing=None):
                 stored = await self._find(asked.key)
-        if stored is not None and stored.event_id and not backfilling.is_same(stored, asked):
+        if stored is not None and stored.event_id and not backfill.is_same(stored, asked):
             raise _taken(asked.key)
         standing = asked if stored is None else stored
         await self._enter(standing)
@@ -96,7 +90,7 @@ class BackfillCommands:
         for _ in range(MAX_TRIES):
             stored = await self._find(key)
             if stored is None:
-                unknown = backfilling.cancelled_before_it_arrived(key, expires=self._expires())
+                unknown = backfill.cancelled_before_it_arrived(key, expires=self._expires())
                 if await self._backfills.put(unknown, replacing=None):
                     raise _no_backfill(key)
                 continue
@@ -104,7 +98,7 @@ class BackfillCommands:
                 if not stored.event_id:
                     raise _no_backfill(key)
                 return stored
-            cancelled = backfilling.cancel(stored, "command", expires=self._expires())
+            cancelled = backfill.cancel(stored, "command", expires=self._expires())
             if await self._backfills.put(cancelled, replacing=stored.version):
                 await self._backfills.strike(key)
                 return cancelled
@@ -126,7 +120,7 @@ class BackfillCommands:
         return _expires(self._clock.now(), self._remember_days)
 
 
-class Went(StrEnum):
+class BackfillOutcome(StrEnum):
     """How a tick's work on a backfill ended."""
 
     ON = "on"  # as far as the horizon, or the deadline
@@ -140,7 +134,7 @@ class BackfillReport(Struct, frozen=True, kw_only=True):
     """What one tick did for one backfill."""
 
     key: BackfillKey
-    went: Went
+    went: BackfillOutcome
     fires: int = 0
     skipped: int = 0
     reason: str = ""
@@ -166,16 +160,16 @@ class Backfiller:
         """
         slots = asyncio.Semaphore(self._settings.concurrency)
         keys = await self._backfills.open()
-        stored, unreadable = await read_each(self._backfills.get, keys)
+        stored, unreadable = await read_readable(self._backfills.get, keys)
 
         async def carry_on(key: BackfillKey) -> BackfillReport:
             if key in unreadable:
-                return BackfillReport(key=key, went=Went.FAILED, reason=unreadable[key])
+                return BackfillReport(key=key, went=BackfillOutcome.FAILED, reason=unreadable[key])
             async with slots:
                 try:
                     return await self._carry_on(key, stored.get(key), deadline=deadline)
                 except (Unavailable, Undecodable) as error:
-                    return BackfillReport(key=key, went=Went.FAILED, reason=str(error))
+                    return BackfillReport(key=key, went=BackfillOutcome.FAILED, reason=str(error))
 
         return await settle(*(carry_on(key) for key in keys))
 
@@ -183,45 +177,47 @@ class Backfiller:
         if stored is None or stored.state is not BackfillState.RUNNING:
             # Whoever ended it died before this.
             await self._backfills.strike(key)
-            return BackfillReport(key=key, went=Went.CANCELLED)
+            return BackfillReport(key=key, went=BackfillOutcome.CANCELLED)
         now = self._clock.now()
         if stored.lease_until > now:
-            return BackfillReport(key=key, went=Went.HELD)
+            return BackfillReport(key=key, went=BackfillOutcome.HELD)
         if not await self._has_schedule(stored):
             return await self._end(
-                backfilling.cancel(stored, "deleted", expires=self._expires()), stored, Went.CANCELLED
+                backfill.cancel(stored, "deleted", expires=self._expires()), stored, BackfillOutcome.CANCELLED
             )
-        if backfilling.is_spent(stored):
+        if backfill.is_spent(stored):
             if now < stored.at:
-                return BackfillReport(key=key, went=Went.ON)
-            return await self._end(backfilling.complete(stored, expires=self._expires()), stored, Went.COMPLETED)
+                return BackfillReport(key=key, went=BackfillOutcome.ON)
+            return await self._end(
+                backfill.complete(stored, expires=self._expires()), stored, BackfillOutcome.COMPLETED
+            )
         return await self._hand_over(stored, deadline=deadline)
 
     async def _hand_over(self, stored: Backfill, *, deadline: Instant) -> BackfillReport:
         """Slices of *stored* up to the horizon or the deadline, each counted once its packs were taken."""
         reached = stored
         horizon_end = self._clock.now() + self._settings.horizon_seconds * 1000
-        claimed = backfilling.claim(stored, now=self._clock.now(), horizon_end=horizon_end, lease_until=deadline)
+        claimed = backfill.claim(stored, now=self._clock.now(), horizon_end=horizon_end, lease_until=deadline)
         if claimed is not None and not await self._backfills.put(claimed, replacing=stored.version):
-            return BackfillReport(key=stored.key, went=Went.HELD)
+            return BackfillReport(key=stored.key, went=BackfillOutcome.HELD)
         while claimed is not None:
-            part = backfilling.make_slice(claimed)
+            part = backfill.make_slice(claimed)
             await self._send(part)
             now = self._clock.now()
             further = None
             if now < deadline - STOP_BEFORE_MS:
-                further = backfilling.claim(part.after, now=now, horizon_end=horizon_end, lease_until=deadline)
+                further = backfill.claim(part.after, now=now, horizon_end=horizon_end, lease_until=deadline)
                 # One write counts this slice and claims the next.
                 further = None if further is None else replace(further, version=part.after.version)
             reached = part.after if further is None else further
             if not await self._backfills.put(reached, replacing=claimed.version):
-                return self._report(stored, claimed, Went.CANCELLED)
+                return self._report(stored, claimed, BackfillOutcome.CANCELLED)
             claimed = further
         if reached is not stored:
             await self._tell(backfilled(reached, now=self._clock.now()))
-        return self._report(stored, reached, Went.ON)
+        return self._report(stored, reached, BackfillOutcome.ON)
 
-    async def _send(self, part: backfilling.Slice) -> None:
+    async def _send(self, part: backfill.Slice) -> None:
         lead_ms = self._settings.lead_seconds * 1000
         await send_all(
             self._ports,
@@ -231,7 +227,7 @@ class Backfiller:
         now = self._clock.now()
         await self._tell(*(skipped(notice, now=now) for notice in part.skips))
 
-    async def _end(self, ended: Backfill, stored: Backfill, went: Went) -> BackfillReport:
+    async def _end(self, ended: Backfill, stored: Backfill, went: BackfillOutcome) -> BackfillReport:
         # The fact first: a crash in between repeats it, the other way round it would never be told.
         await self._tell(backfilled(ended, now=self._clock.now()))
         if await self._backfills.put(ended, replacing=stored.version):
@@ -251,7 +247,7 @@ class Backfiller:
         return _expires(self._clock.now(), self._settings.tombstone_days)
 
     @staticmethod
-    def _report(before: Backfill, reached: Backfill, went: Went) -> BackfillReport:
+    def _report(before: Backfill, reached: Backfill, went: BackfillOutcome) -> BackfillReport:
         return BackfillReport(
             key=before.key,
             went=went,

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from eventcron.app.reading import read_each
+from eventcron.app.reading import read_readable
 from eventcron.app.settings import DeploymentSettings
-from eventcron.core import registry
-from eventcron.core.calendars import changed, judge, read_dates
-from eventcron.core.exclusions import DateSpan, calendar_names
-from eventcron.core.registry import Verdict
 from eventcron.errors import Conflict, InvalidSchedule
-from eventcron.model import Calendar, CalendarKey, DeleteCalendar, Instant, PutCalendar, Schedule
+from eventcron.model.commands import DeleteCalendar, PutCalendar, Schedule
+from eventcron.model.names import CalendarKey, Instant
+from eventcron.model.records import Calendar
 from eventcron.ports import Calendars, Ports
+from eventcron.rules import lifecycle
+from eventcron.rules.lifecycle import Verdict, Version
+from eventcron.timing.calendars import read_dates
+from eventcron.timing.exclusions import DateSpan, calendar_names
 
 #: How often a command is decided anew because another writer was first.
 MAX_TRIES = 8
@@ -43,15 +45,15 @@ class CalendarCommands:
         """
         for _ in range(MAX_TRIES):
             stored = (await self._calendars.get([command.key])).get(command.key)
-            place = registry.stamp(stored, given=command.revision, time=time, event_id=event_id)
-            verdict = Verdict.DUPLICATE if place is None else judge(stored, command, place.revision)
+            place = lifecycle.version_of(stored, given=command.revision, time=time, event_id=event_id)
+            verdict = Verdict.DUPLICATE if place is None else _judge(stored, command, place.revision)
             if stored is not None and (place is None or verdict is Verdict.DUPLICATE):
                 return Change(stored, new=False)
             assert place is not None  # noqa: S101  # nothing was seen where nothing is stored
             if stored is not None and verdict is Verdict.STALE:
                 raise _stale(stored, place.revision)
             expires = self._clock.now() // 1000 + self._remember_days * 86_400
-            calendar = changed(command, place, expires=expires)
+            calendar = _changed(command, place, expires=expires)
             if await self._calendars.put(calendar, replacing=None if stored is None else stored.revision):
                 if calendar.dates is None and (stored is None or stored.dates is None):
                     # Kept all the same: the put it belongs to may still be on its way.
@@ -72,11 +74,41 @@ async def named_by(
     found: dict[str, dict[str, tuple[DateSpan, ...]]] = {}
     if not keys:
         return found
-    stored = (await read_each(calendars.get, keys)).found if unreadable_too else await calendars.get(keys)
+    stored = (await read_readable(calendars.get, keys)).found if unreadable_too else await calendars.get(keys)
     for key, calendar in stored.items():
         if calendar.dates is not None:
             found.setdefault(key.tenant, {})[key.name] = read_dates(calendar.dates)
     return found
+
+
+def _judge(stored: Calendar | None, command: PutCalendar | DeleteCalendar, revision: int) -> Verdict:
+    """Whether *command* acts. The highest revision wins; a delete wins a tie, in whatever order they arrive."""
+    if stored is None or revision > stored.revision:
+        return Verdict.APPLY
+    if revision < stored.revision:
+        return Verdict.STALE
+    undoes = isinstance(command, DeleteCalendar) and stored.dates is not None
+    return Verdict.APPLY if undoes else Verdict.DUPLICATE
+
+
+def _changed(command: PutCalendar | DeleteCalendar, place: Version, *, expires: int) -> Calendar:
+    """The calendar after *command*; a tombstone may be removed at *expires*, seconds since 1970.
+
+    Raises:
+        InvalidSchedule: one of its dates is none.
+    """
+    dates = None
+    if isinstance(command, PutCalendar):
+        read_dates(command.dates)
+        dates = tuple(command.dates)
+    return Calendar(
+        tenant=command.tenant,
+        name=command.name,
+        revision=place.revision,
+        dates=dates,
+        seen=place.seen,
+        expires=expires if dates is None else None,
+    )
 
 
 def _stale(stored: Calendar, revision: int) -> InvalidSchedule:

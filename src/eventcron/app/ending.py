@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from eventcron.app.publishing import publish_all
-from eventcron.core.envelope import completed
-from eventcron.model import Record
+from eventcron.model.records import Record
 from eventcron.ports import Ports
+from eventcron.wire.encode import completed
 
 #: Seconds for which a completed schedule that is to be deleted stays: earlier fires of it may still be on their way.
 REMEMBER_S = 86_400

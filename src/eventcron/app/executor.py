@@ -15,31 +15,22 @@ from msgspec import Struct
 
 from eventcron.app.concurrency import settle
 from eventcron.app.ending import complete
-from eventcron.app.publishing import publish_all, publish_what_is_taken
+from eventcron.app.publishing import publish_accepted, publish_all
 from eventcron.app.quota import QUOTA, beyond, named
-from eventcron.app.reading import read_each
+from eventcron.app.reading import read_readable
 from eventcron.app.sending import LONGEST_DELAY_MS
 from eventcron.app.settings import DeploymentSettings
-from eventcron.core.envelope import encode_pack, failed, fire_id, fired, skipped
-from eventcron.core.misfire import is_missed
-from eventcron.core.packing import make_pack
-from eventcron.core.planning import first_occurrence
-from eventcron.core.trigger import local_time
 from eventcron.errors import Unavailable
-from eventcron.model import (
-    Backfill,
-    BackfillKey,
-    BackfillState,
-    Event,
-    Fire,
-    Instant,
-    Key,
-    Pack,
-    Record,
-    SkipNotice,
-    State,
-)
+from eventcron.model.events import Event, SkipNotice
+from eventcron.model.messages import Fire, Pack
+from eventcron.model.names import BackfillKey, Instant, Key
+from eventcron.model.records import Backfill, BackfillState, Record, State
 from eventcron.ports import Ports, Refusal
+from eventcron.rules.misfire import is_missed
+from eventcron.rules.packing import make_pack
+from eventcron.rules.planning import first_occurrence
+from eventcron.timing.trigger import local_time
+from eventcron.wire.encode import encode_pack, failed, fire_id, fired, skipped
 
 #: Milliseconds before its instant at which a fire's schedule is read for the last time: a few round trips to
 #: DynamoDB, and well within the one second of guarantee 3.
@@ -119,7 +110,7 @@ class Executor:
         return report
 
     def _expires(self, now: Instant) -> int:
-        """When the ledger may forget what it is told at *now*, in seconds."""
+        """When the ledger may delete_expired what it is told at *now*, in seconds."""
         return now // 1000 + self._settings.ledger_days * 86_400
 
     async def _over_quota(self, pack: Pack) -> frozenset[Fire]:
@@ -170,9 +161,9 @@ class Executor:
         await self._settle_refused(aside, why, known.records, pack, report)
 
     async def _read(self, fires: Sequence[Fire]) -> _Known:
-        records, unreadable = await read_each(self._store.get, list({fire.key for fire in fires}))
+        records, unreadable = await read_readable(self._store.get, list({fire.key for fire in fires}))
         keys = list({key for fire in fires if (key := _backfill(fire)) is not None})
-        backfills, unknown = await read_each(self._backfills.get, keys) if keys else ({}, {})
+        backfills, unknown = await read_readable(self._backfills.get, keys) if keys else ({}, {})
         return _Known(records, backfills, unreadable, unknown)
 
     async def _publish(self, fires: Sequence[Fire], records: Mapping[Key, Record], pack: Pack, report: Report) -> None:
@@ -182,7 +173,7 @@ class Executor:
             fired(records[fire.key], fire, attempt=pack.attempt, local_time=_local_time(fire, records))
             for fire in fires
         ]
-        refused = await publish_what_is_taken(self._ports, events)
+        refused = await publish_accepted(self._ports, events)
         now = self._clock.now()
         by_index = {refusal.index: refusal for refusal in refused}
         done = [fire for index, fire in enumerate(fires) if index not in by_index]
@@ -216,7 +207,7 @@ class Executor:
 
     async def _give_up(self, fire: Fire, refusal: Refusal, records: Mapping[Key, Record], pack: Pack) -> None:
         reason = f"given up after {pack.attempt} tries, the last with {refusal.code}: {refusal.message}"
-        await self._dead.bury("fires", encode_pack(make_pack([fire])), reason=reason, code=refusal.code)
+        await self._dead.send_to_dlq("fires", encode_pack(make_pack([fire])), reason=reason, code=refusal.code)
         record, now = records.get(fire.key), self._clock.now()
         fact = failed(record, fire, code=refusal.code, message=refusal.message, attempts=pack.attempt, now=now)
         await self._tell([fact])

@@ -12,18 +12,18 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-from eventcron.app.planner import Pass
+from eventcron.app.planner import SegmentOutcome
 from eventcron.app.settings import DeploymentSettings
-from eventcron.core.lag import lag_ms
-from eventcron.core.ranges import split
-from eventcron.model import SegmentRange
+from eventcron.model.messages import SegmentRange
 from eventcron.ports import Ports, Refusal
+from eventcron.rules.lag import lag_ms
+from eventcron.wire.segment_ranges import split
 
 #: A pass that ended so has something left to do, and its range has to come once more.
-LEFT = (Pass.FAILED, Pass.SAVED)
+LEFT = (SegmentOutcome.FAILED, SegmentOutcome.SAVED)
 
 
-class HandedOut(Struct, frozen=True, kw_only=True):
+class FanOutReport(Struct, frozen=True, kw_only=True):
     """What became of a tick's segments: ``sent`` in ranges, or ``left`` for the tick to plan itself."""
 
     sent: Sequence[SegmentRange] = ()
@@ -48,11 +48,11 @@ class FanOut:
         self._ledger = ports.ledger
         self._settings = settings
 
-    async def run(self) -> HandedOut:
+    async def run(self) -> FanOutReport:
         """Send every segment to the plan queue, or none, where there is one planner only."""
         settings = self._settings
         if settings.planner_workers == 1:
-            return HandedOut(left=range(settings.segments))
+            return FanOutReport(left=range(settings.segments))
         ranges = split(
             settings.segments,
             workers=settings.planner_workers,
@@ -62,7 +62,7 @@ class FanOut:
         # Not tried again here: planning what was refused costs no more than waiting for the queue.
         refusals = await self._plans.send(ranges)
         refused = {refusal.index for refusal in refusals}
-        return HandedOut(
+        return FanOutReport(
             sent=[asked for index, asked in enumerate(ranges) if index not in refused],
             left=[segment for index in sorted(refused) for segment in range(ranges[index].first, ranges[index].end)],
             refusals=refusals,

@@ -16,16 +16,19 @@ from msgspec import Struct
 from eventcron.app.concurrency import settle
 from eventcron.app.ending import complete
 from eventcron.app.publishing import publish_all
-from eventcron.app.reading import read_each
+from eventcron.app.reading import read_readable
 from eventcron.app.sending import send_all
 from eventcron.app.settings import DeploymentSettings
-from eventcron.core.envelope import skipped
-from eventcron.core.lag import lag_ms
-from eventcron.core.packing import pack_fires
-from eventcron.core.planning import DENSE, Contribution, WindowMemo, contribution, next_wake, plan_of
 from eventcron.errors import InvalidSchedule, Unavailable
-from eventcron.model import Instant, Key, Pack, Plan, SkipNotice, State, Window
-from eventcron.ports import Claim, Page, Ports
+from eventcron.model.events import SkipNotice
+from eventcron.model.messages import Pack
+from eventcron.model.names import Instant, Key, Window
+from eventcron.model.records import Plan, State
+from eventcron.ports import Lease, Page, Ports
+from eventcron.rules.lag import lag_ms
+from eventcron.rules.packing import pack_fires
+from eventcron.rules.planning import DENSE, Contribution, WindowMemo, contribution, index_entry_of, next_wake
+from eventcron.wire.encode import skipped
 
 #: Milliseconds before the deadline at which a pass saves its page and stops. A page takes well under a second.
 SAVE_BEFORE_MS = 2_000
@@ -33,7 +36,7 @@ SAVE_BEFORE_MS = 2_000
 MOVES_AT_ONCE = 32
 
 
-class Pass(StrEnum):
+class SegmentOutcome(StrEnum):
     """How a segment's pass ended."""
 
     PLANNED = "planned"  # the cursor moved to the window's end
@@ -52,7 +55,7 @@ class SegmentReport(Struct, frozen=True, kw_only=True):
     """
 
     segment: int
-    ended: Pass
+    ended: SegmentOutcome
     visited: int = 0
     fires: int = 0
     packs: int = 0
@@ -121,21 +124,21 @@ class Planner:
     ) -> SegmentReport:
         now = self._clock.now()
         if now > deadline - SAVE_BEFORE_MS:
-            return SegmentReport(segment=segment, ended=Pass.SAVED, reason="no time left to start")
+            return SegmentReport(segment=segment, ended=SegmentOutcome.SAVED, reason="no time left to start")
         try:
             if asked is not None and await self._ledger.planned_through(segment) >= asked:
-                return SegmentReport(segment=segment, ended=Pass.PLANNED)
+                return SegmentReport(segment=segment, ended=SegmentOutcome.PLANNED)
             claim = await self._ledger.claim(segment, end=end, now=now, lease_until=deadline)
         except Unavailable as error:
-            return SegmentReport(segment=segment, ended=Pass.FAILED, reason=str(error))
+            return SegmentReport(segment=segment, ended=SegmentOutcome.FAILED, reason=str(error))
         if claim is None:
-            return SegmentReport(segment=segment, ended=Pass.HELD)
+            return SegmentReport(segment=segment, ended=SegmentOutcome.HELD)
         tally = _Tally()
         try:
             ended = await self._plan_claim(claim, deadline=deadline, memos=memos, tally=tally)
             reason = ""
         except Unavailable as error:
-            ended, reason = Pass.FAILED, str(error)
+            ended, reason = SegmentOutcome.FAILED, str(error)
             await self._give_up(claim)
         return SegmentReport(
             segment=segment,
@@ -149,13 +152,13 @@ class Planner:
             reason=reason,
         )
 
-    def _lag(self, claim: Claim, now: Instant) -> int:
+    def _lag(self, claim: Lease, now: Instant) -> int:
         settings = self._settings
         return lag_ms(
             claim.start, now=now, horizon_seconds=settings.horizon_seconds, tick_seconds=settings.tick_seconds
         )
 
-    async def _give_up(self, claim: Claim) -> None:
+    async def _give_up(self, claim: Lease) -> None:
         try:
             await self._ledger.release(claim)
         except Unavailable:
@@ -163,11 +166,11 @@ class Planner:
             return
 
     async def _plan_claim(
-        self, claim: Claim, *, deadline: Instant, memos: dict[Window, WindowMemo], tally: _Tally
-    ) -> Pass:
+        self, claim: Lease, *, deadline: Instant, memos: dict[Window, WindowMemo], tally: _Tally
+    ) -> SegmentOutcome:
         if claim.start >= claim.end:
             await self._ledger.release(claim)
-            return Pass.PLANNED
+            return SegmentOutcome.PLANNED
         window = Window(claim.start, claim.end)
         memo = memos.setdefault(window, WindowMemo(window))
         page = await self._page(claim, claim.cursor)
@@ -177,16 +180,18 @@ class Planner:
             try:
                 await self._plan_page(page, window, memo, tally, looked_up)
                 if ahead is None:
-                    return Pass.PLANNED if await self._ledger.commit(claim) else Pass.FENCED
+                    return SegmentOutcome.PLANNED if await self._ledger.commit(claim) else SegmentOutcome.FENCED
                 if self._clock.now() > deadline - SAVE_BEFORE_MS:
                     assert page.cursor is not None  # noqa: S101  # a page is ahead
-                    return Pass.SAVED if await self._ledger.save(claim, page.cursor) else Pass.FENCED
+                    return (
+                        SegmentOutcome.SAVED if await self._ledger.save(claim, page.cursor) else SegmentOutcome.FENCED
+                    )
                 page = await ahead
             finally:
                 if ahead is not None and not ahead.done():
                     ahead.cancel()
 
-    async def _page(self, claim: Claim, cursor: str | None) -> Page[Plan]:
+    async def _page(self, claim: Lease, cursor: str | None) -> Page[Plan]:
         return await self._store.plans(claim.segment, before=claim.end, cursor=cursor)
 
     async def _plan_page(
@@ -218,8 +223,8 @@ class Planner:
         doubtful = [plan for plan in items if DENSE < plan.wake < window.start]
         if not doubtful:
             return list(items)
-        stored, unreadable = await read_each(self._store.get, [plan.key for plan in doubtful])
-        actual = [plan_of(record) for record in stored.values()]
+        stored, unreadable = await read_readable(self._store.get, [plan.key for plan in doubtful])
+        actual = [index_entry_of(record) for record in stored.values()]
         looked_up |= {plan.key for plan in actual if plan is not None and plan.wake == DENSE}
         sure = [plan for plan in items if not DENSE < plan.wake < window.start or plan.key in unreadable]
         return sure + [plan for plan in actual if plan is not None and plan.wake < window.end]
@@ -261,7 +266,7 @@ class Planner:
 
     async def _finish(self, plan: Plan) -> None:
         """End a schedule whose last occurrence did not fire: there is no last fire for the executor to end it with."""
-        record = (await read_each(self._store.get, [plan.key])).found.get(plan.key)
+        record = (await read_readable(self._store.get, [plan.key])).found.get(plan.key)
         if record is None or record.revision != plan.revision or record.state is not State.ENABLED:
             return
         await complete(self._ports, record)

@@ -1,11 +1,11 @@
-"""Publishing that nobody may forget: every event is taken, or the caller hears about it."""
+"""Publishing that nobody may delete_expired: every event is taken, or the caller hears about it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from eventcron.errors import Unavailable
-from eventcron.model import Event
+from eventcron.model.events import Event
 from eventcron.ports import Ports, Refusal
 
 #: Calls for the same event within one invocation; what is still refused then waits in a queue instead.
@@ -14,7 +14,7 @@ TRIES = 4
 PAUSE_MS = 50
 
 
-async def publish_what_is_taken(ports: Ports, events: Sequence[Event]) -> list[Refusal]:
+async def publish_accepted(ports: Ports, events: Sequence[Event]) -> list[Refusal]:
     """Publish *events*, trying again only those refused for now. Returns what is refused still, by place."""
     final: list[Refusal] = []
     places = list(range(len(events)))
@@ -42,7 +42,7 @@ async def publish_all(ports: Ports, events: Sequence[Event]) -> None:
     """
     if not events:
         return
-    refused = await publish_what_is_taken(ports, events)
+    refused = await publish_accepted(ports, events)
     if refused:
         first = refused[0]
         raise Unavailable("events", first.code, f"{len(refused)} of {len(events)} events refused: {first.message}")

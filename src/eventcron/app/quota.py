@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from itertools import chain
 
 from eventcron.app.concurrency import settle
-from eventcron.model import Fire, Instant
-from eventcron.ports import Ledger, Places
+from eventcron.model.messages import Fire
+from eventcron.model.names import Instant
+from eventcron.ports import Ledger, QuotaRequest
 
 #: Why such a fire is skipped.
 QUOTA = "quota"
@@ -20,7 +21,7 @@ async def beyond(ledger: Ledger, pack_id: str, fires: Iterable[Fire], *, limit: 
     """Those of the pack's *fires* that have no place among the *limit* of their tenant and minute of publication.
 
     Among a tenant's fires the first have the places, by ``at``, ``due`` and name. Asked again, of the same pack, the
-    answer is the same, or that all have a place; see ``Ledger.take_places``, and there for *expires* too.
+    answer is the same, or that all have a place; see ``Ledger.acquire``, and there for *expires* too.
 
     Raises:
         Unavailable: the ledger cannot be reached.
@@ -30,8 +31,8 @@ async def beyond(ledger: Ledger, pack_id: str, fires: Iterable[Fire], *, limit: 
         wanted[fire.tenant, fire.at // _MINUTE_MS].append(fire)
 
     async def refused(tenant: str, minute: int, theirs: list[Fire]) -> list[Fire]:
-        request = Places(tenant=tenant, minute=minute, pack_id=pack_id, count=len(theirs), limit=limit)
-        return theirs[await ledger.take_places(request, expires=expires) :]
+        request = QuotaRequest(tenant=tenant, minute=minute, pack_id=pack_id, count=len(theirs), limit=limit)
+        return theirs[await ledger.acquire(request, expires=expires) :]
 
     asked = (refused(tenant, minute, theirs) for (tenant, minute), theirs in wanted.items())
     return frozenset(chain.from_iterable(await settle(*asked)))

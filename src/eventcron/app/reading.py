@@ -19,7 +19,7 @@ class Read(NamedTuple, Generic[K, T]):
     unreadable: dict[K, str]
 
 
-async def read_each(get: Callable[[Sequence[K]], Awaitable[Mapping[K, T]]], keys: Sequence[K]) -> Read[K, T]:
+async def read_readable(get: Callable[[Sequence[K]], Awaitable[Mapping[K, T]]], keys: Sequence[K]) -> Read[K, T]:
     """What *get* finds under *keys*, all at once; one by one if it cannot read something among them.
 
     Raises:

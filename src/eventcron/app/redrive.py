@@ -12,9 +12,9 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from eventcron.core.envelope import decode_pack, encode_pack
 from eventcron.errors import EventcronError
-from eventcron.ports import Clock, Letter, LetterBox
+from eventcron.ports import Clock, DeadLetter, DeadLetterQueue
+from eventcron.wire.encode import decode_pack, encode_pack
 
 #: Letters taken at once.
 BATCH = 10
@@ -24,7 +24,7 @@ HIDE_SECONDS = 120
 SLOWEST = 0.1
 
 
-class Dealt(Struct, kw_only=True):
+class RedriveReport(Struct, kw_only=True):
     """What a run did: how many letters it dealt with, and which it could not, with the reason."""
 
     done: int = 0
@@ -43,7 +43,7 @@ class Redrive:
     With *ids*, each method deals with those letters only; *limit* bounds how many in any case.
     """
 
-    def __init__(self, *, clock: Clock, box: LetterBox, queue: str) -> None:
+    def __init__(self, *, clock: Clock, box: DeadLetterQueue, queue: str) -> None:
         self._clock = clock
         self._box = box
         self._queue = queue
@@ -52,11 +52,11 @@ class Redrive:
         """About how many letters there are."""
         return await self._box.waiting()
 
-    async def look(self, *, limit: int, ids: Collection[str] = ()) -> list[Letter]:
+    async def look(self, *, limit: int, ids: Collection[str] = ()) -> list[DeadLetter]:
         """Letters, in unspecified order. They stay, and are shown to others again."""
-        letters: list[Letter] = []
+        letters: list[DeadLetter] = []
 
-        async def keep(letter: Letter) -> bool:
+        async def keep(letter: DeadLetter) -> bool:
             letters.append(letter)
             return False
 
@@ -70,12 +70,12 @@ class Redrive:
         ids: Collection[str] = (),
         per_second: float,
         on_progress: Callable[[int], None] = _ignore,
-    ) -> Dealt:
+    ) -> RedriveReport:
         """Send letters back to where they came from, at most *per_second* of them, which is at least ``SLOWEST``."""
-        dealt = Dealt()
+        dealt = RedriveReport()
         free_at = self._clock.now()
 
-        async def send(letter: Letter) -> bool:
+        async def send(letter: DeadLetter) -> bool:
             nonlocal free_at
             await self._clock.sleep_until(free_at)
             free_at = self._clock.now() + round(1000 / per_second)
@@ -96,13 +96,13 @@ class Redrive:
         *,
         limit: int,
         ids: Collection[str] = (),
-        record: Callable[[Letter], None],
+        record: Callable[[DeadLetter], None],
         on_progress: Callable[[int], None] = _ignore,
-    ) -> Dealt:
+    ) -> RedriveReport:
         """Remove letters, each once *record* has returned, and so has it safe."""
-        dealt = Dealt()
+        dealt = RedriveReport()
 
-        async def drop(letter: Letter) -> bool:
+        async def drop(letter: DeadLetter) -> bool:
             record(letter)
             dealt.done += 1
             on_progress(dealt.done)
@@ -111,7 +111,9 @@ class Redrive:
         dealt.missing = await self._each(drop, limit=limit, ids=ids)
         return dealt
 
-    async def _each(self, deal: Callable[[Letter], Awaitable[bool]], *, limit: int, ids: Collection[str]) -> list[str]:
+    async def _each(
+        self, deal: Callable[[DeadLetter], Awaitable[bool]], *, limit: int, ids: Collection[str]
+    ) -> list[str]:
         """Hand letters to *deal*; those it is done with are removed, all others are shown again in the end.
 
         No letter is met twice, so what comes back here while it is being sent does not keep the run going for ever.
@@ -119,7 +121,7 @@ class Redrive:
         """
         met: set[str] = set()
         wanted = set(ids)
-        kept: list[Letter] = []
+        kept: list[DeadLetter] = []
         handled = 0
         try:
             while handled < limit and (wanted or not ids):
@@ -141,7 +143,7 @@ class Redrive:
                 await self._box.put_back(letter)
         return sorted(wanted)
 
-    def _body(self, letter: Letter) -> str:
+    def _body(self, letter: DeadLetter) -> str:
         """What is sent in place of *letter*.
 
         A pack gets an id of its own: the ledger may know the one it died under, and would have it left alone.

@@ -20,9 +20,34 @@ from eventcron.app.ending import complete
 from eventcron.app.publishing import publish_all
 from eventcron.app.sending import LONGEST_DELAY_MS, send_all
 from eventcron.app.settings import DeploymentSettings
-from eventcron.core import registry
-from eventcron.core.decode import Received, Rejected, decode_command
-from eventcron.core.envelope import (
+from eventcron.errors import Conflict, InvalidSchedule, Undecodable
+from eventcron.model.commands import (
+    BackfillSchedule,
+    CancelBackfill,
+    Command,
+    DeleteCalendar,
+    DeleteSchedule,
+    MisfirePolicy,
+    PauseSchedule,
+    PutCalendar,
+    ResumeSchedule,
+    RunSchedule,
+    Schedule,
+)
+from eventcron.model.events import Event
+from eventcron.model.messages import Fire
+from eventcron.model.names import CalendarKey, Instant, Key
+from eventcron.model.records import Record, State
+from eventcron.ports import Ports
+from eventcron.rules import lifecycle
+from eventcron.rules.lifecycle import Verdict, Version, When
+from eventcron.rules.packing import make_pack, pack_fires
+from eventcron.rules.paused import fires_missed, skips_missed
+from eventcron.rules.planning import Contribution, late_contribution, rest_contribution
+from eventcron.rules.shared import is_own
+from eventcron.timing.hashing import segment_of
+from eventcron.wire.decode import Received, Rejected, decode_command
+from eventcron.wire.encode import (
     backfilled,
     calendar_changed,
     created,
@@ -33,34 +58,6 @@ from eventcron.core.envelope import (
     skipped,
     updated,
 )
-from eventcron.core.missed import fires_missed, skips_missed
-from eventcron.core.packing import make_pack, pack_fires
-from eventcron.core.planning import Contribution, late_contribution, rest_contribution
-from eventcron.core.registry import Stamp, Verdict, When
-from eventcron.core.segment import segment_of
-from eventcron.core.shared import is_own
-from eventcron.errors import Conflict, InvalidSchedule, Undecodable
-from eventcron.model import (
-    BackfillSchedule,
-    CalendarKey,
-    CancelBackfill,
-    Command,
-    DeleteCalendar,
-    DeleteSchedule,
-    Event,
-    Fire,
-    Instant,
-    Key,
-    MisfirePolicy,
-    PauseSchedule,
-    PutCalendar,
-    Record,
-    ResumeSchedule,
-    RunSchedule,
-    Schedule,
-    State,
-)
-from eventcron.ports import Ports
 
 #: How often a command is decided anew because another writer was first. More at once on one schedule is a storm; the
 #: queue's own retry spreads it.
@@ -128,7 +125,7 @@ class Registrar:
         try:
             received = decode_command(body, trusted_sources=self._settings.trusted_sources)
         except Undecodable as error:
-            await self._dead.bury("commands", body, reason=error.reason, code="undecodable")
+            await self._dead.send_to_dlq("commands", body, reason=error.reason, code="undecodable")
             if not _is_json(body):
                 # Whoever sent it cannot be told from it; the bus is the one place where they may be listening.
                 await self._reject(_unreadable(body))
@@ -168,7 +165,7 @@ class Registrar:
         for _ in range(MAX_TRIES):
             stored = await self._paid(command.key, received.event_id, redelivered=redelivered)
             precondition(stored)
-            place = registry.stamp(
+            place = lifecycle.version_of(
                 stored, given=command.revision, time=self._time(received), event_id=received.event_id
             )
             verdict = Verdict.DUPLICATE if place is None else _judge(command, stored, place)
@@ -199,7 +196,7 @@ class Registrar:
         raise AssertionError("the last try returns")
 
     async def _changed(
-        self, command: Schedule | DeleteSchedule, stored: Record | None, place: Stamp, received: Received
+        self, command: Schedule | DeleteSchedule, stored: Record | None, place: Version, received: Received
     ) -> Record:
         segments = self._settings.segments
         firing = stored is not None and stored.schedule is not None and stored.state in {State.ENABLED, State.COMPLETED}
@@ -209,12 +206,12 @@ class Registrar:
         expires = now // 1000 + self._settings.tombstone_days * 86_400
         if isinstance(command, Schedule):
             calendars = (await named_by([command], self._calendars)).get(command.tenant)
-            return registry.put(stored, command, place, when, calendars=calendars)
+            return lifecycle.put(stored, command, place, when, calendars=calendars)
         if isinstance(command, PauseSchedule | ResumeSchedule):
             pause = isinstance(command, PauseSchedule)
             policy = command.missed if isinstance(command, ResumeSchedule) else MisfirePolicy.SKIP
-            return registry.switch(stored, command.key, place, when, pause=pause, expires=expires, policy=policy)
-        return registry.delete(stored, command.key, place, when, expires=expires)
+            return lifecycle.switch(stored, command.key, place, when, pause=pause, expires=expires, policy=policy)
+        return lifecycle.delete(stored, command.key, place, when, expires=expires)
 
     def _time(self, received: Received) -> Instant:
         """The event's time, the same whoever handles it: only one that no clock can explain is not believed."""
@@ -320,15 +317,15 @@ def _unreadable(body: str) -> Rejected:
     return Rejected(error, command="", event_id="", source="", tenant=None, name=None)
 
 
-def _judge(command: Schedule | DeleteSchedule, stored: Record | None, place: Stamp) -> Verdict:
+def _judge(command: Schedule | DeleteSchedule, stored: Record | None, place: Version) -> Verdict:
     if isinstance(command, Schedule):
-        return registry.judge_put(stored, place.revision)
+        return lifecycle.judge_put(stored, place.revision)
     if isinstance(command, PauseSchedule | ResumeSchedule):
-        return registry.judge_switch(stored, place.revision)
-    return registry.judge_delete(stored, place.revision)
+        return lifecycle.judge_switch(stored, place.revision)
+    return lifecycle.judge_delete(stored, place.revision)
 
 
-def _stale(stored: Record | None, place: Stamp) -> InvalidSchedule:
+def _stale(stored: Record | None, place: Version) -> InvalidSchedule:
     assert stored is not None  # noqa: S101  # nothing is stale beside nothing
     return InvalidSchedule(
         "stale_revision",

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from eventcron.app.publishing import PAUSE_MS, TRIES
-from eventcron.core.envelope import encode_pack
 from eventcron.errors import Unavailable
-from eventcron.model import Instant, Pack
+from eventcron.model.messages import Pack
+from eventcron.model.names import Instant
 from eventcron.ports import Ports
+from eventcron.wire.encode import encode_pack
 
 #: Milliseconds. What is due further off is put back on its way. SQS delays at most 900 s; some is left for clocks.
 LONGEST_DELAY_MS = 880_000
@@ -29,7 +30,7 @@ async def send_all(ports: Ports, packs: Sequence[Pack], *, visible_at: Callable[
             if not refusal.retryable:
                 reason = f"the fire queue refused it: {refusal.message}"
                 body = encode_pack(left[refusal.index])
-                await ports.dead.bury("fires", body, reason=reason, code=refusal.code)
+                await ports.dead.send_to_dlq("fires", body, reason=reason, code=refusal.code)
         again = [refusal for refusal in refused if refusal.retryable]
         left = [left[refusal.index] for refusal in again]
         if left and attempt == TRIES - 1:

@@ -17,10 +17,12 @@ from msgspec.structs import replace
 
 from eventcron.app.concurrency import settle
 from eventcron.app.settings import DeploymentSettings
-from eventcron.core.upcoming import Coming, fires_to_come, plans_to_come
 from eventcron.errors import InvalidSchedule
-from eventcron.model import Backfill, BackfillState, Instant, Record, SkipNotice, Unreadable, Window
+from eventcron.model.events import SkipNotice
+from eventcron.model.names import Instant, Unreadable, Window
+from eventcron.model.records import Backfill, BackfillState, Record
 from eventcron.ports import Page, Ports
+from eventcron.rules.upcoming import UpcomingFire, upcoming_entries, upcoming_fires
 
 #: Milliseconds. A day of minutes is what a person can read, and bounds the work.
 MAX_SPAN_MS = 86_400_000
@@ -29,7 +31,7 @@ SLACK = 10_000
 MINUTE_MS = 60_000
 
 
-class Outlook(Struct, kw_only=True):
+class UpcomingReport(Struct, kw_only=True):
     """What is to be published in a window, as stored when it was read."""
 
     window: Window
@@ -42,7 +44,7 @@ class Outlook(Struct, kw_only=True):
     seconds: Counter[Instant] = msgspec.field(default_factory=Counter)
     minutes: Counter[Instant] = msgspec.field(default_factory=Counter)
     #: The first of them, in order of publication.
-    first: list[Coming] = msgspec.field(default_factory=list)
+    first: list[UpcomingFire] = msgspec.field(default_factory=list)
     #: What will not fire, one for each schedule and reason, in order of the first.
     skips: list[SkipNotice] = msgspec.field(default_factory=list)
     unreadable: list[Unreadable] = msgspec.field(default_factory=list)
@@ -54,7 +56,7 @@ class Outlook(Struct, kw_only=True):
         return self.minutes.total()
 
 
-def _ignore(_outlook: Outlook) -> None:
+def _ignore(_outlook: UpcomingReport) -> None:
     """What happens to progress nobody asked for."""
 
 
@@ -72,8 +74,8 @@ class Upcoming:
         *,
         tenant: str | None = None,
         limit: int,
-        on_progress: Callable[[Outlook], None] = _ignore,
-    ) -> Outlook:
+        on_progress: Callable[[UpcomingReport], None] = _ignore,
+    ) -> UpcomingReport:
         """What is to be published in *window*, of *tenant* or of all; the first *limit* fires are told one by one.
 
         A schedule that changes while it reads is told of as it was or as it is. Runs, and what a resume fires of what
@@ -84,7 +86,7 @@ class Upcoming:
             Unavailable: a service refused.
         """
         _check(window)
-        outlook = Outlook(window=window)
+        outlook = UpcomingReport(window=window)
         skips: dict[tuple[str, str, str, str], SkipNotice] = {}
 
         def note(page: Page[Record]) -> None:
@@ -134,13 +136,17 @@ def _check(window: Window) -> None:
 
 
 def _note(
-    outlook: Outlook, records: Sequence[Record], skips: dict[tuple[str, str, str, str], SkipNotice], *, limit: int
+    outlook: UpcomingReport,
+    records: Sequence[Record],
+    skips: dict[tuple[str, str, str, str], SkipNotice],
+    *,
+    limit: int,
 ) -> None:
     """Add what *records* fire to *outlook*, and what they skip to *skips*."""
     outlook.schedules += sum(record.schedule is not None for record in records)
-    plans = [plan for record in records for plan in plans_to_come(record)]
-    for found in fires_to_come(plans, outlook.window):
-        if isinstance(found, Coming):
+    plans = [plan for record in records for plan in upcoming_entries(record)]
+    for found in upcoming_fires(plans, outlook.window):
+        if isinstance(found, UpcomingFire):
             _count(outlook, found)
             outlook.first.append(found)
             if len(outlook.first) > 2 * limit + SLACK:
@@ -152,14 +158,14 @@ def _note(
             outlook.unreadable.append(found)
 
 
-def _count(outlook: Outlook, coming: Coming) -> None:
+def _count(outlook: UpcomingReport, coming: UpcomingFire) -> None:
     outlook.tenants[coming.fire.tenant] += 1
     outlook.names[str(coming.fire.key)] += 1
     outlook.seconds[coming.at // 1000 * 1000] += 1
     outlook.minutes[coming.at // MINUTE_MS * MINUTE_MS] += 1
 
 
-def _earliest(fires: list[Coming], limit: int) -> list[Coming]:
+def _earliest(fires: list[UpcomingFire], limit: int) -> list[UpcomingFire]:
     return sorted(fires, key=lambda coming: (coming.at, coming.fire.key, coming.fire.due))[:limit]
 
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from eventcron.app.executor import Published, Report
-from eventcron.core.envelope import decode_pack
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.records import each_record, receives
 from eventcron.entrypoints.telemetry import LambdaContext, emit, logger
 from eventcron.errors import Undecodable
+from eventcron.wire.encode import decode_pack
 from eventcron.wiring import UseCases
 
 
@@ -25,7 +25,7 @@ async def _handle(cases: UseCases, event: dict[str, Any]) -> dict[str, list[dict
         try:
             pack = decode_pack(record["body"])
         except Undecodable as error:
-            await cases.ports.dead.bury("fires", record["body"], reason=error.reason, code="undecodable")
+            await cases.ports.dead.send_to_dlq("fires", record["body"], reason=error.reason, code="undecodable")
             logger.warning("pack_dead_lettered", message_id=record["messageId"], reason=error.reason)
             return Report(failed=1)
         report = await cases.executor.execute(pack)

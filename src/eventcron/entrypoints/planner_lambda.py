@@ -6,15 +6,16 @@ from typing import Any
 
 from tzdata import IANA_VERSION
 
-from eventcron.app.backfill import BackfillReport, Went
-from eventcron.app.fanout import LEFT, HandedOut
-from eventcron.app.planner import Pass, SegmentReport
-from eventcron.core.ranges import decode_range
+from eventcron.app.backfill import BackfillOutcome, BackfillReport
+from eventcron.app.fanout import LEFT, FanOutReport
+from eventcron.app.planner import SegmentOutcome, SegmentReport
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.records import each_record, receives
 from eventcron.entrypoints.telemetry import emit, logger
 from eventcron.errors import Unavailable, Undecodable, Unfinished
-from eventcron.model import Instant, SegmentRange
+from eventcron.model.messages import SegmentRange
+from eventcron.model.names import Instant
+from eventcron.wire.segment_ranges import decode_range
 from eventcron.wiring import UseCases
 
 #: Milliseconds kept back from Lambda's own deadline, so that what is being sent can end.
@@ -52,7 +53,7 @@ async def _plan_ranges(cases: UseCases, event: dict[str, Any], deadline: Instant
         try:
             asked = decode_range(record["body"])
         except Undecodable as error:
-            await cases.ports.dead.bury("plans", record["body"], reason=error.reason, code="undecodable")
+            await cases.ports.dead.send_to_dlq("plans", record["body"], reason=error.reason, code="undecodable")
             logger.warning("range_dead_lettered", message_id=record["messageId"], reason=error.reason)
             return
         age_ms = cases.ports.clock.now() - asked.tick
@@ -70,7 +71,7 @@ def _come_back_if_left(asked: SegmentRange, reports: list[SegmentReport]) -> Non
         raise Unfinished(f"{len(left)} of the segments {asked.first} to {asked.end - 1} are left, {left[0]} first")
 
 
-async def _report_handed(cases: UseCases, handed: HandedOut) -> None:
+async def _report_handed(cases: UseCases, handed: FanOutReport) -> None:
     log = logger.warning if handed.refusals else logger.info
     log(
         "handed_out",
@@ -92,11 +93,11 @@ async def _report_handed(cases: UseCases, handed: HandedOut) -> None:
 
 def _report(reports: list[SegmentReport], **fields: int) -> dict[str, int]:
     for report in reports:
-        if report.ended is Pass.FAILED:
+        if report.ended is SegmentOutcome.FAILED:
             logger.warning("segment_failed", segment=report.segment, reason=report.reason)
         if report.lag_ms is not None:
             emit("planner", {}, milliseconds={"PlannerLagMs": [report.lag_ms]}, fields={"segment": report.segment})
-    ended = {str(way): sum(report.ended is way for report in reports) for way in Pass}
+    ended = {str(way): sum(report.ended is way for report in reports) for way in SegmentOutcome}
     if not reports:
         return ended
     sums = {
@@ -104,8 +105,8 @@ def _report(reports: list[SegmentReport], **fields: int) -> dict[str, int]:
         "PacksSent": sum(report.packs for report in reports),
         "FiresSkipped": sum(report.skipped for report in reports),
         "SchedulesRead": sum(report.visited for report in reports),
-        "SegmentsFailed": ended[Pass.FAILED],
-        "SegmentsFenced": ended[Pass.FENCED],
+        "SegmentsFailed": ended[SegmentOutcome.FAILED],
+        "SegmentsFenced": ended[SegmentOutcome.FENCED],
     }
     behind = max(report.behind_ms for report in reports)
     logger.info("planned", extra={"tzdata": IANA_VERSION, "behind_ms": behind, **fields, **ended, **sums})
@@ -115,7 +116,7 @@ def _report(reports: list[SegmentReport], **fields: int) -> dict[str, int]:
 
 def _report_backfills(reports: list[BackfillReport]) -> None:
     for report in reports:
-        log = logger.warning if report.went is Went.FAILED else logger.info
+        log = logger.warning if report.went is BackfillOutcome.FAILED else logger.info
         log(
             f"backfill_{report.went}",
             backfill=str(report.key),
@@ -125,6 +126,6 @@ def _report_backfills(reports: list[BackfillReport]) -> None:
         )
     sums = {
         "BackfillFiresPlanned": sum(report.fires for report in reports),
-        "BackfillsFailed": sum(report.went is Went.FAILED for report in reports),
+        "BackfillsFailed": sum(report.went is BackfillOutcome.FAILED for report in reports),
     }
     emit("planner", sums if reports else {})

@@ -7,11 +7,11 @@ from typing import Any
 from tzdata import IANA_VERSION
 
 from eventcron import __version__
-from eventcron.app.reconciler import Survey
-from eventcron.core.reconciling import Fault
+from eventcron.app.reconcile import ReconcileReport
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.telemetry import emit, logger
-from eventcron.model import State
+from eventcron.model.records import State
+from eventcron.rules.reconcile import Fault
 from eventcron.wiring import UseCases
 
 #: What triggers are worked out by: another zone database, or another release, works them out anew.
@@ -30,13 +30,13 @@ async def _reconcile(cases: UseCases, context: Any) -> dict[str, int]:
     return _report(await cases.reconciler.run(deadline=deadline, rules=RULES))
 
 
-def _report(survey: Survey) -> dict[str, int]:
+def _report(survey: ReconcileReport) -> dict[str, int]:
     for line in survey.unreadable:
         logger.warning("schedule_unreadable", reason=line)
-    mended = {str(fault): survey.mended[fault] for fault in Fault}
+    repaired = {str(fault): survey.repaired[fault] for fault in Fault}
     log = logger.info if survey.finished else logger.warning
-    log("reconciled", extra={"finished": survey.finished, "rules": RULES, "contested": survey.contested, **mended})
+    log("reconciled", extra={"finished": survey.finished, "rules": RULES, "contested": survey.contested, **repaired})
     counts = {f"Schedules{state.title()}": survey.states[state] for state in State}
-    counts |= {"RecordsMended": survey.mended.total(), "RecordsUnreadable": len(survey.unreadable)}
+    counts |= {"RecordsRepaired": survey.repaired.total(), "RecordsUnreadable": len(survey.unreadable)}
     emit("reconciler", counts)
-    return mended
+    return repaired

@@ -1,0 +1,1 @@
+"""The embedded AWS and the stack in it."""

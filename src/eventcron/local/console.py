@@ -25,7 +25,7 @@ _UNTOLD = frozenset({
 _DEAD_LETTERS = {
     "CommandDeadLettersUrl": "commands",
     "FireDeadLettersUrl": "fires",
-    "PlanDeadLettersUrl": "ranges of segments",
+    "SegmentDeadLettersUrl": "ranges of segments",
     "TargetDeadLettersUrl": "rule targets",
 }
 

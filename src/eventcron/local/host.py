@@ -17,7 +17,7 @@ import threading
 from pathlib import Path
 
 from eventcron.local.embedded import remove
-from eventcron.local.keeping import Keeper
+from eventcron.local.snapshot_writer import SnapshotWriter
 
 #: How long an idle connection stays open: longer than any client keeps one, so that the client is who closes it.
 #: hypercorn's own 5 seconds are the planner's tick. A request that meets the closing fails, perhaps after it was
@@ -25,7 +25,7 @@ from eventcron.local.keeping import Keeper
 KEEP_ALIVE_SECONDS = 3_600
 
 
-def _end_with_parent(directory: str, keeper: Keeper | None) -> None:
+def _end_with_parent(directory: str, keeper: SnapshotWriter | None) -> None:
     """Block until the leash is let go, then save if something is to be kept, and end the process group."""
     sys.stdin.buffer.read()
     try:
@@ -38,16 +38,16 @@ def _end_with_parent(directory: str, keeper: Keeper | None) -> None:
 
 def main(descriptor: str, directory: str, keep: str = "") -> None:
     """Serve ministack on the inherited listening socket until the leash is let go."""
-    keeper = Keeper(Path(keep)) if keep else None
+    keeper = SnapshotWriter(Path(keep)) if keep else None
     threading.Thread(target=_end_with_parent, args=(directory, keeper), daemon=True, name="leash").start()
     # Imported behind the leash: loading ministack takes a while, and the parent may end meanwhile.
     from hypercorn.asyncio import serve  # noqa: PLC0415
     from hypercorn.config import Config  # noqa: PLC0415
     from ministack.app import app  # noqa: PLC0415
 
-    from eventcron.local import corrections  # noqa: PLC0415
+    from eventcron.local import ministack_patches  # noqa: PLC0415
 
-    corrections.apply()
+    ministack_patches.apply()
     if keeper is not None:
         keeper.install()
     config = Config()

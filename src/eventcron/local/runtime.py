@@ -19,7 +19,7 @@ from msgspec import Struct
 from eventcron.adapters.clock import SystemClock
 from eventcron.local import stack
 from eventcron.local.embedded import EmbeddedAws, FunctionOutput, LocalError
-from eventcron.local.kept import Kept
+from eventcron.local.snapshot import Kept
 from eventcron.local.ticker import Ticker
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from eventcron.model import Instant
+from eventcron.model.names import Instant
 from eventcron.ports import Clock
 
 

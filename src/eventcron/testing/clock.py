@@ -7,7 +7,7 @@ import heapq
 import itertools
 import selectors
 
-from eventcron.model import Instant
+from eventcron.model.names import Instant
 
 
 class FakeClock:

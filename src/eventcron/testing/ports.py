@@ -11,9 +11,9 @@ from eventcron.adapters.memory import (
     MemoryEventBus,
     MemoryFireQueue,
     MemoryLedger,
-    MemoryPlanQueue,
     MemoryQueue,
     MemoryScheduleStore,
+    MemorySegmentQueue,
 )
 from eventcron.ports import Clock, Ports
 
@@ -34,7 +34,7 @@ def memory_ports(clock: Clock, **replaced: Any) -> Ports:
         dead=MemoryDeadLetters(),
         backfills=MemoryBackfills(),
         calendars=MemoryCalendars(),
-        plans=MemoryPlanQueue(MemoryQueue(clock)),
+        plans=MemorySegmentQueue(MemoryQueue(clock)),
         jitter=lambda: 0.5,
     )
     return ports._replace(**replaced)

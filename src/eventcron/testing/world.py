@@ -20,9 +20,9 @@ from eventcron.adapters.memory import (
     MemoryEventBus,
     MemoryFireQueue,
     MemoryLedger,
-    MemoryPlanQueue,
     MemoryQueue,
     MemoryScheduleStore,
+    MemorySegmentQueue,
     Message,
     Pause,
     yield_once,
@@ -32,11 +32,13 @@ from eventcron.app.executor import Executor
 from eventcron.app.planner import Planner
 from eventcron.app.registrar import Registrar
 from eventcron.config import Settings
-from eventcron.core.envelope import decode_pack
-from eventcron.core.instant import from_datetime, rfc3339
-from eventcron.model import FACT_SOURCE, TENANT_SOURCE_PREFIX, Instant
+from eventcron.model.commands import TENANT_SOURCE_PREFIX
+from eventcron.model.events import EVENT_SOURCE
+from eventcron.model.names import Instant
 from eventcron.ports import Ports
 from eventcron.testing.clock import VirtualClock, VirtualLoop
+from eventcron.timing.instant import from_datetime, rfc3339
+from eventcron.wire.encode import decode_pack
 
 #: A deployment with the template's defaults, but fewer segments: each costs a query a tick.
 SETTINGS = Settings(
@@ -116,7 +118,7 @@ class World:
             dead=self.dead,
             backfills=self.backfills,
             calendars=self.calendars,
-            plans=MemoryPlanQueue(MemoryQueue(self.clock), pause=self._pause),
+            plans=MemorySegmentQueue(MemoryQueue(self.clock), pause=self._pause),
             # Jitter only spreads retries; a fixed seed makes every run the same.
             jitter=random.Random(0).random,  # noqa: S311  # nothing secret about it
         )
@@ -180,7 +182,7 @@ class World:
         fires = []
         for at, event in self.bus.published:
             detail = msgspec.json.decode(event.detail)
-            if event.source == FACT_SOURCE and "fire_id" in detail and "attempt" in detail and "local_time" in detail:
+            if event.source == EVENT_SOURCE and "fire_id" in detail and "attempt" in detail and "local_time" in detail:
                 due = from_datetime(datetime.fromisoformat(detail["due"]))
                 fires.append(Fired(f"{detail['tenant']}/{detail['name']}", detail["due"], due, at, at - due, detail))
         return fires

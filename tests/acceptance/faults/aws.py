@@ -15,7 +15,7 @@ from botocore.exceptions import HTTPClientError
 from eventcron.adapters.aws.ledger import DynamoLedger
 from eventcron.errors import Unavailable
 from eventcron.local.runtime import LocalSettings
-from eventcron.model import Instant
+from eventcron.model.names import Instant
 from eventcron.ports import SegmentState
 
 #: Seconds for which a message stays away whose reader was killed. The template has six times the reader's timeout, as

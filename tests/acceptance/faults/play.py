@@ -10,12 +10,13 @@ import msgspec
 from msgspec import Struct
 
 from eventcron.adapters.clock import SystemClock
-from eventcron.core.instant import rfc3339
-from eventcron.local.demo.beside import beside
-from eventcron.local.demo.emit import emit
-from eventcron.local.demo.expectation import expect
-from eventcron.local.demo.orders import Order, Sent, put
-from eventcron.model import Instant, Schedule
+from eventcron.demo.beside import beside
+from eventcron.demo.emit import emit
+from eventcron.demo.expectation import expect
+from eventcron.demo.orders import Order, Sent, put
+from eventcron.model.commands import Schedule
+from eventcron.model.names import Instant
+from eventcron.timing.instant import rfc3339
 from tests.acceptance.faults.aws import Aws, becomes, connected
 from tests.acceptance.faults.plan import TICK_SECONDS, Blow, What
 from tests.acceptance.faults.runtime import KeptRuntime, kill_host

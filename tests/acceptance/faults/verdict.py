@@ -7,8 +7,8 @@ from collections.abc import Collection, Iterable
 
 from msgspec import Struct
 
-from eventcron.core.instant import rfc3339
-from eventcron.local.demo.observed import Due, Observed, Publication
+from eventcron.demo.observed import Due, Observed, Publication
+from eventcron.timing.instant import rfc3339
 
 
 class Verdict(Struct, frozen=True):

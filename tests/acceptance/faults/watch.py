@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.exceptions import HTTPClientError
 
-from eventcron.local.demo.observed import Observed
+from eventcron.demo.observed import Observed
 
 #: Seconds for which a message that was read, and whose reader was cut off, stays away.
 VISIBILITY_SECONDS = 5

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from eventcron.core import convert as convert_module
-from eventcron.core.convert import Notation, convert
 from eventcron.errors import InvalidExpression
+from eventcron.timing import convert as convert_module
+from eventcron.timing.convert import Notation, convert
 
 #: 2026-11-21T00:00:00Z.
 SINCE = 1_795_219_200_000

@@ -6,13 +6,13 @@ from time import process_time
 
 import pytest
 
-from eventcron.core.calendars import read_calendar
-from eventcron.core.exclusions import DateSpan
-from eventcron.core.planning import nth_fire
-from eventcron.core.trigger import next_occurrence, parse, rfc3339, walk
 from eventcron.entrypoints.cli.moments import read_moment
 from eventcron.errors import InvalidSchedule
-from eventcron.model import Instant, Occurrence, Window
+from eventcron.model.names import Instant, Occurrence, Window
+from eventcron.rules.planning import nth_fire
+from eventcron.timing.calendars import read_calendar
+from eventcron.timing.exclusions import DateSpan
+from eventcron.timing.trigger import next_occurrence, parse, rfc3339, walk
 
 
 def at(text: str) -> Instant:

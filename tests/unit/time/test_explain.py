@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from eventcron.core.explain import dialect_name, in_words, nights
-from eventcron.core.trigger import parse
 from eventcron.entrypoints.cli.moments import read_moment
-from eventcron.model import DaylightSaving, Window
+from eventcron.model.commands import DaylightSaving
+from eventcron.model.names import Window
+from eventcron.timing.explain import dialect_name, in_words, nights
+from eventcron.timing.trigger import parse
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,10 @@ from datetime import date, timedelta
 
 import pytest
 
-from eventcron.core.cron import Cron
-from eventcron.core.trigger import parse
 from eventcron.errors import InvalidExpression
-from eventcron.model import Key
+from eventcron.model.names import Key
+from eventcron.timing.cron import Cron
+from eventcron.timing.trigger import parse
 
 EPOCH = date(1970, 1, 1)
 

@@ -6,8 +6,12 @@ from itertools import islice
 
 import pytest
 
-from eventcron.core import zones
-from eventcron.core.trigger import (
+from eventcron.entrypoints.cli.moments import read_moment
+from eventcron.errors import InvalidExpression, InvalidSchedule
+from eventcron.model.commands import DaylightSaving
+from eventcron.model.names import Instant, Key, Occurrence, Window
+from eventcron.timing import zones
+from eventcron.timing.trigger import (
     Memo,
     Trigger,
     from_canonical,
@@ -18,9 +22,6 @@ from eventcron.core.trigger import (
     rfc3339,
     walk,
 )
-from eventcron.entrypoints.cli.moments import read_moment
-from eventcron.errors import InvalidExpression, InvalidSchedule
-from eventcron.model import DaylightSaving, Instant, Key, Occurrence, Window
 
 
 def at(text: str) -> Instant:

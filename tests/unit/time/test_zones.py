@@ -10,7 +10,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from eventcron.core.zones import CHUNK_S, Zone, load_zone, zone_names
+from eventcron.timing.zones import CHUNK_S, Zone, load_zone, zone_names
 
 
 def changes_of_file(name: str) -> list[tuple[int, int]]:

@@ -11,7 +11,8 @@ from eventcron.adapters.aws.clients import DynamoClient
 from eventcron.adapters.aws.documents import DynamoDocuments
 from eventcron.adapters.aws.formats import MARK_VALUE, MARKED, readable
 from eventcron.adapters.aws.table import Item, text
-from eventcron.model import Backfill, BackfillKey
+from eventcron.model.names import BackfillKey
+from eventcron.model.records import Backfill
 
 _LIST: Item = {"pk": text("backfills")}
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from eventcron.adapters.aws.clients import EventsClient, Response
 from eventcron.adapters.aws.failures import RETRYABLE_CODES
 from eventcron.adapters.aws.put_events import PutEventsBus, entry_of
-from eventcron.model import Event
+from eventcron.model.events import Event
 
 
 class EventBridgeBus(PutEventsBus):

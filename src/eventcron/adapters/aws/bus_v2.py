@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from eventcron.adapters.aws.clients import EventsClient, Response
 from eventcron.adapters.aws.put_events import PutEventsBus, entry_of
-from eventcron.model import Event
+from eventcron.model.events import Event
 from eventcron.ports import Refusal
 
 #: Characters. Service model, EventGroupId and EventDeduplicationId: at most 128.

@@ -11,11 +11,11 @@ from eventcron.ports import EventBus
 
 def bus_service(settings: Settings) -> str:
     """botocore's name of the service whose client ``bus_of`` wants."""
-    return EventBridgeV2Bus.service if settings.fact_bus_arn else EventBridgeBus.service
+    return EventBridgeV2Bus.service if settings.event_bus_v2_arn else EventBridgeBus.service
 
 
 def bus_of(settings: Settings, client: EventsClient) -> EventBus:
     """The bus that takes facts, fires among them."""
-    if settings.fact_bus_arn:
-        return EventBridgeV2Bus(client, settings.fact_bus_arn)
+    if settings.event_bus_v2_arn:
+        return EventBridgeV2Bus(client, settings.event_bus_v2_arn)
     return EventBridgeBus(client, settings.bus_name)

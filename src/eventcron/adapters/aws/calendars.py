@@ -6,7 +6,8 @@ from typing import Any
 
 from eventcron.adapters.aws.clients import DynamoClient
 from eventcron.adapters.aws.documents import DynamoDocuments
-from eventcron.model import Calendar, CalendarKey
+from eventcron.model.names import CalendarKey
+from eventcron.model.records import Calendar
 
 
 class DynamoCalendars(DynamoDocuments[CalendarKey, Calendar]):

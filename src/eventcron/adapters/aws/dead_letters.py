@@ -24,7 +24,7 @@ class SqsDeadLetters:
         self._client = client
         self._urls = urls
 
-    async def bury(self, queue: str, body: str, *, reason: str, code: str) -> None:
+    async def send_to_dlq(self, queue: str, body: str, *, reason: str, code: str) -> None:
         with mapped("sqs"):
             await self._client.send_message(
                 QueueUrl=self._urls[queue],

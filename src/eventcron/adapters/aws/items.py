@@ -21,7 +21,9 @@ import msgspec
 
 from eventcron.adapters.aws.table import Item, number, text
 from eventcron.errors import Undecodable
-from eventcron.model import Misfire, Plan, Record, State, Window
+from eventcron.model.commands import Misfire
+from eventcron.model.names import Window
+from eventcron.model.records import Plan, Record, State
 
 FORMAT = 1
 

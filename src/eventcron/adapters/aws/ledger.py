@@ -19,9 +19,9 @@ from eventcron.adapters.aws.backoff import Backoff
 from eventcron.adapters.aws.clients import DynamoClient
 from eventcron.adapters.aws.formats import MARK, MARK_VALUE, MARKED, readable
 from eventcron.adapters.aws.table import DynamoTable, Item, number, text
-from eventcron.adapters.claiming import next_claim
-from eventcron.model import Instant
-from eventcron.ports import Claim, Places, SegmentState
+from eventcron.adapters.leasing import next_claim
+from eventcron.model.names import Instant
+from eventcron.ports import Lease, QuotaRequest, SegmentState
 
 #: Times a claim reads again after another writer came between its read and its write.
 CLAIM_TRIES = 5
@@ -42,7 +42,7 @@ class DynamoLedger:
     ) -> None:
         self._table = DynamoTable(client, table, concurrency=concurrency, backoff=backoff)
 
-    async def claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Claim | None:
+    async def claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Lease | None:
         for _ in range(CLAIM_TRIES):
             item = await self._table.get(_segment(segment)) or {}
             state = _state(segment, item)
@@ -55,7 +55,7 @@ class DynamoLedger:
         # Each lost race was won by another claim, so another holds the segment.
         return None
 
-    async def _take(self, claim: Claim, state: SegmentState) -> bool:
+    async def _take(self, claim: Lease, state: SegmentState) -> bool:
         """Write *claim* if the segment is still as in *state*: no claim since, and the same lease not given up."""
         values = {
             ":claimed": number(claim.end),
@@ -73,10 +73,10 @@ class DynamoLedger:
             values=values | MARK_VALUE,
         )
 
-    async def save(self, claim: Claim, cursor: str) -> bool:
+    async def save(self, claim: Lease, cursor: str) -> bool:
         return await self._give_up(claim, "SET #lease = :none, #cursor = :cursor", {":cursor": text(cursor)})
 
-    async def commit(self, claim: Claim) -> bool:
+    async def commit(self, claim: Lease) -> bool:
         # Planned through its end under its own fence: the client sends a commit again if the answer was lost.
         return await self._give_up(
             claim,
@@ -85,10 +85,10 @@ class DynamoLedger:
             or_when=" OR #planned = :planned",
         )
 
-    async def release(self, claim: Claim) -> bool:
+    async def release(self, claim: Lease) -> bool:
         return await self._give_up(claim, "SET #lease = :none REMOVE #cursor", {})
 
-    async def _give_up(self, claim: Claim, change: str, values: Item, *, or_when: str = "") -> bool:
+    async def _give_up(self, claim: Lease, change: str, values: Item, *, or_when: str = "") -> bool:
         """End *claim* if it still has the lease: a claim ends once."""
         held = {":none": number(0), ":fence": number(claim.fence), ":held": number(claim.lease_until)}
         return await self._table.update(
@@ -121,7 +121,7 @@ class DynamoLedger:
     async def record(self, pack_id: str, *, now: Instant, expires: int) -> None:
         await self._table.put(_pack(pack_id) | MARK | {"published": number(now), "expires": number(expires)})
 
-    async def take_places(self, request: Places, *, expires: int) -> int:
+    async def acquire(self, request: QuotaRequest, *, expires: int) -> int:
         asked = _places(request)
         values = MARK_VALUE | {":expires": number(expires)}
         # First of all, so that whoever dies after it is not counted again.
@@ -166,11 +166,11 @@ def _segment(segment: int) -> Item:
     return {"pk": text(f"segment#{segment}")}
 
 
-def _minute(request: Places) -> Item:
+def _minute(request: QuotaRequest) -> Item:
     return {"pk": text(f"minute#{request.tenant}#{request.minute}")}
 
 
-def _places(request: Places) -> Item:
+def _places(request: QuotaRequest) -> Item:
     return {"pk": text(f"places#{request.tenant}#{request.minute}#{request.pack_id}")}
 
 

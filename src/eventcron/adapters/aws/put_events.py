@@ -12,7 +12,7 @@ from eventcron.adapters.aws.batching import all_of, batches
 from eventcron.adapters.aws.clients import EventsClient, Response
 from eventcron.adapters.aws.failures import mapped
 from eventcron.errors import Unavailable
-from eventcron.model import Event
+from eventcron.model.events import Event
 from eventcron.ports import Refusal
 
 #: Bytes, of an entry and of all entries in a call. EventBridge PutEvents: "The total entry size must be less than

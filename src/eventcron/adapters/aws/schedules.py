@@ -12,7 +12,8 @@ from eventcron.adapters.aws.clients import DynamoClient
 from eventcron.adapters.aws.items import decode, decode_plan, encode
 from eventcron.adapters.aws.table import DynamoTable, Item, number, text
 from eventcron.errors import Undecodable
-from eventcron.model import Instant, Key, Plan, Record, State, Unreadable
+from eventcron.model.names import Instant, Key, Unreadable
+from eventcron.model.records import Plan, Record, State
 from eventcron.ports import Page
 
 INDEX = "plan"
@@ -91,7 +92,7 @@ class DynamoScheduleStore:
             _key(key), change, when="#revision = :revision AND #state = :enabled", values=values
         )
 
-    async def mend(self, record: Record, *, was: Record) -> bool:
+    async def repair(self, record: Record, *, was: Record) -> bool:
         values = {":revision": number(was.revision), ":state": text(was.state), ":trigger": text(record.trigger)}
         conditions = ["#revision = :revision", "#state = :state"]
         for name in ("segment", "wake"):
@@ -112,7 +113,7 @@ class DynamoScheduleStore:
         change = f"SET {', '.join(sets)}" + (f" REMOVE {', '.join(removed)}" if removed else "")
         return await self._table.update(_key(record.key), change, when=" AND ".join(conditions), values=values)
 
-    async def forget(self, record: Record) -> bool:
+    async def delete_expired(self, record: Record) -> bool:
         if record.expires is None:
             return False
         return await self._table.delete(

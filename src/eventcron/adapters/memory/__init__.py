@@ -7,15 +7,15 @@ seconds) and pause before and after each effect, so that a simulator can interle
 from eventcron.adapters.memory.backfills import MemoryBackfills
 from eventcron.adapters.memory.bus import MemoryEventBus, Published
 from eventcron.adapters.memory.calendars import MemoryCalendars
+from eventcron.adapters.memory.dead_letters import MemoryDeadLetterQueue
 from eventcron.adapters.memory.ledger import MemoryLedger
-from eventcron.adapters.memory.letters import MemoryLetterBox
 from eventcron.adapters.memory.pause import Pause, yield_once
 from eventcron.adapters.memory.queues import (
     Buried,
     MemoryDeadLetters,
     MemoryFireQueue,
-    MemoryPlanQueue,
     MemoryQueue,
+    MemorySegmentQueue,
     Message,
 )
 from eventcron.adapters.memory.schedules import MemoryScheduleStore, Version
@@ -24,14 +24,14 @@ __all__ = [
     "Buried",
     "MemoryBackfills",
     "MemoryCalendars",
+    "MemoryDeadLetterQueue",
     "MemoryDeadLetters",
     "MemoryEventBus",
     "MemoryFireQueue",
     "MemoryLedger",
-    "MemoryLetterBox",
-    "MemoryPlanQueue",
     "MemoryQueue",
     "MemoryScheduleStore",
+    "MemorySegmentQueue",
     "Message",
     "Pause",
     "Published",

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 
 from eventcron.adapters.memory.pause import Pause, yield_once
-from eventcron.model import Backfill, BackfillKey
+from eventcron.model.names import BackfillKey
+from eventcron.model.records import Backfill
 
 
 class MemoryBackfills:

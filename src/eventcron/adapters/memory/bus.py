@@ -6,7 +6,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from eventcron.adapters.memory.pause import Pause, yield_once
-from eventcron.model import Event, Instant
+from eventcron.model.events import Event
+from eventcron.model.names import Instant
 from eventcron.ports import Clock, Refusal
 
 #: PutEvents takes at most ten, so a crash can come between any two tens.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from eventcron.adapters.memory.pause import Pause, yield_once
-from eventcron.model import Calendar, CalendarKey
+from eventcron.model.names import CalendarKey
+from eventcron.model.records import Calendar
 
 
 class MemoryCalendars:

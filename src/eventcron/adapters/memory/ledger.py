@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from eventcron.adapters.claiming import next_claim
+from eventcron.adapters.leasing import next_claim
 from eventcron.adapters.memory.pause import Pause, yield_once
-from eventcron.model import Instant
-from eventcron.ports import Claim, Places, SegmentState
+from eventcron.model.names import Instant
+from eventcron.ports import Lease, QuotaRequest, SegmentState
 
 
 class MemoryLedger:
@@ -27,13 +27,13 @@ class MemoryLedger:
         self._places: dict[tuple[str, int, str], int] = {}
         self._rules = ""
 
-    async def claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Claim | None:
+    async def claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Lease | None:
         await self._pause("claim.before")
         claim = self._claim(segment, end=end, now=now, lease_until=lease_until)
         await self._pause("claim.after")
         return claim
 
-    async def save(self, claim: Claim, cursor: str) -> bool:
+    async def save(self, claim: Lease, cursor: str) -> bool:
         await self._pause("save.before")
         saved = self._holds(claim)
         if saved:
@@ -41,7 +41,7 @@ class MemoryLedger:
         await self._pause("save.after")
         return saved
 
-    async def commit(self, claim: Claim) -> bool:
+    async def commit(self, claim: Lease) -> bool:
         await self._pause("commit.before")
         state = self._state(claim.segment)
         planned = max(claim.start, claim.end)
@@ -51,7 +51,7 @@ class MemoryLedger:
         await self._pause("commit.after")
         return committed
 
-    async def release(self, claim: Claim) -> bool:
+    async def release(self, claim: Lease) -> bool:
         await self._pause("release.before")
         released = self._holds(claim)
         if released:
@@ -93,21 +93,21 @@ class MemoryLedger:
         self._published[pack_id] = expires
         await self._pause("record.after")
 
-    async def take_places(self, request: Places, *, expires: int) -> int:  # noqa: ARG002  the port's signature
-        await self._pause("take_places.before")
+    async def acquire(self, request: QuotaRequest, *, expires: int) -> int:  # noqa: ARG002  the port's signature
+        await self._pause("acquire.before")
         minute = (request.tenant, request.minute)
         name = (*minute, request.pack_id)
         if name not in self._places:
             before = self._wanted.get(minute, 0)
             self._wanted[minute] = before + request.count
             self._places[name] = request.granted(before)
-        await self._pause("take_places.after")
+        await self._pause("acquire.after")
         return self._places[name]
 
     def _state(self, segment: int) -> SegmentState:
         return self._states.get(segment) or SegmentState(segment=segment)
 
-    def _claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Claim | None:
+    def _claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Lease | None:
         state = self._state(segment)
         if state.lease_until > now:
             return None
@@ -118,11 +118,11 @@ class MemoryLedger:
             )
         return claim
 
-    def _holds(self, claim: Claim) -> bool:
+    def _holds(self, claim: Lease) -> bool:
         state = self._state(claim.segment)
         return (state.fence, state.lease_until) == (claim.fence, claim.lease_until)
 
-    def _give_up(self, claim: Claim, *, planned_through: Instant, cursor: str | None) -> None:
+    def _give_up(self, claim: Lease, *, planned_through: Instant, cursor: str | None) -> None:
         state = self._state(claim.segment)
         self._states[claim.segment] = msgspec.structs.replace(state, planned_through=planned_through, lease_until=0)
         self._cursors.pop(claim.segment, None)

@@ -8,10 +8,11 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from eventcron.adapters.memory.pause import Pause, yield_once
-from eventcron.core.envelope import encode_pack
-from eventcron.core.ranges import encode_range
-from eventcron.model import Instant, Pack, SegmentRange
+from eventcron.model.messages import Pack, SegmentRange
+from eventcron.model.names import Instant
 from eventcron.ports import Clock, Refusal
+from eventcron.wire.encode import encode_pack
+from eventcron.wire.segment_ranges import encode_range
 
 #: Seconds. SQS SendMessage, DelaySeconds: "Valid values: 0 to 900".
 MAX_DELAY_SECONDS = 900
@@ -144,8 +145,8 @@ class MemoryFireQueue:
         return refusals
 
 
-class MemoryPlanQueue:
-    """``PlanQueue`` over a ``MemoryQueue``. *refuse* returns a ``Refusal`` for a range that is not to be taken."""
+class MemorySegmentQueue:
+    """``SegmentQueue`` over a ``MemoryQueue``. *refuse* returns a ``Refusal`` for a range that is not to be taken."""
 
     def __init__(
         self,
@@ -188,7 +189,7 @@ class MemoryDeadLetters:
         self._pause = pause
         self.buried: list[Buried] = []
 
-    async def bury(self, queue: str, body: str, *, reason: str, code: str) -> None:
-        await self._pause("bury.before")
+    async def send_to_dlq(self, queue: str, body: str, *, reason: str, code: str) -> None:
+        await self._pause("send_to_dlq.before")
         self.buried.append(Buried(queue=queue, body=body, reason=reason, code=code))
-        await self._pause("bury.after")
+        await self._pause("send_to_dlq.after")

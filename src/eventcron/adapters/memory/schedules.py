@@ -10,9 +10,10 @@ from typing import NamedTuple
 import msgspec
 
 from eventcron.adapters.memory.pause import Pause, yield_once
-from eventcron.core.planning import as_plan
-from eventcron.model import Instant, Key, Plan, Record, State
+from eventcron.model.names import Instant, Key
+from eventcron.model.records import Plan, Record, State
 from eventcron.ports import Clock, Page
+from eventcron.rules.planning import as_index_entry
 
 #: Versions of a record that the index can still show: more than are written within any lag worth testing.
 HISTORY = 16
@@ -104,8 +105,8 @@ class MemoryScheduleStore:
         await self._pause("complete.after")
         return completed
 
-    async def mend(self, record: Record, *, was: Record) -> bool:
-        await self._pause("mend.before")
+    async def repair(self, record: Record, *, was: Record) -> bool:
+        await self._pause("repair.before")
         stored = self._records.get(record.key)
         same = stored is not None and _place(stored) == _place(was)
         if stored is not None and same:
@@ -114,18 +115,18 @@ class MemoryScheduleStore:
                     stored, trigger=record.trigger, until=record.until, segment=record.segment, wake=record.wake
                 )
             )
-        await self._pause("mend.after")
+        await self._pause("repair.after")
         return same
 
-    async def forget(self, record: Record) -> bool:
-        await self._pause("forget.before")
+    async def delete_expired(self, record: Record) -> bool:
+        await self._pause("delete_expired.before")
         stored = self._records.get(record.key)
         same = stored is not None and (stored.revision, stored.expires) == (record.revision, record.expires)
         same = same and record.expires is not None
         if same:
             del self._records[record.key]
             self._versions[record.key].append(Version(self._clock.now(), None))
-        await self._pause("forget.after")
+        await self._pause("delete_expired.after")
         return same
 
     async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
@@ -188,7 +189,7 @@ def _place(record: Record) -> tuple[object, ...]:
 
 def _plan(record: Record) -> Plan:
     """What the index projects of a record that has a wake."""
-    plan = None if record.wake is None else as_plan(record, handoff=record.handoff, wake=record.wake)
+    plan = None if record.wake is None else as_index_entry(record, handoff=record.handoff, wake=record.wake)
     if plan is None:
         raise AssertionError(f"{record.key} is in the index and has nothing to plan")
     return plan

@@ -9,11 +9,13 @@ from typing import Any, NamedTuple
 
 import click
 
-from eventcron.core.backfilling import Left, left
-from eventcron.core.instant import rfc3339
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
 from eventcron.errors import InvalidSchedule
-from eventcron.model import TENANT_SOURCE_PREFIX, Backfill, BackfillKey, BackfillState, Instant
+from eventcron.model.commands import TENANT_SOURCE_PREFIX
+from eventcron.model.names import BackfillKey, Instant
+from eventcron.model.records import Backfill, BackfillState
+from eventcron.rules.backfill import Left, left
+from eventcron.timing.instant import rfc3339
 from eventcron.wiring import UseCases
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import click
 
 from eventcron.adapters.clock import SystemClock
-from eventcron.core.convert import Notation, convert
 from eventcron.errors import InvalidExpression
+from eventcron.timing.convert import Notation, convert
 
 _NOTATIONS = click.Choice([notation.value for notation in Notation])
 

@@ -14,16 +14,16 @@ import msgspec
 from rich.console import Console
 
 from eventcron.adapters.clock import SystemClock
-from eventcron.entrypoints.files import read_schedules
+from eventcron.demo import examples
+from eventcron.demo.beside import beside
+from eventcron.demo.comparison import Report
+from eventcron.demo.performance import Performance
+from eventcron.demo.screen import Lines, Screen, Terminal
 from eventcron.errors import EventcronError
-from eventcron.local.demo import examples
-from eventcron.local.demo.beside import beside
-from eventcron.local.demo.comparison import Report
-from eventcron.local.demo.performance import Performance
-from eventcron.local.demo.screen import Lines, Screen, Terminal
 from eventcron.local.embedded import FunctionOutput
 from eventcron.local.runtime import LocalSettings, Runtime
-from eventcron.model import Schedule
+from eventcron.model.commands import Schedule
+from eventcron.preview.files import read_schedules
 
 T = TypeVar("T")
 

@@ -9,12 +9,12 @@ from typing import Any
 import click
 
 from eventcron.adapters.clock import SystemClock
-from eventcron.core.daylight import LATEST
-from eventcron.core.explain import Night, dialect_name, in_words, kind_of, nights
-from eventcron.core.trigger import Trigger, local_time, occurrences, rfc3339
 from eventcron.entrypoints.cli.moments import read_moment
 from eventcron.entrypoints.cli.trigger_options import TriggerOptions, trigger_options
-from eventcron.model import Instant, Window
+from eventcron.model.names import Instant, Window
+from eventcron.timing.daylight import LATEST
+from eventcron.timing.explain import Night, dialect_name, in_words, kind_of, nights
+from eventcron.timing.trigger import Trigger, local_time, occurrences, rfc3339
 
 COUNT = 5
 #: Milliseconds: 366 days, so that each yearly change is in it.

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 
-from eventcron.core.fields import FIRST_YEAR, LAST_YEAR, shorten
-from eventcron.core.instant import from_datetime
 from eventcron.errors import InvalidSchedule
-from eventcron.model import Instant
+from eventcron.model.names import Instant
+from eventcron.timing.fields import FIRST_YEAR, LAST_YEAR, shorten
+from eventcron.timing.instant import from_datetime
 
 _MOMENT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}([Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?([Zz]|[+-][0-9]{2}:[0-9]{2})?)?"

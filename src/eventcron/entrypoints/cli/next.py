@@ -10,11 +10,11 @@ from typing import Any
 import click
 
 from eventcron.adapters.clock import SystemClock
-from eventcron.core.daylight import LATEST
-from eventcron.core.trigger import Trigger, local_time, occurrences, rfc3339, walk
 from eventcron.entrypoints.cli.moments import read_moment
 from eventcron.entrypoints.cli.trigger_options import TriggerOptions, trigger_options
-from eventcron.model import Instant, Occurrence, Window
+from eventcron.model.names import Instant, Occurrence, Window
+from eventcron.timing.daylight import LATEST
+from eventcron.timing.trigger import Trigger, local_time, occurrences, rfc3339, walk
 
 DEFAULT_COUNT = 5
 #: Occurrences printed at most, whatever --until says.

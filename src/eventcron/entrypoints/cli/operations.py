@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 import click
 
+from eventcron.adapters.aws.dead_letter_queue import SqsDeadLetterQueue
 from eventcron.adapters.aws.deployment import NoDeployment, deployment
-from eventcron.adapters.aws.letters import SqsLetterBox
-from eventcron.adapters.aws.ways_back import ToQueue, ToTarget
+from eventcron.adapters.aws.redrive_targets import ToQueue, ToTarget
 from eventcron.app.redrive import Redrive
 from eventcron.wiring import UseCases, aws_ports, use_cases
 
@@ -22,7 +22,7 @@ CONNECTIONS = 64
 QUEUES = {
     "commands": ("CommandDeadLettersUrl", "CommandQueueUrl"),
     "fires": ("FireDeadLettersUrl", "FireQueueUrl"),
-    "plans": ("PlanDeadLettersUrl", "PlanQueueUrl"),
+    "segments": ("SegmentDeadLettersUrl", "SegmentQueueUrl"),
     "targets": ("TargetDeadLettersUrl", None),
 }
 
@@ -68,7 +68,7 @@ async def operations(stack: str) -> AsyncIterator[Operations]:
                 raise _missing(queue, queues)
             url = queue if letters is None else outputs[letters]
             way = ToTarget(client, instead=instead) if instead or back is None else ToQueue(sqs, outputs[back])
-            return Redrive(clock=ports.clock, box=SqsLetterBox(sqs, url=url, back=way), queue=queue)
+            return Redrive(clock=ports.clock, box=SqsDeadLetterQueue(sqs, url=url, back=way), queue=queue)
 
         yield Operations(use_cases(settings, ports), redrive, queues)
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from eventcron.core.instant import from_datetime
-from eventcron.model import Instant
+from eventcron.model.names import Instant
+from eventcron.timing.instant import from_datetime
 
 _UNIT_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _PART = re.compile(r"(\d+)(ms|[smhdw])")

@@ -12,10 +12,10 @@ from typing import Any
 
 import click
 
-from eventcron.app.redrive import SLOWEST, Dealt
-from eventcron.core.instant import rfc3339
+from eventcron.app.redrive import SLOWEST, RedriveReport
 from eventcron.entrypoints.cli.operations import QUEUES, json_option, operations, stack_option
-from eventcron.ports import Letter
+from eventcron.ports import DeadLetter
+from eventcron.timing.instant import rfc3339
 
 #: Characters of a body in the text.
 SHOWN_CHARS = 2_000
@@ -75,7 +75,7 @@ def list_letters(stack: str, *, as_json: bool) -> None:
 def show(queue: str, ids: tuple[str, ...], stack: str, limit: int, *, as_json: bool) -> None:
     """Show letters with their reason and payload. They stay where they are."""
 
-    async def look() -> list[Letter]:
+    async def look() -> list[DeadLetter]:
         async with operations(stack) as (_, redrive, _):
             return await redrive(queue, None).look(limit=limit, ids=ids)
 
@@ -111,7 +111,7 @@ def send(
     """
     _need(ids, everything=everything)
 
-    async def work() -> Dealt:
+    async def work() -> RedriveReport:
         async with operations(stack) as (_, redrive, _):
             letters = redrive(queue, to)
             # What comes back meanwhile is another letter: as many as there are now, and no more.
@@ -138,7 +138,7 @@ def drop(queue: str, ids: tuple[str, ...], stack: str, record: Path, *, everythi
     """Remove letters for good. Each is written to a file first, payload and reason and all."""
     _need(ids, everything=everything)
 
-    async def work() -> Dealt:
+    async def work() -> RedriveReport:
         async with operations(stack) as (_, redrive, _):
             return await redrive(queue, None).drop(
                 limit=len(ids) or ALL, ids=ids, record=_recorder(record, queue), on_progress=_progress("dropped")
@@ -152,10 +152,10 @@ def _need(ids: tuple[str, ...], *, everything: bool) -> None:
         raise click.UsageError("give the ids of letters, as `eventcron redrive show` prints them, or --all")
 
 
-def _recorder(path: Path, queue: str) -> Callable[[Letter], None]:
+def _recorder(path: Path, queue: str) -> Callable[[DeadLetter], None]:
     """Writes letters to *path* so that they survive this process and this machine's next power cut."""
 
-    def write(letter: Letter) -> None:
+    def write(letter: DeadLetter) -> None:
         try:
             with path.open("a", encoding="utf-8") as file:
                 file.write(json.dumps({"queue": queue, **_as_object(letter)}) + "\n")
@@ -175,7 +175,7 @@ def _progress(done: str) -> Callable[[int], None]:
     return show_progress
 
 
-def _finish(dealt: Dealt, done: str, *, as_json: bool) -> None:
+def _finish(dealt: RedriveReport, done: str, *, as_json: bool) -> None:
     if sys.stderr.isatty():
         click.echo("\r", err=True, nl=False)
     if as_json:
@@ -191,7 +191,7 @@ def _finish(dealt: Dealt, done: str, *, as_json: bool) -> None:
     sys.exit(1 if dealt.failed or dealt.missing else 0)
 
 
-def _as_object(letter: Letter) -> dict[str, Any]:
+def _as_object(letter: DeadLetter) -> dict[str, Any]:
     return {
         "id": letter.id,
         "sent": rfc3339(letter.sent),
@@ -203,7 +203,7 @@ def _as_object(letter: Letter) -> dict[str, Any]:
     }
 
 
-def _as_text(letter: Letter) -> str:
+def _as_text(letter: DeadLetter) -> str:
     payload = _payload(letter.body)
     body = payload if isinstance(payload, str) else json.dumps(payload, indent=2, ensure_ascii=False)
     if len(body) > SHOWN_CHARS:

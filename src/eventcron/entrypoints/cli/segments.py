@@ -9,13 +9,13 @@ from typing import Any
 
 import click
 
-from eventcron.app.reconciler import Survey
-from eventcron.core.instant import rfc3339
-from eventcron.core.lag import lag_ms
-from eventcron.core.reconciling import Fault
+from eventcron.app.reconcile import ReconcileReport
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
-from eventcron.model import MAX_SEGMENTS, Instant
+from eventcron.model.names import MAX_SEGMENTS, Instant
 from eventcron.ports import SegmentState
+from eventcron.rules.lag import lag_ms
+from eventcron.rules.reconcile import Fault
+from eventcron.timing.instant import rfc3339
 from eventcron.wiring import UseCases
 
 #: Milliseconds that a terminal may take; a Lambda has fifteen minutes.
@@ -94,11 +94,11 @@ def resize(stack: str, segments: int | None, *, as_json: bool) -> None:
     between, which fires late until then. A schedule that moves may fire twice at that moment, with the same fire_id.
     """
     survey, number = asyncio.run(_resize(stack, segments))
-    moved = survey.mended[Fault.SEGMENT]
+    moved = survey.repaired[Fault.SEGMENT]
     if as_json:
-        mended = {str(fault): count for fault, count in survey.mended.items()}
+        repaired = {str(fault): count for fault, count in survey.repaired.items()}
         click.echo(
-            json.dumps({"segments": number, "records": survey.records, "moved": moved, "mended": mended,
+            json.dumps({"segments": number, "records": survey.records, "moved": moved, "repaired": repaired,
                         "contested": survey.contested, "unreadable": survey.unreadable})
         )  # fmt: skip
     else:
@@ -110,7 +110,7 @@ def resize(stack: str, segments: int | None, *, as_json: bool) -> None:
     sys.exit(1 if survey.contested or survey.unreadable else 0)
 
 
-async def _resize(stack: str, segments: int | None) -> tuple[Survey, int]:
+async def _resize(stack: str, segments: int | None) -> tuple[ReconcileReport, int]:
     async with operations(stack) as (cases, *_):
         survey = await cases.reconciler.run(
             deadline=cases.ports.clock.now() + PATIENCE_MS,
@@ -121,5 +121,5 @@ async def _resize(stack: str, segments: int | None) -> tuple[Survey, int]:
         return survey, segments or cases.settings.segments
 
 
-def _progress(survey: Survey) -> None:
-    click.echo(f"\r{survey.records:,} records, {survey.mended[Fault.SEGMENT]:,} moved", err=True, nl=False)
+def _progress(survey: ReconcileReport) -> None:
+    click.echo(f"\r{survey.records:,} records, {survey.repaired[Fault.SEGMENT]:,} moved", err=True, nl=False)

@@ -10,10 +10,10 @@ from typing import Any
 import click
 
 from eventcron.adapters.clock import SystemClock
-from eventcron.core.instant import rfc3339
 from eventcron.entrypoints.cli.parameters import INSTANT, SPAN
-from eventcron.entrypoints.simulation import Simulation, simulate
-from eventcron.model import Instant
+from eventcron.model.names import Instant
+from eventcron.preview.simulate import Simulation, simulate
+from eventcron.timing.instant import rfc3339
 
 #: How many of the busiest schedules the text shows.
 SHOWN = 10

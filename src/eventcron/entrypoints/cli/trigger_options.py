@@ -9,11 +9,12 @@ from typing import Any, Literal, NamedTuple
 
 import click
 
-from eventcron.core.calendars import read_calendar
-from eventcron.core.exclusions import DateSpan
-from eventcron.core.trigger import Trigger, parse
 from eventcron.errors import InvalidSchedule
-from eventcron.model import DaylightSaving, Instant, Key
+from eventcron.model.commands import DaylightSaving
+from eventcron.model.names import Instant, Key
+from eventcron.timing.calendars import read_calendar
+from eventcron.timing.exclusions import DateSpan
+from eventcron.timing.trigger import Trigger, parse
 
 _OPTIONS = (
     click.option("--timezone", default="UTC", show_default=True, metavar="TZ", help="IANA name, such as Europe/Oslo."),

@@ -10,16 +10,17 @@ from typing import Any
 import click
 
 from eventcron.adapters.clock import SystemClock
-from eventcron.app.upcoming import Outlook, Upcoming
-from eventcron.core.envelope import fire_id
-from eventcron.core.instant import rfc3339
-from eventcron.core.trigger import local_time
-from eventcron.core.upcoming import Coming
+from eventcron.app.upcoming import Upcoming, UpcomingReport
 from eventcron.entrypoints.cli.moments import read_moment
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
 from eventcron.entrypoints.cli.parameters import SPAN
 from eventcron.errors import InvalidSchedule
-from eventcron.model import Instant, SkipNotice, Window
+from eventcron.model.events import SkipNotice
+from eventcron.model.names import Instant, Window
+from eventcron.rules.upcoming import UpcomingFire
+from eventcron.timing.instant import rfc3339
+from eventcron.timing.trigger import local_time
+from eventcron.wire.encode import fire_id
 
 DEFAULT_SPAN_MS = 3_600_000
 #: Milliseconds that --from may be past by, so that a script may hand over its own "now".
@@ -83,18 +84,18 @@ def _start(since: str | None) -> Instant:
     return start
 
 
-async def _look(stack: str, window: Window, tenant: str | None, *, limit: int) -> Outlook:
+async def _look(stack: str, window: Window, tenant: str | None, *, limit: int) -> UpcomingReport:
     async with operations(stack) as (cases, *_):
         upcoming = Upcoming(cases.ports, cases.settings)
         shown = _progress if sys.stderr.isatty() else lambda _outlook: None
         return await upcoming.look(window, tenant=tenant, limit=limit, on_progress=shown)
 
 
-def _progress(outlook: Outlook) -> None:
+def _progress(outlook: UpcomingReport) -> None:
     click.echo(f"\r{outlook.schedules:,} schedules read, {outlook.fires:,} fires\r", err=True, nl=False)
 
 
-def one_by_one(outlook: Outlook) -> list[str]:
+def one_by_one(outlook: UpcomingReport) -> list[str]:
     """The first fires, each in a line, and how many there are."""
     width = max((len(_utc(coming.at)) for coming in outlook.first), default=0)
     zone = max((len(_local(coming)) for coming in outlook.first), default=0)
@@ -107,7 +108,7 @@ def one_by_one(outlook: Outlook) -> list[str]:
     ]
 
 
-def by_minute(outlook: Outlook) -> list[str]:
+def by_minute(outlook: UpcomingReport) -> list[str]:
     """The fires of each minute that has any, the busiest tenants and schedules, and the peaks."""
     most = max(outlook.minutes.values(), default=1)
     lines = [
@@ -134,14 +135,14 @@ def _peak(counts: dict[Instant, int]) -> tuple[Instant, int] | None:
     return min(counts.items(), key=lambda item: (-item[1], item[0]), default=None)
 
 
-def _all(outlook: Outlook) -> str:
+def _all(outlook: UpcomingReport) -> str:
     return (
         f"{outlook.fires:,} fires of {len(outlook.names):,} schedules, from {_utc(outlook.window.start)}"
         f" until {_utc(outlook.window.end)}; {outlook.schedules:,} schedules looked at"
     )
 
 
-def notes(outlook: Outlook) -> list[str]:
+def notes(outlook: UpcomingReport) -> list[str]:
     """What will not fire, and what fires besides."""
     lines = [_will_not(skip) for skip in outlook.skips[:SHOWN]]
     if len(outlook.skips) > SHOWN:
@@ -158,7 +159,7 @@ def _will_not(skip: SkipNotice) -> str:
     return f"{skip.tenant}/{skip.name} will not fire at {_utc(skip.first_due)}{times}: {skip.reason}{by}"
 
 
-def _as_object(outlook: Outlook, *, summary: bool) -> dict[str, Any]:
+def _as_object(outlook: UpcomingReport, *, summary: bool) -> dict[str, Any]:
     minute, second = _peak(outlook.minutes), _peak(outlook.seconds)
     told: dict[str, Any] = {
         "from": _utc(outlook.window.start),
@@ -182,7 +183,7 @@ def _as_object(outlook: Outlook, *, summary: bool) -> dict[str, Any]:
     return told
 
 
-def _fire(coming: Coming) -> dict[str, Any]:
+def _fire(coming: UpcomingFire) -> dict[str, Any]:
     fire = coming.fire
     return {
         "at": _utc(coming.at),
@@ -207,7 +208,7 @@ def _skip(skip: SkipNotice) -> dict[str, Any]:
     }
 
 
-def _local(coming: Coming) -> str:
+def _local(coming: UpcomingFire) -> str:
     return local_time(coming.at, coming.timezone, millis=False)
 
 

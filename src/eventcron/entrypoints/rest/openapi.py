@@ -13,14 +13,14 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import fields
 
-from eventcron.entrypoints import schemas
 from eventcron.entrypoints.rest.api import PROBLEM_JSON
 from eventcron.entrypoints.rest.parameters import SchedulePath, TenantPath
 from eventcron.entrypoints.rest.problem import Problem
 from eventcron.entrypoints.rest.representation import Accepted, SchedulePage, StoredSchedule
 from eventcron.entrypoints.rest.request import JSON
 from eventcron.entrypoints.rest.routes import DOCUMENT, ROUTES, Route
-from eventcron.model import COMMANDS, BackfillSchedule, Schedule
+from eventcron.model.commands import COMMANDS, BackfillSchedule, Schedule
+from eventcron.wire import schemas
 
 #: Raised when a path, a parameter or an answer changes so that a client has to.
 VERSION = "1"

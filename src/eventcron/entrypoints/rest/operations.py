@@ -10,8 +10,6 @@ import msgspec
 from msgspec import UNSET
 
 from eventcron.app.registrar import Outcome, Result
-from eventcron.core.decode import Received, decode_detail
-from eventcron.core.strict_json import parse, short
 from eventcron.entrypoints.rest.caller import authorise
 from eventcron.entrypoints.rest.pages import decode_token, encode_token
 from eventcron.entrypoints.rest.parameters import (
@@ -24,17 +22,15 @@ from eventcron.entrypoints.rest.parameters import (
 )
 from eventcron.entrypoints.rest.preconditions import precondition, require_unconditional
 from eventcron.entrypoints.rest.problem import refused
-from eventcron.entrypoints.rest.representation import (
-    Accepted,
-    SchedulePage,
-    entity_tag,
-    in_full,
-    stored_schedule,
-)
+from eventcron.entrypoints.rest.representation import Accepted, SchedulePage, entity_tag, in_full, stored_schedule
 from eventcron.entrypoints.rest.request import Request, Response
 from eventcron.errors import InvalidSchedule
-from eventcron.model import COMMANDS, TENANT_SOURCE_PREFIX, Command, DeleteSchedule, Key, Record, Schedule
+from eventcron.model.commands import COMMANDS, TENANT_SOURCE_PREFIX, Command, DeleteSchedule, Schedule
+from eventcron.model.names import Key
+from eventcron.model.records import Record
 from eventcron.ports import Page
+from eventcron.wire.decode import Received, decode_detail
+from eventcron.wire.strict_json import parse, short
 from eventcron.wiring import UseCases
 
 #: *path* has the parts of the path that vary, by name.

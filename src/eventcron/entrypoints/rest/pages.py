@@ -8,10 +8,10 @@ from http import HTTPStatus
 
 import msgspec
 
-from eventcron.core.strict_json import short
 from eventcron.entrypoints.rest.problem import refused
 from eventcron.errors import InvalidSchedule
-from eventcron.model import ScheduleName
+from eventcron.model.names import ScheduleName
+from eventcron.wire.strict_json import short
 
 
 def encode_token(name: str) -> str:

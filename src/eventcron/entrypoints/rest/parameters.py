@@ -9,9 +9,9 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from eventcron.core.rejection import explain
 from eventcron.entrypoints.rest.problem import refused
-from eventcron.model import Revision, ScheduleName, TenantId
+from eventcron.model.names import Revision, ScheduleName, TenantId
+from eventcron.wire.rejection import explain
 
 T = TypeVar("T", bound=Struct)
 

@@ -6,12 +6,12 @@ import re
 from http import HTTPStatus
 
 from eventcron.app.registrar import Precondition
-from eventcron.core.strict_json import short
 from eventcron.entrypoints.rest.problem import Refused
 from eventcron.entrypoints.rest.representation import entity_tag
 from eventcron.entrypoints.rest.request import Request
 from eventcron.errors import InvalidSchedule
-from eventcron.model import Record
+from eventcron.model.records import Record
+from eventcron.wire.strict_json import short
 
 #: One or more entity tags, or any. A weak tag is well formed and matches nothing.
 _TAGS = re.compile(r'\*|(?:W/)?"[!#-~]*"(?:[ \t]*,[ \t]*(?:W/)?"[!#-~]*")*')

@@ -8,10 +8,12 @@ import msgspec
 from msgspec import UNSET, Struct, UnsetType
 from msgspec.structs import replace
 
-from eventcron.core.facts import Time
-from eventcron.core.instant import rfc3339
-from eventcron.core.planning import nth_fire
-from eventcron.model import Instant, Record, Schedule, State
+from eventcron.model.commands import Schedule
+from eventcron.model.events import Time
+from eventcron.model.names import Instant
+from eventcron.model.records import Record, State
+from eventcron.rules.planning import nth_fire
+from eventcron.timing.instant import rfc3339
 
 Shown: TypeAlias = Literal["ENABLED", "PAUSED", "COMPLETED"]
 #: A tombstone is not shown.

@@ -10,10 +10,10 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
-from eventcron.core.strict_json import short
 from eventcron.entrypoints.rest.caller import principal
 from eventcron.entrypoints.rest.problem import Refused
 from eventcron.errors import InvalidSchedule
+from eventcron.wire.strict_json import short
 
 #: Bytes. PutEvents takes entries of less than 256 KB; nothing larger can be a command.
 MAX_BODY_BYTES = 262_144

@@ -1,0 +1,63 @@
+"""``FireQueue`` on SQS: a standard queue, as only those take a delay per message."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from eventcron.adapters.aws.backoff import Backoff
+from eventcron.adapters.aws.clients import SqsClient
+from eventcron.adapters.aws.messages import SqsSender
+from eventcron.model.messages import Pack
+from eventcron.model.names import Instant
+from eventcron.ports import Refusal
+from eventcron.wire.encode import encode_pack
+
+#: Seconds. SQS SendMessage, DelaySeconds: "Valid values: 0 to 900".
+MAX_DELAY_SECONDS = 900
+#: The fair-queue group of packs that carry several tenants' fires. No tenant's name: ``~`` is not allowed in one.
+MIXED = "~mixed"
+
+
+class SqsFireQueue:
+    """Packs as messages, at most *concurrency* calls at once.
+
+    ``MessageGroupId`` makes it a fair queue: a tenant with many packs does not hold up the others.
+    """
+
+    def __init__(
+        self,
+        client: SqsClient,
+        url: str,
+        *,
+        concurrency: int = 16,
+        backoff: Backoff = Backoff(),  # noqa: B008  immutable
+    ) -> None:
+        self._sender = SqsSender(client, url, concurrency=concurrency, backoff=backoff)
+
+    async def send(self, packs: Sequence[Pack], *, visible_at: Sequence[Instant], now: Instant) -> list[Refusal]:
+        options = [
+            {"DelaySeconds": delay_seconds(instant, now), "MessageGroupId": group(pack)}
+            for pack, instant in zip(packs, visible_at, strict=True)
+        ]
+        return await self._sender.send([encode_pack(pack) for pack in packs], options)
+
+
+def delay_seconds(visible_at: Instant, now: Instant) -> int:
+    """Whole seconds to delay a message so that it appears no later than *visible_at*, and less than one sooner.
+
+    Raises:
+        ValueError: more than 900 s, the queue's longest delay.
+
+    >>> delay_seconds(12_999, 10_000), delay_seconds(9_000, 10_000)
+    (2, 0)
+    """
+    delay = max(0, (visible_at - now) // 1000)
+    if delay > MAX_DELAY_SECONDS:
+        raise ValueError(f"a pack is to appear in {delay} s; the queue delays at most {MAX_DELAY_SECONDS} s")
+    return delay
+
+
+def group(pack: Pack) -> str:
+    """The tenant, when all fires of *pack* are one tenant's."""
+    tenants = {fire.tenant for fire in pack.fires}
+    return tenants.pop() if len(tenants) == 1 else MIXED

@@ -1,0 +1,342 @@
+"""Where ministack 1.5.33 does other than AWS in a way that matters here, put right inside its process.
+
+Each function replaces one of ministack's; the version is pinned exactly in ``pyproject.toml`` and
+``tests/pins/test_ministack.py`` fails when a replaced name, or a fault, is gone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import json
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from http import HTTPStatus
+from itertools import groupby
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+#: Invocations of one function by rules at the same time. AWS scales to a thousand; here each is a process.
+LAMBDA_TARGETS_AT_ONCE = 4
+#: Seconds before the second and third try. AWS waits one minute, then two.
+RETRY_WAITS = (1.0, 2.0)
+#: Events and log streams kept, of which ministack would keep all.
+KEPT_EVENTS = 1_000
+KEPT_STREAMS = 200
+#: Characters of one invocation's output passed on to the parent.
+MAX_OUTPUT = 256_000
+#: HTTP statuses after which EventBridge sends again to an API destination: 401, 407, 409, 429 and 5xx.
+RETRIED_STATUSES = frozenset({401, 407, 409, 429, *range(500, 600)})
+
+
+def apply() -> None:
+    """Install every correction. Called once, before the server starts."""
+    _queues_change_on_one_thread()
+    _maximum_concurrency_is_a_number()
+    _an_environment_dies_alone()
+    _rules_invoke_functions_in_turn()
+    _rules_send_again_to_api_destinations()
+    _put_events_checks_entries_and_keeps_their_time()
+    _errors_carry_their_type()
+    _history_is_bounded()
+    _output_is_passed_on()
+    _stacks_make_api_destinations()
+
+
+def _queues_change_on_one_thread() -> None:
+    """Let event source mappings read queues on the event loop, where the SQS API changes them.
+
+    From its own thread ministack replaces a queue's list of messages while the API appends to it: a message
+    sent in between is lost.
+    """
+    from ministack import app  # noqa: PLC0415
+    from ministack.services import sqs  # noqa: PLC0415
+
+    sqs._receive_messages_for_esm = _on_loop(sqs._receive_messages_for_esm, lambda: app._MAIN_LOOP)
+    sqs._delete_messages_for_esm = _on_loop(sqs._delete_messages_for_esm, lambda: app._MAIN_LOOP)
+
+
+def _on_loop(function: Callable[..., T], loop: Callable[[], asyncio.AbstractEventLoop]) -> Callable[..., T]:
+    """*function*, called from another thread, run on the loop in the caller's context."""
+
+    def call(*args: object) -> T:
+        context = contextvars.copy_context()
+        done: Future[T] = Future()
+
+        def run() -> None:
+            try:
+                done.set_result(context.run(function, *args))
+            except BaseException as error:  # noqa: BLE001  # raised again in the calling thread
+                done.set_exception(error)
+
+        loop().call_soon_threadsafe(run)
+        return done.result()
+
+    return call
+
+
+def _maximum_concurrency_is_a_number() -> None:
+    """Read an event source mapping's concurrency that came by a template's parameter, which ministack keeps as text.
+
+    Comparing it with a number stops the polling of every queue.
+    """
+    from ministack.services import lambda_svc  # noqa: PLC0415
+
+    limit = lambda_svc._sqs_esm_concurrency
+
+    def limit_as_number(mapping: dict[str, Any], *args: object) -> int:
+        scaling = mapping.get("ScalingConfig")
+        if scaling:
+            scaling["MaximumConcurrency"] = int(scaling["MaximumConcurrency"])
+        number: int = limit(mapping, *args)
+        return number
+
+    lambda_svc._sqs_esm_concurrency = limit_as_number
+
+
+def _an_environment_dies_alone() -> None:
+    """Answer for an environment that died as it started, and have the next invocation start another.
+
+    ministack ends all environments of the function with it, whatever they are at.
+    """
+    from ministack.core import lambda_runtime  # noqa: PLC0415
+
+    invoke = lambda_runtime.Worker.invoke
+
+    def invoke_alone(worker: Any, *args: object, **options: object) -> dict[str, Any]:
+        try:
+            result: dict[str, Any] = invoke(worker, *args, **options)
+        except Exception as error:  # noqa: BLE001  # whatever it was, it is this invocation's outcome
+            process, worker._proc = worker._proc, None
+            lambda_runtime._signal(process)
+            lambda_runtime._collect(process, time.monotonic() + lambda_runtime._REAP_GRACE)
+            return {"status": "error", "error": str(error), "log": worker._drain_stderr()}
+        return result
+
+    lambda_runtime.Worker.invoke = invoke_alone
+
+
+def _rules_invoke_functions_in_turn() -> None:
+    """Give rules' Lambda targets the asynchronous queue AWS has: bounded concurrency, three tries, a destination.
+
+    ministack starts a thread, and so a worker process, for each event at once, and tries once.
+    """
+    from ministack.services import eventbridge, lambda_svc  # noqa: PLC0415
+
+    queues: dict[str, ThreadPoolExecutor] = {}
+
+    def run(function: dict[str, Any], event: object, name: str) -> None:
+        config = function.get("event_invoke_config") or {}
+        retries = config.get("MaximumRetryAttempts", len(RETRY_WAITS))
+        result = lambda_svc._execute_function_with_config_scope(function, event)
+        for wait in RETRY_WAITS[:retries]:
+            if not result.get("error"):
+                return
+            time.sleep(wait)
+            result = lambda_svc._execute_function_with_config_scope(function, event)
+        if not result.get("error"):
+            return
+        destination = (config.get("DestinationConfig") or {}).get("OnFailure", {}).get("Destination")
+        if destination:
+            lambda_svc._route_async_failure(destination, name, event, result)
+
+    def dispatch(arn: str, payload: str) -> None:
+        function, config, name = lambda_svc._get_func_record_for_ref(arn)
+        if not function or not config:
+            eventbridge.logger.warning("EventBridge -> Lambda: function %s not found", name)
+            return
+        queue = queues.setdefault(arn, ThreadPoolExecutor(LAMBDA_TARGETS_AT_ONCE, thread_name_prefix=f"rule-{name}"))
+        context = contextvars.copy_context()
+        record = lambda_svc._execution_record_for_config(function, config)
+        queue.submit(context.run, run, record, json.loads(payload), name)
+
+    eventbridge._dispatch_to_lambda = dispatch
+
+
+def _rules_send_again_to_api_destinations() -> None:
+    """Send again after a refusal that AWS would retry, three times; ministack drops the event."""
+    from ministack.services import eventbridge  # noqa: PLC0415
+
+    send = eventbridge._api_destination_send_sync
+    # Bounded, because ministack has a thread for each event and a receiver's listen queue is short.
+    at_once = threading.BoundedSemaphore(16)
+
+    def send_again(request: dict[str, Any], auth_headers: dict[str, str]) -> int:
+        for wait in RETRY_WAITS:
+            try:
+                with at_once:
+                    status: int = send(request, auth_headers)
+                if status not in RETRIED_STATUSES:
+                    return status
+            except OSError as error:
+                eventbridge.logger.warning("API destination %s: %s; sending again", request["url"], error)
+            time.sleep(wait)
+        with at_once:
+            return int(send(request, auth_headers))
+
+    eventbridge._api_destination_send_sync = send_again
+
+
+def _put_events_checks_entries_and_keeps_their_time() -> None:
+    """Refuse entries AWS refuses, each by itself, and give events the ``Time`` of their entry.
+
+    ministack accepts an entry without source, detail type or valid detail, and stamps all with its own time.
+    """
+    from ministack.core.responses import json_response  # noqa: PLC0415
+    from ministack.services import eventbridge  # noqa: PLC0415
+
+    put = eventbridge._put_events
+    now = eventbridge._now_ts
+    entry_time: contextvars.ContextVar[float | None] = contextvars.ContextVar("entry_time", default=None)
+
+    def version_of() -> float:
+        given = entry_time.get()
+        return float(now()) if given is None else given
+
+    def put_at(entries: list[dict[str, Any]], *, allow_aws_source: bool) -> Iterable[dict[str, Any]]:
+        """Results of *entries*, which are all good and of the same time."""
+        given = entries[0].get("Time")
+        token = entry_time.set(eventbridge._coerce_timestamp(given) if given else None)
+        try:
+            _, _, body = put({"Entries": entries}, allow_aws_source=allow_aws_source)
+        finally:
+            entry_time.reset(token)
+        return list(json.loads(body)["Entries"])
+
+    def put_events(data: dict[str, Any], allow_aws_source: bool = False) -> Any:  # noqa: FBT001, FBT002  # ministack's
+        entries = data.get("Entries", [])
+        if len(entries) > 10:  # noqa: PLR2004  # PutEvents: "Array Members: Maximum number of 10 items"
+            return put(data, allow_aws_source=allow_aws_source)
+        results: list[dict[str, Any]] = []
+        for (refusal, _), group in groupby(entries, key=lambda entry: (_refusal(entry), entry.get("Time"))):
+            alike = list(group)
+            results += [refusal] * len(alike) if refusal else put_at(alike, allow_aws_source=allow_aws_source)
+        failed = sum("ErrorCode" in result for result in results)
+        return json_response({"FailedEntryCount": failed, "Entries": results})
+
+    eventbridge._now_ts = version_of
+    eventbridge._put_events = put_events
+
+
+def _refusal(entry: dict[str, Any]) -> dict[str, str] | None:
+    """Why EventBridge would not take *entry*, in its own words; None = it would."""
+    for field in ("Source", "DetailType", "Detail"):
+        if not entry.get(field):
+            return {
+                "ErrorCode": "InvalidArgument",
+                "ErrorMessage": f"Parameter {field} is not valid. Reason: {field} is a required argument.",
+            }
+    try:
+        detail = json.loads(entry["Detail"])
+    except ValueError:
+        detail = None
+    if not isinstance(detail, dict):
+        return {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
+    return None
+
+
+def _errors_carry_their_type() -> None:
+    """Report a Python handler's exception by its class, so that Step Functions can catch it by name.
+
+    ministack calls every one ``Runtime.HandlerError``.
+    """
+    from ministack.services import lambda_svc  # noqa: PLC0415
+
+    execute = lambda_svc._execute_function_warm
+
+    def execute_with_type(function: dict[str, Any], event: object, request_id: str) -> dict[str, Any]:
+        result: dict[str, Any] = execute(function, event, request_id)
+        body = result.get("body")
+        if result.get("error") and isinstance(body, dict) and body.get("errorType") == "Runtime.HandlerError":
+            body.update(_error_of(result.get("log", "")))
+        return result
+
+    lambda_svc._execute_function_warm = execute_with_type
+
+
+def _error_of(log: str) -> dict[str, Any]:
+    """``errorType`` and ``stackTrace`` as Lambda reports them, from the last Python traceback in *log*."""
+    _, found, trace = log.rpartition("Traceback (most recent call last):\n")
+    if not found:
+        return {}
+    frames: list[str] = []
+    for line in trace.splitlines():
+        if not line.startswith(" "):
+            # Lambda names the class without its module.
+            return {"errorType": line.split(":", 1)[0].rpartition(".")[2], "stackTrace": frames}
+        frames.append(line)
+    return {}
+
+
+def _history_is_bounded() -> None:
+    """Keep the latest events and log streams only; ministack keeps all, and `eventcron dev` may run for days."""
+    from ministack.services import cloudwatch_logs, eventbridge, lambda_svc  # noqa: PLC0415
+
+    events: deque[object] = deque(maxlen=KEPT_EVENTS)
+    eventbridge._events_log_list = lambda: events
+    emit = lambda_svc._emit_lambda_logs
+
+    def emit_and_forget(function: dict[str, Any], *args: object, **kwargs: object) -> None:
+        emit(function, *args, **kwargs)
+        config = function.get("config") or function
+        group = (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{config.get('FunctionName')}"
+        streams = cloudwatch_logs._log_groups.get(group, {}).get("streams", {})
+        for name in list(streams)[:-KEPT_STREAMS]:
+            streams.pop(name, None)
+
+    lambda_svc._emit_lambda_logs = emit_and_forget
+
+
+def _output_is_passed_on() -> None:
+    """Write each invocation's output to standard output, for the parent to show."""
+    from ministack.services import lambda_svc  # noqa: PLC0415
+
+    emit = lambda_svc._emit_lambda_logs
+    writing = threading.Lock()
+
+    def emit_and_pass_on(function: dict[str, Any], request_id: str, log: str, error: bool, *args: object) -> None:  # noqa: FBT001  # ministack's
+        config = function.get("config") or function
+        emit(function, request_id, log, error, *args, log_source=None)
+        line = json.dumps({"function": config.get("FunctionName"), "error": error, "output": log[-MAX_OUTPUT:]})
+        with writing:
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
+
+    lambda_svc._emit_lambda_logs = lambda function, request_id, log, error, duration, **_: emit_and_pass_on(
+        function, request_id, log, error, duration
+    )
+
+
+def _stacks_make_api_destinations() -> None:
+    """Let CloudFormation make connections and API destinations, which ministack has but refuses in a template."""
+    from ministack.services import eventbridge  # noqa: PLC0415
+    from ministack.services.cloudformation import provisioners  # noqa: PLC0415
+
+    provisioners._RESOURCE_HANDLERS["AWS::Events::Connection"] = _by_api(
+        eventbridge._create_connection, eventbridge._delete_connection, arn="ConnectionArn"
+    )
+    provisioners._RESOURCE_HANDLERS["AWS::Events::ApiDestination"] = _by_api(
+        eventbridge._create_api_destination, eventbridge._delete_api_destination, arn="ApiDestinationArn"
+    )
+
+
+def _by_api(create: Callable[..., Any], delete: Callable[..., Any], *, arn: str) -> dict[str, Callable[..., Any]]:
+    """A resource type's handlers that call the service's own API, whose parameters are the type's properties."""
+
+    def make(logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, str]]:
+        name = properties.get("Name") or f"{stack_name}-{logical_id}"
+        status, _, body = create(properties | {"Name": name})
+        answer = json.loads(body)
+        if status != HTTPStatus.OK:
+            raise ValueError(answer.get("message") or answer.get("Message") or str(answer))
+        return name, {"Arn": answer[arn]}
+
+    def remove(name: str, _properties: dict[str, Any]) -> None:
+        delete({"Name": name})
+
+    return {"create": make, "delete": remove}

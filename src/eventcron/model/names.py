@@ -1,0 +1,135 @@
+"""Names, bounds and instants that every other part of the model is made of.
+
+An instant inside the program is an ``Instant``: whole milliseconds since 1970-01-01T00:00:00Z, an ``int``. It becomes
+RFC 3339 text at the edges only. Spans are half-open: ``[start, end)``.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Literal, NamedTuple, TypeAlias
+
+from msgspec import Meta
+
+#: Milliseconds since 1970-01-01T00:00:00Z.
+Instant: TypeAlias = int
+
+
+#: Bytes of JSON. An EventBridge entry holds 256 KB; the rest is left to the envelope and the fact around it.
+MAX_INPUT_BYTES = 200_000
+
+
+#: Characters. Long enough for any hand-written cron, short enough to bound parsing.
+MAX_EXPRESSION_CHARS = 256
+
+
+#: Milliseconds. The largest integer every JSON reader keeps exactly, 2**53 - 1.
+MAX_REVISION = 9_007_199_254_740_991
+
+
+TenantId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z", description="1-64 of A-Z a-z 0-9 . _ -")]
+
+
+ScheduleName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,128}\Z", description="1-128 of A-Z a-z 0-9 . _ -")]
+
+
+Expression = Annotated[
+    str, Meta(min_length=1, max_length=MAX_EXPRESSION_CHARS, description="cron, cron(), rate(), at() or a macro")
+]
+
+
+Revision = Annotated[int, Meta(ge=0, le=MAX_REVISION, description="orders commands; milliseconds by convention")]
+
+
+Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset")]
+
+
+#: Fires a minute. A hundred a second is a quarter of what EventBridge's smallest Regions take in one call each.
+MAX_PER_MINUTE = 6_000
+
+
+#: Milliseconds. A year and a day of occurrences.
+MAX_BACKFILL_MS = 366 * 86_400_000
+
+
+#: Segments that a deployment can have.
+MAX_SEGMENTS = 1_024
+
+
+#: Days and ranges in a calendar. Its days are stored with each schedule that uses it.
+MAX_CALENDAR_SPANS = 1_000
+
+
+CalendarName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z", description="1-64 of A-Z a-z 0-9 . _ -")]
+
+
+Days = Annotated[str, Meta(max_length=21, description="a date, 2026-12-24, or a range, 2026-12-24/2026-12-26")]
+
+
+RunId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z", description="1-64 of A-Z a-z 0-9 . _ -")]
+
+
+Label = Annotated[str, Meta(max_length=256)]
+
+
+LabelKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:/-]{1,64}\Z", description="1-64 of A-Z a-z 0-9 . _ : / -")]
+
+
+#: Why a fire exists.
+Cause: TypeAlias = Literal["schedule", "run", "backfill"]
+
+
+class Window(NamedTuple):
+    """A half-open span ``[start, end)`` of instants."""
+
+    start: Instant
+    end: Instant
+
+
+class Key(NamedTuple):
+    """Names a schedule. Prints as ``tenant/name``."""
+
+    tenant: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.tenant}/{self.name}"
+
+
+class Unreadable(NamedTuple):
+    """A schedule that is stored in a form this release cannot read, as a later one may leave it behind."""
+
+    key: Key
+    reason: str
+
+
+class CalendarKey(NamedTuple):
+    """Names a calendar. Prints as ``tenant/calendar:name``, which is no schedule's."""
+
+    tenant: str
+    name: str
+
+    def __str__(self) -> str:
+        return f"{self.tenant}/calendar:{self.name}"
+
+
+class Occurrence(NamedTuple):
+    """One instant at which a trigger matches.
+
+    ``skipped`` says why it will not fire: ``daylight_saving_gap`` or ``excluded``; None = it fires.
+    """
+
+    due: Instant
+    skipped: str | None = None
+    by: str | None = None  # the exclusion that did it
+
+
+class BackfillKey(NamedTuple):
+    """Names a backfill. Prints as ``tenant/name/id``."""
+
+    tenant: str
+    name: str
+    id: str
+
+    def __str__(self) -> str:
+        return f"{self.tenant}/{self.name}/{self.id}"

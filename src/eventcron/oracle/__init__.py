@@ -1,0 +1,1 @@
+"""A second computation of what schedules fire, which shares no code with the first."""

@@ -1,0 +1,1 @@
+"""Schedule files, and what they would fire, without a deployment."""

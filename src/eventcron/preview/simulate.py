@@ -1,0 +1,140 @@
+"""The real thing on files of schedules, in virtual time, held against an independent computation."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from eventcron.model.commands import Schedule
+from eventcron.model.names import Instant, Key
+from eventcron.oracle.expected import NotComputed, due_instants
+from eventcron.preview.files import Entry, read_schedules
+from eventcron.testing import World
+from eventcron.timing.instant import rfc3339
+
+#: Milliseconds before the span at which the schedules are put, so that its first instant is in their future.
+PUT_BEFORE_MS = 1_000
+#: Seconds after the span in which what is due at its very end is still published.
+SETTLE_SECONDS = 30
+#: How many differences are worth reading.
+MAX_DIFFERENCES = 20
+
+
+class Simulation(NamedTuple):
+    """What a simulation found; counts are of instants due in ``[start, end)``."""
+
+    start: Instant
+    end: Instant
+    schedules: int
+    due: int
+    published: int
+    skipped: dict[str, int]
+    rejected: list[dict[str, str | int]]
+    peak_per_minute: int
+    peak_minute: str | None
+    per_schedule: dict[str, int]
+    per_minute: dict[str, int]
+    #: Where the fires differ from the independent computation; empty: nowhere.
+    differences: list[str]
+    #: Schedules that the independent computation cannot do (``H``, named calendars): taken as they fired.
+    unverified: list[str]
+
+
+def simulate(paths: Iterable[Path], *, start: Instant, end: Instant) -> Simulation:
+    """Put the schedules in *paths* one second before *start*, let time pass to *end*, and tell what fired.
+
+    Raises:
+        UnreadableFile: a file as a whole cannot be read.
+    """
+    entries = list(read_schedules(paths))
+    put_at = start - PUT_BEFORE_MS
+    with World(put_at) as world:
+        emitted = {_emit(world, entry.schedule): entry for entry in entries if entry.schedule is not None}
+        world.run(until=end)
+        world.run(seconds=SETTLE_SECONDS)
+        answers = {fact["event_id"]: fact for fact in world.facts_of("Schedule Rejected")}
+        fired = [(fire.schedule, fire.due_at) for fire in world.fired if start <= fire.due_at < end]
+        skips = world.facts_of("Schedule Skipped")
+    accepted = {
+        entry.schedule.key: entry.schedule
+        for event_id, entry in emitted.items()
+        if event_id not in answers and entry.schedule is not None
+    }
+    expected, unverified = _compute(accepted, start, end, put_at)
+    for key in unverified:
+        expected[key] = sorted({due for name, due in fired if name == str(key)})
+    per_schedule = Counter(name for name, _ in fired)
+    per_minute = Counter(due // 60_000 for _, due in fired)
+    peak_minute = max(per_minute, key=lambda minute: (per_minute[minute], -minute), default=None)
+    return Simulation(
+        start=start,
+        end=end,
+        schedules=len(accepted),
+        due=sum(map(len, expected.values())),
+        published=len(fired),
+        skipped=dict(_skipped(skips, start, end)),
+        rejected=[_unread(entry) for entry in entries if entry.error is not None]
+        + [_refused(emitted[event_id], fact) for event_id, fact in answers.items()],
+        peak_per_minute=0 if peak_minute is None else per_minute[peak_minute],
+        peak_minute=None if peak_minute is None else rfc3339(peak_minute * 60_000, millis=False),
+        per_schedule={str(key): per_schedule[str(key)] for key in sorted(accepted)},
+        per_minute={rfc3339(minute * 60_000, millis=False): per_minute[minute] for minute in sorted(per_minute)},
+        differences=_differences(fired, expected),
+        unverified=sorted(map(str, unverified)),
+    )
+
+
+def _emit(world: World, schedule: Schedule | None) -> str:
+    detail = msgspec.json.decode(msgspec.json.encode(schedule), type=dict[str, object])
+    return world.emit("Put Schedule", detail)
+
+
+def _compute(
+    schedules: Mapping[Key, Schedule], start: Instant, end: Instant, put_at: Instant
+) -> tuple[dict[Key, list[Instant]], list[Key]]:
+    """What is due by the independent computation, and the schedules that it cannot do."""
+    expected: dict[Key, list[Instant]] = {}
+    unverified: list[Key] = []
+    for key, schedule in schedules.items():
+        if schedule.state == "PAUSED":
+            expected[key] = []
+            continue
+        try:
+            expected[key] = due_instants(schedule, start, end, put_at)
+        except NotComputed:
+            unverified.append(key)
+    return expected, unverified
+
+
+def _differences(fired: list[tuple[str, Instant]], expected: Mapping[Key, list[Instant]]) -> list[str]:
+    """What was fired and not due, due and not fired, or fired more than once; the first of them."""
+    actual = Counter(fired)
+    wanted = Counter((str(key), due) for key, dues in expected.items() for due in dues)
+    differences = [
+        f"{name} at {rfc3339(due, millis=False)} fired {actual[name, due]} times, computed {wanted[name, due]}"
+        for name, due in sorted(actual.keys() | wanted.keys())
+        if actual[name, due] != wanted[name, due]
+    ]
+    more = len(differences) - MAX_DIFFERENCES
+    return differences if more <= 0 else [*differences[:MAX_DIFFERENCES], f"and {more} more"]
+
+
+def _skipped(facts: list[dict[str, object]], start: Instant, end: Instant) -> Counter[str]:
+    counts: Counter[str] = Counter()
+    first, last = rfc3339(start), rfc3339(end)
+    for fact in facts:
+        if first <= str(fact["first_due"]) < last:
+            counts[str(fact["reason"])] += int(str(fact["count"]))
+    return counts
+
+
+def _unread(entry: Entry) -> dict[str, str | int]:
+    return {"file": str(entry.file), "line": entry.line, "reason": str(entry.error)}
+
+
+def _refused(entry: Entry, fact: Mapping[str, str]) -> dict[str, str | int]:
+    return {"file": str(entry.file), "line": entry.line, "reason": fact["message"]}

@@ -1,0 +1,204 @@
+"""What one schedule contributes to a window: its fires, what it skips, and when to look at it again.
+
+A plan's bounds are of two kinds: ``first`` and ``until`` bound the nominal instants (due), while windows,
+``handoff`` and ``wake`` speak of the instants of publication (at). The two differ by the flexible window's offset.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import groupby, islice
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from eventcron.model.events import SkipNotice
+from eventcron.model.messages import Fire
+from eventcron.model.names import Cause, Instant, Key, Occurrence, Window
+from eventcron.model.records import Plan, Record, State
+from eventcron.rules.misfire import sort_late
+from eventcron.timing.hashing import flexible_offset_ms
+from eventcron.timing.trigger import from_canonical, occurrences, walk
+
+#: Where every search ends: 2200-01-01T00:00:00Z. EventBridge's cron() knows no year after 2199.
+END_OF_TIME: Instant = 7_258_118_400_000
+
+#: Milliseconds between fires under which a schedule is dense. Being read each tick costs 288 ticks a day x 150 bytes
+#: / 4 KiB x 0.5 read units = 5.3 units a day; being timed costs 3 write units a fire (item, index delete, index put),
+#: and a write unit costs five times a read unit: 15 / 5.3 = a fire in 2.8 days, rounded up.
+DENSE_GAP_MS = 3 * 86_400_000
+
+#: ``wake`` of a dense schedule.
+DENSE: Instant = 0
+#: Where the window of a segment's very first pass starts.
+NEVER_PLANNED: Instant = 0
+
+
+class Contribution(NamedTuple):
+    """``following`` is the publication instant of the first occurrence after the window; None = finished."""
+
+    fires: list[Fire]
+    skips: list[SkipNotice]
+    following: Instant | None
+
+
+class WindowMemo:
+    """Occurrences of each distinct trigger in one window, computed once: a million schedules share a few thousand."""
+
+    def __init__(self, window: Window) -> None:
+        self.window = window
+        self._known: dict[str, tuple[tuple[Occurrence, ...], Instant | None]] = {}
+
+    def look_up(self, canonical: str) -> tuple[tuple[Occurrence, ...], Instant | None]:
+        """The occurrences inside the window, and the first at or after its end."""
+        known = self._known.get(canonical)
+        if known is None:
+            trigger = from_canonical(canonical)
+            known = (tuple(walk(trigger, self.window)), first_occurrence(canonical, self.window.end))
+            self._known[canonical] = known
+        return known
+
+
+def first_occurrence(canonical: str, since: Instant, until: Instant | None = None) -> Instant | None:
+    """The first occurrence at or after *since* and before *until*, whether it fires or is skipped."""
+    trigger = from_canonical(canonical)
+    window = Window(since, END_OF_TIME if until is None else until)
+    return next((occurrence.due for occurrence in walk(trigger, window)), None)
+
+
+def nth_fire(canonical: str, since: Instant, count: int) -> Instant | None:
+    """The *count*-th instant at or after *since* at which the trigger fires; None if there are fewer."""
+    return next(islice(occurrences(from_canonical(canonical), Window(since, END_OF_TIME)), count - 1, None), None)
+
+
+def index_entry_of(record: Record) -> Plan | None:
+    """What the index holds of *record*; None if the planner has no work with it."""
+    if record.state not in {State.ENABLED, State.COMPLETED} or record.wake is None:
+        return None
+    return as_index_entry(record, handoff=record.handoff, wake=record.wake)
+
+
+def late_contribution(record: Record, *, now: Instant) -> Contribution:
+    """What the registrar owes of *record*: its fires from ``first`` to where the planner took over."""
+    window = record.owed or Window(record.first, record.handoff)
+    plan = as_index_entry(record, handoff=record.first, wake=DENSE)
+    return contribution(plan, window, WindowMemo(window), now=now) if plan else Contribution([], [], None)
+
+
+def rest_contribution(record: Record, *, now: Instant) -> Contribution:
+    """What the registrar owes of the revision that *record* replaced: what was not planned of it yet."""
+    rest = record.rest
+    if rest is None or rest.until is None:
+        return Contribution([], [], None)
+    offset = flexible_offset_ms(rest.key, rest.flexible_window_seconds)
+    window = Window(rest.handoff, rest.until + offset)
+    part = contribution(rest, window, WindowMemo(window), now=now)
+    # The last of the rest is not the last of the schedule.
+    return part._replace(fires=[replace(fire, last=False) for fire in part.fires])
+
+
+def as_index_entry(record: Record, *, handoff: Instant, wake: Instant) -> Plan | None:
+    """*record* as the planner sees it, with that *handoff* and *wake*; None: nothing is defined."""
+    if record.schedule is None:
+        return None
+    return Plan(
+        tenant=record.tenant,
+        name=record.name,
+        revision=record.revision,
+        trigger=record.trigger,
+        first=record.first,
+        until=record.until,
+        handoff=handoff,
+        wake=wake,
+        misfire=record.schedule.misfire,
+        flexible_window_seconds=record.schedule.flexible_window_seconds,
+    )
+
+
+def contribution(plan: Plan, window: Window, memo: WindowMemo, *, now: Instant) -> Contribution:
+    """The fires of *plan* to be published in *window*, with what is skipped on the way.
+
+    A timed plan is planned from its ``wake``, even if the window starts later: a fresh item that an earlier pass
+    could not see yet is late, never lost. The last fire before the schedule ends is marked ``last``.
+    """
+    offset = flexible_offset_ms(plan.key, plan.flexible_window_seconds)
+    start = plan.wake if plan.wake != DENSE else window.start
+    first = max(max(start, plan.handoff) - offset, plan.first)
+    occurrences, following = _between(plan, first, window.end - offset, memo)
+    fires, skips = _sort(plan, occurrences, offset, now=now)
+    if following is None and fires:
+        last = fires[-1]
+        fires[-1] = Fire(last.tenant, last.name, last.revision, last.due, last.at, last=True)
+    return Contribution(fires, skips, None if following is None else following + offset)
+
+
+def next_wake(done: Contribution) -> Instant | None:
+    """Where a plan goes after its window was planned: dense, a later instant, or out of the index (None)."""
+    if done.following is None:
+        return None
+    if done.fires and done.following - done.fires[-1].at >= DENSE_GAP_MS:
+        return done.following
+    return DENSE if done.fires else done.following
+
+
+def _between(plan: Plan, first: Instant, end: Instant, memo: WindowMemo) -> tuple[Sequence[Occurrence], Instant | None]:
+    """Occurrences due in ``[first, end)`` before the plan's end, and the first one after them."""
+    if end == memo.window.end and first >= memo.window.start > NEVER_PLANNED:
+        occurrences, following = memo.look_up(plan.trigger)
+        if first > memo.window.start:
+            occurrences = tuple(o for o in occurrences if o.due >= first)
+    else:
+        # A flexible window, a late look or a segment's very first pass gives each schedule a span of its own.
+        occurrences = tuple(walk(from_canonical(plan.trigger), Window(first, end))) if first < end else ()
+        following = first_occurrence(plan.trigger, max(first, end), plan.until)
+    if plan.until is not None:
+        until = plan.until
+        occurrences = tuple(o for o in occurrences if o.due < until)
+        following = following if following is not None and following < until else None
+    return occurrences, following
+
+
+def _sort(
+    plan: Plan, occurrences: Sequence[Occurrence], offset: int, *, now: Instant
+) -> tuple[list[Fire], list[SkipNotice]]:
+    if not occurrences:
+        return [], []
+    at = [occurrence.due + offset for occurrence in occurrences if occurrence.skipped is None]
+    fire, missed = sort_late(at, plan.misfire, now=now)
+    fires = [Fire(plan.tenant, plan.name, plan.revision, instant - offset, instant) for instant in fire]
+    silent = [(o.due, o.skipped, o.by) for o in occurrences if o.skipped is not None]
+    silent += [(instant - offset, "misfire", None) for instant in missed]
+    return fires, notices(plan.key, plan.revision, silent)
+
+
+def notices(
+    key: Key,
+    revision: int,
+    silent: Iterable[tuple[Instant, str, str | None]],
+    *,
+    cause: Cause = "schedule",
+    cause_id: str = "",
+) -> list[SkipNotice]:
+    """One notice for each reason and cause, not one for each of perhaps thousands of instants.
+
+    *silent* holds due instants, each with its reason and what did it.
+    """
+    told = []
+    by_reason = sorted(silent, key=lambda item: (item[1], item[2] or "", item[0]))
+    for (reason, by), group in groupby(by_reason, key=lambda item: (item[1], item[2])):
+        dues = [due for due, _, _ in group]
+        told.append(
+            SkipNotice(
+                tenant=key.tenant,
+                name=key.name,
+                revision=revision,
+                reason=reason,
+                first_due=dues[0],
+                last_due=dues[-1],
+                count=len(dues),
+                by=by,
+                cause=cause,
+                cause_id=cause_id,
+            )
+        )
+    return told

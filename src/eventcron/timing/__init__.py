@@ -1,0 +1,1 @@
+"""When: cron fields, zones and clock changes, from text to instants. Pure."""

@@ -1,0 +1,175 @@
+"""Triggers as one line of text, equal for equal meaning: what the index stores and the planner's memo is keyed by.
+
+``1;Europe/Oslo;shift,once;f& 0 30 2 * * * *;x 2026-12-24``: the version, the zone, the daylight-saving policy, then
+items and exclusions. An item is ``f`` (fixed-time) or ``w`` (wildcard) with ``&`` or ``|`` (how the day fields are
+joined) and seven fields as sorted numbers; ``r period phase`` in milliseconds; or ``a local-time`` in milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from eventcron.errors import InvalidSchedule
+from eventcron.model.commands import DaylightSaving
+from eventcron.timing.cron import Cron
+from eventcron.timing.exclusions import Exclusion, parse_dates, read_exclusions
+from eventcron.timing.expression import At, Item, Rate
+from eventcron.timing.fields import (
+    DAY_OF_MONTH,
+    DAY_OF_WEEK,
+    HOUR,
+    MINUTE,
+    MONTH,
+    SECOND,
+    YEAR,
+    DayRule,
+    Field,
+    LastDay,
+    NearestWeekday,
+    is_whole,
+    read_field,
+    shorten,
+)
+
+_VERSION = "1"
+
+
+class Parts(NamedTuple):
+    """What a canonical text consists of."""
+
+    zone: str
+    policy: DaylightSaving
+    items: tuple[Item, ...]
+    exclusions: tuple[Exclusion, ...]
+
+
+def encode(parts: Parts) -> str:
+    """*parts* as text. What makes no difference to the occurrences is left out, so that more triggers are shared."""
+    zone, policy, items, exclusions = parts
+    if not exclusions and all(isinstance(item, Rate) for item in items):
+        zone = "UTC"
+    if zone == "UTC" or not any(isinstance(item, At) or (isinstance(item, Cron) and item.fixed) for item in items):
+        policy = DaylightSaving()
+    texts = sorted({_item(item) for item in items})
+    return ";".join([_VERSION, zone, f"{policy.gap},{policy.overlap}", *texts, *map(_exclusion, exclusions)])
+
+
+def decode(text: str) -> Parts:
+    """What ``encode`` wrote.
+
+    Raises:
+        InvalidSchedule: the text is not of this version of the format.
+    """
+    try:
+        return _decode(text)
+    except ValueError:
+        allowed = f"the canonical text of a trigger, version {_VERSION}"
+        raise InvalidSchedule("invalid_trigger", field="trigger", given=shorten(text), allowed=allowed) from None
+
+
+def _decode(text: str) -> Parts:
+    version, zone, policy, *rest = text.split(";")
+    if version != _VERSION:
+        raise ValueError(version)
+    gap, overlap = policy.split(",")
+    items = tuple(_read_item(part) for part in rest if not part.startswith("x "))
+    exclusions = tuple(_read_exclusion(part[2:]) for part in rest if part.startswith("x "))
+    return Parts(zone, DaylightSaving(gap=gap, overlap=overlap), items, exclusions)  # type: ignore[arg-type]  # ours
+
+
+def render(values: Sequence[int], field: Field) -> str:
+    """Sorted numbers as a list of ranges; ``*`` for all of them.
+
+    >>> render((0, 1, 2, 5), MINUTE)
+    '0-2,5'
+    """
+    if len(values) == field.cycle:
+        return "*"
+    runs: list[list[int]] = []
+    for value in values:
+        if runs and value == runs[-1][1] + 1:
+            runs[-1][1] = value
+        else:
+            runs.append([value, value])
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+
+
+def render_rule(rule: DayRule) -> str:
+    """A day rule as it is written, days of the week from Sunday = 0."""
+    if isinstance(rule, LastDay):
+        return "L" + (f"-{rule.before}" if rule.before else "") + ("W" if rule.weekday else "")
+    if isinstance(rule, NearestWeekday):
+        return f"{rule.day}W"
+    return f"{rule.weekday}L" if rule.nth == -1 else f"{rule.weekday}#{rule.nth}"
+
+
+def _item(item: Item) -> str:
+    if isinstance(item, Rate):
+        return f"r {item.period} {item.phase}"
+    if isinstance(item, At):
+        return f"a {item.local}"
+    flags = ("f" if item.fixed else "w") + ("|" if item.either else "&")
+    fields = (
+        render(item.seconds, SECOND),
+        render(item.minutes, MINUTE),
+        render(item.hours, HOUR),
+        _days(item.days, DAY_OF_MONTH, item.day_rules),
+        render(item.months, MONTH),
+        _days(item.weekdays, DAY_OF_WEEK, item.weekday_rules),
+        "*" if item.years is None else render(item.years, YEAR),
+    )
+    return " ".join((flags, *fields))
+
+
+def _days(values: Sequence[int], field: Field, rules: Sequence[DayRule]) -> str:
+    numbers = render(values, field)
+    if numbers == "*":
+        return numbers
+    return ",".join([*([numbers] if numbers else []), *sorted({render_rule(rule) for rule in rules})])
+
+
+def _read_item(text: str) -> Item:
+    kind, *fields = text.split(" ")
+    if kind == "r":
+        period, phase = map(int, fields)
+        return Rate(period, phase)
+    if kind == "a":
+        (local,) = map(int, fields)
+        return At(local)
+    second, minute, hour, day, month, weekday, year = fields
+    days, day_rules = _read_numbers(day, DAY_OF_MONTH)
+    weekdays, weekday_rules = _read_numbers(weekday, DAY_OF_WEEK)
+    return Cron(
+        seconds=_read_numbers(second, SECOND)[0],
+        minutes=_read_numbers(minute, MINUTE)[0],
+        hours=_read_numbers(hour, HOUR)[0],
+        days=days,
+        months=_read_numbers(month, MONTH)[0],
+        weekdays=weekdays,
+        years=None if year == "*" else _read_numbers(year, YEAR)[0],
+        day_rules=day_rules,
+        weekday_rules=weekday_rules,
+        either=kind[1] == "|",
+        fixed=kind[0] == "f",
+    )
+
+
+def _read_numbers(text: str, field: Field) -> tuple[tuple[int, ...], tuple[DayRule, ...]]:
+    reading = read_field(field, text, key=None)
+    if is_whole(field, reading.spans):
+        return tuple(range(field.low, field.low + field.cycle)), ()
+    return tuple(number for span in reading.spans for number in range(span.first, span.last + 1)), reading.rules
+
+
+def _exclusion(exclusion: Exclusion) -> str:
+    if exclusion.entry.startswith("calendar:"):
+        return f"x {exclusion.entry} " + " ".join(map(str, exclusion.spans))
+    return f"x {exclusion.entry}"
+
+
+def _read_exclusion(text: str) -> Exclusion:
+    if text.startswith("calendar:"):
+        entry, *spans = text.split(" ")
+        return Exclusion(entry, tuple(parse_dates(span) for span in spans if span))
+    return read_exclusions([text])[0]

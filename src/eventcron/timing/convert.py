@@ -1,0 +1,353 @@
+"""The same schedule in another dialect, or the reason why that dialect cannot say it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from itertools import islice, pairwise
+
+from eventcron.errors import InvalidExpression
+from eventcron.model.names import Instant
+from eventcron.timing.canonical import render, render_rule
+from eventcron.timing.cron import DAY_S, EVERY_SECOND, Cron
+from eventcron.timing.dialects import CELERY, EVENTBRIDGE, KUBERNETES, QUARTZ, QUARTZ_WITH_YEAR, UNIX
+from eventcron.timing.expression import MACROS, UNITS_MS, At, Item, Rate, read_expression, split_call
+from eventcron.timing.fields import (
+    DAY_OF_MONTH,
+    DAY_OF_WEEK,
+    HOUR,
+    MINUTE,
+    MONTH,
+    SECOND,
+    WEEKDAYS,
+    YEAR,
+    DayRule,
+    Field,
+    LastDay,
+    NthWeekday,
+    shorten,
+)
+
+#: Quartz knows no later year.
+_LAST_QUARTZ_YEAR = 2099
+#: Days that are compared, and as many again of those that match after them, for what matches less than yearly.
+_COMPARED_DAYS, _COMPARED_MATCHES = 366, 10
+
+_EVERY = re.compile(r"@every\s+((?:[0-9]+[hms])+)", re.IGNORECASE)
+_CELERY_ARGUMENT = re.compile(
+    r"""(?P<name>[a-z_]+)\s*=\s*(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)"|(?P<bare>[0-9]+))"""
+)
+_CELERY_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
+
+
+class Notation(StrEnum):
+    """The dialects that ``convert`` reads and writes."""
+
+    UNIX = "unix"
+    EVENTBRIDGE = "eventbridge"
+    QUARTZ = "quartz"
+    KUBERNETES = "kubernetes"
+    CELERY = "celery"
+
+
+def convert(text: str, source: Notation, target: Notation, *, since: Instant) -> str:
+    """*text*, written in *source*, as *target* writes it; checked by comparing the year from *since* on.
+
+    Clock changes are left to whoever runs it: each of the dialects has rules of its own for them, or none.
+
+    Raises:
+        InvalidExpression: *text* is not of *source*, or *target* cannot say it; ``cannot_convert`` is the code then.
+    """
+    item = read(text, source)
+    converted = _WRITERS[target](_plainest(item) if isinstance(item, Cron) else item)
+    again = read(converted, target)
+    if not _same(item, again, since):
+        raise _refusal(text, f"in {target}, {converted!r} fires at other times")
+    return converted
+
+
+def read(text: str, notation: Notation) -> Item:
+    """What *text* says where *notation* is spoken.
+
+    Raises:
+        InvalidExpression: it does not parse there.
+    """
+    return _READERS[notation](text)
+
+
+def _plainest(cron: Cron) -> Cron:
+    """The same occurrences without day rules and an OR that make no difference."""
+    every_day, every_weekday = len(cron.days) == DAY_OF_MONTH.cycle, len(cron.weekdays) == DAY_OF_WEEK.cycle
+    if cron.either and (every_day or every_weekday):
+        return replace(
+            cron, days=EVERY_SECOND.days, weekdays=EVERY_SECOND.weekdays, day_rules=(), weekday_rules=(), either=False
+        )
+    return replace(
+        cron,
+        day_rules=() if every_day else cron.day_rules,
+        weekday_rules=() if every_weekday else cron.weekday_rules,
+    )
+
+
+def _read_unix(text: str) -> Item:
+    return UNIX.read(_fields(text))
+
+
+def _read_eventbridge(text: str) -> Item:
+    kind, inside = split_call(text)
+    if kind in {"rate", "at"}:
+        return read_expression(text, anchor=0)
+    return EVENTBRIDGE.read(inside.split())
+
+
+def _read_quartz(text: str) -> Item:
+    fields = split_call(text)[1].split()
+    return (QUARTZ if len(fields) == len(QUARTZ.fields) else QUARTZ_WITH_YEAR).read(fields)
+
+
+def _read_kubernetes(text: str) -> Item:
+    every = _EVERY.fullmatch(text.strip())
+    if every is None:
+        return KUBERNETES.read(_fields(text))
+    units = {"h": UNITS_MS["hour"], "m": UNITS_MS["minute"], "s": UNITS_MS["second"]}
+    period = sum(int(count) * units[unit] for count, unit in re.findall(r"([0-9]+)([hms])", every[1].lower()))
+    return read_expression(f"rate({period // 1000} seconds)", anchor=0)
+
+
+def _read_celery(text: str) -> Item:
+    called = re.fullmatch(r"\s*crontab\((.*)\)\s*", text, re.DOTALL)
+    if called is None:
+        return CELERY.read(split_call(text)[1].split())
+    rest = _CELERY_ARGUMENT.sub("", called[1])
+    given = {
+        matched["name"]: next(filter(None, matched.groups()[1:]), "")
+        for matched in _CELERY_ARGUMENT.finditer(called[1])
+    }
+    if rest.strip(", \n") or not set(given) <= set(_CELERY_FIELDS):
+        allowed = f"crontab() with {', '.join(_CELERY_FIELDS)} as keywords"
+        raise InvalidExpression(field="expression", given=shorten(text), allowed=allowed)
+    # A crontab() without an argument means every value of it. Spaces inside a field are Celery's to allow.
+    return CELERY.read([given.get(name, "*").replace(" ", "") or "*" for name in _CELERY_FIELDS])
+
+
+def _fields(text: str) -> Sequence[str]:
+    inside = split_call(text)[1]
+    return MACROS.get(inside.lower(), inside).split()
+
+
+def _write_unix(item: Item) -> str:
+    cron = _only_cron(item, "Unix cron")
+    _no_seconds(cron, "Unix cron")
+    _no_years(cron, "Unix cron")
+    day, weekday = _days(cron), _weekdays(cron)
+    if not cron.either and "*" not in {day[0], weekday[0]}:
+        raise _refusal(
+            f"{day} {weekday}", "Unix cron takes a day that satisfies either field, not one that must satisfy both"
+        )
+    if cron.either:
+        day, weekday = _days(cron, star=False), _weekdays(cron, star=False)
+    return f"{_clock_fields(cron)} {day} {_months(cron)} {weekday}"
+
+
+def _write_kubernetes(item: Item) -> str:
+    if isinstance(item, Rate):
+        return f"@every {item.period // 1000}s"
+    cron = _only_cron(item, "Kubernetes")
+    _no_seconds(cron, "Kubernetes")
+    _no_years(cron, "Kubernetes")
+    _no_rules(cron, "Kubernetes")
+    day, weekday = _days(cron), _weekdays(cron)
+    if not cron.either and "*" not in {day, weekday}:
+        raise _refusal(
+            f"{day} {weekday}", "Kubernetes takes a day that satisfies either field, not one that must satisfy both"
+        )
+    return f"{_clock_fields(cron)} {day} {_months(cron)} {weekday}"
+
+
+def _write_celery(item: Item) -> str:
+    cron = _only_cron(item, "Celery")
+    _no_seconds(cron, "Celery")
+    _no_years(cron, "Celery")
+    _no_rules(cron, "Celery")
+    day, weekday = _days(cron), _weekdays(cron)
+    if cron.either:
+        raise _refusal(
+            f"{day} {weekday}", "Celery takes a day that satisfies both fields, not one that satisfies either"
+        )
+    values = [*_clock_fields(cron).split(), day, _months(cron), weekday]
+    return f"crontab({', '.join(f'{name}={value!r}' for name, value in zip(_CELERY_FIELDS, values, strict=True))})"
+
+
+def _write_eventbridge(item: Item) -> str:
+    if isinstance(item, Rate):
+        return _eventbridge_rate(item)
+    if isinstance(item, At):
+        return _eventbridge_at(item)
+    _no_seconds(item, "EventBridge")
+    if any(isinstance(rule, LastDay) and rule.before for rule in item.day_rules):
+        raise _refusal(_days(item), "EventBridge knows L and LW, not days before the last")
+    day, weekday = _one_day_field(item, "EventBridge")
+    year = "*" if item.years is None else _numbers(item.years, YEAR)
+    return f"cron({_clock_fields(item)} {day} {_months(item)} {weekday} {year})"
+
+
+def _write_quartz(item: Item) -> str:
+    cron = _only_cron(item, "Quartz")
+    day, weekday = _one_day_field(cron, "Quartz")
+    fields = [_numbers(cron.seconds, SECOND), _clock_fields(cron), day, _months(cron), weekday]
+    if cron.years is not None:
+        if cron.years[-1] > _LAST_QUARTZ_YEAR:
+            raise _refusal(str(cron.years[-1]), f"Quartz knows no year after {_LAST_QUARTZ_YEAR}")
+        fields.append(_numbers(cron.years, YEAR))
+    return " ".join(fields)
+
+
+def _eventbridge_rate(rate: Rate) -> str:
+    for unit in ("day", "hour", "minute"):
+        count, rest = divmod(rate.period, UNITS_MS[unit])
+        if count and not rest:
+            return f"rate({count} {unit}{'s' if count > 1 else ''})"
+    raise _refusal(f"{rate.period // 1000} seconds", "EventBridge knows whole minutes, hours and days")
+
+
+def _eventbridge_at(at: At) -> str:
+    if at.local % 1000:
+        raise _refusal(f"{at.local % 1000} milliseconds", "EventBridge knows whole seconds")
+    moment = datetime(1970, 1, 1) + timedelta(milliseconds=at.local)  # noqa: DTZ001  a wall clock has no offset
+    return f"at({moment.isoformat(timespec='seconds')})"
+
+
+def _only_cron(item: Item, name: str) -> Cron:
+    if isinstance(item, Rate):
+        raise _refusal("rate()", f"{name} counts from the wall clock, not elapsed time")
+    if isinstance(item, At):
+        raise _refusal("at()", f"{name} has no expression for a single instant")
+    return item
+
+
+def _no_seconds(cron: Cron, name: str) -> None:
+    if cron.seconds != (0,):
+        raise _refusal(_numbers(cron.seconds, SECOND), f"{name} knows no seconds", field="second")
+
+
+def _no_years(cron: Cron, name: str) -> None:
+    if cron.years is not None:
+        raise _refusal(_numbers(cron.years, YEAR), f"{name} knows no years", field="year")
+
+
+def _no_rules(cron: Cron, name: str) -> None:
+    for field, rules in (("day_of_month", cron.day_rules), ("day_of_week", cron.weekday_rules)):
+        if rules:
+            raise _refusal(render_rule(rules[0]), f"{name} knows no L, W or #", field=field)
+
+
+def _one_day_field(cron: Cron, name: str) -> tuple[str, str]:
+    """The two day fields where exactly one must be ``?``."""
+    free_day, free_weekday = len(cron.days) == DAY_OF_MONTH.cycle, len(cron.weekdays) == DAY_OF_WEEK.cycle
+    if free_weekday:
+        _one_rule(cron.days, cron.day_rules, name, "day_of_month")
+        return _days(cron), "?"
+    if free_day:
+        _one_rule(cron.weekdays, cron.weekday_rules, name, "day_of_week")
+        return "?", _named_weekdays(cron)
+    both = "both and takes a day that satisfies either" if cron.either else "both and takes a day that satisfies both"
+    raise _refusal(
+        f"{_days(cron)} {_weekdays(cron)}",
+        f"{name} restricts one of the two day fields; this schedule restricts {both}",
+    )
+
+
+def _one_rule(values: Sequence[int], rules: Sequence[DayRule], name: str, field: str) -> None:
+    if rules and (values or len(rules) > 1):
+        raise _refusal(",".join(map(render_rule, rules)), f"{name} takes L, W and # alone, not in a list", field=field)
+
+
+def _clock_fields(cron: Cron) -> str:
+    """Minute and hour; they start with ``*`` only if the expression is a wildcard, which eventcron tells by that."""
+    star = not cron.fixed
+    return f"{_numbers(cron.minutes, MINUTE, star=star)} {_numbers(cron.hours, HOUR, star=star)}"
+
+
+def _months(cron: Cron) -> str:
+    return _numbers(cron.months, MONTH)
+
+
+def _days(cron: Cron, *, star: bool = True) -> str:
+    return _with_rules(_numbers(cron.days, DAY_OF_MONTH, star=star), cron.days, cron.day_rules)
+
+
+def _weekdays(cron: Cron, *, star: bool = True) -> str:
+    return _with_rules(_numbers(cron.weekdays, DAY_OF_WEEK, star=star), cron.weekdays, cron.weekday_rules)
+
+
+def _with_rules(numbers: str, values: Sequence[int], rules: Sequence[DayRule]) -> str:
+    return ",".join([*([numbers] if values else []), *(render_rule(rule) for rule in rules)])
+
+
+def _named_weekdays(cron: Cron) -> str:
+    """Days of the week by name, and from Sunday = 1 where only a number will do."""
+    names = [WEEKDAYS[weekday] for weekday in cron.weekdays]
+    positions = [(weekday - 1) % 7 for weekday in cron.weekdays]  # Monday first, so that MON-SUN would be a range
+    positions.sort()
+    if len(names) > 2 and positions[-1] - positions[0] == len(positions) - 1:  # noqa: PLR2004  two are a list
+        return f"{WEEKDAYS[positions[0] + 1]}-{WEEKDAYS[(positions[-1] + 1) % 7]}"
+    rules = [
+        f"{rule.weekday + 1}L" if rule.nth == -1 else f"{rule.weekday + 1}#{rule.nth}"
+        for rule in cron.weekday_rules
+        if isinstance(rule, NthWeekday)
+    ]
+    return ",".join([*names, *rules])
+
+
+def _numbers(values: Sequence[int], field: Field, *, star: bool = True) -> str:
+    """Sorted numbers as ``*``, ``*/n``, ``a-b/n`` or a list of ranges; without *star*, nothing starts with ``*``."""
+    low, high = field.low, field.low + field.cycle - 1
+    if len(values) == field.cycle:
+        return "*" if star else f"{low}-{high}"
+    distances = {later - earlier for earlier, later in pairwise(values)}
+    if len(values) > 2 and len(distances) == 1 and distances != {1}:  # noqa: PLR2004  two are shorter as a list
+        (step,) = distances
+        whole = values[0] == low and values[-1] + step > high
+        return f"*/{step}" if whole and star else f"{values[0]}-{values[-1]}/{step}"
+    return render(values, field)
+
+
+def _refusal(given: str, reason: str, *, field: str = "expression") -> InvalidExpression:
+    return InvalidExpression(field=field, given=shorten(given), allowed=reason, code="cannot_convert")
+
+
+def _same(item: Item, other: Item, since: Instant) -> bool:
+    """Whether both have the same occurrences: a cron expression's are the same times on each of its days."""
+    if not (isinstance(item, Cron) and isinstance(other, Cron)):
+        return item == other
+    first = since // 1000 // DAY_S
+    return _sample(item, first) == _sample(other, first)
+
+
+def _sample(cron: Cron, first: int) -> tuple[list[int], list[int], list[int]]:
+    """The matching days of a year, the ten after them, and every matching second of the first of all these days."""
+    year = list(cron.matching_days(first, first + _COMPARED_DAYS))
+    later = list(
+        islice(cron.matching_days(first + _COMPARED_DAYS + 1, first + 300 * _COMPARED_DAYS), _COMPARED_MATCHES)
+    )
+    day = next(iter([*year, *later]), first)
+    return year, later, list(cron.local_times(day * DAY_S, (day + 1) * DAY_S))
+
+
+_READERS: Mapping[Notation, Callable[[str], Item]] = {
+    Notation.UNIX: _read_unix,
+    Notation.EVENTBRIDGE: _read_eventbridge,
+    Notation.QUARTZ: _read_quartz,
+    Notation.KUBERNETES: _read_kubernetes,
+    Notation.CELERY: _read_celery,
+}
+_WRITERS: dict[Notation, Callable[[Item], str]] = {
+    Notation.UNIX: _write_unix,
+    Notation.EVENTBRIDGE: _write_eventbridge,
+    Notation.QUARTZ: _write_quartz,
+    Notation.KUBERNETES: _write_kubernetes,
+    Notation.CELERY: _write_celery,
+}

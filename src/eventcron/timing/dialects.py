@@ -1,0 +1,144 @@
+"""The dialects of cron: which fields in which order, and how the two day fields are joined."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import Enum, auto
+from typing import NoReturn
+
+from eventcron.errors import InvalidExpression
+from eventcron.model.names import Key
+from eventcron.timing.cron import Cron, first_match
+from eventcron.timing.fields import (
+    DAY_OF_MONTH,
+    DAY_OF_WEEK,
+    DAY_OF_WEEK_FROM_1,
+    DAY_OF_WEEK_TO_6,
+    HOUR,
+    MINUTE,
+    MONTH,
+    SECOND,
+    YEAR,
+    Field,
+    Reading,
+    expand,
+    is_whole,
+    read_field,
+    shorten,
+)
+
+
+class DayJoin(Enum):
+    """What a day must satisfy when day-of-month and day-of-week are both given."""
+
+    DEBIAN = auto()  # either one; both, if one of the fields starts with *
+    ROBFIG = auto()  # either one; both, if one of the fields is * or ?: "*/2" is none of these, unlike Debian's
+    BOTH = auto()  # both, always
+    ONE = auto()  # exactly one of the fields must be ?
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """``name`` as shown to people; ``fields`` in order; ``rules``: whether it knows ``L``, ``W`` and ``#``."""
+
+    name: str
+    fields: tuple[Field, ...]
+    join: DayJoin = DayJoin.DEBIAN
+    rules: bool = True
+
+    def read(self, texts: Sequence[str], *, key: Key | None = None) -> Cron:
+        """The expression whose fields are *texts*.
+
+        Raises:
+            InvalidExpression: the number of fields is wrong, one does not parse, or nothing can ever match.
+        """
+        if len(texts) != len(self.fields):
+            refuse_count(" ".join(texts), len(texts), f"{len(self.fields)}: {self.order}")
+        if self.join is DayJoin.ONE:
+            self._check_question_marks(texts)
+        readings = [self._reading(field, text, key) for field, text in zip(self.fields, texts, strict=True)]
+        cron = self._cron(dict(zip((field.name for field in self.fields), readings, strict=True)))
+        if first_match(cron) is None:
+            self._refuse_never(cron, texts)
+        return cron
+
+    def _reading(self, field: Field, text: str, key: Key | None) -> Reading:
+        reading = read_field(field, text, key=key)
+        if not self.rules and (reading.rules or "L" in text.upper().split(",")):
+            field.refuse(text, f"no L, W or #: {self.name} does not know them")
+        return reading
+
+    @property
+    def order(self) -> str:
+        """The fields' names, for messages."""
+        return " ".join(field.name for field in self.fields)
+
+    def _cron(self, readings: dict[str, Reading]) -> Cron:
+        values = dict(zip(readings, expand(self.fields, list(readings.values())), strict=True))
+        day, weekday = readings["day_of_month"], readings["day_of_week"]
+        year = readings.get("year")
+        return Cron(
+            seconds=values.get("second", (0,)),
+            minutes=values["minute"],
+            hours=values["hour"],
+            days=values["day_of_month"],
+            months=values["month"],
+            weekdays=values["day_of_week"],
+            years=None if year is None or is_whole(YEAR, year.spans) else values["year"],
+            day_rules=day.rules,
+            weekday_rules=weekday.rules,
+            either=self._either(day, weekday),
+            fixed=not (readings["minute"].starred or readings["hour"].starred),
+        )
+
+    def _either(self, day: Reading, weekday: Reading) -> bool:
+        if self.join is DayJoin.DEBIAN:
+            return not (day.starred or weekday.starred)
+        if self.join is DayJoin.ROBFIG:
+            every_day = day.starred and is_whole(DAY_OF_MONTH, day.spans[:1])
+            every_weekday = weekday.starred and is_whole(DAY_OF_WEEK, weekday.spans[:1])
+            return not (every_day or every_weekday)
+        return False
+
+    def _check_question_marks(self, texts: Sequence[str]) -> None:
+        named = {field.name: text for field, text in zip(self.fields, texts, strict=True)}
+        day, weekday = named["day_of_month"], named["day_of_week"]
+        if (day == "?") == (weekday == "?"):
+            raise InvalidExpression(
+                field="day_of_week" if day != "?" else "day_of_month",
+                given=shorten(f"{day} {weekday}"),
+                allowed="? in exactly one of day_of_month and day_of_week",
+            )
+
+    def _refuse_never(self, cron: Cron, texts: Sequence[str]) -> NoReturn:
+        """Name the field without which it would match."""
+        named = {field.name: text for field, text in zip(self.fields, texts, strict=True)}
+        if first_match(replace(cron, years=None)) is not None:
+            field, allowed = "year", "a year in which that date exists"
+        else:
+            field, allowed = "day_of_month", "a day that the given months have"
+        raise InvalidExpression(
+            field=field,
+            given=f"{named[field]!r}, so it can never match",
+            allowed=allowed,
+            code="never_matches",
+        )
+
+
+def refuse_count(text: str, count: int, allowed: str) -> NoReturn:
+    raise InvalidExpression(
+        field="expression", given=f"{count} field{'s' if count != 1 else ''} in {shorten(text)}", allowed=allowed
+    )
+
+
+UNIX = Dialect("Unix cron", (MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK))
+WITH_SECONDS = Dialect("cron with seconds first", (SECOND, *UNIX.fields))
+WITH_YEAR = Dialect("cron with seconds first and year last", (*WITH_SECONDS.fields, YEAR))
+EVENTBRIDGE = Dialect("EventBridge cron()", (MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK_FROM_1, YEAR), DayJoin.ONE)
+
+# What ``convert`` knows besides.
+QUARTZ = Dialect("Quartz", (SECOND, MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK_FROM_1), DayJoin.ONE)
+QUARTZ_WITH_YEAR = Dialect("Quartz", (*QUARTZ.fields, YEAR), DayJoin.ONE)
+KUBERNETES = Dialect("Kubernetes", (MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK_TO_6), DayJoin.ROBFIG, rules=False)
+CELERY = Dialect("Celery", KUBERNETES.fields, DayJoin.BOTH, rules=False)

@@ -1,0 +1,132 @@
+"""From an expression's text to what it says: which dialect it is in, and one of ``Cron``, ``Rate`` and ``At``."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+from typing import NamedTuple, TypeAlias
+
+from eventcron.errors import InvalidExpression
+from eventcron.model.names import MAX_EXPRESSION_CHARS, Instant, Key
+from eventcron.timing.cron import Cron
+from eventcron.timing.dialects import EVENTBRIDGE, UNIX, WITH_SECONDS, WITH_YEAR, Dialect, refuse_count
+from eventcron.timing.fields import FIRST_YEAR, LAST_YEAR, shorten
+
+#: Macro → five fields. EventBridge and Kubernetes know the same ones.
+MACROS = {
+    "@yearly": "0 0 1 1 *",
+    "@annually": "0 0 1 1 *",
+    "@monthly": "0 0 1 * *",
+    "@weekly": "0 0 * * 0",
+    "@daily": "0 0 * * *",
+    "@midnight": "0 0 * * *",
+    "@hourly": "0 * * * *",
+}
+
+UNITS_MS = {"second": 1_000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
+
+#: Milliseconds. A hundred years of 365.25 days: longer than any schedule is kept.
+MAX_PERIOD_MS = 36_525 * 86_400_000
+
+_BY_COUNT = {5: UNIX, 6: WITH_SECONDS, 7: WITH_YEAR}
+_CALL = re.compile(r"(?P<kind>[A-Za-z]+)\s*\((?P<inside>[^()]*(?:\([^()]*\)[^()]*)*)\)")
+_RATE = re.compile(r"(?P<count>[0-9]{1,12})\s+(?P<unit>second|minute|hour|day)s?", re.IGNORECASE)
+_AT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,3})?")
+
+
+class Rate(NamedTuple):
+    """Elapsed time: every instant that is ``phase`` past a multiple of ``period``, both in milliseconds."""
+
+    period: int
+    phase: int
+
+
+class At(NamedTuple):
+    """Once, when the wall clock shows ``local``: milliseconds since 1970-01-01T00:00:00 of local time."""
+
+    local: int
+
+
+Item: TypeAlias = Cron | Rate | At
+
+
+def read_expression(text: str, *, anchor: Instant, key: Key | None = None) -> Item:
+    """What *text* says. *anchor* is where ``rate()`` counts from, *key* decides ``H``.
+
+    Raises:
+        InvalidExpression: it does not parse or can never match; says which field, what was given, what is allowed.
+    """
+    kind, inside = split_call(text)
+    if kind == "rate":
+        return _rate(inside, anchor)
+    if kind == "at":
+        return _at(inside)
+    dialect, fields = dialect_of(text)
+    return dialect.read(fields, key=key)
+
+
+def dialect_of(text: str) -> tuple[Dialect, list[str]]:
+    """The cron dialect of *text*, told from its form, and its fields; macros are written out."""
+    kind, inside = split_call(text)
+    if kind == "cron":
+        return EVENTBRIDGE, inside.split()
+    if inside.startswith("@"):
+        inside = _macro(inside)
+    fields = inside.split()
+    if len(fields) not in _BY_COUNT:
+        allowed = f"5 ({UNIX.order}), 6 (second first) or 7 (second first, year last), cron(), rate(), at() or a macro"
+        refuse_count(inside, len(fields), allowed)
+    return _BY_COUNT[len(fields)], fields
+
+
+def split_call(text: str) -> tuple[str, str]:
+    """``("rate", "5 minutes")`` of ``rate(5 minutes)``; the first is "" where there is no call."""
+    if len(text) > MAX_EXPRESSION_CHARS:
+        allowed = f"at most {MAX_EXPRESSION_CHARS} characters"
+        raise InvalidExpression(field="expression", given=f"{len(text)} characters", allowed=allowed, code="too_long")
+    stripped = text.strip()
+    if not stripped or not stripped.isascii():
+        allowed = "an expression of ASCII characters, such as '30 2 * * *'"
+        raise InvalidExpression(field="expression", given=shorten(text), allowed=allowed)
+    called = _CALL.fullmatch(stripped)
+    if called is None:
+        return "", stripped
+    kind = called["kind"].lower()
+    if kind not in {"cron", "rate", "at"}:
+        if kind == "h":  # "H(0-9)" is a field, and one field is no expression
+            return "", stripped
+        raise InvalidExpression(field="expression", given=shorten(stripped), allowed="cron(), rate() or at()")
+    return kind, called["inside"].strip()
+
+
+def _macro(text: str) -> str:
+    expanded = MACROS.get(text.lower())
+    if expanded is None:
+        allowed = ", ".join(MACROS) + "; for elapsed time use rate(5 minutes)"
+        raise InvalidExpression(field="expression", given=shorten(text), allowed=allowed)
+    return expanded
+
+
+def _rate(inside: str, anchor: Instant) -> Rate:
+    matched = _RATE.fullmatch(inside)
+    if matched is None:
+        allowed = "a whole number and second(s), minute(s), hour(s) or day(s), such as rate(5 minutes)"
+        raise InvalidExpression(field="rate", given=shorten(inside), allowed=allowed)
+    period = int(matched["count"]) * UNITS_MS[matched["unit"].lower()]
+    if not 1 <= period <= MAX_PERIOD_MS:
+        raise InvalidExpression(field="rate", given=shorten(inside), allowed="1 second to 36525 days")
+    return Rate(period, anchor % period)
+
+
+def _at(inside: str) -> At:
+    if _AT.fullmatch(inside) is None:
+        allowed = "a local time such as at(2026-12-01T09:00:00), milliseconds optional, no offset: it is in `timezone`"
+        raise InvalidExpression(field="at", given=shorten(inside), allowed=allowed)
+    try:
+        moment = datetime.fromisoformat(inside)
+    except ValueError as error:
+        raise InvalidExpression(field="at", given=shorten(inside), allowed=f"a date that exists ({error})") from None
+    if not FIRST_YEAR <= moment.year <= LAST_YEAR:
+        raise InvalidExpression(field="at", given=shorten(inside), allowed=f"a year {FIRST_YEAR}-{LAST_YEAR}")
+    since = moment - datetime(1970, 1, 1)  # noqa: DTZ001  a wall clock has no offset
+    return At((since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000)

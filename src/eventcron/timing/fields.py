@@ -1,0 +1,302 @@
+"""One field of a cron expression: its grammar, and the plain spans that croniter expands into numbers.
+
+Every term is checked here and rewritten as spans ``first-last/step`` with ``first <= last``, so that croniter never
+sees what it misreads: ``5-5`` (which it takes for every value), wrap-around ranges, ``R``, ``H``, ``?``, ``L``, ``W``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import NamedTuple, NoReturn, TypeAlias
+
+from eventcron.errors import InvalidExpression
+from eventcron.model.names import Key
+from eventcron.timing.hashing import stable_hash
+
+MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
+WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
+
+#: EventBridge's cron() knows the years 1970-2199; so does all of eventcron.
+FIRST_YEAR, LAST_YEAR = 1970, 2199
+
+#: ``H`` alone picks a day of the month that every month has.
+_LAST_COMMON_DAY = 28
+
+
+class LastDay(NamedTuple):
+    """``L``, ``L-3`` (three days before the last), ``LW`` (the last Monday to Friday), ``L-3W``."""
+
+    before: int = 0
+    weekday: bool = False
+
+
+class NearestWeekday(NamedTuple):
+    """``15W``: the Monday to Friday nearest to the 15th, within its month."""
+
+    day: int
+
+
+class NthWeekday(NamedTuple):
+    """``MON#2`` and ``5L``. *weekday* counts from Sunday = 0; *nth* is 1-5, or -1 for the last of the month."""
+
+    weekday: int
+    nth: int
+
+
+DayRule: TypeAlias = LastDay | NearestWeekday | NthWeekday
+
+
+class Span(NamedTuple):
+    """``first``, ``first + step``, … up to ``last``, in the field's own numbers."""
+
+    first: int
+    last: int
+    step: int = 1
+
+
+class Reading(NamedTuple):
+    """What one field says. ``starred``: its text starts with ``*`` (or is ``?``), Debian's sign of a wildcard."""
+
+    starred: bool
+    spans: tuple[Span, ...]
+    rules: tuple[DayRule, ...] = ()
+
+
+class Field(NamedTuple):
+    """One position of an expression. ``sunday`` is the number a day-of-week field gives to Sunday."""
+
+    name: str
+    low: int
+    high: int
+    names: Mapping[str, int] = {}
+    sunday: int = 0
+
+    @property
+    def cycle(self) -> int:
+        """How many distinct values it has; 0 and 7 are the same Sunday."""
+        return 7 if self.name == "day_of_week" else self.high - self.low + 1
+
+    @property
+    def allowed(self) -> str:
+        numbers = f"{self.low}-{self.high}"
+        if self.names:
+            first, last = min(self.names, key=self.names.__getitem__), max(self.names, key=self.names.__getitem__)
+            return f"{numbers} or {first}-{last}"
+        return numbers
+
+    @property
+    def grammar(self) -> str:
+        forms = f"{self.allowed}, *, lists a,b, ranges a-b, steps */n, a/n and a-b/n, H"
+        if self.name == "day_of_month":
+            forms += ", L, L-3, LW, 15W"
+        if self.name == "day_of_week":
+            forms += ", L, 5L, MON#2"
+        return forms
+
+    def refuse(self, given: str, allowed: str | None = None) -> NoReturn:
+        """Raise an error about this field. Without *allowed*, it lists the field's whole grammar."""
+        raise InvalidExpression(field=self.name, given=shorten(given), allowed=allowed or self.grammar)
+
+
+def shorten(text: str) -> str:
+    """*text* in quotes, cut where it is longer than a message should be."""
+    return repr(text) if len(text) <= 60 else repr(text[:57]) + "…"  # noqa: PLR2004  a line of a terminal
+
+
+def weekday_names(sunday: int) -> dict[str, int]:
+    return {name: position + sunday for position, name in enumerate(WEEKDAYS)}
+
+
+SECOND = Field("second", 0, 59)
+MINUTE = Field("minute", 0, 59)
+HOUR = Field("hour", 0, 23)
+DAY_OF_MONTH = Field("day_of_month", 1, 31)
+MONTH = Field("month", 1, 12, {name: position for position, name in enumerate(MONTHS, 1)})
+#: Unix: 0 and 7 are Sunday.
+DAY_OF_WEEK = Field("day_of_week", 0, 7, weekday_names(0))
+#: Kubernetes and Celery: 0 is Sunday, 7 is nothing.
+DAY_OF_WEEK_TO_6 = Field("day_of_week", 0, 6, weekday_names(0))
+#: EventBridge and Quartz: 1 is Sunday.
+DAY_OF_WEEK_FROM_1 = Field("day_of_week", 1, 7, weekday_names(1), 1)
+YEAR = Field("year", FIRST_YEAR, LAST_YEAR)
+
+_VALUE = r"(?:[0-9]+|[A-Z]{3})"
+_PLAIN = re.compile(rf"(?P<first>\*|{_VALUE})(?:-(?P<last>{_VALUE}))?(?:/(?P<step>[0-9]+))?")
+_HASHED = re.compile(rf"H(?:\((?P<first>{_VALUE})-(?P<last>{_VALUE})\))?(?:/(?P<step>[0-9]+))?")
+_LAST_DAY = re.compile(r"L(?:-(?P<before>[0-9]+))?(?P<weekday>W)?")
+_NEAREST = re.compile(r"(?P<day>[0-9]+)W")
+_NTH = re.compile(rf"(?P<weekday>{_VALUE})(?:#(?P<nth>[0-9]+)|L)")
+
+
+def read_field(field: Field, text: str, *, key: Key | None) -> Reading:
+    """What *text* says in the place of *field*. *key* decides ``H``.
+
+    Raises:
+        InvalidExpression: naming the field, the term at fault and what it takes.
+    """
+    spans: list[Span] = []
+    rules: list[DayRule] = []
+    if text == "?":
+        if field.name not in {"day_of_month", "day_of_week"}:
+            field.refuse(text)
+        return Reading(starred=True, spans=(_whole(field),))
+    for term in text.upper().split(","):
+        rule = _rule(field, term)
+        if rule is not None:
+            rules.append(rule)
+        elif term.startswith("H"):
+            spans.append(_hashed(field, term, key))
+        else:
+            spans.extend(_plain(field, term))
+    return Reading(text.startswith("*"), tuple(spans), tuple(rules))
+
+
+def _plain(field: Field, term: str) -> Iterable[Span]:
+    if term == "L" and field.name == "day_of_week":
+        term = "SAT"  # Quartz and EventBridge: the last day of the week
+    matched = _PLAIN.fullmatch(term)
+    if matched is None:
+        field.refuse(term)
+    step = _step(field, matched["step"])
+    if matched["first"] == "*":
+        if matched["last"] is not None:
+            field.refuse(term)
+        return [Span(field.low, field.high, step)]
+    first = _number(field, matched["first"])
+    if matched["last"] is not None:
+        return _range(field, first, _number(field, matched["last"]), step, term)
+    # FreeBSD's cron, cronsim and Quartz: "5/15" runs from 5 to the end of the field.
+    return [Span(first, first if matched["step"] is None else field.high, step)]
+
+
+def _range(field: Field, first: int, last: int, step: int, term: str) -> list[Span]:
+    """One span, or two where it wraps around: ``22-2`` is 22, 23, 0, 1, 2."""
+    if first <= last:
+        return [Span(first, last, step)]
+    if field is YEAR:
+        field.refuse(term, "the earlier year first")
+    first = first - field.cycle if first >= field.low + field.cycle else first  # 7-2 is Sunday to Tuesday
+    if first <= last:
+        return [Span(first, last, step)]
+    top = field.low + field.cycle - 1
+    beyond = first + (top - first) // step * step + step - field.cycle
+    return [Span(first, top, step)] + ([Span(beyond, last, step)] if beyond <= last else [])
+
+
+def _hashed(field: Field, term: str, key: Key | None) -> Span:
+    """``H``: a value of the field; ``H/15``: every 15 from a value below 15; each field hashes by its own name."""
+    matched = _HASHED.fullmatch(term)
+    if matched is None:
+        field.refuse(term)
+    if key is None:
+        field.refuse(term, "H only where the schedule's tenant and name are known")
+    if field is YEAR:
+        field.refuse(term, "H in any field but this")
+    if matched["first"] is None:
+        first, last = field.low, field.low + field.cycle - 1
+        if field.name == "day_of_month" and matched["step"] is None:
+            last = _LAST_COMMON_DAY
+    else:
+        first, last = _number(field, matched["first"]), _number(field, matched["last"])
+    if first > last:
+        field.refuse(term, "the smaller value first in H(a-b)")
+    hashed = stable_hash(key, purpose=field.name.encode())
+    size = last - first + 1
+    if matched["step"] is None:
+        return Span(first + hashed % size, first + hashed % size)
+    step = _step(field, matched["step"])
+    return Span(first + hashed % min(step, size), last, step)
+
+
+def _rule(field: Field, term: str) -> DayRule | None:
+    """The term as a rule about days that no set of numbers can express; None if it is not one."""
+    if field.name == "day_of_month":
+        if matched := _LAST_DAY.fullmatch(term):
+            return _last_day(field, matched)
+        if matched := _NEAREST.fullmatch(term):
+            return NearestWeekday(_number(field, matched["day"]))
+    if field.name == "day_of_week" and (matched := _NTH.fullmatch(term)):
+        weekday = (_number(field, matched["weekday"]) - field.sunday) % 7
+        nth = -1 if matched["nth"] is None else int(matched["nth"][:4])
+        if nth not in {-1, 1, 2, 3, 4, 5}:
+            field.refuse(term, "#1 to #5")
+        return NthWeekday(weekday, nth)
+    return None
+
+
+def _last_day(field: Field, matched: re.Match[str]) -> LastDay:
+    before = int((matched["before"] or "0")[:4])
+    if before >= field.high:
+        field.refuse(matched[0], "L-0 to L-30")
+    return LastDay(before, matched["weekday"] is not None)
+
+
+def _number(field: Field, text: str) -> int:
+    if not text[0].isdigit():
+        if text not in field.names:
+            field.refuse(text)
+        return field.names[text]
+    number = int(text[:9])
+    if not field.low <= number <= field.high:
+        field.refuse(text, field.allowed)
+    return number
+
+
+def _step(field: Field, text: str | None) -> int:
+    if text is None:
+        return 1
+    step = int(text[:9])
+    if step == 0:
+        field.refuse(f"/{text}", "a step of at least 1")
+    return step
+
+
+def _whole(field: Field) -> Span:
+    return Span(field.low, field.high)
+
+
+def is_whole(field: Field, spans: Sequence[Span]) -> bool:
+    """Whether one of the spans is the whole field, as in ``*``."""
+    return any(span.step == 1 and span.last - span.first + 1 >= field.cycle for span in spans)
+
+
+def expand(fields: Sequence[Field], readings: Sequence[Reading]) -> list[tuple[int, ...]]:
+    """The numbers each reading's spans stand for, sorted; days of the week from Sunday = 0.
+
+    croniter reads five or six fields, seconds last, and no year after 2099: the year's spans are expanded here.
+    """
+    from croniter import croniter  # noqa: PLC0415  40 ms that only what parses expressions pays, not the planner
+
+    texts = {field.name: _text(field, reading) for field, reading in zip(fields, readings, strict=True)}
+    order = ["minute", "hour", "day_of_month", "month", "day_of_week"]
+    if texts.get("second", "0") != "0":
+        order.append("second")
+    lists, _ = croniter.expand(" ".join(texts[name] for name in order))
+    numbers = dict(zip(order, lists, strict=True))
+    return [_values(field, reading, numbers.get(field.name)) for field, reading in zip(fields, readings, strict=True)]
+
+
+def _text(field: Field, reading: Reading) -> str:
+    if not reading.spans or is_whole(field, reading.spans):
+        return "*"
+    return ",".join(
+        str(span.first) if span.first + span.step > span.last else f"{span.first}-{span.last}/{span.step}"
+        for span in reading.spans
+    )
+
+
+def _values(field: Field, reading: Reading, numbers: Sequence[int | str] | None) -> tuple[int, ...]:
+    if not reading.spans:
+        return ()
+    if field is YEAR:
+        values = {year for span in reading.spans for year in range(span.first, span.last + 1, span.step)}
+    elif numbers is None:  # a second field of "0", not worth croniter's time
+        values = {0}
+    elif "*" in numbers:
+        values = set(range(field.low, field.low + field.cycle))
+    else:
+        values = {int(number) for number in numbers}
+    if field.name == "day_of_week":
+        values = {(value - field.sunday) % 7 for value in values}
+    return tuple(sorted(values))

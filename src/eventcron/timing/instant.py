@@ -1,0 +1,32 @@
+"""Instants as text: RFC 3339, always UTC, always ``Z``."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+from eventcron.model.names import Instant
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def rfc3339(instant: Instant, *, millis: bool = True) -> str:
+    """*instant* as RFC 3339 text; with ``millis=False``, milliseconds only where they are not zero.
+
+    >>> rfc3339(1764550800000)
+    '2025-12-01T01:00:00.000Z'
+    >>> rfc3339(1764550800000, millis=False)
+    '2025-12-01T01:00:00Z'
+    """
+    text = to_datetime(instant).isoformat(timespec="milliseconds").removesuffix("+00:00")
+    return (text if millis or instant % 1000 else text[:-4]) + "Z"
+
+
+def to_datetime(instant: Instant) -> datetime:
+    """*instant* as an aware datetime in UTC, exact to the millisecond."""
+    return _EPOCH + timedelta(milliseconds=instant)
+
+
+def from_datetime(moment: datetime) -> Instant:
+    """The instant of an aware datetime, cut to whole milliseconds."""
+    return (moment - _EPOCH) // _MILLISECOND

@@ -1,0 +1,125 @@
+"""Time zones from the ``tzdata`` package, never from the host: spans of constant UTC offset.
+
+Instants here are whole seconds since 1970-01-01T00:00:00Z, offsets are seconds east of UTC.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from datetime import UTC, datetime, timedelta, tzinfo
+from functools import lru_cache
+from importlib.resources import files
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+from eventcron.errors import InvalidSchedule
+from eventcron.timing.fields import shorten
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_SECOND = timedelta(seconds=1)
+
+#: Seconds between two looks at a zone's offset. No zone has changed twice within six days since 1970.
+_STEP_S = 86_400
+#: Seconds of a zone's life worked out at once: about a year.
+CHUNK_S = 2**25
+#: Seconds before a chunk that are looked at as well, so that a change just before it is not taken for none.
+_OVERHANG_S = 3 * _STEP_S
+#: Far more chunks than 1970-2199 has for a few zones; they are small.
+_MAX_CHUNKS = 16_384
+
+
+class OffsetSpan(NamedTuple):
+    """Instants ``[start, end)`` of one offset. ``before`` is the offset up to ``start``; equal to ``offset`` where
+    the span starts for another reason than a change of the clocks.
+    """
+
+    start: int
+    end: int
+    offset: int
+    before: int
+
+
+class Zone:
+    """A zone's offsets, worked out a year at a time and remembered."""
+
+    def __init__(self, name: str, info: tzinfo) -> None:
+        self.name = name
+        self.info = info
+
+    def __repr__(self) -> str:
+        return f"Zone({self.name!r})"
+
+    def offset(self, instant: int) -> int:
+        """Seconds east of UTC at *instant*."""
+        return (_EPOCH + instant * _SECOND).astimezone(self.info).utcoffset() // _SECOND  # type: ignore[operator]  # aware
+
+    def span(self, instant: int) -> OffsetSpan:
+        """The span of constant offset around *instant*."""
+        starts, spans = _chunk(self, instant // CHUNK_S)
+        return spans[bisect_right(starts, instant) - 1]
+
+
+@lru_cache(maxsize=_MAX_CHUNKS)
+def _chunk(zone: Zone, number: int) -> tuple[list[int], list[OffsetSpan]]:
+    first, end = number * CHUNK_S - _OVERHANG_S, (number + 1) * CHUNK_S
+    spans = []
+    start, offset = first, zone.offset(first)
+    before = offset
+    for look in range(first + _STEP_S, end + _STEP_S, _STEP_S):
+        found = zone.offset(look)
+        if found != offset:
+            change = _bisect(zone, look - _STEP_S, look)
+            if change >= end:
+                break
+            spans.append(OffsetSpan(start, change, offset, before))
+            start, before, offset = change, offset, found
+    spans.append(OffsetSpan(start, end, offset, before))
+    return [span.start for span in spans], spans
+
+
+def _bisect(zone: Zone, low: int, high: int) -> int:
+    """The first instant in ``(low, high]`` with the offset of *high*."""
+    offset = zone.offset(high)
+    while high - low > 1:
+        middle = (low + high) // 2
+        if zone.offset(middle) == offset:
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+@lru_cache(maxsize=1)
+def zone_names() -> frozenset[str]:
+    """Every IANA name the installed ``tzdata`` knows."""
+    return frozenset(files("tzdata").joinpath("zones").read_text(encoding="ascii").split())
+
+
+@lru_cache(maxsize=1024)
+def load_zone(name: str) -> Zone:
+    """The zone of that exact IANA name.
+
+    Raises:
+        InvalidSchedule: there is no such zone; ``allowed`` suggests the nearest name.
+    """
+    if name not in zone_names():
+        raise InvalidSchedule("unknown_timezone", field="timezone", given=shorten(name), allowed=_suggestion(name))
+    with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as file:
+        return Zone(name, ZoneInfo.from_file(file, key=name))
+
+
+def _suggestion(name: str) -> str:
+    """A sentence naming the zone most likely meant: the same letters in another case, the same city, or a near miss."""
+    wanted = name.strip().replace(" ", "_").lower()
+    by_lower = {known.lower(): known for known in sorted(zone_names())}
+    by_city = {lower.rsplit("/", 1)[-1]: known for lower, known in by_lower.items()}
+    near = by_lower.get(wanted) or by_city.get(wanted.rsplit("/", 1)[-1]) or _near_miss(wanted, by_lower)
+    return f"an IANA name, exactly as written; did you mean {near}?" if near else "an IANA name such as Europe/Oslo"
+
+
+def _near_miss(wanted: str, by_lower: dict[str, str]) -> str | None:
+    from difflib import get_close_matches  # noqa: PLC0415  only a misspelt zone pays for it
+
+    similar = [lower for lower in by_lower if abs(len(lower) - len(wanted)) <= 3 and lower[:2] == wanted[:2]]  # noqa: PLR2004
+    matches = get_close_matches(wanted, similar, n=1, cutoff=0.75)
+    return by_lower[matches[0]] if matches else None

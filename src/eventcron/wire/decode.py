@@ -1,0 +1,284 @@
+"""Strangers' text → commands, strictly; or an answer that says which field, what was given, what is allowed.
+
+What an expression or a zone *means* is not judged here: the trigger engine does that.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, NamedTuple, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from eventcron.errors import InvalidSchedule, NotAllowed, Undecodable
+from eventcron.model.commands import COMMANDS, TENANT_SOURCE_PREFIX, Command, Schedule
+from eventcron.model.events import EVENT_SOURCE, is_reserved
+from eventcron.model.names import MAX_INPUT_BYTES, Instant, Moment, ScheduleName, TenantId
+from eventcron.timing.instant import from_datetime, rfc3339
+from eventcron.wire.rejection import explain
+from eventcron.wire.strict_json import parse, parse_leniently, short
+
+#: Bytes of JSON. With the input, the names and the rest it leaves every fact below EventBridge's 256 KB.
+MAX_LABELS_BYTES = 16_384
+
+#: 1970-01-01T00:00:00Z and 2200-01-01T00:00:00Z: no trigger looks further.
+EARLIEST: Instant = 0
+LATEST: Instant = 7_258_118_400_000
+
+_Word = Annotated[str, Meta(pattern=r"^[!-~]{1,256}\Z")]
+
+
+class _Envelope(Struct, rename={"detail_type": "detail-type"}):
+    """The part of an EventBridge event that a command needs; others may be added by AWS."""
+
+    id: _Word
+    detail_type: Annotated[str, Meta(pattern=r"^[^\ud800-\udfff]{1,128}\Z")]  # whole characters
+    source: _Word
+    time: Moment
+    detail: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class Received(Struct, frozen=True, kw_only=True):
+    """A command that may act, and the event that brought it."""
+
+    command: Command
+    detail_type: str
+    event_id: str
+    source: str
+    #: The event's own time, in whole seconds.
+    time: Instant
+
+    def reject(self, error: InvalidSchedule) -> Rejected:
+        """*error*, found later on, as an answer to this command."""
+        return Rejected(
+            error,
+            command=self.detail_type,
+            event_id=self.event_id,
+            source=self.source,
+            tenant=self.command.tenant,
+            name=self.command.name,
+        )
+
+
+class Rejected(InvalidSchedule):
+    """A command refused, with all that its sender needs to know which and why.
+
+    ``tenant`` is the sender's own (None: a platform source that named none that could be read), ``name`` None
+    unless the command named one of that tenant's.
+    """
+
+    def __init__(
+        self,
+        error: InvalidSchedule,
+        *,
+        command: str,
+        event_id: str,
+        source: str,
+        tenant: str | None,
+        name: str | None,
+    ) -> None:
+        super().__init__(error.code, field=error.field, given=error.given, allowed=error.allowed)
+        self.command = command
+        self.event_id = event_id
+        self.source = source
+        self.tenant = tenant
+        self.name = name
+
+
+def decode_command(body: str | bytes, *, trusted_sources: frozenset[str]) -> Received:
+    """The command in the body of a queue message that an EventBridge rule put there.
+
+    Raises:
+        Undecodable: there is nobody to answer: not an EventBridge event, or not one of a sender of commands.
+        Rejected: the command has to be changed, or its source may not act for its tenant (``not_allowed``).
+    """
+    envelope, fault = _open(body.encode(errors="surrogatepass") if isinstance(body, str) else body)
+    time = _time(envelope)
+    trusted = envelope.source in trusted_sources
+    _refuse_strays(envelope, trusted=trusted)
+    try:
+        if fault is not None:
+            raise fault.error
+        command = decode_detail(bytes(envelope.detail), _kind(envelope.detail_type))
+        if not trusted:
+            _authorise(envelope.source, command.tenant)
+    except InvalidSchedule as error:
+        detail = parse_leniently(bytes(envelope.detail)) if fault is None else fault.detail
+        raise _rejected(error, envelope, detail, trusted=trusted) from error
+    return Received(
+        command=command,
+        detail_type=envelope.detail_type,
+        event_id=envelope.id,
+        source=envelope.source,
+        time=time,
+    )
+
+
+def decode_schedule(raw: bytes) -> Schedule:
+    """The schedule in *raw*, exactly the ``detail`` of ``Put Schedule``.
+
+    Raises:
+        InvalidSchedule: says field, given, allowed.
+    """
+    return decode_detail(raw, Schedule)
+
+
+_C = TypeVar("_C", bound=Command)
+
+
+def decode_detail(raw: bytes, kind: type[_C]) -> _C:
+    """The command of *kind* whose ``detail`` is *raw*.
+
+    Raises:
+        InvalidSchedule: says field, given, allowed.
+    """
+    value = parse(raw, field="detail")
+    if type(value) is str:  # a Number is one too
+        raise InvalidSchedule("not_json", field="detail", given=short(value), allowed="a JSON object, not text")
+    try:
+        command: _C = _DETAILS[kind].decode(raw)
+    except msgspec.ValidationError as error:
+        raise explain(error, value, kind) from error
+    if isinstance(command, Schedule):
+        _check(command)
+    return command
+
+
+class _Fault(NamedTuple):
+    """Why the text of a detail cannot be read, and as much of it as could be."""
+
+    error: InvalidSchedule
+    detail: object
+
+
+def _open(body: bytes) -> tuple[_Envelope, _Fault | None]:
+    """The envelope, even if the text of its detail is at fault: its sender deserves an answer."""
+    try:
+        return _ENVELOPES.decode(body), None
+    except msgspec.ValidationError as error:
+        raise Undecodable(f"not an EventBridge event: {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        unread = error
+    try:
+        parse(body, field="detail")
+    except InvalidSchedule as error:
+        return _salvage(body, error)
+    raise Undecodable(f"not an EventBridge event: {unread}") from unread
+
+
+def _salvage(body: bytes, fault: InvalidSchedule) -> tuple[_Envelope, _Fault]:
+    """The envelope around a detail whose text cannot be read, for *fault*."""
+    try:
+        event = parse_leniently(body)
+        if not isinstance(event, dict):
+            raise Undecodable("not an EventBridge event: not an object")
+        detail = event.pop("detail", None)
+        return msgspec.convert(event, _Envelope), _Fault(fault, detail)
+    except ValueError as error:
+        raise Undecodable(f"not an EventBridge event: {fault.code}: {fault.given}") from error
+
+
+def _time(envelope: _Envelope) -> Instant:
+    time = from_datetime(envelope.time)
+    if not EARLIEST <= time < LATEST:
+        raise Undecodable(f"not an EventBridge event: its time is {envelope.time.isoformat()}")
+    return time
+
+
+def _refuse_strays(envelope: _Envelope, *, trusted: bool) -> None:
+    """An event that no sender of commands sent gets no answer.
+
+    Our own facts least of all: a rule that sends all of the bus here would make us answer our answers for ever.
+
+    Raises:
+        Undecodable: it is a fact, or neither a command nor from a sender of commands.
+    """
+    sender = trusted or _tenant_of(envelope.source) is not None
+    if envelope.source == EVENT_SOURCE or not (sender or envelope.detail_type in COMMANDS):
+        raise Undecodable(f"not a command: {envelope.detail_type!r} from {envelope.source!r}")
+
+
+def _kind(detail_type: str) -> type[Command]:
+    kind = COMMANDS.get(detail_type)
+    if kind is None:
+        raise InvalidSchedule(
+            "unknown_command", field="detail-type", given=short(detail_type), allowed=", ".join(COMMANDS)
+        )
+    return kind
+
+
+def _authorise(source: str, tenant: str) -> None:
+    """A tenant's source acts for that tenant alone."""
+    if tenant != _tenant_of(source):
+        raise InvalidSchedule(
+            "not_allowed", field="tenant", given=repr(tenant), allowed=f"the tenant that {short(source)} stands for"
+        ) from NotAllowed(source=source, tenant=tenant)
+
+
+def _rejected(error: InvalidSchedule, envelope: _Envelope, detail: object, *, trusted: bool) -> Rejected:
+    """*error* addressed to the sender, never to a tenant that the sender only claims to be."""
+    tenant, name = (_named(detail, field) for field in ("tenant", "name"))
+    if not trusted:
+        own = _named({"tenant": _tenant_of(envelope.source)}, "tenant")
+        tenant, name = own, name if own is not None and own == tenant else None
+    return Rejected(
+        error,
+        command=envelope.detail_type,
+        event_id=envelope.id,
+        source=envelope.source,
+        tenant=tenant,
+        name=name,
+    )
+
+
+def _tenant_of(source: str) -> str | None:
+    """The tenant that *source* stands for, if it is a tenant's."""
+    return source.removeprefix(TENANT_SOURCE_PREFIX) if source.startswith(TENANT_SOURCE_PREFIX) else None
+
+
+def _named(detail: object, field: str) -> str | None:
+    """The tenant or name in *detail*, if it is one."""
+    given = detail.get(field) if isinstance(detail, dict) else None
+    if type(given) is not str:  # a Number is one too
+        return None
+    try:
+        msgspec.convert(given, _NAMES[field])
+    except msgspec.ValidationError:
+        return None
+    return given
+
+
+def _check(schedule: Schedule) -> None:
+    """What no single field's type can say."""
+    _check_size("input", len(bytes(schedule.input)), MAX_INPUT_BYTES)
+    _check_size("labels", len(msgspec.json.encode(schedule.labels)), MAX_LABELS_BYTES)
+    if is_reserved(schedule.detail_type):
+        allowed = "'Schedule Fired' or a name that is no command's and no other fact's"
+        raise InvalidSchedule("reserved", field="detail_type", given=short(schedule.detail_type), allowed=allowed)
+    start, end = (_instant(field, getattr(schedule, field)) for field in ("start", "end"))
+    if start is not None and end is not None and end <= start:
+        raise InvalidSchedule("out_of_range", field="end", given=repr(rfc3339(end)), allowed=f"after {rfc3339(start)}")
+
+
+def _check_size(field: str, size: int, limit: int) -> None:
+    if size > limit:
+        allowed = f"at most {limit:,} bytes of JSON"
+        raise InvalidSchedule("too_large", field=field, given=f"{size:,} bytes of JSON", allowed=allowed)
+
+
+def _instant(field: str, moment: datetime | None) -> Instant | None:
+    if moment is None:
+        return None
+    instant = from_datetime(moment)
+    if not EARLIEST <= instant < LATEST:
+        allowed = f"from {rfc3339(EARLIEST)} to before {rfc3339(LATEST)}"
+        raise InvalidSchedule("out_of_range", field=field, given=repr(moment.isoformat()), allowed=allowed)
+    return instant
+
+
+_ENVELOPES = msgspec.json.Decoder(_Envelope)
+_NAMES: dict[str, Any] = {"tenant": TenantId, "name": ScheduleName}
+_DETAILS: dict[type[Struct], msgspec.json.Decoder[Any]] = {
+    kind: msgspec.json.Decoder(kind) for kind in COMMANDS.values()
+}

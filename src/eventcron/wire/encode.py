@@ -1,0 +1,272 @@
+"""What leaves eventcron: packs for the fire queue and facts for the bus. Its own ids."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import blake2b
+
+import msgspec
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
+
+from eventcron.errors import Undecodable
+from eventcron.model.events import (
+    EVENT_SOURCE,
+    CalendarDeleted,
+    CalendarUpdated,
+    Event,
+    EventDetail,
+    ScheduleBackfilled,
+    ScheduleCompleted,
+    ScheduleCreated,
+    ScheduleDeleted,
+    ScheduleFailed,
+    ScheduleFired,
+    SchedulePaused,
+    ScheduleRejected,
+    ScheduleResumed,
+    ScheduleSkipped,
+    ScheduleUpdated,
+    SkipNotice,
+)
+from eventcron.model.messages import Fire, Pack
+from eventcron.model.names import CalendarKey, Instant, Key
+from eventcron.model.records import Backfill, Calendar, Record
+from eventcron.timing.calendars import read_dates
+from eventcron.timing.instant import rfc3339
+from eventcron.wire.decode import Rejected
+from eventcron.wire.messages import LAST_INSTANT, decode_message
+
+#: The version of packs this release writes, and the latest it reads.
+PACK_VERSION = 1
+
+
+_encoder = msgspec.json.Encoder()
+_pack_decoder = msgspec.json.Decoder(Pack)
+
+
+def fire_id(fire: Fire) -> str:
+    """32 hexadecimal digits: the same for the same occurrence, whoever computes it and however often.
+
+    BLAKE2b over the JSON array of tenant, name, due, cause and the cause's id. The revision is not in it: an
+    occurrence that an update left where it was is still the same.
+
+    >>> fire_id(Fire("acme", "nightly-export", 7, 1764550800000, 1764550800000))
+    'e524f81ad5036886e1ddcdadacf0caec'
+    """
+    return _digest(_encoder.encode((fire.tenant, fire.name, fire.due, fire.cause, fire.cause_id)))
+
+
+def pack_id(fires: Sequence[Fire]) -> str:
+    """32 hexadecimal digits that say which fires are in a pack, in whatever order they are given.
+
+    A run is the same whatever became of its schedule before the command was repeated.
+    """
+    return _digest(b"\n".join(sorted(_encoder.encode(_timeless(fire)) for fire in fires)))
+
+
+def _timeless(fire: Fire) -> Fire:
+    return replace(fire, revision=0) if fire.cause == "run" else fire
+
+
+def encode_pack(pack: Pack) -> str:
+    """*pack* as the body of a queue message."""
+    return _encoder.encode(pack).decode()
+
+
+def decode_pack(body: str | bytes) -> Pack:
+    """The pack in a message's body.
+
+    Raises:
+        Undecodable: the body is not a pack, or one of a later release.
+    """
+    pack = decode_message(body, _pack_decoder, name="pack", version=PACK_VERSION)
+    if not pack.fires:
+        raise Undecodable("a pack without fires")
+    if not all(0 <= instant <= LAST_INSTANT for fire in pack.fires for instant in (fire.due, fire.at)):
+        raise Undecodable("a pack with a fire due before 1970 or after 9999")
+    return pack
+
+
+def fired(record: Record, fire: Fire, *, attempt: int, local_time: str) -> Event:
+    """``Schedule Fired``, or the name the schedule gives its fires, with its input spliced in unread.
+
+    *record* holds a schedule: a deleted one does not fire. The event's time is the nominal instant.
+    """
+    schedule = record.schedule
+    if schedule is None:
+        raise ValueError(f"{record.key} is {record.state}: it has no schedule to fire")
+    detail = ScheduleFired(
+        tenant=fire.tenant,
+        name=fire.name,
+        fire_id=fire_id(fire),
+        due=rfc3339(fire.due),
+        local_time=local_time,
+        timezone=schedule.timezone,
+        cause=fire.cause,
+        cause_id=fire.cause_id or UNSET,
+        attempt=attempt,
+        revision=fire.revision,
+        labels=schedule.labels,
+        input=schedule.input,
+    )
+    return _event(schedule.detail_type, detail, fire.key, time=fire.due, fire_id=detail.fire_id)
+
+
+def created(record: Record, *, now: Instant, next_due: Instant | None = None) -> Event:
+    return _changed("Schedule Created", ScheduleCreated, record, now, next_due)
+
+
+def updated(record: Record, *, now: Instant, next_due: Instant | None = None) -> Event:
+    return _changed("Schedule Updated", ScheduleUpdated, record, now, next_due)
+
+
+def deleted(record: Record, *, now: Instant) -> Event:
+    return _changed("Schedule Deleted", ScheduleDeleted, record, now)
+
+
+def paused(record: Record, *, now: Instant) -> Event:
+    return _changed("Schedule Paused", SchedulePaused, record, now)
+
+
+def resumed(record: Record, *, now: Instant, next_due: Instant | None = None) -> Event:
+    return _changed("Schedule Resumed", ScheduleResumed, record, now, next_due)
+
+
+def completed(record: Record, *, now: Instant) -> Event:
+    """``Schedule Completed``. The caller is about to store that state, or just did."""
+    return _changed("Schedule Completed", ScheduleCompleted, record, now)
+
+
+def skipped(notice: SkipNotice, *, now: Instant) -> Event:
+    """``Schedule Skipped``: one for all that is skipped for the same reason."""
+    first = Fire(
+        notice.tenant,
+        notice.name,
+        notice.revision,
+        notice.first_due,
+        notice.first_due,
+        cause=notice.cause,
+        cause_id=notice.cause_id,
+    )
+    detail = ScheduleSkipped(
+        tenant=notice.tenant,
+        name=notice.name,
+        revision=notice.revision,
+        reason=notice.reason,
+        by=UNSET if notice.by is None else notice.by,
+        first_due=rfc3339(notice.first_due),
+        last_due=rfc3339(notice.last_due),
+        count=notice.count,
+        fire_id=fire_id(first),
+        cause=UNSET if notice.cause == "schedule" else notice.cause,
+        cause_id=notice.cause_id or UNSET,
+    )
+    return _event("Schedule Skipped", detail, first.key, time=now)
+
+
+def failed(record: Record | None, fire: Fire, *, code: str, message: str, attempts: int, now: Instant) -> Event:
+    """``Schedule Failed``: *code* and *message* are those of the service that refused it last.
+
+    *record* is None if it cannot be read.
+    """
+    detail = ScheduleFailed(
+        tenant=fire.tenant,
+        name=fire.name,
+        fire_id=fire_id(fire),
+        due=rfc3339(fire.due),
+        cause=fire.cause,
+        cause_id=fire.cause_id or UNSET,
+        revision=fire.revision,
+        labels={} if record is None or record.schedule is None else record.schedule.labels,
+        attempts=attempts,
+        code=code,
+        message=message,
+    )
+    return _event("Schedule Failed", detail, fire.key, time=now)
+
+
+def backfilled(backfill: Backfill, *, now: Instant) -> Event:
+    """``Schedule Backfilled``: how far *backfill* has come."""
+    known = backfill.event_id != ""
+    detail = ScheduleBackfilled(
+        tenant=backfill.tenant,
+        name=backfill.name,
+        backfill_id=backfill.id,
+        state=backfill.state.value,
+        reason=UNSET if backfill.reason is None else backfill.reason,
+        since=rfc3339(backfill.span.start) if known else UNSET,
+        until=rfc3339(backfill.span.end) if known else UNSET,
+        through=rfc3339(backfill.cursor) if known else UNSET,
+        per_minute=backfill.per_minute,
+        fires=backfill.fires,
+        skipped=backfill.skipped,
+    )
+    return _event("Schedule Backfilled", detail, Key(backfill.tenant, backfill.name), time=now)
+
+
+def calendar_changed(calendar: Calendar, *, now: Instant) -> Event:
+    """``Calendar Updated``, or ``Calendar Deleted`` of a tombstone."""
+    tenant, name, revision = calendar.tenant, calendar.name, calendar.revision
+    if calendar.dates is None:
+        return _event(
+            "Calendar Deleted", CalendarDeleted(tenant=tenant, name=name, revision=revision), calendar.key, time=now
+        )
+    days = sum(span.last - span.first + 1 for span in read_dates(calendar.dates))
+    updated = CalendarUpdated(tenant=tenant, name=name, revision=revision, days=days)
+    return _event("Calendar Updated", updated, calendar.key, time=now)
+
+
+def rejected(error: Rejected, *, now: Instant) -> Event:
+    """``Schedule Rejected``, addressed to the sender: its tenant, not one that it may only have claimed to be."""
+    detail = ScheduleRejected(
+        code=error.code,
+        field=error.field,
+        given=error.given,
+        allowed=error.allowed,
+        message=str(error),
+        command=error.command,
+        event_id=error.event_id,
+        source=error.source,
+        tenant=_given(error.tenant),
+        name=_given(error.name),
+    )
+    key = Key(error.tenant, error.name) if error.tenant is not None and error.name is not None else None
+    return _event("Schedule Rejected", detail, key, time=now)
+
+
+def _changed(
+    detail_type: str, kind: type[ScheduleCreated], record: Record, now: Instant, next_due: Instant | None = None
+) -> Event:
+    schedule = record.schedule
+    detail = kind(
+        tenant=record.tenant,
+        name=record.name,
+        revision=record.revision,
+        state="COMPLETED" if kind is ScheduleCompleted else record.state.value,
+        expression=UNSET if schedule is None else schedule.expression,
+        timezone=UNSET if schedule is None else schedule.timezone,
+        next_due=UNSET if next_due is None else rfc3339(next_due),
+    )
+    return _event(detail_type, detail, record.key, time=now)
+
+
+def _event(
+    detail_type: str, detail: EventDetail, key: Key | CalendarKey | None, *, time: Instant, fire_id: str = ""
+) -> Event:
+    return Event(
+        source=EVENT_SOURCE,
+        detail_type=detail_type,
+        detail=_encoder.encode(detail),
+        time=time,
+        resources=() if key is None else (str(key),),
+        fire_id=fire_id,
+    )
+
+
+def _given(text: str | None) -> str | UnsetType:
+    return UNSET if text is None else text
+
+
+def _digest(content: bytes) -> str:
+    return blake2b(content, digest_size=16).hexdigest()

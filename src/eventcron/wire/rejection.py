@@ -1,0 +1,195 @@
+"""What a decoder complains about → field, given, allowed: an answer that its reader can act on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import NamedTuple, TypeVar
+
+import msgspec
+from msgspec import inspect
+
+from eventcron.errors import InvalidSchedule
+from eventcron.wire.strict_json import Number, short
+
+#: How msgspec ends a complaint: ``- at `$.misfire.policy` `` or ``- at `key` in `$.labels` ``.
+_PLACE = re.compile(r" - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`\Z")
+_STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
+_UNKNOWN = "Object contains unknown field `"
+_MISSING = "Object missing required field `"
+
+#: How a complaint starts → its code. In order: the first that fits.
+_CODES = [
+    (re.compile(re.escape("Invalid enum value")), "unknown_value"),
+    (re.compile(re.escape("Invalid RFC3339")), "invalid_time"),
+    (re.compile("Expected `datetime` with a timezone"), "invalid_time"),
+    (re.compile("Expected `[^`]*`, got `"), "wrong_type"),
+    (re.compile("Expected `str` matching regex"), "invalid_name"),
+]
+
+#: Characters of an unknown name that are compared with the known ones; more would only take time.
+_COMPARED_CHARS = 64
+
+
+class _Place(NamedTuple):
+    field: str
+    value: object
+    type: inspect.Type
+
+    @property
+    def members(self) -> dict[str, object]:
+        return self.value if isinstance(self.value, dict) else {}
+
+    @property
+    def unknown(self) -> list[str]:
+        """The members that are no fields."""
+        return [name for name in self.members if name not in _fields(self.type)]
+
+
+def explain(error: msgspec.ValidationError, value: object, kind: type[msgspec.Struct]) -> InvalidSchedule:
+    """*error*, raised when *value* was decoded as *kind*, in words for its sender."""
+    complaint = str(error)
+    whole = _Place("", value, inspect.type_info(kind))
+    if complaint.startswith(_UNKNOWN):
+        return _unknown_field(whole)
+    found = _PLACE.search(complaint)
+    complaint = complaint[: found.start()] if found else complaint
+    place = _follow(found["path"] if found else "", whole)
+    if complaint.startswith(_MISSING):
+        return _missing_field(place, complaint.removeprefix(_MISSING).rstrip("`"))
+    if found and found["key"]:
+        place = _bad_key(place)
+    code = next((code for start, code in _CODES if start.match(complaint)), "out_of_range")
+    return InvalidSchedule(code, field=place.field or "detail", given=short(place.value), allowed=allowed(place.type))
+
+
+def allowed(kind: inspect.Type, description: str = "") -> str:
+    """What *kind* takes, in words: ``'shift' or 'skip'``, ``a whole number from 1 to 10000``."""
+    match kind:
+        case inspect.Metadata():
+            words = allowed(kind.type, (kind.extra_json_schema or {}).get("description", ""))
+        case inspect.UnionType():
+            words = ", or ".join(allowed(one) for one in kind.types if not isinstance(one, inspect.NoneType))
+        case inspect.LiteralType():
+            words = " or ".join(map(repr, kind.values))
+        case inspect.EnumType():
+            words = " or ".join(repr(member.value) for member in kind.cls)
+        case inspect.DateTimeType():
+            words = "a date and time with an offset (RFC 3339), such as 2026-12-01T09:00:00Z"
+        case inspect.StructType():
+            words = f"an object with {', '.join(field.encode_name for field in kind.fields)}"
+        case _:
+            words = _sized(kind, description)
+    return words
+
+
+def _sized(kind: inspect.Type, description: str) -> str:
+    match kind:
+        case inspect.StrType(pattern=str()):
+            return description
+        case inspect.StrType():
+            return f"text{_count(kind, 'characters')}" + (f" ({description})" if description else "")
+        case inspect.IntType():
+            return f"a whole number from {kind.ge} to {kind.le}"
+        case inspect.ListType():
+            return f"a list{_count(kind, 'items')}, each {allowed(kind.item_type)}"
+        case inspect.DictType():
+            return f"an object{_count(kind, 'entries')}, each {allowed(kind.value_type)}"
+        case _:
+            return "any JSON"
+
+
+def _unknown_field(whole: _Place) -> InvalidSchedule:
+    """The name is looked for in the value: it is a stranger's text, and could make the complaint name another place."""
+    place = next(place for place in _structs(whole) if place.unknown)
+    known = _fields(place.type)
+    name = place.unknown[0]
+    near = get_close_matches(name[:_COMPARED_CHARS], known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else ""
+    return InvalidSchedule(
+        "unknown_field",
+        field=_join(place.field, name[:_COMPARED_CHARS] or "''"),
+        given=short(place.members[name]),
+        allowed=", ".join(known) + hint,
+    )
+
+
+def _structs(place: _Place) -> Iterator[_Place]:
+    """*place* and every object with fields inside it."""
+    if _fields(place.type):
+        yield place
+        for name in _fields(place.type):
+            yield from _structs(_enter(place, name))
+
+
+def _missing_field(place: _Place, name: str) -> InvalidSchedule:
+    missing = _enter(place, name)
+    return InvalidSchedule(
+        "missing_field", field=missing.field, given="nothing", allowed=f"required: {allowed(missing.type)}"
+    )
+
+
+def _follow(path: str, place: _Place) -> _Place:
+    for name, index in _STEP.findall(path):
+        place = _enter(place, name) if name else _item(place, index)
+    return place
+
+
+def _enter(place: _Place, name: str) -> _Place:
+    return _Place(_join(place.field, name), place.members.get(name), _fields(place.type)[name])
+
+
+def _item(place: _Place, index: str) -> _Place:
+    """The item of a list, or the entry of a mapping: msgspec does not say which, so it is the first that is wrong."""
+    if isinstance(place.value, list):
+        return _Place(
+            f"{place.field}.{index}", place.value[int(index)], _option(place.type, inspect.ListType).item_type
+        )
+    type_ = _option(place.type, inspect.DictType).value_type
+    key = next(key for key, value in place.members.items() if not _fits(value, type_))
+    return _Place(_join(place.field, key), place.members[key], type_)
+
+
+def _bad_key(place: _Place) -> _Place:
+    type_ = _option(place.type, inspect.DictType).key_type
+    return _Place(place.field, next(key for key in place.members if not _fits(key, type_)), type_)
+
+
+def _fits(value: object, type_: inspect.Type) -> bool:
+    """Whether *value* is what a mapping of text to text takes there."""
+    text = type_.type if isinstance(type_, inspect.Metadata) else type_
+    if not isinstance(text, inspect.StrType) or not isinstance(value, str) or isinstance(value, Number):
+        return False
+    return len(value) <= (text.max_length or len(value)) and re.search(text.pattern or "", value) is not None
+
+
+_T = TypeVar("_T", bound=inspect.Type)
+
+
+def _option(type_: inspect.Type, wanted: type[_T]) -> _T:
+    """*type_*, or the member of the union, that is of the *wanted* kind. The complaint says that there is one."""
+    members = type_.types if isinstance(type_, inspect.UnionType) else (type_,)
+    return next(member for member in members if isinstance(member, wanted))
+
+
+def _fields(type_: inspect.Type) -> dict[str, inspect.Type]:
+    """The fields of an object's type, of a union's member that is one; none if there is no such."""
+    members = type_.types if isinstance(type_, inspect.UnionType) else (type_,)
+    return {
+        field.encode_name: field.type
+        for member in members
+        if isinstance(member, inspect.StructType)
+        for field in member.fields
+    }
+
+
+def _join(field: str, name: str) -> str:
+    return f"{field}.{name}" if field else name
+
+
+def _count(kind: inspect.StrType | inspect.ListType | inspect.DictType, unit: str) -> str:
+    if kind.max_length is None:
+        return ""
+    least = f"{kind.min_length} to" if kind.min_length else "at most"
+    return f" of {least} {kind.max_length} {unit}"

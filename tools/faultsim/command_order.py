@@ -1,0 +1,106 @@
+"""In which state the commands for a schedule must end, whatever happened on the way: the second opinion on guarantee 5.
+
+It sees only what was sent, and knows one rule: of puts, deletes and switches the highest revision of each counts,
+a delete and a switch win a tie.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from itertools import combinations, groupby, permutations, product
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from eventcron.model.commands import DaylightSaving
+from eventcron.model.names import Instant
+from eventcron.rules.planning import first_occurrence
+from eventcron.timing.instant import from_datetime
+from eventcron.timing.trigger import parse
+from tools.faultsim.workload import Kind, Sent
+
+_SWITCHES = ("Pause Schedule", "Resume Schedule")
+_ACTING = ("Put Schedule", "Delete Schedule", *_SWITCHES)
+
+
+class End(NamedTuple):
+    """The put whose definition stands (None: there is none) and whether it is paused."""
+
+    put: str | None
+    paused: bool
+
+
+def possible_ends(sent: Sequence[Sent], *, refused: Collection[str] = ()) -> set[End]:
+    """Where the commands of one schedule may end.
+
+    More than one where commands without a revision carry the same second, as only their arrival orders them; where a
+    put may be refused, as it would never fire by one anchor of its rate and not by another; and where one was
+    *refused* (event ids), and a replay of it may have come in time.
+    """
+    puts = [one for one in sent if one.command == "Put Schedule"]
+    acting = [one for one in sent if one.kind is Kind.GOOD and one.command in _ACTING and any(_acts(one, puts))]
+    doubtful = [one for one in acting if one.event_id in refused or not all(_acts(one, puts))]
+    ends: set[End] = set()
+    for count in range(len(doubtful) + 1):
+        for without in combinations(doubtful, count):
+            ends |= {_end(revisions) for revisions in _orders([one for one in acting if one not in without])}
+    return ends
+
+
+def _orders(acting: Sequence[Sent]) -> Iterator[list[tuple[int, Sent]]]:
+    """Every order in which they may count: (revision, command)."""
+    numbered = [(one.detail["revision"], one) for one in acting if "revision" in one.detail]
+    timed = sorted((one for one in acting if "revision" not in one.detail), key=lambda one: one.time)
+    seconds = [list(group) for _, group in groupby(timed, key=lambda one: one.time)]
+    for chosen in product(*(permutations(group) for group in seconds)):
+        # What shares a second counts up; a number given in that second may have come before or after.
+        for shift in (0, 1_000) if numbered else (0,):
+            yield numbered + [(one.time + place + shift, one) for group in chosen for place, one in enumerate(group)]
+
+
+def _end(commands: list[tuple[int, Sent]]) -> End:
+    puts = [(revision, one) for revision, one in commands if one.command == "Put Schedule"]
+    deleted = max((revision for revision, one in commands if one.command == "Delete Schedule"), default=-1)
+    switches = [(revision, one) for revision, one in commands if one.command in _SWITCHES and revision > deleted]
+    if not puts:
+        return End(None, paused=False)
+    defined, put = max(puts, key=lambda item: item[0])
+    if deleted >= defined:
+        return End(None, paused=False)
+    switched, switch = max(switches, key=lambda item: item[0], default=(-1, None))
+    if switch is not None and switched >= defined:
+        return End(put.event_id, paused=switch.command == "Pause Schedule")
+    return End(put.event_id, paused=put.detail.get("state") == "PAUSED")
+
+
+def _acts(sent: Sent, puts: Sequence[Sent]) -> Iterator[bool]:
+    """A put that would never fire is refused. A rate is anchored where its schedule was created, by whichever put."""
+    if sent.command != "Put Schedule":
+        yield True
+        return
+    for put in puts:
+        yield _first(sent, anchor=put.time) is not None
+
+
+def _first(sent: Sent, *, anchor: Instant) -> Instant | None:
+    detail = sent.detail
+    start, end = (_moment(detail.get(name)) for name in ("start", "end"))
+    first = max(sent.time + 1, start or 0)
+    trigger = parse(
+        detail["expression"],
+        timezone=detail.get("timezone", "UTC"),
+        daylight_saving=_daylight_saving(detail.get("daylight_saving", {})),
+        exclude=[entry for entry in detail.get("exclude", ()) if not entry.startswith("calendar:")],
+        anchor=start if start is not None else anchor,
+        key=sent.key,
+    )
+    return first_occurrence(trigger.canonical, first, end) if end is None or first < end else None
+
+
+def _daylight_saving(given: str | dict[str, Any]) -> DaylightSaving | Literal["eventbridge"]:
+    return "eventbridge" if isinstance(given, str) else msgspec.convert(given, DaylightSaving)
+
+
+def _moment(text: str | None) -> Instant | None:
+    return None if text is None else from_datetime(datetime.fromisoformat(text))

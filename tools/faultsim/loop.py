@@ -1,0 +1,127 @@
+"""Virtual time, and who runs next: an event loop on which nothing waits and nothing is left to the machine."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import itertools
+from asyncio import events
+from collections import deque
+from collections.abc import Callable, Coroutine
+from contextvars import Context
+from typing import Any
+
+from eventcron.model.names import Instant
+from tools.faultsim.seeded_random import SeededRandom
+
+MICROSECONDS = 1_000_000
+
+
+class SeededLoop(asyncio.AbstractEventLoop):
+    """An event loop in virtual microseconds. Time stands still while anything can run.
+
+    Whoever waits for time waits in ``timer``; of those due at the same instant the dice choose. As every call to a
+    port takes a drawn time, that decides at every await who runs next. What asyncio itself queues runs in its own
+    order, so that a seed means the same on every Python.
+    """
+
+    def __init__(self, dice: SeededRandom) -> None:
+        self._dice = dice
+        self._now_us = 0
+        self._ready: deque[asyncio.Handle] = deque()
+        self._timers: list[tuple[int, float, int, asyncio.Handle]] = []
+        self._count = itertools.count()
+        #: Timers run on nobody's behalf, whoever set them.
+        self._nobody = Context()
+        self._errors: list[BaseException] = []
+
+    @property
+    def now_us(self) -> int:
+        return self._now_us
+
+    def timer(self, at_us: int, callback: Callable[..., object], *args: Any) -> None:
+        """Call *callback* at *at_us*, or now if that has passed."""
+        handle = asyncio.Handle(callback, args, self, self._nobody)
+        heapq.heappush(self._timers, (max(at_us, self._now_us), self._dice.fraction(), next(self._count), handle))
+
+    async def sleep_until_us(self, at_us: int) -> None:
+        woken: asyncio.Future[None] = self.create_future()
+        self.timer(at_us, _wake, woken)
+        await woken
+
+    def run_until(self, end_us: int) -> None:
+        """Let everything happen that happens before *end_us*.
+
+        Raises:
+            BaseException: what escaped from a callback or task.
+        """
+        events._set_running_loop(self)
+        try:
+            self._run_ready()
+            while self._timers and self._timers[0][0] < end_us:
+                self._now_us, _, _, handle = heapq.heappop(self._timers)
+                handle._run()
+                self._run_ready()
+            self._now_us = end_us
+        finally:
+            events._set_running_loop(None)
+
+    def _run_ready(self) -> None:
+        while self._ready:
+            handle = self._ready.popleft()
+            if not handle.cancelled():
+                handle._run()
+        if self._errors:
+            raise self._errors[0]
+
+    # --- What asyncio asks of a loop ---------------------------------------------------------------------------------
+
+    def time(self) -> float:
+        return self._now_us / MICROSECONDS
+
+    def call_soon(  # type: ignore[override]  # its type variables are newer than Python 3.11
+        self, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.Handle:
+        handle = asyncio.Handle(callback, args, self, context)
+        self._ready.append(handle)
+        return handle
+
+    def create_future(self) -> asyncio.Future[Any]:
+        return asyncio.Future(loop=self)
+
+    def create_task(self, coro: Coroutine[Any, Any, Any], **options: Any) -> asyncio.Task[Any]:  # type: ignore[override]
+        return asyncio.Task(coro, loop=self, **options)
+
+    def call_exception_handler(self, context: dict[str, Any]) -> None:
+        if "future" in context:
+            return  # a page that was read ahead, failed, and was no longer wanted
+        self._errors.append(context.get("exception") or RuntimeError(context["message"]))
+
+    def get_debug(self) -> bool:
+        return False
+
+    def is_running(self) -> bool:
+        return True
+
+    def is_closed(self) -> bool:
+        return False
+
+
+def _wake(waiting: asyncio.Future[None]) -> None:
+    if not waiting.done():
+        waiting.set_result(None)
+
+
+class LoopClock:
+    """``Clock`` of one process: true time plus how far its own is off. *start* is the instant at which time is 0."""
+
+    def __init__(self, loop: SeededLoop, start: Instant, *, off_ms: int = 0) -> None:
+        self._loop = loop
+        self._start = start + off_ms
+
+    def now(self) -> Instant:
+        return self._start + self._loop.now_us // 1000
+
+    async def sleep_until(self, instant: Instant) -> None:
+        while instant > self.now():
+            await self._loop.sleep_until_us((instant - self._start) * 1000)

@@ -1,0 +1,37 @@
+"""The only source of chance in a simulation."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class SeededRandom:
+    """Draws that follow from the seed alone, on any machine.
+
+    Everything is made from ``Random.random``: the one method whose sequence Python promises never to change.
+    """
+
+    def __init__(self, seed: int) -> None:
+        self.fraction = random.Random(seed).random  # noqa: S311  # it has to be repeatable, not secret
+
+    def chance(self, probability: float) -> bool:
+        return self.fraction() < probability
+
+    def between(self, low: int, high: int) -> int:
+        """A whole number from *low* to *high*, both included."""
+        return low + int(self.fraction() * (high - low + 1))
+
+    def pick(self, options: Sequence[T]) -> T:
+        return options[int(self.fraction() * len(options))]
+
+    def take(self, options: list[T]) -> T:
+        """Remove one and return it."""
+        return options.pop(int(self.fraction() * len(options)))
+
+    def mostly_small(self, high: int) -> int:
+        """From 0 to *high*, half of the time below a sixteenth of it."""
+        return int(self.fraction() ** 4 * (high + 1))
