@@ -19,16 +19,17 @@ from eventcron.app.backfill import Backfiller
 from eventcron.app.executor import Executor
 from eventcron.app.fanout import FanOut
 from eventcron.app.handlers import Handled, Handlers
-from eventcron.app.planner import Planner, SegmentReport
+from eventcron.app.planner import SAVE_BEFORE_MS, Planner, SegmentReport
 from eventcron.app.reconcile import Reconciler
 from eventcron.app.redrive import Redrive
 from eventcron.app.registrar import Registrar
 from eventcron.errors import EventcronError
+from eventcron.model.messages import SegmentRange
 from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key
 from eventcron.model.records import Backfill, Calendar, Plan, Record
-from eventcron.ports import Clock, Page, Ports
+from eventcron.ports import Clock, Lease, Page, Ports, Refusal
 from tools.faultsim.faults import FaultPlan
-from tools.faultsim.history import History, Line, Visit, Written
+from tools.faultsim.history import Attempt, History, Line, RangeDone, Visit, Written
 from tools.faultsim.loop import LoopClock, SeededLoop
 from tools.faultsim.network import Killed, Network, Process, SimulatedBus, process
 from tools.faultsim.queues import Message, SimulatedQueue
@@ -76,6 +77,38 @@ class WatchedStore(MemoryScheduleStore):
         return page
 
 
+class WatchedLedger(MemoryLedger):
+    """A ledger in memory that tells the history which planner tried which segment, and how that ended."""
+
+    def __init__(self, history: History, network: Network) -> None:
+        super().__init__(pause=network)
+        self._history = history
+
+    async def claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Lease | None:
+        self._note(segment, is_over=False)
+        lease = await super().claim(segment, end=end, now=now, lease_until=lease_until)
+        self._note(segment, is_over=lease is None)
+        return lease
+
+    async def save(self, claim: Lease, cursor: str) -> bool:
+        saved = await super().save(claim, cursor)
+        self._note(claim.segment, is_over=not saved)
+        return saved
+
+    async def commit(self, claim: Lease) -> bool:
+        committed = await super().commit(claim)
+        # False: a later planner has taken over.
+        self._note(claim.segment, is_over=True)
+        return committed
+
+    def planned(self, asked: SegmentRange) -> dict[int, Instant]:
+        """Each segment of *asked* with the instant through which it is planned now."""
+        return {segment: self._state(segment).planned_through for segment in range(asked.first, asked.end)}
+
+    def _note(self, segment: int, *, is_over: bool) -> None:
+        self._history.attempts.append(Attempt(process.get().name, segment, is_over))
+
+
 class Deployment:
     """One deployment: its services, its functions, its ticks. ``commands.put`` is how work comes in."""
 
@@ -114,16 +147,17 @@ class Deployment:
         self.plans.deliver = lambda batch: self._invoke("planner", lambda: self._on_segment_ranges(batch))
         self._memory_backfills = MemoryBackfills(pause=network)
         self._memory_calendars = MemoryCalendars(pause=network)
+        self._ledger = WatchedLedger(self.history, network)
         self._ports = Ports(
             clock=true,
             store=self.store,
-            ledger=MemoryLedger(pause=network),
+            ledger=self._ledger,
             queue=MemoryFireQueue(self.fires, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
             bus=SimulatedBus(network, self.history, true, cursed=cursed),
             dead=self.dead,
             backfills=self._memory_backfills,
             calendars=self._memory_calendars,
-            plans=MemorySegmentQueue(self.plans, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
+            plans=MemorySegmentQueue(self.plans, refuse=self._refuse_range, pause=network),  # type: ignore[arg-type]
             jitter=dice.fraction,
         )
         loop.timer(where.first_tick_ms * 1000, self._tick)
@@ -164,6 +198,16 @@ class Deployment:
         """As stored now."""
         return self._memory_calendars.stored
 
+    @property
+    def queues(self) -> Sequence[SimulatedQueue]:
+        return (self.commands, self.fires, self.plans)
+
+    def _refuse_range(self, index: int, asked: SegmentRange) -> Refusal | None:
+        refusal = self._network.refuse_pack(index, asked)
+        if refusal is not None:
+            self.history.ranges_refused.append((process.get().name, asked))
+        return refusal
+
     # --- Functions ---------------------------------------------------------------------------------------------------
 
     def _handlers(self) -> Handlers:
@@ -198,6 +242,9 @@ class Deployment:
         handled = await self._handlers().on_segment_ranges(batch, deadline=self._deadline())
         for message, how in zip(batch, handled, strict=True):
             self._network.note(f"planned {message.id}", "" if how.result is None else _outcomes(how.result.segments))
+            if how.result is not None and not how.comes_back:
+                asked = how.result.asked
+                self.history.ranges_done.append(RangeDone(process.get().name, asked, self._ledger.planned(asked)))
         self._settle(self.plans, batch, handled)
 
     async def _on_tick(self) -> None:
@@ -205,6 +252,8 @@ class Deployment:
         self._network.note("planned", _outcomes(report.segments))
         if report.error is not None:
             self._failed("the tick", report.error)
+        elif process.get().clock.now() <= self._deadline() - SAVE_BEFORE_MS:
+            self.history.timely_ticks.add(process.get().name)
 
     def _settle(self, queue: SimulatedQueue, batch: Sequence[Message], handled: Sequence[Handled[Any]]) -> None:
         """Delete what is done, as the event source mapping does; the rest appears again."""
@@ -280,7 +329,7 @@ class Deployment:
 
     def _operate(self) -> None:
         """Send back what was given up on, as the runbook says."""
-        if len(self.commands.dead) or len(self.fires.dead):
+        if any(len(queue.dead) for queue in self.queues):
             self._invoke("redrive", self._redrive)
 
     def _keep_operating(self) -> None:
@@ -289,7 +338,7 @@ class Deployment:
         self._loop.timer(self._loop.now_us + ROUND_S * 1_000_000, self._keep_operating)
 
     async def _redrive(self) -> None:
-        for queue in (self.commands, self.fires):
+        for queue in self.queues:
             redrive = Redrive(clock=process.get().clock, box=queue.dead, queue=queue.name)
             dealt = await redrive.send(limit=1_000, per_second=10)
             self._network.note("sent back", f"{queue.name} {dealt}")
