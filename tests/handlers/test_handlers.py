@@ -86,8 +86,8 @@ def executor(stack: Stack, event: dict[str, Any]) -> dict[str, Any]:
     return asyncio.run(executor_lambda.handle(stack.cases, event))
 
 
-def planner(stack: Stack, event: dict[str, Any], *, context: object | None = None) -> dict[str, Any]:
-    return asyncio.run(planner_lambda.handle(stack.cases, event, context or Context()))
+def planner(stack: Stack, event: dict[str, Any]) -> dict[str, Any]:
+    return asyncio.run(planner_lambda.handle(stack.cases, event, Context()))
 
 
 def reconciler(stack: Stack) -> dict[str, int]:
@@ -374,28 +374,6 @@ def test_a_range_with_a_segment_left_comes_back_and_the_one_beside_it_does_not(
     assert response == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     assert failed["reason"] == "1 of the segments 0 to 1 are left, 1 first"
     assert [state.planned_through > 0 for state in asyncio.run(stack.ledger.segments(4))] == [True, False, True, True]
-
-
-def test_a_range_that_there_is_no_time_for_comes_back(stack: Stack) -> None:
-    class Ending:
-        def get_remaining_time_in_millis(self) -> int:
-            return 1_500
-
-    fan_out(stack)
-    planner(stack, {})
-    body = ranges(stack)[0]
-
-    assert planner(stack, sqs(body), context=Ending()) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
-    assert planner(stack, sqs(body)) == {"batchItemFailures": []}
-
-
-def test_what_another_planner_holds_is_left_to_it(stack: Stack) -> None:
-    fan_out(stack)
-    planner(stack, {})
-    asyncio.run(stack.ledger.claim(0, end=NOW + 1, now=NOW, lease_until=NOW + 60_000))
-
-    assert planner(stack, sqs(ranges(stack)[0])) == {"batchItemFailures": []}
-    assert asyncio.run(stack.ledger.planned_through(0)) == 0
 
 
 def test_what_is_no_range_is_dead_lettered_and_what_is_beside_it_is_planned(

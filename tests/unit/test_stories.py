@@ -12,10 +12,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from eventcron.adapters.memory import MemoryEventBus
 from eventcron.app.registrar import Outcome
 from eventcron.model.names import Key
 from eventcron.model.records import State
-from eventcron.testing import FakeClock, World, memory_ports
+from eventcron.ports import Refusal
+from eventcron.testing import FakeClock, JumpingClock, World, memory_ports
 from eventcron.testing.world import SETTINGS
 from eventcron.timing.instant import from_datetime, rfc3339
 from eventcron.wiring import use_cases
@@ -293,6 +295,24 @@ async def test_a_refused_command_that_is_handed_out_again_is_refused_again(comma
         assert (first.outcome, again.outcome, again.reason) == (Outcome.REJECTED, Outcome.REJECTED, first.reason)
 
 
+async def test_a_command_sent_back_from_the_dead_letters_is_reported_though_it_was_applied_before() -> None:
+    """The bus was out for as long as the queue tried. Sent back, the command is a new message to the queue."""
+    clock = JumpingClock(from_datetime(datetime.fromisoformat(START)))
+    outage = [Refusal(index=0, code="InternalFailure")]
+    bus = MemoryEventBus(clock, refuse=lambda _index, _event: outage[0] if outage else None)
+    handlers = use_cases(SETTINGS, memory_ports(clock, bus=bus)).handlers
+    body = message("Put Schedule", {**ACME, "expression": "@daily"}, "e-1")
+
+    assert (await handlers.on_command(body)).comes_back
+    outage.clear()
+    clock.instant += 900_000
+    handled = await handlers.on_command(body)
+
+    assert handled.result is not None
+    assert handled.result.outcome is Outcome.DUPLICATE
+    assert [event.detail_type for _, event in bus.published] == ["Schedule Created"]
+
+
 def test_run_fires_once_now_whatever_the_trigger_says(world: World) -> None:
     put(world, "0 0 1 1 *", input="x")
     world.run(seconds=10)
@@ -379,13 +399,31 @@ def test_what_was_missed_is_caught_up_by_the_misfire_policy(
     assert sum(fact["count"] for fact in world.events_of("Schedule Skipped") if fact["reason"] == "misfire") == skipped
 
 
-def test_a_poison_message_is_dead_lettered_and_everything_beside_it_proceeds(world: World) -> None:
-    world.commands.put("\x00 not a command")
+def test_a_poison_message_in_each_queue_is_dead_lettered_and_everything_beside_it_proceeds(world: World) -> None:
+    for queue in (world.commands, world.fires, world.segment_ranges):
+        queue.put("\x00 poison")
     put(world, "* * * * *")
     world.run(seconds=90)
 
     assert clock_times(world) == ["08:01:00"]
-    assert [(buried.queue, buried.body) for buried in world.dead.buried] == [("commands", "\x00 not a command")]
+    dead_letters = [(buried.queue, buried.body) for buried in world.dead.buried]
+    assert sorted(dead_letters) == [(queue, "\x00 poison") for queue in ("commands", "fires", "plans")]
+
+
+def test_several_planners_fire_what_one_planner_fires() -> None:
+    several = msgspec.structs.replace(
+        SETTINGS, planner_workers=2, concurrency=2, segment_queue_url="plans", segment_dlq_url="plan-dlq"
+    )
+    fired = []
+    for settings in (SETTINGS, several):
+        with World(START, settings=settings) as world:
+            put(world, "*/10 * * * *")
+            world.run(hours=2)
+            assert world.failures == []
+            fired.append([fire.due for fire in world.fired])
+
+    assert len(fired[0]) == 12
+    assert fired[1] == fired[0]
 
 
 def test_another_tenants_schedule_is_out_of_reach(world: World) -> None:

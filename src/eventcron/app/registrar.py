@@ -67,6 +67,10 @@ PAYMENT_TRIES = 20
 PAYMENT_PAUSE_MS = 100
 
 
+#: Milliseconds. A command older than this may have been a dead letter that was sent back: the queue then hands it out
+#: as a new message, though a handler may have stored it. The queue hides a failed message for three minutes, so no dead
+#: letter is sent back much earlier.
+SENT_BACK_MS = 300_000
 #: Milliseconds by which a sender's clock may be ahead of the registrar's: twice what AWS's own are apart.
 CLOCKS_APART_MS = 1_000
 
@@ -126,15 +130,18 @@ class Registrar:
     async def apply(
         self, received: Received, *, redelivered: bool = False, precondition: Precondition = whatever_is_stored
     ) -> Result:
-        """Apply a decoded command, for a sender who waits for the answer.
+        """Apply a decoded command.
 
-        *precondition* holds of what the command replaces, in one atomic write; commands that replace nothing have none.
+        *redelivered* says that it may have been stored before by a handler that died before its event. The event is
+        then published again. *precondition* is checked against the record that the command replaces, in one atomic
+        write; a command that replaces no record ignores it.
 
         Raises:
             InvalidSchedule: the command has to be changed by its sender, who is told here and not by a fact.
             Unavailable, Conflict: nothing is lost; the command may be applied again.
         """
         command = received.command
+        redelivered = redelivered or self._clock.now() - received.time > SENT_BACK_MS
         if isinstance(command, RunSchedule):
             return await self._run(command, received)
         if isinstance(command, BackfillSchedule | CancelBackfill):
