@@ -1,4 +1,4 @@
-"""Commands → stored schedules and facts. The late path: fires due before the planner takes over.
+"""Commands → stored schedules and events. The late path: fires due before the planner takes over.
 
 Written once: the record carries ``handoff``, the instant from which the planner plans it, far enough ahead that the
 planner is bound to see the record before it plans that far. What is to be published before, the registrar packs
@@ -7,9 +7,9 @@ itself. So each fire has one owner, fixed by one conditional write.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from enum import StrEnum
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from msgspec.structs import replace
 
@@ -142,25 +142,23 @@ class Registrar:
         """
         command = received.command
         redelivered = redelivered or self._clock.now() - received.time > SENT_BACK_MS
-        if isinstance(command, RunSchedule):
-            return await self._run(command, received)
-        if isinstance(command, BackfillSchedule | CancelBackfill):
-            return await self._backfill(command, received)
-        if isinstance(command, PutCalendar | DeleteCalendar):
-            return await self._calendar(command, received, redelivered=redelivered)
+        how = TABLE[type(command)]
+        if isinstance(how, Request):
+            return await how.apply(self, command, received, redelivered=redelivered)
+        assert isinstance(command, Schedule | DeleteSchedule)  # noqa: S101  # no other command replaces a record
         for _ in range(MAX_TRIES):
             stored = await self._paid(command.key, received.event_id, redelivered=redelivered)
             precondition(stored)
             place = lifecycle.version_of(
                 stored, given=command.revision, time=self._time(received), event_id=received.event_id
             )
-            verdict = Verdict.DUPLICATE if place is None else _judge(command, stored, place)
+            verdict = Verdict.DUPLICATE if place is None else how.judge(stored, place.revision)
             if place is None or verdict is Verdict.DUPLICATE:
                 return await self._repeat(received, stored, redelivered=redelivered)
             if verdict is Verdict.STALE:
                 raise _stale(stored, place)
             after = await self._changed(command, stored, place, received)
-            after = replace(after, refused=_refused(command, stored, after))
+            after = replace(after, refused=_refused(how, stored, after))
             if await self._store.put(after, replacing=None if stored is None else stored.revision):
                 return await self._finish(received, stored, after)
         raise Conflict(f"{command.key} is being changed by others: not applied after {MAX_TRIES} tries")
@@ -254,7 +252,7 @@ class Registrar:
         # Last: until then a redelivered command finds what is owed, and does all of it again.
         await self._store.settle(record.key, revision=record.revision)
 
-    async def _run(self, command: RunSchedule, received: Received) -> Result:
+    async def _run(self, command: RunSchedule, received: Received, **_options: bool) -> Result:
         """Fire once, now: a pack of its own, through the same executor."""
         record = (await self._store.get([command.key])).get(command.key)
         if record is None or record.schedule is None:
@@ -269,33 +267,26 @@ class Registrar:
         )
         return Result(Outcome.ACCEPTED, command.key)
 
-    async def _backfill(self, command: BackfillSchedule | CancelBackfill, received: Received) -> Result:
-        """Start or cancel one; the answer is how far it has come, also to a command that came again."""
-        new = True
-        if isinstance(command, CancelBackfill):
-            backfill = await self._backfills.cancel(command)
-        else:
-            backfill, new = await self._backfills.start(command, event_id=received.event_id)
+    async def _start_backfill(self, command: BackfillSchedule, received: Received, **_options: bool) -> Result:
+        """Start a backfill. The event says how far it has come; so it does when the command comes again."""
+        backfill, new = await self._backfills.start(command, event_id=received.event_id)
         await self._publish(backfilled(backfill, now=self._clock.now()))
         return Result(Outcome.ACCEPTED if new else Outcome.DUPLICATE, command.key)
+
+    async def _cancel_backfill(self, command: CancelBackfill, _received: Received, **_options: bool) -> Result:
+        backfill = await self._backfills.cancel(command)
+        await self._publish(backfilled(backfill, now=self._clock.now()))
+        return Result(Outcome.ACCEPTED, command.key)
 
     async def _calendar(
         self, command: PutCalendar | DeleteCalendar, received: Received, *, redelivered: bool
     ) -> Result:
-        """As with schedules, a command that came again may have died between the write and the fact."""
+        """Store a calendar. As with schedules, an earlier handler may have died between the write and the event."""
         event_id = received.event_id
         calendar, new = await self._calendar_commands.apply(command, time=self._time(received), event_id=event_id)
         if new or (redelivered and event_id in calendar.seen[-1:]):
             await self._publish(calendar_changed(calendar, now=self._clock.now()))
         return Result(Outcome.ACCEPTED if new else Outcome.DUPLICATE, command.key)
-
-
-def _judge(command: Schedule | DeleteSchedule, stored: Record | None, place: Version) -> Verdict:
-    if isinstance(command, Schedule):
-        return lifecycle.judge_put(stored, place.revision)
-    if isinstance(command, PauseSchedule | ResumeSchedule):
-        return lifecycle.judge_switch(stored, place.revision)
-    return lifecycle.judge_delete(stored, place.revision)
 
 
 def _stale(stored: Record | None, place: Version) -> InvalidSchedule:
@@ -309,19 +300,15 @@ def _stale(stored: Record | None, place: Version) -> InvalidSchedule:
 
 
 def _fact(received: Received, record: Record, *, existed: bool, now: Instant) -> Event:
-    command = received.command
-    if isinstance(command, Schedule):
-        return updated(record, now=now) if existed else created(record, now=now)
-    if isinstance(command, PauseSchedule):
-        return paused(record, now=now)
-    if isinstance(command, ResumeSchedule):
-        return resumed(record, now=now)
-    return deleted(record, now=now)
+    change = TABLE[type(received.command)]
+    assert isinstance(change, Change)  # noqa: S101  # no other command replaces a record
+    event = change.event if existed or change.created is None else change.created
+    return event(record, now=now)
 
 
-def _refused(command: Command, before: Record | None, after: Record) -> Literal["", "not_found", "completed"]:
+def _refused(change: Change, before: Record | None, after: Record) -> Literal["", "not_found", "completed"]:
     """Why a command is refused though it is stored, for those that are still on their way; "" if it is not."""
-    if isinstance(command, Schedule):
+    if change.created is not None:
         return ""
     if before is None or before.schedule is None:
         return "not_found"
@@ -333,3 +320,34 @@ def _refusal(record: Record) -> InvalidSchedule:
         return not_found(record.key)
     allowed = "a schedule with occurrences left; put it anew"
     return InvalidSchedule("completed", field="name", given=repr(str(record.key)), allowed=allowed)
+
+
+class Change(NamedTuple):
+    """A command that replaces a schedule's record."""
+
+    #: Whether it acts, given the stored record and the command's revision.
+    judge: Callable[[Record | None, int], Verdict]
+    #: The event that reports it.
+    event: Callable[..., Event]
+    #: The event that reports it where there was no schedule; None: it is refused there.
+    created: Callable[..., Event] | None = None
+
+
+class Request(NamedTuple):
+    """A command that leaves the schedule's record alone, and the method that applies it and publishes its event."""
+
+    apply: Callable[..., Coroutine[Any, Any, Result]]
+
+
+#: How each command is applied.
+TABLE: dict[type[Command], Change | Request] = {
+    Schedule: Change(lifecycle.judge_put, updated, created),
+    DeleteSchedule: Change(lifecycle.judge_delete, deleted),
+    PauseSchedule: Change(lifecycle.judge_switch, paused),
+    ResumeSchedule: Change(lifecycle.judge_switch, resumed),
+    RunSchedule: Request(Registrar._run),
+    BackfillSchedule: Request(Registrar._start_backfill),
+    CancelBackfill: Request(Registrar._cancel_backfill),
+    PutCalendar: Request(Registrar._calendar),
+    DeleteCalendar: Request(Registrar._calendar),
+}

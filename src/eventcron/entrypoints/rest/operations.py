@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import UNSET
 
-from eventcron.app.registrar import Outcome, Result
+from eventcron.app.registrar import TABLE, Change, Outcome, Result
 from eventcron.entrypoints.rest.caller import authorise
 from eventcron.entrypoints.rest.pages import decode_token, encode_token
 from eventcron.entrypoints.rest.parameters import (
@@ -82,8 +82,8 @@ async def delete_schedule(cases: UseCases, request: Request, path: Mapping[str, 
 
 
 def changes(kind: type[Command]) -> bool:
-    """Whether a command changes what is stored; the others only make it fire."""
-    return issubclass(kind, Schedule | DeleteSchedule)
+    """Whether a command replaces a schedule's record; the others only make the schedule fire."""
+    return isinstance(TABLE[kind], Change)
 
 
 def command(title: str) -> Operation:
