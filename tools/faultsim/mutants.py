@@ -216,12 +216,6 @@ MUTANTS = (
         "",
     ),
     Mutant(
-        "a message that is no command is dropped",
-        "app/registrar.py",
-        '            await self._dead.send_to_dlq("commands", body, reason=error.reason, code="undecodable")\n',
-        "",
-    ),
-    Mutant(
         "a tenant's source may act for any tenant",
         "wire/decode.py",
         "    if tenant != _tenant_of(source):\n",
