@@ -60,6 +60,7 @@ from eventcron.wire.encode import (
 )
 from eventcron.wire.segment_ranges import decode_range, encode_range
 from eventcron.wiring import UseCases, use_cases
+from tests.records import record_of
 
 EVENTS = Path(__file__).parents[2] / "events"
 
@@ -176,14 +177,7 @@ SCHEDULE = Schedule(
     input=msgspec.Raw(b'{"report": "leads"}'),
     labels={"team": "crm"},
 )
-RECORD = Record(
-    schedule=SCHEDULE,
-    tenant="acme",
-    name="nightly-export",
-    revision=FIRST,
-    state=State.ENABLED,
-    created=NOW,
-)
+RECORD = record_of(SCHEDULE, revision=FIRST, created=NOW)
 TOMBSTONE = Record(
     schedule=None, tenant="acme", name="nightly-export", revision=FIRST + 4, state=State.DELETED, created=NOW
 )

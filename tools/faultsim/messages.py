@@ -75,8 +75,8 @@ def _last_changes(seen: Evidence) -> Iterator[tuple[Key, int, str]]:
         if last.sent is not None:
             yield last.key, last.record.revision, last.sent.event_id
     for calendar in seen.simulated.cloud.calendars.values():
-        if calendar.seen and calendar.seen[-1] in seen.sent:
-            yield Key(calendar.tenant, f"calendar:{calendar.name}"), calendar.revision, calendar.seen[-1]
+        if calendar.recent_event_ids and calendar.recent_event_ids[-1] in seen.sent:
+            yield Key(calendar.tenant, f"calendar:{calendar.name}"), calendar.revision, calendar.recent_event_ids[-1]
 
 
 MESSAGES = (_poison, _ranges, _refused_ranges, _reported)
