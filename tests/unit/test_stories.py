@@ -12,7 +12,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from eventcron.app.registrar import Outcome, Registrar
+from eventcron.app.registrar import Outcome
 from eventcron.model.names import Key
 from eventcron.model.records import State
 from eventcron.testing import FakeClock, World, memory_ports
@@ -275,7 +275,7 @@ async def test_a_refused_command_that_is_handed_out_again_is_refused_again(comma
     """Its first handling may have died before the answer; the answer to the second must not be that it acted."""
     clock = FakeClock(from_datetime(datetime.fromisoformat(START)))
     ports = memory_ports(clock)
-    registrar = Registrar(ports, SETTINGS)
+    registrar = ports.use_cases(SETTINGS).registrar
     if completed:
         await registrar.handle(message("Put Schedule", {**ACME, "expression": "at(2026-12-01T08:00:05)"}, "e-1"))
         assert await ports.store.complete(Key("acme", "report"), revision=clock.now(), expires=None)

@@ -10,22 +10,18 @@ from eventcron.adapters.memory import (
     MemoryCalendars,
     MemoryDeadLetters,
     MemoryFireQueue,
-    MemoryLedger,
     MemoryScheduleStore,
     MemorySegmentQueue,
 )
-from eventcron.app.backfill import Backfiller
-from eventcron.app.concurrency import settle
-from eventcron.app.executor import Executor
-from eventcron.app.fanout import LEFT, FanOut
-from eventcron.app.planner import Planner
-from eventcron.app.reconcile import Reconciler
+from eventcron.app.concurrency import all_of
+from eventcron.app.fanout import LEFT
 from eventcron.app.redrive import Redrive
-from eventcron.app.registrar import Registrar
+from eventcron.app.use_cases import UseCases
 from eventcron.errors import EventcronError, Undecodable, Unfinished
 from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key
 from eventcron.model.records import Backfill, Calendar, Plan, Record
-from eventcron.ports import Clock, Page, Ports
+from eventcron.ports import Clock, Page
+from eventcron.testing.ports import memory_ports
 from eventcron.wire.encode import decode_pack
 from eventcron.wire.segment_ranges import decode_range
 from tools.faultsim.faults import FaultPlan
@@ -115,16 +111,16 @@ class Deployment:
         self.plans.deliver = lambda batch: self._invoke("planner", self._plan_ranges(batch))
         self._memory_backfills = MemoryBackfills(pause=network)
         self._memory_calendars = MemoryCalendars(pause=network)
-        self._ports = Ports(
-            clock=true,
+        self._ports = memory_ports(
+            true,
+            pause=network,
             store=self.store,
-            ledger=MemoryLedger(pause=network),
-            queue=MemoryFireQueue(self.fires, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
+            fire_queue=MemoryFireQueue(self.fires, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
             bus=SimulatedBus(network, self.history, true, cursed=cursed),
-            dead=self.dead,
+            dead_letters=self.dead,
             backfills=self._memory_backfills,
             calendars=self._memory_calendars,
-            plans=MemorySegmentQueue(self.plans, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
+            segment_queue=MemorySegmentQueue(self.plans, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
             jitter=dice.fraction,
         )
         loop.timer(where.first_tick_ms * 1000, self._tick)
@@ -146,9 +142,9 @@ class Deployment:
             out=lambda: self._forecast.out("lambda", self._loop.now_us),
         )
 
-    def _own_ports(self) -> Ports:
-        """The ports of the invocation that is running: each has a clock of its own."""
-        return self._ports._replace(clock=process.get().clock)
+    def _cases(self) -> UseCases:
+        """The use cases of the invocation that is running: each has a clock of its own."""
+        return self._ports._replace(clock=process.get().clock).use_cases(self._settings)
 
     @property
     def backfills(self) -> Mapping[BackfillKey, Backfill]:
@@ -169,7 +165,7 @@ class Deployment:
 
     def _registrar(self, batch: Sequence[Message]) -> Callable[[], Awaitable[None]]:
         async def handle() -> None:
-            registrar = Registrar(self._own_ports(), self._settings)
+            registrar = self._cases().registrar
 
             async def one(message: Message) -> None:
                 result = await registrar.handle(message.body, redelivered=message.receives > 1)
@@ -181,7 +177,7 @@ class Deployment:
 
     def _executor(self, batch: Sequence[Message]) -> Callable[[], Awaitable[None]]:
         async def handle() -> None:
-            executor = Executor(self._own_ports(), self._settings)
+            executor = self._cases().executor
 
             async def one(message: Message) -> None:
                 try:
@@ -199,16 +195,15 @@ class Deployment:
 
     async def _planner(self) -> None:
         deadline = self._deadline()
-        planner = Planner(self._own_ports(), self._settings)
-        handed = await FanOut(self._own_ports(), self._settings).run()
-        reports = await planner.run(handed.left, deadline=deadline)
+        cases = self._cases()
+        handed = await cases.fanout.run()
+        reports = await cases.planner.run(handed.left, deadline=deadline)
         self._network.note("planned", " ".join(f"{report.segment} {report.ended}" for report in reports))
-        backfiller = Backfiller(self._own_ports(), self._settings)
-        await backfiller.run(deadline=deadline)
+        await cases.backfiller.run(deadline=deadline)
 
     def _plan_ranges(self, batch: Sequence[Message]) -> Callable[[], Awaitable[None]]:
         async def handle() -> None:
-            planner = Planner(self._own_ports(), self._settings)
+            planner = self._cases().planner
 
             async def one(message: Message) -> None:
                 asked = decode_range(message.body)
@@ -229,7 +224,7 @@ class Deployment:
 
     async def _reconciler(self) -> None:
         running = process.get()
-        reconciler = Reconciler(self._own_ports(), self._settings)
+        reconciler = self._cases().reconciler
         survey = await reconciler.run(deadline=running.clock.now() + TIMEOUT_S["reconciler"] * 1000, rules="now")
         self._network.note("surveyed", f"{survey}")
 
@@ -246,7 +241,7 @@ class Deployment:
                 return False
             return True
 
-        done = await settle(*(one(message) for message in batch))
+        done = await all_of(one(message) for message in batch)
         for message, good in zip(batch, done, strict=True):
             if good:
                 queue.delete(message)

@@ -1,4 +1,4 @@
-"""One tick, many planners: the tick hands the segments out in ranges, each a message of the plan queue.
+"""One tick, many planners: the tick hands the segments out in ranges, each a message of the segment queue.
 
 A message says for which tick its segments are to be planned, and what is planned through a horizon from there is left
 as it is. So a message that comes twice, or late, finds its work done; claims keep two planners out of one segment. What
@@ -7,16 +7,17 @@ the queue does not take, the tick plans itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
 
 from eventcron.app.planner import SegmentOutcome
-from eventcron.app.settings import DeploymentSettings
+from eventcron.app.retry import Retry
 from eventcron.model.messages import SegmentRange
-from eventcron.ports import Ports, Refusal
+from eventcron.ports import Clock, Leases, Refusal, SegmentQueue
 from eventcron.rules.lag import lag_ms
+from eventcron.settings import Settings
 from eventcron.wire.segment_ranges import split
 
 #: A pass that ended so has something left to do, and its range has to come once more.
@@ -42,14 +43,23 @@ class Behind(NamedTuple):
 class FanOut:
     """Hands segments out to planners."""
 
-    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
-        self._clock = ports.clock
-        self._plans = ports.plans
-        self._ledger = ports.ledger
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        segment_queue: SegmentQueue,
+        leases: Leases,
+        jitter: Callable[[], float],
+        settings: Settings,
+    ) -> None:
+        self._clock = clock
+        self._queue = segment_queue
+        self._leases = leases
+        self._retry = Retry(clock=clock, jitter=jitter)
         self._settings = settings
 
     async def run(self) -> FanOutReport:
-        """Send every segment to the plan queue, or none, where there is one planner only."""
+        """Send every segment to the segment queue, or none, where there is one planner only."""
         settings = self._settings
         if settings.planner_workers == 1:
             return FanOutReport(left=range(settings.segments))
@@ -59,8 +69,7 @@ class FanOut:
             at_once=settings.concurrency,
             tick=self._clock.now(),
         )
-        # Not tried again here: planning what was refused costs no more than waiting for the queue.
-        refusals = await self._plans.send(ranges)
+        refusals = await self._retry.deliver(ranges, self._queue.send)
         refused = {refusal.index for refusal in refusals}
         return FanOutReport(
             sent=[asked for index, asked in enumerate(ranges) if index not in refused],
@@ -69,15 +78,15 @@ class FanOut:
         )
 
     async def furthest_behind(self) -> Behind | None:
-        """The segment that is furthest behind, by the ledger; None: none was ever planned.
+        """The segment that is furthest behind; None: none was ever planned.
 
         Planners tell the lag of what they claim. Of what nobody claims, only a look from outside can tell.
 
         Raises:
-            Unavailable: the ledger cannot be read for now.
+            Unavailable: the states cannot be read for now.
         """
         settings = self._settings
-        states = await self._ledger.segments(settings.segments)
+        states = await self._leases.segments(settings.segments)
         now = self._clock.now()
         lags = [
             Behind(

@@ -16,10 +16,7 @@ from msgspec.structs import replace
 
 from eventcron.app.backfill import BackfillCommands, not_found
 from eventcron.app.calendars import CalendarCommands, named_by
-from eventcron.app.ending import complete
-from eventcron.app.publishing import publish_all
-from eventcron.app.sending import LONGEST_DELAY_MS, send_all
-from eventcron.app.settings import DeploymentSettings
+from eventcron.app.delivery import LONGEST_DELAY_MS, PackSender, Publisher, complete
 from eventcron.errors import Conflict, InvalidSchedule, Undecodable
 from eventcron.model.commands import (
     BackfillSchedule,
@@ -38,13 +35,14 @@ from eventcron.model.events import Event
 from eventcron.model.messages import Fire
 from eventcron.model.names import CalendarKey, Instant, Key
 from eventcron.model.records import Record, State
-from eventcron.ports import Ports
+from eventcron.ports import Backfills, Calendars, Clock, DeadLetters, EventBus, FireQueue, Leases, ScheduleStore
 from eventcron.rules import lifecycle
 from eventcron.rules.lifecycle import Verdict, Version, When
 from eventcron.rules.packing import make_pack, pack_fires
 from eventcron.rules.paused import fires_missed, skips_missed
 from eventcron.rules.planning import Contribution, late_contribution, rest_contribution
 from eventcron.rules.shared import is_own
+from eventcron.settings import Settings
 from eventcron.timing.hashing import segment_of
 from eventcron.wire.decode import Received, Rejected, decode_command
 from eventcron.wire.encode import (
@@ -103,16 +101,30 @@ def whatever_is_stored(_stored: Record | None) -> None:
 class Registrar:
     """Applies commands."""
 
-    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
-        self._ports = ports
-        self._clock = ports.clock
-        self._store = ports.store
-        self._ledger = ports.ledger
-        self._dead = ports.dead
-        self._calendars = ports.calendars
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        store: ScheduleStore,
+        leases: Leases,
+        backfills: Backfills,
+        calendars: Calendars,
+        fire_queue: FireQueue,
+        dead_letters: DeadLetters,
+        bus: EventBus,
+        jitter: Callable[[], float],
+        settings: Settings,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._leases = leases
+        self._calendars = calendars
+        self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
+        self._dead_letters = dead_letters
+        self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
         self._settings = settings
-        self._backfills = BackfillCommands(ports, settings)
-        self._calendar_commands = CalendarCommands(ports, settings)
+        self._backfills = BackfillCommands(clock=clock, store=store, backfills=backfills, settings=settings)
+        self._calendar_commands = CalendarCommands(clock=clock, calendars=calendars, settings=settings)
 
     async def handle(self, body: str, *, redelivered: bool = False) -> Result:
         """Apply the command in one queue message; *redelivered* means that the queue handed it out before.
@@ -125,7 +137,7 @@ class Registrar:
         try:
             received = decode_command(body, trusted_sources=self._settings.trusted_sources)
         except Undecodable as error:
-            await self._dead.send_to_dlq("commands", body, reason=error.reason, code="undecodable")
+            await self._dead_letters.send_to_dlq("commands", body, reason=error.reason, code="undecodable")
             if not _is_json(body):
                 # Whoever sent it cannot be told from it; the bus is the one place where they may be listening.
                 await self._reject(_unreadable(body))
@@ -142,7 +154,7 @@ class Registrar:
         return Result(Outcome.REJECTED, reason=str(error))
 
     async def _publish(self, *facts: Event) -> None:
-        await publish_all(self._ports, facts)
+        await self._publisher.publish(facts)
 
     async def apply(
         self, received: Received, *, redelivered: bool = False, precondition: Precondition = whatever_is_stored
@@ -200,7 +212,7 @@ class Registrar:
     ) -> Record:
         segments = self._settings.segments
         firing = stored is not None and stored.schedule is not None and stored.state in {State.ENABLED, State.COMPLETED}
-        planned = await self._ledger.planned_through(segment_of(command.key, segments)) if firing else 0
+        planned = await self._leases.planned_through(segment_of(command.key, segments)) if firing else 0
         now = self._clock.now()
         when = When(received.time, now, self._reach_ms, segments, planned)
         expires = now // 1000 + self._settings.tombstone_days * 86_400
@@ -257,14 +269,13 @@ class Registrar:
         own = is_own(record)
         fires = fires_missed(record) + rest.fires + [fire for fire in part.fires if own(fire.due)]
         lead_ms = self._settings.lead_seconds * 1000
-        await send_all(
-            self._ports,
+        await self._sender.send(
             pack_fires(fires, size=self._settings.pack_size),
             visible_at=lambda pack: min(pack.at - lead_ms, now + LONGEST_DELAY_MS),
         )
         await self._publish(*(skipped(notice, now=now) for notice in skips_missed(record) + rest.skips + part.skips))
         if firing and part.following is None and not any(fire.last for fire in fires):
-            await complete(self._ports, record)
+            await complete(record, clock=self._clock, store=self._store, publisher=self._publisher)
         # Last: until then a redelivered command finds what is owed, and does all of it again.
         await self._store.settle(record.key, revision=record.revision)
 
@@ -276,8 +287,7 @@ class Registrar:
         run_id = command.run_id or received.event_id
         due = self._time(received)
         fire = Fire(command.tenant, command.name, record.revision, due, due, cause="run", cause_id=run_id)
-        await send_all(
-            self._ports,
+        await self._sender.send(
             [make_pack([fire])],
             visible_at=lambda pack: pack.at,
         )

@@ -7,12 +7,12 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from eventcron.app.executor import Published, Report
+from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.records import each_record, receives
 from eventcron.entrypoints.telemetry import LambdaContext, emit, logger
 from eventcron.errors import Undecodable
 from eventcron.wire.encode import decode_pack
-from eventcron.wiring import UseCases
 
 
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, list[dict[str, str]]]:
@@ -25,7 +25,7 @@ async def _handle(cases: UseCases, event: dict[str, Any]) -> dict[str, list[dict
         try:
             pack = decode_pack(record["body"])
         except Undecodable as error:
-            await cases.ports.dead.send_to_dlq("fires", record["body"], reason=error.reason, code="undecodable")
+            await cases.dead_letters.send_to_dlq("fires", record["body"], reason=error.reason, code="undecodable")
             logger.warning("pack_dead_lettered", message_id=record["messageId"], reason=error.reason)
             return Report(failed=1)
         report = await cases.executor.execute(pack)

@@ -9,6 +9,7 @@ from tzdata import IANA_VERSION
 from eventcron.app.backfill import BackfillOutcome, BackfillReport
 from eventcron.app.fanout import LEFT, FanOutReport
 from eventcron.app.planner import SegmentOutcome, SegmentReport
+from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.records import each_record, receives
 from eventcron.entrypoints.telemetry import emit, logger
@@ -16,7 +17,6 @@ from eventcron.errors import Unavailable, Undecodable, Unfinished
 from eventcron.model.messages import SegmentRange
 from eventcron.model.names import Instant
 from eventcron.wire.segment_ranges import decode_range
-from eventcron.wiring import UseCases
 
 #: Milliseconds kept back from Lambda's own deadline, so that what is being sent can end.
 MARGIN_MS = 1_000
@@ -32,7 +32,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 async def _handle(cases: UseCases, event: dict[str, Any], context: Any) -> dict[str, Any]:
-    deadline = cases.ports.clock.now() + int(context.get_remaining_time_in_millis()) - MARGIN_MS
+    deadline = cases.clock.now() + int(context.get_remaining_time_in_millis()) - MARGIN_MS
     if "Records" in event:
         return await _plan_ranges(cases, event, deadline)
     return await _tick(cases, deadline)
@@ -53,10 +53,10 @@ async def _plan_ranges(cases: UseCases, event: dict[str, Any], deadline: Instant
         try:
             asked = decode_range(record["body"])
         except Undecodable as error:
-            await cases.ports.dead.send_to_dlq("plans", record["body"], reason=error.reason, code="undecodable")
+            await cases.dead_letters.send_to_dlq("plans", record["body"], reason=error.reason, code="undecodable")
             logger.warning("range_dead_lettered", message_id=record["messageId"], reason=error.reason)
             return
-        age_ms = cases.ports.clock.now() - asked.tick
+        age_ms = cases.clock.now() - asked.tick
         reports = await cases.planner.run(range(asked.first, asked.end), deadline=deadline, tick=asked.tick)
         _report(reports, first=asked.first, end=asked.end, receives=receives(record), age_ms=age_ms)
         _come_back_if_left(asked, reports)

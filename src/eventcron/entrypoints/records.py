@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any, NamedTuple, TypeVar
 
-from eventcron.app.concurrency import settle
+from eventcron.app.concurrency import all_of
 from eventcron.entrypoints.telemetry import logger
 from eventcron.errors import EventcronError
 
@@ -42,5 +42,5 @@ async def each_record(event: dict[str, Any], handle: Callable[[dict[str, Any]], 
             return str(record["messageId"])
         return None
 
-    failed = [message_id for message_id in await settle(*(attempt(record) for record in records)) if message_id]
+    failed = [message_id for message_id in await all_of(attempt(record) for record in records) if message_id]
     return Handled(results, {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]})

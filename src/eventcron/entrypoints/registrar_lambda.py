@@ -6,10 +6,10 @@ from collections import Counter
 from typing import Any
 
 from eventcron.app.registrar import Outcome, Result
+from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.records import each_record, receives
 from eventcron.entrypoints.telemetry import LambdaContext, emit, logger
-from eventcron.wiring import UseCases
 
 #: Outcome → metric.
 METRICS = {

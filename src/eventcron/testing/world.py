@@ -19,24 +19,24 @@ from eventcron.adapters.memory import (
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
-    MemoryLedger,
+    MemoryLeases,
+    MemoryPublishedPacks,
     MemoryQueue,
+    MemoryQuota,
+    MemoryRulesVersion,
     MemoryScheduleStore,
-    MemorySegmentQueue,
     Message,
     Pause,
     yield_once,
 )
 from eventcron.app.backfill import Backfiller
-from eventcron.app.executor import Executor
 from eventcron.app.planner import Planner
-from eventcron.app.registrar import Registrar
-from eventcron.config import Settings
 from eventcron.model.commands import TENANT_SOURCE_PREFIX
 from eventcron.model.events import EVENT_SOURCE
 from eventcron.model.names import Instant
-from eventcron.ports import Ports
+from eventcron.settings import Settings
 from eventcron.testing.clock import VirtualClock, VirtualLoop
+from eventcron.testing.ports import MemoryPorts, memory_ports
 from eventcron.timing.instant import from_datetime, rfc3339
 from eventcron.wire.encode import decode_pack
 
@@ -92,7 +92,10 @@ class World:
         self.fires = SignallingQueue(self.clock)
         self._pause = pause
         self.store = MemoryScheduleStore(self.clock, pause=pause)
-        self.ledger = MemoryLedger(pause=pause)
+        self.leases = MemoryLeases(pause=pause)
+        self.packs = MemoryPublishedPacks(pause=pause)
+        self.quota = MemoryQuota(pause=pause)
+        self.rules_version = MemoryRulesVersion(pause=pause)
         self.backfills = MemoryBackfills(pause=pause)
         self.calendars = MemoryCalendars(pause=pause)
         self.bus = MemoryEventBus(self.clock, pause=pause)
@@ -107,18 +110,21 @@ class World:
         self._runner.close()
 
     @property
-    def ports(self) -> Ports:
+    def ports(self) -> MemoryPorts:
         """The ports as they are now."""
-        return Ports(
-            clock=self.clock,
+        return memory_ports(
+            self.clock,
+            pause=self._pause,
             store=self.store,
-            ledger=self.ledger,
-            queue=MemoryFireQueue(self.fires, pause=self._pause),
+            leases=self.leases,
+            packs=self.packs,
+            quota=self.quota,
+            rules_version=self.rules_version,
+            fire_queue=MemoryFireQueue(self.fires, pause=self._pause),
             bus=self.bus,
-            dead=self.dead,
+            dead_letters=self.dead,
             backfills=self.backfills,
             calendars=self.calendars,
-            plans=MemorySegmentQueue(MemoryQueue(self.clock), pause=self._pause),
             # Jitter only spreads retries; a fixed seed makes every run the same.
             jitter=random.Random(0).random,  # noqa: S311  # nothing secret about it
         )
@@ -203,21 +209,21 @@ class World:
 
     def _start(self) -> list[Coroutine[Any, Any, None]]:
         """What Lambda would run: the two queues' event source mappings, and the tick."""
-        ports = self.ports
-        registrar = Registrar(ports, self.settings)
-        executor = Executor(ports, self.settings)
-        planner = Planner(ports, self.settings)
-        backfiller = Backfiller(ports, self.settings)
+        cases = self.ports.use_cases(self.settings)
 
         async def command(message: Message) -> None:
             self._invoke("registrar")
-            await registrar.handle(message.body, redelivered=message.receives > 1)
+            await cases.registrar.handle(message.body, redelivered=message.receives > 1)
 
         async def fire(message: Message) -> None:
             self._invoke("executor")
-            await executor.execute(decode_pack(message.body))
+            await cases.executor.execute(decode_pack(message.body))
 
-        return [self._poll(self.commands, command), self._poll(self.fires, fire), self._tick(planner, backfiller)]
+        return [
+            self._poll(self.commands, command),
+            self._poll(self.fires, fire),
+            self._tick(cases.planner, cases.backfiller),
+        ]
 
     async def _poll(self, queue: SignallingQueue, handle: Callable[[Message], Coroutine[Any, Any, None]]) -> None:
         """Hand out what is visible, each message to a task of its own; one that fails comes back."""
