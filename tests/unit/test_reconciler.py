@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from eventcron.adapters.memory import MemoryEventBus, MemoryLedger, MemoryScheduleStore
-from eventcron.app.ending import REMEMBER_S
-from eventcron.app.reconcile import Reconciler, ReconcileReport
+from eventcron.adapters.memory import MemoryEventBus, MemoryLeases, MemoryRulesVersion, MemoryScheduleStore
+from eventcron.app.delivery import REMEMBER_S
+from eventcron.app.reconcile import ReconcileReport
 from eventcron.model.commands import Schedule
 from eventcron.model.names import Key
 from eventcron.model.records import Record, State
@@ -175,12 +175,13 @@ class Stage:
     def __init__(self) -> None:
         self.clock = JumpingClock(NOW)
         self.store = MemoryScheduleStore(self.clock, page_size=3)
-        self.ledger = MemoryLedger()
+        self.leases = MemoryLeases()
+        self.rules_version = MemoryRulesVersion()
         self.bus = MemoryEventBus(self.clock)
-        self.reconciler = Reconciler(
-            memory_ports(self.clock, store=self.store, ledger=self.ledger, bus=self.bus),
-            SETTINGS,
+        ports = memory_ports(
+            self.clock, store=self.store, leases=self.leases, rules_version=self.rules_version, bus=self.bus
         )
+        self.reconciler = ports.use_cases(SETTINGS).reconciler
 
     async def put(self, *records: Record) -> None:
         for record in records:
@@ -270,7 +271,7 @@ async def test_near_the_deadline_it_stops_and_does_not_say_it_is_done(stage: Sta
     assert not survey.finished
     assert 0 < survey.records < 100
     assert seen[-1] == survey.records
-    assert await stage.ledger.rules() == "", "the next run starts with the triggers again"
+    assert await stage.rules_version.read() == "", "the next run starts with the triggers again"
 
 
 def test_every_schedule_fires_on_while_the_segments_change() -> None:
@@ -279,7 +280,7 @@ def test_every_schedule_fires_on_while_the_segments_change() -> None:
         for number in range(24):
             world.emit("Put Schedule", {"tenant": "acme", "name": f"n{number}", "expression": "* * * * *"})
         world.run(minutes=12)
-        reconciler = Reconciler(world.ports, world.settings)
+        reconciler = world.ports.use_cases(world.settings).reconciler
         world.run(seconds=30)
         survey = world._runner.run(reconciler.run(deadline=world.now + 900_000, rules="x", segments=2))
         world.run(minutes=30)

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from eventcron.app import handlers
-from eventcron.app.concurrency import settle
+from eventcron.app.concurrency import all_of
 from eventcron.app.fanout import UNFINISHED, FanOut, FanOutReport
 from eventcron.app.handlers import Handled, Handlers, MessageOutcome, QueueMessage
 from eventcron.app.planner import SegmentOutcome
@@ -76,7 +76,7 @@ def _swallow_failures(method: str) -> Callable[[], None]:
 
 def _never_redelivered() -> None:
     async def on_commands(self: Handlers, messages: Sequence[QueueMessage]) -> list[Handled[Result]]:
-        return await settle(*(self.on_command(one.body, redelivered=False) for one in messages))
+        return await all_of(self.on_command(one.body, redelivered=False) for one in messages)
 
     Handlers.on_commands = on_commands  # type: ignore[method-assign]
 

@@ -71,8 +71,8 @@ class History:
         self.visits: list[Visit] = []
         self.attempts: list[Attempt] = []
         self.ranges_done: list[RangeDone] = []
-        #: The tick that sent it, and the range that the segment queue refused.
-        self.ranges_refused: list[tuple[str, SegmentRange]] = []
+        #: The tick that sent it, and the range that the segment queue refused to the last.
+        self.ranges_refused: set[tuple[str, SegmentRange]] = set()
         #: The ticks that ended with time left for another segment.
         self.timely_ticks: set[str] = set()
         #: What no handler should raise: anything but an ``EventcronError``.

@@ -49,7 +49,7 @@ def _ranges(seen: Evidence) -> Iterator[Violation]:
 def _refused_ranges(seen: Evidence) -> Iterator[Violation]:
     """A tick takes on the segments that the segment queue did not take, if there is time."""
     tried = {(attempt.who, attempt.segment) for attempt in seen.history.attempts}
-    for who, asked in seen.history.ranges_refused:
+    for who, asked in sorted(seen.history.ranges_refused, key=str):
         for segment in range(asked.first, asked.end):
             if who in seen.history.timely_ticks and (who, segment) not in tried:
                 yield Violation(6, None, f"the queue refused segment {segment}, and {who} did not plan it")

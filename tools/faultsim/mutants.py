@@ -46,21 +46,21 @@ MUTANTS = (
     # Planner
     Mutant(
         "a pack that was refused is forgotten, and the cursor moves on",
-        "app/sending.py",
-        "        again = [refusal for refusal in refused if refusal.retryable]\n",
-        "        again: list[Refusal] = []\n",
+        "app/retry.py",
+        "            indexes = [refusal.index for refusal in answers if refusal.retryable]\n",
+        "            indexes = []\n",
     ),
     Mutant(
         "after the last try the sender gives up in silence",
-        "app/sending.py",
-        "        if left and attempt == TRIES - 1:\n            raise",
-        "        if left and attempt == TRIES - 1:\n            return\n            raise",
+        "app/delivery.py",
+        "        if left:\n            raise",
+        "        if left and not packs:\n            raise",
     ),
     Mutant(
         "the cursor is committed before the packs are sent",
         "app/planner.py",
         "            try:\n                await self._plan_page(page, window, memo, tally, looked_up)\n",
-        "            try:\n                await self._ledger.commit(claim)\n"
+        "            try:\n                await self._leases.commit(lease)\n"
         "                await self._plan_page(page, window, memo, tally, looked_up)\n",
     ),
     Mutant(
@@ -72,18 +72,18 @@ MUTANTS = (
     Mutant(
         "a pass that runs out of time commits instead of saving its page",
         "app/planner.py",
-        "if await self._ledger.save(claim, page.cursor) else",
-        "if await self._ledger.commit(claim) else",
+        "if await self._leases.save(lease, page.cursor) else",
+        "if await self._leases.commit(lease) else",
     ),
     Mutant(
         "a pass that is resumed at a page plans the pages before it no further than the first half did",
-        "adapters/leasing.py",
+        "adapters/next_lease.py",
         "end=max(end, claimed) if cursor is None else claimed, cursor=cursor)",
         "end=max(end, claimed), cursor=cursor)",
     ),
     Mutant(
         "a segment never planned before the crash starts where the crashed pass wanted to end",
-        "adapters/leasing.py",
+        "adapters/next_lease.py",
         "    planned, claimed = state.planned_through, state.claimed_through\n",
         "    planned = claimed = state.claimed_through\n",
     ),
@@ -113,9 +113,9 @@ MUTANTS = (
     ),
     Mutant(
         "a refused fact is forgotten",
-        "app/publishing.py",
-        "    if refused:\n        first = refused[0]\n",
-        "    if refused and not events:\n        first = refused[0]\n",
+        "app/delivery.py",
+        "        if refused:\n            first = refused[0]\n",
+        "        if refused and not events:\n            first = refused[0]\n",
     ),
     Mutant(
         "the planner starts a minute after the handoff",
@@ -225,14 +225,14 @@ MUTANTS = (
     Mutant(
         "the ledger is not asked",
         "app/executor.py",
-        "        if await self._ledger.published([pack.id]):\n",
-        "        if await self._ledger.published([pack.id]) and not pack.fires:\n",
+        "        if await self._packs.published([pack.id]):\n",
+        "        if await self._packs.published([pack.id]) and not pack.fires:\n",
     ),
     Mutant(
         "a pack is recorded before it is published",
         "app/executor.py",
         "        by_instant: dict[Instant, list[Fire]] = {}\n",
-        "        await self._ledger.record(pack.id, now=pack.at, expires=pack.at)\n"
+        "        await self._packs.record(pack.id, now=pack.at, expires=pack.at)\n"
         "        by_instant: dict[Instant, list[Fire]] = {}\n",
     ),
     Mutant(

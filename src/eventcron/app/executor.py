@@ -6,29 +6,36 @@ paused or replaced before does not fire (guarantee 3), and nothing is published 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
 
-from eventcron.app.concurrency import settle
-from eventcron.app.ending import complete
-from eventcron.app.publishing import publish_accepted, publish_all
+from eventcron.app.concurrency import all_of
+from eventcron.app.delivery import LONGEST_DELAY_MS, PackSender, Publisher, complete
 from eventcron.app.quota import QUOTA, beyond, named
 from eventcron.app.reading import read_readable
-from eventcron.app.sending import LONGEST_DELAY_MS
-from eventcron.app.settings import DeploymentSettings
-from eventcron.errors import Unavailable
 from eventcron.model.events import Event, SkipNotice
 from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import BackfillKey, Instant, Key
 from eventcron.model.records import Backfill, BackfillState, Record, State
-from eventcron.ports import Ports, Refusal
+from eventcron.ports import (
+    Backfills,
+    Clock,
+    DeadLetters,
+    EventBus,
+    FireQueue,
+    PublishedPacks,
+    Quota,
+    Refusal,
+    ScheduleStore,
+)
 from eventcron.rules.misfire import is_missed
 from eventcron.rules.packing import make_pack
 from eventcron.rules.timeline import is_superseded, may_publish
+from eventcron.settings import Settings
 from eventcron.timing.trigger import local_time
 from eventcron.wire.encode import encode_pack, failed, fire_id, fired, skipped
 
@@ -77,14 +84,28 @@ class _Verdict(StrEnum):
 class Executor:
     """Publishes packs."""
 
-    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
-        self._ports = ports
-        self._clock = ports.clock
-        self._store = ports.store
-        self._ledger = ports.ledger
-        self._backfills = ports.backfills
-        self._dead = ports.dead
-        self._queue = ports.queue
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        store: ScheduleStore,
+        backfills: Backfills,
+        packs: PublishedPacks,
+        quota: Quota,
+        fire_queue: FireQueue,
+        dead_letters: DeadLetters,
+        bus: EventBus,
+        jitter: Callable[[], float],
+        settings: Settings,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._backfills = backfills
+        self._packs = packs
+        self._quota = quota
+        self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
+        self._dead_letters = dead_letters
+        self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
         self._settings = settings
 
     async def execute(self, pack: Pack) -> Report:
@@ -94,7 +115,7 @@ class Executor:
             Unavailable: a service refused; the pack may be executed again, repeats carry the same ``fire_id``.
         """
         report = Report(pack_id=pack.id)
-        if await self._ledger.published([pack.id]):
+        if await self._packs.published([pack.id]):
             report.repeated = True
             return report
         if pack.at - self._clock.now() > self._settings.lead_seconds * 1000 + MAX_HOLD_MS:
@@ -105,9 +126,9 @@ class Executor:
         for fire in pack.fires:
             by_instant.setdefault(fire.at, []).append(fire)
         over = await self._over_quota(pack)
-        await settle(*(self._publish_at(at, fires, pack, report, over) for at, fires in by_instant.items()))
+        await all_of(self._publish_at(at, fires, pack, report, over) for at, fires in by_instant.items())
         now = self._clock.now()
-        await self._ledger.record(pack.id, now=now, expires=self._expires(now))
+        await self._packs.record(pack.id, now=now, expires=self._expires(now))
         return report
 
     def _expires(self, now: Instant) -> int:
@@ -122,7 +143,7 @@ class Executor:
         await self._clock.sleep_until(pack.at - COUNT_MS)
         known, now = await self._read(pack.fires), self._clock.now()
         wanted = [fire for fire in pack.fires if known.may_publish(fire, now=max(now, fire.at))]
-        return await beyond(self._ledger, pack.id, wanted, limit=limit, expires=self._expires(now))
+        return await beyond(self._quota, pack.id, wanted, limit=limit, expires=self._expires(now))
 
     async def _publish_at(
         self, at: Instant, fires: Sequence[Fire], pack: Pack, report: Report, over: frozenset[Fire]
@@ -174,7 +195,7 @@ class Executor:
             fired(records[fire.key], fire, attempt=pack.attempt, local_time=_local_time(fire, records))
             for fire in fires
         ]
-        refused = await publish_accepted(self._ports, events)
+        refused = await self._publisher.try_each(events)
         now = self._clock.now()
         by_index = {refusal.index: refusal for refusal in refused}
         done = [fire for index, fire in enumerate(fires) if index not in by_index]
@@ -208,7 +229,7 @@ class Executor:
 
     async def _give_up(self, fire: Fire, refusal: Refusal, records: Mapping[Key, Record], pack: Pack) -> None:
         reason = f"given up after {pack.attempt} tries, the last with {refusal.code}: {refusal.message}"
-        await self._dead.send_to_dlq("fires", encode_pack(make_pack([fire])), reason=reason, code=refusal.code)
+        await self._dead_letters.send_to_dlq("fires", encode_pack(make_pack([fire])), reason=reason, code=refusal.code)
         record, now = records.get(fire.key), self._clock.now()
         fact = failed(record, fire, code=refusal.code, message=refusal.message, attempts=pack.attempt, now=now)
         await self._tell([fact])
@@ -220,16 +241,14 @@ class Executor:
         for fire in fires:
             record = records.get(fire.key)
             if record is not None and record.revision == fire.revision and record.state is State.ENABLED:
-                await complete(self._ports, record)
+                await complete(record, clock=self._clock, store=self._store, publisher=self._publisher)
 
     async def _put_back(self, pack: Pack, *, visible_at: Instant) -> None:
-        now = self._clock.now()
-        refused = await self._queue.send([pack], visible_at=[min(visible_at, now + LONGEST_DELAY_MS)], now=now)
-        if refused:
-            raise Unavailable("sqs", refused[0].code, "a pack could not be put back")
+        visible_at = min(visible_at, self._clock.now() + LONGEST_DELAY_MS)
+        await self._sender.send([pack], visible_at=lambda _pack: visible_at)
 
     async def _tell(self, facts: Sequence[Event]) -> None:
-        await publish_all(self._ports, facts)
+        await self._publisher.publish(facts)
 
 
 class _Known(NamedTuple):

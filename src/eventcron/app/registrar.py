@@ -15,10 +15,7 @@ from msgspec.structs import replace
 
 from eventcron.app.backfill import BackfillCommands, not_found
 from eventcron.app.calendars import CalendarCommands, named_by
-from eventcron.app.ending import complete
-from eventcron.app.publishing import publish_all
-from eventcron.app.sending import LONGEST_DELAY_MS, send_all
-from eventcron.app.settings import DeploymentSettings
+from eventcron.app.delivery import LONGEST_DELAY_MS, PackSender, Publisher, complete
 from eventcron.errors import Conflict, InvalidSchedule
 from eventcron.model.commands import (
     BackfillSchedule,
@@ -36,12 +33,13 @@ from eventcron.model.events import Event
 from eventcron.model.messages import Fire
 from eventcron.model.names import CalendarKey, Instant, Key
 from eventcron.model.records import Record, State
-from eventcron.ports import Ports
+from eventcron.ports import Backfills, Calendars, Clock, DeadLetters, EventBus, FireQueue, Leases, ScheduleStore
 from eventcron.rules import lifecycle, ordering
 from eventcron.rules.handover import handover
 from eventcron.rules.lifecycle import When
 from eventcron.rules.ordering import Verdict, Version
 from eventcron.rules.packing import make_pack, pack_fires
+from eventcron.settings import Settings
 from eventcron.timing.hashing import segment_of
 from eventcron.wire.decode import Received, Rejected
 from eventcron.wire.encode import (
@@ -103,15 +101,29 @@ def whatever_is_stored(_stored: Record | None) -> None:
 class Registrar:
     """Applies commands."""
 
-    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
-        self._ports = ports
-        self._clock = ports.clock
-        self._store = ports.store
-        self._ledger = ports.ledger
-        self._calendars = ports.calendars
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        store: ScheduleStore,
+        leases: Leases,
+        backfills: Backfills,
+        calendars: Calendars,
+        fire_queue: FireQueue,
+        dead_letters: DeadLetters,
+        bus: EventBus,
+        jitter: Callable[[], float],
+        settings: Settings,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._leases = leases
+        self._calendars = calendars
+        self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
+        self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
         self._settings = settings
-        self._backfills = BackfillCommands(ports, settings)
-        self._calendar_commands = CalendarCommands(ports, settings)
+        self._backfills = BackfillCommands(clock=clock, store=store, backfills=backfills, settings=settings)
+        self._calendar_commands = CalendarCommands(clock=clock, calendars=calendars, settings=settings)
 
     async def reject(self, error: Rejected) -> Result:
         """Answer a command that its sender has to change.
@@ -123,7 +135,7 @@ class Registrar:
         return Result(Outcome.REJECTED, reason=str(error))
 
     async def _publish(self, *facts: Event) -> None:
-        await publish_all(self._ports, facts)
+        await self._publisher.publish(facts)
 
     async def apply(
         self, received: Received, *, redelivered: bool = False, precondition: Precondition = whatever_is_stored
@@ -182,7 +194,7 @@ class Registrar:
     ) -> Record:
         segments = self._settings.segments
         fires = stored is not None and stored.fires
-        planned = await self._ledger.planned_through(segment_of(command.key, segments)) if fires else 0
+        planned = await self._leases.planned_through(segment_of(command.key, segments)) if fires else 0
         now = self._clock.now()
         when = When(received.time, now, self._reach_ms, segments, planned)
         expires = now // 1000 + self._settings.tombstone_days * 86_400
@@ -235,14 +247,13 @@ class Registrar:
         now = self._clock.now()
         work = handover(record, now=now)
         lead_ms = self._settings.lead_seconds * 1000
-        await send_all(
-            self._ports,
+        await self._sender.send(
             pack_fires(work.fires, size=self._settings.pack_size),
             visible_at=lambda pack: min(pack.at - lead_ms, now + LONGEST_DELAY_MS),
         )
         await self._publish(*(skipped(notice, now=now) for notice in work.skips))
         if work.is_over:
-            await complete(self._ports, record)
+            await complete(record, clock=self._clock, store=self._store, publisher=self._publisher)
         # Last: until then a redelivered command finds the record pending, and delivers all of it again.
         await self._store.clear_pending(record.key, revision=record.revision)
 
@@ -254,8 +265,7 @@ class Registrar:
         run_id = command.run_id or received.event_id
         due = self._time(received)
         fire = Fire(command.tenant, command.name, record.revision, due, due, cause="run", cause_id=run_id)
-        await send_all(
-            self._ports,
+        await self._sender.send(
             [make_pack([fire])],
             visible_at=lambda pack: pack.at,
         )

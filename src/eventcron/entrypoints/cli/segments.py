@@ -10,13 +10,13 @@ from typing import Any
 import click
 
 from eventcron.app.reconcile import ReconcileReport
+from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
 from eventcron.model.names import MAX_SEGMENTS, Instant
 from eventcron.ports import SegmentState
 from eventcron.rules.lag import lag_ms
 from eventcron.rules.reconcile import Fault
 from eventcron.timing.instant import rfc3339
-from eventcron.wiring import UseCases
 
 #: Milliseconds that a terminal may take; a Lambda has fifteen minutes.
 PATIENCE_MS = 86_400_000
@@ -43,8 +43,8 @@ def command(context: click.Context, stack: str, *, as_json: bool) -> None:
 async def _rows(stack: str) -> tuple[list[dict[str, Any]], int]:
     """What is known of each segment, and the milliseconds of a tick."""
     async with operations(stack) as (cases, *_):
-        now = cases.ports.clock.now()
-        states = await cases.ports.ledger.segments(cases.settings.segments)
+        now = cases.clock.now()
+        states = await cases.leases.segments(cases.settings.segments)
         return [_row(state, cases, now) for state in states], cases.settings.tick_seconds * 1000
 
 
@@ -113,7 +113,7 @@ def resize(stack: str, segments: int | None, *, as_json: bool) -> None:
 async def _resize(stack: str, segments: int | None) -> tuple[ReconcileReport, int]:
     async with operations(stack) as (cases, *_):
         survey = await cases.reconciler.run(
-            deadline=cases.ports.clock.now() + PATIENCE_MS,
+            deadline=cases.clock.now() + PATIENCE_MS,
             rules=None,  # triggers are the deployed release's to work out; this one may be another
             segments=segments,
             on_progress=_progress if sys.stderr.isatty() else lambda _survey: None,

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from eventcron.adapters.clock import SystemClock
-from eventcron.app.upcoming import Upcoming, UpcomingReport
+from eventcron.app.upcoming import UpcomingReport
 from eventcron.entrypoints.cli.moments import read_moment
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
 from eventcron.entrypoints.cli.parameters import SPAN
@@ -86,9 +86,8 @@ def _start(since: str | None) -> Instant:
 
 async def _look(stack: str, window: Window, tenant: str | None, *, limit: int) -> UpcomingReport:
     async with operations(stack) as (cases, *_):
-        upcoming = Upcoming(cases.ports, cases.settings)
         shown = _progress if sys.stderr.isatty() else lambda _outlook: None
-        return await upcoming.look(window, tenant=tenant, limit=limit, on_progress=shown)
+        return await cases.upcoming.look(window, tenant=tenant, limit=limit, on_progress=shown)
 
 
 def _progress(outlook: UpcomingReport) -> None:
