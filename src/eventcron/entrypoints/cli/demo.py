@@ -65,7 +65,10 @@ def command(files: tuple[Path, ...], *, seconds: int, json_file: Path | None, po
         screen.close()
     click.echo(summary(report))
     if json_file is not None:
-        json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+        try:
+            json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+        except OSError as error:
+            raise click.FileError(str(json_file), error.strerror) from error
     if not report.good:
         sys.exit(1)
 

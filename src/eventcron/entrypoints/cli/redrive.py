@@ -49,7 +49,7 @@ def command() -> None:
     QUEUE is one of these, or the URL of another dead-letter queue:
       commands  commands that the registrar could not apply
       fires     fires that the executor could not publish
-      segments  segment ranges that no planner could plan, if there are several
+      segments  segment ranges that no planner could plan (only with several planners)
       targets   events that EventBridge could not deliver to eventcron
 
     A subscription's own dead-letter queue is its output DeadLettersUrl.

@@ -28,7 +28,9 @@ SHOWN = 10
     type=INSTANT,
     help="First instant: RFC 3339, a date, now.  [default: the next whole minute]",
 )
-@click.option("--for", "span", type=SPAN, default="24h", show_default=True, help="How long: 90s, 30m, 24h, 7d.")
+@click.option(
+    "--for", "span", type=SPAN, default="24h", show_default=True, help="How long to simulate: 90s, 30m, 24h, 7d."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(files: tuple[Path, ...], start: Instant | None, span: int, *, as_json: bool) -> None:
     """Show what the schedules in FILES will fire, by running eventcron on them in virtual time.

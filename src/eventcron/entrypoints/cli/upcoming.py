@@ -42,14 +42,14 @@ BAR = 40
     show_default=True,
     help="Only fires published at this instant or later: RFC 3339, a date, now+1h.",
 )
-@click.option("--for", "span", type=SPAN, help="How long: 90s, 30m, at most 24h.  [default: 1h]")
+@click.option("--for", "span", type=SPAN, help="How far ahead: 90s, 30m, at most 24h.  [default: 1h]")
 @click.option("--until", type=INSTANT, help="In place of --for: only fires published before this instant.")
 @click.option(
     "--limit",
     default=20,
     show_default=True,
     type=click.IntRange(0, 100_000),
-    help="The most fires to list. All are counted.",
+    help="List at most this many fires. All are counted.",
 )
 @click.option("--summary", is_flag=True, help="Count fires by minute, tenant and schedule instead of listing them.")
 @json_option
