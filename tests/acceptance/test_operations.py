@@ -260,7 +260,7 @@ async def test_a_backfill_fires_and_is_cancelled(runtime: Runtime) -> None:
         pytest.param(["redrive", "show", "letters"], {}, "got 'letters'; allowed: commands", id="no-such-queue"),
         pytest.param(["redrive", "send", "fires", "--all", "--to", "x"], {}, "'x' is not an ARN", id="no-arn"),
         pytest.param(["backfills", "show", "acme"], {}, "backfill: got 'acme'; allowed: TENANT/NAME/ID", id="no-key"),
-        pytest.param(["backfills", "show", "a/b/c"], {}, "ended within 14 days", id="no-such-backfill"),
+        pytest.param(["backfills", "show", "a/b/c"], {}, "ended within the last 14 days", id="no-such-backfill"),
         pytest.param(["upcoming", "--for", "25h"], {}, "got a span of 25.0 hours; allowed: at most 24", id="long-span"),
         pytest.param(["upcoming", "--for", "1h", "--until", "2100-01-01"], {}, "--for or --until, not both", id="both"),
         pytest.param(

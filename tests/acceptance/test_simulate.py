@@ -165,6 +165,6 @@ def test_the_text_shows_totals_and_the_busiest() -> None:
     result = run(EXAMPLES, "--from", "2026-12-01", "--for", "1h")
 
     assert result.exit_code == 0
-    assert "schedules   1,305" in result.stdout
+    assert "schedules  1,305" in result.stdout
     assert "and 1,295 more" in result.stdout
     assert "prow-periodics.jsonl:542: " in result.stderr
