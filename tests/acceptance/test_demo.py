@@ -29,8 +29,8 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes by /proc"),
 ]
 
-#: Seconds within which a demo of 10 to 30 seconds has ended, whatever else the machine does.
-PATIENCE = 150
+#: Seconds after which a hang is ended. What is waited for takes a fraction of it.
+PATIENCE = 240.0
 
 #: Stands in for the 1,307, which take a while: one that fires, and one that never can.
 FILE = """
@@ -75,7 +75,7 @@ def alive(session: int) -> list[str]:
 
 
 def assert_nothing_is_left(session: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while left := alive(session):
         assert time.monotonic() < deadline, left
         time.sleep(0.05)  # an end is not announced to strangers

@@ -23,7 +23,8 @@ from eventcron.local.ministack_patches import _on_loop
 from eventcron.local.runtime import LocalSettings, Runtime
 from eventcron.local.template import LACKING
 
-PATIENCE = 20.0
+#: Seconds after which a hang is ended. What is waited for takes a fraction of it.
+PATIENCE = 240.0
 
 #: What ``eventcron.local.ministack_patches`` and ``keeping`` replace or call, with the parameters they rely on.
 REPLACED = {

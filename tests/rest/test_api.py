@@ -80,7 +80,7 @@ def test_the_fires_of_a_put_are_those_of_the_same_command_on_the_bus(api: Api) -
 
     packs = [json.loads(message.body) for message in _after(api, 90)]
     assert sorted(fire[3] for pack in packs for fire in pack["fires"]) == [NOW + 30_000, NOW + 90_000]
-    assert api.store.records[Key("acme", "tea")].owed is None
+    assert api.store.records[Key("acme", "tea")].pending is None
 
 
 def _after(api: Api, seconds: int) -> list[Any]:

@@ -190,13 +190,18 @@ def test_a_tenant_s_outlook_is_its_part_of_everyone_s() -> None:
     assert (everyone.schedules, beta.schedules) == (21, 7)
 
 
+def _unreadable(record: Record) -> Record:
+    era = replace(record.era, trigger="9 of a later release", revision=2**52)
+    return replace(record, eras=(*record.eras[:-1], era), revision=2**52)
+
+
 def test_a_schedule_that_cannot_be_read_is_named_and_stops_no_other() -> None:
     with World(START) as world:
         put(world, "fine", "*/5 * * * *")
         put(world, "later", "*/5 * * * *")
         world.run(minutes=1)
         key = next(key for key in world.store.records if key.name == "later")
-        broken = replace(world.store.records[key], trigger="9 of a later release", revision=2**52)
+        broken = _unreadable(world.store.records[key])
         asyncio.run(world.store.put(broken, replacing=world.store.records[key].revision))
         outlook = look(world)
 

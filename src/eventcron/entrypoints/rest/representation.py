@@ -81,8 +81,9 @@ def stored_schedule(record: Record, schedule: Schedule) -> StoredSchedule:
 def in_full(record: Record, schedule: Schedule, *, now: Instant) -> StoredSchedule:
     """*record* with its next fire."""
     shown = stored_schedule(record, schedule)
-    due = nth_fire(record.trigger, max(record.first, now), 1) if record.state is State.ENABLED else None
-    if due is None or (record.until is not None and due >= record.until):
+    era = record.era
+    due = nth_fire(era.trigger, max(era.start, now), 1) if record.state is State.ENABLED else None
+    if due is None or (era.end is not None and due >= era.end):
         return shown
     return replace(shown, next_due=rfc3339(due))
 
