@@ -143,9 +143,9 @@ def test_bad_entries_are_rejected_by_file_line_and_field_and_the_rest_is_simulat
     ("arguments", "says"),
     [
         (["nowhere.jsonl"], "nowhere.jsonl"),
-        ([str(EXAMPLES), "--from", "yesterday"], "'yesterday' is not a time"),
-        ([str(EXAMPLES), "--for", "a while"], "'a while' is not a span"),
-        ([str(EXAMPLES), "--for", "0h"], "no time at all"),
+        ([str(EXAMPLES), "--from", "yesterday"], "--from: got 'yesterday'; allowed: RFC 3339"),
+        ([str(EXAMPLES), "--for", "a while"], "--for: got 'a while'; allowed: numbers with"),
+        ([str(EXAMPLES), "--for", "0h"], "--for: got '0h'; allowed: numbers with"),
         ([], "Missing argument"),
     ],
 )
@@ -161,6 +161,6 @@ def test_the_text_shows_totals_and_the_busiest() -> None:
     result = run(EXAMPLES, "--from", "2026-12-01", "--for", "1h")
 
     assert result.exit_code == 0
-    assert "schedules   1,305" in result.stdout
+    assert "schedules  1,305" in result.stdout
     assert "and 1,295 more" in result.stdout
     assert "prow-periodics.jsonl:542: " in result.stderr
