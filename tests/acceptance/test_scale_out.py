@@ -46,8 +46,8 @@ TIMEOUT = 10
 #: Seconds after which the message of a dead planner shows again.
 VISIBILITY = 12
 EXPRESSION, EVERY_MS = "*/5 * * * * *", 5_000
-#: Seconds within which anything waited for must have happened.
-PATIENCE = 90.0
+#: Seconds after which a hang is ended. What is waited for takes a fraction of it.
+PATIENCE = 240.0
 
 T = TypeVar("T")
 Fire = tuple[str, Instant]

@@ -447,7 +447,7 @@ async def _stored(cases: UseCases) -> dict[Key, Record]:
 
 
 #: Raised where no command leads: the decoder's bounds come first; or about calendars, conversions, stored triggers.
-ELSEWHERE = {"too_long", "wrong_length", "calendar_too_long", "invalid_calendar", "cannot_convert", "invalid_trigger"}
+ELSEWHERE = {"too_long", "wrong_length", "calendar_too_long", "cannot_convert", "invalid_trigger"}
 
 
 def test_there_is_a_payload_for_every_code() -> None:
