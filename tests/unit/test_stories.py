@@ -284,7 +284,7 @@ async def test_a_refused_command_that_is_handed_out_again_is_refused_again(comma
 
     body = message(command, ACME, "e-2")
     first = (await handlers.on_command(body)).result
-    again = (await handlers.on_command(body, redelivered=True)).result
+    again = (await handlers.on_command(body)).result
 
     assert first is not None
     assert again is not None

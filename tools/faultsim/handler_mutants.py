@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
 from eventcron.app import handlers
-from eventcron.app.concurrency import all_of
 from eventcron.app.fanout import UNFINISHED, FanOut, FanOutReport
-from eventcron.app.handlers import Handled, Handlers, MessageOutcome, QueueMessage
+from eventcron.app.handlers import Handled, Handlers, MessageOutcome
 from eventcron.app.planner import SegmentOutcome
-from eventcron.app.registrar import Result
+from eventcron.app.registrar import Outcome, Registrar, Result
 from eventcron.errors import Undecodable
+from eventcron.model.records import Record
+from eventcron.wire.decode import Received
 
 
 class Mutant(NamedTuple):
@@ -74,11 +75,11 @@ def _swallow_failures(method: str) -> Callable[[], None]:
     return plant
 
 
-def _never_redelivered() -> None:
-    async def on_commands(self: Handlers, messages: Sequence[QueueMessage]) -> list[Handled[Result]]:
-        return await all_of(self.on_command(one.body, redelivered=False) for one in messages)
+def _report_once() -> None:
+    async def repeat(self: Registrar, received: Received, stored: Record | None) -> Result:  # noqa: ARG001
+        return Result(Outcome.DUPLICATE, None if stored is None else stored.key, record=stored)
 
-    Handlers.on_commands = on_commands  # type: ignore[method-assign]
+    Registrar._repeat = repeat  # type: ignore[method-assign]
 
 
 MUTANTS = (
@@ -92,5 +93,5 @@ MUTANTS = (
     Mutant("a command that failed counts as done", _swallow_failures("on_command")),
     Mutant("a pack that failed counts as done", _swallow_failures("on_pack")),
     Mutant("a range that failed counts as done", _swallow_failures("on_segments")),
-    Mutant("a command handed out again passes for a new one", _never_redelivered),
+    Mutant("the event of a command is lost with the registrar that stored it", _report_once),
 )

@@ -42,10 +42,6 @@ class QueueMessage(Protocol):
     def body(self) -> str:
         """Its text."""
 
-    @property
-    def receives(self) -> int:
-        """How many times the queue has handed it out, this time included."""
-
 
 class MessageOutcome(StrEnum):
     """What the host does with a message."""
@@ -124,16 +120,16 @@ class Handlers:
 
     async def on_commands(self, messages: Sequence[QueueMessage]) -> list[Handled[Result]]:
         """Apply the commands of one batch."""
-        return await all_of(self.on_command(one.body, redelivered=one.receives > 1) for one in messages)
+        return await all_of(self.on_command(one.body) for one in messages)
 
-    async def on_command(self, body: str, *, redelivered: bool = False) -> Handled[Result]:
-        """Apply a command; *redelivered* means that the queue handed out this message before.
+    async def on_command(self, body: str) -> Handled[Result]:
+        """Apply a command.
 
         ``Schedule Rejected`` answers a bad command. A message that is no command is a dead letter.
         """
-        return await _report_failure(self._command(body, redelivered=redelivered))
+        return await _report_failure(self._command(body))
 
-    async def _command(self, body: str, *, redelivered: bool) -> Handled[Result]:
+    async def _command(self, body: str) -> Handled[Result]:
         try:
             received = decode_command(body, trusted_sources=self._trusted_sources)
         except Undecodable as error:
@@ -144,11 +140,11 @@ class Handlers:
             return handled
         except Rejected as error:
             return _done(await self._registrar.reject(error))
-        return _done(await self._apply(received, redelivered=redelivered))
+        return _done(await self._apply(received))
 
-    async def _apply(self, received: Received, *, redelivered: bool) -> Result:
+    async def _apply(self, received: Received) -> Result:
         try:
-            return await self._registrar.apply(received, redelivered=redelivered)
+            return await self._registrar.apply(received)
         except InvalidSchedule as error:
             return await self._registrar.reject(received.reject(error))
 

@@ -63,10 +63,6 @@ DELIVERY_TRIES = 20
 DELIVERY_PAUSE_MS = 100
 
 
-#: Milliseconds. A command older than this may have been a dead letter that was sent back: the queue then hands it out
-#: as a new message, though a handler may have stored it. The queue hides a failed message for three minutes, so no dead
-#: letter is sent back much earlier.
-SENT_BACK_MS = 300_000
 #: Milliseconds by which a sender's clock may be ahead of the registrar's: twice what AWS's own are apart.
 CLOCKS_APART_MS = 1_000
 
@@ -137,34 +133,30 @@ class Registrar:
     async def _publish(self, *facts: Event) -> None:
         await self._publisher.publish(facts)
 
-    async def apply(
-        self, received: Received, *, redelivered: bool = False, precondition: Precondition = whatever_is_stored
-    ) -> Result:
+    async def apply(self, received: Received, *, precondition: Precondition = whatever_is_stored) -> Result:
         """Apply a decoded command.
 
-        *redelivered* says that it may have been stored before by a handler that died before its event. The event is
-        then published again. *precondition* is checked against the record that the command replaces, in one atomic
-        write; a command that replaces no record ignores it.
+        A command that was applied before changes nothing. *precondition* is checked against the record that the command
+        replaces, in one atomic write; a command that replaces no record ignores it.
 
         Raises:
             InvalidSchedule: the command has to be changed by its sender, who is told here and not by a fact.
             Unavailable, Conflict: nothing is lost; the command may be applied again.
         """
         command = received.command
-        redelivered = redelivered or self._clock.now() - received.time > SENT_BACK_MS
         how = TABLE[type(command)]
         if isinstance(how, Request):
-            return await how.apply(self, command, received, redelivered=redelivered)
+            return await how.apply(self, command, received)
         assert isinstance(command, Schedule | DeleteSchedule)  # noqa: S101  # no other command replaces a record
         for _ in range(MAX_TRIES):
-            stored = await self._delivered(command.key, received.event_id, redelivered=redelivered)
+            stored = await self._delivered(command.key)
             precondition(stored)
             place = ordering.version_of(
                 stored, given=command.revision, time=self._time(received), event_id=received.event_id
             )
             verdict = Verdict.DUPLICATE if place is None else how.judge(stored, place.revision)
             if place is None or verdict is Verdict.DUPLICATE:
-                return await self._repeat(received, stored, redelivered=redelivered)
+                return await self._repeat(received, stored)
             if verdict is Verdict.STALE:
                 raise _stale(stored, place)
             after = await self._changed(command, stored, place, received)
@@ -173,17 +165,17 @@ class Registrar:
                 return await self._finish(received, stored, after)
         raise Conflict(f"{command.key} is being changed by others: not applied after {MAX_TRIES} tries")
 
-    async def _delivered(self, key: Key, event_id: str, *, redelivered: bool) -> Record | None:
+    async def _delivered(self, key: Key) -> Record | None:
         """The stored record, with nothing pending.
 
-        Another registrar may be delivering it: wait for that. After ``DELIVERY_TRIES``, or when this very command was
-        handled before in vain, deliver it here, before the record is replaced.
+        Another registrar may be delivering it: wait for that. After ``DELIVERY_TRIES``, deliver it here, before the
+        record is replaced.
         """
         for left in reversed(range(DELIVERY_TRIES)):
             stored = (await self._store.get([key])).get(key)
             if stored is None or stored.pending is None:
                 return stored
-            if left == 0 or (redelivered and event_id in stored.recent_event_ids[-1:]):
+            if left == 0:
                 await self._deliver_pending(stored)
                 return replace(stored, pending=None)
             await self._clock.sleep_until(self._clock.now() + DELIVERY_PAUSE_MS)
@@ -225,15 +217,15 @@ class Registrar:
         await self._publish(_fact(received, after, existed=existed, now=self._clock.now()))
         return Result(Outcome.ACCEPTED, after.key, record=after, created=not existed)
 
-    async def _repeat(self, received: Received, stored: Record | None, *, redelivered: bool) -> Result:
+    async def _repeat(self, received: Received, stored: Record | None) -> Result:
         """A command applied before changes nothing.
 
-        If the queue hands it out again, its first handling may have died between the write and the fact: a fact
-        bears repetition, so it is published again where nothing later has happened.
+        The registrar that applied it may have died between the write and the event. No record says so; so the event is
+        published again, unless a later command has changed the schedule.
         """
         if stored is None:
             return Result(Outcome.DUPLICATE)
-        if redelivered and received.event_id in stored.recent_event_ids[-1:]:
+        if received.event_id in stored.recent_event_ids[-1:]:
             if stored.refused:
                 raise _refusal(stored)
             existed = stored.created < min(received.time, stored.era.start)
@@ -257,7 +249,7 @@ class Registrar:
         # Last: until then a redelivered command finds the record pending, and delivers all of it again.
         await self._store.clear_pending(record.key, revision=record.revision)
 
-    async def _run(self, command: RunSchedule, received: Received, **_options: bool) -> Result:
+    async def _run(self, command: RunSchedule, received: Received) -> Result:
         """Fire once, now: a pack of its own, through the same executor."""
         record = (await self._store.get([command.key])).get(command.key)
         if record is None or record.schedule is None:
@@ -271,24 +263,22 @@ class Registrar:
         )
         return Result(Outcome.ACCEPTED, command.key)
 
-    async def _start_backfill(self, command: BackfillSchedule, received: Received, **_options: bool) -> Result:
+    async def _start_backfill(self, command: BackfillSchedule, received: Received) -> Result:
         """Start a backfill. The event says how far it has come; so it does when the command comes again."""
         backfill, new = await self._backfills.start(command, event_id=received.event_id)
         await self._publish(backfilled(backfill, now=self._clock.now()))
         return Result(Outcome.ACCEPTED if new else Outcome.DUPLICATE, command.key)
 
-    async def _cancel_backfill(self, command: CancelBackfill, _received: Received, **_options: bool) -> Result:
+    async def _cancel_backfill(self, command: CancelBackfill, _received: Received) -> Result:
         backfill = await self._backfills.cancel(command)
         await self._publish(backfilled(backfill, now=self._clock.now()))
         return Result(Outcome.ACCEPTED, command.key)
 
-    async def _calendar(
-        self, command: PutCalendar | DeleteCalendar, received: Received, *, redelivered: bool
-    ) -> Result:
-        """Store a calendar. As with schedules, an earlier handler may have died between the write and the event."""
+    async def _calendar(self, command: PutCalendar | DeleteCalendar, received: Received) -> Result:
+        """Store a calendar. As with schedules, another registrar may have died between the write and the event."""
         event_id = received.event_id
         calendar, new = await self._calendar_commands.apply(command, time=self._time(received), event_id=event_id)
-        if new or (redelivered and event_id in calendar.recent_event_ids[-1:]):
+        if new or event_id in calendar.recent_event_ids[-1:]:
             await self._publish(calendar_changed(calendar, now=self._clock.now()))
         return Result(Outcome.ACCEPTED if new else Outcome.DUPLICATE, command.key)
 
@@ -338,7 +328,7 @@ class Change(NamedTuple):
 class Request(NamedTuple):
     """A command that leaves the schedule's record alone, and the method that applies it and publishes its event."""
 
-    apply: Callable[..., Coroutine[Any, Any, Result]]
+    apply: Callable[[Registrar, Any, Received], Coroutine[Any, Any, Result]]
 
 
 #: How each command is applied.
