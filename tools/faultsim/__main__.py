@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 
-from tools.faultsim import mutants
+from tools.faultsim import hunting
 from tools.faultsim.checker import violations
 from tools.faultsim.promises import GUARANTEES
 from tools.faultsim.report import explain, trace
@@ -23,11 +23,11 @@ def main(arguments: list[str] | None = None) -> int:
     """Returns the exit code: 0 if every guarantee held."""
     options = _parser().parse_args(arguments)
     if options.mutants:
-        return mutants.main(jobs=options.jobs, chosen=options.only)
+        return hunting.main(jobs=options.jobs, chosen=options.only)
     if options.seed is not None:
         return _replay(options.seed)
     if options.hunt:
-        return _hunt(range(options.first, options.first + options.seeds))
+        return hunting.hunt_here(options.mutant, range(options.first, options.first + options.seeds))
     return _sweep(range(options.first, options.first + options.seeds), jobs=options.jobs)
 
 
@@ -38,7 +38,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, metavar="N", help="replay one and print every step")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (all cores)")
     parser.add_argument("--mutants", action="store_true", help="plant faults in the protocol: each must be noticed")
-    parser.add_argument("--hunt", action="store_true", help="print the first guarantee broken and the seeds it took")
+    parser.add_argument("--hunt", action="store_true", help="plant one mutant; print what it broke and the seeds it took")
+    parser.add_argument("--mutant", type=int, default=0, metavar="N", help="the number of the mutant to hunt (0)")
     parser.add_argument("--only", default="", metavar="TEXT", help="mutants whose name contains it")
     return parser
 
@@ -50,15 +51,6 @@ def _replay(seed: int) -> int:
     _say(explain(simulated, found) if found else f"{simulated}\n  every guarantee held")
     _say(f"digest {simulated.history.digest()}")
     return 1 if found else 0
-
-
-def _hunt(seeds: range) -> int:
-    for count, verdict in enumerate(verdicts(seeds, jobs=1), 1):
-        if verdict.broken:
-            _say(f"{verdict.broken[0]} {count}")
-            return 1
-    _say(f"0 {len(seeds)}")
-    return 0
 
 
 def _sweep(seeds: range, *, jobs: int) -> int:
