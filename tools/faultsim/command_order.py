@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from itertools import combinations, groupby, permutations, product
+from itertools import combinations, combinations_with_replacement, groupby, permutations, product
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -19,6 +19,9 @@ from eventcron.rules.planning import first_occurrence
 from eventcron.timing.instant import from_datetime
 from eventcron.timing.trigger import parse
 from tools.faultsim.workload import Kind, Sent
+
+#: Milliseconds: EventBridge cuts an event's time to whole seconds.
+EVENT_TIME_MS = 1_000
 
 _SWITCHES = ("Pause Schedule", "Resume Schedule")
 _ACTING = ("Put Schedule", "Delete Schedule", *_SWITCHES)
@@ -52,11 +55,30 @@ def _orders(acting: Sequence[Sent]) -> Iterator[list[tuple[int, Sent]]]:
     """Every order in which they may count: (revision, command)."""
     numbered = [(one.detail["revision"], one) for one in acting if "revision" in one.detail]
     timed = sorted((one for one in acting if "revision" not in one.detail), key=lambda one: one.time)
-    seconds = [list(group) for _, group in groupby(timed, key=lambda one: one.time)]
-    for chosen in product(*(permutations(group) for group in seconds)):
-        # What shares a second counts up; a number given in that second may have come before or after.
-        for shift in (0, 1_000) if numbered else (0,):
-            yield numbered + [(one.time + place + shift, one) for group in chosen for place, one in enumerate(group)]
+    seconds = [_orders_of_second(list(group), numbered) for _, group in groupby(timed, key=lambda one: one.time)]
+    for chosen in product(*seconds):
+        yield numbered + [one for second in chosen for one in second]
+
+
+def _orders_of_second(
+    timed: Sequence[Sent], numbered: Sequence[tuple[int, Sent]]
+) -> list[list[tuple[int, Sent]]]:
+    """Every order of commands without a revision that carry the same second, among the *numbered* of that second.
+
+    Such a command takes its second for a revision, or one more than the revision of that second that is stored when
+    it arrives. So it may count before or after each numbered command, whatever happens in other seconds.
+    """
+    second = timed[0].time
+    starts = sorted({second, *(number + 1 for number, _ in numbered if second <= number < second + EVENT_TIME_MS)})
+    orders = []
+    for order in permutations(timed):
+        for chosen in combinations_with_replacement(starts, len(order)):
+            revision, revisions = second - 1, []
+            for start, one in zip(chosen, order, strict=True):
+                revision = max(revision + 1, start)
+                revisions.append((revision, one))
+            orders.append(revisions)
+    return orders
 
 
 def _end(commands: list[tuple[int, Sent]]) -> End:
