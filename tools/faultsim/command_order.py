@@ -42,8 +42,10 @@ def possible_ends(sent: Sequence[Sent], *, refused: Collection[str] = ()) -> set
     *refused* (event ids), and a replay of it may have come in time.
     """
     puts = [one for one in sent if one.command == "Put Schedule"]
-    acting = [one for one in sent if one.kind is Kind.GOOD and one.command in _ACTING and any(_acts(one, puts))]
-    doubtful = [one for one in acting if one.event_id in refused or not all(_acts(one, puts))]
+    good = [one for one in sent if one.kind is Kind.GOOD and one.command in _ACTING]
+    acts = {one.event_id: set(_acts(one, puts)) for one in good}
+    acting = [one for one in good if True in acts[one.event_id]]
+    doubtful = [one for one in acting if one.event_id in refused or False in acts[one.event_id]]
     ends: set[End] = set()
     for count in range(len(doubtful) + 1):
         for without in combinations(doubtful, count):
@@ -101,8 +103,12 @@ def _acts(sent: Sent, puts: Sequence[Sent]) -> Iterator[bool]:
     if sent.command != "Put Schedule":
         yield True
         return
-    for put in puts:
-        yield _first(sent, anchor=put.time) is not None
+    for anchor in {put.time for put in puts} if _is_anchored(sent.detail["expression"]) else {sent.time}:
+        yield _first(sent, anchor=anchor) is not None
+
+
+def _is_anchored(expression: str | list[str]) -> bool:
+    return any(one.startswith("rate(") for one in ([expression] if isinstance(expression, str) else expression))
 
 
 def _first(sent: Sent, *, anchor: Instant) -> Instant | None:

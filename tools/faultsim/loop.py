@@ -8,7 +8,7 @@ import itertools
 from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Any
 
 from eventcron.model.names import Instant
@@ -28,12 +28,14 @@ class SeededLoop(asyncio.AbstractEventLoop):
     def __init__(self, dice: SeededRandom) -> None:
         self._dice = dice
         self._now_us = 0
-        self._ready: deque[asyncio.Handle] = deque()
-        self._timers: list[tuple[int, float, int, asyncio.Handle]] = []
+        self._ready: deque[tuple[Callable[..., object], tuple[Any, ...], Context]] = deque()
+        self._timers: list[tuple[int, float, int, Callable[..., object], tuple[Any, ...]]] = []
         self._count = itertools.count()
         #: Timers run on nobody's behalf, whoever set them.
         self._nobody = Context()
         self._errors: list[BaseException] = []
+        #: Nobody cancels what he scheduled here, so one handle stands for all.
+        self._handle = asyncio.Handle(_wake, (), self)
 
     @property
     def now_us(self) -> int:
@@ -41,11 +43,11 @@ class SeededLoop(asyncio.AbstractEventLoop):
 
     def timer(self, at_us: int, callback: Callable[..., object], *args: Any) -> None:
         """Call *callback* at *at_us*, or now if that has passed."""
-        handle = asyncio.Handle(callback, args, self, self._nobody)
-        heapq.heappush(self._timers, (max(at_us, self._now_us), self._dice.fraction(), next(self._count), handle))
+        entry = (max(at_us, self._now_us), self._dice.fraction(), next(self._count), callback, args)
+        heapq.heappush(self._timers, entry)
 
     async def sleep_until_us(self, at_us: int) -> None:
-        woken: asyncio.Future[None] = self.create_future()
+        woken: asyncio.Future[None] = asyncio.Future(loop=self)
         self.timer(at_us, _wake, woken)
         await woken
 
@@ -56,21 +58,22 @@ class SeededLoop(asyncio.AbstractEventLoop):
             BaseException: what escaped from a callback or task.
         """
         events._set_running_loop(self)
+        timers, run = self._timers, self._nobody.run
         try:
             self._run_ready()
-            while self._timers and self._timers[0][0] < end_us:
-                self._now_us, _, _, handle = heapq.heappop(self._timers)
-                handle._run()
+            while timers and timers[0][0] < end_us:
+                self._now_us, _, _, callback, args = heapq.heappop(timers)
+                run(callback, *args)
                 self._run_ready()
             self._now_us = end_us
         finally:
             events._set_running_loop(None)
 
     def _run_ready(self) -> None:
-        while self._ready:
-            handle = self._ready.popleft()
-            if not handle.cancelled():
-                handle._run()
+        ready = self._ready
+        while ready:
+            callback, args, context = ready.popleft()
+            context.run(callback, *args)
         if self._errors:
             raise self._errors[0]
 
@@ -82,9 +85,8 @@ class SeededLoop(asyncio.AbstractEventLoop):
     def call_soon(  # type: ignore[override]  # its type variables are newer than Python 3.11
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
-        handle = asyncio.Handle(callback, args, self, context)
-        self._ready.append(handle)
-        return handle
+        self._ready.append((callback, args, copy_context() if context is None else context))
+        return self._handle
 
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)

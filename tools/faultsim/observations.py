@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -24,7 +25,8 @@ from tools.faultsim.workload import Sent
 CLOCKS_MS = 1_000
 
 
-class Version(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Version:
     """One revision of a schedule, from its first write on. *began* is when the invocation that wrote it did."""
 
     at: Instant
@@ -45,14 +47,14 @@ class Version(NamedTuple):
     def fires(self) -> bool:
         return self.record.schedule is not None and self.record.state is State.ENABLED
 
-    @property
+    @cached_property
     def first(self) -> Instant:
         """From when on it fires, by what was sent: after its event, and not before ``start``."""
         after = (self.sent.time if self.sent is not None else self.record.first) + 1
         start = self.schedule.start
         return after if start is None else max(after, from_datetime(start))
 
-    @property
+    @cached_property
     def until(self) -> Instant | None:
         """Up to when, by what was sent. Where a pause came between, what was used up is the registrar's to say."""
         schedule = self.schedule
@@ -68,11 +70,11 @@ class Version(NamedTuple):
         final = next((due for count, due in enumerate(fires, 1) if count == schedule.max_fires), None)
         return end if final is None else min(final + 1, end or final + 1)
 
-    @property
+    @cached_property
     def offset(self) -> int:
         return flexible_offset_ms(self.key, self.schedule.flexible_window_seconds)
 
-    @property
+    @cached_property
     def trigger(self) -> Trigger:
         schedule = self.schedule
         start = schedule.start
