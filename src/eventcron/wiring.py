@@ -20,6 +20,7 @@ from eventcron.adapters.clock import SystemClock
 from eventcron.app.backfill import Backfiller
 from eventcron.app.executor import Executor
 from eventcron.app.fanout import FanOut
+from eventcron.app.handlers import Handlers
 from eventcron.app.planner import Planner
 from eventcron.app.reconcile import Reconciler
 from eventcron.app.registrar import Registrar
@@ -32,25 +33,25 @@ class UseCases(NamedTuple):
 
     settings: Settings
     ports: Ports
+    handlers: Handlers
     registrar: Registrar
-    planner: Planner
-    fanout: FanOut
-    executor: Executor
-    backfiller: Backfiller
     reconciler: Reconciler
 
 
 def use_cases(settings: Settings, ports: Ports) -> UseCases:
     """The use cases over *ports*."""
-    return UseCases(
-        settings=settings,
-        ports=ports,
-        registrar=Registrar(ports, settings),
-        planner=Planner(ports, settings),
-        fanout=FanOut(ports, settings),
+    registrar = Registrar(ports, settings)
+    handlers = Handlers(
+        registrar=registrar,
         executor=Executor(ports, settings),
+        fanout=FanOut(ports, settings),
+        planner=Planner(ports, settings),
         backfiller=Backfiller(ports, settings),
-        reconciler=Reconciler(ports, settings),
+        dead_letters=ports.dead,
+        trusted_sources=settings.trusted_sources,
+    )
+    return UseCases(
+        settings=settings, ports=ports, handlers=handlers, registrar=registrar, reconciler=Reconciler(ports, settings)
     )
 
 

@@ -23,7 +23,8 @@ from eventcron.adapters.aws.fire_queue import SqsFireQueue
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.table import DynamoTable
 from eventcron.adapters.memory import MemoryDeadLetters, MemoryEventBus
-from eventcron.app.registrar import Outcome
+from eventcron.app.handlers import Handled
+from eventcron.app.registrar import Outcome, Result
 from eventcron.entrypoints import executor_lambda, planner_lambda, registrar_lambda
 from eventcron.errors import InvalidSchedule, Undecodable
 from eventcron.model.commands import COMMANDS, Schedule
@@ -154,7 +155,7 @@ def _normal(event: dict[str, Any]) -> dict[str, Any]:
 def test_each_schedule_is_one_that_the_registrar_takes(path: str) -> None:
     cases = in_memory(NOW)
 
-    assert asyncio.run(cases.registrar.handle(json.dumps(load(path)))).outcome is Outcome.ACCEPTED
+    assert _outcome(asyncio.run(cases.handlers.on_command(json.dumps(load(path))))) is Outcome.ACCEPTED
 
 
 def test_there_is_a_payload_for_every_command() -> None:
@@ -347,7 +348,7 @@ def buried(cases: UseCases) -> list[tuple[str, str, str]]:
 def test_a_batch_of_commands_is_applied_around_the_poison_in_it() -> None:
     cases = in_memory(NOW)
     event = load("lambda/registrar.json")
-    response = asyncio.run(registrar_lambda._handle(cases, event))
+    response = asyncio.run(registrar_lambda.handle(cases, event))
     [poison] = [record["body"] for record in event["Records"] if not record["body"].startswith("{")]
 
     assert response == {"batchItemFailures": []}
@@ -364,7 +365,7 @@ def test_a_tick_plans_every_segment() -> None:
     event = load("lambda/planner.json")
 
     assert event["detail-type"] == "Scheduled Event"
-    assert asyncio.run(planner_lambda._handle(cases, event, Context()))["planned"] == cases.settings.segments
+    assert asyncio.run(planner_lambda.handle(cases, event, Context()))["planned"] == cases.settings.segments
 
 
 def test_a_range_is_planned_around_the_poison_in_the_batch() -> None:
@@ -372,7 +373,7 @@ def test_a_range_is_planned_around_the_poison_in_the_batch() -> None:
     event = load("lambda/planner-range.json")
 
     async def run() -> tuple[dict[str, Any], list[SegmentState]]:
-        response = await planner_lambda._handle(cases, event, Context())
+        response = await planner_lambda.handle(cases, event, Context())
         return response, await cases.ports.ledger.segments(64)
 
     response, states = asyncio.run(run())
@@ -397,7 +398,7 @@ def test_packs_are_published_around_the_poison_in_the_batch() -> None:
 
     async def run() -> dict[str, list[dict[str, str]]]:
         assert await cases.ports.store.put(RECORD, replacing=None)
-        return await executor_lambda._handle(cases, event)
+        return await executor_lambda.handle(cases, event)
 
     assert asyncio.run(run()) == {"batchItemFailures": []}
     assert published(cases) == [("Schedule Fired", load("published/schedule-fired.json")["detail"])]
@@ -429,10 +430,10 @@ def test_each_bad_command_gets_its_answer_and_nothing_else_is_touched(path: str)
 
     async def run() -> tuple[dict[Key, Record], int]:
         for event in payload["before"]:
-            assert (await cases.registrar.handle(json.dumps(event))).outcome is Outcome.ACCEPTED
+            assert _outcome(await cases.handlers.on_command(json.dumps(event))) is Outcome.ACCEPTED
         before = await _stored(cases), len(published(cases))
         body = payload["body"] if "body" in payload else json.dumps(payload["event"], ensure_ascii=False)
-        assert (await cases.registrar.handle(body)).outcome is Outcome.REJECTED
+        assert _outcome(await cases.handlers.on_command(body)) is Outcome.REJECTED
         return before
 
     stored, facts = asyncio.run(run())
@@ -458,7 +459,9 @@ def test_there_is_a_payload_for_every_code() -> None:
     """Codes are literals where they are raised, so they can be read from the source."""
     folder = Path(eventcron.__file__).parent
     source = "\n".join(
-        path.read_text(encoding="utf-8") for part in ("app", "rules", "timing", "wire") for path in (folder / part).glob("*.py")
+        path.read_text(encoding="utf-8")
+        for part in ("app", "rules", "timing", "wire")
+        for path in (folder / part).glob("*.py")
     )
     source += (folder / "errors.py").read_text(encoding="utf-8")
     raised = set(re.findall(r'(?:Invalid(?:Schedule|Expression)|super\(\).__init__)\(\s*"(\w+)"', source))
@@ -477,9 +480,9 @@ DECODERS: dict[str, Callable[[str], object]] = {
     "plans": decode_range,
 }
 HANDLERS: dict[str, Callable[[UseCases, dict[str, Any]], Coroutine[Any, Any, dict[str, Any]]]] = {
-    "commands": registrar_lambda._handle,
-    "fires": executor_lambda._handle,
-    "plans": functools.partial(planner_lambda._handle, context=Context()),
+    "commands": registrar_lambda.handle,
+    "fires": executor_lambda.handle,
+    "plans": functools.partial(planner_lambda.handle, context=Context()),
 }
 
 
@@ -578,3 +581,7 @@ def test_the_index_lists_every_payload_and_no_other() -> None:
     listed = re.findall(r"\]\(([\w./-]+\.json)\)", readme)
 
     assert sorted(listed) == sorted(path for path in files(".", "**/*.json") if not path.startswith("schemas/"))
+
+
+def _outcome(handled: Handled[Result]) -> Outcome | None:
+    return None if handled.result is None else handled.result.outcome

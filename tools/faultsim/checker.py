@@ -16,6 +16,7 @@ from eventcron.model.records import State
 from eventcron.rules.planning import first_occurrence
 from eventcron.timing.trigger import walk
 from tools.faultsim.command_order import End, possible_ends
+from tools.faultsim.messages import MESSAGES
 from tools.faultsim.observations import Evidence, Fired, Told, Version, instant
 from tools.faultsim.other_commands import ERRANDS, is_of_calendar, is_on_calendar
 from tools.faultsim.promises import Violation
@@ -44,7 +45,7 @@ def violations(simulated: Simulated) -> list[Violation]:
     """Every way in which a guarantee was broken."""
     seen = Evidence(simulated)
     checks = (_lost, _excuses, _grace, _ended, _early, _after_a_change, _repeats, _too_many, _unasked, _registers,
-              _replays, _answers, _crashes, _sleepers, _strangers, *ERRANDS)  # fmt: skip
+              _replays, _answers, _crashes, _sleepers, _strangers, *MESSAGES, *ERRANDS)  # fmt: skip
     return [violation for check in checks for violation in check(seen)]
 
 
@@ -350,19 +351,16 @@ def _replays(seen: Evidence) -> Iterator[Violation]:
 
 
 def _answers(seen: Evidence) -> Iterator[Violation]:
-    """What is wrong is answered or dead-lettered, and nothing else is."""
+    """What is wrong is answered, and nothing else is."""
     refused: dict[str, set[str]] = defaultdict(set)
     for told in seen.facts("Schedule Rejected"):
         refused[told.detail["event_id"]].add(told.detail["code"])
-    buried = {letter.body for letter in seen.simulated.cloud.dead.buried}
     for sent in seen.simulated.sent:
         codes = refused[sent.event_id]
         if sent.kind is Kind.BAD and not codes:
             yield Violation(6, sent.key, f"{sent.event_id} was not answered by Schedule Rejected")
         if sent.kind is Kind.GOOD and codes - LATE_ANSWERS:
             yield Violation(6, sent.key, f"{sent.event_id} was refused: {sorted(codes)}")
-        if sent.kind is Kind.POISON and sent.body not in buried:
-            yield Violation(6, None, f"{sent.body!r} is not among the dead letters")
     failed = {told.key for told in seen.facts("Schedule Failed")}
     for key in sorted(key for key in failed if key is not None and key != CURSED):
         yield Violation(6, key, "its fires were given up")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from eventcron.adapters.memory import (
     MemoryBackfills,
@@ -15,21 +16,20 @@ from eventcron.adapters.memory import (
     MemorySegmentQueue,
 )
 from eventcron.app.backfill import Backfiller
-from eventcron.app.concurrency import settle
 from eventcron.app.executor import Executor
-from eventcron.app.fanout import LEFT, FanOut
-from eventcron.app.planner import Planner
+from eventcron.app.fanout import FanOut
+from eventcron.app.handlers import Handled, Handlers
+from eventcron.app.planner import SAVE_BEFORE_MS, Planner, SegmentReport
 from eventcron.app.reconcile import Reconciler
 from eventcron.app.redrive import Redrive
 from eventcron.app.registrar import Registrar
-from eventcron.errors import EventcronError, Undecodable, Unfinished
+from eventcron.errors import EventcronError
+from eventcron.model.messages import SegmentRange
 from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key
 from eventcron.model.records import Backfill, Calendar, Plan, Record
-from eventcron.ports import Clock, Page, Ports
-from eventcron.wire.encode import decode_pack
-from eventcron.wire.segment_ranges import decode_range
+from eventcron.ports import Clock, Lease, Page, Ports, Refusal
 from tools.faultsim.faults import FaultPlan
-from tools.faultsim.history import History, Line, Visit, Written
+from tools.faultsim.history import Attempt, History, Line, RangeDone, Visit, Written
 from tools.faultsim.loop import LoopClock, SeededLoop
 from tools.faultsim.network import Killed, Network, Process, SimulatedBus, process
 from tools.faultsim.queues import Message, SimulatedQueue
@@ -77,6 +77,38 @@ class WatchedStore(MemoryScheduleStore):
         return page
 
 
+class WatchedLedger(MemoryLedger):
+    """A ledger in memory that tells the history which planner tried which segment, and how that ended."""
+
+    def __init__(self, history: History, network: Network) -> None:
+        super().__init__(pause=network)
+        self._history = history
+
+    async def claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Lease | None:
+        self._note(segment, is_over=False)
+        lease = await super().claim(segment, end=end, now=now, lease_until=lease_until)
+        self._note(segment, is_over=lease is None)
+        return lease
+
+    async def save(self, claim: Lease, cursor: str) -> bool:
+        saved = await super().save(claim, cursor)
+        self._note(claim.segment, is_over=not saved)
+        return saved
+
+    async def commit(self, claim: Lease) -> bool:
+        committed = await super().commit(claim)
+        # False: a later planner has taken over.
+        self._note(claim.segment, is_over=True)
+        return committed
+
+    def planned(self, asked: SegmentRange) -> dict[int, Instant]:
+        """Each segment of *asked* with the instant through which it is planned now."""
+        return {segment: self._state(segment).planned_through for segment in range(asked.first, asked.end)}
+
+    def _note(self, segment: int, *, is_over: bool) -> None:
+        self._history.attempts.append(Attempt(process.get().name, segment, is_over))
+
+
 class Deployment:
     """One deployment: its services, its functions, its ticks. ``commands.put`` is how work comes in."""
 
@@ -110,21 +142,22 @@ class Deployment:
         self.commands = self._queue("commands")
         self.fires = self._queue("fires")
         self.plans = self._queue("plans")
-        self.commands.deliver = lambda batch: self._invoke("registrar", self._registrar(batch))
-        self.fires.deliver = lambda batch: self._invoke("executor", self._executor(batch))
-        self.plans.deliver = lambda batch: self._invoke("planner", self._plan_ranges(batch))
+        self.commands.deliver = lambda batch: self._invoke("registrar", lambda: self._on_commands(batch))
+        self.fires.deliver = lambda batch: self._invoke("executor", lambda: self._on_packs(batch))
+        self.plans.deliver = lambda batch: self._invoke("planner", lambda: self._on_segment_ranges(batch))
         self._memory_backfills = MemoryBackfills(pause=network)
         self._memory_calendars = MemoryCalendars(pause=network)
+        self._ledger = WatchedLedger(self.history, network)
         self._ports = Ports(
             clock=true,
             store=self.store,
-            ledger=MemoryLedger(pause=network),
+            ledger=self._ledger,
             queue=MemoryFireQueue(self.fires, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
             bus=SimulatedBus(network, self.history, true, cursed=cursed),
             dead=self.dead,
             backfills=self._memory_backfills,
             calendars=self._memory_calendars,
-            plans=MemorySegmentQueue(self.plans, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
+            plans=MemorySegmentQueue(self.plans, refuse=self._refuse_range, pause=network),  # type: ignore[arg-type]
             jitter=dice.fraction,
         )
         loop.timer(where.first_tick_ms * 1000, self._tick)
@@ -165,61 +198,78 @@ class Deployment:
         """As stored now."""
         return self._memory_calendars.stored
 
+    @property
+    def queues(self) -> Sequence[SimulatedQueue]:
+        return (self.commands, self.fires, self.plans)
+
+    def _refuse_range(self, index: int, asked: SegmentRange) -> Refusal | None:
+        refusal = self._network.refuse_pack(index, asked)
+        if refusal is not None:
+            self.history.ranges_refused.append((process.get().name, asked))
+        return refusal
+
     # --- Functions ---------------------------------------------------------------------------------------------------
 
-    def _registrar(self, batch: Sequence[Message]) -> Callable[[], Awaitable[None]]:
-        async def handle() -> None:
-            registrar = Registrar(self._own_ports(), self._settings)
+    def _handlers(self) -> Handlers:
+        """The handlers of the invocation that is running."""
+        ports, settings = self._own_ports(), self._settings
+        return Handlers(
+            registrar=Registrar(ports, settings),
+            executor=Executor(ports, settings),
+            fanout=FanOut(ports, settings),
+            planner=Planner(ports, settings),
+            backfiller=Backfiller(ports, settings),
+            dead_letters=ports.dead,
+            trusted_sources=settings.trusted_sources,
+        )
 
-            async def one(message: Message) -> None:
-                result = await registrar.handle(message.body, redelivered=message.receives > 1)
-                self._network.note(f"{result.outcome} {message.id}", f"{result.key} {result.reason}")
+    async def _on_commands(self, batch: Sequence[Message]) -> None:
+        handled = await self._handlers().on_commands(batch)
+        for message, how in zip(batch, handled, strict=True):
+            if how.result is not None:
+                self._network.note(f"{how.result.outcome} {message.id}", f"{how.result.key} {how.result.reason}")
+        self._settle(self.commands, batch, handled)
 
-            await self._each(self.commands, batch, one)
+    async def _on_packs(self, batch: Sequence[Message]) -> None:
+        for message in batch:
+            self._network.note(f"pack of {message.id}", message.body)
+        handled = await self._handlers().on_packs(batch)
+        for message, how in zip(batch, handled, strict=True):
+            self._network.note(f"executed {message.id}", f"{how.result}")
+        self._settle(self.fires, batch, handled)
 
-        return handle
+    async def _on_segment_ranges(self, batch: Sequence[Message]) -> None:
+        handled = await self._handlers().on_segment_ranges(batch, deadline=self._deadline())
+        for message, how in zip(batch, handled, strict=True):
+            self._network.note(f"planned {message.id}", "" if how.result is None else _outcomes(how.result.segments))
+            if how.result is not None and not how.comes_back:
+                asked = how.result.asked
+                self.history.ranges_done.append(RangeDone(process.get().name, asked, self._ledger.planned(asked)))
+        self._settle(self.plans, batch, handled)
 
-    def _executor(self, batch: Sequence[Message]) -> Callable[[], Awaitable[None]]:
-        async def handle() -> None:
-            executor = Executor(self._own_ports(), self._settings)
+    async def _on_tick(self) -> None:
+        report = await self._handlers().on_tick(deadline=self._deadline())
+        self._network.note("planned", _outcomes(report.segments))
+        if report.error is not None:
+            self._failed("the tick", report.error)
+        elif process.get().clock.now() <= self._deadline() - SAVE_BEFORE_MS:
+            self.history.timely_ticks.add(process.get().name)
 
-            async def one(message: Message) -> None:
-                try:
-                    pack = decode_pack(message.body)
-                except Undecodable as error:
-                    await self.dead.send_to_dlq("fires", message.body, reason=error.reason, code="undecodable")
-                    return
-                self._network.note(f"pack of {message.id}", message.body)
-                report = await executor.execute(pack)
-                self._network.note(f"done {message.id}", f"{report}")
+    def _settle(self, queue: SimulatedQueue, batch: Sequence[Message], handled: Sequence[Handled[Any]]) -> None:
+        """Delete what is done, as the event source mapping does; the rest appears again."""
+        for message, how in zip(batch, handled, strict=True):
+            if not how.comes_back:
+                queue.delete(message)
+            elif how.error is None:
+                self._network.note(f"comes back {message.id}", how.reason)
+            else:
+                self._failed(message.id, how.error)
 
-            await self._each(self.fires, batch, one)
-
-        return handle
-
-    async def _planner(self) -> None:
-        deadline = self._deadline()
-        planner = Planner(self._own_ports(), self._settings)
-        handed = await FanOut(self._own_ports(), self._settings).run()
-        reports = await planner.run(handed.left, deadline=deadline)
-        self._network.note("planned", " ".join(f"{report.segment} {report.ended}" for report in reports))
-        backfiller = Backfiller(self._own_ports(), self._settings)
-        await backfiller.run(deadline=deadline)
-
-    def _plan_ranges(self, batch: Sequence[Message]) -> Callable[[], Awaitable[None]]:
-        async def handle() -> None:
-            planner = Planner(self._own_ports(), self._settings)
-
-            async def one(message: Message) -> None:
-                asked = decode_range(message.body)
-                reports = await planner.run(range(asked.first, asked.end), deadline=self._deadline(), tick=asked.tick)
-                self._network.note(f"planned {message.id}", " ".join(f"{one.segment} {one.ended}" for one in reports))
-                if any(report.ended in LEFT for report in reports):
-                    raise Unfinished(message.id)
-
-            await self._each(self.plans, batch, one)
-
-        return handle
+    def _failed(self, what: str, error: Exception) -> None:
+        if isinstance(error, EventcronError):
+            self._network.note(f"failed {what}", str(error))
+        else:
+            self.history.crashes.append(Line(self._loop.now_us, process.get().name, "crashed", repr(error)))
 
     def _deadline(self) -> Instant:
         """When the planner that is running has to end, by its own clock."""
@@ -232,24 +282,6 @@ class Deployment:
         reconciler = Reconciler(self._own_ports(), self._settings)
         survey = await reconciler.run(deadline=running.clock.now() + TIMEOUT_S["reconciler"] * 1000, rules="now")
         self._network.note("surveyed", f"{survey}")
-
-    async def _each(
-        self, queue: SimulatedQueue, batch: Sequence[Message], handle: Callable[[Message], Awaitable[None]]
-    ) -> None:
-        """As ``entrypoints.records``: each message by itself; those that fail are received again."""
-
-        async def one(message: Message) -> bool:
-            try:
-                await handle(message)
-            except EventcronError as error:
-                self._network.note(f"failed {message.id}", str(error))
-                return False
-            return True
-
-        done = await settle(*(one(message) for message in batch))
-        for message, good in zip(batch, done, strict=True):
-            if good:
-                queue.delete(message)
 
     # --- Lambda ------------------------------------------------------------------------------------------------------
 
@@ -290,14 +322,14 @@ class Deployment:
         self._loop.timer(self._loop.now_us + self._settings.tick_seconds * 1_000_000, self._tick)
         if self._forecast.out("lambda", self._loop.now_us) or self._dice.chance(weather.miss_tick):
             return
-        self._loop.timer(self._loop.now_us + self._dice.mostly_small(1_000_000), self._invoke, "planner", self._planner)
+        self._loop.timer(self._loop.now_us + self._dice.mostly_small(1_000_000), self._invoke, "planner", self._on_tick)
         if self._dice.chance(weather.twin_tick):
             late_us = self._dice.mostly_small(self._settings.tick_seconds * 1_000_000)
-            self._loop.timer(self._loop.now_us + late_us, self._invoke, "planner", self._planner)
+            self._loop.timer(self._loop.now_us + late_us, self._invoke, "planner", self._on_tick)
 
     def _operate(self) -> None:
         """Send back what was given up on, as the runbook says."""
-        if len(self.commands.dead) or len(self.fires.dead):
+        if any(len(queue.dead) for queue in self.queues):
             self._invoke("redrive", self._redrive)
 
     def _keep_operating(self) -> None:
@@ -306,7 +338,11 @@ class Deployment:
         self._loop.timer(self._loop.now_us + ROUND_S * 1_000_000, self._keep_operating)
 
     async def _redrive(self) -> None:
-        for queue in (self.commands, self.fires):
+        for queue in self.queues:
             redrive = Redrive(clock=process.get().clock, box=queue.dead, queue=queue.name)
             dealt = await redrive.send(limit=1_000, per_second=10)
             self._network.note("sent back", f"{queue.name} {dealt}")
+
+
+def _outcomes(reports: Sequence[SegmentReport]) -> str:
+    return " ".join(f"{report.segment} {report.ended}" for report in reports)

@@ -7,6 +7,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from eventcron.model.events import Event
+from eventcron.model.messages import SegmentRange
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import Record
 
@@ -44,6 +45,22 @@ class Visit(NamedTuple):
     wake: Instant
 
 
+class Attempt(NamedTuple):
+    """A planner's attempt at a segment. ``is_over``: planned, or another planner's to plan."""
+
+    who: str
+    segment: int
+    is_over: bool
+
+
+class RangeDone(NamedTuple):
+    """A planner deleted this range; ``segments`` says through which instant each of them was planned then."""
+
+    who: str
+    asked: SegmentRange
+    segments: dict[int, Instant]
+
+
 class History:
     """Everything, in order."""
 
@@ -52,6 +69,12 @@ class History:
         self.written: list[Written] = []
         self.publications: list[Publication] = []
         self.visits: list[Visit] = []
+        self.attempts: list[Attempt] = []
+        self.ranges_done: list[RangeDone] = []
+        #: The tick that sent it, and the range that the segment queue refused.
+        self.ranges_refused: list[tuple[str, SegmentRange]] = []
+        #: The ticks that ended with time left for another segment.
+        self.timely_ticks: set[str] = set()
         #: What no handler should raise: anything but an ``EventcronError``.
         self.crashes: list[Line] = []
 

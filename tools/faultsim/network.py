@@ -28,8 +28,8 @@ SERVICE = {
 }  # fmt: skip
 
 
-class Killed(Exception):
-    """The process is gone; what it asked for last may still be done."""
+class Killed(BaseException):
+    """The process is gone, so no handler of its may catch this. The call it made last may still take effect."""
 
 
 class Process:

@@ -8,10 +8,12 @@ from typing import NamedTuple
 from eventcron.errors import Undecodable
 from eventcron.model.names import Instant
 from eventcron.wire.encode import decode_pack
+from eventcron.wire.segment_ranges import decode_range
 from tools.faultsim.deployment import Deployment
 from tools.faultsim.faults import FaultPlan, forecast
 from tools.faultsim.history import History
 from tools.faultsim.loop import SeededLoop
+from tools.faultsim.queues import Message
 from tools.faultsim.seeded_random import SeededRandom
 from tools.faultsim.workload import CURSED, Sent, Setting, setting, several_planners, workload
 
@@ -63,7 +65,7 @@ def simulate(seed: int) -> Simulated:
     )
     for one in sent:
         for arrival in one.arrivals:
-            loop.timer((one.emitted + arrival - where.start) * 1000, cloud.commands.put, one.message())
+            loop.timer((one.emitted + arrival - where.start) * 1000, getattr(cloud, one.queue).put, one.message())
     last = max((one.emitted + max(one.arrivals) - where.start for one in sent), default=0)
     loop.run_until(max(where.span_s * 1000, last + 1) * 1000)
     end = where.start + where.span_s * 1000
@@ -75,13 +77,31 @@ def simulate(seed: int) -> Simulated:
 
 
 def _at_rest(cloud: Deployment, end: Instant) -> bool:
-    if cloud.running or cloud.commands.stored or len(cloud.commands.dead) or len(cloud.fires.dead):
+    if cloud.running or cloud.commands.stored or len(cloud.commands.dead):
         return False
-    return not any(_starts_before(message.body, end) for message in cloud.fires.stored.values())
+    if any(_is_pack(body) for body in cloud.fires.dead.bodies) or any(map(_is_poison, cloud.plans.stored.values())):
+        return False
+    return not any(_is_left(message.body, end) for message in cloud.fires.stored.values())
 
 
-def _starts_before(body: str, end: Instant) -> bool:
+def _is_pack(body: str) -> bool:
+    """Whether the operator can send it back; what is no pack stays a dead letter."""
     try:
-        return decode_pack(body).at < end
+        decode_pack(body)
     except Undecodable:
         return False
+    return True
+
+
+def _is_poison(message: Message) -> bool:
+    """Whether this message of the segment queue is no range. Ranges come with every tick, so some are always there."""
+    try:
+        decode_range(message.body)
+    except Undecodable:
+        return True
+    return False
+
+
+def _is_left(body: str, end: Instant) -> bool:
+    """Whether this message of the fire queue still has to be handled: it starts before *end*, or is no pack."""
+    return not _is_pack(body) or decode_pack(body).at < end

@@ -28,7 +28,7 @@ class Kind(Enum):
 
 
 class Sent(NamedTuple):
-    """One event that the command queue gets, once or more often."""
+    """One message that a queue gets, once or more often: a command, unless it is poison."""
 
     kind: Kind
     event_id: str
@@ -40,6 +40,8 @@ class Sent(NamedTuple):
     #: Milliseconds after its emission at which it arrives.
     arrivals: tuple[int, ...]
     body: str = ""
+    #: An attribute of the deployment.
+    queue: str = "commands"
 
     @property
     def time(self) -> Instant:
@@ -159,6 +161,9 @@ def workload(dice: SeededRandom, where: Setting, weather: FaultPlan) -> list[Sen
         writer.life(CURSED)
     for _ in range(dice.between(0, 3)):
         writer.nonsense()
+    for queue in ("fires", "plans") if where.settings.planner_workers > 1 else ("fires",):
+        if dice.chance(0.3):
+            writer.poison(queue)
     return sorted(writer.sent, key=lambda sent: (sent.emitted, sent.event_id))
 
 
@@ -278,7 +283,7 @@ class _Writer:
         at = self._where.start + dice.between(1, self._where.span_s * 500)
         key = Key(dice.pick(TENANTS), f"s{dice.between(0, 3)}")
         if dice.chance(0.3):
-            self._send(Kind.POISON, "", key, {}, at, body=dice.pick(_POISON))
+            self.poison("commands")
             return
         bad: dict[str, Any] = {"tenant": key.tenant, "name": key.name, "expression": "* * * * *", "revision": 2**52}
         command = "Put Schedule"
@@ -292,6 +297,13 @@ class _Writer:
             bad |= _FAULTS[fault]
         self._send(Kind.BAD, command, key, bad, at, source=source)
 
+    def poison(self, queue: str) -> None:
+        """A message that nobody can read."""
+        dice = self._dice
+        at = self._where.start + dice.between(1, self._where.span_s * 500)
+        body = dice.pick(_POISON[queue]).replace("ID", self._next_id)
+        self._send(Kind.POISON, "", Key("", ""), {}, at, body=body, queue=queue)
+
     def _send(
         self,
         kind: Kind,
@@ -302,6 +314,7 @@ class _Writer:
         *,
         source: str = "",
         body: str = "",
+        queue: str = "commands",
     ) -> None:
         dice = self._dice
         arrivals = [dice.mostly_small(2_000) if dice.chance(0.8) else dice.between(0, 60_000)]
@@ -310,7 +323,7 @@ class _Writer:
             arrivals.append(arrivals[0] + 20_000 + dice.mostly_small(300_000))
         event_id = self._next_id
         source = source or TENANT_SOURCE_PREFIX + key.tenant
-        self.sent.append(Sent(kind, event_id, command, key, detail, source, at, tuple(arrivals), body))
+        self.sent.append(Sent(kind, event_id, command, key, detail, source, at, tuple(arrivals), body, queue))
 
     def _definition(self, at: Instant) -> dict[str, Any]:
         dice, span_s = self._dice, self._where.span_s
@@ -364,7 +377,12 @@ _CRONS = (
     "* * * * *", "*/2 * * * *", "*/5 * * * *", "1-59/3 * * * *", "*/20 * * * * *", "7,37 * * * * *",
     "cron(0/4 * * * ? *)", "0 * * * *", "*/15 * * * *", "30 */5 * * * *",
 )  # fmt: skip
-_POISON = ("not json", '{"half": ', '{"id": "x"}', "[1, 2]", "null")
+#: Queue → messages that are none of it. ID makes each of them another one.
+_POISON: dict[str, Sequence[str]] = {
+    "commands": ("not json ID", '{"half": "ID', '{"id": "ID"}', '["ID", 2]', "null"),
+    "fires": ("not json ID", '{"v": 1, "fires": [], "id": "ID"}', '{"v": 2, "id": "ID"}', "null"),
+    "plans": ("not json ID", '{"v": 1, "tick": 0, "first": 1, "end": 1, "id": "ID"}', '{"v": 2, "id": "ID"}', "null"),
+}
 _FAULTS: dict[str, dict[str, Any]] = {
     "field": {"colour": "red"},
     "expression": {"expression": "61 * * * *"},

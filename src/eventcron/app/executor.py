@@ -58,6 +58,7 @@ class Published(Struct, frozen=True):
 class Report(Struct, kw_only=True):
     """What became of a pack's fires."""
 
+    pack_id: str
     published: list[Published] = msgspec.field(default_factory=list)
     dropped: int = 0  # deleted, paused or replaced since they were planned
     skipped: int = 0
@@ -92,7 +93,7 @@ class Executor:
         Raises:
             Unavailable: a service refused; the pack may be executed again, repeats carry the same ``fire_id``.
         """
-        report = Report()
+        report = Report(pack_id=pack.id)
         if await self._ledger.published([pack.id]):
             report.repeated = True
             return report

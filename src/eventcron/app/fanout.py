@@ -1,8 +1,8 @@
-"""One tick, many planners: the tick hands the segments out in ranges, each a message of the plan queue.
+"""One tick, many planners: the tick hands the segments out in ranges, each a message of the segment queue.
 
-A message says for which tick its segments are to be planned, and what is planned through a horizon from there is left
-as it is. So a message that comes twice, or late, finds its work done; claims keep two planners out of one segment. What
-the queue does not take, the tick plans itself.
+A message names the tick for which its segments are to be planned. A planner leaves alone a segment that is planned
+through a horizon from that tick, so a message that comes twice, or late, finds its work done. A lease keeps two
+planners out of one segment. The tick itself plans the ranges that the queue does not take.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from eventcron.ports import Ports, Refusal
 from eventcron.rules.lag import lag_ms
 from eventcron.wire.segment_ranges import split
 
-#: A pass that ended so has something left to do, and its range has to come once more.
-LEFT = (SegmentOutcome.FAILED, SegmentOutcome.SAVED)
+#: Outcomes that leave part of a segment unplanned: its range has to come back.
+UNFINISHED = (SegmentOutcome.FAILED, SegmentOutcome.SAVED)
 
 
 class FanOutReport(Struct, frozen=True, kw_only=True):
@@ -28,19 +28,19 @@ class FanOutReport(Struct, frozen=True, kw_only=True):
 
     sent: Sequence[SegmentRange] = ()
     left: Sequence[int]
-    #: Why the queue did not take some.
+    #: Why the queue did not take a range.
     refusals: Sequence[Refusal] = ()
 
 
 class Behind(NamedTuple):
-    """A segment, and how many milliseconds after its time it still is not planned."""
+    """A segment, and how many milliseconds ago it should have been planned."""
 
     segment: int
     lag_ms: int
 
 
 class FanOut:
-    """Hands segments out to planners."""
+    """Hands segments to planners."""
 
     def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
         self._clock = ports.clock
@@ -49,7 +49,7 @@ class FanOut:
         self._settings = settings
 
     async def run(self) -> FanOutReport:
-        """Send every segment to the plan queue, or none, where there is one planner only."""
+        """Send every segment to the segment queue; where there is one planner only, send none."""
         settings = self._settings
         if settings.planner_workers == 1:
             return FanOutReport(left=range(settings.segments))
@@ -59,7 +59,7 @@ class FanOut:
             at_once=settings.concurrency,
             tick=self._clock.now(),
         )
-        # Not tried again here: planning what was refused costs no more than waiting for the queue.
+        # No retry: the tick plans refused ranges in the time that a retry would wait.
         refusals = await self._plans.send(ranges)
         refused = {refusal.index for refusal in refusals}
         return FanOutReport(
@@ -69,9 +69,10 @@ class FanOut:
         )
 
     async def furthest_behind(self) -> Behind | None:
-        """The segment that is furthest behind, by the ledger; None: none was ever planned.
+        """The segment that the ledger shows furthest behind; None if no segment was ever planned.
 
-        Planners tell the lag of what they claim. Of what nobody claims, only a look from outside can tell.
+        A planner reports the lag of each segment that it leases. Only this method sees a segment that no planner
+        leases.
 
         Raises:
             Unavailable: the ledger cannot be read for now.

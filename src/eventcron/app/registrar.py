@@ -11,7 +11,6 @@ from collections.abc import Callable
 from enum import StrEnum
 from typing import Literal, NamedTuple, TypeAlias
 
-import msgspec
 from msgspec.structs import replace
 
 from eventcron.app.backfill import BackfillCommands, not_found
@@ -20,7 +19,7 @@ from eventcron.app.ending import complete
 from eventcron.app.publishing import publish_all
 from eventcron.app.sending import LONGEST_DELAY_MS, send_all
 from eventcron.app.settings import DeploymentSettings
-from eventcron.errors import Conflict, InvalidSchedule, Undecodable
+from eventcron.errors import Conflict, InvalidSchedule
 from eventcron.model.commands import (
     BackfillSchedule,
     CancelBackfill,
@@ -46,7 +45,7 @@ from eventcron.rules.paused import fires_missed, skips_missed
 from eventcron.rules.planning import Contribution, late_contribution, rest_contribution
 from eventcron.rules.shared import is_own
 from eventcron.timing.hashing import segment_of
-from eventcron.wire.decode import Received, Rejected, decode_command
+from eventcron.wire.decode import Received, Rejected
 from eventcron.wire.encode import (
     backfilled,
     calendar_changed,
@@ -68,6 +67,10 @@ PAYMENT_TRIES = 20
 PAYMENT_PAUSE_MS = 100
 
 
+#: Milliseconds. A command older than this may have been a dead letter that was sent back: the queue then hands it out
+#: as a new message, though a handler may have stored it. The queue hides a failed message for three minutes, so no dead
+#: letter is sent back much earlier.
+SENT_BACK_MS = 300_000
 #: Milliseconds by which a sender's clock may be ahead of the registrar's: twice what AWS's own are apart.
 CLOCKS_APART_MS = 1_000
 
@@ -78,7 +81,6 @@ class Outcome(StrEnum):
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     REJECTED = "rejected"
-    DEAD_LETTERED = "dead_lettered"
 
 
 class Result(NamedTuple):
@@ -108,36 +110,17 @@ class Registrar:
         self._clock = ports.clock
         self._store = ports.store
         self._ledger = ports.ledger
-        self._dead = ports.dead
         self._calendars = ports.calendars
         self._settings = settings
         self._backfills = BackfillCommands(ports, settings)
         self._calendar_commands = CalendarCommands(ports, settings)
 
-    async def handle(self, body: str, *, redelivered: bool = False) -> Result:
-        """Apply the command in one queue message; *redelivered* means that the queue handed it out before.
-
-        A bad command is answered by ``Schedule Rejected``; a message that is no command at all is dead-lettered too.
+    async def reject(self, error: Rejected) -> Result:
+        """Answer a command that its sender has to change.
 
         Raises:
-            Unavailable, Conflict: nothing is lost; the message may be handled again.
+            Unavailable: the bus did not take the answer; the command may be handled again.
         """
-        try:
-            received = decode_command(body, trusted_sources=self._settings.trusted_sources)
-        except Undecodable as error:
-            await self._dead.send_to_dlq("commands", body, reason=error.reason, code="undecodable")
-            if not _is_json(body):
-                # Whoever sent it cannot be told from it; the bus is the one place where they may be listening.
-                await self._reject(_unreadable(body))
-            return Result(Outcome.DEAD_LETTERED, reason=error.reason)
-        except Rejected as error:
-            return await self._reject(error)
-        try:
-            return await self.apply(received, redelivered=redelivered)
-        except InvalidSchedule as error:
-            return await self._reject(received.reject(error))
-
-    async def _reject(self, error: Rejected) -> Result:
         await self._publish(rejected(error, now=self._clock.now()))
         return Result(Outcome.REJECTED, reason=str(error))
 
@@ -147,15 +130,18 @@ class Registrar:
     async def apply(
         self, received: Received, *, redelivered: bool = False, precondition: Precondition = whatever_is_stored
     ) -> Result:
-        """Apply a decoded command, for a sender who waits for the answer.
+        """Apply a decoded command.
 
-        *precondition* holds of what the command replaces, in one atomic write; commands that replace nothing have none.
+        *redelivered* says that it may have been stored before by a handler that died before its event. The event is
+        then published again. *precondition* is checked against the record that the command replaces, in one atomic
+        write; a command that replaces no record ignores it.
 
         Raises:
             InvalidSchedule: the command has to be changed by its sender, who is told here and not by a fact.
             Unavailable, Conflict: nothing is lost; the command may be applied again.
         """
         command = received.command
+        redelivered = redelivered or self._clock.now() - received.time > SENT_BACK_MS
         if isinstance(command, RunSchedule):
             return await self._run(command, received)
         if isinstance(command, BackfillSchedule | CancelBackfill):
@@ -302,19 +288,6 @@ class Registrar:
         if new or (redelivered and event_id in calendar.seen[-1:]):
             await self._publish(calendar_changed(calendar, now=self._clock.now()))
         return Result(Outcome.ACCEPTED if new else Outcome.DUPLICATE, command.key)
-
-
-def _is_json(body: str) -> bool:
-    try:
-        msgspec.json.decode(body.encode(errors="surrogatepass"))
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return False
-    return True
-
-
-def _unreadable(body: str) -> Rejected:
-    error = InvalidSchedule("not_json", field="body", given=ascii(body[:80]), allowed="an EventBridge event as JSON")
-    return Rejected(error, command="", event_id="", source="", tenant=None, name=None)
 
 
 def _judge(command: Schedule | DeleteSchedule, stored: Record | None, place: Version) -> Verdict:

@@ -1,4 +1,4 @@
-"""All ports in memory at once, any of them replaced."""
+"""All ports in memory at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from eventcron.ports import Clock, Ports
 
 
 def memory_ports(clock: Clock, **replaced: Any) -> Ports:
-    """Everything the use cases need, in memory by *clock*, but for the ports *replaced*.
+    """All ports in memory, on *clock*; *replaced* names ports to use instead.
 
     >>> from eventcron.testing.clock import FakeClock
     >>> memory_ports(FakeClock(0), jitter=lambda: 0.25).jitter()
