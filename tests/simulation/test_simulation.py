@@ -12,13 +12,13 @@ import pytest
 import eventcron
 from tools.faultsim import GUARANTEES, simulate, violations
 from tools.faultsim.__main__ import main
-from tools.faultsim.faults import SERVICES, forecast
+from tools.faultsim.faults import SERVICES, faults
 from tools.faultsim.loop import LoopClock, SeededLoop
 from tools.faultsim.mutants import MUTANTS, SEEDS, hunt, plant
 from tools.faultsim.report import explain
 from tools.faultsim.seeded_random import SeededRandom
-from tools.faultsim.sweep import judge
-from tools.faultsim.workload import setting
+from tools.faultsim.sweep import run_seed
+from tools.faultsim.workload import draw_scenario
 
 #: Seeds in the ordinary suite; ``make simulate`` runs more.
 SLICE = 150
@@ -28,16 +28,16 @@ SEVEN = [0.32383276483316237, 0.15084917392450192, 0.6509344730398537]
 
 @pytest.mark.parametrize("first", range(0, SLICE, 25))
 def test_every_guarantee_holds(first: int) -> None:
-    broken = [verdict.text for verdict in map(judge, range(first, first + 25)) if verdict.broken]
+    broken = [result.text for result in map(run_seed, range(first, first + 25)) if result.broken]
 
     assert broken == []
 
 
 def test_in_fine_weather_every_occurrence_is_published_exactly_once() -> None:
-    fine = [simulated for simulated in map(simulate, range(60)) if simulated.forecast.faultless]
+    fine = [simulation for simulation in map(simulate, range(60)) if simulation.faults.faultless]
 
     assert len(fine) > 10
-    assert [violation for simulated in fine for violation in violations(simulated)] == []
+    assert [violation for simulation in fine for violation in violations(simulation)] == []
 
 
 def test_a_seed_replays_step_for_step_whatever_the_hash_seed() -> None:
@@ -61,9 +61,9 @@ def test_two_seeds_are_two_worlds() -> None:
 
 
 def test_dice_fall_alike_on_every_python() -> None:
-    dice = SeededRandom(7)
+    random = SeededRandom(7)
 
-    assert [dice.fraction() for _ in SEVEN] == SEVEN
+    assert [random.fraction() for _ in SEVEN] == SEVEN
 
 
 def test_the_loop_serves_what_is_due_first_and_chance_decides_ties() -> None:
@@ -119,15 +119,15 @@ def test_a_fault_in_the_protocol_is_noticed() -> None:
 
 
 def test_a_failure_is_told_with_its_seed_its_guarantee_and_what_touched_the_schedule() -> None:
-    simulated = simulate(3)
-    fired = next(line for line in simulated.history.lines if line.what == "Schedule Fired")
-    simulated.history.publications[:] = [
+    simulation = simulate(3)
+    fired = next(step for step in simulation.history.steps if step.what == "Schedule Fired")
+    simulation.history.publications[:] = [
         published
-        for published in simulated.history.publications
+        for published in simulation.history.publications
         if published.event.detail_type not in {"Schedule Fired", "Schedule Skipped"}
     ]
 
-    text = explain(simulated, violations(simulated))
+    text = explain(simulation, violations(simulation))
 
     assert f"guarantee 1 ({GUARANTEES[1]}) broken for {fired.about.split()[0].split('/')[0]}" in text
     assert "Put Schedule" in text
@@ -152,8 +152,8 @@ def _worlds_without(service: str, count: int) -> list[int]:
     """The first seeds in which that service is out for a while."""
     found: list[int] = []
     for seed in range(1_000):
-        dice = SeededRandom(seed)
-        outage = forecast(dice, span_s=setting(dice).span_s).outage
+        random = SeededRandom(seed)
+        outage = faults(random, span_s=draw_scenario(random).span_s).outage
         if outage is not None and outage.service == service:
             found.append(seed)
         if len(found) == count:
@@ -163,7 +163,7 @@ def _worlds_without(service: str, count: int) -> list[int]:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_an_outage_loses_nothing(service: str) -> None:
-    verdicts = [judge(seed) for seed in _worlds_without(service, 8)]
+    run_seeds = [run_seed(seed) for seed in _worlds_without(service, 8)]
 
-    assert len(verdicts) == 8
-    assert [verdict.text for verdict in verdicts if verdict.broken] == []
+    assert len(run_seeds) == 8
+    assert [result.text for result in run_seeds if result.broken] == []

@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from tools.faultsim.mutants import MUTANTS
 from tools.faultsim.mutants.planting import Mutant
-from tools.faultsim.sweep import verdicts
+from tools.faultsim.sweep import run_seeds
 
-#: Within so many seeds a mutant has to be noticed.
+#: Seeds within which each mutant has to be noticed.
 SEEDS = 300
 #: Seconds after which a hunt is given up: a fault may bring the simulation to a standstill.
 TIMEOUT_S = 900
@@ -22,7 +22,7 @@ TIMEOUT_S = 900
 class Hunt(NamedTuple):
     """The end of a hunt: which guarantee broke, after how many seeds.
 
-    *guarantee* is None if none broke. *error* says why the hunt itself failed, "" if it did not.
+    *guarantee* is None if none broke. *error* says why the hunt itself failed; "" if it did not.
     """
 
     mutant: Mutant
@@ -36,19 +36,22 @@ class Hunt(NamedTuple):
 
 
 def main(*, jobs: int, chosen: str) -> int:
-    """Hunt every mutant whose name contains *chosen* and print a table. Returns 0 if every one was caught."""
+    """Hunt every mutant whose name contains *chosen* and print a table.
+
+    Returns 0 if every one was noticed, 1 if not, 2 if there is no such mutant.
+    """
     numbers = [number for number, mutant in enumerate(MUTANTS) if chosen in mutant.name]
     if not numbers:
         sys.stderr.write(f"no mutant's name contains {chosen!r}\n")
         return 2
     began = time.perf_counter()
     _print("| fault | guarantee | seeds |", "| --- | --- | --- |")
-    caught = 0
+    noticed = 0
     for found in hunts(numbers, jobs=jobs):
-        caught += found.guarantee is not None
+        noticed += found.guarantee is not None
         _print(str(found))
-    _print("", f"{caught} of {len(numbers)} caught, {time.perf_counter() - began:.0f} s")
-    return 0 if caught == len(numbers) else 1
+    _print("", f"{noticed} of {len(numbers)} noticed, {time.perf_counter() - began:.0f} s")
+    return 0 if noticed == len(numbers) else 1
 
 
 def hunts(numbers: Sequence[int], *, jobs: int) -> Iterator[Hunt]:
@@ -76,12 +79,17 @@ def hunt(number: int) -> Hunt:
 def hunt_here(number: int, seeds: range) -> int:
     """Plant a mutant in this process and run *seeds* until a guarantee breaks.
 
-    Prints the guarantee (0: none broke) and the number of seeds it took. Returns 1 if one broke, else 0.
+    Prints the guarantee (0: none broke) and the number of seeds it took. Returns 1 if one broke, 0 if none did, and 2
+    if the mutant does not fit the source.
     """
-    MUTANTS[number].plant()
-    for count, verdict in enumerate(verdicts(seeds, jobs=1), 1):
-        if verdict.broken:
-            _print(f"{verdict.broken[0]} {count}")
+    mutant = MUTANTS[number]
+    mutant.plant()
+    for count, result in enumerate(run_seeds(seeds, jobs=1), 1):
+        if result.misfit:
+            sys.stderr.write(f"the mutant {mutant.name!r} does not fit the source: {result.misfit}\n")
+            return 2
+        if result.broken:
+            _print(f"{result.broken[0]} {count}")
             return 1
     _print(f"0 {len(seeds)}")
     return 0

@@ -1,4 +1,4 @@
-"""Virtual time, and who runs next: an event loop on which nothing waits and nothing is left to the machine."""
+"""An event loop in virtual time. The seed alone decides who runs next, and nothing waits for real time."""
 
 from __future__ import annotations
 
@@ -18,47 +18,49 @@ MICROSECONDS = 1_000_000
 
 
 class SeededLoop(asyncio.AbstractEventLoop):
-    """An event loop in virtual microseconds. Time stands still while anything can run.
+    """An event loop in virtual microseconds. Time stands still while any callback is ready.
 
-    Whoever waits for time waits in ``timer``; of those due at the same instant the dice choose. As every call to a
-    port takes a drawn time, that decides at every await who runs next. What asyncio itself queues runs in its own
-    order, so that a seed means the same on every Python.
+    ``timer`` is the only way to wait for time. Timers due at the same instant run in random order. Every call to a
+    port takes a random time, so the seed decides at every await who runs next. Callbacks that asyncio queues run in
+    the order of asyncio, so a seed means the same on every Python.
     """
 
-    def __init__(self, dice: SeededRandom) -> None:
-        self._dice = dice
+    def __init__(self, random: SeededRandom) -> None:
+        self._random = random
         self._now_us = 0
         self._ready: deque[tuple[Callable[..., object], tuple[Any, ...], Context]] = deque()
         self._timers: list[tuple[int, float, int, Callable[..., object], tuple[Any, ...]]] = []
         self._count = itertools.count()
-        #: Timers run on nobody's behalf, whoever set them.
-        self._nobody = Context()
+        #: Timers run in an empty context: they belong to no process.
+        self._no_process = Context()
         self._errors: list[BaseException] = []
-        #: Nobody cancels what he scheduled here, so one handle stands for all.
+        #: One handle for all callbacks, as nothing cancels one by its handle.
         self._handle = asyncio.Handle(_wake, (), self)
 
     @property
     def now_us(self) -> int:
+        """Microseconds since the start."""
         return self._now_us
 
     def timer(self, at_us: int, callback: Callable[..., object], *args: Any) -> None:
         """Call *callback* at *at_us*, or now if that has passed."""
-        entry = (max(at_us, self._now_us), self._dice.fraction(), next(self._count), callback, args)
+        entry = (max(at_us, self._now_us), self._random.fraction(), next(self._count), callback, args)
         heapq.heappush(self._timers, entry)
 
     async def sleep_until_us(self, at_us: int) -> None:
+        """Return at *at_us*."""
         woken: asyncio.Future[None] = asyncio.Future(loop=self)
         self.timer(at_us, _wake, woken)
         await woken
 
     def run_until(self, end_us: int) -> None:
-        """Let everything happen that happens before *end_us*.
+        """Run everything that happens before *end_us*.
 
         Raises:
-            BaseException: what escaped from a callback or task.
+            BaseException: a callback or a task raised it.
         """
         events._set_running_loop(self)
-        timers, run = self._timers, self._nobody.run
+        timers, run = self._timers, self._no_process.run
         try:
             self._run_ready()
             while timers and timers[0][0] < end_us:
@@ -77,7 +79,7 @@ class SeededLoop(asyncio.AbstractEventLoop):
         if self._errors:
             raise self._errors[0]
 
-    # --- What asyncio asks of a loop ---------------------------------------------------------------------------------
+    # --- What asyncio requires of a loop -----------------------------------------------------------------------------
 
     def time(self) -> float:
         return self._now_us / MICROSECONDS
@@ -96,7 +98,7 @@ class SeededLoop(asyncio.AbstractEventLoop):
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         if "future" in context:
-            return  # a page that was read ahead, failed, and was no longer wanted
+            return  # a page was read ahead, the read failed, and nobody awaited it
         self._errors.append(context.get("exception") or RuntimeError(context["message"]))
 
     def get_debug(self) -> bool:
@@ -115,7 +117,7 @@ def _wake(waiting: asyncio.Future[None]) -> None:
 
 
 class LoopClock:
-    """``Clock`` of one process: true time plus how far its own is off. *start* is the instant at which time is 0."""
+    """``Clock`` of one process: the true time plus *off_ms*. *start* is the instant at which the loop's time is 0."""
 
     def __init__(self, loop: SeededLoop, start: Instant, *, off_ms: int = 0) -> None:
         self._loop = loop

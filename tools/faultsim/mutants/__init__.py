@@ -4,9 +4,10 @@ A simulator that has never failed proves nothing. A process hunts one mutant: it
 a guarantee breaks.
 """
 
-from tools.faultsim.mutants import backfills, executor, leases, lifecycle, planner, queues, redrive
+from tools.faultsim.mutants import backfills, executor, handlers, leases, lifecycle, planner, queues, redrive
 
 MUTANTS = (
+    *handlers.MUTANTS,
     *planner.MUTANTS,
     *leases.MUTANTS,
     *queues.MUTANTS,

@@ -12,13 +12,13 @@ from eventcron.model.commands import BackfillSchedule
 from eventcron.model.names import BackfillKey
 from eventcron.rules import backfill
 from eventcron.rules.lifecycle import Verdict
-from tools.faultsim.mutants.planting import Change, Mutant, changes
+from tools.faultsim.mutants.planting import Function, Mutant, changes
 
 #: Milliseconds: longer than any backfill of a simulation lasts.
 LONG_MS = 10_000_000
 
 
-def _count_first(original: Any) -> Change:
+def _count_first(original: Any) -> Function:
     async def send(self: Any, part: backfill.Slice) -> None:
         await self._backfills.put(part.after, replacing=part.after.version - 1)
         await original(self, part)
@@ -26,11 +26,11 @@ def _count_first(original: Any) -> Change:
     return send
 
 
-def _report_no_skips(original: Any) -> Change:
+def _report_no_skips(original: Any) -> Function:
     return lambda self, part: original(self, part._replace(skips=[]))
 
 
-def _leave_behind(original: Any) -> Change:
+def _leave_behind(original: Any) -> Function:
     async def start(self: Any, command: BackfillSchedule, *, event_id: str) -> object:
         stored = await self._find(BackfillKey(command.tenant, command.name, command.backfill_id or event_id))
         if stored is not None and stored.event_id == event_id:
@@ -40,7 +40,7 @@ def _leave_behind(original: Any) -> Change:
     return start
 
 
-def _end_early(original: Any) -> Change:
+def _end_early(original: Any) -> Function:
     async def carry_on(self: Any, key: BackfillKey, stored: Any, **deadline: int) -> object:
         if stored is not None and backfill.is_spent(stored):
             stored = replace(stored, at=stored.at - LONG_MS)
@@ -49,7 +49,7 @@ def _end_early(original: Any) -> Change:
     return carry_on
 
 
-def _any_other(original: Any) -> Change:
+def _any_other(original: Any) -> Function:
     def judge(stored: Any, command: Any, revision: int) -> Verdict:
         if stored is not None and revision < stored.revision:
             return Verdict.APPLY

@@ -13,17 +13,17 @@ from eventcron.app.executor import REREAD_MS, Executor
 from eventcron.model.events import Event
 from eventcron.model.messages import Fire
 from eventcron.model.names import Instant
-from tools.faultsim.mutants.planting import Change, Mutant, changes
+from tools.faultsim.mutants.planting import Change, Function, Mutant, changes
 
 
-def _know_no_pack(_original: Any) -> Change:
+def _know_no_pack(_original: Any) -> Function:
     async def published(_self: Any, _pack_ids: Sequence[str]) -> set[str]:
         return set()
 
     return published
 
 
-def _record_first(original: Any) -> Change:
+def _record_first(original: Any) -> Function:
     async def publish_at(self: Any, at: Instant, fires: Sequence[Fire], pack: Any, *rest: Any) -> None:
         await self._ledger.record(pack.id, now=pack.at, expires=pack.at)
         await original(self, at, fires, pack, *rest)
@@ -31,7 +31,7 @@ def _record_first(original: Any) -> Change:
     return publish_at
 
 
-def _drop_refused(original: Any) -> Change:
+def _drop_refused(original: Any) -> Function:
     async def settle_refused(self: Any, fires: Sequence[Fire], refused: Any, *rest: Any) -> None:
         hopeless = {index: refusal for index, refusal in refused.items() if not refusal.retryable}
         await original(self, fires, hopeless, *rest)
@@ -39,7 +39,7 @@ def _drop_refused(original: Any) -> Change:
     return settle_refused
 
 
-def _publish_early(_original: Any) -> Change:
+def _publish_early(_original: Any) -> Function:
     async def known_at(self: Any, at: Instant, fires: Sequence[Fire]) -> object:
         await self._clock.sleep_until(at - REREAD_MS)
         return await self._read(fires)
@@ -47,7 +47,7 @@ def _publish_early(_original: Any) -> Change:
     return known_at
 
 
-def _read_at_once(_original: Any) -> Change:
+def _read_at_once(_original: Any) -> Function:
     async def known_at(self: Any, at: Instant, fires: Sequence[Fire]) -> object:
         known = await self._read(fires)
         await self._clock.sleep_until(at)
@@ -59,7 +59,7 @@ def _read_at_once(_original: Any) -> Change:
 def _without(detail_type: str) -> Change:
     """The executor reports everything except events of that type."""
 
-    def change(original: Any) -> Change:
+    def change(original: Any) -> Function:
         async def tell(self: Any, events: Sequence[Event]) -> None:
             await original(self, [event for event in events if event.detail_type != detail_type])
 
@@ -68,14 +68,14 @@ def _without(detail_type: str) -> Change:
     return change
 
 
-def _skip_no_last_fire(original: Any) -> Change:
+def _skip_no_last_fire(original: Any) -> Function:
     async def skip(self: Any, fires: Sequence[tuple[Fire, str]], *rest: Any) -> None:
         await original(self, [(replace(fire, last=False), reason) for fire, reason in fires], *rest)
 
     return skip
 
 
-def _go_on(original: Any) -> Change:
+def _go_on(original: Any) -> Function:
     def stopped(self: Any, fire: Fire) -> str:
         reason: str = original(self, fire)
         return "" if reason == "cancelled" else reason
@@ -94,7 +94,7 @@ MUTANTS = (
     ),
     Mutant(
         "the executor knows no grace",
-        changes(executor, "is_missed", lambda _original: lambda _at, _misfire, *, now: False),  # noqa: ARG005
+        changes(executor, "is_missed", lambda _original: lambda *_fire, **_now: False),
     ),
     Mutant("the executor does not report what it skips", changes(Executor, "_tell", _without("Schedule Skipped"))),
     Mutant("the executor does not report a fire given up", changes(Executor, "_tell", _without("Schedule Failed"))),

@@ -2,95 +2,81 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 from msgspec.structs import replace
 
 from eventcron.app import handlers
 from eventcron.app.concurrency import settle
-from eventcron.app.fanout import UNFINISHED, FanOut, FanOutReport
+from eventcron.app.fanout import FanOut
 from eventcron.app.handlers import Handled, Handlers, MessageOutcome, QueueMessage
 from eventcron.app.planner import SegmentOutcome
-from eventcron.app.registrar import Result
 from eventcron.errors import Undecodable
+from tools.faultsim.mutants.planting import Change, Function, Mutant, changes
 
 
-class Mutant(NamedTuple):
-    """A fault that ``plant`` puts into the running process. *name* says what is wrong then."""
-
-    name: str
-    plant: Callable[[], None]
-
-
-def _forget_unfinished_ranges() -> None:
-    Handlers._come_back_if_left = staticmethod(lambda handled: handled)  # type: ignore[method-assign]
-
-
-def _forget_outcome(outcome: SegmentOutcome) -> Callable[[], None]:
-    """A range counts as planned though a segment of it ended with *outcome*."""
-
-    def plant() -> None:
-        vars(handlers)["UNFINISHED"] = tuple(one for one in UNFINISHED if one is not outcome)
-
-    return plant
-
-
-def _forget_refused_ranges() -> None:
-    hand_out = FanOut.run
-
-    async def run(self: FanOut) -> FanOutReport:
-        report = await hand_out(self)
+def _drop_refused_ranges(original: Any) -> Function:
+    async def run(self: FanOut) -> object:
+        report = await original(self)
         return replace(report, left=()) if report.refusals else report
 
-    FanOut.run = run  # type: ignore[method-assign]
+    return run
 
 
-def _drop_poison(queue: str) -> Callable[[], None]:
-    send = Handlers._dead_letter
+def _drop_poison(queue: str) -> Change:
+    """A message of *queue* that cannot be read is deleted and not sent to the dead-letter queue."""
 
-    async def dead_letter(self: Handlers, to: str, body: str, error: Undecodable) -> Handled[Any]:
-        if to == queue:
-            return Handled(outcome=MessageOutcome.DEAD_LETTERED, reason=error.reason, error=error)
-        return await send(self, to, body, error)
+    def change(original: Any) -> Function:
+        async def dead_letter(self: Any, to: str, body: str, error: Undecodable) -> object:
+            if to == queue:
+                return Handled(outcome=MessageOutcome.DEAD_LETTERED, reason=error.reason, error=error)
+            return await original(self, to, body, error)
 
-    def plant() -> None:
-        Handlers._dead_letter = dead_letter  # type: ignore[assignment, method-assign]
+        return dead_letter
 
-    return plant
+    return change
 
 
-def _swallow_failures(method: str) -> Callable[[], None]:
-    """*method*, which handles one message, reports each failure as success."""
-    handle = getattr(Handlers, method)
+def _without(outcome: SegmentOutcome) -> Change:
+    """A range counts as planned though a segment of it ended with *outcome*."""
+    return lambda unfinished: tuple(one for one in unfinished if one is not outcome)
 
-    async def swallow(self: Handlers, body: str, **options: Any) -> Handled[Any]:
-        handled: Handled[Any] = await handle(self, body, **options)
+
+def _swallow_failures(original: Any) -> Function:
+    async def handle(self: Any, body: str, **options: Any) -> object:
+        handled = await original(self, body, **options)
         return replace(handled, outcome=MessageOutcome.DONE) if handled.comes_back else handled
 
-    def plant() -> None:
-        setattr(Handlers, method, swallow)
-
-    return plant
+    return handle
 
 
-def _never_redelivered() -> None:
-    async def on_commands(self: Handlers, messages: Sequence[QueueMessage]) -> list[Handled[Result]]:
+def _never_redelivered(_original: Any) -> Function:
+    async def on_commands(self: Any, messages: Sequence[QueueMessage]) -> object:
         return await settle(*(self.on_command(one.body, redelivered=False) for one in messages))
 
-    Handlers.on_commands = on_commands  # type: ignore[method-assign]
+    return on_commands
 
 
 MUTANTS = (
-    Mutant("a range with a segment left does not come back", _forget_unfinished_ranges),
-    Mutant("a range with a segment that failed is forgotten", _forget_outcome(SegmentOutcome.FAILED)),
-    Mutant("a range with a segment that ran out of time is forgotten", _forget_outcome(SegmentOutcome.SAVED)),
-    Mutant("a range that the queue refused is planned by nobody", _forget_refused_ranges),
-    Mutant("a message that is no command is dropped", _drop_poison("commands")),
-    Mutant("a message that is no pack is dropped", _drop_poison("fires")),
-    Mutant("a message that is no range is dropped", _drop_poison("plans")),
-    Mutant("a command that failed counts as done", _swallow_failures("on_command")),
-    Mutant("a pack that failed counts as done", _swallow_failures("on_pack")),
-    Mutant("a range that failed counts as done", _swallow_failures("on_segments")),
-    Mutant("a command handed out again passes for a new one", _never_redelivered),
+    Mutant(
+        "a range with a segment left does not come back",
+        changes(Handlers, "_come_back_if_left", lambda _original: staticmethod(lambda handled: handled)),
+    ),
+    Mutant(
+        "a range with a segment that failed does not come back",
+        changes(handlers, "UNFINISHED", _without(SegmentOutcome.FAILED)),
+    ),
+    Mutant(
+        "a range with a segment that ran out of time does not come back",
+        changes(handlers, "UNFINISHED", _without(SegmentOutcome.SAVED)),
+    ),
+    Mutant("a range that the queue refused is planned by nobody", changes(FanOut, "run", _drop_refused_ranges)),
+    Mutant("a message that is no command is dropped", changes(Handlers, "_dead_letter", _drop_poison("commands"))),
+    Mutant("a message that is no pack is dropped", changes(Handlers, "_dead_letter", _drop_poison("fires"))),
+    Mutant("a message that is no range is dropped", changes(Handlers, "_dead_letter", _drop_poison("plans"))),
+    Mutant("a command that failed counts as done", changes(Handlers, "on_command", _swallow_failures)),
+    Mutant("a pack that failed counts as done", changes(Handlers, "on_pack", _swallow_failures)),
+    Mutant("a range that failed counts as done", changes(Handlers, "on_segments", _swallow_failures)),
+    Mutant("a redelivered command passes for a new one", changes(Handlers, "on_commands", _never_redelivered)),
 )

@@ -9,17 +9,17 @@ from msgspec.structs import replace
 from eventcron.adapters.leasing import next_claim
 from eventcron.adapters.memory import MemoryLedger
 from eventcron.ports import Lease, SegmentState
-from tools.faultsim.mutants.planting import Change, Mutant, changes, changes_everywhere
+from tools.faultsim.mutants.planting import Function, Mutant, changes, changes_everywhere
 
 
-def _commit_instead(_original: Any) -> Change:
+def _commit_instead(_original: Any) -> Function:
     async def save(self: Any, claim: Lease, _cursor: str) -> object:
         return await self.commit(claim)
 
     return save
 
 
-def _extend(original: Any) -> Change:
+def _extend(original: Any) -> Function:
     def extended(state: SegmentState, cursor: str | None, *, end: int, lease_until: int) -> Lease:
         lease: Lease = original(state, cursor, end=end, lease_until=lease_until)
         return lease if cursor is None else replace(lease, end=max(end, lease.end))
@@ -27,10 +27,8 @@ def _extend(original: Any) -> Change:
     return extended
 
 
-def _skip_ahead(original: Any) -> Change:
-    return lambda state, *rest, **times: original(
-        replace(state, planned_through=state.claimed_through), *rest, **times
-    )
+def _skip_ahead(original: Any) -> Function:
+    return lambda state, *rest, **times: original(replace(state, planned_through=state.claimed_through), *rest, **times)
 
 
 MUTANTS = (

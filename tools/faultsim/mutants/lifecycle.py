@@ -13,7 +13,7 @@ from eventcron.model.names import Key
 from eventcron.model.records import Record
 from eventcron.rules import lifecycle
 from eventcron.rules.paused import skips_missed
-from tools.faultsim.mutants.planting import Change, Mutant, changes, changes_everywhere
+from tools.faultsim.mutants.planting import Change, Function, Mutant, changes, changes_everywhere
 
 #: Milliseconds for which a replaced revision goes on.
 LONG_CUTOVER_MS = 60_000
@@ -25,7 +25,7 @@ LONG_CUTOVER_MS = 60_000
 def _with_enabled(**changed: Any) -> Change:
     """An enabled record with those fields; a wake only where it has one."""
 
-    def change(original: Any) -> Change:
+    def change(original: Any) -> Function:
         def enable(record: Record, when: Any, **earliest: int) -> Record | None:
             enabled: Record | None = original(record, when, **earliest)
             if enabled is None or ("wake" in changed and enabled.wake is None):
@@ -37,7 +37,7 @@ def _with_enabled(**changed: Any) -> Change:
     return change
 
 
-def _leave_unpaid(_original: Any) -> Change:
+def _leave_unpaid(_original: Any) -> Function:
     async def paid(self: Any, key: Key, _event_id: str, **_redelivered: bool) -> Record | None:
         stored = (await self._store.get([key])).get(key)
         return None if stored is None else replace(stored, owed=None)
@@ -45,7 +45,7 @@ def _leave_unpaid(_original: Any) -> Change:
     return paid
 
 
-def _settle_first(original: Any) -> Change:
+def _settle_first(original: Any) -> Function:
     async def pay(self: Any, record: Record) -> None:
         if record.owed is not None:
             await self._store.settle(record.key, revision=record.revision)
@@ -60,17 +60,17 @@ def _settle_first(original: Any) -> Change:
 def _without_registers(**registers: int) -> Change:
     """A verdict on a command as if those registers were empty."""
 
-    def change(original: Any) -> Change:
+    def change(original: Any) -> Function:
         return lambda stored, revision: original(stored and replace(stored, **registers), revision)
 
     return change
 
 
-def _forget_event_ids(original: Any) -> Change:
+def _forget_event_ids(original: Any) -> Function:
     return lambda stored, **place: original(stored and replace(stored, seen=()), **place)
 
 
-def _put_enabled(original: Any) -> Change:
+def _put_enabled(original: Any) -> Function:
     def put(stored: Record | None, *rest: Any, **calendars: Any) -> Record:
         record: Record = original(stored and replace(stored, switched=-1), *rest, **calendars)
         return record if stored is None else replace(record, switched=stored.switched)
@@ -81,11 +81,11 @@ def _put_enabled(original: Any) -> Change:
 # --- From one revision to the next -----------------------------------------------------------------------------------
 
 
-def _stay_in_the_index(original: Any) -> Change:
+def _stay_in_the_index(original: Any) -> Function:
     return lambda record, when: replace(original(record, when), segment=record.segment, wake=record.wake)
 
 
-def _as_the_stored_revision(original: Any) -> Change:
+def _as_the_stored_revision(original: Any) -> Function:
     def judge(fire: Fire, record: Record | None, **now: int) -> object:
         if record is not None and fire.cause == "schedule" and fire.revision < record.revision:
             fire = replace(fire, revision=record.revision)
@@ -94,7 +94,7 @@ def _as_the_stored_revision(original: Any) -> Change:
     return judge
 
 
-def _only_the_last_former(original: Any) -> Change:
+def _only_the_last_former(original: Any) -> Function:
     def judge(fire: Fire, record: Record | None, **now: int) -> object:
         return original(fire, record and replace(record, former=record.former[-1:]), **now)
 
@@ -102,7 +102,10 @@ def _only_the_last_former(original: Any) -> Change:
 
 
 MUTANTS = (
-    Mutant("the registrar hands over to the planner at once", changes(Registrar, "_reach_ms", lambda _original: property(lambda _self: 0))),
+    Mutant(
+        "the registrar hands over to the planner at once",
+        changes(Registrar, "_reach_ms", lambda _original: property(lambda _self: 0)),
+    ),
     Mutant("the registrar hands over no fires itself", changes(lifecycle, "_enable", _with_enabled(owed=None))),
     Mutant("pending fires of a dead registrar are not delivered", changes(Registrar, "_paid", _leave_unpaid)),
     Mutant("pending fires are settled before they are sent", changes(Registrar, "_pay", _settle_first)),
@@ -136,5 +139,7 @@ MUTANTS = (
         "a put does not report what the pause before it kept from firing",
         changes(lifecycle, "_with_missed_before", lambda _original: lambda _paused, record, _when: record),
     ),
-    Mutant("a resume does not report what it skips", changes_everywhere(skips_missed, lambda _original: lambda _record: [])),
+    Mutant(
+        "a resume does not report what it skips", changes_everywhere(skips_missed, lambda _original: lambda _record: [])
+    ),
 )

@@ -13,13 +13,13 @@ from eventcron.app.planner import Planner
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import Plan
 from eventcron.rules.misfire import Sorted, sort_late
-from tools.faultsim.mutants.planting import Change, Mutant, changes, changes_everywhere
+from tools.faultsim.mutants.planting import Function, Mutant, changes, changes_everywhere
 
 #: Milliseconds by which the planner starts too late.
 LATE_START_MS = 60_000
 
 
-def _commit_first(original: Any) -> Change:
+def _commit_first(original: Any) -> Function:
     async def plan_claim(self: Any, claim: Any, **options: Any) -> object:
         if claim.start < claim.end:
             await self._ledger.commit(claim)
@@ -28,7 +28,7 @@ def _commit_first(original: Any) -> Change:
     return plan_claim
 
 
-def _one_page(original: Any) -> Change:
+def _one_page(original: Any) -> Function:
     async def page(self: Any, claim: Any, cursor: str | None) -> object:
         read = await original(self, claim, cursor)
         return replace(read, cursor=None) if read.items else read
@@ -36,14 +36,14 @@ def _one_page(original: Any) -> Change:
     return page
 
 
-def _as_shown(_original: Any) -> Change:
+def _as_shown(_original: Any) -> Function:
     async def verified(_self: Any, items: Sequence[Plan], *_window: object) -> list[Plan]:
         return list(items)
 
     return verified
 
 
-def _move_unconditionally(original: Any) -> Change:
+def _move_unconditionally(original: Any) -> Function:
     async def move_wake(self: Any, plan: Plan, wake: Instant | None, *, handoff: Instant | None = None) -> object:
         stored = self.records.get(plan.key)
         if stored is not None:
@@ -53,7 +53,7 @@ def _move_unconditionally(original: Any) -> Change:
     return move_wake
 
 
-def _out_of_the_index(original: Any) -> Change:
+def _out_of_the_index(original: Any) -> Function:
     async def complete(self: Any, key: Key, *, revision: int, expires: int | None) -> object:
         completed = await original(self, key, revision=revision, expires=expires)
         if completed:
@@ -63,20 +63,29 @@ def _out_of_the_index(original: Any) -> Change:
     return complete
 
 
-def _publish_nothing(_original: Any) -> Change:
+def _publish_nothing(_original: Any) -> Function:
     async def publish_all(*_events: object) -> None: ...
 
     return publish_all
 
 
-def _late_start(original: Any) -> Change:
+def _fire_all(_original: Any) -> Function:
+    def sort_all(instants: Sequence[Instant], *_misfire: object, **_now: Instant) -> Sorted:
+        return Sorted(list(instants), [])
+
+    return sort_all
+
+
+def _late_start(original: Any) -> Function:
     return lambda plan, *rest, **now: original(replace(plan, handoff=plan.handoff + LATE_START_MS), *rest, **now)
 
 
 MUTANTS = (
     Mutant("a segment counts as planned before its packs are sent", changes(Planner, "_plan_claim", _commit_first)),
     Mutant("pages of the index after the first are not read", changes(Planner, "_page", _one_page)),
-    Mutant("a timed entry that should have been planned before is not looked up", changes(Planner, "_verified", _as_shown)),
+    Mutant(
+        "a timed entry that should have been planned before is not looked up", changes(Planner, "_verified", _as_shown)
+    ),
     Mutant("wake is moved whatever is stored by now", changes(MemoryScheduleStore, "move_wake", _move_unconditionally)),
     Mutant(
         "a last fire takes its schedule out of the index, though a failed pass has not planned the fires before it",
@@ -86,6 +95,6 @@ MUTANTS = (
     Mutant("the planner starts a minute after the handoff", changes(planner, "contribution", _late_start)),
     Mutant(
         "a late occurrence still fires, however late the planner is",
-        changes_everywhere(sort_late, lambda _original: lambda instants, _misfire, *, now: Sorted(list(instants), [])),
+        changes_everywhere(sort_late, _fire_all),
     ),
 )

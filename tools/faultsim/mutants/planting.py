@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any, NamedTuple, TypeAlias
 
-#: Makes the faulty attribute from the present one. Signatures differ from mutant to mutant, hence ``Any``.
+#: The signatures of what is replaced differ from mutant to mutant, hence ``Any``.
+Function: TypeAlias = Callable[..., Any]
+#: Makes the faulty attribute from the present one.
 Change: TypeAlias = Callable[[Any], Any]
 Owner: TypeAlias = ModuleType | type
 

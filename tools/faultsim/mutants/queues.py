@@ -1,4 +1,4 @@
-"""Faults in sending packs, publishing events and taking messages."""
+"""Faults in sending packs, publishing events, and decoding commands."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from eventcron.adapters.memory import MemoryDeadLetters, MemoryFireQueue
+from eventcron.adapters.memory import MemoryFireQueue
 from eventcron.app.publishing import publish_all
 from eventcron.app.sending import send_all
 from eventcron.errors import Unavailable
 from eventcron.model.messages import Pack
 from eventcron.rules.packing import make_pack
 from eventcron.wire import decode, encode
-from tools.faultsim.mutants.planting import Change, Mutant, changes, changes_everywhere
+from tools.faultsim.mutants.planting import Function, Mutant, changes, changes_everywhere
 
 
-def _give_up_in_silence(original: Any) -> Change:
+def _give_up_in_silence(original: Any) -> Function:
     async def silent(*arguments: Any, **options: Any) -> None:
         try:
             await original(*arguments, **options)
@@ -26,26 +26,19 @@ def _give_up_in_silence(original: Any) -> Change:
     return silent
 
 
-def _report_as_sent(original: Any) -> Change:
+def _report_as_sent(original: Any) -> Function:
     async def send(self: Any, packs: Any, **options: Any) -> list[object]:
         return [refusal for refusal in await original(self, packs, **options) if not refusal.retryable]
 
     return send
 
 
-def _same_id(original: Any) -> Change:
+def _same_id(original: Any) -> Function:
     def same_id(fires: Any, **attempt: int) -> Pack:
-        return replace(original(fires, **attempt), id=encode.pack_id(fires))
+        pack: Pack = original(fires, **attempt)
+        return replace(pack, id=encode.pack_id(fires))
 
     return same_id
-
-
-def _lose_commands(original: Any) -> Change:
-    async def send_to_dlq(self: Any, queue: str, body: str, **why: str) -> None:
-        if queue != "commands":
-            await original(self, queue, body, **why)
-
-    return send_to_dlq
 
 
 MUTANTS = (
@@ -56,7 +49,6 @@ MUTANTS = (
     Mutant("after the last try the sender gives up in silence", changes_everywhere(send_all, _give_up_in_silence)),
     Mutant("a refused event is not published again", changes_everywhere(publish_all, _give_up_in_silence)),
     Mutant("a pack that is put back keeps its id", changes_everywhere(make_pack, _same_id)),
-    Mutant("a message that is no command is dropped", changes(MemoryDeadLetters, "send_to_dlq", _lose_commands)),
     Mutant(
         "a tenant's source may act for any tenant",
         changes(decode, "_authorise", lambda _original: lambda _source, _tenant: None),

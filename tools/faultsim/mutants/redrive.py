@@ -6,10 +6,10 @@ from typing import Any
 
 from eventcron.adapters.memory import MemoryDeadLetterQueue
 from eventcron.ports import DeadLetter
-from tools.faultsim.mutants.planting import Change, Mutant, changes
+from tools.faultsim.mutants.planting import Function, Mutant, changes
 
 
-def _remove_first(original: Any) -> Change:
+def _remove_first(original: Any) -> Function:
     async def send_back(self: Any, letter: DeadLetter, body: str) -> None:
         await self.remove(letter)
         await original(self, letter, body)
