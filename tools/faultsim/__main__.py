@@ -1,4 +1,4 @@
-"""Run the system in simulated worlds with faults, and check its guarantees."""
+"""Run the system in simulations with faults, and check its guarantees."""
 
 from __future__ import annotations
 

@@ -148,7 +148,7 @@ class _Notice(NamedTuple):
 def _notices(observed: Observations, key: Key) -> list[_Notice]:
     """The distinct notices about a schedule, by their last due instant."""
     details = [event.detail for event in observed.events("Schedule Skipped") if event.key == key]
-    notices = {_Notice(instant(t["last_due"]), instant(t["first_due"]), t["count"], t["reason"]) for t in event}
+    notices = {_Notice(instant(t["last_due"]), instant(t["first_due"]), t["count"], t["reason"]) for t in details}
     return sorted(notices)
 
 
@@ -220,7 +220,7 @@ def _ended(observed: Observations) -> Iterator[Violation]:
         if record.state is not State.COMPLETED:
             if _is_at_its_end(revision, observed.end - patience_ms):
                 yield Violation(1, revision.key, f"it has no occurrence left and is {record.state}")
-        elif revision.key not in event and revision.record.state is not State.COMPLETED:
+        elif revision.key not in reported and revision.record.state is not State.COMPLETED:
             yield Violation(1, revision.key, "no event reports that it is completed")
 
 

@@ -120,7 +120,7 @@ def _unaccounted(
     details = [t.detail for t in observed.events("Schedule Skipped") if t.key == key]
     notices = {
         (t["reason"], t.get("by"), instant(t["first_due"]), instant(t["last_due"]), t["count"])
-        for t in event
+        for t in details
         if t.get("cause_id") == backfill.id
     }
     missing = [occurrence.due for occurrence in found if occurrence.due not in fired]
@@ -147,8 +147,8 @@ def _should_be_over(observed: Observations, backfill: Backfill, found: list[Occu
     scenario = observed.simulation.scenario
     asked = next(one for one in observed.simulation.sent if one.event_id == backfill.event_id)
     # The operator sends back dead letters in the round after the faults end.
-    clear = scenario.start + (observed.simulation.faults.faults_end_s + ROUND_S) * 1000
-    begin = max(clear, asked.emitted + max(asked.arrivals), found[-1].due)
+    faultless_from = scenario.start + (observed.simulation.faults.faults_end_s + ROUND_S) * 1000
+    begin = max(faultless_from, asked.emitted + max(asked.arrivals), found[-1].due)
     return (
         begin + len(found) * gap_ms(backfill.per_minute) + ENDING_MS + scenario.settings.tick_seconds * 3_000
         < observed.end

@@ -66,7 +66,7 @@ def _without_registers(**registers: int) -> Change:
     return change
 
 
-def _forget_event_ids(original: Any) -> Function:
+def _ignore_event_ids(original: Any) -> Function:
     return lambda stored, **place: original(stored and replace(stored, seen=()), **place)
 
 
@@ -131,7 +131,7 @@ MUTANTS = (
         changes(lifecycle, "judge_switch", _without_registers(defined=-1, deleted=-1)),
     ),
     Mutant(
-        "the ids of the events of one second are not remembered", changes(lifecycle, "version_of", _forget_event_ids)
+        "the ids of the events of one second are not remembered", changes(lifecycle, "version_of", _ignore_event_ids)
     ),
     Mutant("the revision of a fire is not compared", changes(executor, "_judge", _as_the_stored_revision)),
     Mutant("only the last revision but one may still fire", changes(executor, "_judge", _only_the_last_former)),
