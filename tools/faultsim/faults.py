@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
-
 import msgspec
 from msgspec import Struct
 
@@ -72,24 +70,21 @@ class Outage(Struct, frozen=True):
     end_s: int
 
 
-class FaultPlan(Struct, frozen=True, kw_only=True, dict=True):
+class FaultPlan(Struct, frozen=True, kw_only=True):
     """The faults of one simulation: those of ``profile`` for the first ``faults_end_s`` seconds, and an outage."""
 
     profile: FaultProfile
     faults_end_s: int
     outage: Outage | None = None
 
-    @cached_property
+    @property
     def later_profile(self) -> FaultProfile:
         """The profile from ``faults_end_s`` on."""
         return self.profile if self.profile in FAULTLESS else NO_FAULTS
 
-    @cached_property
+    @property
     def faultless(self) -> bool:
         return self.profile in FAULTLESS and self.outage is None
-
-    def at(self, now_us: int) -> FaultProfile:
-        return self.profile if now_us < self.faults_end_s * 1_000_000 else self.later_profile
 
     def out(self, service: str, now_us: int) -> bool:
         """Whether *service* has an outage."""

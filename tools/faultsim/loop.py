@@ -27,7 +27,8 @@ class SeededLoop(asyncio.AbstractEventLoop):
 
     def __init__(self, random: SeededRandom) -> None:
         self._random = random
-        self._now_us = 0
+        #: Microseconds since the start.
+        self.now_us = 0
         self._ready: deque[tuple[Callable[..., object], tuple[Any, ...], Context]] = deque()
         self._timers: list[tuple[int, float, int, Callable[..., object], tuple[Any, ...]]] = []
         self._count = itertools.count()
@@ -37,14 +38,9 @@ class SeededLoop(asyncio.AbstractEventLoop):
         #: One handle for all callbacks, as nothing cancels one by its handle.
         self._handle = asyncio.Handle(_wake, (), self)
 
-    @property
-    def now_us(self) -> int:
-        """Microseconds since the start."""
-        return self._now_us
-
     def timer(self, at_us: int, callback: Callable[..., object], *args: Any) -> None:
         """Call *callback* at *at_us*, or now if that has passed."""
-        entry = (max(at_us, self._now_us), self._random.fraction(), next(self._count), callback, args)
+        entry = (max(at_us, self.now_us), self._random.fraction(), next(self._count), callback, args)
         heapq.heappush(self._timers, entry)
 
     async def sleep_until_us(self, at_us: int) -> None:
@@ -64,10 +60,11 @@ class SeededLoop(asyncio.AbstractEventLoop):
         try:
             self._run_ready()
             while timers and timers[0][0] < end_us:
-                self._now_us, _, _, callback, args = heapq.heappop(timers)
+                self.now_us, _, _, callback, args = heapq.heappop(timers)
                 run(callback, *args)
-                self._run_ready()
-            self._now_us = end_us
+                if self._ready or self._errors:
+                    self._run_ready()
+            self.now_us = end_us
         finally:
             events._set_running_loop(None)
 
@@ -82,7 +79,7 @@ class SeededLoop(asyncio.AbstractEventLoop):
     # --- What asyncio requires of a loop -----------------------------------------------------------------------------
 
     def time(self) -> float:
-        return self._now_us / MICROSECONDS
+        return self.now_us / MICROSECONDS
 
     def call_soon(  # type: ignore[override]  # its type variables are newer than Python 3.11
         self, callback: Callable[..., object], *args: Any, context: Context | None = None

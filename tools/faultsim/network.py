@@ -60,6 +60,9 @@ class Network:
         self._random = random
         self._history = history
         self._faults = faults
+        self._faults_end_us = faults.faults_end_s * 1_000_000
+        self._later_profile = faults.later_profile
+        self._operator_profile = faults.profile if faults.faultless else OPERATOR
         self._query = 0
 
     async def __call__(self, point: str) -> None:
@@ -79,9 +82,9 @@ class Network:
     def profile(self) -> FaultProfile:
         """The faults that the running process has now."""
         running = process.get(None)
-        if running is not None and running.is_operator and not self._faults.faultless:
-            return OPERATOR
-        return self._faults.at(self._loop.now_us)
+        if running is not None and running.is_operator:
+            return self._operator_profile
+        return self._faults.profile if self._loop.now_us < self._faults_end_us else self._later_profile
 
     def note(self, what: str, about: str = "") -> None:
         """Add a step of the running process to the history."""
