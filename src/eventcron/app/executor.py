@@ -148,39 +148,35 @@ class Executor:
     async def _publish_at(
         self, at: Instant, fires: Sequence[Fire], pack: Pack, report: Report, over: frozenset[Fire]
     ) -> None:
+        known = await self._known_at(at, fires)
+        sorted_fires = _sort(fires, known, over, now=self._clock.now())
+        await self._publish(sorted_fires.publish, known.records, pack, report)
+        await self._skip(sorted_fires.skip, known.records)
+        report.dropped += sorted_fires.dropped
+        report.skipped += len(sorted_fires.skip)
+        report.over_quota += sum(reason == QUOTA for _, reason in sorted_fires.skip)
+        await self._set_aside(sorted_fires.unreadable, known, pack, report)
+
+    async def _known_at(self, at: Instant, fires: Sequence[Fire]) -> _Known:
+        """What *fires* are judged by, read ``REREAD_MS`` before *at*; returns at *at*."""
         await self._clock.sleep_until(at - REREAD_MS)
         known = await self._read(fires)
         await self._clock.sleep_until(at)
-        now = self._clock.now()
-        publishable: list[Fire] = []
-        aside: list[Fire] = []
-        notices: list[SkipNotice] = []
-        ended: list[Fire] = []
-        for fire in fires:
-            if known.unreadable(fire):
-                aside.append(fire)
-                continue
-            verdict, reason = known.judge(fire, now=now)
-            if verdict is _Verdict.PUBLISH and fire in over:
-                verdict, reason = _Verdict.SKIP, QUOTA
-                report.over_quota += 1
-            if verdict is _Verdict.PUBLISH:
-                publishable.append(fire)
-            elif verdict is _Verdict.SKIP:
-                notices.append(_notice(fire, reason, self._settings.tenant_fires_per_minute))
-                ended += [fire] if fire.last else []
-            else:
-                report.dropped += 1
-        await self._publish(publishable, known.records, pack, report)
-        await self._tell([skipped(notice, now=now) for notice in notices])
-        await self._complete(ended, known.records)
-        report.skipped += len(notices)
-        # The release that can read what they need may be back before they are given up.
+        return known
+
+    async def _skip(self, fires: Sequence[tuple[Fire, str]], records: Mapping[Key, Record]) -> None:
+        """Publish a skip notice for each fire, with its reason, and end the schedules whose last fire is skipped."""
+        now, limit = self._clock.now(), self._settings.tenant_fires_per_minute
+        await self._tell([skipped(_notice(fire, reason, limit), now=now) for fire, reason in fires])
+        await self._complete([fire for fire, _ in fires if fire.last], records)
+
+    async def _set_aside(self, fires: Sequence[Fire], known: _Known, pack: Pack, report: Report) -> None:
+        """Put *fires* back that cannot be judged: the release that can read what they need may be back in time."""
         why = {
             place: Refusal(index=place, code="Unreadable", message=known.unreadable(fire))
-            for place, fire in enumerate(aside)
+            for place, fire in enumerate(fires)
         }
-        await self._settle_refused(aside, why, known.records, pack, report)
+        await self._settle_refused(fires, why, known.records, pack, report)
 
     async def _read(self, fires: Sequence[Fire]) -> _Known:
         records, unreadable = await read_readable(self._store.get, list({fire.key for fire in fires}))
@@ -251,6 +247,17 @@ class Executor:
         await self._publisher.publish(facts)
 
 
+class _Sorted(NamedTuple):
+    """Fires that are to be published at one instant, by what becomes of them."""
+
+    publish: list[Fire]
+    #: Each with the reason.
+    skip: list[tuple[Fire, str]]
+    unreadable: list[Fire]
+    #: How many are left out: another revision fires in their stead, or none should.
+    dropped: int
+
+
 class _Known(NamedTuple):
     """What fires are judged by, as it is stored now."""
 
@@ -289,6 +296,25 @@ class _Known(NamedTuple):
         if backfill.state is not BackfillState.CANCELLED:
             return ""
         return "deleted" if backfill.reason == "deleted" else "cancelled"
+
+
+def _sort(fires: Sequence[Fire], known: _Known, over: frozenset[Fire], *, now: Instant) -> _Sorted:
+    """Judge each fire; those of *over* are beyond their tenant's limit."""
+    publish: list[Fire] = []
+    skip: list[tuple[Fire, str]] = []
+    unreadable: list[Fire] = []
+    for fire in fires:
+        if known.unreadable(fire):
+            unreadable.append(fire)
+            continue
+        verdict, reason = known.judge(fire, now=now)
+        if verdict is _Verdict.PUBLISH and fire in over:
+            verdict, reason = _Verdict.SKIP, QUOTA
+        if verdict is _Verdict.PUBLISH:
+            publish.append(fire)
+        elif verdict is _Verdict.SKIP:
+            skip.append((fire, reason))
+    return _Sorted(publish, skip, unreadable, len(fires) - len(publish) - len(skip) - len(unreadable))
 
 
 def _judge(fire: Fire, record: Record | None, *, now: Instant) -> tuple[_Verdict, str]:
