@@ -1,8 +1,8 @@
-"""One way from a message to work: every host of eventcron calls ``Handlers`` and does what the reports say.
+"""One way from a message to work: every host of eventcron calls ``Handlers`` and acts on its reports.
 
-The hosts are the Lambda functions, ``eventcron.testing.World`` and the simulator. A host receives messages, hands them
-over, deletes those that are done and lets the queue show the others again. It reports what it is told; nothing here
-writes a log.
+The hosts are the Lambda functions, ``eventcron.testing.World`` and the simulator. A host receives messages and hands
+them over. By the reports it deletes the messages that are done, lets the queue show the others again, and writes logs
+and metrics.
 """
 
 from __future__ import annotations
