@@ -15,8 +15,9 @@ from msgspec import Struct
 
 from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import LONGEST_DELAY_MS, PackSender, Publisher, complete
-from eventcron.app.quota import QUOTA, beyond, named
+from eventcron.app.quota import beyond, named
 from eventcron.app.reading import read_readable
+from eventcron.model.codes import CancelReason, SkipReason
 from eventcron.model.events import Event, SkipNotice
 from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import BackfillKey, Instant, Key
@@ -161,11 +162,11 @@ class Executor:
                 continue
             verdict, reason = known.judge(fire, now=now)
             if verdict is _Verdict.PUBLISH and fire in over:
-                verdict, reason = _Verdict.SKIP, QUOTA
+                verdict, reason = _Verdict.SKIP, SkipReason.QUOTA
                 report.over_quota += 1
             if verdict is _Verdict.PUBLISH:
                 publishable.append(fire)
-            elif verdict is _Verdict.SKIP:
+            elif reason is not None:
                 notices.append(_notice(fire, reason, self._settings.tenant_fires_per_minute))
                 ended += [fire] if fire.last else []
             else:
@@ -268,46 +269,46 @@ class _Known(NamedTuple):
         """Whether *fire* goes out, now or when its schedule can be read again."""
         return bool(self.unreadable(fire)) or self.judge(fire, now=now)[0] is _Verdict.PUBLISH
 
-    def judge(self, fire: Fire, *, now: Instant) -> tuple[_Verdict, str]:
+    def judge(self, fire: Fire, *, now: Instant) -> tuple[_Verdict, SkipReason | None]:
         """What becomes of *fire*, and for what reason it is skipped, if it is."""
         stop = self._stopped(fire)
         return (_Verdict.SKIP, stop) if stop else _judge(fire, self.records.get(fire.key), now=now)
 
-    def _stopped(self, fire: Fire) -> str:
-        """Why a fire of a backfill does not go out any more; "" if it does.
+    def _stopped(self, fire: Fire) -> SkipReason | None:
+        """Why a fire of a backfill does not go out any more; None if it does.
 
         A schedule put anew after its deletion is another one: what was begun for the first does not fire for it.
         """
         key = _backfill(fire)
         backfill = None if key is None else self.backfills.get(key)
         if backfill is None:
-            return ""
+            return None
         record = self.records.get(fire.key)
         if record is not None and record.created != backfill.schedule_created:
-            return "deleted"
+            return SkipReason.DELETED
         if backfill.state is not BackfillState.CANCELLED:
-            return ""
-        return "deleted" if backfill.reason == "deleted" else "cancelled"
+            return None
+        return SkipReason.DELETED if backfill.reason is CancelReason.DELETED else SkipReason.CANCELLED
 
 
-def _judge(fire: Fire, record: Record | None, *, now: Instant) -> tuple[_Verdict, str]:
+def _judge(fire: Fire, record: Record | None, *, now: Instant) -> tuple[_Verdict, SkipReason | None]:
     """What becomes of *fire*, given its schedule as it is stored now.
 
     A fire dropped by a pause is told by the resume, which decides what becomes of it; one dropped by a delete, by that.
     """
     if record is None:
-        return _Verdict.DROP, ""
+        return _Verdict.DROP, None
     if fire.cause == "schedule" and fire.revision != record.revision:
         former = next((former for former in record.former if former.revision == fire.revision), None)
         if former is None or fire.due >= former.until:
-            return (_Verdict.SKIP, "superseded") if _is_superseded(fire, record) else (_Verdict.DROP, "")
+            return (_Verdict.SKIP, SkipReason.SUPERSEDED) if _is_superseded(fire, record) else (_Verdict.DROP, None)
         if fire.at >= former.planned and fire.due >= former.sure:
-            return _Verdict.DROP, ""  # handed over a second time, with the rest of that revision
+            return _Verdict.DROP, None  # handed over a second time, with the rest of that revision
     if record.schedule is None:
-        return _Verdict.SKIP, "deleted"
+        return _Verdict.SKIP, SkipReason.DELETED
     if fire.cause == "schedule" and is_missed(fire.at, record.schedule.misfire, now=now):
-        return _Verdict.SKIP, "misfire"
-    return _Verdict.PUBLISH, ""
+        return _Verdict.SKIP, SkipReason.MISFIRE
+    return _Verdict.PUBLISH, None
 
 
 def _is_superseded(fire: Fire, record: Record) -> bool:
@@ -324,7 +325,7 @@ def _backfill(fire: Fire) -> BackfillKey | None:
     return BackfillKey(fire.tenant, fire.name, fire.cause_id) if fire.cause == "backfill" else None
 
 
-def _notice(fire: Fire, reason: str, limit: int) -> SkipNotice:
+def _notice(fire: Fire, reason: SkipReason, limit: int) -> SkipNotice:
     return SkipNotice(
         tenant=fire.tenant,
         name=fire.name,
@@ -332,7 +333,7 @@ def _notice(fire: Fire, reason: str, limit: int) -> SkipNotice:
         reason=reason,
         first_due=fire.due,
         last_due=fire.due,
-        by=named(limit) if reason == QUOTA else None,
+        by=named(limit) if reason is SkipReason.QUOTA else None,
         cause=fire.cause,
         cause_id=fire.cause_id,
     )

@@ -11,9 +11,6 @@ from eventcron.model.messages import Fire
 from eventcron.model.names import Instant
 from eventcron.ports import Quota, QuotaRequest
 
-#: Why such a fire is skipped.
-QUOTA = "quota"
-
 _MINUTE_MS = 60_000
 
 

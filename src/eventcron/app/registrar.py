@@ -18,6 +18,7 @@ from eventcron.app.backfill import BackfillCommands, not_found
 from eventcron.app.calendars import CalendarCommands, named_by
 from eventcron.app.delivery import LONGEST_DELAY_MS, PackSender, Publisher, complete
 from eventcron.errors import Conflict, InvalidSchedule, Undecodable
+from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import (
     BackfillSchedule,
     CancelBackfill,
@@ -323,7 +324,9 @@ def _is_json(body: str) -> bool:
 
 
 def _unreadable(body: str) -> Rejected:
-    error = InvalidSchedule("not_json", field="body", given=ascii(body[:80]), allowed="an EventBridge event as JSON")
+    error = InvalidSchedule(
+        RejectionCode.NOT_JSON, field="body", given=ascii(body[:80]), allowed="an EventBridge event as JSON"
+    )
     return Rejected(error, command="", event_id="", source="", tenant=None, name=None)
 
 
@@ -338,7 +341,7 @@ def _judge(command: Schedule | DeleteSchedule, stored: Record | None, place: Ver
 def _stale(stored: Record | None, place: Version) -> InvalidSchedule:
     assert stored is not None  # noqa: S101  # nothing is stale beside nothing
     return InvalidSchedule(
-        "stale_revision",
+        RejectionCode.STALE_REVISION,
         field="revision",
         given=str(place.revision),
         allowed=f"more than {max(stored.defined, stored.deleted, stored.switched)}, the revision already applied",
@@ -369,4 +372,4 @@ def _refusal(record: Record) -> InvalidSchedule:
     if record.refused == "not_found":
         return not_found(record.key)
     allowed = "a schedule with occurrences left; put it anew"
-    return InvalidSchedule("completed", field="name", given=repr(str(record.key)), allowed=allowed)
+    return InvalidSchedule(RejectionCode.COMPLETED, field="name", given=repr(str(record.key)), allowed=allowed)

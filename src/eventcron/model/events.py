@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from eventcron.model.codes import CancelReason, RejectionCode, SkipReason
 from eventcron.model.commands import COMMANDS
 from eventcron.model.names import Cause, Instant
 
@@ -22,7 +23,7 @@ class SkipNotice(Struct, frozen=True, kw_only=True):
     tenant: str
     name: str
     revision: int
-    reason: str
+    reason: SkipReason
     first_due: Instant
     last_due: Instant
     count: int = 1
@@ -126,8 +127,7 @@ class ScheduleSkipped(Struct, frozen=True, kw_only=True):
     tenant: str
     name: str
     revision: int
-    #: ``misfire``, ``daylight_saving_gap``, ``excluded``, ``paused``, ``superseded``, ``quota``, …
-    reason: str
+    reason: SkipReason
     #: The exclusion or limit that did it, or why the schedule cannot be read.
     by: str | UnsetType = UNSET
     first_due: Time
@@ -166,7 +166,7 @@ class ScheduleBackfilled(Struct, frozen=True, kw_only=True, rename={"since": "fr
     backfill_id: str
     state: Literal["RUNNING", "COMPLETED", "CANCELLED"]
     #: Why it was cancelled: by ``command``, or because its schedule was ``deleted``.
-    reason: Literal["command", "deleted"] | UnsetType = UNSET
+    reason: CancelReason | UnsetType = UNSET
     #: The span of due instants, the last one exclusive. Absent where it was cancelled before it arrived.
     since: Time | UnsetType = UNSET
     until: Time | UnsetType = UNSET
@@ -200,8 +200,8 @@ class CalendarDeleted(Struct, frozen=True, kw_only=True):
 class ScheduleRejected(Struct, frozen=True, kw_only=True):
     """A command that has to be changed by its sender. Nothing was stored."""
 
-    #: Machine-readable and stable: ``unknown_field``, ``wrong_type``, ``out_of_range``, …
-    code: str
+    #: Machine-readable and stable.
+    code: RejectionCode
     #: Dotted path into the command's detail.
     field: str
     #: A short form of what was sent.

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Callable
 from itertools import islice
 
+from eventcron.model.codes import SkipReason
 from eventcron.model.commands import Misfire, MisfirePolicy
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
@@ -78,7 +79,7 @@ def skips_missed(record: Record) -> list[SkipNotice]:
             tenant=record.tenant,
             name=record.name,
             revision=record.revision,
-            reason="paused",
+            reason=SkipReason.PAUSED,
             first_due=first,
             last_due=last,
             count=count,

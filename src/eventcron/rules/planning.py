@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from eventcron.model.codes import SkipReason
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
 from eventcron.model.names import Cause, Instant, Key, Occurrence, Window
@@ -167,14 +168,14 @@ def _sort(
     fire, missed = sort_late(at, plan.misfire, now=now)
     fires = [Fire(plan.tenant, plan.name, plan.revision, instant - offset, instant) for instant in fire]
     silent = [(o.due, o.skipped, o.by) for o in occurrences if o.skipped is not None]
-    silent += [(instant - offset, "misfire", None) for instant in missed]
+    silent += [(instant - offset, SkipReason.MISFIRE, None) for instant in missed]
     return fires, notices(plan.key, plan.revision, silent)
 
 
 def notices(
     key: Key,
     revision: int,
-    silent: Iterable[tuple[Instant, str, str | None]],
+    silent: Iterable[tuple[Instant, SkipReason, str | None]],
     *,
     cause: Cause = "schedule",
     cause_id: str = "",

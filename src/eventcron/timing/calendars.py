@@ -9,6 +9,7 @@ from datetime import date
 import msgspec
 
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.timing.exclusions import DateSpan, merge, parse_dates
 from eventcron.timing.fields import shorten
 
@@ -33,7 +34,9 @@ def read_calendar(text: str) -> tuple[DateSpan, ...]:
         entries = msgspec.json.decode(text, type=list[str])
     except msgspec.DecodeError as error:
         allowed = f"an .ics file or a JSON list of dates ({error})"
-        raise InvalidSchedule("invalid_calendar", field="calendar", given=shorten(text), allowed=allowed) from None
+        raise InvalidSchedule(
+            RejectionCode.INVALID_CALENDAR, field="calendar", given=shorten(text), allowed=allowed
+        ) from None
     return merge([parse_dates(entry) for entry in entries])
 
 
@@ -74,7 +77,10 @@ def _span(event: dict[str, str]) -> DateSpan:
     for unsupported, instead in (("RRULE", "an expression such as '* * 24 12 *'"), ("DURATION", "DTEND")):
         if unsupported in event:
             raise InvalidSchedule(
-                "invalid_calendar", field="calendar", given=f"{unsupported}:{event[unsupported]}", allowed=instead
+                RejectionCode.INVALID_CALENDAR,
+                field="calendar",
+                given=f"{unsupported}:{event[unsupported]}",
+                allowed=instead,
             )
     first, _ = _day(event.get("DTSTART", ""))
     if "DTEND" not in event:
@@ -90,6 +96,9 @@ def _day(value: str) -> tuple[int, bool]:
         day = date.fromisoformat(matched["date"] if matched else "").toordinal() - _EPOCH_ORDINAL
     except ValueError:
         raise InvalidSchedule(
-            "invalid_calendar", field="calendar", given=shorten(value), allowed="DTSTART and DTEND such as 20261224"
+            RejectionCode.INVALID_CALENDAR,
+            field="calendar",
+            given=shorten(value),
+            allowed="DTSTART and DTEND such as 20261224",
         ) from None
     return day, matched is None or matched["time"] in {None, "000000"}

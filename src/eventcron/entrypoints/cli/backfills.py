@@ -12,6 +12,7 @@ import click
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import CancelReason, RejectionCode
 from eventcron.model.commands import TENANT_SOURCE_PREFIX
 from eventcron.model.names import BackfillKey, Instant
 from eventcron.model.records import Backfill, BackfillState
@@ -82,7 +83,7 @@ def show(backfill: str, stack: str, *, as_json: bool) -> None:
 
 
 def _unknown(given: str, *, allowed: str) -> InvalidSchedule:
-    return InvalidSchedule("not_found", field="backfill", given=repr(given), allowed=allowed)
+    return InvalidSchedule(RejectionCode.NOT_FOUND, field="backfill", given=repr(given), allowed=allowed)
 
 
 def _seen(backfill: Backfill, cases: UseCases) -> Seen:
@@ -164,7 +165,11 @@ def as_object(seen: Seen) -> dict[str, Any]:
 def _why(backfill: Backfill) -> str:
     if not backfill.event_id:
         return ", before it arrived"
-    return {None: "", "command": ", by Cancel Backfill", "deleted": ", as its schedule was deleted"}[backfill.reason]
+    return {
+        None: "",
+        CancelReason.COMMAND: ", by Cancel Backfill",
+        CancelReason.DELETED: ", as its schedule was deleted",
+    }[backfill.reason]
 
 
 def _left(rest: Left | None) -> str:

@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.model.names import Instant
 from eventcron.timing.fields import FIRST_YEAR, LAST_YEAR, shorten
 from eventcron.timing.instant import from_datetime
@@ -23,15 +24,15 @@ def read_moment(text: str, option: str) -> Instant:
         InvalidSchedule: it is no such time, or not of the years 1970-2199.
     """
     if _MOMENT.fullmatch(text.strip()) is None:
-        raise InvalidSchedule("invalid_time", field=option, given=shorten(text), allowed=_ALLOWED)
+        raise InvalidSchedule(RejectionCode.INVALID_TIME, field=option, given=shorten(text), allowed=_ALLOWED)
     try:
         moment = datetime.fromisoformat(text.strip().upper())
     except ValueError as error:
         raise InvalidSchedule(
-            "invalid_time", field=option, given=shorten(text), allowed=f"{_ALLOWED} ({error})"
+            RejectionCode.INVALID_TIME, field=option, given=shorten(text), allowed=f"{_ALLOWED} ({error})"
         ) from None
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
         raise InvalidSchedule(
-            "out_of_range", field=option, given=shorten(text), allowed=f"a year {FIRST_YEAR}-{LAST_YEAR}"
+            RejectionCode.OUT_OF_RANGE, field=option, given=shorten(text), allowed=f"a year {FIRST_YEAR}-{LAST_YEAR}"
         )
     return from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))

@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple
 import click
 
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode, RequestCode
 from eventcron.model.commands import DaylightSaving
 from eventcron.model.names import Instant, Key
 from eventcron.timing.calendars import read_calendar
@@ -72,7 +73,9 @@ class TriggerOptions(NamedTuple):
             return None
         if self.tenant is None or self.name is None:
             given = "--name" if self.tenant is None else "--tenant"
-            raise InvalidSchedule("missing_field", field="--tenant, --name", given=f"{given} alone", allowed="both")
+            raise InvalidSchedule(
+                RejectionCode.MISSING_FIELD, field="--tenant, --name", given=f"{given} alone", allowed="both"
+            )
         return Key(self.tenant, self.name)
 
     def trigger(self, expressions: tuple[str, ...], *, anchor: Instant) -> Trigger:
@@ -96,9 +99,11 @@ def trigger_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _read_calendar(option: str) -> tuple[str, Sequence[DateSpan]]:
     name, given, path = option.partition("=")
     if not given or not name:
-        raise InvalidSchedule("wrong_type", field="--calendar", given=repr(option), allowed="NAME=PATH")
+        raise InvalidSchedule(RejectionCode.WRONG_TYPE, field="--calendar", given=repr(option), allowed="NAME=PATH")
     try:
         return name, read_calendar(Path(path).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         allowed = "a readable file in UTF-8"
-        raise InvalidSchedule("unreadable", field="--calendar", given=f"{path} ({error})", allowed=allowed) from None
+        raise InvalidSchedule(
+            RequestCode.UNREADABLE, field="--calendar", given=f"{path} ({error})", allowed=allowed
+        ) from None

@@ -15,6 +15,7 @@ from eventcron.entrypoints.cli.moments import read_moment
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
 from eventcron.entrypoints.cli.parameters import SPAN
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.model.events import SkipNotice
 from eventcron.model.names import Instant, Window
 from eventcron.rules.upcoming import UpcomingFire
@@ -80,7 +81,7 @@ def _start(since: str | None) -> Instant:
     start = read_moment(since, "--from")
     if start < now - TOLERATED_MS:
         allowed = f"{_utc(now)}, now, or later; what was fired before stands in the log of facts"
-        raise InvalidSchedule("in_the_past", field="--from", given=_utc(start), allowed=allowed)
+        raise InvalidSchedule(RejectionCode.IN_THE_PAST, field="--from", given=_utc(start), allowed=allowed)
     return start
 
 

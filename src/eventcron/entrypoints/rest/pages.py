@@ -10,6 +10,7 @@ import msgspec
 
 from eventcron.entrypoints.rest.problem import refused
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RequestCode
 from eventcron.model.names import ScheduleName
 from eventcron.wire.strict_json import short
 
@@ -33,6 +34,8 @@ def decode_token(token: str, *, prefix: str) -> str:
     except (binascii.Error, ValueError):
         pass  # refused below, as one of another list is
     raise refused(
-        InvalidSchedule("invalid_token", field="next", given=short(token), allowed="what the page before said is next"),
+        InvalidSchedule(
+            RequestCode.INVALID_TOKEN, field="next", given=short(token), allowed="what the page before said is next"
+        ),
         status=HTTPStatus.BAD_REQUEST,
     )
