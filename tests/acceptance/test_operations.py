@@ -85,7 +85,7 @@ async def until(runtime: Runtime, queue: str, count: int) -> None:
     ("queue", "output", "reason"),
     [
         pytest.param("commands", "CommandQueueUrl", "not an EventBridge event", id="commands"),
-        pytest.param("plans", "SegmentQueueUrl", "not a range", id="plans"),
+        pytest.param("segments", "SegmentQueueUrl", "not a range", id="segments"),
     ],
 )
 async def test_poison_is_listed_shown_sent_back_and_dropped(

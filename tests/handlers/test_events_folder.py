@@ -16,7 +16,7 @@ import jsonschema
 import msgspec
 import pytest
 
-from eventcron.adapters.aws.bus import EventBridgeBus
+from eventcron.adapters.aws.event_bus import EventBridgeBus
 from eventcron.adapters.aws.fire_queue import SqsFireQueue
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.table import DynamoTable
@@ -344,7 +344,7 @@ def published(ports: MemoryPorts) -> list[tuple[str, dict[str, Any]]]:
 
 def buried(ports: MemoryPorts) -> list[tuple[str, str, str]]:
     assert isinstance(ports.dead_letters, MemoryDeadLetters)
-    return [(letter.queue, letter.body, letter.reason) for letter in ports.dead_letters.buried]
+    return [(letter.queue, letter.body, letter.reason) for letter in ports.dead_letters.sent]
 
 
 def test_a_batch_of_commands_is_applied_around_the_poison_in_it() -> None:
@@ -382,7 +382,7 @@ def test_a_range_is_planned_around_the_poison_in_the_batch() -> None:
     poison = event["Records"][1]["body"]
     assert response == {"batchItemFailures": []}
     assert [state.segment for state in states if state.planned_through] == list(range(32, 48))
-    assert [(queue, body) for queue, body, _ in buried(ports)] == [("plans", poison)]
+    assert [(queue, body) for queue, body, _ in buried(ports)] == [("segments", poison)]
 
 
 def test_ranges_are_what_this_code_sends() -> None:
@@ -466,12 +466,12 @@ def test_there_is_a_payload_for_every_code() -> None:
 DECODERS: dict[str, Callable[[str], object]] = {
     "commands": functools.partial(decode_command, trusted_sources=frozenset()),
     "fires": decode_pack,
-    "plans": decode_range,
+    "segments": decode_range,
 }
 HANDLERS: dict[str, Callable[[UseCases, dict[str, Any]], Coroutine[Any, Any, dict[str, Any]]]] = {
     "commands": registrar_lambda._handle,
     "fires": executor_lambda._handle,
-    "plans": functools.partial(planner_lambda._handle, context=Context()),
+    "segments": functools.partial(planner_lambda._handle, context=Context()),
 }
 
 

@@ -125,7 +125,7 @@ def test_registrar_stores_what_is_good_answers_what_is_bad_and_buries_what_is_ne
     assert response == {"batchItemFailures": []}
     assert set(stack.store.records) == {Key("acme", "good")}
     assert sorted(stack.facts) == ["Schedule Created", "Schedule Rejected", "Schedule Rejected"]
-    assert [buried.body for buried in stack.dead.buried] == ["poison"]
+    assert [buried.body for buried in stack.dead.sent] == ["poison"]
     assert {name: metrics(out)[name] for name in ("CommandsAccepted", "CommandsRejected", "CommandsDeadLettered")} == {
         "CommandsAccepted": [1],
         "CommandsRejected": [1],
@@ -227,7 +227,7 @@ def test_executor_buries_what_is_no_pack_and_publishes_what_is_beside_it(
     response = executor_lambda.handler(sqs("[]", pack), Context())
 
     assert response == {"batchItemFailures": []}
-    assert [(buried.queue, buried.body) for buried in stack.dead.buried] == [("fires", "[]")]
+    assert [(buried.queue, buried.body) for buried in stack.dead.sent] == [("fires", "[]")]
     assert stack.facts.count("Schedule Fired") == 1
     assert "pack_dead_lettered" in caplog.messages
 
@@ -402,8 +402,8 @@ def test_what_is_no_range_is_buried_and_what_is_beside_it_is_planned(
     response = planner_lambda.handler(sqs("poison", ranges(stack)[0]), Context())
 
     assert response == {"batchItemFailures": []}
-    assert [(buried.queue, buried.body, buried.code) for buried in stack.dead.buried] == [
-        ("plans", "poison", "undecodable")
+    assert [(buried.queue, buried.body, buried.code) for buried in stack.dead.sent] == [
+        ("segments", "poison", "undecodable")
     ]
     assert "range_dead_lettered" in caplog.messages
     assert asyncio.run(stack.leases.planned_through(1)) > 0

@@ -382,7 +382,7 @@ def test_a_poison_message_is_dead_lettered_and_everything_beside_it_proceeds(wor
     world.run(seconds=90)
 
     assert clock_times(world) == ["08:01:00"]
-    assert [(buried.queue, buried.body) for buried in world.dead.buried] == [("commands", "\x00 not a command")]
+    assert [(buried.queue, buried.body) for buried in world.dead.sent] == [("commands", "\x00 not a command")]
 
 
 def test_another_tenants_schedule_is_out_of_reach(world: World) -> None:

@@ -354,7 +354,7 @@ def _answers(seen: Evidence) -> Iterator[Violation]:
     refused: dict[str, set[str]] = defaultdict(set)
     for told in seen.facts("Schedule Rejected"):
         refused[told.detail["event_id"]].add(told.detail["code"])
-    buried = {letter.body for letter in seen.simulated.cloud.dead.buried}
+    buried = {letter.body for letter in seen.simulated.cloud.dead.sent}
     for sent in seen.simulated.sent:
         codes = refused[sent.event_id]
         if sent.kind is Kind.BAD and not codes:

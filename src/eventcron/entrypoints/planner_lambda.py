@@ -53,7 +53,7 @@ async def _plan_ranges(cases: UseCases, event: dict[str, Any], deadline: Instant
         try:
             asked = decode_range(record["body"])
         except Undecodable as error:
-            await cases.dead_letters.send_to_dlq("plans", record["body"], reason=error.reason, code="undecodable")
+            await cases.dead_letters.send_to_dlq("segments", record["body"], reason=error.reason, code="undecodable")
             logger.warning("range_dead_lettered", message_id=record["messageId"], reason=error.reason)
             return
         age_ms = cases.clock.now() - asked.tick
