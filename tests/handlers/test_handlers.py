@@ -14,7 +14,7 @@ from eventcron.adapters.memory import (
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
-    MemoryLedger,
+    MemoryLeases,
     MemoryQueue,
     MemoryScheduleStore,
     MemorySegmentQueue,
@@ -29,7 +29,6 @@ from eventcron.rules.packing import make_pack
 from eventcron.testing import JumpingClock, memory_ports
 from eventcron.testing.world import SETTINGS
 from eventcron.wire.encode import encode_pack, fire_id
-from eventcron.wiring import use_cases
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 
@@ -47,26 +46,30 @@ class Stack:
     def __init__(self) -> None:
         self.clock = JumpingClock(NOW)
         self.store = MemoryScheduleStore(self.clock)
-        self.ledger = MemoryLedger()
+        self.leases = MemoryLeases()
         self.fires = MemoryQueue(self.clock)
         self.bus = MemoryEventBus(self.clock)
         self.dead = MemoryDeadLetters()
         self.plans = MemoryQueue(self.clock)
         self.refuse_range: Callable[[SegmentRange], Refusal | None] = lambda _asked: None
-        ports = memory_ports(
+        self.ports = memory_ports(
             self.clock,
             store=self.store,
-            ledger=self.ledger,
-            queue=MemoryFireQueue(self.fires),
+            leases=self.leases,
+            fire_queue=MemoryFireQueue(self.fires),
             bus=self.bus,
-            dead=self.dead,
-            plans=MemorySegmentQueue(self.plans, refuse=lambda _index, asked: self.refuse_range(asked)),
+            dead_letters=self.dead,
+            segment_queue=MemorySegmentQueue(self.plans, refuse=self._refuse_range),
         )
-        self.cases = use_cases(SETTINGS, ports)
+        self.cases = self.ports.use_cases(SETTINGS)
+
+    def _refuse_range(self, index: int, asked: SegmentRange) -> Refusal | None:
+        refusal = self.refuse_range(asked)
+        return None if refusal is None else msgspec.structs.replace(refusal, index=index)
 
     def change(self, **settings: Any) -> None:
         """Go on with other settings."""
-        self.cases = use_cases(msgspec.structs.replace(SETTINGS, **settings), self.cases.ports)
+        self.cases = self.ports.use_cases(msgspec.structs.replace(SETTINGS, **settings))
 
     @property
     def events(self) -> list[str]:
@@ -324,7 +327,7 @@ def test_with_several_planners_a_tick_hands_out_and_each_range_is_planned(
     tick = metrics(capsys.readouterr().out)
     bodies = ranges(stack)
     first = planner(stack, sqs(bodies[0]))
-    half = [state.planned_through > 0 for state in asyncio.run(stack.ledger.segments(4))]
+    half = [state.planned_through > 0 for state in asyncio.run(stack.leases.segments(4))]
     second = planner(stack, sqs(bodies[1]))
 
     assert (ended["ranges"], ended["planned"], len(bodies)) == (2, 0, 2)
@@ -346,7 +349,7 @@ def test_what_the_segment_queue_refuses_the_tick_plans_itself(
 
     ended = planner(stack, {"source": "aws.events"})
 
-    states = asyncio.run(stack.ledger.segments(4))
+    states = asyncio.run(stack.leases.segments(4))
     (line,) = (vars(record) for record in caplog.records if record.message == "handed_out")
     assert (ended["ranges"], ended["planned"]) == (1, 2)
     assert [state.planned_through > 0 for state in states] == [False, False, True, True]
@@ -373,7 +376,7 @@ def test_a_range_with_a_segment_left_comes_back_and_the_one_beside_it_does_not(
     (failed,) = (vars(record) for record in caplog.records if record.message == "record_failed")
     assert response == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     assert failed["reason"] == "1 of the segments 0 to 1 are left, 1 first"
-    assert [state.planned_through > 0 for state in asyncio.run(stack.ledger.segments(4))] == [True, False, True, True]
+    assert [state.planned_through > 0 for state in asyncio.run(stack.leases.segments(4))] == [True, False, True, True]
 
 
 def test_what_is_no_range_is_dead_lettered_and_what_is_beside_it_is_planned(
@@ -389,7 +392,7 @@ def test_what_is_no_range_is_dead_lettered_and_what_is_beside_it_is_planned(
         ("plans", "poison", "undecodable")
     ]
     assert "range_dead_lettered" in caplog.messages
-    assert asyncio.run(stack.ledger.planned_through(1)) > 0
+    assert asyncio.run(stack.leases.planned_through(1)) > 0
 
 
 def test_a_tick_tells_the_lag_of_what_no_planner_takes(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
@@ -411,7 +414,7 @@ def test_a_ledger_that_cannot_be_looked_at_does_not_stop_a_tick(
         raise Unavailable("dynamodb", "ThrottlingException")
 
     fan_out(stack)
-    monkeypatch.setattr(stack.ledger, "segments", throttled)
+    monkeypatch.setattr(stack.leases, "segments", throttled)
 
     assert planner(stack, {})["ranges"] == 2
     assert "lag_unknown" in caplog.messages

@@ -24,7 +24,6 @@ from eventcron.ports import Refusal
 from eventcron.rules.packing import make_pack
 from eventcron.testing.world import SETTINGS
 from eventcron.wire.encode import encode_pack
-from eventcron.wiring import use_cases
 from tests.handlers.test_handlers import (
     NOW,
     Stack,
@@ -109,10 +108,10 @@ def _live_through(patch: pytest.MonkeyPatch) -> Printed:
     patch.setattr("eventcron.entrypoints.records.logger", Log(records))
     stack, bad = Stack(), Bad()
     patch.setattr(stack.bus, "_refuse", bad.refuse)
-    for port, name in ((stack.store, "get"), (stack.ledger, "claim"), (stack.ledger, "published")):
+    for port, name in ((stack.store, "get"), (stack.leases, "acquire"), (stack.ports.packs, "published")):
         patch.setattr(port, name, bad.failing(getattr(port, name)))
     settings = replace(SETTINGS, watched_tenants=frozenset({"acme"}), tenant_fires_per_minute=1)
-    stack.cases = use_cases(settings, stack.cases.ports)
+    stack.cases = stack.ports.use_cases(settings)
 
     span = {"from": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z", "backfill_id": "day"}
     commands = [put("good"), put("gone"), put("old", misfire={"grace_seconds": 60}), "poison", put("bad", "61 * * * *")]

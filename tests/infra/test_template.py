@@ -16,11 +16,12 @@ import msgspec
 import pytest
 
 from eventcron.adapters.aws import items, schedules
-from eventcron.config import PREFIX, Settings
+from eventcron.config import PREFIX, read
 from eventcron.local import template
 from eventcron.local.runtime import LocalSettings
 from eventcron.model.commands import COMMANDS, TENANT_SOURCE_PREFIX
 from eventcron.model.events import EVENT_DETAILS, EVENT_SOURCE
+from eventcron.settings import Settings
 from tests.infra.stack import (
     FANNED_OUT,
     FUNCTIONS,
@@ -228,7 +229,7 @@ def test_what_a_local_stack_changes_are_parameters_and_make_valid_settings() -> 
     }
 
     assert parameters.keys() <= PARAMETERS.keys()
-    assert Settings.read(settings).horizon_seconds >= 2 * Settings.read(settings).tick_seconds
+    assert read(settings).horizon_seconds >= 2 * read(settings).tick_seconds
 
 
 @pytest.mark.parametrize("seconds", PARAMETERS["TickSeconds"]["AllowedValues"])
@@ -313,7 +314,7 @@ def test_the_index_projects_what_the_planner_reads_and_no_more() -> None:
     [index] = TABLES["SchedulesTable"]["GlobalSecondaryIndexes"]
     projected = index["Projection"]["NonKeyAttributes"]
     item = _Reads()
-    items.decode_plan(item)
+    items.decode_entry(item)
     keys = {"tenant", "name", "segment", "wake"}  # projected into every index by themselves
 
     assert index["IndexName"] == schedules.INDEX

@@ -16,7 +16,6 @@ from eventcron.entrypoints import rest_lambda
 from eventcron.model.names import Instant
 from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import SETTINGS
-from eventcron.wiring import use_cases
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 
@@ -56,9 +55,9 @@ class Api:
         self.store = MemoryScheduleStore(self.clock)
         self.fires = MemoryQueue(self.clock)
         self.bus = MemoryEventBus(self.clock)
-        ports = memory_ports(self.clock, store=self.store, queue=MemoryFireQueue(self.fires), bus=self.bus)
+        ports = memory_ports(self.clock, store=self.store, fire_queue=MemoryFireQueue(self.fires), bus=self.bus)
         settings = msgspec.structs.replace(SETTINGS, rest_trusted_principals=frozenset({"role/platform"}))
-        self.cases = use_cases(settings, ports)
+        self.cases = ports.use_cases(settings)
 
     @property
     def facts(self) -> list[str]:

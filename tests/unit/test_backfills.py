@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from eventcron.adapters.memory import MemoryBackfills, MemoryEventBus, MemoryFireQueue, MemoryQueue, MemoryScheduleStore
-from eventcron.app.backfill import MAX_OPEN, BackfillCommands, Backfiller, BackfillOutcome
+from eventcron.app.backfill import MAX_OPEN, BackfillCommands, BackfillOutcome
 from eventcron.errors import Conflict, InvalidSchedule
 from eventcron.model.commands import BackfillSchedule, CancelBackfill
 from eventcron.model.messages import Pack
@@ -250,11 +250,13 @@ class Stage:
             self.clock,
             store=self.store,
             backfills=self.backfills,
-            queue=MemoryFireQueue(self.queue, refuse=lambda _index, _pack: self.refuse, pause=self._pause),
+            fire_queue=MemoryFireQueue(self.queue, refuse=lambda _index, _pack: self.refuse, pause=self._pause),
             bus=self.bus,
         )
-        self.backfiller = Backfiller(ports, SETTINGS)
-        self.commands = BackfillCommands(ports, SETTINGS)
+        self.backfiller = ports.use_cases(SETTINGS).backfiller
+        self.commands = BackfillCommands(
+            clock=self.clock, store=self.store, backfills=self.backfills, settings=SETTINGS
+        )
 
     async def _pause(self, point: str) -> None:
         self.steps += 1

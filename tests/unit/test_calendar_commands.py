@@ -10,13 +10,13 @@ import pytest
 
 from eventcron.adapters.memory import MemoryCalendars
 from eventcron.app.calendars import CalendarCommands
-from eventcron.app.reconcile import Reconciler, ReconcileReport
+from eventcron.app.reconcile import ReconcileReport
 from eventcron.errors import Conflict
 from eventcron.model.commands import PutCalendar
 from eventcron.model.names import CalendarKey, Key
 from eventcron.model.records import Calendar
 from eventcron.rules.reconcile import Fault
-from eventcron.testing import FakeClock, World, memory_ports
+from eventcron.testing import FakeClock, World
 from eventcron.testing.world import SETTINGS
 
 START = "2026-12-23T12:00:00Z"
@@ -128,7 +128,7 @@ def test_put_again_a_schedule_follows_its_calendar(world: World) -> None:
 
 def walk(world: World, *, rules: str | None = "2026a") -> ReconcileReport:
     """The reconciler's daily run."""
-    reconciler = Reconciler(world.ports, world.settings)
+    reconciler = world.ports.use_cases(world.settings).reconciler
     return world._runner.run(reconciler.run(deadline=world.now + 900_000, rules=rules))
 
 
@@ -331,7 +331,7 @@ class Contested(MemoryCalendars):
 
 
 async def test_a_storm_on_one_calendar_is_left_to_the_queue() -> None:
-    commands = CalendarCommands(memory_ports(FakeClock(0), calendars=Contested()), SETTINGS)
+    commands = CalendarCommands(clock=FakeClock(0), calendars=Contested(), settings=SETTINGS)
     command = PutCalendar(tenant="acme", name="norway", dates=["2026-12-24"])
 
     with pytest.raises(Conflict, match="acme/calendar:norway is being changed by others: not applied after 8 tries"):

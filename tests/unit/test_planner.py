@@ -13,24 +13,25 @@ from eventcron.adapters.memory import (
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
-    MemoryLedger,
+    MemoryLeases,
     MemoryQueue,
     MemoryScheduleStore,
     Version,
 )
-from eventcron.app.ending import REMEMBER_S
-from eventcron.app.planner import Planner, SegmentOutcome, SegmentReport
+from eventcron.app.delivery import REMEMBER_S
+from eventcron.app.planner import SegmentOutcome, SegmentReport
 from eventcron.errors import Unavailable
 from eventcron.model.commands import Schedule
 from eventcron.model.events import Event
 from eventcron.model.messages import Pack
 from eventcron.model.names import Instant, Key, Unreadable
-from eventcron.model.records import Plan, Record, State
+from eventcron.model.records import IndexEntry, Record, State
 from eventcron.ports import Lease, Page, Refusal
 from eventcron.testing import JumpingClock, memory_ports
 from eventcron.testing.world import SETTINGS
 from eventcron.timing.trigger import parse
 from eventcron.wire.encode import decode_pack
+from tests.records import record_of
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 MINUTE = 60_000
@@ -42,7 +43,7 @@ class Stage:
     def __init__(self, *, page_size: int = 1_000, **store: Any) -> None:
         self.clock = JumpingClock(NOW)
         self.store = MemoryScheduleStore(self.clock, page_size=page_size, **store)
-        self.ledger = MemoryLedger()
+        self.leases = MemoryLeases()
         self.queue = MemoryQueue(self.clock)
         self.refuse_pack: Refusal | None = None
         self.refuse_event: Refusal | None = None
@@ -51,10 +52,15 @@ class Stage:
         #: Only packs of that instant are refused; None = all.
         self.refuse_at: Instant | None = None
         fires = MemoryFireQueue(self.queue, refuse=self._refuse_pack)
-        self.planner = Planner(
-            memory_ports(self.clock, store=self.store, ledger=self.ledger, queue=fires, bus=self.bus, dead=self.dead),
-            SETTINGS,
+        ports = memory_ports(
+            self.clock,
+            store=self.store,
+            leases=self.leases,
+            fire_queue=fires,
+            bus=self.bus,
+            dead_letters=self.dead,
         )
+        self.planner = ports.use_cases(SETTINGS).planner
 
     def _refuse_pack(self, index: int, pack: Pack) -> Refusal | None:
         return _at(index, self.refuse_pack) if self.refuse_at in {None, pack.at} else None
@@ -71,17 +77,12 @@ class Stage:
     ) -> Record:
         trigger = parse(expression, anchor=NOW, **more)
         schedule = Schedule(tenant="acme", name=name, expression=expression, after_completion=after_completion)
-        record = Record(
-            schedule=schedule,
-            tenant="acme",
-            name=name,
-            revision=1,
-            state=State.ENABLED,
-            created=NOW - MINUTE,
-            defined=1,
+        record = record_of(
+            schedule,
             trigger=trigger.canonical,
-            first=NOW - MINUTE + 1,
-            until=until,
+            start=NOW - MINUTE + 1,
+            end=until,
+            created=NOW - MINUTE,
             segment=0,
             wake=wake,
         )
@@ -113,7 +114,7 @@ async def test_a_window_is_planned_to_its_end_and_the_cursor_follows() -> None:
 
     report = await stage.plan()
 
-    (state,) = await stage.ledger.segments(1)
+    (state,) = await stage.leases.segments(1)
     assert (report.ended, report.visited, report.fires) == (SegmentOutcome.PLANNED, 1, 12)
     assert state.planned_through == NOW + SETTINGS.horizon_seconds * 1000
     assert stage.dues() == [NOW + minute * MINUTE for minute in range(12)]
@@ -137,7 +138,7 @@ async def test_a_segment_whose_packs_were_not_all_taken_does_not_advance() -> No
 
     report = await stage.plan()
 
-    (state,) = await stage.ledger.segments(1)
+    (state,) = await stage.leases.segments(1)
     assert report.ended is SegmentOutcome.FAILED
     assert "packs refused" in report.reason
     assert (state.planned_through, state.lease_until) == (0, 0)
@@ -164,7 +165,7 @@ async def test_a_skip_that_could_not_be_told_stops_the_cursor_too() -> None:
 async def test_a_live_claim_is_left_alone() -> None:
     stage = Stage()
     await stage.put("minutely")
-    await stage.ledger.claim(0, end=NOW + MINUTE, now=NOW, lease_until=NOW + 30_000)
+    await stage.leases.acquire(0, end=NOW + MINUTE, now=NOW, lease_until=NOW + 30_000)
 
     assert (await stage.plan()).ended is SegmentOutcome.HELD
     assert stage.dues() == []
@@ -179,11 +180,11 @@ async def test_a_slow_twin_is_fenced_off() -> None:
     async def overtake(_events: Sequence[Event]) -> list[Refusal]:
         return []
 
-    async def slow_page(segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+    async def slow_page(segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         page = await MemoryScheduleStore.plans(stage.store, segment, before=before, cursor=cursor)
         stage.clock.instant += 61_000
         now = stage.clock.now()
-        claimed.append(await stage.ledger.claim(0, end=now + MINUTE, now=now, lease_until=now + MINUTE))
+        claimed.append(await stage.leases.acquire(0, end=now + MINUTE, now=now, lease_until=now + MINUTE))
         return page
 
     stage.store.plans = slow_page  # type: ignore[method-assign]  # this store is slow
@@ -192,7 +193,7 @@ async def test_a_slow_twin_is_fenced_off() -> None:
 
     assert claimed[0] is not None
     assert report.ended is SegmentOutcome.FENCED
-    assert await stage.ledger.commit(claimed[0]), "the later claim is untouched"
+    assert await stage.leases.commit(claimed[0]), "the later claim is untouched"
 
 
 async def test_near_its_deadline_a_pass_saves_its_page_and_the_next_goes_on_from_there() -> None:
@@ -201,7 +202,7 @@ async def test_near_its_deadline_a_pass_saves_its_page_and_the_next_goes_on_from
         await stage.put(f"n{number}", "5 * * * *")
     pages = 0
 
-    async def slow_page(segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+    async def slow_page(segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         nonlocal pages
         pages += 1
         page = await MemoryScheduleStore.plans(stage.store, segment, before=before, cursor=cursor)
@@ -227,21 +228,21 @@ async def test_no_time_left_means_nothing_is_claimed() -> None:
     await stage.put("minutely")
 
     assert (await stage.plan(seconds=1)).ended is SegmentOutcome.SAVED
-    assert [state.fence for state in await stage.ledger.segments(1)] == [0]
+    assert [state.fence for state in await stage.leases.segments(1)] == [0]
 
 
-@pytest.mark.parametrize("port", ["claim", "commit"])
+@pytest.mark.parametrize("port", ["acquire", "commit"])
 async def test_one_segment_that_fails_does_not_stop_the_others(port: str) -> None:
     stage = Stage()
     await stage.put("minutely")
-    working = getattr(stage.ledger, port)
+    working = getattr(stage.leases, port)
 
     async def failing(first: Any, **more: Any) -> Any:
         if first == 1 or getattr(first, "segment", 0) == 1:
             raise Unavailable("dynamodb", "ThrottlingException")
         return await working(first, **more)
 
-    setattr(stage.ledger, port, failing)
+    setattr(stage.leases, port, failing)
 
     reports = await stage.planner.run([1, 0], deadline=NOW + 60_000)
 
@@ -254,10 +255,10 @@ async def test_a_claim_that_cannot_be_released_runs_out_by_itself() -> None:
     await stage.put("minutely")
     stage.refuse_pack = Refusal(index=0, code="InternalError")
 
-    async def unavailable(claim: Lease) -> bool:
+    async def unavailable(lease: Lease) -> bool:
         raise Unavailable("dynamodb", "ThrottlingException")
 
-    stage.ledger.release = unavailable  # type: ignore[method-assign]  # this ledger throttles
+    stage.leases.release = unavailable  # type: ignore[method-assign]  # this table throttles
 
     assert (await stage.plan(seconds=30)).ended is SegmentOutcome.FAILED
     stage.refuse_pack = None
@@ -311,7 +312,7 @@ async def test_an_index_that_catches_up_between_two_pages_hides_nothing() -> Non
     assert (await stage.plan()).fires == 3 * 7
     read, stale = stage.store.plans, True
 
-    async def plans(segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+    async def plans(segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         nonlocal stale
         page = await read(segment, before=before, cursor=cursor)
         stale = False
@@ -330,7 +331,7 @@ async def test_a_pass_that_is_resumed_does_not_plan_again_what_its_first_half_ma
         await stage.put(name, wake=NOW + 5 * MINUTE)
     read = stage.store.plans
 
-    async def slow_page(segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+    async def slow_page(segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         stage.clock.instant += 4_000
         return await read(segment, before=before, cursor=cursor)
 
@@ -343,16 +344,12 @@ async def test_a_pass_that_is_resumed_does_not_plan_again_what_its_first_half_ma
 
 async def test_a_trigger_of_another_release_is_skipped_in_the_open_and_stays() -> None:
     stage = Stage()
-    record = await stage.put("minutely")
+    await stage.put("minutely")
     await stage.store.put(
-        Record(
-            schedule=record.schedule,
-            tenant="acme",
-            name="strange",
-            revision=1,
-            state=State.ENABLED,
-            created=NOW,
+        record_of(
+            Schedule(tenant="acme", name="strange", expression="* * * * *"),
             trigger="lunar|new-moon",
+            created=NOW,
             segment=0,
             wake=0,
         ),
@@ -371,7 +368,7 @@ async def test_a_trigger_of_another_release_is_skipped_in_the_open_and_stays() -
 class HalfReadable(MemoryScheduleStore):
     """An index with one schedule that cannot be read."""
 
-    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         page = await super().plans(segment, before=before, cursor=cursor)
         return Page(page.items, page.cursor, [Unreadable(Key("acme", "newer"), "stored in format 2")])
 
@@ -379,7 +376,7 @@ class HalfReadable(MemoryScheduleStore):
 async def test_a_schedule_that_cannot_be_read_is_told_and_stops_no_other() -> None:
     stage = Stage()
     store = HalfReadable(stage.clock)
-    planner = Planner(memory_ports(stage.clock, store=store, bus=stage.bus), SETTINGS)
+    planner = memory_ports(stage.clock, store=store, bus=stage.bus).use_cases(SETTINGS).planner
     stage.store = store
     await stage.put("minutely")
 
@@ -436,27 +433,27 @@ async def test_a_schedule_that_the_planner_ends_is_deleted_if_it_asked_for_that(
     assert (stored.state, stored.expires) == (State.COMPLETED, stage.clock.instant // 1000 + REMEMBER_S)
 
 
-class Watched(MemoryLedger):
-    """A ledger that remembers which segments were claimed, in order."""
+class Watched(MemoryLeases):
+    """Leases that remember which segments were asked for, in order."""
 
     def __init__(self) -> None:
         super().__init__()
         self.claimed: list[int] = []
 
-    async def claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Lease | None:
+    async def acquire(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Lease | None:
         self.claimed.append(segment)
-        return await super().claim(segment, end=end, now=now, lease_until=lease_until)
+        return await super().acquire(segment, end=end, now=now, lease_until=lease_until)
 
 
 @pytest.mark.parametrize(("jitter", "order"), [(0.0, [0, 1, 2, 3]), (0.3, [1, 2, 3, 0]), (0.99, [3, 0, 1, 2])])
 async def test_another_segment_is_first_each_time_so_that_none_waits_for_ever(jitter: float, order: list[int]) -> None:
-    ledger = Watched()
-    ports = memory_ports(JumpingClock(NOW), ledger=ledger, jitter=lambda: jitter)
-    planner = Planner(ports, msgspec.structs.replace(SETTINGS, concurrency=1))
+    leases = Watched()
+    ports = memory_ports(JumpingClock(NOW), leases=leases, jitter=lambda: jitter)
+    planner = ports.use_cases(msgspec.structs.replace(SETTINGS, concurrency=1)).planner
 
     reports = await planner.run(range(4), deadline=NOW + 60_000)
 
-    assert ledger.claimed == order
+    assert leases.claimed == order
     assert [report.segment for report in reports] == [0, 1, 2, 3]
 
 
@@ -465,7 +462,7 @@ async def test_segments_are_planned_at_once() -> None:
     under_way = most = 0
     plans = stage.store.plans
 
-    async def watched(segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+    async def watched(segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)

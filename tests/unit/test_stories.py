@@ -20,7 +20,6 @@ from eventcron.ports import Refusal
 from eventcron.testing import FakeClock, JumpingClock, World, memory_ports
 from eventcron.testing.world import SETTINGS
 from eventcron.timing.instant import from_datetime, rfc3339
-from eventcron.wiring import use_cases
 
 START = "2026-12-01T08:00:00Z"
 ACME = {"tenant": "acme", "name": "report"}
@@ -278,7 +277,7 @@ async def test_a_refused_command_that_is_handed_out_again_is_refused_again(comma
     """Its first handling may have died before the answer; the answer to the second must not be that it acted."""
     clock = FakeClock(from_datetime(datetime.fromisoformat(START)))
     ports = memory_ports(clock)
-    handlers = use_cases(SETTINGS, ports).handlers
+    handlers = ports.use_cases(SETTINGS).handlers
     if completed:
         await handlers.on_command(message("Put Schedule", {**ACME, "expression": "at(2026-12-01T08:00:05)"}, "e-1"))
         assert await ports.store.complete(Key("acme", "report"), revision=clock.now(), expires=None)
@@ -300,7 +299,7 @@ async def test_a_command_sent_back_from_the_dead_letters_is_reported_though_it_w
     clock = JumpingClock(from_datetime(datetime.fromisoformat(START)))
     outage = [Refusal(index=0, code="InternalFailure")]
     bus = MemoryEventBus(clock, refuse=lambda _index, _event: outage[0] if outage else None)
-    handlers = use_cases(SETTINGS, memory_ports(clock, bus=bus)).handlers
+    handlers = memory_ports(clock, bus=bus).use_cases(SETTINGS).handlers
     body = message("Put Schedule", {**ACME, "expression": "@daily"}, "e-1")
 
     assert (await handlers.on_command(body)).comes_back

@@ -202,8 +202,10 @@ def _grace(observed: Observations) -> Iterator[Violation]:
 
 def _resumed_at(revisions: Sequence[Revision], due: Instant) -> Instant:
     """When a resume published the occurrence *due* of the pause before it; 0 if none did."""
-    found = [revision.record.missed for revision in revisions]
-    return max((missed.at for missed in found if missed and missed.fire_from <= due < missed.end), default=0)
+    found = [revision.record for revision in revisions]
+    return max(
+        (one.pending for one in found if one.pending and one.era.start <= due < one.era.catch_up_until), default=0
+    )
 
 
 def _ended(observed: Observations) -> Iterator[Violation]:
@@ -288,9 +290,9 @@ def _too_many(observed: Observations) -> Iterator[Violation]:
         if revision is None or fire.cause != "schedule" or revision.schedule.max_fires is None:
             continue
         if fire.due >= revision.first and _is_due(revision, fire.due):
-            dues[fire.key, revision.record.defined].add(fire.due)
+            dues[fire.key, revision.record.last_commands.put_revision].add(fire.due)
     for revision in definitions.values():
-        count = len(dues[revision.key, revision.record.defined])
+        count = len(dues[revision.key, revision.record.last_commands.put_revision])
         if revision.schedule.max_fires is not None and count > revision.schedule.max_fires:
             yield Violation(4, revision.key, f"{count} fires of at most {revision.schedule.max_fires}")
 
@@ -346,10 +348,13 @@ def _actual_final_state(observed: Observations, key: Key) -> FinalState:
     record = observed.final.get(key)
     if record is None or record.schedule is None:
         return FinalState(None, paused=False)
-    put = next(
-        (v.sent for v in observed.revisions[key] if v.record.defined == record.defined and v.sent is not None), None
-    )
+    put_revision = record.last_commands.put_revision
+    put = next((v.sent for v in observed.revisions[key] if v.sent and _put_revision(v) == put_revision), None)
     return FinalState(None if put is None else put.event_id, paused=record.state is State.PAUSED)
+
+
+def _put_revision(revision: Revision) -> int:
+    return revision.record.last_commands.put_revision
 
 
 def _is_over(observed: Observations, key: Key) -> bool:

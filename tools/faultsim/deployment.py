@@ -11,23 +11,20 @@ from eventcron.adapters.memory import (
     MemoryCalendars,
     MemoryDeadLetters,
     MemoryFireQueue,
-    MemoryLedger,
+    MemoryLeases,
     MemoryScheduleStore,
     MemorySegmentQueue,
 )
-from eventcron.app.backfill import Backfiller
-from eventcron.app.executor import Executor
-from eventcron.app.fanout import FanOut
-from eventcron.app.handlers import Handled, Handlers
-from eventcron.app.planner import SAVE_BEFORE_MS, Planner, SegmentReport
-from eventcron.app.reconcile import Reconciler
+from eventcron.app.handlers import Handled
+from eventcron.app.planner import SAVE_BEFORE_MS, SegmentReport
 from eventcron.app.redrive import Redrive
-from eventcron.app.registrar import Registrar
+from eventcron.app.use_cases import UseCases
 from eventcron.errors import EventcronError
 from eventcron.model.messages import SegmentRange
 from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key
-from eventcron.model.records import Backfill, Calendar, Plan, Record
-from eventcron.ports import Clock, Lease, Page, Ports, Refusal
+from eventcron.model.records import Backfill, Calendar, IndexEntry, Record
+from eventcron.ports import Clock, Lease, Page, Refusal
+from eventcron.testing.ports import memory_ports
 from tools.faultsim.faults import FaultPlan
 from tools.faultsim.history import Attempt, History, IndexRead, RangeDone, Step, Written
 from tools.faultsim.loop import LoopClock, SeededLoop
@@ -56,7 +53,7 @@ class WatchedStore(MemoryScheduleStore):
     def _write(self, record: Record) -> None:
         super()._write(record)
         self._history.written.append(Written(self._clock.now(), process.get().began, record))
-        state = f"{record.state} revision {record.revision} wake {record.wake} owed {record.owed}"
+        state = f"{record.state} revision {record.revision} wake {record.wake} pending {record.pending}"
         self._network.note("stored", f"{record.key} {state}")
 
     async def get(self, keys: Sequence[Key]) -> dict[Key, Record]:
@@ -68,7 +65,7 @@ class WatchedStore(MemoryScheduleStore):
             found |= await super().get(left)
         return found
 
-    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         page = await super().plans(segment, before=before, cursor=cursor)
         now = self._clock.now()
         self._history.index_reads += [IndexRead(now, plan.key, plan.wake) for plan in page.items]
@@ -77,28 +74,28 @@ class WatchedStore(MemoryScheduleStore):
         return page
 
 
-class WatchedLedger(MemoryLedger):
-    """A ledger in memory that adds to the history which planner tried which segment, and how that ended."""
+class WatchedLeases(MemoryLeases):
+    """Leases in memory that add to the history which planner tried which segment, and how that ended."""
 
     def __init__(self, history: History, network: Network) -> None:
         super().__init__(pause=network)
         self._history = history
 
-    async def claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Lease | None:
+    async def acquire(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Lease | None:
         self._note(segment, is_over=False)
-        lease = await super().claim(segment, end=end, now=now, lease_until=lease_until)
+        lease = await super().acquire(segment, end=end, now=now, lease_until=lease_until)
         self._note(segment, is_over=lease is None)
         return lease
 
-    async def save(self, claim: Lease, cursor: str) -> bool:
-        saved = await super().save(claim, cursor)
-        self._note(claim.segment, is_over=not saved)
+    async def save(self, lease: Lease, cursor: str) -> bool:
+        saved = await super().save(lease, cursor)
+        self._note(lease.segment, is_over=not saved)
         return saved
 
-    async def commit(self, claim: Lease) -> bool:
-        committed = await super().commit(claim)
+    async def commit(self, lease: Lease) -> bool:
+        committed = await super().commit(lease)
         # False: a later planner has taken over.
-        self._note(claim.segment, is_over=True)
+        self._note(lease.segment, is_over=True)
         return committed
 
     def planned(self, asked: SegmentRange) -> dict[int, Instant]:
@@ -147,17 +144,18 @@ class Deployment:
         self.plans.deliver = lambda batch: self._invoke("planner", lambda: self._on_segment_ranges(batch))
         self._memory_backfills = MemoryBackfills(pause=network)
         self._memory_calendars = MemoryCalendars(pause=network)
-        self._ledger = WatchedLedger(self.history, network)
-        self._ports = Ports(
-            clock=true,
+        self._leases = WatchedLeases(self.history, network)
+        self._ports = memory_ports(
+            true,
+            pause=network,
             store=self.store,
-            ledger=self._ledger,
-            queue=MemoryFireQueue(self.fires, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
+            leases=self._leases,
+            fire_queue=MemoryFireQueue(self.fires, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
             bus=SimulatedBus(network, self.history, true, unpublishable=unpublishable),
-            dead=self.dead,
+            dead_letters=self.dead,
             backfills=self._memory_backfills,
             calendars=self._memory_calendars,
-            plans=MemorySegmentQueue(self.plans, refuse=self._refuse_range, pause=network),  # type: ignore[arg-type]
+            segment_queue=MemorySegmentQueue(self.plans, refuse=self._refuse_range, pause=network),  # type: ignore[arg-type]
             jitter=random.fraction,
         )
         loop.timer(scenario.first_tick_ms * 1000, self._tick)
@@ -179,9 +177,9 @@ class Deployment:
             out=lambda: self._faults.out("lambda", self._loop.now_us),
         )
 
-    def _own_ports(self) -> Ports:
-        """The ports of the running invocation, with its own clock."""
-        return self._ports._replace(clock=process.get().clock)
+    def _cases(self) -> UseCases:
+        """The use cases of the running invocation, with its own clock."""
+        return self._ports._replace(clock=process.get().clock).use_cases(self._settings)
 
     @property
     def backfills(self) -> Mapping[BackfillKey, Backfill]:
@@ -204,27 +202,16 @@ class Deployment:
 
     def _refuse_range(self, index: int, asked: SegmentRange) -> Refusal | None:
         refusal = self._network.refuse_pack(index, asked)
-        if refusal is not None:
-            self.history.ranges_refused.append((process.get().name, asked))
+        if refusal is None:
+            self.history.ranges_refused.discard((process.get().name, asked))
+        else:
+            self.history.ranges_refused.add((process.get().name, asked))
         return refusal
 
     # --- Functions ---------------------------------------------------------------------------------------------------
 
-    def _handlers(self) -> Handlers:
-        """The handlers of the invocation that is running."""
-        ports, settings = self._own_ports(), self._settings
-        return Handlers(
-            registrar=Registrar(ports, settings),
-            executor=Executor(ports, settings),
-            fanout=FanOut(ports, settings),
-            planner=Planner(ports, settings),
-            backfiller=Backfiller(ports, settings),
-            dead_letters=ports.dead,
-            trusted_sources=settings.trusted_sources,
-        )
-
     async def _on_commands(self, batch: Sequence[Message]) -> None:
-        handled = await self._handlers().on_commands(batch)
+        handled = await self._cases().handlers.on_commands(batch)
         for message, how in zip(batch, handled, strict=True):
             if how.result is not None:
                 self._network.note(f"{how.result.outcome} {message.id}", f"{how.result.key} {how.result.reason}")
@@ -233,22 +220,22 @@ class Deployment:
     async def _on_packs(self, batch: Sequence[Message]) -> None:
         for message in batch:
             self._network.note(f"pack of {message.id}", message.body)
-        handled = await self._handlers().on_packs(batch)
+        handled = await self._cases().handlers.on_packs(batch)
         for message, how in zip(batch, handled, strict=True):
             self._network.note(f"executed {message.id}", f"{how.result}")
         self._settle(self.fires, batch, handled)
 
     async def _on_segment_ranges(self, batch: Sequence[Message]) -> None:
-        handled = await self._handlers().on_segment_ranges(batch, deadline=self._deadline())
+        handled = await self._cases().handlers.on_segment_ranges(batch, deadline=self._deadline())
         for message, how in zip(batch, handled, strict=True):
             self._network.note(f"planned {message.id}", "" if how.result is None else _outcomes(how.result.segments))
             if how.result is not None and not how.comes_back:
                 asked = how.result.asked
-                self.history.ranges_done.append(RangeDone(process.get().name, asked, self._ledger.planned(asked)))
+                self.history.ranges_done.append(RangeDone(process.get().name, asked, self._leases.planned(asked)))
         self._settle(self.plans, batch, handled)
 
     async def _on_tick(self) -> None:
-        report = await self._handlers().on_tick(deadline=self._deadline())
+        report = await self._cases().handlers.on_tick(deadline=self._deadline())
         self._network.note("planned", _outcomes(report.segments))
         if report.error is not None:
             self._failed("the tick", report.error)
@@ -279,7 +266,7 @@ class Deployment:
 
     async def _reconciler(self) -> None:
         running = process.get()
-        reconciler = Reconciler(self._own_ports(), self._settings)
+        reconciler = self._cases().reconciler
         report = await reconciler.run(deadline=running.clock.now() + TIMEOUT_S["reconciler"] * 1000, rules="now")
         self._network.note("reconciled", f"{report}")
 

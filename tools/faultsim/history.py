@@ -71,8 +71,8 @@ class History:
         self.index_reads: list[IndexRead] = []
         self.attempts: list[Attempt] = []
         self.ranges_done: list[RangeDone] = []
-        #: The tick that sent a range, and the range that the segment queue refused.
-        self.ranges_refused: list[tuple[str, SegmentRange]] = []
+        #: The tick that sent a range, and the range that the segment queue refused at every try.
+        self.ranges_refused: set[tuple[str, SegmentRange]] = set()
         #: The ticks that ended with time left for another segment.
         self.timely_ticks: set[str] = set()
         #: Exceptions of handlers that are no ``EventcronError``.

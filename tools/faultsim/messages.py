@@ -49,7 +49,7 @@ def _ranges(observed: Observations) -> Iterator[Violation]:
 def _refused_ranges(observed: Observations) -> Iterator[Violation]:
     """A tick takes on the segments that the segment queue did not take, if there is time."""
     tried = {(attempt.who, attempt.segment) for attempt in observed.history.attempts}
-    for who, asked in observed.history.ranges_refused:
+    for who, asked in sorted(observed.history.ranges_refused, key=str):
         for segment in range(asked.first, asked.end):
             if who in observed.history.timely_ticks and (who, segment) not in tried:
                 yield Violation(6, None, f"the queue refused segment {segment}, and {who} did not plan it")
@@ -75,8 +75,8 @@ def _last_changes(observed: Observations) -> Iterator[tuple[Key, int, str]]:
         if last.sent is not None:
             yield last.key, last.record.revision, last.sent.event_id
     for calendar in observed.simulation.deployment.calendars.values():
-        if calendar.seen and calendar.seen[-1] in observed.sent:
-            yield Key(calendar.tenant, f"calendar:{calendar.name}"), calendar.revision, calendar.seen[-1]
+        if calendar.recent_event_ids and calendar.recent_event_ids[-1] in observed.sent:
+            yield Key(calendar.tenant, f"calendar:{calendar.name}"), calendar.revision, calendar.recent_event_ids[-1]
 
 
 MESSAGE_CHECKS = (_poison, _ranges, _refused_ranges, _reported)

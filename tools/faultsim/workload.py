@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
-from eventcron.config import Settings
 from eventcron.model.commands import TENANT_SOURCE_PREFIX
 from eventcron.model.names import Instant, Key
+from eventcron.settings import Settings
 from eventcron.timing.instant import from_datetime, rfc3339
 from eventcron.timing.trigger import local_time
 from tools.faultsim.faults import FaultPlan, Outage

@@ -6,29 +6,36 @@ paused or replaced before does not fire (guarantee 3), and nothing is published 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
 
-from eventcron.app.concurrency import settle
-from eventcron.app.ending import complete
-from eventcron.app.publishing import publish_accepted, publish_all
+from eventcron.app.concurrency import all_of
+from eventcron.app.delivery import LONGEST_DELAY_MS, PackSender, Publisher, complete
 from eventcron.app.quota import QUOTA, beyond, named
 from eventcron.app.reading import read_readable
-from eventcron.app.sending import LONGEST_DELAY_MS
-from eventcron.app.settings import DeploymentSettings
-from eventcron.errors import Unavailable
 from eventcron.model.events import Event, SkipNotice
 from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import BackfillKey, Instant, Key
 from eventcron.model.records import Backfill, BackfillState, Record, State
-from eventcron.ports import Ports, Refusal
+from eventcron.ports import (
+    Backfills,
+    Clock,
+    DeadLetters,
+    EventBus,
+    FireQueue,
+    PublishedPacks,
+    Quota,
+    Refusal,
+    ScheduleStore,
+)
 from eventcron.rules.misfire import is_missed
 from eventcron.rules.packing import make_pack
-from eventcron.rules.planning import first_occurrence
+from eventcron.rules.timeline import is_superseded, may_publish
+from eventcron.settings import Settings
 from eventcron.timing.trigger import local_time
 from eventcron.wire.encode import encode_pack, failed, fire_id, fired, skipped
 
@@ -77,14 +84,28 @@ class _Verdict(StrEnum):
 class Executor:
     """Publishes packs."""
 
-    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
-        self._ports = ports
-        self._clock = ports.clock
-        self._store = ports.store
-        self._ledger = ports.ledger
-        self._backfills = ports.backfills
-        self._dead = ports.dead
-        self._queue = ports.queue
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        store: ScheduleStore,
+        backfills: Backfills,
+        packs: PublishedPacks,
+        quota: Quota,
+        fire_queue: FireQueue,
+        dead_letters: DeadLetters,
+        bus: EventBus,
+        jitter: Callable[[], float],
+        settings: Settings,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._backfills = backfills
+        self._packs = packs
+        self._quota = quota
+        self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
+        self._dead_letters = dead_letters
+        self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
         self._settings = settings
 
     async def execute(self, pack: Pack) -> Report:
@@ -94,7 +115,7 @@ class Executor:
             Unavailable: a service refused; the pack may be executed again, repeats carry the same ``fire_id``.
         """
         report = Report(pack_id=pack.id)
-        if await self._ledger.published([pack.id]):
+        if await self._packs.published([pack.id]):
             report.repeated = True
             return report
         if pack.at - self._clock.now() > self._settings.lead_seconds * 1000 + MAX_HOLD_MS:
@@ -105,9 +126,9 @@ class Executor:
         for fire in pack.fires:
             by_instant.setdefault(fire.at, []).append(fire)
         over = await self._over_quota(pack)
-        await settle(*(self._publish_at(at, fires, pack, report, over) for at, fires in by_instant.items()))
+        await all_of(self._publish_at(at, fires, pack, report, over) for at, fires in by_instant.items())
         now = self._clock.now()
-        await self._ledger.record(pack.id, now=now, expires=self._expires(now))
+        await self._packs.record(pack.id, now=now, expires=self._expires(now))
         return report
 
     def _expires(self, now: Instant) -> int:
@@ -122,7 +143,7 @@ class Executor:
         await self._clock.sleep_until(pack.at - COUNT_MS)
         known, now = await self._read(pack.fires), self._clock.now()
         wanted = [fire for fire in pack.fires if known.may_publish(fire, now=max(now, fire.at))]
-        return await beyond(self._ledger, pack.id, wanted, limit=limit, expires=self._expires(now))
+        return await beyond(self._quota, pack.id, wanted, limit=limit, expires=self._expires(now))
 
     async def _publish_at(
         self, at: Instant, fires: Sequence[Fire], pack: Pack, report: Report, over: frozenset[Fire]
@@ -170,7 +191,7 @@ class Executor:
             fired(records[fire.key], fire, attempt=pack.attempt, local_time=_local_time(fire, records))
             for fire in fires
         ]
-        refused = await publish_accepted(self._ports, events)
+        refused = await self._publisher.try_each(events)
         now = self._clock.now()
         by_index = {refusal.index: refusal for refusal in refused}
         done = [fire for index, fire in enumerate(fires) if index not in by_index]
@@ -204,7 +225,7 @@ class Executor:
 
     async def _give_up(self, fire: Fire, refusal: Refusal, records: Mapping[Key, Record], pack: Pack) -> None:
         reason = f"given up after {pack.attempt} tries, the last with {refusal.code}: {refusal.message}"
-        await self._dead.send_to_dlq("fires", encode_pack(make_pack([fire])), reason=reason, code=refusal.code)
+        await self._dead_letters.send_to_dlq("fires", encode_pack(make_pack([fire])), reason=reason, code=refusal.code)
         record, now = records.get(fire.key), self._clock.now()
         fact = failed(record, fire, code=refusal.code, message=refusal.message, attempts=pack.attempt, now=now)
         await self._tell([fact])
@@ -216,16 +237,14 @@ class Executor:
         for fire in fires:
             record = records.get(fire.key)
             if record is not None and record.revision == fire.revision and record.state is State.ENABLED:
-                await complete(self._ports, record)
+                await complete(record, clock=self._clock, store=self._store, publisher=self._publisher)
 
     async def _put_back(self, pack: Pack, *, visible_at: Instant) -> None:
-        now = self._clock.now()
-        refused = await self._queue.send([pack], visible_at=[min(visible_at, now + LONGEST_DELAY_MS)], now=now)
-        if refused:
-            raise Unavailable("sqs", refused[0].code, "a pack could not be put back")
+        visible_at = min(visible_at, self._clock.now() + LONGEST_DELAY_MS)
+        await self._sender.send([pack], visible_at=lambda _pack: visible_at)
 
     async def _tell(self, facts: Sequence[Event]) -> None:
-        await publish_all(self._ports, facts)
+        await self._publisher.publish(facts)
 
 
 class _Sorted(NamedTuple):
@@ -301,30 +320,18 @@ def _sort(fires: Sequence[Fire], known: _Known, over: frozenset[Fire], *, now: I
 def _judge(fire: Fire, record: Record | None, *, now: Instant) -> tuple[_Verdict, str]:
     """What becomes of *fire*, given its schedule as it is stored now.
 
-    A fire dropped by a pause is told by the resume, which decides what becomes of it; one dropped by a delete, by that.
+    A resume reports what a pause dropped, and a delete is report enough for what is due after it: nothing to add here.
     """
     if record is None:
         return _Verdict.DROP, ""
-    if fire.cause == "schedule" and fire.revision != record.revision:
-        former = next((former for former in record.former if former.revision == fire.revision), None)
-        if former is None or fire.due >= former.until:
-            return (_Verdict.SKIP, "superseded") if _is_superseded(fire, record) else (_Verdict.DROP, "")
-        if fire.at >= former.planned and fire.due >= former.sure:
-            return _Verdict.DROP, ""  # handed over a second time, with the rest of that revision
+    if fire.cause == "schedule" and not may_publish(record.eras, fire.revision, due=fire.due, at=fire.at):
+        superseded = is_superseded(record.eras, fire.revision, due=fire.due)
+        return (_Verdict.SKIP, "superseded") if superseded else (_Verdict.DROP, "")
     if record.schedule is None:
         return _Verdict.SKIP, "deleted"
     if fire.cause == "schedule" and is_missed(fire.at, record.schedule.misfire, now=now):
         return _Verdict.SKIP, "misfire"
     return _Verdict.PUBLISH, ""
-
-
-def _is_superseded(fire: Fire, record: Record) -> bool:
-    """Whether an update left *fire* without an occurrence of the new revision in its stead."""
-    if record.state not in {State.ENABLED, State.COMPLETED} or not record.trigger:
-        return False
-    in_bounds = record.first <= fire.due and (record.until is None or fire.due < record.until)
-    due = first_occurrence(record.trigger, fire.due, fire.due + 1) if in_bounds else None
-    return due is None
 
 
 def _backfill(fire: Fire) -> BackfillKey | None:

@@ -7,16 +7,17 @@ planners out of one segment. The tick itself plans the ranges that the queue doe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from msgspec import Struct
 
 from eventcron.app.planner import SegmentOutcome
-from eventcron.app.settings import DeploymentSettings
+from eventcron.app.retry import Retry
 from eventcron.model.messages import SegmentRange
-from eventcron.ports import Ports, Refusal
+from eventcron.ports import Clock, Leases, Refusal, SegmentQueue
 from eventcron.rules.lag import lag_ms
+from eventcron.settings import Settings
 from eventcron.wire.segment_ranges import split
 
 #: Outcomes that leave part of a segment unplanned: its range has to come back.
@@ -42,10 +43,19 @@ class Behind(NamedTuple):
 class FanOut:
     """Hands segments to planners."""
 
-    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
-        self._clock = ports.clock
-        self._plans = ports.plans
-        self._ledger = ports.ledger
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        segment_queue: SegmentQueue,
+        leases: Leases,
+        jitter: Callable[[], float],
+        settings: Settings,
+    ) -> None:
+        self._clock = clock
+        self._queue = segment_queue
+        self._leases = leases
+        self._retry = Retry(clock=clock, jitter=jitter)
         self._settings = settings
 
     async def run(self) -> FanOutReport:
@@ -59,8 +69,7 @@ class FanOut:
             at_once=settings.concurrency,
             tick=self._clock.now(),
         )
-        # No retry: the tick plans refused ranges in the time that a retry would wait.
-        refusals = await self._plans.send(ranges)
+        refusals = await self._retry.deliver(ranges, self._queue.send)
         refused = {refusal.index for refusal in refusals}
         return FanOutReport(
             sent=[asked for index, asked in enumerate(ranges) if index not in refused],
@@ -75,10 +84,10 @@ class FanOut:
         leases.
 
         Raises:
-            Unavailable: the ledger cannot be read for now.
+            Unavailable: the states cannot be read for now.
         """
         settings = self._settings
-        states = await self._ledger.segments(settings.segments)
+        states = await self._leases.segments(settings.segments)
         now = self._clock.now()
         lags = [
             Behind(

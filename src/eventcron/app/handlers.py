@@ -16,7 +16,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from eventcron.app.backfill import Backfiller, BackfillReport
-from eventcron.app.concurrency import settle
+from eventcron.app.concurrency import all_of
 from eventcron.app.executor import Executor, Report
 from eventcron.app.fanout import UNFINISHED, Behind, FanOut, FanOutReport
 from eventcron.app.planner import Planner, SegmentReport
@@ -124,7 +124,7 @@ class Handlers:
 
     async def on_commands(self, messages: Sequence[QueueMessage]) -> list[Handled[Result]]:
         """Apply the commands of one batch."""
-        return await settle(*(self.on_command(one.body, redelivered=one.receives > 1) for one in messages))
+        return await all_of(self.on_command(one.body, redelivered=one.receives > 1) for one in messages)
 
     async def on_command(self, body: str, *, redelivered: bool = False) -> Handled[Result]:
         """Apply a command; *redelivered* means that the queue handed out this message before.
@@ -154,7 +154,7 @@ class Handlers:
 
     async def on_packs(self, messages: Sequence[QueueMessage]) -> list[Handled[Report]]:
         """Publish the packs of one batch."""
-        return await settle(*(self.on_pack(one.body) for one in messages))
+        return await all_of(self.on_pack(one.body) for one in messages)
 
     async def on_pack(self, body: str) -> Handled[Report]:
         """Publish a pack when it is due. A message that is no pack is a dead letter."""
@@ -171,7 +171,7 @@ class Handlers:
         self, messages: Sequence[QueueMessage], *, deadline: Instant
     ) -> list[Handled[RangeReport]]:
         """Plan the ranges of one batch; *deadline* is when this process may be killed."""
-        return await settle(*(self.on_segments(one.body, deadline=deadline) for one in messages))
+        return await all_of(self.on_segments(one.body, deadline=deadline) for one in messages)
 
     async def on_segments(self, body: str, *, deadline: Instant) -> Handled[RangeReport]:
         """Plan a range of segments. The message comes back until all of them are planned.

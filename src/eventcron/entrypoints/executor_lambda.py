@@ -8,10 +8,10 @@ from typing import Any
 
 from eventcron.app.executor import Published, Report
 from eventcron.app.handlers import MessageOutcome
+from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.records import SqsMessage, batch_response, messages
 from eventcron.entrypoints.telemetry import LambdaContext, emit, logger
-from eventcron.wiring import UseCases
 
 
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, list[dict[str, str]]]:

@@ -11,11 +11,11 @@ from eventcron.app.backfill import BackfillOutcome, BackfillReport
 from eventcron.app.fanout import FanOutReport
 from eventcron.app.handlers import MessageOutcome, TickReport
 from eventcron.app.planner import SegmentOutcome, SegmentReport
+from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.records import batch_response, messages
 from eventcron.entrypoints.telemetry import emit, logger
 from eventcron.model.names import Instant
-from eventcron.wiring import UseCases
 
 #: Milliseconds kept back from Lambda's own deadline, so that what is being sent can end.
 MARGIN_MS = 1_000
@@ -33,7 +33,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 async def handle(cases: UseCases, event: dict[str, Any], context: Any) -> dict[str, Any]:
     """As ``handler``, on *cases*."""
-    now = cases.ports.clock.now()
+    now = cases.clock.now()
     deadline = now + int(context.get_remaining_time_in_millis()) - MARGIN_MS
     if "Records" in event:
         return await _plan_ranges(cases, event, deadline=deadline, now=now)

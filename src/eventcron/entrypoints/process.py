@@ -11,8 +11,9 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
-from eventcron.config import Settings
-from eventcron.wiring import UseCases, on_aws
+from eventcron import config
+from eventcron.app.use_cases import UseCases
+from eventcron.wiring import on_aws
 
 T = TypeVar("T")
 
@@ -41,7 +42,7 @@ class Process:
 
     async def _with_cases(self, work: Callable[[UseCases], Coroutine[Any, Any, T]]) -> T:
         if self._cases is None:
-            self._cases = await self._open.enter_async_context(on_aws(Settings.read(os.environ)))
+            self._cases = await self._open.enter_async_context(on_aws(config.read(os.environ)))
         return await work(self._cases)
 
 

@@ -8,11 +8,11 @@ from tzdata import IANA_VERSION
 
 from eventcron import __version__
 from eventcron.app.reconcile import ReconcileReport
+from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.telemetry import emit, logger
 from eventcron.model.records import State
 from eventcron.rules.reconcile import Fault
-from eventcron.wiring import UseCases
 
 #: What decides a trigger's occurrences. When one of the two changes, the reconciler computes every trigger again.
 RULES = f"tzdata {IANA_VERSION}, eventcron {__version__}"
@@ -27,7 +27,7 @@ def handler(_event: dict[str, Any], context: Any) -> dict[str, int]:
 
 async def handle(cases: UseCases, context: Any) -> dict[str, int]:
     """As ``handler``, on *cases*."""
-    deadline = cases.ports.clock.now() + int(context.get_remaining_time_in_millis()) - MARGIN_MS
+    deadline = cases.clock.now() + int(context.get_remaining_time_in_millis()) - MARGIN_MS
     return _report(await cases.reconciler.run(deadline=deadline, rules=RULES))
 
 

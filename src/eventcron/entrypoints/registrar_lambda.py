@@ -7,10 +7,10 @@ from typing import Any
 
 from eventcron.app.handlers import Handled, MessageOutcome
 from eventcron.app.registrar import Outcome, Result
+from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.records import SqsMessage, batch_response, messages
 from eventcron.entrypoints.telemetry import LambdaContext, emit, logger
-from eventcron.wiring import UseCases
 
 #: Outcome → metric.
 METRICS = {

@@ -5,11 +5,11 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.rest.api import Answered, answer
 from eventcron.entrypoints.rest.request import write
 from eventcron.entrypoints.telemetry import LambdaContext, emit, logger
-from eventcron.wiring import UseCases
 
 
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:

@@ -9,11 +9,10 @@ from typing import TypeAlias
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from eventcron.config import metrics_namespace
+
 #: What Lambda hands a handler besides the event. Only ``get_remaining_time_in_millis`` is used.
 LambdaContext: TypeAlias = object
-
-#: The template sets it to the bus's name, which differs between the deployments of a Region.
-NAMESPACE = os.environ.get("POWERTOOLS_METRICS_NAMESPACE", "eventcron")
 
 #: Takes its service name from ``POWERTOOLS_SERVICE_NAME``, which the template sets.
 logger = Logger()
@@ -32,7 +31,7 @@ def emit(
     Each value is a data point of its own, so CloudWatch can compute percentiles. CloudWatch charges for the metrics
     that each value of *dimensions* adds. *fields* are searchable in the log and cost nothing.
     """
-    metrics = EphemeralMetrics(namespace=NAMESPACE, service=function)
+    metrics = EphemeralMetrics(namespace=metrics_namespace(os.environ), service=function)
     for name, text in (dimensions or {}).items():
         metrics.add_dimension(name, text)
     for name, field in (fields or {}).items():

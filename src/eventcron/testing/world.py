@@ -19,26 +19,24 @@ from eventcron.adapters.memory import (
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
-    MemoryLedger,
+    MemoryLeases,
+    MemoryPublishedPacks,
     MemoryQueue,
+    MemoryQuota,
+    MemoryRulesVersion,
     MemoryScheduleStore,
     MemorySegmentQueue,
     Message,
     Pause,
     yield_once,
 )
-from eventcron.app.backfill import Backfiller
-from eventcron.app.executor import Executor
-from eventcron.app.fanout import FanOut
 from eventcron.app.handlers import Handled, Handlers
-from eventcron.app.planner import Planner
-from eventcron.app.registrar import Registrar
-from eventcron.config import Settings
 from eventcron.model.commands import TENANT_SOURCE_PREFIX
 from eventcron.model.events import EVENT_SOURCE
 from eventcron.model.names import Instant
-from eventcron.ports import Ports
+from eventcron.settings import Settings
 from eventcron.testing.clock import VirtualClock, VirtualLoop
+from eventcron.testing.ports import MemoryPorts, memory_ports
 from eventcron.timing.instant import from_datetime, rfc3339
 
 #: The template's defaults, with fewer segments: each segment costs one query a tick.
@@ -98,7 +96,10 @@ class World:
         self.segment_ranges = SignallingQueue(self.clock)
         self._pause = pause
         self.store = MemoryScheduleStore(self.clock, pause=pause)
-        self.ledger = MemoryLedger(pause=pause)
+        self.leases = MemoryLeases(pause=pause)
+        self.packs = MemoryPublishedPacks(pause=pause)
+        self.quota = MemoryQuota(pause=pause)
+        self.rules_version = MemoryRulesVersion(pause=pause)
         self.backfills = MemoryBackfills(pause=pause)
         self.calendars = MemoryCalendars(pause=pause)
         self.bus = MemoryEventBus(self.clock, pause=pause)
@@ -113,18 +114,22 @@ class World:
         self._runner.close()
 
     @property
-    def ports(self) -> Ports:
+    def ports(self) -> MemoryPorts:
         """All ports, those that were replaced included."""
-        return Ports(
-            clock=self.clock,
+        return memory_ports(
+            self.clock,
+            pause=self._pause,
             store=self.store,
-            ledger=self.ledger,
-            queue=MemoryFireQueue(self.fires, pause=self._pause),
+            leases=self.leases,
+            packs=self.packs,
+            quota=self.quota,
+            rules_version=self.rules_version,
+            fire_queue=MemoryFireQueue(self.fires, pause=self._pause),
             bus=self.bus,
-            dead=self.dead,
+            dead_letters=self.dead,
             backfills=self.backfills,
             calendars=self.calendars,
-            plans=MemorySegmentQueue(self.segment_ranges, pause=self._pause),
+            segment_queue=MemorySegmentQueue(self.segment_ranges, pause=self._pause),
             # Jitter only spreads retries; with a fixed seed two runs are alike.
             jitter=random.Random(0).random,  # noqa: S311  # no secret depends on it
         )
@@ -210,7 +215,7 @@ class World:
 
     def _start(self) -> list[Coroutine[Any, Any, None]]:
         """Everything that Lambda would run: the event source mappings of three queues, and the tick."""
-        handlers = self._handlers()
+        handlers = self.ports.use_cases(self.settings).handlers
         return [
             self._poll(self.commands, "registrar", handlers.on_commands),
             self._poll(self.fires, "executor", handlers.on_packs),
@@ -221,18 +226,6 @@ class World:
             ),
             self._tick(handlers),
         ]
-
-    def _handlers(self) -> Handlers:
-        ports, settings = self.ports, self.settings
-        return Handlers(
-            registrar=Registrar(ports, settings),
-            executor=Executor(ports, settings),
-            fanout=FanOut(ports, settings),
-            planner=Planner(ports, settings),
-            backfiller=Backfiller(ports, settings),
-            dead_letters=ports.dead,
-            trusted_sources=settings.trusted_sources,
-        )
 
     def _deadline(self) -> Instant:
         return self.now + PLANNER_TIMEOUT_MS

@@ -11,7 +11,7 @@ from eventcron.app.backfill import BackfillCommands, Backfiller
 from eventcron.model.commands import BackfillSchedule
 from eventcron.model.names import BackfillKey
 from eventcron.rules import backfill
-from eventcron.rules.lifecycle import Verdict
+from eventcron.rules.ordering import Verdict
 from tools.faultsim.mutants.planting import Function, Mutant, changes
 
 #: Milliseconds: longer than any backfill of a simulation lasts.

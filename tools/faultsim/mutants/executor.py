@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from eventcron.adapters.memory import MemoryLedger
+from eventcron.adapters.memory import MemoryPublishedPacks
 from eventcron.app import executor
 from eventcron.app.executor import REREAD_MS, Executor
 from eventcron.model.events import Event
@@ -25,7 +25,7 @@ def _know_no_pack(_original: Any) -> Function:
 
 def _record_first(original: Any) -> Function:
     async def publish_at(self: Any, at: Instant, fires: Sequence[Fire], pack: Any, *rest: Any) -> None:
-        await self._ledger.record(pack.id, now=pack.at, expires=pack.at)
+        await self._packs.record(pack.id, now=pack.at, expires=pack.at)
         await original(self, at, fires, pack, *rest)
 
     return publish_at
@@ -84,7 +84,10 @@ def _go_on(original: Any) -> Function:
 
 
 MUTANTS = (
-    Mutant("the executor does not ask whether a pack was published", changes(MemoryLedger, "published", _know_no_pack)),
+    Mutant(
+        "the executor does not ask whether a pack was published",
+        changes(MemoryPublishedPacks, "published", _know_no_pack),
+    ),
     Mutant("a pack is recorded as published before it is published", changes(Executor, "_publish_at", _record_first)),
     Mutant("a fire that the bus refused is not put back", changes(Executor, "_settle_refused", _drop_refused)),
     Mutant("a fire is not held to its instant", changes(Executor, "_known_at", _publish_early)),

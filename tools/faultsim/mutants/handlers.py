@@ -8,7 +8,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from eventcron.app import handlers
-from eventcron.app.concurrency import settle
+from eventcron.app.concurrency import all_of
 from eventcron.app.fanout import FanOut
 from eventcron.app.handlers import Handled, Handlers, MessageOutcome, QueueMessage
 from eventcron.app.planner import SegmentOutcome
@@ -53,7 +53,7 @@ def _swallow_failures(original: Any) -> Function:
 
 def _never_redelivered(_original: Any) -> Function:
     async def on_commands(self: Any, messages: Sequence[QueueMessage]) -> object:
-        return await settle(*(self.on_command(one.body, redelivered=False) for one in messages))
+        return await all_of(self.on_command(one.body, redelivered=False) for one in messages)
 
     return on_commands
 

@@ -6,15 +6,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from eventcron.adapters.leasing import next_claim
-from eventcron.adapters.memory import MemoryLedger
+from eventcron.adapters.memory import MemoryLeases
+from eventcron.adapters.next_lease import next_lease
 from eventcron.ports import Lease, SegmentState
 from tools.faultsim.mutants.planting import Function, Mutant, changes, changes_everywhere
 
 
 def _commit_instead(_original: Any) -> Function:
-    async def save(self: Any, claim: Lease, _cursor: str) -> object:
-        return await self.commit(claim)
+    async def save(self: Any, lease: Lease, _cursor: str) -> object:
+        return await self.commit(lease)
 
     return save
 
@@ -34,14 +34,14 @@ def _skip_ahead(original: Any) -> Function:
 MUTANTS = (
     Mutant(
         "a pass that runs out of time commits its segment instead of saving its page",
-        changes(MemoryLedger, "save", _commit_instead),
+        changes(MemoryLeases, "save", _commit_instead),
     ),
     Mutant(
         "a pass that resumes at a page extends its window, and leaves the pages before it unplanned there",
-        changes_everywhere(next_claim, _extend),
+        changes_everywhere(next_lease, _extend),
     ),
     Mutant(
         "after a crash a segment starts where the crashed pass wanted to end",
-        changes_everywhere(next_claim, _skip_ahead),
+        changes_everywhere(next_lease, _skip_ahead),
     ),
 )

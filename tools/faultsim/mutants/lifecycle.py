@@ -1,4 +1,4 @@
-"""Faults in how commands change a schedule, and in how one revision hands over to the next."""
+"""Faults in which command acts, in the eras of a schedule, and in what one era hands over to the next."""
 
 from __future__ import annotations
 
@@ -8,138 +8,162 @@ from msgspec.structs import replace
 
 from eventcron.app import executor, registrar
 from eventcron.app.registrar import Registrar
-from eventcron.model.messages import Fire
+from eventcron.model.commands import Command, DeleteSchedule, PauseSchedule, ResumeSchedule, Schedule
+from eventcron.model.events import SkipNotice
 from eventcron.model.names import Key
-from eventcron.model.records import Record
-from eventcron.rules import lifecycle
-from eventcron.rules.paused import skips_missed
-from tools.faultsim.mutants.planting import Change, Function, Mutant, changes, changes_everywhere
+from eventcron.model.records import Era, Record, State
+from eventcron.rules import handover, lifecycle, ordering
+from eventcron.rules.handover import Handover
+from tools.faultsim.mutants.planting import Change, Function, Mutant, changes
 
 #: Milliseconds for which a replaced revision goes on.
 LONG_CUTOVER_MS = 60_000
+#: Delivers nothing.
+NOTHING = Handover([], [], is_over=False)
 
 
-# --- The late path ---------------------------------------------------------------------------------------------------
+# --- Which command acts ----------------------------------------------------------------------------------------------
 
 
-def _with_enabled(**changed: Any) -> Change:
-    """An enabled record with those fields; a wake only where it has one."""
+def _judged_without(*kinds: type[Command], **revisions: int) -> Change:
+    """Commands of these kinds are judged as if the record had those revisions of its last commands."""
 
-    def change(original: Any) -> Function:
-        def enable(record: Record, when: Any, **earliest: int) -> Record | None:
-            enabled: Record | None = original(record, when, **earliest)
-            if enabled is None or ("wake" in changed and enabled.wake is None):
-                return enabled
-            return replace(enabled, **changed)
-
-        return enable
+    def change(table: Any) -> object:
+        changed = {kind: table[kind]._replace(judge=_without(table[kind].judge, revisions)) for kind in kinds}
+        return table | changed
 
     return change
 
 
-def _leave_unpaid(_original: Any) -> Function:
-    async def paid(self: Any, key: Key, _event_id: str, **_redelivered: bool) -> Record | None:
-        stored = (await self._store.get([key])).get(key)
-        return None if stored is None else replace(stored, owed=None)
-
-    return paid
+def _without(judge: Any, revisions: dict[str, int]) -> Function:
+    return lambda stored, revision: judge(stored and _with_commands(stored, **revisions), revision)
 
 
-def _settle_first(original: Any) -> Function:
-    async def pay(self: Any, record: Record) -> None:
-        if record.owed is not None:
-            await self._store.settle(record.key, revision=record.revision)
-        await original(self, record)
-
-    return pay
-
-
-# --- The order of commands -------------------------------------------------------------------------------------------
-
-
-def _without_registers(**registers: int) -> Change:
-    """A verdict on a command as if those registers were empty."""
-
-    def change(original: Any) -> Function:
-        return lambda stored, revision: original(stored and replace(stored, **registers), revision)
-
-    return change
+def _with_commands(record: Record, **revisions: int) -> Record:
+    return replace(record, last_commands=replace(record.last_commands, **revisions))
 
 
 def _ignore_event_ids(original: Any) -> Function:
-    return lambda stored, **place: original(stored and replace(stored, seen=()), **place)
+    return lambda stored, **version: original(stored and replace(stored, recent_event_ids=()), **version)
 
 
 def _put_enabled(original: Any) -> Function:
     def put(stored: Record | None, *rest: Any, **calendars: Any) -> Record:
-        record: Record = original(stored and replace(stored, switched=-1), *rest, **calendars)
-        return record if stored is None else replace(record, switched=stored.switched)
+        record: Record = original(stored and _with_commands(stored, pause_revision=-1), *rest, **calendars)
+        return record if stored is None else _with_commands(record, pause_revision=stored.last_commands.pause_revision)
 
     return put
 
 
-# --- From one revision to the next -----------------------------------------------------------------------------------
+# --- What the registrar delivers -------------------------------------------------------------------------------------
+
+
+def _deliver_nothing(_original: Any) -> Function:
+    return lambda *_record, **_now: NOTHING
+
+
+def _ignore_pending(_original: Any) -> Function:
+    async def delivered(self: Any, key: Key, _event_id: str, **_redelivered: bool) -> Record | None:
+        stored = (await self._store.get([key])).get(key)
+        return None if stored is None else replace(stored, pending=None)
+
+    return delivered
+
+
+def _clear_first(original: Any) -> Function:
+    async def deliver_pending(self: Any, record: Record) -> None:
+        if record.pending is not None:
+            await self._store.clear_pending(record.key, revision=record.revision)
+        await original(self, record)
+
+    return deliver_pending
+
+
+def _report_no_pause(*, of_puts: bool) -> Change:
+    """A pause that ended with a put, or else with a resume, is not reported."""
+
+    def change(original: Any) -> Function:
+        def dropped(record: Record, before: Era) -> list[SkipNotice]:
+            last = record.last_commands
+            notices: list[SkipNotice] = original(record, before)
+            return [] if of_puts == (last.put_revision > last.pause_revision) else notices
+
+        return dropped
+
+    return change
+
+
+# --- Eras ------------------------------------------------------------------------------------------------------------
 
 
 def _stay_in_the_index(original: Any) -> Function:
-    return lambda record, when: replace(original(record, when), segment=record.segment, wake=record.wake)
+    def pause(stored: Record | None, *rest: Any, **expires: int) -> Record:
+        record: Record = original(stored, *rest, **expires)
+        if stored is None or record.state is not State.PAUSED:
+            return record
+        return replace(record, segment=stored.segment, wake=stored.wake)
+
+    return pause
 
 
-def _as_the_stored_revision(original: Any) -> Function:
-    def judge(fire: Fire, record: Record | None, **now: int) -> object:
-        if record is not None and fire.cause == "schedule" and fire.revision < record.revision:
-            fire = replace(fire, revision=record.revision)
-        return original(fire, record, **now)
+def _always_awake(original: Any) -> Function:
+    def fire_from(*record: Any, **catch_up: int) -> Record | None:
+        enabled: Record | None = original(*record, **catch_up)
+        return enabled if enabled is None or enabled.wake is None else replace(enabled, wake=0)
 
-    return judge
+    return fire_from
 
 
-def _only_the_last_former(original: Any) -> Function:
-    def judge(fire: Fire, record: Record | None, **now: int) -> object:
-        return original(fire, record and replace(record, former=record.former[-1:]), **now)
-
-    return judge
+def _only_the_last_two(original: Any) -> Function:
+    return lambda eras, revision, **fire: original(eras[-2:], revision, **fire)
 
 
 MUTANTS = (
     Mutant(
-        "the registrar hands over to the planner at once",
-        changes(Registrar, "_reach_ms", lambda _original: property(lambda _self: 0)),
+        "a put does not see the tombstone", changes(registrar, "TABLE", _judged_without(Schedule, delete_revision=-1))
     ),
-    Mutant("the registrar hands over no fires itself", changes(lifecycle, "_enable", _with_enabled(owed=None))),
-    Mutant("pending fires of a dead registrar are not delivered", changes(Registrar, "_paid", _leave_unpaid)),
-    Mutant("pending fires are settled before they are sent", changes(Registrar, "_pay", _settle_first)),
-    Mutant(
-        "an update fires again what the revision before it fires already",
-        changes(registrar, "is_own", lambda _original: lambda _record: lambda _due: True),
-    ),
-    Mutant(
-        "unplanned fires of a replaced revision are lost",
-        changes(lifecycle, "_rest", lambda _original: lambda *_replaced, **_until: None),
-    ),
-    Mutant("a replaced revision goes on for a minute", changes(lifecycle, "CUTOVER_MS", lambda _ms: LONG_CUTOVER_MS)),
-    Mutant("a paused schedule stays in the index", changes(lifecycle, "_pause", _stay_in_the_index)),
-    Mutant("a sleeping schedule is read with each tick", changes(lifecycle, "_enable", _with_enabled(wake=0))),
-    Mutant("a put does not see the tombstone", changes(lifecycle, "judge_put", _without_registers(deleted=-1))),
     Mutant(
         "a delete does not ask which revision it deletes",
-        changes(lifecycle, "judge_delete", _without_registers(defined=-1)),
+        changes(registrar, "TABLE", _judged_without(DeleteSchedule, put_revision=-1)),
+    ),
+    Mutant(
+        "a stale pause or resume acts",
+        changes(
+            registrar, "TABLE", _judged_without(PauseSchedule, ResumeSchedule, put_revision=-1, delete_revision=-1)
+        ),
     ),
     Mutant("a put ignores the pause that overtook it", changes(lifecycle, "put", _put_enabled)),
     Mutant(
-        "a stale pause or resume acts",
-        changes(lifecycle, "judge_switch", _without_registers(defined=-1, deleted=-1)),
+        "the ids of the events of one second are not remembered", changes(ordering, "version_of", _ignore_event_ids)
     ),
     Mutant(
-        "the ids of the events of one second are not remembered", changes(lifecycle, "version_of", _ignore_event_ids)
+        "the registrar hands over to the planner at once",
+        changes(Registrar, "_reach_ms", lambda _original: property(lambda _self: 0)),
     ),
-    Mutant("the revision of a fire is not compared", changes(executor, "_judge", _as_the_stored_revision)),
-    Mutant("only the last revision but one may still fire", changes(executor, "_judge", _only_the_last_former)),
+    Mutant("the registrar enqueues no fires before the handoff", changes(handover, "_until_handoff", _deliver_nothing)),
+    Mutant("unplanned fires of a replaced revision are lost", changes(handover, "_unplanned", _deliver_nothing)),
+    Mutant(
+        "a resume catches up on nothing", changes(handover, "_caught_up", lambda _original: lambda _record, _era: [])
+    ),
+    Mutant("pending fires of a dead registrar are not delivered", changes(Registrar, "_delivered", _ignore_pending)),
+    Mutant(
+        "pending fires count as delivered before they are sent", changes(Registrar, "_deliver_pending", _clear_first)
+    ),
+    Mutant(
+        "an update fires again what the revision before it fires already",
+        changes(handover, "not_taken", lambda _original: lambda _eras: lambda _due: True),
+    ),
     Mutant(
         "a put does not report what the pause before it kept from firing",
-        changes(lifecycle, "_with_missed_before", lambda _original: lambda _paused, record, _when: record),
+        changes(handover, "_dropped", _report_no_pause(of_puts=True)),
     ),
+    Mutant("a resume does not report what it skips", changes(handover, "_dropped", _report_no_pause(of_puts=False))),
+    Mutant("a replaced revision goes on for a minute", changes(lifecycle, "CUTOVER_MS", lambda _ms: LONG_CUTOVER_MS)),
+    Mutant("a paused schedule stays in the index", changes(lifecycle, "pause", _stay_in_the_index)),
+    Mutant("a sleeping schedule is read with each tick", changes(lifecycle, "_fire_from", _always_awake)),
     Mutant(
-        "a resume does not report what it skips", changes_everywhere(skips_missed, lambda _original: lambda _record: [])
+        "the revision of a fire is not compared",
+        changes(executor, "may_publish", lambda _original: lambda *_eras, **_fire: True),
     ),
+    Mutant("only the last revision but one may still fire", changes(executor, "may_publish", _only_the_last_two)),
 )

@@ -11,7 +11,8 @@ from eventcron.adapters.memory import MemoryScheduleStore
 from eventcron.app import planner
 from eventcron.app.planner import Planner
 from eventcron.model.names import Instant, Key
-from eventcron.model.records import Plan
+from eventcron.model.records import IndexEntry
+from eventcron.ports import Lease
 from eventcron.rules.misfire import Sorted, sort_late
 from tools.faultsim.mutants.planting import Function, Mutant, changes, changes_everywhere
 
@@ -20,31 +21,31 @@ LATE_START_MS = 60_000
 
 
 def _commit_first(original: Any) -> Function:
-    async def plan_claim(self: Any, claim: Any, **options: Any) -> object:
-        if claim.start < claim.end:
-            await self._ledger.commit(claim)
-        return await original(self, claim, **options)
+    async def plan_lease(self: Any, lease: Lease, **options: Any) -> object:
+        if lease.start < lease.end:
+            await self._leases.commit(lease)
+        return await original(self, lease, **options)
 
-    return plan_claim
+    return plan_lease
 
 
 def _one_page(original: Any) -> Function:
-    async def page(self: Any, claim: Any, cursor: str | None) -> object:
-        read = await original(self, claim, cursor)
+    async def page(self: Any, lease: Lease, cursor: str | None) -> object:
+        read = await original(self, lease, cursor)
         return replace(read, cursor=None) if read.items else read
 
     return page
 
 
 def _as_shown(_original: Any) -> Function:
-    async def verified(_self: Any, items: Sequence[Plan], *_window: object) -> list[Plan]:
+    async def verified(_self: Any, items: Sequence[IndexEntry], *_window: object) -> list[IndexEntry]:
         return list(items)
 
     return verified
 
 
 def _move_unconditionally(original: Any) -> Function:
-    async def move_wake(self: Any, plan: Plan, wake: Instant | None, *, handoff: Instant | None = None) -> object:
+    async def move_wake(self: Any, plan: IndexEntry, wake: Instant | None, *, handoff: Instant | None = None) -> object:
         stored = self.records.get(plan.key)
         if stored is not None:
             plan = replace(plan, revision=stored.revision, wake=stored.wake)
@@ -63,10 +64,10 @@ def _out_of_the_index(original: Any) -> Function:
     return complete
 
 
-def _publish_nothing(_original: Any) -> Function:
-    async def publish_all(*_events: object) -> None: ...
+def _report_nothing(_original: Any) -> Function:
+    async def report(*_notices: object, **_now: Instant) -> None: ...
 
-    return publish_all
+    return report
 
 
 def _fire_all(_original: Any) -> Function:
@@ -81,7 +82,7 @@ def _late_start(original: Any) -> Function:
 
 
 MUTANTS = (
-    Mutant("a segment counts as planned before its packs are sent", changes(Planner, "_plan_claim", _commit_first)),
+    Mutant("a segment counts as planned before its packs are sent", changes(Planner, "_plan_lease", _commit_first)),
     Mutant("pages of the index after the first are not read", changes(Planner, "_page", _one_page)),
     Mutant(
         "a timed entry that should have been planned before is not looked up", changes(Planner, "_verified", _as_shown)
@@ -91,7 +92,7 @@ MUTANTS = (
         "a last fire takes its schedule out of the index, though a failed pass has not planned the fires before it",
         changes(MemoryScheduleStore, "complete", _out_of_the_index),
     ),
-    Mutant("the planner does not report what it skips", changes(planner, "publish_all", _publish_nothing)),
+    Mutant("the planner does not report what it skips", changes(Planner, "_report", _report_nothing)),
     Mutant("the planner starts a minute after the handoff", changes(planner, "contribution", _late_start)),
     Mutant(
         "a late occurrence still fires, however late the planner is",

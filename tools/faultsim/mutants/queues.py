@@ -7,8 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from eventcron.adapters.memory import MemoryFireQueue
-from eventcron.app.publishing import publish_all
-from eventcron.app.sending import send_all
+from eventcron.app.delivery import PackSender, Publisher
 from eventcron.errors import Unavailable
 from eventcron.model.messages import Pack
 from eventcron.rules.packing import make_pack
@@ -46,8 +45,8 @@ MUTANTS = (
         "a refused pack is reported as sent, and its segment as planned",
         changes(MemoryFireQueue, "send", _report_as_sent),
     ),
-    Mutant("after the last try the sender gives up in silence", changes_everywhere(send_all, _give_up_in_silence)),
-    Mutant("a refused event is not published again", changes_everywhere(publish_all, _give_up_in_silence)),
+    Mutant("after the last try the sender gives up in silence", changes(PackSender, "send", _give_up_in_silence)),
+    Mutant("a refused event is not published again", changes(Publisher, "publish", _give_up_in_silence)),
     Mutant("a pack that is put back keeps its id", changes_everywhere(make_pack, _same_id)),
     Mutant(
         "a tenant's source may act for any tenant",
