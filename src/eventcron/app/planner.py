@@ -216,7 +216,7 @@ class Planner:
         notices = [notice for _, part in done for notice in part.skips]
         notices += [_unread(item.key, window, reason=SkipReason.UNREADABLE, by=item.reason) for item in page.unreadable]
         await self._send(packs)
-        await self._publisher.publish([skipped(notice, now=now) for notice in notices])
+        await self._report(notices, now=now)
         await self._move(done, window)
         tally.visited += len(plans)
         tally.packs += len(packs)
@@ -244,6 +244,9 @@ class Planner:
     async def _send(self, packs: Sequence[Pack]) -> None:
         lead_ms = self._settings.lead_seconds * 1000
         await self._sender.send(packs, visible_at=lambda pack: pack.at - lead_ms)
+
+    async def _report(self, notices: Sequence[SkipNotice], *, now: Instant) -> None:
+        await self._publisher.publish([skipped(notice, now=now) for notice in notices])
 
     async def _move(self, done: Sequence[tuple[IndexEntry, Contribution]], window: Window) -> None:
         """Move on the timed plans, and take the finished ones out of the index.
