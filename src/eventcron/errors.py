@@ -13,6 +13,8 @@ A branch is named by what the caller should do. Each carries its facts as attrib
 
 from __future__ import annotations
 
+from eventcron.model.codes import RejectionCode, RequestCode
+
 
 class EventcronError(Exception):
     """Base of everything raised on purpose."""
@@ -28,7 +30,7 @@ class InvalidSchedule(EventcronError):
     what was sent, ``allowed`` what would have been taken.
     """
 
-    def __init__(self, code: str, *, field: str, given: str, allowed: str) -> None:
+    def __init__(self, code: RejectionCode | RequestCode, *, field: str, given: str, allowed: str) -> None:
         self.code = code
         self.field = field
         self.given = given
@@ -42,7 +44,14 @@ class InvalidExpression(InvalidSchedule):
     ``field`` names the cron field at fault where there is one (``expression`` otherwise).
     """
 
-    def __init__(self, *, field: str, given: str, allowed: str, code: str = "invalid_expression") -> None:
+    def __init__(
+        self,
+        *,
+        field: str,
+        given: str,
+        allowed: str,
+        code: RejectionCode | RequestCode = RejectionCode.INVALID_EXPRESSION,
+    ) -> None:
         super().__init__(code, field=field, given=given, allowed=allowed)
 
 

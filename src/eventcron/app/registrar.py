@@ -17,6 +17,7 @@ from eventcron.app.backfill import BackfillCommands, not_found
 from eventcron.app.calendars import CalendarCommands, named_by
 from eventcron.app.delivery import LONGEST_DELAY_MS, PackSender, Publisher, complete
 from eventcron.errors import Conflict, InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import (
     BackfillSchedule,
     CancelBackfill,
@@ -246,7 +247,7 @@ class Registrar:
         await self._publish(*(skipped(notice, now=now) for notice in work.skips))
         if work.is_over:
             await complete(record, clock=self._clock, store=self._store, publisher=self._publisher)
-        # Last: until then a redelivered command finds the record pending, and delivers all of it again.
+        # Last: until then the next command finds the record pending, and delivers all of it again.
         await self._store.clear_pending(record.key, revision=record.revision)
 
     async def _run(self, command: RunSchedule, received: Received) -> Result:
@@ -288,7 +289,7 @@ def _stale(stored: Record | None, place: Version) -> InvalidSchedule:
     last = stored.last_commands
     latest = max(last.put_revision, last.delete_revision, last.pause_revision)
     allowed = f"more than {latest}, the revision already applied"
-    return InvalidSchedule("stale_revision", field="revision", given=str(place.revision), allowed=allowed)
+    return InvalidSchedule(RejectionCode.STALE_REVISION, field="revision", given=str(place.revision), allowed=allowed)
 
 
 def _fact(received: Received, record: Record, *, existed: bool, now: Instant) -> Event:
@@ -311,7 +312,7 @@ def _refusal(record: Record) -> InvalidSchedule:
     if record.refused == "not_found":
         return not_found(record.key)
     allowed = "a schedule with occurrences left; put it anew"
-    return InvalidSchedule("completed", field="name", given=repr(str(record.key)), allowed=allowed)
+    return InvalidSchedule(RejectionCode.COMPLETED, field="name", given=repr(str(record.key)), allowed=allowed)
 
 
 class Change(NamedTuple):

@@ -8,6 +8,7 @@ from collections import Counter
 from typing import NoReturn
 
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 
 #: Arrays and objects inside one another. Far below where any reader's stack ends (Python's at about 1,000).
 MAX_DEPTH = 100
@@ -48,14 +49,18 @@ def parse(raw: bytes, *, field: str) -> object:
         text = raw.decode()
     except UnicodeDecodeError as error:
         given = f"byte 0x{raw[error.start]:02x} at {error.start}"
-        raise InvalidSchedule("not_utf8", field=field, given=given, allowed="UTF-8") from error
+        raise InvalidSchedule(RejectionCode.NOT_UTF8, field=field, given=given, allowed="UTF-8") from error
     if prune(raw) != raw:
         allowed = f"arrays and objects at most {MAX_DEPTH} deep"
-        raise InvalidSchedule("too_deep", field=field, given=f"more than {MAX_DEPTH} levels", allowed=allowed)
+        raise InvalidSchedule(
+            RejectionCode.TOO_DEEP, field=field, given=f"more than {MAX_DEPTH} levels", allowed=allowed
+        )
     try:
         value = _DECODER.decode(text)
     except ValueError as error:
-        raise InvalidSchedule("not_json", field=field, given=str(error), allowed="JSON as RFC 8259 has it") from error
+        raise InvalidSchedule(
+            RejectionCode.NOT_JSON, field=field, given=str(error), allowed="JSON as RFC 8259 has it"
+        ) from error
     if r"\ud" in text.lower():
         _refuse_lone_surrogates(value, field)
     return value
@@ -109,14 +114,14 @@ def _refuse_lone_surrogates(value: object, field: str) -> None:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         given = f"\\u{ord(error.object[error.start]):04x}, half of a surrogate pair"
-        raise InvalidSchedule("not_utf8", field=field, given=given, allowed="whole characters") from error
+        raise InvalidSchedule(RejectionCode.NOT_UTF8, field=field, given=given, allowed="whole characters") from error
 
 
 class _DuplicateKeyError(InvalidSchedule):
     def __init__(self, key: str) -> None:
         # an answer has to be text, which half of a surrogate pair is not
         field = key[:MAX_GIVEN_CHARS].encode(errors="backslashreplace").decode()
-        super().__init__("duplicate_key", field=field, given="the same key twice", allowed="each key once")
+        super().__init__(RejectionCode.DUPLICATE_KEY, field=field, given="the same key twice", allowed="each key once")
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
