@@ -118,10 +118,10 @@ def test_conversion_keeps_occurrences_or_is_refused(seed: int, source: Notation,
     maker = Maker(seed)
     day, weekday = maker.day(), maker.weekday(0)
     text = f"{maker.minute()} {maker.hour()} {day} {maker.month()} {weekday}"
-    since = instant(changes("UTC")[0])
+    checked_from = instant(changes("UTC")[0])
     try:
-        written = convert(text, Notation.UNIX, source, since=since)
-        converted = convert(written, source, target, since=since)
+        written = convert(text, Notation.UNIX, source, checked_from=checked_from)
+        converted = convert(written, source, target, checked_from=checked_from)
     except InvalidExpression as error:
         assert error.code in {"cannot_convert", "never_matches"}  # noqa: PT017  what is refused is part of the property
         return
@@ -129,7 +129,7 @@ def test_conversion_keeps_occurrences_or_is_refused(seed: int, source: Notation,
 
     assert isinstance(before, Cron)
     assert isinstance(after, Cron)
-    window = Window(since, since + 90 * 24 * HOUR_MS)
+    window = Window(checked_from, checked_from + 90 * 24 * HOUR_MS)
     assert _walk(before, window) == _walk(after, window)
 
 

@@ -126,7 +126,7 @@ MUTANTS = (
     Mutant(
         "whatever is late still fires, however late the planner is",
         "rules/misfire.py",
-        "    return Sorted(kept + timely, [instant for instant in late if instant in dropped])\n",
+        "    return Sorted(fired + timely, [instant for instant in late if instant in missed])\n",
         "    return Sorted(late + timely, [])\n",
     ),
     # Registrar
@@ -336,7 +336,7 @@ MUTANTS = (
     Mutant(
         "what a backfill skips is not told",
         "app/backfill.py",
-        "        await self._tell(*(skipped(notice, now=now) for notice in part.skips))\n",
+        "        await self._publish(*(skipped(notice, now=now) for notice in part.skips))\n",
         "",
     ),
     Mutant(
@@ -360,9 +360,9 @@ MUTANTS = (
     Mutant(
         "a dead letter is removed before it was sent back",
         "app/redrive.py",
-        "            try:\n                await self._box.send_back(letter, self._body(letter))\n",
-        "            try:\n                await self._box.remove(letter)\n"
-        "                await self._box.send_back(letter, self._body(letter))\n",
+        "            try:\n                await self._box.send_back(dead_letter, self._body(dead_letter))\n",
+        "            try:\n                await self._box.remove(dead_letter)\n"
+        "                await self._box.send_back(dead_letter, self._body(dead_letter))\n",
     ),
     Mutant(
         "a run after an update is another run",

@@ -116,9 +116,9 @@ def _report(reports: list[SegmentReport], **fields: int) -> dict[str, int]:
 
 def _report_backfills(reports: list[BackfillReport]) -> None:
     for report in reports:
-        log = logger.warning if report.went is BackfillOutcome.FAILED else logger.info
+        log = logger.warning if report.outcome is BackfillOutcome.FAILED else logger.info
         log(
-            f"backfill_{report.went}",
+            f"backfill_{report.outcome}",
             backfill=str(report.key),
             fires=report.fires,
             skipped=report.skipped,
@@ -126,6 +126,6 @@ def _report_backfills(reports: list[BackfillReport]) -> None:
         )
     sums = {
         "BackfillFiresPlanned": sum(report.fires for report in reports),
-        "BackfillsFailed": sum(report.went is BackfillOutcome.FAILED for report in reports),
+        "BackfillsFailed": sum(report.outcome is BackfillOutcome.FAILED for report in reports),
     }
     emit("planner", sums if reports else {})

@@ -30,13 +30,13 @@ async def _reconcile(cases: UseCases, context: Any) -> dict[str, int]:
     return _report(await cases.reconciler.run(deadline=deadline, rules=RULES))
 
 
-def _report(survey: ReconcileReport) -> dict[str, int]:
-    for line in survey.unreadable:
+def _report(report: ReconcileReport) -> dict[str, int]:
+    for line in report.unreadable:
         logger.warning("schedule_unreadable", reason=line)
-    repaired = {str(fault): survey.repaired[fault] for fault in Fault}
-    log = logger.info if survey.finished else logger.warning
-    log("reconciled", extra={"finished": survey.finished, "rules": RULES, "contested": survey.contested, **repaired})
-    counts = {f"Schedules{state.title()}": survey.states[state] for state in State}
-    counts |= {"RecordsRepaired": survey.repaired.total(), "RecordsUnreadable": len(survey.unreadable)}
+    repaired = {str(fault): report.repaired[fault] for fault in Fault}
+    log = logger.info if report.finished else logger.warning
+    log("reconciled", extra={"finished": report.finished, "rules": RULES, "contested": report.contested, **repaired})
+    counts = {f"Schedules{state.title()}": report.states[state] for state in State}
+    counts |= {"RecordsRepaired": report.repaired.total(), "RecordsUnreadable": len(report.unreadable)}
     emit("reconciler", counts)
     return repaired

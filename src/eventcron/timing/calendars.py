@@ -19,13 +19,14 @@ _DATE = re.compile(r"(?P<date>[0-9]{8})(?:T(?P<time>[0-9]{6})Z?)?")
 
 
 def read_calendar(text: str) -> tuple[DateSpan, ...]:
-    """The days of an iCalendar file's events (RFC 5545), or a JSON list: ``["2026-12-24", "2026-12-31/2027-01-02"]``.
+    """Return the days of an iCalendar file's events (RFC 5545) or of a JSON list, merged and in order.
 
-    An event covers each date it touches, as written in the file: it has no zone of its own here. A recurring event is
-    refused rather than followed for a while, as an expression such as ``* * 24 12 *`` says the same for ever.
+    A JSON list looks like ``["2026-12-24", "2026-12-31/2027-01-02"]``. An iCalendar event covers every date it
+    touches, as the file writes them; its time zone is ignored. Recurring events are rejected: an expression such as
+    ``* * 24 12 *`` repeats without an end, where a list of dates would run out.
 
     Raises:
-        InvalidSchedule: the text is neither, or a date in it does not exist.
+        InvalidSchedule: *text* is neither format, contains a recurring event, or names a date that does not exist.
     """
     if text.lstrip().startswith("BEGIN:VCALENDAR"):
         return merge(list(_events(_FOLD.sub("", text))))
@@ -38,10 +39,10 @@ def read_calendar(text: str) -> tuple[DateSpan, ...]:
 
 
 def read_dates(dates: Sequence[str]) -> tuple[DateSpan, ...]:
-    """The days of a calendar that was put.
+    """Return the days of a ``Put Calendar`` command, merged and in order.
 
     Raises:
-        InvalidSchedule: one of *dates* is none; ``field`` counts them from 0.
+        InvalidSchedule: an entry of *dates* is no date and no range; ``field`` is ``dates.N``, counted from 0.
     """
     spans = []
     for index, text in enumerate(dates):
@@ -84,7 +85,7 @@ def _span(event: dict[str, str]) -> DateSpan:
 
 
 def _day(value: str) -> tuple[int, bool]:
-    """The day of a DTSTART or DTEND, and whether it is the very beginning of that day; DTEND is exclusive."""
+    """Return the day of a DTSTART or DTEND, and whether *value* is its midnight (RFC 5545: DTEND is exclusive)."""
     matched = _DATE.fullmatch(value)
     try:
         day = date.fromisoformat(matched["date"] if matched else "").toordinal() - _EPOCH_ORDINAL

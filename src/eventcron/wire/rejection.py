@@ -1,4 +1,4 @@
-"""What a decoder complains about → field, given, allowed: an answer that its reader can act on."""
+"""Turn msgspec's validation errors into ``InvalidSchedule``, which names the field, what was given, what is allowed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from msgspec import inspect
 from eventcron.errors import InvalidSchedule
 from eventcron.wire.strict_json import Number, short
 
-#: How msgspec ends a complaint: ``- at `$.misfire.policy` `` or ``- at `key` in `$.labels` ``.
-_PLACE = re.compile(r" - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`\Z")
+#: How msgspec ends a message: ``- at `$.misfire.policy` `` or ``- at `key` in `$.labels` ``.
+_PATH = re.compile(r" - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`\Z")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 _UNKNOWN = "Object contains unknown field `"
 _MISSING = "Object missing required field `"
 
-#: How a complaint starts → its code. In order: the first that fits.
+#: How msgspec starts a message, and the rejection code for it. The first match wins.
 _CODES = [
     (re.compile(re.escape("Invalid enum value")), "unknown_value"),
     (re.compile(re.escape("Invalid RFC3339")), "invalid_time"),
@@ -28,11 +28,13 @@ _CODES = [
     (re.compile("Expected `str` matching regex"), "invalid_name"),
 ]
 
-#: Characters of an unknown name that are compared with the known ones; more would only take time.
+#: Only this many characters of an unknown field name are compared with the known names, to bound the time.
 _COMPARED_CHARS = 64
 
 
-class _Place(NamedTuple):
+class _Node(NamedTuple):
+    """A value inside the decoded JSON: its dotted path, the value itself, and the type that is expected there."""
+
     field: str
     value: object
     type: inspect.Type
@@ -43,45 +45,45 @@ class _Place(NamedTuple):
 
     @property
     def unknown(self) -> list[str]:
-        """The members that are no fields."""
+        """The members of the object that are not fields of its type."""
         return [name for name in self.members if name not in _fields(self.type)]
 
 
-def explain(error: msgspec.ValidationError, value: object, kind: type[msgspec.Struct]) -> InvalidSchedule:
-    """*error*, raised when *value* was decoded as *kind*, in words for its sender."""
-    complaint = str(error)
-    whole = _Place("", value, inspect.type_info(kind))
-    if complaint.startswith(_UNKNOWN):
-        return _unknown_field(whole)
-    found = _PLACE.search(complaint)
-    complaint = complaint[: found.start()] if found else complaint
-    place = _follow(found["path"] if found else "", whole)
-    if complaint.startswith(_MISSING):
-        return _missing_field(place, complaint.removeprefix(_MISSING).rstrip("`"))
+def to_invalid_schedule(error: msgspec.ValidationError, value: object, kind: type[msgspec.Struct]) -> InvalidSchedule:
+    """Return the ``InvalidSchedule`` for *error*, which msgspec raised when it decoded *value* as *kind*."""
+    message = str(error)
+    root = _Node("", value, inspect.type_info(kind))
+    if message.startswith(_UNKNOWN):
+        return _unknown_field(root)
+    found = _PATH.search(message)
+    message = message[: found.start()] if found else message
+    node = _follow(found["path"] if found else "", root)
+    if message.startswith(_MISSING):
+        return _missing_field(node, message.removeprefix(_MISSING).rstrip("`"))
     if found and found["key"]:
-        place = _bad_key(place)
-    code = next((code for start, code in _CODES if start.match(complaint)), "out_of_range")
-    return InvalidSchedule(code, field=place.field or "detail", given=short(place.value), allowed=allowed(place.type))
+        node = _bad_key(node)
+    code = next((code for start, code in _CODES if start.match(message)), "out_of_range")
+    return InvalidSchedule(code, field=node.field or "detail", given=short(node.value), allowed=allowed(node.type))
 
 
 def allowed(kind: inspect.Type, description: str = "") -> str:
-    """What *kind* takes, in words: ``'shift' or 'skip'``, ``a whole number from 1 to 10000``."""
+    """Describe in English what *kind* accepts: ``'shift' or 'skip'``, ``a whole number from 1 to 10000``."""
     match kind:
         case inspect.Metadata():
-            words = allowed(kind.type, (kind.extra_json_schema or {}).get("description", ""))
+            text = allowed(kind.type, (kind.extra_json_schema or {}).get("description", ""))
         case inspect.UnionType():
-            words = ", or ".join(allowed(one) for one in kind.types if not isinstance(one, inspect.NoneType))
+            text = ", or ".join(allowed(one) for one in kind.types if not isinstance(one, inspect.NoneType))
         case inspect.LiteralType():
-            words = " or ".join(map(repr, kind.values))
+            text = " or ".join(map(repr, kind.values))
         case inspect.EnumType():
-            words = " or ".join(repr(member.value) for member in kind.cls)
+            text = " or ".join(repr(member.value) for member in kind.cls)
         case inspect.DateTimeType():
-            words = "a date and time with an offset (RFC 3339), such as 2026-12-01T09:00:00Z"
+            text = "a date and time with an offset (RFC 3339), such as 2026-12-01T09:00:00Z"
         case inspect.StructType():
-            words = f"an object with {', '.join(field.encode_name for field in kind.fields)}"
+            text = f"an object with {', '.join(field.encode_name for field in kind.fields)}"
         case _:
-            words = _sized(kind, description)
-    return words
+            text = _sized(kind, description)
+    return text
 
 
 def _sized(kind: inspect.Type, description: str) -> str:
@@ -100,64 +102,62 @@ def _sized(kind: inspect.Type, description: str) -> str:
             return "any JSON"
 
 
-def _unknown_field(whole: _Place) -> InvalidSchedule:
-    """The name is looked for in the value: it is a stranger's text, and could make the complaint name another place."""
-    place = next(place for place in _structs(whole) if place.unknown)
-    known = _fields(place.type)
-    name = place.unknown[0]
+def _unknown_field(root: _Node) -> InvalidSchedule:
+    """Search the value for the unknown field. msgspec does not escape the name, so a sender could forge the path."""
+    node = next(node for node in _structs(root) if node.unknown)
+    known = _fields(node.type)
+    name = node.unknown[0]
     near = get_close_matches(name[:_COMPARED_CHARS], known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return InvalidSchedule(
         "unknown_field",
-        field=_join(place.field, name[:_COMPARED_CHARS] or "''"),
-        given=short(place.members[name]),
+        field=_join(node.field, name[:_COMPARED_CHARS] or "''"),
+        given=short(node.members[name]),
         allowed=", ".join(known) + hint,
     )
 
 
-def _structs(place: _Place) -> Iterator[_Place]:
-    """*place* and every object with fields inside it."""
-    if _fields(place.type):
-        yield place
-        for name in _fields(place.type):
-            yield from _structs(_enter(place, name))
+def _structs(node: _Node) -> Iterator[_Node]:
+    """Yield *node* if it is an object with fields, and every such object inside it."""
+    if _fields(node.type):
+        yield node
+        for name in _fields(node.type):
+            yield from _structs(_enter(node, name))
 
 
-def _missing_field(place: _Place, name: str) -> InvalidSchedule:
-    missing = _enter(place, name)
+def _missing_field(node: _Node, name: str) -> InvalidSchedule:
+    missing = _enter(node, name)
     return InvalidSchedule(
         "missing_field", field=missing.field, given="nothing", allowed=f"required: {allowed(missing.type)}"
     )
 
 
-def _follow(path: str, place: _Place) -> _Place:
+def _follow(path: str, node: _Node) -> _Node:
     for name, index in _STEP.findall(path):
-        place = _enter(place, name) if name else _item(place, index)
-    return place
+        node = _enter(node, name) if name else _item(node, index)
+    return node
 
 
-def _enter(place: _Place, name: str) -> _Place:
-    return _Place(_join(place.field, name), place.members.get(name), _fields(place.type)[name])
+def _enter(node: _Node, name: str) -> _Node:
+    return _Node(_join(node.field, name), node.members.get(name), _fields(node.type)[name])
 
 
-def _item(place: _Place, index: str) -> _Place:
-    """The item of a list, or the entry of a mapping: msgspec does not say which, so it is the first that is wrong."""
-    if isinstance(place.value, list):
-        return _Place(
-            f"{place.field}.{index}", place.value[int(index)], _option(place.type, inspect.ListType).item_type
-        )
-    type_ = _option(place.type, inspect.DictType).value_type
-    key = next(key for key, value in place.members.items() if not _fits(value, type_))
-    return _Place(_join(place.field, key), place.members[key], type_)
+def _item(node: _Node, index: str) -> _Node:
+    """Return the item of a list, or the first bad entry of a mapping. msgspec does not name the entry's key."""
+    if isinstance(node.value, list):
+        return _Node(f"{node.field}.{index}", node.value[int(index)], _option(node.type, inspect.ListType).item_type)
+    type_ = _option(node.type, inspect.DictType).value_type
+    key = next(key for key, value in node.members.items() if not _fits(value, type_))
+    return _Node(_join(node.field, key), node.members[key], type_)
 
 
-def _bad_key(place: _Place) -> _Place:
-    type_ = _option(place.type, inspect.DictType).key_type
-    return _Place(place.field, next(key for key in place.members if not _fits(key, type_)), type_)
+def _bad_key(node: _Node) -> _Node:
+    type_ = _option(node.type, inspect.DictType).key_type
+    return _Node(node.field, next(key for key in node.members if not _fits(key, type_)), type_)
 
 
 def _fits(value: object, type_: inspect.Type) -> bool:
-    """Whether *value* is what a mapping of text to text takes there."""
+    """Whether *value* is valid as a key or value of a mapping of text to text."""
     text = type_.type if isinstance(type_, inspect.Metadata) else type_
     if not isinstance(text, inspect.StrType) or not isinstance(value, str) or isinstance(value, Number):
         return False
@@ -168,13 +168,13 @@ _T = TypeVar("_T", bound=inspect.Type)
 
 
 def _option(type_: inspect.Type, wanted: type[_T]) -> _T:
-    """*type_*, or the member of the union, that is of the *wanted* kind. The complaint says that there is one."""
+    """Return *type_* or the member of the union that is of the *wanted* kind. msgspec's message implies that one is."""
     members = type_.types if isinstance(type_, inspect.UnionType) else (type_,)
     return next(member for member in members if isinstance(member, wanted))
 
 
 def _fields(type_: inspect.Type) -> dict[str, inspect.Type]:
-    """The fields of an object's type, of a union's member that is one; none if there is no such."""
+    """Return the fields of an object type, or of the object types in a union. Empty if there is no object type."""
     members = type_.types if isinstance(type_, inspect.UnionType) else (type_,)
     return {
         field.encode_name: field.type

@@ -21,7 +21,7 @@ def command(*, expression: str, source: str, target: str) -> None:
     A year of occurrences of both is compared before anything is printed.
     """
     try:
-        converted = convert(expression, Notation(source), Notation(target), since=SystemClock().now())
+        converted = convert(expression, Notation(source), Notation(target), checked_from=SystemClock().now())
     except InvalidExpression as error:
         if error.code != "cannot_convert":
             raise
