@@ -26,7 +26,7 @@ from tests.infra.stack import GLOBALS, PARAMETERS, RESOURCES, STACK, allowed, as
 
 VARIABLE = "EVENTCRON_EVENT_BUS_V2_ARN"
 SECOND = decided(HasEventBusV2=True, HasRestApi=True)
-KEEPING = decided(HasEventBusV2=True, KeepsFacts=True, ForwardsFacts=True)
+KEEPING = decided(HasEventBusV2=True, KeepsEvents=True, ForwardsEvents=True)
 MODEL_S_ARN = model().shape_for("EventBusArn").metadata["pattern"]
 
 
@@ -108,9 +108,9 @@ def test_the_functions_publish_on_it_alone_and_nobody_else_does() -> None:
 
 
 def test_facts_to_be_kept_go_on_to_the_rule_that_keeps_them() -> None:
-    forwarder = KEEPING["Resources"]["FactForwarder"]["Properties"]
+    forwarder = KEEPING["Resources"]["EventForwarder"]["Properties"]
     [kept] = forwarder["FilterConfiguration"]["Filters"]
-    rule = KEEPING["Resources"]["FactRule"]["Properties"]
+    rule = KEEPING["Resources"]["EventLogRule"]["Properties"]
 
     assert kept["Scope"] == "DATA"
     assert json.loads(kept["Pattern"]) == rule["EventPattern"]
@@ -121,14 +121,14 @@ def test_facts_to_be_kept_go_on_to_the_rule_that_keeps_them() -> None:
 
 
 def test_fires_go_on_too_where_all_facts_are_kept_and_nothing_where_none_is() -> None:
-    everything = decided(HasEventBusV2=True, KeepsFacts=True, ForwardsFacts=True, KeepsEveryFact=True)
-    [kept] = everything["Resources"]["FactForwarder"]["Properties"]["FilterConfiguration"]["Filters"]
+    everything = decided(HasEventBusV2=True, KeepsEvents=True, ForwardsEvents=True, KeepsEveryEvent=True)
+    [kept] = everything["Resources"]["EventForwarder"]["Properties"]["FilterConfiguration"]["Filters"]
 
     assert json.loads(kept["Pattern"]) == {"source": ["eventcron"]}
-    assert STACK["Conditions"]["ForwardsFacts"] == {
-        "Fn::And": [{"Condition": "HasEventBusV2"}, {"Condition": "KeepsFacts"}]
+    assert STACK["Conditions"]["ForwardsEvents"] == {
+        "Fn::And": [{"Condition": "HasEventBusV2"}, {"Condition": "KeepsEvents"}]
     }
-    assert "FactForwarder" not in SECOND["Resources"]
+    assert "EventForwarder" not in SECOND["Resources"]
 
 
 def test_what_forwards_may_put_facts_on_the_first_bus_and_bury_what_fails() -> None:
@@ -139,30 +139,30 @@ def test_what_forwards_may_put_facts_on_the_first_bus_and_bury_what_fails() -> N
     ]
     [putting] = [
         statement
-        for statement in statements("FactForwarderRole", KEEPING)
+        for statement in statements("EventForwarderRole", KEEPING)
         if "events:PutEvents" in as_list(statement["Action"])
     ]
     excepted = {name_of(role) for role in denial["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]}
 
-    assert allowed("FactForwarderRole", KEEPING) == {
+    assert allowed("EventForwarderRole", KEEPING) == {
         "events:PutEvents": {"Bus"},
         "sqs:SendMessage": {"TargetDeadLetters"},
     }
     assert putting["Condition"] == {"ForAllValues:StringEquals": {"events:source": "eventcron"}}
-    assert "FactForwarderRole" in excepted
-    assert KEEPING["Resources"]["FactForwarder"]["Properties"]["InvokeConfiguration"]["RoleArn"] == {
-        "Fn::GetAtt": ["FactForwarderRole", "Arn"]
+    assert "EventForwarderRole" in excepted
+    assert KEEPING["Resources"]["EventForwarder"]["Properties"]["InvokeConfiguration"]["RoleArn"] == {
+        "Fn::GetAtt": ["EventForwarderRole", "Arn"]
     }
 
 
 def test_with_a_key_of_one_s_own_the_second_bus_uses_it_too() -> None:
-    stack = decided(HasEventBusV2=True, KeepsFacts=True, ForwardsFacts=True, HasKmsKey=True)
+    stack = decided(HasEventBusV2=True, KeepsEvents=True, ForwardsEvents=True, HasKmsKey=True)
     key = {"Ref": "KmsKeyArn"}
 
     assert stack["Resources"]["EventBusV2"]["Properties"]["EncryptionConfiguration"] == {"KmsKeyIdentifier": key}
     assert "EncryptionConfiguration" not in SECOND["Resources"]["EventBusV2"]["Properties"]
     assert {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": key} in list(
-        statements("FactForwarderRole", stack)
+        statements("EventForwarderRole", stack)
     )
 
 

@@ -184,7 +184,7 @@ def test_with_one_planner_the_dashboard_shows_all_but_the_segment_queue() -> Non
 
 
 def test_ranges_are_late_after_a_tick() -> None:
-    age = ALARMS["PlanAgeAlarm"]
+    age = ALARMS["SegmentAgeAlarm"]
 
     assert (age["MetricName"], age["Threshold"]) == ("ApproximateAgeOfOldestMessage", {"Ref": "TickSeconds"})
     assert age["Dimensions"][0]["Value"] == {"Fn::GetAtt": ["SegmentQueue", "QueueName"]}

@@ -117,7 +117,7 @@ def test_raw_commands_may_only_be_put_on_the_bus_as_a_tenant() -> None:
 
 def test_the_function_may_publish_facts_where_there_is_one() -> None:
     def publishers(stack: dict[str, Any]) -> set[str]:
-        statement = stack["Resources"]["OnlyWePublishFacts"]["Properties"]["Statement"]
+        statement = stack["Resources"]["OnlyEventcronPublishesEvents"]["Properties"]["Statement"]
         return {name_of(role) for role in statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]}
 
     assert publishers(WITH) - publishers(decided()) == {"RestRole"}

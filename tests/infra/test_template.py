@@ -52,7 +52,7 @@ def _variables(function: str) -> dict[str, Any]:
 def _source(function: str) -> dict[str, Any]:
     """How *function* reads its queue. SAM knows no condition for an event, so the planner's mapping is written out."""
     if function == "PlannerFunction":
-        mapping: dict[str, Any] = FANNED_OUT["Resources"]["PlanMapping"]["Properties"]
+        mapping: dict[str, Any] = FANNED_OUT["Resources"]["SegmentMapping"]["Properties"]
         return mapping | {"Queue": mapping["EventSourceArn"]}
     [event] = FUNCTIONS[function]["Events"].values()
     return dict(event["Properties"])
@@ -133,7 +133,7 @@ def test_with_one_planner_there_is_no_segment_queue_and_nothing_that_needs_one()
 
     assert STACK["Conditions"]["FansOut"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "PlannerWorkers"}, 1]}]}
     assert PARAMETERS["PlannerWorkers"]["Default"] == 1
-    assert more == {"SegmentQueue", "SegmentDeadLetters", "PlanMapping", "PlanAgeAlarm", "SegmentDeadLettersAlarm"}
+    assert more == {"SegmentQueue", "SegmentDeadLetters", "SegmentMapping", "SegmentAgeAlarm", "SegmentDeadLettersAlarm"}
     for name in more:
         assert f'"{name}"' not in json.dumps(RESOURCES)
         assert f"${{{name}" not in json.dumps(RESOURCES)
@@ -268,9 +268,9 @@ def test_commands_of_tenants_and_trusted_sources_reach_the_command_queue() -> No
 
 
 def test_facts_are_kept_as_the_parameter_says() -> None:
-    rule = RULES["FactRule"]
+    rule = RULES["EventLogRule"]
     kept = rule["EventPattern"]["detail-type"]
-    [all_of_them] = template.of_type(decided(KeepsEveryFact=True), "AWS::Events::Rule")["FactRule"]["EventPattern"][
+    [all_of_them] = template.of_type(decided(KeepsEveryEvent=True), "AWS::Events::Rule")["EventLogRule"]["EventPattern"][
         "detail-type"
     ]
 
@@ -278,20 +278,20 @@ def test_facts_are_kept_as_the_parameter_says() -> None:
     assert set(kept) == EVENT_DETAILS.keys() - {"Schedule Fired"}
     assert all_of_them == {"prefix": ""}
     assert rule["State"] == "DISABLED"
-    assert decided(KeepsFacts=True)["Resources"]["FactRule"]["Properties"]["State"] == "ENABLED"
-    assert STACK["Conditions"]["KeepsFacts"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "KeepFacts"}, "NONE"]}]}
-    assert STACK["Conditions"]["KeepsEveryFact"] == {"Fn::Equals": [{"Ref": "KeepFacts"}, "ALL"]}
+    assert decided(KeepsEvents=True)["Resources"]["EventLogRule"]["Properties"]["State"] == "ENABLED"
+    assert STACK["Conditions"]["KeepsEvents"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "KeepEvents"}, "NONE"]}]}
+    assert STACK["Conditions"]["KeepsEveryEvent"] == {"Fn::Equals": [{"Ref": "KeepEvents"}, "ALL"]}
 
 
 def test_the_group_of_facts_is_where_eventbridge_may_write_and_only_its_rule_does() -> None:
-    group = RESOURCES["FactLogs"]["Properties"]
-    policy = json.loads(RESOURCES["FactLogsPolicy"]["Properties"]["PolicyDocument"]["Fn::Sub"])
-    [target] = RULES["FactRule"]["Targets"]
+    group = RESOURCES["EventLogs"]["Properties"]
+    policy = json.loads(RESOURCES["EventLogsPolicy"]["Properties"]["PolicyDocument"]["Fn::Sub"])
+    [target] = RULES["EventLogRule"]["Targets"]
 
     assert group["LogGroupName"]["Fn::Sub"].startswith("/aws/events/")
-    assert target["Arn"]["Fn::Sub"].endswith(":log-group:${FactLogs}")
-    assert policy["Statement"][0]["Resource"] == "${FactLogs.Arn}"
-    assert policy["Statement"][0]["Condition"] == {"ArnEquals": {"aws:SourceArn": "${FactRule.Arn}"}}
+    assert target["Arn"]["Fn::Sub"].endswith(":log-group:${EventLogs}")
+    assert policy["Statement"][0]["Resource"] == "${EventLogs.Arn}"
+    assert policy["Statement"][0]["Condition"] == {"ArnEquals": {"aws:SourceArn": "${EventLogRule.Arn}"}}
 
 
 class _Reads(dict[str, Any]):
