@@ -118,7 +118,7 @@ def main(directory: Path) -> None:
     python = compiler()
     if python is None:
         sys.stderr.write(
-            f"package_lambda: found no python{PYTHON} on the PATH, so nothing is compiled; cold starts take twice as long\n"
+            f"package_lambda: found no python{PYTHON} to compile with; cold starts take twice as long\n"
         )
     else:
         compile_all(directory, python)

@@ -32,7 +32,8 @@ class Rule(NamedTuple):
 PHRASES = (
     Rule(r"\bfacts?\b", "event", "publishes a fact"),
     Rule(r"\b(?:owed?|owes|owing|debts?)\b", "pending", "record.owed"),
-    Rule(r"\b(?:paid|pays?|paying)\b", "deliver pending, or cost", "the debt is paid here"),
+    # DynamoDB has a billing mode ``PAY_PER_REQUEST``.
+    Rule(r"\b(?:paid|pays?|paying)\b(?! per request)", "deliver pending, or cost", "the debt is paid here"),
     # Patterns and names may consist of letters and digits.
     Rule(
         r"(?<!dead )(?<!dead-)(?<!three-)\bletters?\b(?! and digits)(?!, digits)",
@@ -58,8 +59,8 @@ PHRASES = (
     Rule(r"\bdice\b", "SeededRandom", "roll the dice"),
     Rule(r"\berrands?\b", "other commands", "errands"),
     Rule(r"\bevidence\b", "observations", "the evidence"),
-    # ``click.echo`` prints; ``echo`` is a command of the shell and a verb of its own in scripts.
-    Rule(r"\bechoe[sd]\b|\b(?:an|the|no|each|every) echo\b", "redelivered", "the echo of a pack"),
+    # ``click.echo`` prints, ``echo`` is a command of the shell, and CloudFormation has ``NoEcho``.
+    Rule(r"\bechoe[sd]\b|\b(?:an|the|each|every) echo\b", "redelivered", "the echo of a pack"),
     Rule(r"\bdrag(?:s|ged|ging)?\b", "cpu_starved", "dragged down"),
     Rule(r"(?<!time )(?<!time-)\bstamps?\b", "Version", "the stamp of a command"),
     Rule(r"\bsettle[sd]?\b|\bsettling\b", "all_of, or deliver pending", "await settle(*tasks)"),
@@ -136,7 +137,7 @@ def test_a_replaced_word_does_not_come_back(rule: Rule) -> None:
         for match in re.finditer(rule.pattern, text, re.IGNORECASE)
     ]
 
-    assert found == [], f"write {rule.instead!r}"
+    assert not found, "\n".join([f"write {rule.instead!r} in:", *found])
 
 
 def test_a_replaced_name_does_not_come_back() -> None:
@@ -146,7 +147,7 @@ def test_a_replaced_name_does_not_come_back() -> None:
         for name in sorted(NAMES.keys() & _names(path))
     ]
 
-    assert found == []
+    assert not found, "\n".join(found)
 
 
 def test_a_replaced_module_does_not_come_back() -> None:
@@ -178,6 +179,8 @@ def test_a_pattern_finds_its_word(rule: Rule) -> None:
         "a timestamp, time_stamp",
         "click.echo(text)",
         "besides the tick",
+        "BillingMode: PAY_PER_REQUEST",
+        "NoEcho: true",
     ],
 )
 def test_everyday_and_aws_words_are_allowed(text: str) -> None:

@@ -1,4 +1,4 @@
-"""What a cold start pays for: handlers import what they need and nothing else."""
+"""Handlers import only what they need, so that a cold start is short."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import pytest
 
 HANDLERS = ("registrar_lambda", "planner_lambda", "executor_lambda")
 
-#: For the command and the tests only, or seconds of a cold start that buy nothing.
+#: Packages for the command line and the tests, and others that would only slow a cold start down.
 NEVER = (
     *("boto3", "pydantic", "click", "rich", "yaml", "moto", "ministack", "samtranslator"),
     *("uvloop", "pendulum", "cronsim", "pytest", "hypothesis", "jsonschema", "eventcron.local", "eventcron.testing"),
 )
 
-#: What a handler cannot do without: the clients' library, logs and metrics, structs.
+#: What every handler needs: the library of the AWS clients, logs and metrics, structs.
 NEEDED = "import aiobotocore.session, aiobotocore.client, aws_lambda_powertools, aws_lambda_powertools.metrics, msgspec"
 
-#: The handlers may take this much of what importing ``NEEDED`` takes. Measured: 1.3; the rest is for a busy machine.
+#: Importing the handlers may take this many times as long as importing ``NEEDED``. Measured: 1.3.
 CEILING = 2.0
 
 
@@ -27,27 +27,27 @@ def _python(program: str) -> str:
 
 
 def _seconds(statement: str) -> float:
-    """How long *statement* takes in a fresh process, at best of three."""
+    """Return the seconds that *statement* takes in a fresh process, the best of three runs."""
     program = f"import time; began = time.perf_counter()\n{statement}\nprint(time.perf_counter() - began)"
     return min(float(_python(program)) for _ in range(3))
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
-def test_a_handler_imports_nothing_that_it_does_not_need(handler: str) -> None:
+def test_a_handler_imports_none_of_these_packages(handler: str) -> None:
     program = f"import sys, eventcron.entrypoints.{handler}\nprint(*sys.modules)"
     loaded = set(_python(program).split())
 
     assert sorted(loaded & set(NEVER)) == []
 
 
-def test_a_handler_imports_in_little_more_time_than_its_dependencies() -> None:
+def test_importing_the_handlers_takes_little_longer_than_their_dependencies() -> None:
     needed = _seconds(NEEDED)
     ours = _seconds("; ".join(f"import eventcron.entrypoints.{handler}" for handler in HANDLERS))
 
     assert ours < needed * CEILING, f"{ours * 1000:.0f} ms, where its dependencies take {needed * 1000:.0f} ms"
 
 
-def test_the_core_imports_neither_event_loop_nor_aws() -> None:
+def test_timing_and_rules_import_neither_an_event_loop_nor_aws() -> None:
     program = "import sys, eventcron.timing.trigger, eventcron.rules.planning\nprint(*sys.modules)"
     loaded = set(_python(program).split())
 

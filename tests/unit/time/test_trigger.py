@@ -1,4 +1,4 @@
-"""The trigger's public face: parse, canonical text, walk, occurrences, next_occurrence, Memo."""
+"""The public functions of ``trigger``: parse, canonical text, walk, occurrences, next_occurrence, Memo."""
 
 from __future__ import annotations
 
