@@ -117,9 +117,7 @@ def main(directory: Path) -> None:
     prune(directory)
     python = compiler()
     if python is None:
-        sys.stderr.write(
-            f"package_lambda: found no python{PYTHON} to compile with; cold starts take twice as long\n"
-        )
+        sys.stderr.write(f"package_lambda: found no python{PYTHON} to compile with; cold starts take twice as long\n")
     else:
         compile_all(directory, python)
 
