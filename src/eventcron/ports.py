@@ -14,7 +14,7 @@ from msgspec import Struct
 from eventcron.model.events import Event
 from eventcron.model.messages import Pack, SegmentRange
 from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key, Unreadable
-from eventcron.model.records import Backfill, Calendar, Plan, Record
+from eventcron.model.records import Backfill, Calendar, IndexEntry, Record
 
 T = TypeVar("T")
 
@@ -53,11 +53,11 @@ class ScheduleStore(Protocol):
     async def put(self, record: Record, *, replacing: int | None) -> bool:
         """Store *record* if the stored revision is *replacing* (None = no record). False: someone was first."""
 
-    async def settle(self, key: Key, *, revision: int) -> bool:
-        """Clear ``owed`` of that revision. False: the stored revision is another."""
+    async def clear_pending(self, key: Key, *, revision: int) -> bool:
+        """Clear ``pending`` of that revision. False: the stored revision is another."""
 
-    async def move_wake(self, plan: Plan, wake: Instant | None, *, handoff: Instant | None = None) -> bool:
-        """Set ``wake`` (None = drop it from the index) if revision and wake are still as in *plan*; else False.
+    async def move_wake(self, entry: IndexEntry, wake: Instant | None, *, handoff: Instant | None = None) -> bool:
+        """Set ``wake`` (None = drop it from the index) if revision and wake are still as in *entry*; else False.
 
         With it goes *handoff*, if that and a wake are given.
         """
@@ -69,7 +69,7 @@ class ScheduleStore(Protocol):
         """
 
     async def repair(self, record: Record, *, was: Record) -> bool:
-        """Set trigger, until, segment and wake as in *record*, and nothing else.
+        """Set eras, segment and wake as in *record*, and nothing else.
 
         False, and nothing is changed: revision, state, segment or wake are no longer as in *was*.
         """
@@ -77,7 +77,7 @@ class ScheduleStore(Protocol):
     async def delete_expired(self, record: Record) -> bool:
         """Remove an expired record. False: its revision or ``expires`` is no longer as in *record*."""
 
-    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         """One page of the index: plans of *segment* with ``wake < before``, the latest ``wake`` first, dense ones last.
 
         Eventually consistent: a plan may be missing or stale for seconds after a write. So one that becomes dense

@@ -19,7 +19,7 @@ from eventcron.entrypoints.cli.main import COMMANDS as SUBCOMMANDS
 from eventcron.model import events
 from eventcron.model.commands import COMMANDS, DaylightSaving, Misfire, Schedule
 from eventcron.model.messages import Fire
-from eventcron.model.records import Plan
+from eventcron.model.records import IndexEntry
 from eventcron.ports import Lease
 from eventcron.wire.rejection import _CODES
 from tests.docs.pages import ROOT, codes, read, rows
@@ -218,7 +218,7 @@ def _entries() -> list[str]:
     return [entry.lower() for entry in re.findall(r"\*\*([^*]+)\*\*", read("docs/glossary.md"))]
 
 
-@pytest.mark.parametrize("struct", [Plan, Fire, Lease])
+@pytest.mark.parametrize("struct", [IndexEntry, Fire, Lease])
 def test_the_words_of_the_protocol_are_explained(struct: type[Any]) -> None:
     words = {
         word for entry in re.findall(r"\*\*([^*]+)\*\*", read("docs/glossary.md")) for word in entry.lower().split()

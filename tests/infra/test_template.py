@@ -319,7 +319,7 @@ def test_the_index_projects_exactly_what_the_planner_reads() -> None:
     [index] = TABLES["SchedulesTable"]["GlobalSecondaryIndexes"]
     projected = index["Projection"]["NonKeyAttributes"]
     item = _Reads()
-    items.decode_plan(item)
+    items.decode_entry(item)
     keys = {"tenant", "name", "segment", "wake"}  # DynamoDB projects keys into every index
 
     assert index["IndexName"] == schedules.INDEX

@@ -191,8 +191,10 @@ def _grace(seen: Evidence) -> Iterator[Violation]:
 
 def _held_back_until(versions: Sequence[Version], due: Instant) -> Instant:
     """When a resume let go what a pause had kept back; 0 if none did."""
-    found = [version.record.missed for version in versions]
-    return max((missed.at for missed in found if missed and missed.fire_from <= due < missed.end), default=0)
+    found = [version.record for version in versions]
+    return max(
+        (one.pending for one in found if one.pending and one.era.start <= due < one.era.catch_up_until), default=0
+    )
 
 
 def _ended(seen: Evidence) -> Iterator[Violation]:
@@ -274,9 +276,9 @@ def _too_many(seen: Evidence) -> Iterator[Violation]:
         if version is None or fire.cause != "schedule" or version.schedule.max_fires is None:
             continue
         if fire.due >= version.first and _is_due(version, fire.due):
-            dues[fire.key, version.record.defined].add(fire.due)
+            dues[fire.key, version.record.last_commands.put_revision].add(fire.due)
     for version in definitions.values():
-        count = len(dues[version.key, version.record.defined])
+        count = len(dues[version.key, version.record.last_commands.put_revision])
         if version.schedule.max_fires is not None and count > version.schedule.max_fires:
             yield Violation(4, version.key, f"{count} fires of at most {version.schedule.max_fires}")
 
@@ -330,7 +332,14 @@ def _actual_end(seen: Evidence, key: Key) -> End:
     record = seen.final.get(key)
     if record is None or record.schedule is None:
         return End(None, paused=False)
-    put = next((v.sent for v in seen.versions[key] if v.record.defined == record.defined and v.sent is not None), None)
+    put = next(
+        (
+            v.sent
+            for v in seen.versions[key]
+            if v.record.last_commands.put_revision == record.last_commands.put_revision and v.sent is not None
+        ),
+        None,
+    )
     return End(None if put is None else put.event_id, paused=record.state is State.PAUSED)
 
 

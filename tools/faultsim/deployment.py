@@ -24,7 +24,7 @@ from eventcron.app.redrive import Redrive
 from eventcron.app.registrar import Registrar
 from eventcron.errors import EventcronError, Undecodable, Unfinished
 from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key
-from eventcron.model.records import Backfill, Calendar, Plan, Record
+from eventcron.model.records import Backfill, Calendar, IndexEntry, Record
 from eventcron.ports import Clock, Page, Ports
 from eventcron.wire.encode import decode_pack
 from eventcron.wire.segment_ranges import decode_range
@@ -56,7 +56,7 @@ class WatchedStore(MemoryScheduleStore):
     def _write(self, record: Record) -> None:
         super()._write(record)
         self._history.written.append(Written(self._clock.now(), process.get().began, record))
-        state = f"{record.state} revision {record.revision} wake {record.wake} owed {record.owed}"
+        state = f"{record.state} revision {record.revision} wake {record.wake} pending {record.pending}"
         self._network.note("stored", f"{record.key} {state}")
 
     async def get(self, keys: Sequence[Key]) -> dict[Key, Record]:
@@ -68,7 +68,7 @@ class WatchedStore(MemoryScheduleStore):
             found |= await super().get(left)
         return found
 
-    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         page = await super().plans(segment, before=before, cursor=cursor)
         now = self._clock.now()
         self._history.visits += [Visit(now, plan.key, plan.wake) for plan in page.items]

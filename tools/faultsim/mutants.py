@@ -91,7 +91,7 @@ MUTANTS = (
         "a timed plan that should have been planned before is not looked up",
         "app/planner.py",
         "        doubtful = [plan for plan in items if DENSE < plan.wake < window.start]\n",
-        "        doubtful: list[Plan] = []\n",
+        "        doubtful: list[IndexEntry] = []\n",
     ),
     Mutant(
         "wake is moved whatever is stored by now",
@@ -153,7 +153,7 @@ MUTANTS = (
         "app/registrar.py",
         "        if record.owed is None:\n            return\n        now = self._clock.now()\n",
         "        if record.owed is None:\n            return\n        now = self._clock.now()\n"
-        "        await self._store.settle(record.key, revision=record.revision)\n",
+        "        await self._store.clear_pending(record.key, revision=record.revision)\n",
     ),
     Mutant(
         "an update fires again what the revision before it fires already",

@@ -48,7 +48,7 @@ class Version(NamedTuple):
     @property
     def first(self) -> Instant:
         """From when on it fires, by what was sent: after its event, and not before ``start``."""
-        after = (self.sent.time if self.sent is not None else self.record.first) + 1
+        after = (self.sent.time if self.sent is not None else self.record.era.start) + 1
         start = self.schedule.start
         return after if start is None else max(after, from_datetime(start))
 
@@ -59,11 +59,12 @@ class Version(NamedTuple):
         end = None if schedule.end is None else from_datetime(schedule.end)
         if schedule.max_fires is None:
             return end
-        if self.record.spent or self.record.switched > self.record.defined:
-            return self.record.until
+        last = self.record.last_commands
+        if self.record.spent or last.pause_revision > last.put_revision:
+            return self.record.era.end
         # Where the second of the event and the registrar's clock disagree, its first occurrence may be either's.
-        near = abs(self.record.since - self.first) <= CLOCKS_MS
-        first = self.record.since if near else self.first
+        near = abs(self.record.era.start - self.first) <= CLOCKS_MS
+        first = self.record.era.start if near else self.first
         fires = occurrences(self.trigger, Window(first, _far(first)))
         final = next((due for count, due in enumerate(fires, 1) if count == schedule.max_fires), None)
         return end if final is None else min(final + 1, end or final + 1)
@@ -147,7 +148,7 @@ class Evidence:
         for at, began, record in self.history.written:
             known = versions[record.key]
             if not known or known[-1].record.revision != record.revision:
-                sent = self.sent.get(record.seen[-1]) if record.seen else None
+                sent = self.sent.get(record.recent_event_ids[-1]) if record.recent_event_ids else None
                 known.append(Version(at, began, record, sent))
         return dict(versions)
 

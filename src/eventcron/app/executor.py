@@ -28,7 +28,7 @@ from eventcron.model.records import Backfill, BackfillState, Record, State
 from eventcron.ports import Ports, Refusal
 from eventcron.rules.misfire import is_missed
 from eventcron.rules.packing import make_pack
-from eventcron.rules.planning import first_occurrence
+from eventcron.rules.timeline import is_superseded, may_publish
 from eventcron.timing.trigger import local_time
 from eventcron.wire.encode import encode_pack, failed, fire_id, fired, skipped
 
@@ -274,30 +274,18 @@ class _Known(NamedTuple):
 def _judge(fire: Fire, record: Record | None, *, now: Instant) -> tuple[_Verdict, str]:
     """What becomes of *fire*, given its schedule as it is stored now.
 
-    A fire dropped by a pause is told by the resume, which decides what becomes of it; one dropped by a delete, by that.
+    A resume reports what a pause dropped, and a delete is report enough for what is due after it: nothing to add here.
     """
     if record is None:
         return _Verdict.DROP, ""
-    if fire.cause == "schedule" and fire.revision != record.revision:
-        former = next((former for former in record.former if former.revision == fire.revision), None)
-        if former is None or fire.due >= former.until:
-            return (_Verdict.SKIP, "superseded") if _is_superseded(fire, record) else (_Verdict.DROP, "")
-        if fire.at >= former.planned and fire.due >= former.sure:
-            return _Verdict.DROP, ""  # handed over a second time, with the rest of that revision
+    if fire.cause == "schedule" and not may_publish(record.eras, fire.revision, due=fire.due, at=fire.at):
+        superseded = is_superseded(record.eras, fire.revision, due=fire.due)
+        return (_Verdict.SKIP, "superseded") if superseded else (_Verdict.DROP, "")
     if record.schedule is None:
         return _Verdict.SKIP, "deleted"
     if fire.cause == "schedule" and is_missed(fire.at, record.schedule.misfire, now=now):
         return _Verdict.SKIP, "misfire"
     return _Verdict.PUBLISH, ""
-
-
-def _is_superseded(fire: Fire, record: Record) -> bool:
-    """Whether an update left *fire* without an occurrence of the new revision in its stead."""
-    if record.state not in {State.ENABLED, State.COMPLETED} or not record.trigger:
-        return False
-    in_bounds = record.first <= fire.due and (record.until is None or fire.due < record.until)
-    due = first_occurrence(record.trigger, fire.due, fire.due + 1) if in_bounds else None
-    return due is None
 
 
 def _backfill(fire: Fire) -> BackfillKey | None:

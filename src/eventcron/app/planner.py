@@ -23,7 +23,7 @@ from eventcron.errors import InvalidSchedule, Unavailable
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Pack
 from eventcron.model.names import Instant, Key, Window
-from eventcron.model.records import Plan, State
+from eventcron.model.records import IndexEntry, State
 from eventcron.ports import Lease, Page, Ports
 from eventcron.rules.lag import lag_ms
 from eventcron.rules.packing import pack_fires
@@ -85,7 +85,7 @@ class Planner:
     async def run(
         self, segments: Iterable[int], *, deadline: Instant, tick: Instant | None = None
     ) -> list[SegmentReport]:
-        """Plan *segments*, at most ``concurrency`` at once; one report each, in the given order.
+        """IndexEntry *segments*, at most ``concurrency`` at once; one report each, in the given order.
 
         A segment that fails does not stop the others. *deadline* is when this process may be killed: claims are
         held no longer, so a planner that dies delays its segments to the next tick at most. A segment that is planned
@@ -191,11 +191,11 @@ class Planner:
                 if ahead is not None and not ahead.done():
                     ahead.cancel()
 
-    async def _page(self, claim: Lease, cursor: str | None) -> Page[Plan]:
+    async def _page(self, claim: Lease, cursor: str | None) -> Page[IndexEntry]:
         return await self._store.plans(claim.segment, before=claim.end, cursor=cursor)
 
     async def _plan_page(
-        self, page: Page[Plan], window: Window, memo: WindowMemo, tally: _Tally, looked_up: set[Key]
+        self, page: Page[IndexEntry], window: Window, memo: WindowMemo, tally: _Tally, looked_up: set[Key]
     ) -> None:
         plans = await self._verified(page.items, window, looked_up)
         now = self._clock.now()
@@ -211,7 +211,7 @@ class Planner:
         tally.fires += sum(len(pack.fires) for pack in packs)
         tally.skipped += sum(notice.count for notice in notices)
 
-    async def _verified(self, items: Sequence[Plan], window: Window, looked_up: set[Key]) -> list[Plan]:
+    async def _verified(self, items: Sequence[IndexEntry], window: Window, looked_up: set[Key]) -> list[IndexEntry]:
         """*items*, with those the index may show as they no longer are replaced by what is stored.
 
         A timed plan that should have been planned in an earlier window was either invisible then, or is shown as it
@@ -237,7 +237,7 @@ class Planner:
             visible_at=lambda pack: pack.at - lead_ms,
         )
 
-    async def _move(self, done: Sequence[tuple[Plan, Contribution]], window: Window) -> None:
+    async def _move(self, done: Sequence[tuple[IndexEntry, Contribution]], window: Window) -> None:
         """Move on the timed plans, and take the finished ones out of the index.
 
         Nobody else takes them out: a last fire may be published, and complete its schedule, while a pass that failed
@@ -246,7 +246,7 @@ class Planner:
         slots = asyncio.Semaphore(MOVES_AT_ONCE)
         now = self._clock.now()
 
-        async def move(plan: Plan, part: Contribution) -> None:
+        async def move(plan: IndexEntry, part: Contribution) -> None:
             wake = next_wake(part)
             if plan.wake == DENSE and wake is not None:
                 return
@@ -264,7 +264,7 @@ class Planner:
 
         await settle(*(move(plan, part) for plan, part in done))
 
-    async def _finish(self, plan: Plan) -> None:
+    async def _finish(self, plan: IndexEntry) -> None:
         """End a schedule whose last occurrence did not fire: there is no last fire for the executor to end it with."""
         record = (await read_readable(self._store.get, [plan.key])).found.get(plan.key)
         if record is None or record.revision != plan.revision or record.state is not State.ENABLED:
@@ -272,12 +272,12 @@ class Planner:
         await complete(self._ports, record)
 
 
-def _is_past(plan: Plan, now: Instant) -> bool:
+def _is_past(plan: IndexEntry, now: Instant) -> bool:
     """Whether everything of a timed plan without an occurrence left is past."""
     return plan.wake != DENSE and plan.wake <= now
 
 
-def _contribution(plan: Plan, window: Window, memo: WindowMemo, *, now: Instant) -> Contribution:
+def _contribution(plan: IndexEntry, window: Window, memo: WindowMemo, *, now: Instant) -> Contribution:
     """A plan's contribution; a trigger this version cannot read is skipped in the open and stops nothing else.
 
     It stays in the index: the code that can read it may be back with the next deployment.

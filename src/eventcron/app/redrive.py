@@ -40,7 +40,7 @@ def _ignore(_done: int) -> None:
 
 
 class Redrive:
-    """Handles the dead letters of one *queue*: ``commands``, ``fires``, ``plans`` or ``targets``.
+    """Handles the dead letters of one *queue*: ``commands``, ``fires``, ``segments`` or ``targets``.
 
     Each method handles at most *limit* dead letters. With *ids*, it handles only the dead letters with those ids.
     """

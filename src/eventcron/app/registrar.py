@@ -27,7 +27,6 @@ from eventcron.model.commands import (
     Command,
     DeleteCalendar,
     DeleteSchedule,
-    MisfirePolicy,
     PauseSchedule,
     PutCalendar,
     ResumeSchedule,
@@ -39,12 +38,11 @@ from eventcron.model.messages import Fire
 from eventcron.model.names import CalendarKey, Instant, Key
 from eventcron.model.records import Record, State
 from eventcron.ports import Ports
-from eventcron.rules import lifecycle
-from eventcron.rules.lifecycle import Verdict, Version, When
+from eventcron.rules import lifecycle, ordering
+from eventcron.rules.handover import handover
+from eventcron.rules.lifecycle import When
+from eventcron.rules.ordering import Verdict, Version
 from eventcron.rules.packing import make_pack, pack_fires
-from eventcron.rules.paused import fires_missed, skips_missed
-from eventcron.rules.planning import Contribution, late_contribution, rest_contribution
-from eventcron.rules.shared import is_own
 from eventcron.timing.hashing import segment_of
 from eventcron.wire.decode import Received, Rejected, decode_command
 from eventcron.wire.encode import (
@@ -62,10 +60,10 @@ from eventcron.wire.encode import (
 #: How often a command is decided anew because another writer was first. More at once on one schedule is a storm; the
 #: queue's own retry spreads it.
 MAX_TRIES = 8
-#: How long another handler is given to hand over what a record owes: a send of a hundred packs takes well under a
-#: second.
-PAYMENT_TRIES = 20
-PAYMENT_PAUSE_MS = 100
+#: How often, and milliseconds apart, a record is read again while another registrar delivers what is pending: a send of
+#: a hundred packs takes well under a second.
+DELIVERY_TRIES = 20
+DELIVERY_PAUSE_MS = 100
 
 
 #: Milliseconds by which a sender's clock may be ahead of the registrar's: twice what AWS's own are apart.
@@ -163,9 +161,9 @@ class Registrar:
         if isinstance(command, PutCalendar | DeleteCalendar):
             return await self._calendar(command, received, redelivered=redelivered)
         for _ in range(MAX_TRIES):
-            stored = await self._paid(command.key, received.event_id, redelivered=redelivered)
+            stored = await self._delivered(command.key, received.event_id, redelivered=redelivered)
             precondition(stored)
-            place = lifecycle.version_of(
+            place = ordering.version_of(
                 stored, given=command.revision, time=self._time(received), event_id=received.event_id
             )
             verdict = Verdict.DUPLICATE if place is None else _judge(command, stored, place)
@@ -179,38 +177,38 @@ class Registrar:
                 return await self._finish(received, stored, after)
         raise Conflict(f"{command.key} is being changed by others: not applied after {MAX_TRIES} tries")
 
-    async def _paid(self, key: Key, event_id: str, *, redelivered: bool) -> Record | None:
-        """The stored record, once what it owes is handed over.
+    async def _delivered(self, key: Key, event_id: str, *, redelivered: bool) -> Record | None:
+        """The stored record, with nothing pending.
 
-        Whoever wrote it is handing over right now, or has died. So it is given a moment, unless it was this very
-        command, handled before in vain; then the debt is paid here, before the record that holds it is replaced.
+        Another registrar may be delivering it: wait for that. After ``DELIVERY_TRIES``, or when this very command was
+        handled before in vain, deliver it here, before the record is replaced.
         """
-        for left in reversed(range(PAYMENT_TRIES)):
+        for left in reversed(range(DELIVERY_TRIES)):
             stored = (await self._store.get([key])).get(key)
-            if stored is None or stored.owed is None:
+            if stored is None or stored.pending is None:
                 return stored
-            if left == 0 or (redelivered and event_id in stored.seen[-1:]):
-                await self._pay(stored)
-                return replace(stored, owed=None)
-            await self._clock.sleep_until(self._clock.now() + PAYMENT_PAUSE_MS)
+            if left == 0 or (redelivered and event_id in stored.recent_event_ids[-1:]):
+                await self._deliver_pending(stored)
+                return replace(stored, pending=None)
+            await self._clock.sleep_until(self._clock.now() + DELIVERY_PAUSE_MS)
         raise AssertionError("the last try returns")
 
     async def _changed(
         self, command: Schedule | DeleteSchedule, stored: Record | None, place: Version, received: Received
     ) -> Record:
         segments = self._settings.segments
-        firing = stored is not None and stored.schedule is not None and stored.state in {State.ENABLED, State.COMPLETED}
-        planned = await self._ledger.planned_through(segment_of(command.key, segments)) if firing else 0
+        fires = stored is not None and stored.fires
+        planned = await self._ledger.planned_through(segment_of(command.key, segments)) if fires else 0
         now = self._clock.now()
         when = When(received.time, now, self._reach_ms, segments, planned)
         expires = now // 1000 + self._settings.tombstone_days * 86_400
         if isinstance(command, Schedule):
             calendars = (await named_by([command], self._calendars)).get(command.tenant)
             return lifecycle.put(stored, command, place, when, calendars=calendars)
-        if isinstance(command, PauseSchedule | ResumeSchedule):
-            pause = isinstance(command, PauseSchedule)
-            policy = command.missed if isinstance(command, ResumeSchedule) else MisfirePolicy.SKIP
-            return lifecycle.switch(stored, command.key, place, when, pause=pause, expires=expires, policy=policy)
+        if isinstance(command, PauseSchedule):
+            return lifecycle.pause(stored, command.key, place, when, expires=expires)
+        if isinstance(command, ResumeSchedule):
+            return lifecycle.resume(stored, command.key, place, when, missed=command.missed, expires=expires)
         return lifecycle.delete(stored, command.key, place, when, expires=expires)
 
     def _time(self, received: Received) -> Instant:
@@ -227,7 +225,7 @@ class Registrar:
         if after.refused:
             # Kept all the same: the put it belongs to may still be on its way.
             raise _refusal(after)
-        await self._pay(after)
+        await self._deliver_pending(after)
         await self._publish(_fact(received, after, existed=existed, now=self._clock.now()))
         return Result(Outcome.ACCEPTED, after.key, record=after, created=not existed)
 
@@ -239,34 +237,30 @@ class Registrar:
         """
         if stored is None:
             return Result(Outcome.DUPLICATE)
-        if redelivered and received.event_id in stored.seen[-1:]:
+        if redelivered and received.event_id in stored.recent_event_ids[-1:]:
             if stored.refused:
                 raise _refusal(stored)
-            existed = stored.created < min(received.time, stored.first)
+            existed = stored.created < min(received.time, stored.era.start)
             await self._publish(_fact(received, stored, existed=existed, now=self._clock.now()))
         return Result(Outcome.DUPLICATE, stored.key, record=stored)
 
-    async def _pay(self, record: Record) -> None:
-        """Hand over the fires of the record's late window, and note that it is done."""
-        if record.owed is None:
+    async def _deliver_pending(self, record: Record) -> None:
+        """Enqueue and publish what *record* left to the registrar, and note that it is done."""
+        if record.pending is None:
             return
         now = self._clock.now()
-        firing = record.state in {State.ENABLED, State.COMPLETED}
-        part = late_contribution(record, now=now) if firing else Contribution([], [], None)
-        rest = rest_contribution(record, now=now)
-        own = is_own(record)
-        fires = fires_missed(record) + rest.fires + [fire for fire in part.fires if own(fire.due)]
+        work = handover(record, now=now)
         lead_ms = self._settings.lead_seconds * 1000
         await send_all(
             self._ports,
-            pack_fires(fires, size=self._settings.pack_size),
+            pack_fires(work.fires, size=self._settings.pack_size),
             visible_at=lambda pack: min(pack.at - lead_ms, now + LONGEST_DELAY_MS),
         )
-        await self._publish(*(skipped(notice, now=now) for notice in skips_missed(record) + rest.skips + part.skips))
-        if firing and part.following is None and not any(fire.last for fire in fires):
+        await self._publish(*(skipped(notice, now=now) for notice in work.skips))
+        if work.is_over:
             await complete(self._ports, record)
-        # Last: until then a redelivered command finds what is owed, and does all of it again.
-        await self._store.settle(record.key, revision=record.revision)
+        # Last: until then a redelivered command finds the record pending, and delivers all of it again.
+        await self._store.clear_pending(record.key, revision=record.revision)
 
     async def _run(self, command: RunSchedule, received: Received) -> Result:
         """Fire once, now: a pack of its own, through the same executor."""
@@ -299,7 +293,7 @@ class Registrar:
         """As with schedules, a command that came again may have died between the write and the fact."""
         event_id = received.event_id
         calendar, new = await self._calendar_commands.apply(command, time=self._time(received), event_id=event_id)
-        if new or (redelivered and event_id in calendar.seen[-1:]):
+        if new or (redelivered and event_id in calendar.recent_event_ids[-1:]):
             await self._publish(calendar_changed(calendar, now=self._clock.now()))
         return Result(Outcome.ACCEPTED if new else Outcome.DUPLICATE, command.key)
 
@@ -319,20 +313,18 @@ def _unreadable(body: str) -> Rejected:
 
 def _judge(command: Schedule | DeleteSchedule, stored: Record | None, place: Version) -> Verdict:
     if isinstance(command, Schedule):
-        return lifecycle.judge_put(stored, place.revision)
+        return ordering.judge_put(stored, place.revision)
     if isinstance(command, PauseSchedule | ResumeSchedule):
-        return lifecycle.judge_switch(stored, place.revision)
-    return lifecycle.judge_delete(stored, place.revision)
+        return ordering.judge_switch(stored, place.revision)
+    return ordering.judge_delete(stored, place.revision)
 
 
 def _stale(stored: Record | None, place: Version) -> InvalidSchedule:
-    assert stored is not None  # noqa: S101  # nothing is stale beside nothing
-    return InvalidSchedule(
-        "stale_revision",
-        field="revision",
-        given=str(place.revision),
-        allowed=f"more than {max(stored.defined, stored.deleted, stored.switched)}, the revision already applied",
-    )
+    assert stored is not None  # noqa: S101  # nothing is stale where nothing is stored
+    last = stored.last_commands
+    latest = max(last.put_revision, last.delete_revision, last.pause_revision)
+    allowed = f"more than {latest}, the revision already applied"
+    return InvalidSchedule("stale_revision", field="revision", given=str(place.revision), allowed=allowed)
 
 
 def _fact(received: Received, record: Record, *, existed: bool, now: Instant) -> Event:

@@ -79,7 +79,7 @@ def find(record: Record, setting: Setting, calendars: Calendars | None = None) -
 
 
 def _of_enabled(record: Record, setting: Setting, calendars: Calendars | None) -> Finding | None:
-    if record.wake is None and record.owed is None and _is_over(record, setting.now):
+    if record.wake is None and record.pending is None and _is_over(record, setting.now):
         return Finding(Fault.OVER, record)
     anew = _worked_out(record, setting, calendars)
     placed = _placed(anew, setting)
@@ -92,7 +92,7 @@ def _of_enabled(record: Record, setting: Setting, calendars: Calendars | None) -
 def _of_paused(record: Record, setting: Setting, calendars: Calendars | None) -> Finding | None:
     """Check the trigger only: ``Resume Schedule`` computes the rest."""
     anew = _worked_out(record, setting, calendars)
-    return None if anew.trigger == record.trigger else Finding(Fault.TRIGGER, replace(record, trigger=anew.trigger))
+    return None if anew == record else Finding(Fault.TRIGGER, anew)
 
 
 def _worked_out(record: Record, setting: Setting, calendars: Calendars | None) -> Record:
@@ -138,8 +138,9 @@ def _next_at(record: Record, at_or_after: Instant) -> Instant | None:
     """Return the first instant of publication at or after *at_or_after*, or None."""
     assert record.schedule is not None  # noqa: S101  # callers pass records with a schedule
     offset = flexible_offset_ms(record.key, record.schedule.flexible_window_seconds)
-    first = max(record.first, at_or_after - offset)
-    if record.until is not None and first >= record.until:
+    era = record.era
+    start = max(era.start, at_or_after - offset)
+    if era.end is not None and start >= era.end:
         return None
-    due = first_occurrence(record.trigger, first, record.until)
+    due = first_occurrence(era.trigger, start, era.end)
     return None if due is None else due + offset

@@ -1,4 +1,4 @@
-"""Turn msgspec's validation errors into ``InvalidSchedule``, which names the field, what was given, what is allowed."""
+"""From a decoder's message to a rejection: field, given, allowed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 _UNKNOWN = "Object contains unknown field `"
 _MISSING = "Object missing required field `"
 
-#: How msgspec starts a message, and the rejection code for it. The first match wins.
+#: How a message starts → its code. In order: the first that fits.
 _CODES = [
     (re.compile(re.escape("Invalid enum value")), "unknown_value"),
     (re.compile(re.escape("Invalid RFC3339")), "invalid_time"),
@@ -28,13 +28,11 @@ _CODES = [
     (re.compile("Expected `str` matching regex"), "invalid_name"),
 ]
 
-#: Only this many characters of an unknown field name are compared with the known names, to bound the time.
+#: Characters of an unknown name that are compared with the known ones; more would only take time.
 _COMPARED_CHARS = 64
 
 
 class _Node(NamedTuple):
-    """A value inside the decoded JSON: its dotted path, the value itself, and the type that is expected there."""
-
     field: str
     value: object
     type: inspect.Type
@@ -45,12 +43,12 @@ class _Node(NamedTuple):
 
     @property
     def unknown(self) -> list[str]:
-        """The members of the object that are not fields of its type."""
+        """The members that are no fields."""
         return [name for name in self.members if name not in _fields(self.type)]
 
 
 def to_invalid_schedule(error: msgspec.ValidationError, value: object, kind: type[msgspec.Struct]) -> InvalidSchedule:
-    """Return the ``InvalidSchedule`` for *error*, which msgspec raised when it decoded *value* as *kind*."""
+    """The rejection for *error*, which msgspec raised when it decoded *value* as *kind*."""
     message = str(error)
     root = _Node("", value, inspect.type_info(kind))
     if message.startswith(_UNKNOWN):
@@ -66,11 +64,11 @@ def to_invalid_schedule(error: msgspec.ValidationError, value: object, kind: typ
     return InvalidSchedule(code, field=node.field or "detail", given=short(node.value), allowed=allowed(node.type))
 
 
-def allowed(kind: inspect.Type, description: str = "") -> str:
-    """Describe in English what *kind* accepts: ``'shift' or 'skip'``, ``a whole number from 1 to 10000``."""
+def allowed(kind: inspect.Type, form: str = "") -> str:
+    """What *kind* takes: ``'shift' or 'skip'``, ``a whole number from 1 to 10000``. *form* is ``names.form``'s text."""
     match kind:
         case inspect.Metadata():
-            text = allowed(kind.type, (kind.extra_json_schema or {}).get("description", ""))
+            text = allowed(kind.type, (kind.extra or {}).get("allowed", form))
         case inspect.UnionType():
             text = ", or ".join(allowed(one) for one in kind.types if not isinstance(one, inspect.NoneType))
         case inspect.LiteralType():
@@ -82,16 +80,16 @@ def allowed(kind: inspect.Type, description: str = "") -> str:
         case inspect.StructType():
             text = f"an object with {', '.join(field.encode_name for field in kind.fields)}"
         case _:
-            text = _sized(kind, description)
+            text = _sized(kind, form)
     return text
 
 
-def _sized(kind: inspect.Type, description: str) -> str:
+def _sized(kind: inspect.Type, form: str) -> str:
     match kind:
         case inspect.StrType(pattern=str()):
-            return description
+            return form or f"text that matches {kind.pattern}"
         case inspect.StrType():
-            return f"text{_count(kind, 'characters')}" + (f" ({description})" if description else "")
+            return f"text{_count(kind, 'characters')}" + (f" ({form})" if form else "")
         case inspect.IntType():
             return f"a whole number from {kind.ge} to {kind.le}"
         case inspect.ListType():
@@ -103,7 +101,10 @@ def _sized(kind: inspect.Type, description: str) -> str:
 
 
 def _unknown_field(root: _Node) -> InvalidSchedule:
-    """Search the value for the unknown field. msgspec does not escape the name, so a sender could forge the path."""
+    """Look for the unknown name in the value, not in the message.
+
+    The sender chose the name. A name such as ``x` - at `$.tenant`` would make the message point elsewhere.
+    """
     node = next(node for node in _structs(root) if node.unknown)
     known = _fields(node.type)
     name = node.unknown[0]
@@ -118,7 +119,7 @@ def _unknown_field(root: _Node) -> InvalidSchedule:
 
 
 def _structs(node: _Node) -> Iterator[_Node]:
-    """Yield *node* if it is an object with fields, and every such object inside it."""
+    """*node* and every object with fields inside it."""
     if _fields(node.type):
         yield node
         for name in _fields(node.type):
@@ -143,7 +144,7 @@ def _enter(node: _Node, name: str) -> _Node:
 
 
 def _item(node: _Node, index: str) -> _Node:
-    """Return the item of a list, or the first bad entry of a mapping. msgspec does not name the entry's key."""
+    """The item of a list, or the entry of a mapping. msgspec does not name the entry, so take the first wrong one."""
     if isinstance(node.value, list):
         return _Node(f"{node.field}.{index}", node.value[int(index)], _option(node.type, inspect.ListType).item_type)
     type_ = _option(node.type, inspect.DictType).value_type
@@ -157,8 +158,8 @@ def _bad_key(node: _Node) -> _Node:
 
 
 def _fits(value: object, type_: inspect.Type) -> bool:
-    """Whether *value* is valid as a key or value of a mapping of text to text."""
-    text = type_.type if isinstance(type_, inspect.Metadata) else type_
+    """Whether a mapping of text to text takes *value* there."""
+    text = _bare(type_)
     if not isinstance(text, inspect.StrType) or not isinstance(value, str) or isinstance(value, Number):
         return False
     return len(value) <= (text.max_length or len(value)) and re.search(text.pattern or "", value) is not None
@@ -168,20 +169,30 @@ _T = TypeVar("_T", bound=inspect.Type)
 
 
 def _option(type_: inspect.Type, wanted: type[_T]) -> _T:
-    """Return *type_* or the member of the union that is of the *wanted* kind. msgspec's message implies that one is."""
-    members = type_.types if isinstance(type_, inspect.UnionType) else (type_,)
-    return next(member for member in members if isinstance(member, wanted))
+    """The member of *type_* that is of the *wanted* kind. The message implies that there is one."""
+    return next(member for member in _members(type_) if isinstance(member, wanted))
 
 
 def _fields(type_: inspect.Type) -> dict[str, inspect.Type]:
-    """Return the fields of an object type, or of the object types in a union. Empty if there is no object type."""
-    members = type_.types if isinstance(type_, inspect.UnionType) else (type_,)
+    """The fields of the object that *type_* takes; none if it takes no object."""
     return {
         field.encode_name: field.type
-        for member in members
+        for member in _members(type_)
         if isinstance(member, inspect.StructType)
         for field in member.fields
     }
+
+
+def _members(type_: inspect.Type) -> list[inspect.Type]:
+    """The members of a union, or *type_* alone, without their descriptions."""
+    bare = _bare(type_)
+    return [_bare(member) for member in bare.types] if isinstance(bare, inspect.UnionType) else [bare]
+
+
+def _bare(type_: inspect.Type) -> inspect.Type:
+    while isinstance(type_, inspect.Metadata):
+        type_ = type_.type
+    return type_
 
 
 def _join(field: str, name: str) -> str:
