@@ -21,10 +21,10 @@ import msgspec
 from aiohttp import web
 
 from eventcron.adapters.aws import items
-from eventcron.config import Settings
 from eventcron.model.commands import Schedule
 from eventcron.model.names import Key
 from eventcron.model.records import Record, State
+from eventcron.settings import Settings
 from eventcron.timing.trigger import parse
 from eventcron.wiring import on_aws
 
@@ -115,7 +115,7 @@ async def measure(endpoint: str, segments: int) -> tuple[int, int, float]:
         command_dlq_url=f"{endpoint}/", fire_dlq_url=f"{endpoint}/",
     )  # fmt: skip
     async with on_aws(settings) as cases:
-        deadline = cases.ports.clock.now() + 600_000
+        deadline = cases.clock.now() + 600_000
         await cases.planner.run([0], deadline=deadline)  # opens the connections
         began = time.process_time()
         reports = await cases.planner.run(range(segments), deadline=deadline)

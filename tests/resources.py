@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
+
+from eventcron.adapters.aws.table import DynamoTable
+from eventcron.adapters.clock import SystemClock
+from eventcron.app.retry import Retry
 
 TEMPLATE = Path(__file__).parents[1] / "infra" / "template.yaml"
 
@@ -53,3 +58,13 @@ async def create_bus(events: Any, sqs: Any, name: str) -> str:
         Rule=name, EventBusName=name, Targets=[{"Id": "all", "Arn": attributes["Attributes"]["QueueArn"]}]
     )
     return url
+
+
+def retry() -> Retry:
+    """As in a deployment."""
+    return Retry(clock=SystemClock(), jitter=random.random)
+
+
+def table(client: Any, name: str, *, concurrency: int = 16) -> DynamoTable:
+    """What the DynamoDB adapters share, over an open client."""
+    return DynamoTable(client, name, retry=retry(), concurrency=concurrency)

@@ -6,7 +6,6 @@
     ├── Undecodable           eventcron cannot read the message: dead-letter it
     ├── NotAllowed            the sender may not act for this tenant
     ├── Conflict              another writer was first: read again and decide again
-    ├── Unfinished            part of the work is left: deliver the message again
     └── Unavailable           AWS refused for now: try again (``retryable`` is True)
 
 Each branch stands for one thing that the caller does about it. Each error carries its data as attributes.
@@ -66,13 +65,6 @@ class NotAllowed(EventcronError):
 
 class Conflict(EventcronError):
     """Another writer changed the same item first. Nothing was written."""
-
-
-class Unfinished(EventcronError):
-    """Part of the work that a message asks for is left, so the queue must deliver the message again.
-
-    The next attempt does not repeat what is already done.
-    """
 
 
 class Unavailable(EventcronError):

@@ -6,8 +6,8 @@ Shared promises: a method either did what it says, returns what it could not do,
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Generic, NamedTuple, Protocol, TypeVar
+from collections.abc import Mapping, Sequence
+from typing import Generic, Protocol, TypeVar
 
 from msgspec import Struct
 
@@ -17,6 +17,9 @@ from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key, Unread
 from eventcron.model.records import Backfill, Calendar, IndexEntry, Record
 
 T = TypeVar("T")
+
+#: Seconds. The longest delay of a message in the fire queue. SQS SendMessage, DelaySeconds: "Valid values: 0 to 900".
+MAX_DELAY_SECONDS = 900
 
 
 class Clock(Protocol):
@@ -100,10 +103,10 @@ class ScheduleStore(Protocol):
 
 
 class Lease(Struct, frozen=True, kw_only=True):
-    """The right to plan a segment's window ``[start, end)`` until ``lease_until``.
+    """The right of one planner to plan the window ``[start, end)`` of a segment until ``lease_until``.
 
-    ``fence`` rises with each claim: a slower twin's writes are refused. ``cursor`` is the index page at
-    which an unfinished pass over the same window stopped.
+    ``fence`` rises with each lease of the segment, so that the writes of a slower planner are refused. ``cursor`` is
+    the index page at which an earlier, unfinished pass over the same window stopped; None: begin with the first page.
     """
 
     segment: int
@@ -114,10 +117,72 @@ class Lease(Struct, frozen=True, kw_only=True):
     cursor: str | None = None
 
 
-class QuotaRequest(Struct, frozen=True, kw_only=True):
-    """A pack's request for places: *count* of the *limit* fires that *tenant* may publish in *minute*.
+class SegmentState(Struct, frozen=True, kw_only=True):
+    """What is stored about a segment. A segment that was never planned has zeros."""
 
-    A minute is an instant divided by 60,000. Tenant, minute and pack name the request.
+    segment: int
+    planned_through: Instant = 0
+    claimed_through: Instant = 0
+    lease_until: Instant = 0
+    fence: int = 0
+
+
+class Leases(Protocol):
+    """Decides which planner plans which window of a segment, and remembers how far each segment is planned.
+
+    A lease ends once, by ``save``, ``commit`` or ``release``; only a commit may be repeated. Each of the three returns
+    False, and changes nothing, if the lease has ended already or a later lease has fenced it off.
+    """
+
+    async def acquire(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Lease | None:
+        """Lease the segment through *end*. None: another planner holds a live lease (``lease_until > now``).
+
+        The lease's ``start`` is the instant through which the segment is planned (0 if it never was). If an earlier
+        pass saved a page, the lease has the ``end`` and the ``cursor`` of that pass, and *end* is ignored. If an
+        earlier pass crashed, ``end`` is at least what that pass leased. If the segment is planned through *end*
+        already, ``start >= end``: there is nothing to plan, and no lease is held.
+        """
+
+    async def save(self, lease: Lease, cursor: str) -> bool:
+        """Store the page from which the next pass resumes, and give up the lease."""
+
+    async def commit(self, lease: Lease) -> bool:
+        """Store that the segment is planned through ``lease.end``, and give up the lease."""
+
+    async def release(self, lease: Lease) -> bool:
+        """Give up the lease. The next pass plans the whole window again."""
+
+    async def planned_through(self, segment: int) -> Instant:
+        """The instant through which the segment is planned, read consistently; 0 if it never was."""
+
+    async def segments(self, count: int) -> list[SegmentState]:
+        """The states of the segments 0 … count-1, in order."""
+
+
+class RulesVersion(Protocol):
+    """Remembers by which zone database and release the stored triggers were last worked out."""
+
+    async def read(self) -> str:
+        """The version written last; "" if there is none."""
+
+    async def write(self, version: str) -> None:
+        """Store *version* in place of the one before."""
+
+
+class PublishedPacks(Protocol):
+    """Remembers which packs were published, so that a pack delivered twice is published once."""
+
+    async def published(self, pack_ids: Sequence[str]) -> set[str]:
+        """Those of *pack_ids* that were recorded, read consistently. Any number of ids."""
+
+    async def record(self, pack_id: str, *, now: Instant, expires: int) -> None:
+        """Record that a pack was published. Idempotent. It may be deleted at *expires*, seconds since 1970."""
+
+
+class QuotaRequest(Struct, frozen=True, kw_only=True):
+    """A pack asks for *count* of the *limit* fires that *tenant* may publish in *minute*.
+
+    A minute is an instant divided by 60,000. Tenant, minute and pack identify the request.
     """
 
     tenant: str
@@ -127,7 +192,7 @@ class QuotaRequest(Struct, frozen=True, kw_only=True):
     limit: int
 
     def granted(self, before: int) -> int:
-        """How many of them have a place after *before* others.
+        """How many of the fires are granted once *before* fires of the same minute were asked for.
 
         >>> request = QuotaRequest(tenant="acme", minute=0, pack_id="a", count=5, limit=100)
         >>> [request.granted(before) for before in (0, 95, 97, 100, 300)]
@@ -136,66 +201,16 @@ class QuotaRequest(Struct, frozen=True, kw_only=True):
         return max(0, min(self.count, self.limit - before))
 
 
-class Ledger(Protocol):
-    """What has been planned, by segment, and published, by pack and, where there is a limit, by tenant.
-
-    A claim ends once, by ``save``, ``commit`` or ``release``; only a commit may be repeated. Each returns False
-    where the claim has ended already or a later one fenced it off, and then changed nothing.
-    """
-
-    async def claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Lease | None:
-        """Lease the segment through *end*; None: another holds a live lease (``lease_until > now``).
-
-        ``start`` is the instant through which the segment is planned (0 if never). A pass that stopped
-        midway is resumed: the claim keeps that pass's ``end`` and ``cursor`` and ignores *end*. Where the segment is
-        planned beyond *end* already, the claim has ``start >= end``: there is nothing to plan, and no lease is held.
-        ``end`` is never less than what an earlier, crashed pass claimed.
-        """
-
-    async def save(self, claim: Lease, cursor: str) -> bool:
-        """Remember the page to resume from and give up the lease."""
-
-    async def commit(self, claim: Lease) -> bool:
-        """The window is planned and every pack was taken: planned through ``claim.end``, lease given up."""
-
-    async def release(self, claim: Lease) -> bool:
-        """Give up the lease; the whole window will be planned again."""
-
-    async def planned_through(self, segment: int) -> Instant:
-        """The instant through which the segment is planned, read consistently; 0 if it never was."""
-
-    async def segments(self, count: int) -> list[SegmentState]:
-        """The state of segments 0 … count-1, in order; never planned ones have zeros."""
-
-    async def rules(self) -> str:
-        """What ``note_rules`` was given last; "" if it never was."""
-
-    async def note_rules(self, rules: str) -> None:
-        """Note by which zone rules and release all triggers are worked out."""
-
-    async def published(self, pack_ids: Sequence[str]) -> set[str]:
-        """Those of *pack_ids* that are recorded as published, read consistently. Any number of ids."""
-
-    async def record(self, pack_id: str, *, now: Instant, expires: int) -> None:
-        """Record a pack as published; *expires* (seconds since 1970) is when it may be forgotten. Idempotent."""
+class Quota(Protocol):
+    """Counts the fires of each tenant and minute against the tenant's limit: first come, first served."""
 
     async def acquire(self, request: QuotaRequest, *, expires: int) -> int:
-        """How many fires of *request* have a place among the ``limit`` of their minute: first come, first served.
+        """How many fires of *request* are granted.
 
-        A request repeated takes no more places and is answered as it was at first; where that answer is not known,
-        because whoever asked died midway, every fire has one. *expires* (seconds since 1970) is when the minute and
-        the request may be forgotten.
+        Idempotent: a repeated request gets its first answer and is not counted again. If the first call crashed
+        before it had an answer, all fires are granted. What is stored about the minute and the request may be deleted
+        at *expires*, seconds since 1970.
         """
-
-
-class SegmentState(Struct, frozen=True, kw_only=True):
-    """What the ledger knows of a segment."""
-
-    segment: int
-    planned_through: Instant = 0
-    claimed_through: Instant = 0
-    lease_until: Instant = 0
-    fence: int = 0
 
 
 class Backfills(Protocol):
@@ -310,19 +325,3 @@ class EventBus(Protocol):
 
     async def publish(self, events: Sequence[Event]) -> list[Refusal]:
         """Put *events* on the bus, any number; calls respect what the service takes. Returns those not taken."""
-
-
-class Ports(NamedTuple):
-    """Everything the use cases need from outside."""
-
-    clock: Clock
-    store: ScheduleStore
-    ledger: Ledger
-    queue: FireQueue
-    bus: EventBus
-    dead: DeadLetters
-    backfills: Backfills
-    calendars: Calendars
-    plans: SegmentQueue
-    #: Gives numbers in [0, 1), which spread retries.
-    jitter: Callable[[], float]

@@ -1,11 +1,10 @@
-"""The composition root: ports → use cases, on AWS or on whatever ports are given."""
+"""The composition root on AWS: settings → clients → adapters → use cases."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import NamedTuple
 
 from eventcron.adapters.aws.backfills import DynamoBackfills
 from eventcron.adapters.aws.buses import bus_of, bus_service
@@ -13,69 +12,50 @@ from eventcron.adapters.aws.calendars import DynamoCalendars
 from eventcron.adapters.aws.clients import AwsClients, aws_clients
 from eventcron.adapters.aws.dead_letters import SqsDeadLetters
 from eventcron.adapters.aws.fire_queue import SqsFireQueue
-from eventcron.adapters.aws.ledger import DynamoLedger
+from eventcron.adapters.aws.leases import DynamoLeases
+from eventcron.adapters.aws.published_packs import DynamoPublishedPacks
+from eventcron.adapters.aws.quota import DynamoQuota
+from eventcron.adapters.aws.rules_version import DynamoRulesVersion
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.segment_queue import SqsSegmentQueue
+from eventcron.adapters.aws.table import DynamoTable
 from eventcron.adapters.clock import SystemClock
-from eventcron.app.backfill import Backfiller
-from eventcron.app.executor import Executor
-from eventcron.app.fanout import FanOut
-from eventcron.app.planner import Planner
-from eventcron.app.reconcile import Reconciler
-from eventcron.app.registrar import Registrar
-from eventcron.config import Settings
-from eventcron.ports import Ports
-
-
-class UseCases(NamedTuple):
-    """What the entry points call."""
-
-    settings: Settings
-    ports: Ports
-    registrar: Registrar
-    planner: Planner
-    fanout: FanOut
-    executor: Executor
-    backfiller: Backfiller
-    reconciler: Reconciler
-
-
-def use_cases(settings: Settings, ports: Ports) -> UseCases:
-    """The use cases over *ports*."""
-    return UseCases(
-        settings=settings,
-        ports=ports,
-        registrar=Registrar(ports, settings),
-        planner=Planner(ports, settings),
-        fanout=FanOut(ports, settings),
-        executor=Executor(ports, settings),
-        backfiller=Backfiller(ports, settings),
-        reconciler=Reconciler(ports, settings),
-    )
+from eventcron.app.retry import Retry
+from eventcron.app.use_cases import UseCases, use_cases
+from eventcron.settings import Settings
 
 
 @asynccontextmanager
 async def on_aws(settings: Settings) -> AsyncIterator[UseCases]:
-    """The use cases on AWS; region, credentials and endpoint come from the environment, as boto reads it."""
-    # Reads, sends and publications of one piece of work overlap, so a few connections each.
+    """The use cases of a deployment. Region, credentials and endpoint come from the environment, as boto reads it."""
+    # The reads, sends and publications of one piece of work overlap, so each may need a few connections.
     async with aws_clients(concurrency=settings.concurrency * 4, bus=bus_service(settings)) as clients:
-        yield use_cases(settings, aws_ports(settings, clients))
+        yield over_clients(settings, clients)
 
 
-def aws_ports(settings: Settings, clients: AwsClients) -> Ports:
-    """The ports of a deployment, over open clients."""
-    return Ports(
-        clock=SystemClock(),
-        store=DynamoScheduleStore(clients.dynamodb, settings.schedules_table),
-        ledger=DynamoLedger(clients.dynamodb, settings.ledger_table),
-        queue=SqsFireQueue(clients.sqs, settings.fire_queue_url),
+def over_clients(settings: Settings, clients: AwsClients) -> UseCases:
+    """The use cases of a deployment, over open clients."""
+    clock = SystemClock()
+    retry = Retry(clock=clock, jitter=random.random)
+    ledger = DynamoTable(clients.dynamodb, settings.ledger_table, retry=retry)
+    dead_letters = SqsDeadLetters(
+        clients.sqs,
+        {"commands": settings.command_dlq_url, "fires": settings.fire_dlq_url, "plans": settings.segment_dlq_url},
+        retry=retry,
+    )
+    return use_cases(
+        settings,
+        clock=clock,
+        store=DynamoScheduleStore(DynamoTable(clients.dynamodb, settings.schedules_table, retry=retry)),
+        leases=DynamoLeases(ledger),
+        rules_version=DynamoRulesVersion(ledger),
+        packs=DynamoPublishedPacks(ledger),
+        quota=DynamoQuota(ledger),
+        backfills=DynamoBackfills(ledger),
+        calendars=DynamoCalendars(ledger),
+        fire_queue=SqsFireQueue(clients.sqs, settings.fire_queue_url),
+        segment_queue=SqsSegmentQueue(clients.sqs, settings.segment_queue_url),
+        dead_letters=dead_letters,
         bus=bus_of(settings, clients.events),
-        dead=SqsDeadLetters(
-            clients.sqs,
-            {"commands": settings.command_dlq_url, "fires": settings.fire_dlq_url, "plans": settings.segment_dlq_url},
-        ),
-        backfills=DynamoBackfills(clients.dynamodb, settings.ledger_table),
-        calendars=DynamoCalendars(clients.dynamodb, settings.ledger_table),
-        plans=SqsSegmentQueue(clients.sqs, settings.segment_queue_url),
         jitter=random.random,
     )

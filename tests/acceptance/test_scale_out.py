@@ -16,7 +16,7 @@ from typing import TypeVar
 
 import pytest
 
-from eventcron.adapters.aws.ledger import DynamoLedger
+from eventcron.adapters.aws.leases import DynamoLeases
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.clock import SystemClock
 from eventcron.local.runtime import LocalSettings, Runtime
@@ -28,6 +28,7 @@ from eventcron.timing.hashing import segment_of
 from eventcron.timing.trigger import parse
 from eventcron.wire.encode import decode_pack
 from tests.records import record_of
+from tests.resources import table
 
 pytestmark = [
     pytest.mark.embedded,
@@ -59,9 +60,11 @@ class Stack:
         self._runtime = runtime
         self._sqs = runtime.client("sqs")
         self.clock = SystemClock()
-        self.ledger = DynamoLedger(runtime.client("dynamodb"), runtime.outputs["LedgerTableName"], concurrency=64)
+        self.leases = DynamoLeases(
+            table(runtime.client("dynamodb"), runtime.outputs["LedgerTableName"], concurrency=64)
+        )
         self.store = DynamoScheduleStore(
-            runtime.client("dynamodb"), runtime.outputs["SchedulesTableName"], concurrency=64
+            table(runtime.client("dynamodb"), runtime.outputs["SchedulesTableName"], concurrency=64)
         )
         #: Pack's id → fires, once for each time it came.
         self.packs: defaultdict[str, list[list[Fire]]] = defaultdict(list)
@@ -110,7 +113,7 @@ class Stack:
         return busiest
 
     async def states(self) -> list[SegmentState]:
-        return await self.ledger.segments(SEGMENTS)
+        return await self.leases.segments(SEGMENTS)
 
     async def until(self, condition: Callable[[], Awaitable[T]]) -> T:
         """What *condition* returns once that is true."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import cache
 from typing import Any, TypeAlias
@@ -11,7 +12,8 @@ from botocore.exceptions import ClientError
 from botocore.model import ServiceModel
 from botocore.validate import validate_parameters
 
-from eventcron.adapters.aws.backoff import Backoff
+from eventcron.app.retry import Retry
+from eventcron.model.names import Instant
 
 #: What a call returns, or the error that it raises.
 Answer: TypeAlias = dict[str, Any] | Exception
@@ -43,7 +45,7 @@ class Script:
             self.requests.append(request)
             self._open += 1
             self.most_at_once = max(self.most_at_once, self._open)
-            await Backoff().sleep(0)
+            await asyncio.sleep(0)
             self._open -= 1
             answer = self._answers(request) if callable(self._answers) else next(self._answers)
             if isinstance(answer, Exception):
@@ -54,18 +56,21 @@ class Script:
 
 
 class Waits:
-    """Stands in for sleeping: remembers how long, and lets others run."""
+    """A clock that stands still: it remembers how long it was to sleep, and lets others run."""
 
     def __init__(self) -> None:
-        self.seconds: list[float] = []
+        self.milliseconds: list[int] = []
 
-    async def __call__(self, seconds: float) -> None:
-        self.seconds.append(seconds)
-        await Backoff().sleep(0)
+    def now(self) -> Instant:
+        return 0
 
-    def backoff(self, *, tries: int = 3) -> Backoff:
+    async def sleep_until(self, instant: Instant) -> None:
+        self.milliseconds.append(instant)
+        await asyncio.sleep(0)
+
+    def retry(self, *, tries: int = 3) -> Retry:
         """Waits nothing, and draws the middle of the range each time."""
-        return Backoff(tries=tries, random=lambda: 0.5, sleep=self)
+        return Retry(clock=self, jitter=lambda: 0.5, tries=tries)
 
 
 def refused(code: str, *, status: int = 400, **members: Any) -> ClientError:

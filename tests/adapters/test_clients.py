@@ -8,9 +8,11 @@ import pytest
 
 from eventcron.adapters.aws.bus import EventBridgeBus
 from eventcron.adapters.aws.clients import aws_clients
-from eventcron.adapters.aws.ledger import DynamoLedger
+from eventcron.adapters.aws.leases import DynamoLeases
+from eventcron.adapters.aws.table import DynamoTable
 from eventcron.errors import Unavailable
 from eventcron.model.events import Event
+from tests.adapters.scripted import Waits
 from tests.emulators import use_endpoint
 
 
@@ -21,7 +23,7 @@ async def test_an_endpoint_that_does_not_answer_is_unavailable(monkeypatch: pyte
 
     async with aws_clients(concurrency=1) as clients:
         with pytest.raises(Unavailable) as raised:
-            await DynamoLedger(clients.dynamodb, "table").segments(1)
+            await DynamoLeases(DynamoTable(clients.dynamodb, "table", retry=Waits().retry())).segments(1)
         refusals = await EventBridgeBus(clients.events, "bus").publish([event])
 
     assert (raised.value.service, raised.value.code) == ("dynamodb", "EndpointConnectionError")

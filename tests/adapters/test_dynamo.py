@@ -10,17 +10,20 @@ import pytest
 from botocore.exceptions import ClientError
 
 from eventcron.adapters.aws.items import encode
-from eventcron.adapters.aws.ledger import CLAIM_TRIES, DynamoLedger
+from eventcron.adapters.aws.leases import ACQUIRE_TRIES, DynamoLeases
+from eventcron.adapters.aws.published_packs import DynamoPublishedPacks
+from eventcron.adapters.aws.quota import DynamoQuota
+from eventcron.adapters.aws.rules_version import DynamoRulesVersion
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
-from eventcron.adapters.aws.table import Item, number, text
+from eventcron.adapters.aws.table import DynamoTable, Item, number, text
 from eventcron.errors import Unavailable, Undecodable
 from eventcron.model.names import Key
 from eventcron.model.records import IndexEntry, Record, State
 from eventcron.ports import Lease, Page, QuotaRequest
 from tests.adapters.scripted import Answer, Script, Waits, refused
 
-CLAIM = Lease(segment=5, start=0, end=5_000, fence=3, lease_until=1_060)
-PLACES = QuotaRequest(tenant="acme", minute=29_935_200, pack_id="a", count=5, limit=100)
+LEASE = Lease(segment=5, start=0, end=5_000, fence=3, lease_until=1_060)
+REQUEST = QuotaRequest(tenant="acme", minute=29_935_200, pack_id="a", count=5, limit=100)
 PLAN = IndexEntry(tenant="acme", name="nightly", revision=1, trigger="daily", start=0, handoff=0, wake=7)
 
 
@@ -39,12 +42,12 @@ def found(*records: Record, left: list[Item] | None = None) -> Answer:
     return {"Responses": {"table": [encode(record) for record in records]}, "UnprocessedKeys": unprocessed}
 
 
+def a_table(script: Script, waits: Waits | None = None, **options: Any) -> DynamoTable:
+    return DynamoTable(script.client, "table", retry=(waits or Waits()).retry(), **options)
+
+
 def a_store(script: Script, waits: Waits | None = None, **options: Any) -> DynamoScheduleStore:
-    return DynamoScheduleStore(script.client, "table", backoff=(waits or Waits()).backoff(), **options)
-
-
-def a_ledger(script: Script) -> DynamoLedger:
-    return DynamoLedger(script.client, "table", backoff=Waits().backoff())
+    return DynamoScheduleStore(a_table(script, waits, **options))
 
 
 async def test_keys_are_asked_for_in_hundreds_consistently_each_once() -> None:
@@ -72,7 +75,7 @@ async def test_unprocessed_keys_are_asked_for_again_until_all_are_there() -> Non
 
     assert await store.get([record.key for record in records]) == {record.key: record for record in records}
     assert [len(keys_of(request)) for request in script.requests] == [5, 4, 3, 2, 1]
-    assert waits.seconds == [0.05] * 4
+    assert waits.milliseconds == [50] * 4
 
 
 async def test_keys_that_stay_unprocessed_are_an_error_not_an_absence() -> None:
@@ -83,16 +86,19 @@ async def test_keys_that_stay_unprocessed_are_an_error_not_an_absence() -> None:
         await store.get([Key("acme", "a"), Key("acme", "b")])
 
     assert len(script.requests) == 3
-    assert waits.seconds == [0.05, 0.1]
+    assert waits.milliseconds == [50, 100]
 
 
 async def test_one_throttled_call_of_several_fails_the_whole_read() -> None:
-    script = Script("dynamodb", [found(), refused("ThrottlingException"), found()])
+    def throttle_the_second(request: dict[str, Any]) -> Answer:
+        return refused("ThrottlingException") if keys_of(request)[0]["name"]["S"] == "n100" else found()
+
+    script = Script("dynamodb", throttle_the_second)
 
     with pytest.raises(Unavailable):
         await a_store(script).get([Key("acme", f"n{number}") for number in range(300)])
 
-    assert len(script.requests) == 3
+    assert len(script.requests) == 1 + 3 + 1, "only the throttled call is repeated"
 
 
 async def test_calls_at_once_are_bounded() -> None:
@@ -147,7 +153,7 @@ async def test_an_empty_page_may_have_a_next_one() -> None:
 
 @pytest.mark.parametrize("read", ["plans", "scan", "of_tenant"])
 async def test_a_throttled_page_is_an_error_not_an_empty_page(read: str) -> None:
-    store = a_store(Script("dynamodb", [refused("ProvisionedThroughputExceededException")]))
+    store = a_store(Script("dynamodb", lambda _request: refused("ProvisionedThroughputExceededException")))
     pages: dict[str, Callable[[], Awaitable[object]]] = {
         "plans": lambda: store.plans(5, before=10),
         "scan": lambda: store.scan(0, 1),
@@ -183,7 +189,7 @@ async def test_a_put_that_finds_its_own_item_was_taken(stored: dict[str, Any], t
 async def test_a_write_that_fails_is_an_error_not_a_refusal(
     write: str, failure: ClientError, raised: type[Exception]
 ) -> None:
-    store = a_store(Script("dynamodb", [failure]))
+    store = a_store(Script("dynamodb", lambda _request: failure))
     writes: dict[str, Callable[[], Awaitable[object]]] = {
         "put": lambda: store.put(a_record(), replacing=1),
         "clear_pending": lambda: store.clear_pending(PLAN.key, revision=1),
@@ -207,46 +213,60 @@ async def test_a_claim_that_loses_a_race_reads_again() -> None:
         ],
     )
 
-    assert await a_ledger(script).claim(5, end=5_000, now=1_000, lease_until=1_060) == CLAIM
+    assert await DynamoLeases(a_table(script)).acquire(5, end=5_000, now=1_000, lease_until=1_060) == LEASE
 
 
 async def test_a_claim_that_loses_a_race_to_a_live_lease_is_none() -> None:
     taken = {"pk": text("segment#5"), "claimed": number(5_000), "lease": number(1_060), "fence": number(1)}
     script = Script("dynamodb", [{}, refused("ConditionalCheckFailedException"), {"Item": taken}])
 
-    assert await a_ledger(script).claim(5, end=5_000, now=1_000, lease_until=1_060) is None
+    assert await DynamoLeases(a_table(script)).acquire(5, end=5_000, now=1_000, lease_until=1_060) is None
 
 
 async def test_a_claim_gives_way_when_others_are_always_first() -> None:
-    script = Script("dynamodb", [{}, refused("ConditionalCheckFailedException")] * CLAIM_TRIES)
+    script = Script("dynamodb", [{}, refused("ConditionalCheckFailedException")] * ACQUIRE_TRIES)
 
-    assert await a_ledger(script).claim(5, end=5_000, now=1_000, lease_until=1_060) is None
-    assert len(script.requests) == 2 * CLAIM_TRIES
+    assert await DynamoLeases(a_table(script)).acquire(5, end=5_000, now=1_000, lease_until=1_060) is None
+    assert len(script.requests) == 2 * ACQUIRE_TRIES
 
 
-@pytest.mark.parametrize("method", ["claim", "save", "commit", "release", "segments", "published", "record", "acquire"])
-async def test_a_throttled_ledger_is_an_error(method: str) -> None:
-    ledger = a_ledger(Script("dynamodb", [refused("ThrottlingException")]))
+@pytest.mark.parametrize(
+    "method", ["acquire", "save", "commit", "release", "segments", "published", "record", "quota", "read_rules"]
+)
+async def test_a_throttled_table_is_an_error_after_as_many_calls_as_retry_makes(method: str) -> None:
+    script = Script("dynamodb", lambda _request: refused("ThrottlingException"))
+    table = a_table(script)
+    leases, packs = DynamoLeases(table), DynamoPublishedPacks(table)
     calls: dict[str, Callable[[], Awaitable[object]]] = {
-        "claim": lambda: ledger.claim(5, end=5_000, now=1_000, lease_until=1_060),
-        "save": lambda: ledger.save(CLAIM, "page 2"),
-        "commit": lambda: ledger.commit(CLAIM),
-        "release": lambda: ledger.release(CLAIM),
-        "segments": lambda: ledger.segments(3),
-        "published": lambda: ledger.published(["a"]),
-        "record": lambda: ledger.record("a", now=1, expires=2),
-        "acquire": lambda: ledger.acquire(PLACES, expires=2),
+        "acquire": lambda: leases.acquire(5, end=5_000, now=1_000, lease_until=1_060),
+        "save": lambda: leases.save(LEASE, "page 2"),
+        "commit": lambda: leases.commit(LEASE),
+        "release": lambda: leases.release(LEASE),
+        "segments": lambda: leases.segments(3),
+        "published": lambda: packs.published(["a"]),
+        "record": lambda: packs.record("a", now=1, expires=2),
+        "quota": lambda: DynamoQuota(table).acquire(REQUEST, expires=2),
+        "read_rules": lambda: DynamoRulesVersion(table).read(),
     }
 
     with pytest.raises(Unavailable, match=r"^dynamodb is unavailable: ThrottlingException"):
         await calls[method]()
+
+    assert len(script.requests) == 3
+
+
+async def test_a_call_that_was_throttled_once_is_made_again() -> None:
+    script, waits = Script("dynamodb", [refused("ThrottlingException"), {}]), Waits()
+
+    assert await DynamoLeases(a_table(script, waits)).planned_through(5) == 0
+    assert (len(script.requests), waits.milliseconds) == (2, [50])
 
 
 @pytest.mark.parametrize("wanted", [100, 101])
 async def test_a_minute_counts_with_a_format_and_an_expiry_in_items_that_stay_small(wanted: int) -> None:
     script = Script("dynamodb", [{}, {"Attributes": {"wanted": number(wanted)}}, {}])
 
-    granted = await a_ledger(script).acquire(PLACES, expires=1_764_979_200)
+    granted = await DynamoQuota(a_table(script)).acquire(REQUEST, expires=1_764_979_200)
 
     asked, counted, *answered = script.requests
     assert [request["Key"] for request in script.requests] == [
@@ -267,13 +287,13 @@ async def test_places_of_another_format_are_not_guessed_at() -> None:
     script = Script("dynamodb", [refused("ConditionalCheckFailedException"), {"Responses": {"table": [asked]}}])
 
     with pytest.raises(Undecodable, match="is stored in format 2; this version reads format 1"):
-        await a_ledger(script).acquire(PLACES, expires=5)
+        await DynamoQuota(a_table(script)).acquire(REQUEST, expires=5)
 
 
 async def test_a_published_pack_is_recorded_with_its_expiry_in_seconds() -> None:
     script = Script("dynamodb", [{}])
 
-    await a_ledger(script).record("a", now=1_764_547_200_123, expires=1_764_979_200)
+    await DynamoPublishedPacks(a_table(script)).record("a", now=1_764_547_200_123, expires=1_764_979_200)
 
     assert script.requests == [
         {

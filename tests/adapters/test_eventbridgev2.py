@@ -17,11 +17,13 @@ from hypothesis import strategies as st
 from eventcron.adapters.aws.bus_v2 import HOPELESS_CODES, EventBridgeV2Bus, deduplication_id, event_group
 from eventcron.adapters.aws.clients import aws_clients
 from eventcron.adapters.aws.put_events import MAX_BYTES, PutEventsBus, entry_size
+from eventcron.app.delivery import Publisher
 from eventcron.model.commands import Schedule
 from eventcron.model.events import Event
 from eventcron.model.messages import Fire
 from eventcron.model.records import Record, State
 from eventcron.ports import Refusal
+from eventcron.testing import JumpingClock
 from eventcron.wire import encode
 from tests.emulators import use_endpoint
 from tests.eventbridgev2 import ARN, FakeBus, Refused, fake_bus, put_events, violations
@@ -142,10 +144,10 @@ async def test_a_fire_published_again_is_suppressed_and_counts_as_taken(fake: Fa
 
 
 async def test_an_answer_that_is_lost_repeats_nothing(fake: FakeBus, bus: EventBridgeV2Bus) -> None:
-    """The client itself tries again, and it cannot know that the first time succeeded."""
+    """The publisher tries again, and it cannot know that the first time succeeded."""
     fake.lose_an_answer = True
 
-    assert await bus.publish(numbered(3)) == []
+    await Publisher(clock=JumpingClock(0), bus=bus, jitter=lambda: 0.5).publish(numbered(3))
 
     assert (len(fake.calls), len(fake.taken), len(fake.suppressed)) == (2, 3, 3)
 

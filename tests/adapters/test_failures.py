@@ -15,10 +15,9 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from eventcron.adapters.aws.backoff import Backoff
 from eventcron.adapters.aws.failures import mapped
 from eventcron.errors import Unavailable
-from tests.adapters.scripted import Waits, refused
+from tests.adapters.scripted import refused
 
 URL = "http://127.0.0.1"
 
@@ -67,13 +66,3 @@ def test_what_will_not_pass_rises_as_it_is(error: Exception) -> None:
         raise error
 
     assert raised.value is error
-
-
-async def test_waits_double_up_to_the_cap_and_none_follows_the_last_try() -> None:
-    waits = Waits()
-    backoff = Backoff(tries=5, base_seconds=1, cap_seconds=3, random=lambda: 0.5, sleep=waits)
-
-    for tried in range(5):
-        await backoff.wait(tried)
-
-    assert waits.seconds == [0.5, 1, 1.5, 1.5]

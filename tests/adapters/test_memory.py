@@ -11,7 +11,8 @@ from eventcron.adapters.memory import (
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
-    MemoryLedger,
+    MemoryLeases,
+    MemoryPublishedPacks,
     MemoryQueue,
     MemoryScheduleStore,
     Message,
@@ -73,7 +74,7 @@ def an_event(number: int) -> Event:
 
 KEY = a_record().key
 PLAN = IndexEntry(tenant="acme", name="nightly", revision=1, trigger="", start=0, handoff=0)
-CLAIM = Lease(segment=0, start=0, end=9, fence=1, lease_until=9)
+LEASE = Lease(segment=0, start=0, end=9, fence=1, lease_until=9)
 
 CALLS: dict[str, Callable[[Trace], Awaitable[object]]] = {
     "get": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).get([KEY]),
@@ -84,13 +85,13 @@ CALLS: dict[str, Callable[[Trace], Awaitable[object]]] = {
     "plans": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).plans(0, before=1),
     "scan": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).scan(0, 1),
     "of_tenant": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).of_tenant("acme"),
-    "claim": lambda pause: MemoryLedger(pause=pause).claim(0, end=9, now=1, lease_until=9),
-    "save": lambda pause: MemoryLedger(pause=pause).save(CLAIM, "page 2"),
-    "commit": lambda pause: MemoryLedger(pause=pause).commit(CLAIM),
-    "release": lambda pause: MemoryLedger(pause=pause).release(CLAIM),
-    "segments": lambda pause: MemoryLedger(pause=pause).segments(1),
-    "published": lambda pause: MemoryLedger(pause=pause).published([]),
-    "record": lambda pause: MemoryLedger(pause=pause).record("a", now=1, expires=2),
+    "acquire_lease": lambda pause: MemoryLeases(pause=pause).acquire(0, end=9, now=1, lease_until=9),
+    "save": lambda pause: MemoryLeases(pause=pause).save(LEASE, "page 2"),
+    "commit": lambda pause: MemoryLeases(pause=pause).commit(LEASE),
+    "release": lambda pause: MemoryLeases(pause=pause).release(LEASE),
+    "segments": lambda pause: MemoryLeases(pause=pause).segments(1),
+    "published": lambda pause: MemoryPublishedPacks(pause=pause).published([]),
+    "record": lambda pause: MemoryPublishedPacks(pause=pause).record("a", now=1, expires=2),
     "send": lambda pause: MemoryFireQueue(MemoryQueue(StillClock()), pause=pause).send(
         [a_pack(1)], visible_at=[1], now=1
     ),

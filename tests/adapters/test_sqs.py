@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from eventcron.adapters.aws.dead_letters import MAX_REASON, SqsDeadLetters
 from eventcron.adapters.aws.fire_queue import SqsFireQueue, delay_seconds, group
-from eventcron.adapters.aws.messages import MAX_BATCH_BYTES
 from eventcron.adapters.aws.segment_queue import SqsSegmentQueue
+from eventcron.adapters.aws.sqs_sender import MAX_BATCH_BYTES
 from eventcron.errors import Unavailable
 from eventcron.model.messages import Fire, Pack
 from eventcron.ports import Refusal
@@ -32,9 +32,9 @@ def take_all(request: dict[str, Any]) -> Answer:
     return {"Successful": [{"Id": entry["Id"]} for entry in request["Entries"]], "Failed": []}
 
 
-async def sent(script: Script, count: int, waits: Waits | None = None, **options: Any) -> list[Refusal]:
+async def sent(script: Script, count: int, **options: Any) -> list[Refusal]:
     """What is refused of *count* packs."""
-    queue = SqsFireQueue(script.client, URL, backoff=(waits or Waits()).backoff(), **options)
+    queue = SqsFireQueue(script.client, URL, **options)
     return await queue.send([a_pack(number) for number in range(count)], visible_at=[0] * count, now=0)
 
 
@@ -83,16 +83,7 @@ async def test_a_pack_that_is_reported_nowhere_was_not_taken() -> None:
     ]
 
 
-async def test_a_throttled_batch_is_tried_again() -> None:
-    answers = iter([refused("RequestThrottled"), refused("ServiceUnavailable", status=503)])
-    script, waits = Script("sqs", lambda request: next(answers, None) or take_all(request)), Waits()
-
-    assert await sent(script, 10, waits) == []
-    assert len(script.requests) == 3
-    assert waits.seconds == [0.05, 0.1]
-
-
-async def test_a_batch_that_stays_throttled_is_refused_and_the_others_are_not() -> None:
+async def test_a_throttled_batch_is_refused_after_one_call_and_the_others_are_not() -> None:
     def throttle_the_second(request: dict[str, Any]) -> Answer:
         return refused("RequestThrottled") if request["Entries"][0]["Id"] == "10" else take_all(request)
 
@@ -103,7 +94,7 @@ async def test_a_batch_that_stays_throttled_is_refused_and_the_others_are_not() 
     assert [(refusal.index, refusal.code, refusal.retryable) for refusal in refusals] == [
         (index, "RequestThrottled", True) for index in range(10, 20)
     ]
-    assert len(script.requests) == 2 + 3
+    assert len(script.requests) == 3
 
 
 async def test_a_fault_of_the_deployment_rises_once_the_other_batches_are_sent() -> None:
@@ -135,7 +126,7 @@ async def test_ranges_say_no_more_than_they_are_and_those_refused_are_told_by_th
         }
 
     script = Script("sqs", refuse_one)
-    queue = SqsSegmentQueue(script.client, URL, backoff=Waits().backoff())
+    queue = SqsSegmentQueue(script.client, URL)
 
     assert await queue.send(split(12, workers=12, at_once=1, tick=7)) == [Refusal(index=11, code="InternalError")]
     entries = [entry for request in script.requests for entry in request["Entries"]]
@@ -144,7 +135,7 @@ async def test_ranges_say_no_more_than_they_are_and_those_refused_are_told_by_th
 
 async def test_a_segment_queue_that_stays_throttled_refuses_every_range() -> None:
     script = Script("sqs", lambda _request: refused("RequestThrottled"))
-    queue = SqsSegmentQueue(script.client, URL, backoff=Waits().backoff())
+    queue = SqsSegmentQueue(script.client, URL)
 
     refusals = await queue.send(split(12, workers=12, at_once=1, tick=7))
 
@@ -199,7 +190,8 @@ def test_a_pack_belongs_to_the_tenant_that_has_it_alone(tenants: str, expected: 
 async def test_a_letter_is_buried_with_its_reason() -> None:
     script = Script("sqs", [{}])
 
-    await SqsDeadLetters(script.client, {"fires": URL}).send_to_dlq("fires", "body", reason="why", code="what")
+    letters = SqsDeadLetters(script.client, {"fires": URL}, retry=Waits().retry())
+    await letters.send_to_dlq("fires", "body", reason="why", code="what")
 
     assert script.requests == [
         {
@@ -224,14 +216,18 @@ async def test_a_letter_is_buried_with_its_reason() -> None:
 async def test_a_reason_is_cut_to_what_sqs_takes(reason: str, kept: str) -> None:
     script = Script("sqs", [{}])
 
-    await SqsDeadLetters(script.client, {"fires": URL}).send_to_dlq("fires", "body", reason=reason, code="")
+    letters = SqsDeadLetters(script.client, {"fires": URL}, retry=Waits().retry())
+    await letters.send_to_dlq("fires", "body", reason=reason, code="")
 
     attributes = script.requests[0]["MessageAttributes"]
     assert (attributes["reason"]["StringValue"], attributes["code"]["StringValue"]) == (kept, "unknown")
 
 
 async def test_a_letter_that_cannot_be_buried_is_an_error() -> None:
-    letters = SqsDeadLetters(Script("sqs", [refused("RequestThrottled")]).client, {"fires": URL})
+    script = Script("sqs", lambda _request: refused("RequestThrottled"))
+    letters = SqsDeadLetters(script.client, {"fires": URL}, retry=Waits().retry())
 
     with pytest.raises(Unavailable, match=r"^sqs is unavailable: RequestThrottled"):
         await letters.send_to_dlq("fires", "body", reason="why", code="what")
+
+    assert len(script.requests) == 3

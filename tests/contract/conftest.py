@@ -23,10 +23,14 @@ from eventcron.adapters.aws.clients import AwsClients, aws_clients
 from eventcron.adapters.aws.dead_letter_queue import SqsDeadLetterQueue
 from eventcron.adapters.aws.dead_letters import SqsDeadLetters
 from eventcron.adapters.aws.fire_queue import SqsFireQueue
-from eventcron.adapters.aws.ledger import DynamoLedger
+from eventcron.adapters.aws.leases import DynamoLeases
+from eventcron.adapters.aws.published_packs import DynamoPublishedPacks
+from eventcron.adapters.aws.quota import DynamoQuota
 from eventcron.adapters.aws.redrive_targets import ToQueue
+from eventcron.adapters.aws.rules_version import DynamoRulesVersion
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.segment_queue import SqsSegmentQueue
+from eventcron.adapters.aws.table import DynamoTable
 from eventcron.adapters.clock import SystemClock
 from eventcron.adapters.memory import (
     Buried,
@@ -36,8 +40,11 @@ from eventcron.adapters.memory import (
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
-    MemoryLedger,
+    MemoryLeases,
+    MemoryPublishedPacks,
     MemoryQueue,
+    MemoryQuota,
+    MemoryRulesVersion,
     MemoryScheduleStore,
     MemorySegmentQueue,
 )
@@ -49,14 +56,17 @@ from eventcron.ports import (
     DeadLetters,
     EventBus,
     FireQueue,
-    Ledger,
+    Leases,
+    PublishedPacks,
+    Quota,
+    RulesVersion,
     ScheduleStore,
     SegmentQueue,
 )
 from eventcron.wire.segment_ranges import decode_range
 from tests.emulators import ministack_server, moto_server, use_endpoint
 from tests.eventbridgev2 import ARN, FakeBus, fake_bus
-from tests.resources import create_bus, create_queue, create_table
+from tests.resources import create_bus, create_queue, create_table, retry, table
 
 #: Small, so that a handful of items fill several pages.
 PAGE_SIZE = 3
@@ -114,7 +124,10 @@ class Backend(BusBackend, Protocol):
     """Makes each port, fresh and empty."""
 
     async def schedule_store(self) -> ScheduleStore: ...
-    async def ledger(self) -> Ledger: ...
+    async def leases(self) -> Leases: ...
+    async def packs(self) -> PublishedPacks: ...
+    async def quota(self) -> Quota: ...
+    async def rules_version(self) -> RulesVersion: ...
     async def backfills(self) -> Backfills: ...
     async def calendars(self) -> Calendars: ...
     async def fire_queue(self) -> FireQueueRig: ...
@@ -132,8 +145,17 @@ class MemoryBackend:
     async def schedule_store(self) -> ScheduleStore:
         return MemoryScheduleStore(self._clock, page_size=PAGE_SIZE)
 
-    async def ledger(self) -> Ledger:
-        return MemoryLedger()
+    async def leases(self) -> Leases:
+        return MemoryLeases()
+
+    async def packs(self) -> PublishedPacks:
+        return MemoryPublishedPacks()
+
+    async def quota(self) -> Quota:
+        return MemoryQuota()
+
+    async def rules_version(self) -> RulesVersion:
+        return MemoryRulesVersion()
 
     async def backfills(self) -> Backfills:
         return MemoryBackfills()
@@ -208,23 +230,28 @@ class AwsBackend:
         self._sqs: Any = clients.sqs
 
     async def schedule_store(self) -> ScheduleStore:
-        table = await create_table(self.clients.dynamodb, next(_names), "SchedulesTable")
-        return DynamoScheduleStore(self.clients.dynamodb, table, page_size=PAGE_SIZE)
+        return DynamoScheduleStore(await self._table("SchedulesTable"), page_size=PAGE_SIZE)
 
-    async def ledger(self) -> Ledger:
-        return DynamoLedger(
-            self.clients.dynamodb, await create_table(self.clients.dynamodb, next(_names), "LedgerTable")
-        )
+    async def leases(self) -> Leases:
+        return DynamoLeases(await self._table("LedgerTable"))
+
+    async def packs(self) -> PublishedPacks:
+        return DynamoPublishedPacks(await self._table("LedgerTable"))
+
+    async def quota(self) -> Quota:
+        return DynamoQuota(await self._table("LedgerTable"))
+
+    async def rules_version(self) -> RulesVersion:
+        return DynamoRulesVersion(await self._table("LedgerTable"))
 
     async def backfills(self) -> Backfills:
-        return DynamoBackfills(
-            self.clients.dynamodb, await create_table(self.clients.dynamodb, next(_names), "LedgerTable")
-        )
+        return DynamoBackfills(await self._table("LedgerTable"))
 
     async def calendars(self) -> Calendars:
-        return DynamoCalendars(
-            self.clients.dynamodb, await create_table(self.clients.dynamodb, next(_names), "LedgerTable")
-        )
+        return DynamoCalendars(await self._table("LedgerTable"))
+
+    async def _table(self, kind: str) -> DynamoTable:
+        return table(self.clients.dynamodb, await create_table(self.clients.dynamodb, next(_names), kind))
 
     async def fire_queue(self) -> FireQueueRig:
         url = await create_queue(self._sqs, next(_names))
@@ -257,11 +284,11 @@ class AwsBackend:
                 for message in await self._receive(url, 0)
             ]
 
-        return DeadLettersRig(SqsDeadLetters(self.clients.sqs, urls), buried)
+        return DeadLettersRig(SqsDeadLetters(self.clients.sqs, urls, retry=retry()), buried)
 
     async def letters(self) -> DeadLetterQueueRig:
         dead, back = await create_queue(self._sqs, next(_names)), await create_queue(self._sqs, next(_names))
-        letters = SqsDeadLetters(self.clients.sqs, {"fires": dead})
+        letters = SqsDeadLetters(self.clients.sqs, {"fires": dead}, retry=retry())
 
         async def send_to_dlq(body: str, code: str, reason: str) -> None:
             await letters.send_to_dlq("fires", body, reason=reason, code=code)

@@ -1,4 +1,4 @@
-"""Claims on DynamoDB are a read and a conditional write: what may come between the two."""
+"""Leases on DynamoDB are a read and a conditional write: what may come between the two."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 
-from eventcron.adapters.aws.ledger import DynamoLedger
+from eventcron.adapters.aws.leases import DynamoLeases
+from eventcron.adapters.aws.quota import DynamoQuota
 from eventcron.ports import QuotaRequest
 from tests.contract.conftest import AwsBackend
-from tests.resources import create_table
+from tests.resources import create_table, table
 
 pytestmark = pytest.mark.parametrize(
     "backend",
@@ -41,48 +42,48 @@ class Interposed:
         return await self._client.update_item(**request)
 
 
-async def test_two_first_claims_of_a_segment_are_one(backend: AwsBackend) -> None:
-    client, table = backend.clients.dynamodb, await create_table(backend.clients.dynamodb, "first", "LedgerTable")
-    other = DynamoLedger(client, table)
+async def test_two_first_leases_of_a_segment_are_one(backend: AwsBackend) -> None:
+    client, name = backend.clients.dynamodb, await create_table(backend.clients.dynamodb, "first", "LedgerTable")
+    other = DynamoLeases(table(client, name))
 
-    async def other_claims() -> None:
-        assert await other.claim(0, end=5_000, now=1_000, lease_until=1_060) is not None
+    async def other_acquires() -> None:
+        assert await other.acquire(0, end=5_000, now=1_000, lease_until=1_060) is not None
 
-    slow = DynamoLedger(Interposed(client, other_claims).client, table)
+    slow = DynamoLeases(table(Interposed(client, other_acquires).client, name))
 
-    assert await slow.claim(0, end=6_000, now=1_000, lease_until=1_060) is None
+    assert await slow.acquire(0, end=6_000, now=1_000, lease_until=1_060) is None
     assert (await other.segments(1))[0].claimed_through == 5_000
 
 
-async def test_two_claims_of_an_expired_lease_are_one(backend: AwsBackend) -> None:
-    client, table = backend.clients.dynamodb, await create_table(backend.clients.dynamodb, "expired", "LedgerTable")
-    other = DynamoLedger(client, table)
-    await other.claim(0, end=5_000, now=1_000, lease_until=1_060)
+async def test_two_successors_of_an_expired_lease_are_one(backend: AwsBackend) -> None:
+    client, name = backend.clients.dynamodb, await create_table(backend.clients.dynamodb, "expired", "LedgerTable")
+    other = DynamoLeases(table(client, name))
+    await other.acquire(0, end=5_000, now=1_000, lease_until=1_060)
 
-    async def other_claims() -> None:
-        assert await other.claim(0, end=5_000, now=2_000, lease_until=2_060) is not None
+    async def other_acquires() -> None:
+        assert await other.acquire(0, end=5_000, now=2_000, lease_until=2_060) is not None
 
-    slow = DynamoLedger(Interposed(client, other_claims).client, table)
+    slow = DynamoLeases(table(Interposed(client, other_acquires).client, name))
 
-    assert await slow.claim(0, end=5_000, now=2_000, lease_until=2_060) is None
+    assert await slow.acquire(0, end=5_000, now=2_000, lease_until=2_060) is None
     assert (await other.segments(1))[0].fence == 2
 
 
-async def test_a_claim_sees_a_commit_that_came_at_the_last_moment(backend: AwsBackend) -> None:
+async def test_a_lease_sees_a_commit_that_came_at_the_last_moment(backend: AwsBackend) -> None:
     """Or the window just planned would be planned again."""
-    client, table = backend.clients.dynamodb, await create_table(backend.clients.dynamodb, "commit", "LedgerTable")
-    other = DynamoLedger(client, table)
-    expired = await other.claim(0, end=5_000, now=1_000, lease_until=1_060)
+    client, name = backend.clients.dynamodb, await create_table(backend.clients.dynamodb, "commit", "LedgerTable")
+    other = DynamoLeases(table(client, name))
+    expired = await other.acquire(0, end=5_000, now=1_000, lease_until=1_060)
     assert expired is not None
 
     async def the_holder_commits() -> None:
         assert await other.commit(expired)
 
-    late = DynamoLedger(Interposed(client, the_holder_commits).client, table)
-    claim = await late.claim(0, end=6_000, now=2_000, lease_until=2_060)
+    late = DynamoLeases(table(Interposed(client, the_holder_commits).client, name))
+    lease = await late.acquire(0, end=6_000, now=2_000, lease_until=2_060)
 
-    assert claim is not None
-    assert (claim.start, claim.end) == (5_000, 6_000)
+    assert lease is not None
+    assert (lease.start, lease.end) == (5_000, 6_000)
 
 
 class Dying(Interposed):
@@ -115,20 +116,20 @@ class Died(Exception):
         pytest.param(2, 5, 8, id="counted-and-not-answered"),
     ],
 )
-async def test_whoever_dies_while_taking_places_is_let_through_and_not_counted_twice(
+async def test_a_request_whose_process_died_is_granted_whole_and_not_counted_twice(
     backend: AwsBackend, at: int, granted: int, counted: int
 ) -> None:
-    client, table = backend.clients.dynamodb, await create_table(backend.clients.dynamodb, f"died-{at}", "LedgerTable")
-    ledger = DynamoLedger(client, table)
-    await ledger.acquire(_places("before", 3), expires=5)
+    client, name = backend.clients.dynamodb, await create_table(backend.clients.dynamodb, f"died-{at}", "LedgerTable")
+    quota = DynamoQuota(table(client, name))
+    await quota.acquire(_asking("before", 3), expires=5)
 
     with pytest.raises(Died):
-        await DynamoLedger(Dying(client, at).client, table).acquire(_places("pack", 5), expires=5)
+        await DynamoQuota(table(Dying(client, at).client, name)).acquire(_asking("pack", 5), expires=5)
 
-    assert await ledger.acquire(_places("pack", 5), expires=5) == granted
-    assert await ledger.acquire(_places("after", 10, limit=100), expires=5) == 10
-    assert await ledger.acquire(_places("last", 10, limit=counted + 10 + 1), expires=5) == 1
+    assert await quota.acquire(_asking("pack", 5), expires=5) == granted
+    assert await quota.acquire(_asking("after", 10, limit=100), expires=5) == 10
+    assert await quota.acquire(_asking("last", 10, limit=counted + 10 + 1), expires=5) == 1
 
 
-def _places(pack_id: str, count: int, *, limit: int = 5) -> QuotaRequest:
+def _asking(pack_id: str, count: int, *, limit: int = 5) -> QuotaRequest:
     return QuotaRequest(tenant="acme", minute=7, pack_id=pack_id, count=count, limit=limit)

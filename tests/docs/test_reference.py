@@ -14,13 +14,14 @@ import msgspec
 import pytest
 from msgspec import NODEFAULT, inspect
 
-from eventcron.config import PREFIX, Settings
+from eventcron.config import PREFIX
 from eventcron.entrypoints.cli.main import COMMANDS as SUBCOMMANDS
 from eventcron.model import events
 from eventcron.model.commands import COMMANDS, DaylightSaving, Misfire, Schedule
 from eventcron.model.messages import Fire
 from eventcron.model.records import IndexEntry
 from eventcron.ports import Lease
+from eventcron.settings import Settings
 from eventcron.wire.rejection import _CODES
 from tests.docs.pages import ROOT, codes, read, rows
 

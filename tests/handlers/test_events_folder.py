@@ -17,13 +17,15 @@ import msgspec
 import pytest
 
 import eventcron
-from eventcron.adapters.aws.backoff import Backoff
 from eventcron.adapters.aws.bus import EventBridgeBus
 from eventcron.adapters.aws.fire_queue import SqsFireQueue
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.table import DynamoTable
 from eventcron.adapters.memory import MemoryDeadLetters, MemoryEventBus
-from eventcron.app.registrar import Outcome
+from eventcron.app.handlers import Handled
+from eventcron.app.registrar import Outcome, Result
+from eventcron.app.retry import Retry
+from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints import executor_lambda, planner_lambda, registrar_lambda
 from eventcron.errors import InvalidSchedule, Undecodable
 from eventcron.model.commands import COMMANDS, Schedule
@@ -34,8 +36,8 @@ from eventcron.model.records import Backfill, Calendar, Record, State
 from eventcron.ports import SegmentState
 from eventcron.rules.backfill import cancel
 from eventcron.rules.packing import make_pack
-from eventcron.testing import FakeClock
-from eventcron.testing.ports import memory_ports
+from eventcron.testing import FakeClock, JumpingClock
+from eventcron.testing.ports import MemoryPorts, memory_ports
 from eventcron.testing.world import SETTINGS
 from eventcron.timing.instant import from_datetime, rfc3339
 from eventcron.timing.trigger import local_time
@@ -58,7 +60,6 @@ from eventcron.wire.encode import (
     updated,
 )
 from eventcron.wire.segment_ranges import decode_range, encode_range
-from eventcron.wiring import UseCases, use_cases
 from tests.records import record_of
 
 EVENTS = Path(__file__).parents[2] / "events"
@@ -153,9 +154,9 @@ def _normal(event: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.mark.parametrize("path", files("commands", "put-*.json"))
 def test_each_schedule_is_one_that_the_registrar_takes(path: str) -> None:
-    cases = in_memory(NOW)
+    cases, _ = in_memory(NOW)
 
-    assert asyncio.run(cases.registrar.handle(json.dumps(load(path)))).outcome is Outcome.ACCEPTED
+    assert _outcome(asyncio.run(cases.handlers.on_command(json.dumps(load(path))))) is Outcome.ACCEPTED
 
 
 def test_there_is_a_payload_for_every_command() -> None:
@@ -316,9 +317,10 @@ def test_there_is_a_payload_for_every_fact() -> None:
 # --- Entry points ----------------------------------------------------------------------------------------------------
 
 
-def in_memory(now: int) -> UseCases:
-    """The use cases on memory ports, at the instant *now*."""
-    return use_cases(SETTINGS, memory_ports(FakeClock(now)))
+def in_memory(now: int) -> tuple[UseCases, MemoryPorts]:
+    """The use cases, and the memory ports below them, at the instant *now*."""
+    ports = memory_ports(FakeClock(now))
+    return ports.use_cases(SETTINGS), ports
 
 
 class Context:
@@ -328,52 +330,52 @@ class Context:
         return 60_000
 
 
-def published(cases: UseCases) -> list[tuple[str, dict[str, Any]]]:
-    assert isinstance(cases.ports.bus, MemoryEventBus)
-    return [(event.detail_type, json.loads(event.detail)) for _, event in cases.ports.bus.published]
+def published(ports: MemoryPorts) -> list[tuple[str, dict[str, Any]]]:
+    assert isinstance(ports.bus, MemoryEventBus)
+    return [(event.detail_type, json.loads(event.detail)) for _, event in ports.bus.published]
 
 
-def buried(cases: UseCases) -> list[tuple[str, str, str]]:
-    assert isinstance(cases.ports.dead, MemoryDeadLetters)
-    return [(letter.queue, letter.body, letter.reason) for letter in cases.ports.dead.buried]
+def buried(ports: MemoryPorts) -> list[tuple[str, str, str]]:
+    assert isinstance(ports.dead_letters, MemoryDeadLetters)
+    return [(letter.queue, letter.body, letter.reason) for letter in ports.dead_letters.buried]
 
 
 def test_a_batch_of_commands_is_applied_around_the_poison_in_it() -> None:
-    cases = in_memory(NOW)
+    cases, ports = in_memory(NOW)
     event = load("lambda/registrar.json")
-    response = asyncio.run(registrar_lambda._handle(cases, event))
+    response = asyncio.run(registrar_lambda.handle(cases, event))
     [poison] = [record["body"] for record in event["Records"] if not record["body"].startswith("{")]
 
     assert response == {"batchItemFailures": []}
-    assert sorted(name for name, _ in published(cases)) == [
+    assert sorted(name for name, _ in published(ports)) == [
         "Schedule Created",
         "Schedule Rejected",
         "Schedule Rejected",
     ]
-    assert [(queue, body) for queue, body, _ in buried(cases)] == [("commands", poison)]
+    assert [(queue, body) for queue, body, _ in buried(ports)] == [("commands", poison)]
 
 
 def test_a_tick_plans_every_segment() -> None:
-    cases = in_memory(NOW)
+    cases, _ = in_memory(NOW)
     event = load("lambda/planner.json")
 
     assert event["detail-type"] == "Scheduled Event"
-    assert asyncio.run(planner_lambda._handle(cases, event, Context()))["planned"] == cases.settings.segments
+    assert asyncio.run(planner_lambda.handle(cases, event, Context()))["planned"] == cases.settings.segments
 
 
 def test_a_range_is_planned_around_the_poison_in_the_batch() -> None:
-    cases = in_memory(NOW)
+    cases, ports = in_memory(NOW)
     event = load("lambda/planner-range.json")
 
     async def run() -> tuple[dict[str, Any], list[SegmentState]]:
-        response = await planner_lambda._handle(cases, event, Context())
-        return response, await cases.ports.ledger.segments(64)
+        response = await planner_lambda.handle(cases, event, Context())
+        return response, await cases.leases.segments(64)
 
     response, states = asyncio.run(run())
     poison = event["Records"][1]["body"]
     assert response == {"batchItemFailures": []}
     assert [state.segment for state in states if state.planned_through] == list(range(32, 48))
-    assert [(queue, body) for queue, body, _ in buried(cases)] == [("plans", poison)]
+    assert [(queue, body) for queue, body, _ in buried(ports)] == [("plans", poison)]
 
 
 def test_ranges_are_what_this_code_sends() -> None:
@@ -386,16 +388,16 @@ def test_ranges_are_what_this_code_sends() -> None:
 
 
 def test_packs_are_published_around_the_poison_in_the_batch() -> None:
-    cases = in_memory(DUE)
+    cases, ports = in_memory(DUE)
     event = load("lambda/executor.json")
 
     async def run() -> dict[str, list[dict[str, str]]]:
-        assert await cases.ports.store.put(RECORD, replacing=None)
-        return await executor_lambda._handle(cases, event)
+        assert await cases.store.put(RECORD, replacing=None)
+        return await executor_lambda.handle(cases, event)
 
     assert asyncio.run(run()) == {"batchItemFailures": []}
-    assert published(cases) == [("Schedule Fired", load("published/schedule-fired.json")["detail"])]
-    assert [queue for queue, _, _ in buried(cases)] == ["fires"]
+    assert published(ports) == [("Schedule Fired", load("published/schedule-fired.json")["detail"])]
+    assert [queue for queue, _, _ in buried(ports)] == ["fires"]
 
 
 def test_packs_are_what_this_code_sends() -> None:
@@ -419,20 +421,20 @@ def test_messages_carry_the_digest_of_their_body(path: str) -> None:
 @pytest.mark.parametrize("path", files("rejections"))
 def test_each_bad_command_gets_its_answer_and_nothing_else_is_touched(path: str) -> None:
     payload = load(path)
-    cases = in_memory(NOW)
+    cases, ports = in_memory(NOW)
 
     async def run() -> tuple[dict[Key, Record], int]:
         for event in payload["before"]:
-            assert (await cases.registrar.handle(json.dumps(event))).outcome is Outcome.ACCEPTED
-        before = await _stored(cases), len(published(cases))
+            assert _outcome(await cases.handlers.on_command(json.dumps(event))) is Outcome.ACCEPTED
+        before = await _stored(cases), len(published(ports))
         body = payload["body"] if "body" in payload else json.dumps(payload["event"], ensure_ascii=False)
-        assert (await cases.registrar.handle(body)).outcome is Outcome.REJECTED
+        assert _outcome(await cases.handlers.on_command(body)) is Outcome.REJECTED
         return before
 
     stored, facts = asyncio.run(run())
     validate("Schedule Rejected", payload["answer"])
 
-    assert published(cases)[facts:] == [("Schedule Rejected", payload["answer"])]
+    assert published(ports)[facts:] == [("Schedule Rejected", payload["answer"])]
     after = asyncio.run(_stored(cases))
     assert {key: record.schedule for key, record in after.items() if record.schedule} == {
         key: record.schedule for key, record in stored.items()
@@ -440,7 +442,7 @@ def test_each_bad_command_gets_its_answer_and_nothing_else_is_touched(path: str)
 
 
 async def _stored(cases: UseCases) -> dict[Key, Record]:
-    page = await cases.ports.store.scan(0, 1)
+    page = await cases.store.scan(0, 1)
     return {record.key: record for record in page.items}
 
 
@@ -473,9 +475,9 @@ DECODERS: dict[str, Callable[[str], object]] = {
     "plans": decode_range,
 }
 HANDLERS: dict[str, Callable[[UseCases, dict[str, Any]], Coroutine[Any, Any, dict[str, Any]]]] = {
-    "commands": registrar_lambda._handle,
-    "fires": executor_lambda._handle,
-    "plans": functools.partial(planner_lambda._handle, context=Context()),
+    "commands": registrar_lambda.handle,
+    "fires": executor_lambda.handle,
+    "plans": functools.partial(planner_lambda.handle, context=Context()),
 }
 
 
@@ -492,19 +494,19 @@ def test_poison_is_undecodable_for_a_reason(path: str) -> None:
 @pytest.mark.parametrize("path", files("poison"))
 def test_poison_ends_in_its_dead_letter_queue(path: str) -> None:
     payload = load(path)
-    cases = in_memory(NOW)
+    cases, ports = in_memory(NOW)
     message = {"messageId": "1", "attributes": {"ApproximateReceiveCount": "1"}, "body": payload["body"]}
     handle = HANDLERS[payload["queue"]]
 
     assert asyncio.run(handle(cases, {"Records": [message]})) == {"batchItemFailures": []}
-    assert buried(cases) == [(payload["queue"], payload["body"], payload["reason"])]
+    assert buried(ports) == [(payload["queue"], payload["body"], payload["reason"])]
 
 
 # --- What AWS answers ------------------------------------------------------------------------------------------------
 
 
-async def _no_sleep(_seconds: float) -> None:
-    """Retries cost a test nothing."""
+#: Waits for nothing.
+RETRY = Retry(clock=JumpingClock(0), jitter=lambda: 0.5)
 
 
 class Service:
@@ -548,7 +550,7 @@ async def test_batch_get_item_may_leave_keys_unprocessed() -> None:
     [left] = answer["UnprocessedKeys"][name]["Keys"]
     found = answer["Responses"][name]
     client = Service(answer, {"Responses": {name: [left]}})
-    table = DynamoTable(client, name, concurrency=1, backoff=Backoff(sleep=_no_sleep))  # type: ignore[arg-type]
+    table = DynamoTable(client, name, concurrency=1, retry=RETRY)  # type: ignore[arg-type]
 
     assert await table.get_many([{key: item[key] for key in ("tenant", "name")} for item in found] + [left]) == [
         *found,
@@ -559,7 +561,9 @@ async def test_batch_get_item_may_leave_keys_unprocessed() -> None:
 
 async def test_a_page_may_be_empty_and_not_the_last() -> None:
     answer = load("services/query-empty-page.json")
-    store = DynamoScheduleStore(Service(answer), "eventcron-schedules")  # type: ignore[arg-type]
+    store = DynamoScheduleStore(
+        DynamoTable(Service(answer), "eventcron-schedules", retry=RETRY)  # type: ignore[arg-type]
+    )
     page = await store.plans(3, before=NOW)
 
     assert page.items == []
@@ -574,3 +578,7 @@ def test_the_index_lists_every_payload_and_no_other() -> None:
     listed = re.findall(r"\]\(([\w./-]+\.json)\)", readme)
 
     assert sorted(listed) == sorted(path for path in files(".", "**/*.json") if not path.startswith("schemas/"))
+
+
+def _outcome(handled: Handled[Result]) -> Outcome | None:
+    return None if handled.result is None else handled.result.outcome

@@ -15,11 +15,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eventcron import config
 from eventcron.adapters.aws.bus import EventBridgeBus
 from eventcron.adapters.aws.bus_v2 import EventBridgeV2Bus
 from eventcron.adapters.aws.buses import bus_of, bus_service
-from eventcron.config import EVENT_BUS_V2_ARN, InvalidSettings, Settings
 from eventcron.local import template
+from eventcron.settings import EVENT_BUS_V2_ARN, InvalidSettings, Settings
 from tests.docs.pages import blocks
 from tests.eventbridgev2 import ARN, model
 from tests.infra.stack import GLOBALS, PARAMETERS, RESOURCES, STACK, allowed, as_list, decided, name_of, statements
@@ -32,7 +33,7 @@ MODEL_S_ARN = model().shape_for("EventBusArn").metadata["pattern"]
 
 def _settings(arn: str) -> Settings:
     required = [field.name for field in msgspec.structs.fields(Settings) if field.required]
-    return Settings.read({f"EVENTCRON_{name.upper()}": "x" for name in required} | {VARIABLE: arn})
+    return config.read({f"EVENTCRON_{name.upper()}": "x" for name in required} | {VARIABLE: arn})
 
 
 def _of_newer_kind(stack: template.Template) -> set[str]:

@@ -13,6 +13,7 @@ from aiobotocore.session import AioSession, get_session
 from eventcron.adapters.aws import clients
 from eventcron.adapters.aws.fire_queue import SqsFireQueue
 from eventcron.adapters.clock import SystemClock
+from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints import executor_lambda, planner_lambda, reconciler_lambda, registrar_lambda, rest_lambda
 from eventcron.entrypoints.process import process
 from eventcron.local import template
@@ -26,7 +27,6 @@ from eventcron.timing.instant import rfc3339
 from eventcron.timing.trigger import parse
 from eventcron.wire.encode import encode_pack
 from eventcron.wire.segment_ranges import encode_range
-from eventcron.wiring import UseCases
 from tests.emulators import ministack_server, use_endpoint
 from tests.eventbridgev2 import ARN, FakeBus, fake_bus
 from tests.infra.stack import allowed, decided, name_of
@@ -199,7 +199,7 @@ def _put(name: str, **detail: Any) -> None:
 def _store(*records: Record) -> None:
     async def write(cases: UseCases) -> None:
         for record in records:
-            assert await cases.ports.store.put(record, replacing=None)
+            assert await cases.store.put(record, replacing=None)
 
     process.run(write)
 

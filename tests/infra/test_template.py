@@ -16,11 +16,12 @@ import msgspec
 import pytest
 
 from eventcron.adapters.aws import items, schedules
-from eventcron.config import PREFIX, Settings
+from eventcron.config import PREFIX, read
 from eventcron.local import template
 from eventcron.local.runtime import LocalSettings
 from eventcron.model.commands import COMMANDS, TENANT_SOURCE_PREFIX
 from eventcron.model.events import EVENT_DETAILS, EVENT_SOURCE
+from eventcron.settings import Settings
 from tests.infra.stack import (
     FANNED_OUT,
     FUNCTIONS,
@@ -234,7 +235,7 @@ def test_a_local_stack_changes_only_parameters_and_its_settings_are_valid() -> N
     }
 
     assert parameters.keys() <= PARAMETERS.keys()
-    assert Settings.read(settings).horizon_seconds >= 2 * Settings.read(settings).tick_seconds
+    assert read(settings).horizon_seconds >= 2 * read(settings).tick_seconds
 
 
 @pytest.mark.parametrize("seconds", PARAMETERS["TickSeconds"]["AllowedValues"])

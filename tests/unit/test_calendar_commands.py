@@ -10,13 +10,13 @@ import pytest
 
 from eventcron.adapters.memory import MemoryCalendars
 from eventcron.app.calendars import CalendarCommands
-from eventcron.app.reconcile import Reconciler, ReconcileReport
+from eventcron.app.reconcile import ReconcileReport
 from eventcron.errors import Conflict
 from eventcron.model.commands import PutCalendar
 from eventcron.model.names import CalendarKey, Key
 from eventcron.model.records import Calendar
 from eventcron.rules.reconcile import Fault
-from eventcron.testing import FakeClock, World, memory_ports
+from eventcron.testing import FakeClock, World
 from eventcron.testing.world import SETTINGS
 
 START = "2026-12-23T12:00:00Z"
@@ -50,7 +50,7 @@ def stored(world: World) -> Calendar:
 
 
 def rejections(world: World) -> list[tuple[str, str, str, str]]:
-    answers = world.facts_of("Schedule Rejected")
+    answers = world.events_of("Schedule Rejected")
     return [(answer["code"], answer["field"], answer["given"], answer["allowed"]) for answer in answers]
 
 
@@ -64,7 +64,7 @@ def test_a_calendar_that_was_put_excludes_its_days_and_each_is_told(world: World
     world.run(hours=24 * 5)
 
     assert days(world) == ["25", "28"]
-    skipped = world.facts_of("Schedule Skipped")
+    skipped = world.events_of("Schedule Skipped")
     assert [(fact["first_due"][8:10], fact["reason"], fact["by"], fact["count"]) for fact in skipped] == [
         (day, "excluded", "calendar:norway", 1) for day in ("24", "26", "27")
     ]
@@ -128,7 +128,7 @@ def test_put_again_a_schedule_follows_its_calendar(world: World) -> None:
 
 def walk(world: World, *, rules: str | None = "2026a") -> ReconcileReport:
     """The reconciler's daily run."""
-    reconciler = Reconciler(world.ports, world.settings)
+    reconciler = world.ports.use_cases(world.settings).reconciler
     return world._runner.run(reconciler.run(deadline=world.now + 900_000, rules=rules))
 
 
@@ -155,10 +155,10 @@ def test_after_its_deletion_schedules_keep_the_days_they_have(world: World, rule
     put(world, "calendar:norway")
     world.emit("Delete Calendar", {"tenant": "acme", "name": "norway"})
     world.run(minutes=1)
-    survey = walk(world, rules=rules)
+    report = walk(world, rules=rules)
     world.run(hours=48)
 
-    assert (survey.unreadable, survey.repaired.total()) == ([], 0)
+    assert (report.unreadable, report.repaired.total()) == ([], 0)
     assert days(world) == ["25"]
     put(world, "calendar:norway")
     assert [code for code, *_ in rejections(world)] == ["unknown_calendar"]
@@ -204,11 +204,11 @@ def test_a_put_and_a_delete_are_told(world: World) -> None:
     world.run(seconds=5)
     last = stored(world)
 
-    assert world.facts_of("Calendar Updated") == [
+    assert world.events_of("Calendar Updated") == [
         {"tenant": "acme", "name": "norway", "revision": first.revision, "days": 4}
     ]
-    assert world.facts_of("Calendar Deleted") == [{"tenant": "acme", "name": "norway", "revision": last.revision}]
-    assert [fact["resources"] for fact in world.facts] == [["acme/calendar:norway"]] * 2
+    assert world.events_of("Calendar Deleted") == [{"tenant": "acme", "name": "norway", "revision": last.revision}]
+    assert [fact["resources"] for fact in world.events] == [["acme/calendar:norway"]] * 2
     assert (first.expires, last.dates) == (None, None)
     assert last.expires == pytest.approx(world.now // 1000 + world.settings.tombstone_days * 86_400, abs=10)
 
@@ -229,7 +229,7 @@ def test_a_stale_put_changes_nothing(world: World) -> None:
     assert stored(world) == before
     allowed = f"more than {REVISION}, the revision already applied"
     assert rejections(world) == [("stale_revision", "revision", str(REVISION - 1), allowed)] * 2
-    assert len(world.facts_of("Calendar Updated")) == 1
+    assert len(world.events_of("Calendar Updated")) == 1
 
 
 COMMANDS = [
@@ -256,7 +256,7 @@ def test_commands_of_one_second_are_applied_as_they_arrive_and_a_replay_is_not(w
     world.run(seconds=5)
 
     assert stored(world).dates == ("2026-12-25",)
-    assert len(world.facts_of("Calendar Updated")) == 2
+    assert len(world.events_of("Calendar Updated")) == 2
 
 
 def test_a_delete_of_what_is_not_there_is_rejected_and_remembered(world: World) -> None:
@@ -320,7 +320,7 @@ def test_a_crash_between_the_write_and_the_fact_loses_neither() -> None:
         world.run(minutes=5)
 
         assert len(world.failures) == 1
-        assert [fact["days"] for fact in world.facts_of("Calendar Updated")] == [1]
+        assert [fact["days"] for fact in world.events_of("Calendar Updated")] == [1]
 
 
 class Contested(MemoryCalendars):
@@ -331,7 +331,7 @@ class Contested(MemoryCalendars):
 
 
 async def test_a_storm_on_one_calendar_is_left_to_the_queue() -> None:
-    commands = CalendarCommands(memory_ports(FakeClock(0), calendars=Contested()), SETTINGS)
+    commands = CalendarCommands(clock=FakeClock(0), calendars=Contested(), settings=SETTINGS)
     command = PutCalendar(tenant="acme", name="norway", dates=["2026-12-24"])
 
     with pytest.raises(Conflict, match="acme/calendar:norway not changed: other writers were first in each of 8 tries"):

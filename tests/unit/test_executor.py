@@ -14,22 +14,24 @@ from eventcron.adapters.memory import (
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
-    MemoryLedger,
+    MemoryPublishedPacks,
     MemoryQueue,
+    MemoryQuota,
     MemoryScheduleStore,
 )
-from eventcron.app.ending import REMEMBER_S
-from eventcron.app.executor import MAX_ATTEMPTS, MAX_HOLD_MS, REREAD_MS, Executor, Report
-from eventcron.app.publishing import TRIES
+from eventcron.app.delivery import REMEMBER_S
+from eventcron.app.executor import MAX_ATTEMPTS, MAX_HOLD_MS, REREAD_MS, Report
+from eventcron.app.retry import TRIES
 from eventcron.errors import Unavailable, Undecodable
 from eventcron.model.commands import Misfire, MisfirePolicy, Schedule
 from eventcron.model.events import Event
 from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import Era, Record, State
-from eventcron.ports import Ports, Refusal
+from eventcron.ports import Quota, Refusal
 from eventcron.rules.packing import make_pack
 from eventcron.testing import JumpingClock, memory_ports
+from eventcron.testing.ports import MemoryPorts
 from eventcron.testing.world import SETTINGS
 from eventcron.timing.trigger import parse
 from eventcron.wire.encode import decode_pack
@@ -52,7 +54,8 @@ class Stage:
     def __init__(self) -> None:
         self.clock = JumpingClock(NOW)
         self.store = MemoryScheduleStore(self.clock)
-        self.ledger = MemoryLedger()
+        self.packs = MemoryPublishedPacks()
+        self.quota: Quota = MemoryQuota()
         self.queue = MemoryQueue(self.clock)
         self.refusals: deque[Refusal] = deque()
         self.refuse_only: bytes = b""
@@ -60,17 +63,18 @@ class Stage:
         self.dead = MemoryDeadLetters()
         self.refuse_pack: Refusal | None = None
         self.backfills = MemoryBackfills()
-        self.executor = Executor(self.ports(), SETTINGS)
+        self.executor = self.ports().use_cases(SETTINGS).executor
 
-    def ports(self) -> Ports:
+    def ports(self) -> MemoryPorts:
         return memory_ports(
             self.clock,
             store=self.store,
-            ledger=self.ledger,
+            packs=self.packs,
+            quota=self.quota,
             backfills=self.backfills,
-            queue=MemoryFireQueue(self.queue, refuse=lambda _index, _pack: self.refuse_pack),
+            fire_queue=MemoryFireQueue(self.queue, refuse=lambda _index, _pack: self.refuse_pack),
             bus=self.bus,
-            dead=self.dead,
+            dead_letters=self.dead,
         )
 
     def _refuse(self, index: int, event: Event) -> Refusal | None:
@@ -301,10 +305,10 @@ async def test_a_pack_that_cannot_be_put_back_stays_with_the_queue(stage: Stage)
     stage.refusals = deque([Refusal(index=0, code="ThrottlingException")] * TRIES)
     stage.refuse_pack = Refusal(index=0, code="InternalError")
 
-    with pytest.raises(Unavailable, match="could not be put back"):
+    with pytest.raises(Unavailable, match="1 of 1 packs refused"):
         await stage.execute(fire())
 
-    assert await stage.ledger.published([make_pack([fire()]).id]) == set()
+    assert await stage.packs.published([make_pack([fire()]).id]) == set()
 
 
 @pytest.mark.parametrize(("after", "expires"), [("KEEP", None), ("DELETE", DUE // 1000 + REMEMBER_S)])
@@ -330,7 +334,7 @@ class HalfReadable(MemoryScheduleStore):
 
 async def test_a_schedule_that_cannot_be_read_stops_no_other_and_is_tried_again(stage: Stage) -> None:
     stage.store = HalfReadable(stage.clock)
-    stage.executor = Executor(stage.ports(), SETTINGS)
+    stage.executor = stage.ports().use_cases(SETTINGS).executor
     await stage.put("readable")
 
     report = await stage.execute(fire(name="readable"), fire(name="newer"))
@@ -342,7 +346,7 @@ async def test_a_schedule_that_cannot_be_read_stops_no_other_and_is_tried_again(
 
 async def test_a_schedule_that_stays_unreadable_is_given_up_in_the_open(stage: Stage) -> None:
     stage.store = HalfReadable(stage.clock)
-    stage.executor = Executor(stage.ports(), SETTINGS)
+    stage.executor = stage.ports().use_cases(SETTINGS).executor
 
     report = await stage.execute(fire(name="newer", last=True), attempt=MAX_ATTEMPTS)
 

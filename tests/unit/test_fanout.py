@@ -9,20 +9,21 @@ from collections import Counter
 import msgspec
 import pytest
 
+from eventcron import config
 from eventcron.adapters.memory import (
     MemoryFireQueue,
-    MemoryLedger,
+    MemoryLeases,
     MemoryQueue,
     MemoryScheduleStore,
     MemorySegmentQueue,
 )
-from eventcron.app.fanout import Behind, FanOut
-from eventcron.app.planner import Planner, SegmentOutcome, SegmentReport
-from eventcron.config import InvalidSettings, Settings
+from eventcron.app.fanout import Behind
+from eventcron.app.planner import SegmentOutcome, SegmentReport
 from eventcron.model.commands import Schedule
 from eventcron.model.messages import SegmentRange
 from eventcron.model.names import Instant, Key
 from eventcron.ports import Refusal
+from eventcron.settings import InvalidSettings
 from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import SETTINGS
 from eventcron.timing.hashing import segment_of
@@ -41,7 +42,7 @@ MANY = msgspec.structs.replace(
 
 
 class SteppingClock:
-    """A clock that others move; sleeping lets them run."""
+    """A clock that others move. Sleeping moves it as well."""
 
     def __init__(self) -> None:
         self.instant: Instant = NOW
@@ -50,7 +51,7 @@ class SteppingClock:
         return self.instant
 
     async def sleep_until(self, instant: Instant) -> None:
-        raise AssertionError(f"nothing here waits, and yet until {instant}")
+        self.instant = max(self.instant, instant)
 
 
 class Stage:
@@ -59,22 +60,23 @@ class Stage:
     def __init__(self) -> None:
         self.clock = SteppingClock()
         self.store = MemoryScheduleStore(self.clock)
-        self.ledger = MemoryLedger()
+        self.leases = MemoryLeases()
         self.fires = MemoryQueue(self.clock)
         self.messages = MemoryQueue(self.clock, visibility_seconds=720)
+        #: First segments of the ranges that the queue refuses.
         self.refuse: set[int] = set()
         self.ports = memory_ports(
             self.clock,
             store=self.store,
-            ledger=self.ledger,
-            queue=MemoryFireQueue(self.fires),
-            plans=MemorySegmentQueue(self.messages, refuse=self._refuse),
+            leases=self.leases,
+            fire_queue=MemoryFireQueue(self.fires),
+            segment_queue=MemorySegmentQueue(self.messages, refuse=self._refuse),
         )
-        self.fanout = FanOut(self.ports, MANY)
+        self.fanout = self.ports.use_cases(MANY).fanout
         self.names: set[str] = set()
 
-    def _refuse(self, index: int, _asked: SegmentRange) -> Refusal | None:
-        return Refusal(index=index, code="InternalError") if index in self.refuse else None
+    def _refuse(self, index: int, asked: SegmentRange) -> Refusal | None:
+        return Refusal(index=index, code="InternalError") if asked.first in self.refuse else None
 
     async def fill(self) -> None:
         """Put a schedule into each segment."""
@@ -92,7 +94,7 @@ class Stage:
             assert await self.store.put(record, replacing=None)
 
     async def plan(self, asked: SegmentRange, *, seconds: int = 60) -> list[SegmentReport]:
-        return await Planner(self.ports, MANY).run(
+        return await self.ports.use_cases(MANY).planner.run(
             range(asked.first, asked.end), deadline=self.clock.now() + seconds * 1000, tick=asked.tick
         )
 
@@ -128,7 +130,7 @@ async def test_a_tick_hands_out_every_segment_and_keeps_none(stage: Stage) -> No
 
 async def test_with_one_planner_a_tick_keeps_every_segment_and_sends_nothing(stage: Stage) -> None:
     alone = msgspec.structs.replace(MANY, planner_workers=1)
-    fanout = FanOut(stage.ports, alone)
+    fanout = stage.ports.use_cases(alone).fanout
 
     handed = await fanout.run()
 
@@ -136,7 +138,7 @@ async def test_with_one_planner_a_tick_keeps_every_segment_and_sends_nothing(sta
 
 
 async def test_what_the_queue_refuses_is_left_to_the_tick_itself(stage: Stage) -> None:
-    stage.refuse = {1, 5}
+    stage.refuse = {4, 20}
 
     handed = await stage.fanout.run()
 
@@ -166,12 +168,12 @@ async def test_a_message_of_a_tick_long_past_finds_its_work_done(stage: Stage) -
     await stage.fanout.run()
     for asked in stage.waiting():
         await stage.plan(asked)
-    states = await stage.ledger.segments(SEGMENTS)
+    states = await stage.leases.segments(SEGMENTS)
 
     reports = [report for asked in stale for report in await stage.plan(asked)]
 
     assert {(report.ended, report.visited, report.lag_ms) for report in reports} == {(SegmentOutcome.PLANNED, 0, None)}
-    assert await stage.ledger.segments(SEGMENTS) == states
+    assert await stage.leases.segments(SEGMENTS) == states
     assert stage.fired() == dict.fromkeys(stage.due(NOW + TICK_MS + HORIZON_MS), 1)
 
 
@@ -190,7 +192,7 @@ async def test_messages_that_waited_out_an_outage_fire_the_latest_of_what_was_mi
     for asked in waited:
         await stage.plan(asked)
 
-    states = await stage.ledger.segments(SEGMENTS)
+    states = await stage.leases.segments(SEGMENTS)
     sent = stage.fired()
     late = {fire for fire in sent if NOW + HORIZON_MS <= fire[1] < now - 60_000}
     assert {state.planned_through for state in states} == {now + HORIZON_MS}
@@ -202,7 +204,7 @@ async def test_messages_that_waited_out_an_outage_fire_the_latest_of_what_was_mi
 async def test_a_tick_of_a_clock_ahead_is_planned_no_further_than_a_horizon_from_here(stage: Stage) -> None:
     await stage.plan(SegmentRange(tick=NOW + 3_600_000, first=0, end=1))
 
-    assert await stage.ledger.planned_through(0) == NOW + HORIZON_MS
+    assert await stage.leases.planned_through(0) == NOW + HORIZON_MS
 
 
 @pytest.mark.parametrize("seed", range(20))
@@ -226,7 +228,7 @@ async def test_a_planner_that_is_killed_holds_its_segments_for_its_lease_and_los
     held = 0
     while held < 4:  # until all its segments are claimed and none is done
         await asyncio.sleep(0)
-        held = sum(state.lease_until > 0 for state in await stage.ledger.segments(SEGMENTS))
+        held = sum(state.lease_until > 0 for state in await stage.leases.segments(SEGMENTS))
     tasks[0].cancel()
     await asyncio.wait(tasks)
     for asked in others:
@@ -256,10 +258,8 @@ async def test_a_segment_that_nobody_claims_is_seen_to_fall_behind(stage: Stage)
 @pytest.mark.parametrize(
     ("given", "names"),
     [
-        pytest.param({"PLANNER_WORKERS": "2"}, "EVENTCRON_SEGMENT_QUEUE_URL", id="no-queue"),
-        pytest.param(
-            {"PLANNER_WORKERS": "2", "SEGMENT_QUEUE_URL": "x"}, "EVENTCRON_SEGMENT_DLQ_URL", id="no-dead-letters"
-        ),
+        pytest.param({"PLANNER_WORKERS": "2"}, "segment_queue_url", id="no-queue"),
+        pytest.param({"PLANNER_WORKERS": "2", "SEGMENT_QUEUE_URL": "x"}, "segment_dlq_url", id="no-dead-letters"),
         pytest.param({"PLANNER_WORKERS": "257", "SEGMENT_QUEUE_URL": "x"}, "planner_workers", id="too-many"),
         pytest.param({"PLANNER_WORKERS": "0"}, "planner_workers", id="none"),
     ],
@@ -267,7 +267,7 @@ async def test_a_segment_that_nobody_claims_is_seen_to_fall_behind(stage: Stage)
 def test_several_planners_without_what_they_need_are_refused(given: dict[str, str], names: str) -> None:
     needed = ("SCHEDULES_TABLE", "LEDGER_TABLE", "BUS_NAME", "FIRE_QUEUE_URL", "COMMAND_DLQ_URL", "FIRE_DLQ_URL")
     environ = {f"EVENTCRON_{name}": "x" for name in needed}
-    assert Settings.read(environ).planner_workers == 1
+    assert config.read(environ).planner_workers == 1
 
     with pytest.raises(InvalidSettings, match=names):
-        Settings.read(environ | {f"EVENTCRON_{name}": value for name, value in given.items()})
+        config.read(environ | {f"EVENTCRON_{name}": value for name, value in given.items()})

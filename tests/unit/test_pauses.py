@@ -57,7 +57,7 @@ def test_a_resume_says_what_becomes_of_what_was_missed(
     at_once = [(f"08:{minute:02}", "08:12:30") for minute in fired]
     assert published(world) == ORDINARY + at_once + AFTER
     assert {fire.detail["cause"] for fire in world.fired} == {"schedule"}
-    skips = [(s["reason"], s["first_due"][11:16], s["last_due"][11:16], s["count"]) for s in world.facts_of("Schedule Skipped")]  # fmt: skip  # noqa: E501
+    skips = [(s["reason"], s["first_due"][11:16], s["last_due"][11:16], s["count"]) for s in world.events_of("Schedule Skipped")]  # fmt: skip  # noqa: E501
     assert skips == ([] if told is None else [("paused", *told)])
 
 
@@ -81,7 +81,7 @@ def test_a_put_tells_what_the_pause_before_it_kept_from_firing(world: World, sta
     world.emit("Put Schedule", {**ACME, "expression": "* * * * *", "state": state})
     world.run(minutes=2, seconds=30)
 
-    (skipped,) = world.facts_of("Schedule Skipped")
+    (skipped,) = world.events_of("Schedule Skipped")
     assert (skipped["reason"], skipped["count"]) == ("paused", 4)
     assert (skipped["first_due"], skipped["last_due"]) == ("2026-12-01T08:02:00.000Z", "2026-12-01T08:08:00.000Z")
     assert len(world.fired) == (2 if state == "ENABLED" else 0)
@@ -131,15 +131,15 @@ def test_a_one_shot_missed_by_a_pause_fires_on_resume_and_completes(world: World
 
     assert published(world) == [("08:05", "08:12:30")]
     assert world.store.records[Key("acme", "report")].state is State.COMPLETED
-    assert sorted(fact["detail-type"] for fact in world.facts)[:1] == ["Schedule Completed"]
+    assert sorted(fact["detail-type"] for fact in world.events)[:1] == ["Schedule Completed"]
 
 
 def test_a_one_shot_missed_by_a_pause_may_be_skipped(world: World) -> None:
     pause_for_ten_minutes(world, "at(2026-12-01T08:05:00)", resume={})
 
     assert published(world) == []
-    assert [(s["reason"], s["count"]) for s in world.facts_of("Schedule Skipped")] == [("paused", 1)]
-    assert world.facts_of("Schedule Resumed")[0]["state"] == "COMPLETED"
+    assert [(s["reason"], s["count"]) for s in world.events_of("Schedule Skipped")] == [("paused", 1)]
+    assert world.events_of("Schedule Resumed")[0]["state"] == "COMPLETED"
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,13 @@ from eventcron.adapters.memory import (
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
-    MemoryLedger,
+    MemoryLeases,
     MemoryQueue,
     MemoryScheduleStore,
     Version,
 )
-from eventcron.app.ending import REMEMBER_S
-from eventcron.app.planner import Planner, SegmentOutcome, SegmentReport
+from eventcron.app.delivery import REMEMBER_S
+from eventcron.app.planner import SegmentOutcome, SegmentReport
 from eventcron.errors import Unavailable
 from eventcron.model.commands import Schedule
 from eventcron.model.events import Event
@@ -43,7 +43,7 @@ class Stage:
     def __init__(self, *, page_size: int = 1_000, **store: Any) -> None:
         self.clock = JumpingClock(NOW)
         self.store = MemoryScheduleStore(self.clock, page_size=page_size, **store)
-        self.ledger = MemoryLedger()
+        self.leases = MemoryLeases()
         self.queue = MemoryQueue(self.clock)
         self.refuse_pack: Refusal | None = None
         self.refuse_event: Refusal | None = None
@@ -52,10 +52,15 @@ class Stage:
         #: Only packs of that instant are refused; None = all.
         self.refuse_at: Instant | None = None
         fires = MemoryFireQueue(self.queue, refuse=self._refuse_pack)
-        self.planner = Planner(
-            memory_ports(self.clock, store=self.store, ledger=self.ledger, queue=fires, bus=self.bus, dead=self.dead),
-            SETTINGS,
+        ports = memory_ports(
+            self.clock,
+            store=self.store,
+            leases=self.leases,
+            fire_queue=fires,
+            bus=self.bus,
+            dead_letters=self.dead,
         )
+        self.planner = ports.use_cases(SETTINGS).planner
 
     def _refuse_pack(self, index: int, pack: Pack) -> Refusal | None:
         return _at(index, self.refuse_pack) if self.refuse_at in {None, pack.at} else None
@@ -109,7 +114,7 @@ async def test_a_window_is_planned_to_its_end_and_the_cursor_follows() -> None:
 
     report = await stage.plan()
 
-    (state,) = await stage.ledger.segments(1)
+    (state,) = await stage.leases.segments(1)
     assert (report.ended, report.visited, report.fires) == (SegmentOutcome.PLANNED, 1, 12)
     assert state.planned_through == NOW + SETTINGS.horizon_seconds * 1000
     assert stage.dues() == [NOW + minute * MINUTE for minute in range(12)]
@@ -133,7 +138,7 @@ async def test_a_segment_whose_packs_were_not_all_taken_does_not_advance() -> No
 
     report = await stage.plan()
 
-    (state,) = await stage.ledger.segments(1)
+    (state,) = await stage.leases.segments(1)
     assert report.ended is SegmentOutcome.FAILED
     assert "packs refused" in report.reason
     assert (state.planned_through, state.lease_until) == (0, 0)
@@ -160,7 +165,7 @@ async def test_a_skip_that_could_not_be_told_stops_the_cursor_too() -> None:
 async def test_a_live_claim_is_left_alone() -> None:
     stage = Stage()
     await stage.put("minutely")
-    await stage.ledger.claim(0, end=NOW + MINUTE, now=NOW, lease_until=NOW + 30_000)
+    await stage.leases.acquire(0, end=NOW + MINUTE, now=NOW, lease_until=NOW + 30_000)
 
     assert (await stage.plan()).ended is SegmentOutcome.HELD
     assert stage.dues() == []
@@ -179,7 +184,7 @@ async def test_a_slow_twin_is_fenced_off() -> None:
         page = await MemoryScheduleStore.plans(stage.store, segment, before=before, cursor=cursor)
         stage.clock.instant += 61_000
         now = stage.clock.now()
-        claimed.append(await stage.ledger.claim(0, end=now + MINUTE, now=now, lease_until=now + MINUTE))
+        claimed.append(await stage.leases.acquire(0, end=now + MINUTE, now=now, lease_until=now + MINUTE))
         return page
 
     stage.store.plans = slow_page  # type: ignore[method-assign]  # this store is slow
@@ -188,7 +193,7 @@ async def test_a_slow_twin_is_fenced_off() -> None:
 
     assert claimed[0] is not None
     assert report.ended is SegmentOutcome.FENCED
-    assert await stage.ledger.commit(claimed[0]), "the later claim is untouched"
+    assert await stage.leases.commit(claimed[0]), "the later claim is untouched"
 
 
 async def test_near_its_deadline_a_pass_saves_its_page_and_the_next_goes_on_from_there() -> None:
@@ -223,21 +228,21 @@ async def test_no_time_left_means_nothing_is_claimed() -> None:
     await stage.put("minutely")
 
     assert (await stage.plan(seconds=1)).ended is SegmentOutcome.SAVED
-    assert [state.fence for state in await stage.ledger.segments(1)] == [0]
+    assert [state.fence for state in await stage.leases.segments(1)] == [0]
 
 
-@pytest.mark.parametrize("port", ["claim", "commit"])
+@pytest.mark.parametrize("port", ["acquire", "commit"])
 async def test_one_segment_that_fails_does_not_stop_the_others(port: str) -> None:
     stage = Stage()
     await stage.put("minutely")
-    working = getattr(stage.ledger, port)
+    working = getattr(stage.leases, port)
 
     async def failing(first: Any, **more: Any) -> Any:
         if first == 1 or getattr(first, "segment", 0) == 1:
             raise Unavailable("dynamodb", "ThrottlingException")
         return await working(first, **more)
 
-    setattr(stage.ledger, port, failing)
+    setattr(stage.leases, port, failing)
 
     reports = await stage.planner.run([1, 0], deadline=NOW + 60_000)
 
@@ -250,10 +255,10 @@ async def test_a_claim_that_cannot_be_released_runs_out_by_itself() -> None:
     await stage.put("minutely")
     stage.refuse_pack = Refusal(index=0, code="InternalError")
 
-    async def unavailable(claim: Lease) -> bool:
+    async def unavailable(lease: Lease) -> bool:
         raise Unavailable("dynamodb", "ThrottlingException")
 
-    stage.ledger.release = unavailable  # type: ignore[method-assign]  # this ledger throttles
+    stage.leases.release = unavailable  # type: ignore[method-assign]  # this table throttles
 
     assert (await stage.plan(seconds=30)).ended is SegmentOutcome.FAILED
     stage.refuse_pack = None
@@ -371,7 +376,7 @@ class HalfReadable(MemoryScheduleStore):
 async def test_a_schedule_that_cannot_be_read_is_told_and_stops_no_other() -> None:
     stage = Stage()
     store = HalfReadable(stage.clock)
-    planner = Planner(memory_ports(stage.clock, store=store, bus=stage.bus), SETTINGS)
+    planner = memory_ports(stage.clock, store=store, bus=stage.bus).use_cases(SETTINGS).planner
     stage.store = store
     await stage.put("minutely")
 
@@ -428,27 +433,27 @@ async def test_a_schedule_that_the_planner_ends_is_deleted_if_it_asked_for_that(
     assert (stored.state, stored.expires) == (State.COMPLETED, stage.clock.instant // 1000 + REMEMBER_S)
 
 
-class Watched(MemoryLedger):
-    """A ledger that remembers which segments were claimed, in order."""
+class Watched(MemoryLeases):
+    """Leases that remember which segments were asked for, in order."""
 
     def __init__(self) -> None:
         super().__init__()
         self.claimed: list[int] = []
 
-    async def claim(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Lease | None:
+    async def acquire(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Lease | None:
         self.claimed.append(segment)
-        return await super().claim(segment, end=end, now=now, lease_until=lease_until)
+        return await super().acquire(segment, end=end, now=now, lease_until=lease_until)
 
 
 @pytest.mark.parametrize(("jitter", "order"), [(0.0, [0, 1, 2, 3]), (0.3, [1, 2, 3, 0]), (0.99, [3, 0, 1, 2])])
 async def test_another_segment_is_first_each_time_so_that_none_waits_for_ever(jitter: float, order: list[int]) -> None:
-    ledger = Watched()
-    ports = memory_ports(JumpingClock(NOW), ledger=ledger, jitter=lambda: jitter)
-    planner = Planner(ports, msgspec.structs.replace(SETTINGS, concurrency=1))
+    leases = Watched()
+    ports = memory_ports(JumpingClock(NOW), leases=leases, jitter=lambda: jitter)
+    planner = ports.use_cases(msgspec.structs.replace(SETTINGS, concurrency=1)).planner
 
     reports = await planner.run(range(4), deadline=NOW + 60_000)
 
-    assert ledger.claimed == order
+    assert leases.claimed == order
     assert [report.segment for report in reports] == [0, 1, 2, 3]
 
 

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from eventcron.adapters.memory import MemoryLedger
-from eventcron.app.executor import COUNT_MS, REREAD_MS, Executor
-from eventcron.app.publishing import TRIES
+from eventcron.adapters.memory import MemoryQuota
+from eventcron.app.executor import COUNT_MS, REREAD_MS
+from eventcron.app.retry import TRIES
 from eventcron.errors import Unavailable
 from eventcron.model.commands import Misfire
 from eventcron.model.messages import Fire, Pack
@@ -25,8 +25,8 @@ from tests.unit.test_executor import DUE, NOW, HalfReadable, Stage, fire
 MINUTE = DUE // 60_000
 
 
-class Counting(MemoryLedger):
-    """A ledger that keeps what it is asked for, and when; out of reach as long as it is told to be."""
+class Counting(MemoryQuota):
+    """A quota that records what it is asked for, and when. It raises ``Unavailable`` while ``out_of_reach``."""
 
     def __init__(self, stage: Stage) -> None:
         super().__init__()
@@ -46,12 +46,12 @@ class Limited(Stage):
 
     def __init__(self, limit: int) -> None:
         super().__init__()
-        self.ledger: Counting = Counting(self)
+        self.quota: Counting = Counting(self)
         self.settings = replace(SETTINGS, tenant_fires_per_minute=limit)
         self.begin()
 
     def begin(self) -> None:
-        self.executor = Executor(self.ports(), self.settings)
+        self.executor = self.ports().use_cases(self.settings).executor
 
     async def put_all(self, names: str, **more: Any) -> None:
         for name in names:
@@ -71,7 +71,7 @@ class Limited(Stage):
 
     @property
     def counts(self) -> list[int]:
-        return [request.count for _, request, _ in self.ledger.asked]
+        return [request.count for _, request, _ in self.quota.asked]
 
 
 def over(*names: str, limit: int) -> list[tuple[str, str, str]]:
@@ -142,7 +142,7 @@ async def test_places_are_asked_for_once_a_tenant_and_pack_before_the_last_readi
 
     await stage.executor.execute(pack)
 
-    assert stage.ledger.asked == [
+    assert stage.quota.asked == [
         (
             DUE - COUNT_MS,
             QuotaRequest(tenant=tenant, minute=MINUTE, pack_id=pack.id, count=count, limit=9),
@@ -160,7 +160,7 @@ async def test_without_a_limit_the_ledger_is_not_asked_and_nothing_is_read_twice
 
     await stage.execute(*fires("abc"))
 
-    assert (len(stage.fired), stage.ledger.asked) == (3, [])
+    assert (len(stage.fired), stage.quota.asked) == (3, [])
     assert DUE - COUNT_MS not in stage.clock.slept_to
 
 
@@ -185,11 +185,11 @@ async def test_a_misfire_is_not_told_as_over_the_limit() -> None:
     stage.clock.instant = DUE
 
     async def slow(request: QuotaRequest, *, expires: int) -> int:
-        places = await MemoryLedger.acquire(stage.ledger, request, expires=expires)
+        places = await MemoryQuota.acquire(stage.quota, request, expires=expires)
         stage.clock.instant += 5_000
         return places
 
-    stage.ledger.acquire = slow  # type: ignore[method-assign]  # for once
+    stage.quota.acquire = slow  # type: ignore[method-assign]  # for once
     report = await stage.execute(*fires("abc"))
 
     assert (stage.fired, stage.skips) == (["a"], [*over("b", limit=1), ("c", "misfire", None)])
@@ -222,14 +222,14 @@ async def test_a_pack_received_again_is_decided_as_before_and_not_counted_twice(
     stage = Limited(3)
     await stage.put_all("abcd")
     pack = make_pack(fires("ab"))
-    record, failing = stage.ledger.record, iter([True, False, False])
+    record, failing = stage.packs.record, iter([True, False, False])
 
     async def dies(pack_id: str, *, now: Instant, expires: int) -> None:
         if next(failing):
             raise Unavailable("dynamodb", "ThrottlingException")
         await record(pack_id, now=now, expires=expires)
 
-    stage.ledger.record = dies  # type: ignore[method-assign]  # the executor dies after publishing
+    stage.packs.record = dies  # type: ignore[method-assign]  # the executor dies after publishing
     with pytest.raises(Unavailable):
         await stage.executor.execute(pack)
     await stage.executor.execute(pack)
@@ -244,7 +244,7 @@ async def test_what_was_told_as_skipped_stays_so_when_the_pack_is_received_again
     pack = make_pack(fires("ab"))
     stage.refuse_pack = Refusal(index=0, code="InternalError")
     stage.refuse_only, stage.refusals = b'"name":"a"', deque([Refusal(index=0, code="ThrottlingException")] * TRIES)
-    with pytest.raises(Unavailable, match="could not be put back"):
+    with pytest.raises(Unavailable, match="1 of 1 packs refused"):
         await stage.executor.execute(pack)
     assert stage.fired == []
 
@@ -286,19 +286,19 @@ async def test_a_pack_seen_far_too_early_is_counted_when_it_is_back() -> None:
 
     report = await stage.execute(fire("a", due=NOW + 60_000))
 
-    assert (report.put_back, stage.ledger.asked) == (1, [])
+    assert (report.put_back, stage.quota.asked) == (1, [])
 
 
-async def test_a_ledger_out_of_reach_brings_the_pack_back_and_nothing_is_published() -> None:
+async def test_a_quota_out_of_reach_brings_the_pack_back_and_nothing_is_published() -> None:
     stage = Limited(1)
     await stage.put("a")
-    stage.ledger.out_of_reach = True
+    stage.quota.out_of_reach = True
 
     with pytest.raises(Unavailable):
         await stage.execute(fire("a"))
 
     assert stage.told == []
-    stage.ledger.out_of_reach = False
+    stage.quota.out_of_reach = False
     await stage.execute(fire("a"))
     assert stage.fired == ["a"]
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from eventcron.adapters.memory import MemoryBackfills, MemoryScheduleStore
-from eventcron.app.upcoming import MAX_SPAN_MS, Upcoming, UpcomingReport
+from eventcron.app.upcoming import MAX_SPAN_MS, UpcomingReport
 from eventcron.entrypoints.cli.upcoming import by_minute, notes, one_by_one
 from eventcron.errors import InvalidSchedule
 from eventcron.model.events import SkipNotice
@@ -36,7 +36,7 @@ def look(
 ) -> UpcomingReport:
     """The outlook on *world* as an operator has it at this moment."""
     start = world.now if since is None else since
-    whole = Upcoming(world.ports, world.settings)
+    whole = world.ports.use_cases(world.settings).upcoming
     return asyncio.run(whole.look(Window(start, start + span), limit=limit, **options))
 
 
@@ -219,7 +219,7 @@ def test_an_item_that_the_store_cannot_read_is_named_too() -> None:
             return Page(page.items, page.cursor, [newer] if part == 0 else [])
 
     clock = JumpingClock(0)
-    whole = Upcoming(memory_ports(clock, store=HalfReadable(clock)), SETTINGS)
+    whole = memory_ports(clock, store=HalfReadable(clock)).use_cases(SETTINGS).upcoming
 
     assert asyncio.run(whole.look(Window(0, HOUR), limit=1)).unreadable == [newer]
 

@@ -20,7 +20,10 @@ from eventcron.adapters.aws import items
 from eventcron.adapters.aws.backfills import DynamoBackfills
 from eventcron.adapters.aws.calendars import DynamoCalendars
 from eventcron.adapters.aws.clients import aws_clients
-from eventcron.adapters.aws.ledger import DynamoLedger
+from eventcron.adapters.aws.leases import DynamoLeases
+from eventcron.adapters.aws.published_packs import DynamoPublishedPacks
+from eventcron.adapters.aws.rules_version import DynamoRulesVersion
+from eventcron.adapters.aws.table import DynamoTable
 from eventcron.errors import Undecodable
 from eventcron.model.commands import Schedule
 from eventcron.model.messages import Fire, SegmentRange
@@ -31,7 +34,7 @@ from eventcron.timing.calendars import read_dates
 from eventcron.timing.hashing import segment_of
 from eventcron.wire.encode import decode_pack, encode_pack, fire_id, pack_id
 from eventcron.wire.segment_ranges import decode_range, encode_range
-from tests.adapters.scripted import Script
+from tests.adapters.scripted import Script, Waits
 from tests.emulators import moto_server, use_endpoint
 from tests.resources import create_table
 from tests.upgrade import release_0_1
@@ -124,18 +127,19 @@ def test_the_planner_reads_an_earlier_release_s_item(release: str) -> None:
     assert (plan.misfire.policy, plan.flexible_window_seconds) == ("skip", 300)
 
 
-def _table(item: Any) -> Any:
-    """A client of DynamoDB before a table that holds *item* only."""
-    return Script(
+def _table(item: Any) -> DynamoTable:
+    """A table that holds *item* only."""
+    script = Script(
         "dynamodb", lambda request: {"Item": item} if "Key" in request else {"Responses": {"ledger": [item]}}
-    ).client
+    )
+    return DynamoTable(script.client, "ledger", retry=Waits().retry())
 
 
 async def test_a_backfill_of_an_earlier_release_goes_on_where_it_was(release: str) -> None:
     written = _written(release, "backfill-item")
     key = BackfillKey("acme", "nightly-export", "november")
 
-    backfill = (await DynamoBackfills(_table(written), "ledger").get([key]))[key]
+    backfill = (await DynamoBackfills(_table(written)).get([key]))[key]
 
     again, body = json.loads(msgspec.json.encode(backfill)), json.loads(written["body"]["S"])
     assert again | body == again
@@ -150,7 +154,7 @@ async def test_a_calendar_of_an_earlier_release_has_its_days(release: str) -> No
     written = _written(release, "calendar-item")
     key = CalendarKey("acme", "norway")
 
-    calendar = (await DynamoCalendars(_table(written), "ledger").get([key]))[key]
+    calendar = (await DynamoCalendars(_table(written)).get([key]))[key]
 
     again, body = json.loads(msgspec.json.encode(calendar)), json.loads(written["body"]["S"])
     assert again | body == again
@@ -158,10 +162,10 @@ async def test_a_calendar_of_an_earlier_release_has_its_days(release: str) -> No
 
 
 async def test_a_segment_of_an_earlier_release_is_planned_on_from_where_it_was(release: str) -> None:
-    ledger = DynamoLedger(_table(_written(release, "segment-item")), "ledger")
+    leases = DynamoLeases(_table(_written(release, "segment-item")))
 
-    assert await ledger.planned_through(5) == 1_796_112_000_000
-    (state,) = [state for state in await ledger.segments(6) if state.segment == 5]
+    assert await leases.planned_through(5) == 1_796_112_000_000
+    (state,) = [state for state in await leases.segments(6) if state.segment == 5]
     assert (state.claimed_through, state.lease_until, state.fence) == (1_796_112_720_000, 1_796_112_030_000, 7)
 
 
@@ -171,12 +175,12 @@ async def test_what_an_earlier_release_wrote_without_a_number_is_read(read: str)
         "open": {"pk": {"S": "backfills"}, "open": {"SS": ["acme/a/b"]}},
         "rules": {"pk": {"S": "rules"}, "rules": {"S": "2026a"}},
     }
-    client = _table(old[read])
+    table = _table(old[read])
 
     if read == "open":
-        assert await DynamoBackfills(client, "ledger").open() == [BackfillKey("acme", "a", "b")]
+        assert await DynamoBackfills(table).open() == [BackfillKey("acme", "a", "b")]
     else:
-        assert await DynamoLedger(client, "ledger").rules() == "2026a"
+        assert await DynamoRulesVersion(table).read() == "2026a"
 
 
 # --- Rolling back: what this release writes, read by an earlier one -----------------------------------------------
@@ -268,11 +272,11 @@ async def test_nothing_of_a_later_format_is_read_from_the_ledger_s_table(release
     )
     listed, rules = (_table({"pk": {"S": pk}} | LATER) for pk in ("backfills", "rules"))
     refusals = {
-        "backfill#acme#nightly-export#november": DynamoBackfills(backfill, "ledger").get([BackfillKey("a", "b", "c")]),
-        "calendar#acme#norway": DynamoCalendars(calendar, "ledger").get([CalendarKey("a", "b")]),
-        "segment#5": DynamoLedger(segment, "ledger").claim(5, end=9, now=5, lease_until=7),
-        "backfills": DynamoBackfills(listed, "ledger").open(),
-        "rules": DynamoLedger(rules, "ledger").rules(),
+        "backfill#acme#nightly-export#november": DynamoBackfills(backfill).get([BackfillKey("a", "b", "c")]),
+        "calendar#acme#norway": DynamoCalendars(calendar).get([CalendarKey("a", "b")]),
+        "segment#5": DynamoLeases(segment).acquire(5, end=9, now=5, lease_until=7),
+        "backfills": DynamoBackfills(listed).open(),
+        "rules": DynamoRulesVersion(rules).read(),
     }
 
     for pk, reading in refusals.items():
@@ -282,9 +286,9 @@ async def test_nothing_of_a_later_format_is_read_from_the_ledger_s_table(release
 
 async def test_a_document_that_is_none_is_refused_by_its_key(release: str) -> None:
     for broken in ({"body": {"S": "{}"}}, {"body": {"S": "not JSON"}}):
-        client = _table(_written(release, "calendar-item") | broken)
+        table = _table(_written(release, "calendar-item") | broken)
         with pytest.raises(Undecodable, match="calendar#acme#norway is stored in a form that cannot be read"):
-            await DynamoCalendars(client, "ledger").get([CalendarKey("acme", "norway")])
+            await DynamoCalendars(table).get([CalendarKey("acme", "norway")])
 
 
 @pytest.mark.moto
@@ -299,17 +303,17 @@ async def test_every_item_of_the_ledger_s_table_has_a_number_and_is_read_by_earl
     calendar = Calendar(tenant="acme", name="norway", revision=7, dates=("2026-12-24",), expires=99)
     async with aws_clients(concurrency=4) as clients:
         table = await create_table(clients.dynamodb, f"formats-{release}", "LedgerTable")
-        ledger = DynamoLedger(clients.dynamodb, table)
-        backfills = DynamoBackfills(clients.dynamodb, table)
+        ledger = DynamoTable(clients.dynamodb, table, retry=Waits().retry())
+        leases, backfills = DynamoLeases(ledger), DynamoBackfills(ledger)
         for segment in (5, 6):
-            claim = await ledger.claim(segment, end=5_000, now=1_000, lease_until=1_060)
-            assert claim is not None
-            assert await (ledger.save(claim, "page 2") if segment == 5 else ledger.commit(claim))
-        await ledger.record("p", now=1, expires=2)
-        await ledger.note_rules("2026a")
+            lease = await leases.acquire(segment, end=5_000, now=1_000, lease_until=1_060)
+            assert lease is not None
+            assert await (leases.save(lease, "page 2") if segment == 5 else leases.commit(lease))
+        await DynamoPublishedPacks(ledger).record("p", now=1, expires=2)
+        await DynamoRulesVersion(ledger).write("2026a")
         await backfills.put(backfill, replacing=None)
         await backfills.enter(backfill.key)
-        await DynamoCalendars(clients.dynamodb, table).put(calendar, replacing=None)
+        await DynamoCalendars(ledger).put(calendar, replacing=None)
         items = {item["pk"]["S"]: item for item in (await clients.dynamodb.scan(TableName=table))["Items"]}
 
     assert {(pk, item["v"]["N"]) for pk, item in items.items()} == {

@@ -10,24 +10,24 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from enum import StrEnum
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from eventcron.app.concurrency import settle
-from eventcron.app.publishing import publish_all
+from eventcron.app.concurrency import all_of
+from eventcron.app.delivery import PackSender, Publisher
 from eventcron.app.reading import read_readable
-from eventcron.app.sending import send_all
-from eventcron.app.settings import DeploymentSettings
 from eventcron.errors import Conflict, InvalidSchedule, Unavailable, Undecodable
 from eventcron.model.commands import BackfillSchedule, CancelBackfill
 from eventcron.model.events import Event
 from eventcron.model.names import BackfillKey, Instant, Key
 from eventcron.model.records import Backfill, BackfillState
-from eventcron.ports import Ports
+from eventcron.ports import Backfills, Clock, DeadLetters, EventBus, FireQueue, ScheduleStore
 from eventcron.rules import backfill
 from eventcron.rules.packing import pack_fires
+from eventcron.settings import Settings
 from eventcron.wire.encode import backfilled, skipped
 
 #: Backfills that may run at once. One DynamoDB item lists them: with the longest names 258 KB, of 400 KB allowed.
@@ -43,10 +43,10 @@ STOP_BEFORE_MS = 2_000
 class BackfillCommands:
     """Starts and cancels backfills, for the registrar."""
 
-    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
-        self._clock = ports.clock
-        self._store = ports.store
-        self._backfills = ports.backfills
+    def __init__(self, *, clock: Clock, store: ScheduleStore, backfills: Backfills, settings: Settings) -> None:
+        self._clock = clock
+        self._store = store
+        self._backfills = backfills
         self._remember_days = settings.tombstone_days
 
     async def start(self, command: BackfillSchedule, *, event_id: str) -> tuple[Backfill, bool]:
@@ -151,11 +151,23 @@ class BackfillReport(Struct, frozen=True, kw_only=True):
 class Backfiller:
     """Continues the running backfills, for the planner."""
 
-    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
-        self._ports = ports
-        self._clock = ports.clock
-        self._store = ports.store
-        self._backfills = ports.backfills
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        store: ScheduleStore,
+        backfills: Backfills,
+        fire_queue: FireQueue,
+        dead_letters: DeadLetters,
+        bus: EventBus,
+        jitter: Callable[[], float],
+        settings: Settings,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._backfills = backfills
+        self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
+        self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
         self._settings = settings
 
     async def run(self, *, deadline: Instant) -> list[BackfillReport]:
@@ -179,7 +191,7 @@ class Backfiller:
                 except (Unavailable, Undecodable) as error:
                     return BackfillReport(key=key, outcome=BackfillOutcome.FAILED, reason=str(error))
 
-        return await settle(*(carry_on(key) for key in keys))
+        return await all_of(carry_on(key) for key in keys)
 
     async def _carry_on(self, key: BackfillKey, stored: Backfill | None, *, deadline: Instant) -> BackfillReport:
         if stored is None or stored.state is not BackfillState.RUNNING:
@@ -227,8 +239,7 @@ class Backfiller:
 
     async def _send(self, part: backfill.Slice) -> None:
         lead_ms = self._settings.lead_seconds * 1000
-        await send_all(
-            self._ports,
+        await self._sender.send(
             pack_fires(part.fires, size=self._settings.pack_size),
             visible_at=lambda pack: pack.at - lead_ms,
         )
@@ -249,7 +260,7 @@ class Backfiller:
         return record is not None and record.schedule is not None and record.created == backfill.schedule_created
 
     async def _publish(self, *events: Event) -> None:
-        await publish_all(self._ports, events)
+        await self._publisher.publish(events)
 
     def _expires(self) -> int:
         return _expires(self._clock.now(), self._settings.tombstone_days)

@@ -6,14 +6,14 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from eventcron.app.reading import read_readable
-from eventcron.app.settings import DeploymentSettings
 from eventcron.errors import Conflict, InvalidSchedule
 from eventcron.model.commands import DeleteCalendar, PutCalendar, Schedule
 from eventcron.model.names import CalendarKey, Instant
 from eventcron.model.records import Calendar
-from eventcron.ports import Calendars, Ports
+from eventcron.ports import Calendars, Clock
 from eventcron.rules import ordering
 from eventcron.rules.ordering import Verdict, Version
+from eventcron.settings import Settings
 from eventcron.timing.calendars import read_dates
 from eventcron.timing.exclusions import DateSpan, calendar_names
 
@@ -31,9 +31,9 @@ class Change(NamedTuple):
 class CalendarCommands:
     """Applies commands about calendars."""
 
-    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
-        self._clock = ports.clock
-        self._calendars = ports.calendars
+    def __init__(self, *, clock: Clock, calendars: Calendars, settings: Settings) -> None:
+        self._clock = clock
+        self._calendars = calendars
         self._remember_days = settings.tombstone_days
 
     async def apply(self, command: PutCalendar | DeleteCalendar, *, time: Instant, event_id: str) -> Change:

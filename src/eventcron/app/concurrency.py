@@ -1,24 +1,23 @@
-"""Several things at once, each to its own end."""
+"""Several pieces of work at once, each to its own end."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Iterable
 from typing import TypeVar
 
 T = TypeVar("T")
 
 
-async def settle(*work: Coroutine[object, object, T]) -> list[T]:
-    """Run *work* concurrently, each to its end whatever becomes of the others; results in the given order.
+async def all_of(work: Iterable[Awaitable[T]]) -> list[T]:
+    """Await all of *work* at once, each to its end even if others fail. Results come in the given order.
 
     Raises:
         Exception: the first failure in the given order, once all have ended. (``asyncio.gather`` would raise while
-            the others still run; ``TaskGroup`` would cut them off halfway through a publication.)
+            the others still run; ``TaskGroup`` would cut them off, and a call cut short may have had its effect.)
     """
-    results = await asyncio.gather(*work, return_exceptions=True)
     ended: list[T] = []
-    for result in results:
+    for result in await asyncio.gather(*work, return_exceptions=True):
         if isinstance(result, BaseException):
             raise result
         ended.append(result)

@@ -6,29 +6,36 @@ paused or replaced before does not fire (guarantee 3), and nothing is published 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
 
-from eventcron.app.concurrency import settle
-from eventcron.app.ending import complete
-from eventcron.app.publishing import publish_accepted, publish_all
+from eventcron.app.concurrency import all_of
+from eventcron.app.delivery import LONGEST_DELAY_MS, PackSender, Publisher, complete
 from eventcron.app.quota import QUOTA, beyond, named
 from eventcron.app.reading import read_readable
-from eventcron.app.sending import LONGEST_DELAY_MS
-from eventcron.app.settings import DeploymentSettings
-from eventcron.errors import Unavailable
 from eventcron.model.events import Event, SkipNotice
 from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import BackfillKey, Instant, Key
 from eventcron.model.records import Backfill, BackfillState, Record, State
-from eventcron.ports import Ports, Refusal
+from eventcron.ports import (
+    Backfills,
+    Clock,
+    DeadLetters,
+    EventBus,
+    FireQueue,
+    PublishedPacks,
+    Quota,
+    Refusal,
+    ScheduleStore,
+)
 from eventcron.rules.misfire import is_missed
 from eventcron.rules.packing import make_pack
 from eventcron.rules.timeline import is_superseded, may_publish
+from eventcron.settings import Settings
 from eventcron.timing.trigger import local_time
 from eventcron.wire.encode import encode_pack, failed, fire_id, fired, skipped
 
@@ -58,6 +65,7 @@ class Published(Struct, frozen=True):
 class Report(Struct, kw_only=True):
     """What became of a pack's fires."""
 
+    pack_id: str
     published: list[Published] = msgspec.field(default_factory=list)
     dropped: int = 0  # deleted, paused or replaced since they were planned
     skipped: int = 0
@@ -76,14 +84,28 @@ class _Verdict(StrEnum):
 class Executor:
     """Publishes packs."""
 
-    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
-        self._ports = ports
-        self._clock = ports.clock
-        self._store = ports.store
-        self._ledger = ports.ledger
-        self._backfills = ports.backfills
-        self._dead = ports.dead
-        self._queue = ports.queue
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        store: ScheduleStore,
+        backfills: Backfills,
+        packs: PublishedPacks,
+        quota: Quota,
+        fire_queue: FireQueue,
+        dead_letters: DeadLetters,
+        bus: EventBus,
+        jitter: Callable[[], float],
+        settings: Settings,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._backfills = backfills
+        self._packs = packs
+        self._quota = quota
+        self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
+        self._dead_letters = dead_letters
+        self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
         self._settings = settings
 
     async def execute(self, pack: Pack) -> Report:
@@ -92,8 +114,8 @@ class Executor:
         Raises:
             Unavailable: a service refused; the pack may be executed again, repeats carry the same ``fire_id``.
         """
-        report = Report()
-        if await self._ledger.published([pack.id]):
+        report = Report(pack_id=pack.id)
+        if await self._packs.published([pack.id]):
             report.repeated = True
             return report
         if pack.at - self._clock.now() > self._settings.lead_seconds * 1000 + MAX_HOLD_MS:
@@ -104,9 +126,9 @@ class Executor:
         for fire in pack.fires:
             by_instant.setdefault(fire.at, []).append(fire)
         over = await self._over_quota(pack)
-        await settle(*(self._publish_at(at, fires, pack, report, over) for at, fires in by_instant.items()))
+        await all_of(self._publish_at(at, fires, pack, report, over) for at, fires in by_instant.items())
         now = self._clock.now()
-        await self._ledger.record(pack.id, now=now, expires=self._expires(now))
+        await self._packs.record(pack.id, now=now, expires=self._expires(now))
         return report
 
     def _expires(self, now: Instant) -> int:
@@ -121,44 +143,40 @@ class Executor:
         await self._clock.sleep_until(pack.at - COUNT_MS)
         known, now = await self._read(pack.fires), self._clock.now()
         wanted = [fire for fire in pack.fires if known.may_publish(fire, now=max(now, fire.at))]
-        return await beyond(self._ledger, pack.id, wanted, limit=limit, expires=self._expires(now))
+        return await beyond(self._quota, pack.id, wanted, limit=limit, expires=self._expires(now))
 
     async def _publish_at(
         self, at: Instant, fires: Sequence[Fire], pack: Pack, report: Report, over: frozenset[Fire]
     ) -> None:
+        known = await self._known_at(at, fires)
+        sorted_fires = _sort(fires, known, over, now=self._clock.now())
+        await self._publish(sorted_fires.publish, known.records, pack, report)
+        await self._skip(sorted_fires.skip, known.records)
+        report.dropped += sorted_fires.dropped
+        report.skipped += len(sorted_fires.skip)
+        report.over_quota += sum(reason == QUOTA for _, reason in sorted_fires.skip)
+        await self._set_aside(sorted_fires.unreadable, known, pack, report)
+
+    async def _known_at(self, at: Instant, fires: Sequence[Fire]) -> _Known:
+        """What *fires* are judged by, read ``REREAD_MS`` before *at*; returns at *at*."""
         await self._clock.sleep_until(at - REREAD_MS)
         known = await self._read(fires)
         await self._clock.sleep_until(at)
-        now = self._clock.now()
-        publishable: list[Fire] = []
-        aside: list[Fire] = []
-        notices: list[SkipNotice] = []
-        ended: list[Fire] = []
-        for fire in fires:
-            if known.unreadable(fire):
-                aside.append(fire)
-                continue
-            verdict, reason = known.judge(fire, now=now)
-            if verdict is _Verdict.PUBLISH and fire in over:
-                verdict, reason = _Verdict.SKIP, QUOTA
-                report.over_quota += 1
-            if verdict is _Verdict.PUBLISH:
-                publishable.append(fire)
-            elif verdict is _Verdict.SKIP:
-                notices.append(_notice(fire, reason, self._settings.tenant_fires_per_minute))
-                ended += [fire] if fire.last else []
-            else:
-                report.dropped += 1
-        await self._publish(publishable, known.records, pack, report)
-        await self._tell([skipped(notice, now=now) for notice in notices])
-        await self._complete(ended, known.records)
-        report.skipped += len(notices)
-        # The release that can read what they need may be back before they are given up.
+        return known
+
+    async def _skip(self, fires: Sequence[tuple[Fire, str]], records: Mapping[Key, Record]) -> None:
+        """Publish a skip notice for each fire, with its reason, and end the schedules whose last fire is skipped."""
+        now, limit = self._clock.now(), self._settings.tenant_fires_per_minute
+        await self._tell([skipped(_notice(fire, reason, limit), now=now) for fire, reason in fires])
+        await self._complete([fire for fire, _ in fires if fire.last], records)
+
+    async def _set_aside(self, fires: Sequence[Fire], known: _Known, pack: Pack, report: Report) -> None:
+        """Put *fires* back that cannot be judged: the release that can read what they need may be back in time."""
         why = {
             place: Refusal(index=place, code="Unreadable", message=known.unreadable(fire))
-            for place, fire in enumerate(aside)
+            for place, fire in enumerate(fires)
         }
-        await self._settle_refused(aside, why, known.records, pack, report)
+        await self._settle_refused(fires, why, known.records, pack, report)
 
     async def _read(self, fires: Sequence[Fire]) -> _Known:
         records, unreadable = await read_readable(self._store.get, list({fire.key for fire in fires}))
@@ -173,7 +191,7 @@ class Executor:
             fired(records[fire.key], fire, attempt=pack.attempt, local_time=_local_time(fire, records))
             for fire in fires
         ]
-        refused = await publish_accepted(self._ports, events)
+        refused = await self._publisher.try_each(events)
         now = self._clock.now()
         by_index = {refusal.index: refusal for refusal in refused}
         done = [fire for index, fire in enumerate(fires) if index not in by_index]
@@ -207,7 +225,7 @@ class Executor:
 
     async def _give_up(self, fire: Fire, refusal: Refusal, records: Mapping[Key, Record], pack: Pack) -> None:
         reason = f"given up after {pack.attempt} tries, the last with {refusal.code}: {refusal.message}"
-        await self._dead.send_to_dlq("fires", encode_pack(make_pack([fire])), reason=reason, code=refusal.code)
+        await self._dead_letters.send_to_dlq("fires", encode_pack(make_pack([fire])), reason=reason, code=refusal.code)
         record, now = records.get(fire.key), self._clock.now()
         fact = failed(record, fire, code=refusal.code, message=refusal.message, attempts=pack.attempt, now=now)
         await self._tell([fact])
@@ -219,16 +237,25 @@ class Executor:
         for fire in fires:
             record = records.get(fire.key)
             if record is not None and record.revision == fire.revision and record.state is State.ENABLED:
-                await complete(self._ports, record)
+                await complete(record, clock=self._clock, store=self._store, publisher=self._publisher)
 
     async def _put_back(self, pack: Pack, *, visible_at: Instant) -> None:
-        now = self._clock.now()
-        refused = await self._queue.send([pack], visible_at=[min(visible_at, now + LONGEST_DELAY_MS)], now=now)
-        if refused:
-            raise Unavailable("sqs", refused[0].code, "a pack could not be put back")
+        visible_at = min(visible_at, self._clock.now() + LONGEST_DELAY_MS)
+        await self._sender.send([pack], visible_at=lambda _pack: visible_at)
 
     async def _tell(self, facts: Sequence[Event]) -> None:
-        await publish_all(self._ports, facts)
+        await self._publisher.publish(facts)
+
+
+class _Sorted(NamedTuple):
+    """Fires that are to be published at one instant, by what becomes of them."""
+
+    publish: list[Fire]
+    #: Each with the reason.
+    skip: list[tuple[Fire, str]]
+    unreadable: list[Fire]
+    #: How many are left out: another revision fires in their stead, or none should.
+    dropped: int
 
 
 class _Known(NamedTuple):
@@ -269,6 +296,25 @@ class _Known(NamedTuple):
         if backfill.state is not BackfillState.CANCELLED:
             return ""
         return "deleted" if backfill.reason == "deleted" else "cancelled"
+
+
+def _sort(fires: Sequence[Fire], known: _Known, over: frozenset[Fire], *, now: Instant) -> _Sorted:
+    """Judge each fire; those of *over* are beyond their tenant's limit."""
+    publish: list[Fire] = []
+    skip: list[tuple[Fire, str]] = []
+    unreadable: list[Fire] = []
+    for fire in fires:
+        if known.unreadable(fire):
+            unreadable.append(fire)
+            continue
+        verdict, reason = known.judge(fire, now=now)
+        if verdict is _Verdict.PUBLISH and fire in over:
+            verdict, reason = _Verdict.SKIP, QUOTA
+        if verdict is _Verdict.PUBLISH:
+            publish.append(fire)
+        elif verdict is _Verdict.SKIP:
+            skip.append((fire, reason))
+    return _Sorted(publish, skip, unreadable, len(fires) - len(publish) - len(skip) - len(unreadable))
 
 
 def _judge(fire: Fire, record: Record | None, *, now: Instant) -> tuple[_Verdict, str]:

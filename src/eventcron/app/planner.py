@@ -8,26 +8,24 @@ and every skip notice was taken.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 
 from msgspec import Struct
 
-from eventcron.app.concurrency import settle
-from eventcron.app.ending import complete
-from eventcron.app.publishing import publish_all
+from eventcron.app.concurrency import all_of
+from eventcron.app.delivery import PackSender, Publisher, complete
 from eventcron.app.reading import read_readable
-from eventcron.app.sending import send_all
-from eventcron.app.settings import DeploymentSettings
 from eventcron.errors import InvalidSchedule, Unavailable
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Pack
 from eventcron.model.names import Instant, Key, Window
 from eventcron.model.records import IndexEntry, State
-from eventcron.ports import Lease, Page, Ports
+from eventcron.ports import Clock, DeadLetters, EventBus, FireQueue, Lease, Leases, Page, ScheduleStore
 from eventcron.rules.lag import lag_ms
 from eventcron.rules.packing import pack_fires
 from eventcron.rules.planning import DENSE, Contribution, WindowMemo, contribution, index_entry_of, next_wake
+from eventcron.settings import Settings
 from eventcron.wire.encode import skipped
 
 #: Milliseconds before the deadline at which a pass saves its page and stops. A page takes well under a second.
@@ -75,11 +73,24 @@ class _Tally(Struct):
 class Planner:
     """Plans segments."""
 
-    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
-        self._ports = ports
-        self._clock = ports.clock
-        self._store = ports.store
-        self._ledger = ports.ledger
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        store: ScheduleStore,
+        leases: Leases,
+        fire_queue: FireQueue,
+        dead_letters: DeadLetters,
+        bus: EventBus,
+        jitter: Callable[[], float],
+        settings: Settings,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._leases = leases
+        self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
+        self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
+        self._jitter = jitter
         self._settings = settings
 
     async def run(
@@ -105,8 +116,8 @@ class Planner:
 
         # Another first each time: if there is never time for all, it is not always the same that wait.
         chosen = list(segments)
-        first = int(self._ports.jitter() * len(chosen))
-        reports = await settle(*(plan(segment) for segment in chosen[first:] + chosen[:first]))
+        first = int(self._jitter() * len(chosen))
+        reports = await all_of(plan(segment) for segment in chosen[first:] + chosen[:first])
         return reports[len(chosen) - first :] + reports[: len(chosen) - first]
 
     def _horizon(self, instant: Instant) -> Instant:
@@ -126,20 +137,20 @@ class Planner:
         if now > deadline - SAVE_BEFORE_MS:
             return SegmentReport(segment=segment, ended=SegmentOutcome.SAVED, reason="no time left to start")
         try:
-            if asked is not None and await self._ledger.planned_through(segment) >= asked:
+            if asked is not None and await self._leases.planned_through(segment) >= asked:
                 return SegmentReport(segment=segment, ended=SegmentOutcome.PLANNED)
-            claim = await self._ledger.claim(segment, end=end, now=now, lease_until=deadline)
+            lease = await self._leases.acquire(segment, end=end, now=now, lease_until=deadline)
         except Unavailable as error:
             return SegmentReport(segment=segment, ended=SegmentOutcome.FAILED, reason=str(error))
-        if claim is None:
+        if lease is None:
             return SegmentReport(segment=segment, ended=SegmentOutcome.HELD)
         tally = _Tally()
         try:
-            ended = await self._plan_claim(claim, deadline=deadline, memos=memos, tally=tally)
+            ended = await self._plan_lease(lease, deadline=deadline, memos=memos, tally=tally)
             reason = ""
         except Unavailable as error:
             ended, reason = SegmentOutcome.FAILED, str(error)
-            await self._give_up(claim)
+            await self._give_up(lease)
         return SegmentReport(
             segment=segment,
             ended=ended,
@@ -147,52 +158,52 @@ class Planner:
             fires=tally.fires,
             packs=tally.packs,
             skipped=tally.skipped,
-            behind_ms=max(0, now - claim.start) if claim.start else 0,
-            lag_ms=self._lag(claim, now) if claim.start else None,
+            behind_ms=max(0, now - lease.start) if lease.start else 0,
+            lag_ms=self._lag(lease, now) if lease.start else None,
             reason=reason,
         )
 
-    def _lag(self, claim: Lease, now: Instant) -> int:
+    def _lag(self, lease: Lease, now: Instant) -> int:
         settings = self._settings
         return lag_ms(
-            claim.start, now=now, horizon_seconds=settings.horizon_seconds, tick_seconds=settings.tick_seconds
+            lease.start, now=now, horizon_seconds=settings.horizon_seconds, tick_seconds=settings.tick_seconds
         )
 
-    async def _give_up(self, claim: Lease) -> None:
+    async def _give_up(self, lease: Lease) -> None:
         try:
-            await self._ledger.release(claim)
+            await self._leases.release(lease)
         except Unavailable:
             # The lease runs out by itself at the deadline; only then will the next pass come.
             return
 
-    async def _plan_claim(
-        self, claim: Lease, *, deadline: Instant, memos: dict[Window, WindowMemo], tally: _Tally
+    async def _plan_lease(
+        self, lease: Lease, *, deadline: Instant, memos: dict[Window, WindowMemo], tally: _Tally
     ) -> SegmentOutcome:
-        if claim.start >= claim.end:
-            await self._ledger.release(claim)
+        if lease.start >= lease.end:
+            await self._leases.release(lease)
             return SegmentOutcome.PLANNED
-        window = Window(claim.start, claim.end)
+        window = Window(lease.start, lease.end)
         memo = memos.setdefault(window, WindowMemo(window))
-        page = await self._page(claim, claim.cursor)
+        page = await self._page(lease, lease.cursor)
         looked_up: set[Key] = set()
         while True:
-            ahead = asyncio.ensure_future(self._page(claim, page.cursor)) if page.cursor else None
+            ahead = asyncio.ensure_future(self._page(lease, page.cursor)) if page.cursor else None
             try:
                 await self._plan_page(page, window, memo, tally, looked_up)
                 if ahead is None:
-                    return SegmentOutcome.PLANNED if await self._ledger.commit(claim) else SegmentOutcome.FENCED
+                    return SegmentOutcome.PLANNED if await self._leases.commit(lease) else SegmentOutcome.FENCED
                 if self._clock.now() > deadline - SAVE_BEFORE_MS:
                     assert page.cursor is not None  # noqa: S101  # a page is ahead
                     return (
-                        SegmentOutcome.SAVED if await self._ledger.save(claim, page.cursor) else SegmentOutcome.FENCED
+                        SegmentOutcome.SAVED if await self._leases.save(lease, page.cursor) else SegmentOutcome.FENCED
                     )
                 page = await ahead
             finally:
                 if ahead is not None and not ahead.done():
                     ahead.cancel()
 
-    async def _page(self, claim: Lease, cursor: str | None) -> Page[IndexEntry]:
-        return await self._store.plans(claim.segment, before=claim.end, cursor=cursor)
+    async def _page(self, lease: Lease, cursor: str | None) -> Page[IndexEntry]:
+        return await self._store.plans(lease.segment, before=lease.end, cursor=cursor)
 
     async def _plan_page(
         self, page: Page[IndexEntry], window: Window, memo: WindowMemo, tally: _Tally, looked_up: set[Key]
@@ -204,7 +215,7 @@ class Planner:
         notices = [notice for _, part in done for notice in part.skips]
         notices += [_unread(item.key, window, reason="unreadable", by=item.reason) for item in page.unreadable]
         await self._send(packs)
-        await publish_all(self._ports, [skipped(notice, now=now) for notice in notices])
+        await self._publisher.publish([skipped(notice, now=now) for notice in notices])
         await self._move(done, window)
         tally.visited += len(plans)
         tally.packs += len(packs)
@@ -231,11 +242,7 @@ class Planner:
 
     async def _send(self, packs: Sequence[Pack]) -> None:
         lead_ms = self._settings.lead_seconds * 1000
-        await send_all(
-            self._ports,
-            packs,
-            visible_at=lambda pack: pack.at - lead_ms,
-        )
+        await self._sender.send(packs, visible_at=lambda pack: pack.at - lead_ms)
 
     async def _move(self, done: Sequence[tuple[IndexEntry, Contribution]], window: Window) -> None:
         """Move on the timed plans, and take the finished ones out of the index.
@@ -262,14 +269,14 @@ class Planner:
                 # A pass reads the dense ones last, this one perhaps too, which is planned through the window already.
                 await self._store.move_wake(plan, wake, handoff=window.end if wake == DENSE else None)
 
-        await settle(*(move(plan, part) for plan, part in done))
+        await all_of(move(plan, part) for plan, part in done)
 
     async def _finish(self, plan: IndexEntry) -> None:
         """End a schedule whose last occurrence did not fire: there is no last fire for the executor to end it with."""
         record = (await read_readable(self._store.get, [plan.key])).found.get(plan.key)
         if record is None or record.revision != plan.revision or record.state is not State.ENABLED:
             return
-        await complete(self._ports, record)
+        await complete(record, clock=self._clock, store=self._store, publisher=self._publisher)
 
 
 def _is_past(plan: IndexEntry, now: Instant) -> bool:

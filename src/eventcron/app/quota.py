@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from itertools import chain
 
-from eventcron.app.concurrency import settle
+from eventcron.app.concurrency import all_of
 from eventcron.model.messages import Fire
 from eventcron.model.names import Instant
-from eventcron.ports import Ledger, QuotaRequest
+from eventcron.ports import Quota, QuotaRequest
 
 #: Why such a fire is skipped.
 QUOTA = "quota"
@@ -17,14 +17,14 @@ QUOTA = "quota"
 _MINUTE_MS = 60_000
 
 
-async def beyond(ledger: Ledger, pack_id: str, fires: Iterable[Fire], *, limit: int, expires: int) -> frozenset[Fire]:
+async def beyond(quota: Quota, pack_id: str, fires: Iterable[Fire], *, limit: int, expires: int) -> frozenset[Fire]:
     """Those of the pack's *fires* that have no place among the *limit* of their tenant and minute of publication.
 
     Among a tenant's fires the first have the places, by ``at``, ``due`` and name. Asked again, of the same pack, the
-    answer is the same, or that all have a place; see ``Ledger.acquire``, and there for *expires* too.
+    answer is the same, or that all have a place; see ``Quota.acquire``, and there for *expires* too.
 
     Raises:
-        Unavailable: the ledger cannot be reached.
+        Unavailable: the quota cannot be read.
     """
     wanted: defaultdict[tuple[str, int], list[Fire]] = defaultdict(list)
     for fire in sorted(fires, key=_order):
@@ -32,10 +32,10 @@ async def beyond(ledger: Ledger, pack_id: str, fires: Iterable[Fire], *, limit: 
 
     async def refused(tenant: str, minute: int, theirs: list[Fire]) -> list[Fire]:
         request = QuotaRequest(tenant=tenant, minute=minute, pack_id=pack_id, count=len(theirs), limit=limit)
-        return theirs[await ledger.acquire(request, expires=expires) :]
+        return theirs[await quota.acquire(request, expires=expires) :]
 
     asked = (refused(tenant, minute, theirs) for (tenant, minute), theirs in wanted.items())
-    return frozenset(chain.from_iterable(await settle(*asked)))
+    return frozenset(chain.from_iterable(await all_of(asked)))
 
 
 def named(limit: int) -> str:

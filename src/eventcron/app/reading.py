@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Generic, NamedTuple, TypeVar
 
-from eventcron.app.concurrency import settle
+from eventcron.app.concurrency import all_of
 from eventcron.errors import Undecodable
 
 K = TypeVar("K")
@@ -36,5 +36,5 @@ async def read_readable(get: Callable[[Sequence[K]], Awaitable[Mapping[K, T]]], 
         except Undecodable as error:
             read.unreadable[key] = error.reason
 
-    await settle(*(one(key) for key in keys))
+    await all_of(one(key) for key in keys)
     return read

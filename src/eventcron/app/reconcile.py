@@ -14,14 +14,14 @@ import msgspec
 from msgspec import Struct
 
 from eventcron.app.calendars import named_by
-from eventcron.app.concurrency import settle
-from eventcron.app.ending import complete
-from eventcron.app.settings import DeploymentSettings
+from eventcron.app.concurrency import all_of
+from eventcron.app.delivery import Publisher, complete
 from eventcron.errors import InvalidSchedule
 from eventcron.model.names import MAX_SEGMENTS, Instant
 from eventcron.model.records import Record, State
-from eventcron.ports import Ports
+from eventcron.ports import Calendars, Clock, EventBus, Leases, RulesVersion, ScheduleStore
 from eventcron.rules.reconcile import Fault, Finding, Setting, find
+from eventcron.settings import Settings
 
 #: Milliseconds. Closer than this to its deadline, the reconciler reads no further page. A page takes under a second.
 STOP_BEFORE_MS = 5_000
@@ -53,12 +53,24 @@ def _ignore(_report: ReconcileReport) -> None:
 class Reconciler:
     """Checks and repairs every record of the table."""
 
-    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
-        self._ports = ports
-        self._clock = ports.clock
-        self._store = ports.store
-        self._ledger = ports.ledger
-        self._calendars = ports.calendars
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        store: ScheduleStore,
+        leases: Leases,
+        rules_version: RulesVersion,
+        calendars: Calendars,
+        bus: EventBus,
+        jitter: Callable[[], float],
+        settings: Settings,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._leases = leases
+        self._rules_version = rules_version
+        self._calendars = calendars
+        self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
         self._settings = settings
 
     async def run(
@@ -80,24 +92,22 @@ class Reconciler:
         """
         report = ReconcileReport()
         # The number of segments may have been changed, so read all that there can be.
-        states = await self._ledger.segments(MAX_SEGMENTS)
+        states = await self._leases.segments(MAX_SEGMENTS)
         setting = Setting(
             now=self._clock.now(),
             reach=(self._settings.horizon_seconds + self._settings.guard_seconds) * 1000,
             segments=segments or self._settings.segments,
             planned_through={state.segment: state.planned_through for state in states},
-            work_out=rules is not None and await self._ledger.rules() != rules,
+            work_out=rules is not None and await self._rules_version.read() != rules,
         )
         parts = self._settings.concurrency
-        ended = await settle(
-            *(
-                self._walk(part, parts, setting, report, deadline=deadline, on_progress=on_progress)
-                for part in range(parts)
-            )
+        ended = await all_of(
+            self._walk(part, parts, setting, report, deadline=deadline, on_progress=on_progress)
+            for part in range(parts)
         )
         report.finished = all(ended)
         if report.finished and setting.work_out and rules is not None:
-            await self._ledger.note_rules(rules)
+            await self._rules_version.write(rules)
         return report
 
     async def _walk(
@@ -145,12 +155,12 @@ class Reconciler:
                 continue
             if finding is not None:
                 findings.append((record, finding))
-        await settle(*(repair(record, finding) for record, finding in findings))
+        await all_of(repair(record, finding) for record, finding in findings)
 
     async def _repair(self, record: Record, finding: Finding) -> bool:
         if finding.fault is Fault.EXPIRED:
             return await self._store.delete_expired(record)
         if finding.fault is Fault.OVER:
             # The executor normally completes a schedule after its last fire. Here that pack was lost or unreadable.
-            return await complete(self._ports, record)
+            return await complete(record, clock=self._clock, store=self._store, publisher=self._publisher)
         return await self._store.repair(finding.record, was=record)

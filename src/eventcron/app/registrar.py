@@ -1,4 +1,4 @@
-"""Commands → stored schedules and facts. The late path: fires due before the planner takes over.
+"""Commands → stored schedules and events. The late path: fires due before the planner takes over.
 
 Written once: the record carries ``handoff``, the instant from which the planner plans it, far enough ahead that the
 planner is bound to see the record before it plans that far. What is to be published before, the registrar packs
@@ -7,20 +7,16 @@ itself. So each fire has one owner, fixed by one conditional write.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from enum import StrEnum
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
-import msgspec
 from msgspec.structs import replace
 
 from eventcron.app.backfill import BackfillCommands, not_found
 from eventcron.app.calendars import CalendarCommands, named_by
-from eventcron.app.ending import complete
-from eventcron.app.publishing import publish_all
-from eventcron.app.sending import LONGEST_DELAY_MS, send_all
-from eventcron.app.settings import DeploymentSettings
-from eventcron.errors import Conflict, InvalidSchedule, Undecodable
+from eventcron.app.delivery import LONGEST_DELAY_MS, PackSender, Publisher, complete
+from eventcron.errors import Conflict, InvalidSchedule
 from eventcron.model.commands import (
     BackfillSchedule,
     CancelBackfill,
@@ -37,14 +33,15 @@ from eventcron.model.events import Event
 from eventcron.model.messages import Fire
 from eventcron.model.names import CalendarKey, Instant, Key
 from eventcron.model.records import Record, State
-from eventcron.ports import Ports
+from eventcron.ports import Backfills, Calendars, Clock, DeadLetters, EventBus, FireQueue, Leases, ScheduleStore
 from eventcron.rules import lifecycle, ordering
 from eventcron.rules.handover import handover
 from eventcron.rules.lifecycle import When
 from eventcron.rules.ordering import Verdict, Version
 from eventcron.rules.packing import make_pack, pack_fires
+from eventcron.settings import Settings
 from eventcron.timing.hashing import segment_of
-from eventcron.wire.decode import Received, Rejected, decode_command
+from eventcron.wire.decode import Received, Rejected
 from eventcron.wire.encode import (
     backfilled,
     calendar_changed,
@@ -66,6 +63,10 @@ DELIVERY_TRIES = 20
 DELIVERY_PAUSE_MS = 100
 
 
+#: Milliseconds. A command older than this may have been a dead letter that was sent back: the queue then hands it out
+#: as a new message, though a handler may have stored it. The queue hides a failed message for three minutes, so no dead
+#: letter is sent back much earlier.
+SENT_BACK_MS = 300_000
 #: Milliseconds by which a sender's clock may be ahead of the registrar's: twice what AWS's own are apart.
 CLOCKS_APART_MS = 1_000
 
@@ -76,7 +77,6 @@ class Outcome(StrEnum):
     ACCEPTED = "accepted"
     DUPLICATE = "duplicate"
     REJECTED = "rejected"
-    DEAD_LETTERED = "dead_lettered"
 
 
 class Result(NamedTuple):
@@ -101,78 +101,74 @@ def whatever_is_stored(_stored: Record | None) -> None:
 class Registrar:
     """Applies commands."""
 
-    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
-        self._ports = ports
-        self._clock = ports.clock
-        self._store = ports.store
-        self._ledger = ports.ledger
-        self._dead = ports.dead
-        self._calendars = ports.calendars
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        store: ScheduleStore,
+        leases: Leases,
+        backfills: Backfills,
+        calendars: Calendars,
+        fire_queue: FireQueue,
+        dead_letters: DeadLetters,
+        bus: EventBus,
+        jitter: Callable[[], float],
+        settings: Settings,
+    ) -> None:
+        self._clock = clock
+        self._store = store
+        self._leases = leases
+        self._calendars = calendars
+        self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
+        self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
         self._settings = settings
-        self._backfills = BackfillCommands(ports, settings)
-        self._calendar_commands = CalendarCommands(ports, settings)
+        self._backfills = BackfillCommands(clock=clock, store=store, backfills=backfills, settings=settings)
+        self._calendar_commands = CalendarCommands(clock=clock, calendars=calendars, settings=settings)
 
-    async def handle(self, body: str, *, redelivered: bool = False) -> Result:
-        """Apply the command in one queue message; *redelivered* means that the queue handed it out before.
-
-        A bad command is answered by ``Schedule Rejected``; a message that is no command at all is dead-lettered too.
+    async def reject(self, error: Rejected) -> Result:
+        """Answer a command that its sender has to change.
 
         Raises:
-            Unavailable, Conflict: nothing is lost; the message may be handled again.
+            Unavailable: the bus did not take the answer; the command may be handled again.
         """
-        try:
-            received = decode_command(body, trusted_sources=self._settings.trusted_sources)
-        except Undecodable as error:
-            await self._dead.send_to_dlq("commands", body, reason=error.reason, code="undecodable")
-            if not _is_json(body):
-                # Whoever sent it cannot be told from it; the bus is the one place where they may be listening.
-                await self._reject(_unreadable(body))
-            return Result(Outcome.DEAD_LETTERED, reason=error.reason)
-        except Rejected as error:
-            return await self._reject(error)
-        try:
-            return await self.apply(received, redelivered=redelivered)
-        except InvalidSchedule as error:
-            return await self._reject(received.reject(error))
-
-    async def _reject(self, error: Rejected) -> Result:
         await self._publish(rejected(error, now=self._clock.now()))
         return Result(Outcome.REJECTED, reason=str(error))
 
     async def _publish(self, *facts: Event) -> None:
-        await publish_all(self._ports, facts)
+        await self._publisher.publish(facts)
 
     async def apply(
         self, received: Received, *, redelivered: bool = False, precondition: Precondition = whatever_is_stored
     ) -> Result:
-        """Apply a decoded command, for a sender who waits for the answer.
+        """Apply a decoded command.
 
-        *precondition* holds of what the command replaces, in one atomic write; commands that replace nothing have none.
+        *redelivered* says that it may have been stored before by a handler that died before its event. The event is
+        then published again. *precondition* is checked against the record that the command replaces, in one atomic
+        write; a command that replaces no record ignores it.
 
         Raises:
             InvalidSchedule: the command has to be changed by its sender, who is told here and not by a fact.
             Unavailable, Conflict: nothing is lost; the command may be applied again.
         """
         command = received.command
-        if isinstance(command, RunSchedule):
-            return await self._run(command, received)
-        if isinstance(command, BackfillSchedule | CancelBackfill):
-            return await self._backfill(command, received)
-        if isinstance(command, PutCalendar | DeleteCalendar):
-            return await self._calendar(command, received, redelivered=redelivered)
+        redelivered = redelivered or self._clock.now() - received.time > SENT_BACK_MS
+        how = TABLE[type(command)]
+        if isinstance(how, Request):
+            return await how.apply(self, command, received, redelivered=redelivered)
+        assert isinstance(command, Schedule | DeleteSchedule)  # noqa: S101  # no other command replaces a record
         for _ in range(MAX_TRIES):
             stored = await self._delivered(command.key, received.event_id, redelivered=redelivered)
             precondition(stored)
             place = ordering.version_of(
                 stored, given=command.revision, time=self._time(received), event_id=received.event_id
             )
-            verdict = Verdict.DUPLICATE if place is None else _judge(command, stored, place)
+            verdict = Verdict.DUPLICATE if place is None else how.judge(stored, place.revision)
             if place is None or verdict is Verdict.DUPLICATE:
                 return await self._repeat(received, stored, redelivered=redelivered)
             if verdict is Verdict.STALE:
                 raise _stale(stored, place)
             after = await self._changed(command, stored, place, received)
-            after = replace(after, refused=_refused(command, stored, after))
+            after = replace(after, refused=_refused(how, stored, after))
             if await self._store.put(after, replacing=None if stored is None else stored.revision):
                 return await self._finish(received, stored, after)
         raise Conflict(f"{command.key} is being changed by others: not applied after {MAX_TRIES} tries")
@@ -198,7 +194,7 @@ class Registrar:
     ) -> Record:
         segments = self._settings.segments
         fires = stored is not None and stored.fires
-        planned = await self._ledger.planned_through(segment_of(command.key, segments)) if fires else 0
+        planned = await self._leases.planned_through(segment_of(command.key, segments)) if fires else 0
         now = self._clock.now()
         when = When(received.time, now, self._reach_ms, segments, planned)
         expires = now // 1000 + self._settings.tombstone_days * 86_400
@@ -251,18 +247,17 @@ class Registrar:
         now = self._clock.now()
         work = handover(record, now=now)
         lead_ms = self._settings.lead_seconds * 1000
-        await send_all(
-            self._ports,
+        await self._sender.send(
             pack_fires(work.fires, size=self._settings.pack_size),
             visible_at=lambda pack: min(pack.at - lead_ms, now + LONGEST_DELAY_MS),
         )
         await self._publish(*(skipped(notice, now=now) for notice in work.skips))
         if work.is_over:
-            await complete(self._ports, record)
+            await complete(record, clock=self._clock, store=self._store, publisher=self._publisher)
         # Last: until then a redelivered command finds the record pending, and delivers all of it again.
         await self._store.clear_pending(record.key, revision=record.revision)
 
-    async def _run(self, command: RunSchedule, received: Received) -> Result:
+    async def _run(self, command: RunSchedule, received: Received, **_options: bool) -> Result:
         """Fire once, now: a pack of its own, through the same executor."""
         record = (await self._store.get([command.key])).get(command.key)
         if record is None or record.schedule is None:
@@ -270,53 +265,32 @@ class Registrar:
         run_id = command.run_id or received.event_id
         due = self._time(received)
         fire = Fire(command.tenant, command.name, record.revision, due, due, cause="run", cause_id=run_id)
-        await send_all(
-            self._ports,
+        await self._sender.send(
             [make_pack([fire])],
             visible_at=lambda pack: pack.at,
         )
         return Result(Outcome.ACCEPTED, command.key)
 
-    async def _backfill(self, command: BackfillSchedule | CancelBackfill, received: Received) -> Result:
-        """Start or cancel one; the answer is how far it has come, also to a command that came again."""
-        new = True
-        if isinstance(command, CancelBackfill):
-            backfill = await self._backfills.cancel(command)
-        else:
-            backfill, new = await self._backfills.start(command, event_id=received.event_id)
+    async def _start_backfill(self, command: BackfillSchedule, received: Received, **_options: bool) -> Result:
+        """Start a backfill. The event says how far it has come; so it does when the command comes again."""
+        backfill, new = await self._backfills.start(command, event_id=received.event_id)
         await self._publish(backfilled(backfill, now=self._clock.now()))
         return Result(Outcome.ACCEPTED if new else Outcome.DUPLICATE, command.key)
+
+    async def _cancel_backfill(self, command: CancelBackfill, _received: Received, **_options: bool) -> Result:
+        backfill = await self._backfills.cancel(command)
+        await self._publish(backfilled(backfill, now=self._clock.now()))
+        return Result(Outcome.ACCEPTED, command.key)
 
     async def _calendar(
         self, command: PutCalendar | DeleteCalendar, received: Received, *, redelivered: bool
     ) -> Result:
-        """As with schedules, a command that came again may have died between the write and the fact."""
+        """Store a calendar. As with schedules, an earlier handler may have died between the write and the event."""
         event_id = received.event_id
         calendar, new = await self._calendar_commands.apply(command, time=self._time(received), event_id=event_id)
         if new or (redelivered and event_id in calendar.recent_event_ids[-1:]):
             await self._publish(calendar_changed(calendar, now=self._clock.now()))
         return Result(Outcome.ACCEPTED if new else Outcome.DUPLICATE, command.key)
-
-
-def _is_json(body: str) -> bool:
-    try:
-        msgspec.json.decode(body.encode(errors="surrogatepass"))
-    except (msgspec.DecodeError, UnicodeError, RecursionError):
-        return False
-    return True
-
-
-def _unreadable(body: str) -> Rejected:
-    error = InvalidSchedule("not_json", field="body", given=ascii(body[:80]), allowed="an EventBridge event as JSON")
-    return Rejected(error, command="", event_id="", source="", tenant=None, name=None)
-
-
-def _judge(command: Schedule | DeleteSchedule, stored: Record | None, place: Version) -> Verdict:
-    if isinstance(command, Schedule):
-        return ordering.judge_put(stored, place.revision)
-    if isinstance(command, PauseSchedule | ResumeSchedule):
-        return ordering.judge_switch(stored, place.revision)
-    return ordering.judge_delete(stored, place.revision)
 
 
 def _stale(stored: Record | None, place: Version) -> InvalidSchedule:
@@ -328,19 +302,15 @@ def _stale(stored: Record | None, place: Version) -> InvalidSchedule:
 
 
 def _fact(received: Received, record: Record, *, existed: bool, now: Instant) -> Event:
-    command = received.command
-    if isinstance(command, Schedule):
-        return updated(record, now=now) if existed else created(record, now=now)
-    if isinstance(command, PauseSchedule):
-        return paused(record, now=now)
-    if isinstance(command, ResumeSchedule):
-        return resumed(record, now=now)
-    return deleted(record, now=now)
+    change = TABLE[type(received.command)]
+    assert isinstance(change, Change)  # noqa: S101  # no other command replaces a record
+    event = change.event if existed or change.created is None else change.created
+    return event(record, now=now)
 
 
-def _refused(command: Command, before: Record | None, after: Record) -> Literal["", "not_found", "completed"]:
+def _refused(change: Change, before: Record | None, after: Record) -> Literal["", "not_found", "completed"]:
     """Why a command is refused though it is stored, for those that are still on their way; "" if it is not."""
-    if isinstance(command, Schedule):
+    if change.created is not None:
         return ""
     if before is None or before.schedule is None:
         return "not_found"
@@ -352,3 +322,34 @@ def _refusal(record: Record) -> InvalidSchedule:
         return not_found(record.key)
     allowed = "a schedule with occurrences left; put it anew"
     return InvalidSchedule("completed", field="name", given=repr(str(record.key)), allowed=allowed)
+
+
+class Change(NamedTuple):
+    """A command that replaces a schedule's record."""
+
+    #: Whether it acts, given the stored record and the command's revision.
+    judge: Callable[[Record | None, int], Verdict]
+    #: The event that reports it.
+    event: Callable[..., Event]
+    #: The event that reports it where there was no schedule; None: it is refused there.
+    created: Callable[..., Event] | None = None
+
+
+class Request(NamedTuple):
+    """A command that leaves the schedule's record alone, and the method that applies it and publishes its event."""
+
+    apply: Callable[..., Coroutine[Any, Any, Result]]
+
+
+#: How each command is applied.
+TABLE: dict[type[Command], Change | Request] = {
+    Schedule: Change(ordering.judge_put, updated, created),
+    DeleteSchedule: Change(ordering.judge_delete, deleted),
+    PauseSchedule: Change(ordering.judge_switch, paused),
+    ResumeSchedule: Change(ordering.judge_switch, resumed),
+    RunSchedule: Request(Registrar._run),
+    BackfillSchedule: Request(Registrar._start_backfill),
+    CancelBackfill: Request(Registrar._cancel_backfill),
+    PutCalendar: Request(Registrar._calendar),
+    DeleteCalendar: Request(Registrar._calendar),
+}

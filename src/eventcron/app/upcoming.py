@@ -15,14 +15,14 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from eventcron.app.concurrency import settle
-from eventcron.app.settings import DeploymentSettings
+from eventcron.app.concurrency import all_of
 from eventcron.errors import InvalidSchedule
 from eventcron.model.events import SkipNotice
 from eventcron.model.names import Instant, Unreadable, Window
 from eventcron.model.records import Backfill, BackfillState, Record
-from eventcron.ports import Page, Ports
+from eventcron.ports import Backfills, Page, ScheduleStore
 from eventcron.rules.upcoming import UpcomingFire, upcoming_entries, upcoming_fires
+from eventcron.settings import Settings
 
 #: Milliseconds. A day of minutes is what a person can read, and bounds the work.
 MAX_SPAN_MS = 86_400_000
@@ -63,9 +63,9 @@ def _ignore(_outlook: UpcomingReport) -> None:
 class Upcoming:
     """Answers what is about to fire. Reads only."""
 
-    def __init__(self, ports: Ports, settings: DeploymentSettings) -> None:
-        self._store = ports.store
-        self._backfills = ports.backfills
+    def __init__(self, *, store: ScheduleStore, backfills: Backfills, settings: Settings) -> None:
+        self._store = store
+        self._backfills = backfills
         self._settings = settings
 
     async def look(
@@ -98,7 +98,7 @@ class Upcoming:
         if tenant is not None:
             await _each(partial(store.of_tenant, tenant), note)
         else:
-            await settle(*(_each(partial(store.scan, part, parts), note) for part in range(parts)))
+            await all_of(_each(partial(store.scan, part, parts), note) for part in range(parts))
         outlook.first = _earliest(outlook.first, limit)
         outlook.skips = [skip for _, skip in sorted(skips.items(), key=lambda item: (item[1].first_due, item[0]))]
         outlook.backfills = await self._running(tenant)

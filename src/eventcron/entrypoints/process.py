@@ -1,6 +1,6 @@
 """What a Lambda process keeps between invocations: one event loop, and the clients opened on it.
 
-``asyncio.run`` would close the loop after each invocation, and a warm aiohttp client dies with its loop.
+``asyncio.run`` would close the loop after each invocation, and an aiohttp client cannot outlive its loop.
 """
 
 from __future__ import annotations
@@ -11,14 +11,15 @@ from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
 from typing import Any, TypeVar
 
-from eventcron.config import Settings
-from eventcron.wiring import UseCases, on_aws
+from eventcron import config
+from eventcron.app.use_cases import UseCases
+from eventcron.wiring import on_aws
 
 T = TypeVar("T")
 
 
 class Process:
-    """Runs coroutines on a loop that stays, over use cases that are wired once."""
+    """Runs coroutines on one event loop, over use cases that the first run wires."""
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
@@ -33,10 +34,6 @@ class Process:
         """
         return self._runner.run(self._with_cases(work))
 
-    def adopt(self, cases: UseCases) -> None:
-        """Work on *cases* instead of on AWS: how the handlers are tested."""
-        self._cases = cases
-
     def close(self) -> None:
         """Close the clients and the loop; the next ``run`` opens new ones. Lambda just ends the process."""
         self._runner.run(self._open.aclose())
@@ -45,7 +42,7 @@ class Process:
 
     async def _with_cases(self, work: Callable[[UseCases], Coroutine[Any, Any, T]]) -> T:
         if self._cases is None:
-            self._cases = await self._open.enter_async_context(on_aws(Settings.read(os.environ)))
+            self._cases = await self._open.enter_async_context(on_aws(config.read(os.environ)))
         return await work(self._cases)
 
 

@@ -8,25 +8,26 @@ from tzdata import IANA_VERSION
 
 from eventcron import __version__
 from eventcron.app.reconcile import ReconcileReport
+from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.telemetry import emit, logger
 from eventcron.model.records import State
 from eventcron.rules.reconcile import Fault
-from eventcron.wiring import UseCases
 
-#: What triggers are worked out by: another zone database, or another release, works them out anew.
+#: What decides a trigger's occurrences. When one of the two changes, the reconciler computes every trigger again.
 RULES = f"tzdata {IANA_VERSION}, eventcron {__version__}"
 #: Milliseconds kept back from Lambda's own deadline, so that what is being written can end.
 MARGIN_MS = 1_000
 
 
 def handler(_event: dict[str, Any], context: Any) -> dict[str, int]:
-    """Look at every schedule; answers with how many were put right, by what was wrong."""
-    return process.run(lambda cases: _reconcile(cases, context))
+    """Check every schedule. Returns how many records were repaired, by fault."""
+    return process.run(lambda cases: handle(cases, context))
 
 
-async def _reconcile(cases: UseCases, context: Any) -> dict[str, int]:
-    deadline = cases.ports.clock.now() + int(context.get_remaining_time_in_millis()) - MARGIN_MS
+async def handle(cases: UseCases, context: Any) -> dict[str, int]:
+    """As ``handler``, on *cases*."""
+    deadline = cases.clock.now() + int(context.get_remaining_time_in_millis()) - MARGIN_MS
     return _report(await cases.reconciler.run(deadline=deadline, rules=RULES))
 
 

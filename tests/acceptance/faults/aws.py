@@ -12,11 +12,12 @@ from aiobotocore.session import get_session
 from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.exceptions import HTTPClientError
 
-from eventcron.adapters.aws.ledger import DynamoLedger
+from eventcron.adapters.aws.leases import DynamoLeases
 from eventcron.errors import Unavailable
 from eventcron.local.runtime import LocalSettings
 from eventcron.model.names import Instant
 from eventcron.ports import SegmentState
+from tests.resources import table
 
 #: Seconds for which a message stays away whose reader was killed. The template has six times the reader's timeout, as
 #: AWS asks, so that a message is not given to a second reader because calls of the first were throttled; no call is
@@ -37,7 +38,7 @@ class Aws:
         self.bus: str = facts["bus"]
         self._lambda = clients["lambda"]
         self._outputs: dict[str, str] = facts["outputs"]
-        self._ledger = DynamoLedger(clients["dynamodb"], self._outputs["LedgerTableName"])
+        self._leases = DynamoLeases(table(clients["dynamodb"], self._outputs["LedgerTableName"]))
 
     async def shorten(self) -> None:
         """Have what is lost with a process come back within seconds instead of minutes."""
@@ -62,7 +63,7 @@ class Aws:
         return min(state.planned_through for state in await self._segments())
 
     async def _segments(self) -> list[SegmentState]:
-        return await self._ledger.segments(LocalSettings().segments)
+        return await self._leases.segments(LocalSettings().segments)
 
     async def _fences(self) -> list[int]:
         return [state.fence for state in await self._segments()]

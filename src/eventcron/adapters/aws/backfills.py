@@ -5,12 +5,9 @@ pk = "backfills"  v N (the format), open SS: the open ones, each "tenant/name/id
 
 from __future__ import annotations
 
-from typing import Any
-
-from eventcron.adapters.aws.clients import DynamoClient
 from eventcron.adapters.aws.documents import DynamoDocuments
-from eventcron.adapters.aws.formats import MARK_VALUE, MARKED, readable
-from eventcron.adapters.aws.table import Item, text
+from eventcron.adapters.aws.item_format import MARK_VALUE, MARKED, readable
+from eventcron.adapters.aws.table import DynamoTable, Item, text
 from eventcron.model.names import BackfillKey
 from eventcron.model.records import Backfill
 
@@ -18,10 +15,10 @@ _LIST: Item = {"pk": text("backfills")}
 
 
 class DynamoBackfills(DynamoDocuments[BackfillKey, Backfill]):
-    """Backfills by key, beside segments and packs. *options* are those of ``DynamoDocuments``."""
+    """Backfills by key, beside segments and packs."""
 
-    def __init__(self, client: DynamoClient, table: str, **options: Any) -> None:
-        super().__init__(client, table, Backfill, kind="backfill", order="version", **options)
+    def __init__(self, table: DynamoTable) -> None:
+        super().__init__(table, Backfill, kind="backfill", order="version")
 
     async def open(self) -> list[BackfillKey]:
         item = readable(await self._table.get(_LIST) or _LIST)

@@ -1,12 +1,8 @@
-"""Cuts a sequence into batches that a service takes, and runs them at once."""
+"""Cuts a sequence into batches that a service takes."""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Iterable, Iterator, Sequence
-from typing import TypeVar
-
-T = TypeVar("T")
+from collections.abc import Iterator, Sequence
 
 
 def batches(sizes: Sequence[int], *, count: int, total: int) -> Iterator[range]:
@@ -25,17 +21,3 @@ def batches(sizes: Sequence[int], *, count: int, total: int) -> Iterator[range]:
         held += size
     if sizes:
         yield range(start, len(sizes))
-
-
-async def all_of(calls: Iterable[Awaitable[T]]) -> list[T]:
-    """What *calls* return, in order, once every one has ended; then the first error among them is raised.
-
-    None is cut short by another's failure, because a call cut short may have had its effect.
-    """
-    outcomes = await asyncio.gather(*calls, return_exceptions=True)
-    results: list[T] = []
-    for outcome in outcomes:
-        if isinstance(outcome, BaseException):
-            raise outcome
-        results.append(outcome)
-    return results

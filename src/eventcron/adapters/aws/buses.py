@@ -5,8 +5,8 @@ from __future__ import annotations
 from eventcron.adapters.aws.bus import EventBridgeBus
 from eventcron.adapters.aws.bus_v2 import EventBridgeV2Bus
 from eventcron.adapters.aws.clients import EventsClient
-from eventcron.config import Settings
 from eventcron.ports import EventBus
+from eventcron.settings import Settings
 
 
 def bus_service(settings: Settings) -> str:

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from eventcron.adapters.aws.clients import DynamoClient
 from eventcron.adapters.aws.documents import DynamoDocuments
+from eventcron.adapters.aws.table import DynamoTable
 from eventcron.model.names import CalendarKey
 from eventcron.model.records import Calendar
 
 
 class DynamoCalendars(DynamoDocuments[CalendarKey, Calendar]):
-    """Calendars by key, beside segments, packs and backfills. *options* are those of ``DynamoDocuments``."""
+    """Calendars by key, beside segments, packs and backfills."""
 
-    def __init__(self, client: DynamoClient, table: str, **options: Any) -> None:
-        super().__init__(client, table, Calendar, kind="calendar", order="revision", **options)
+    def __init__(self, table: DynamoTable) -> None:
+        super().__init__(table, Calendar, kind="calendar", order="revision")

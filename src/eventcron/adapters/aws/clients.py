@@ -52,17 +52,18 @@ async def aws_clients(
 ) -> AsyncIterator[AwsClients]:
     """The clients, closed on leaving. Region, credentials and endpoints come from the environment, as boto reads it.
 
-    *concurrency* is how many connections each client may hold open. *bus* names the API of the bus for facts, as
-    botocore does. A *session* given keeps the parsed
-    service models from one use to the next.
+    *concurrency* is how many connections each client may hold open. *bus* names the API of the bus for events, as
+    botocore does. A *session*, if given, keeps the parsed service models from one use to the next.
     """
     config = AioConfig(
-        # Seconds. All three answer within tens of milliseconds from the same Region; a call that does not is
-        # better made again than waited for; but a publication made again may come twice, so not too soon.
+        # Seconds. All three services answer within tens of milliseconds from the same Region. A call that takes
+        # longer is better repeated than waited for; but not too soon, as a repeated publication may come twice.
         connect_timeout=1,
         read_timeout=10,
-        # Attempts in all, a few hundred milliseconds of waiting; what still fails is the caller's to repeat.
-        retries={"mode": "standard", "total_max_attempts": 3},
+        # botocore repeats nothing: ``eventcron.app.retry`` repeats throttled calls and broken connections alike, and
+        # a second loop below it would multiply the calls. A process that was frozen finds its connections closed, so
+        # the first call after a pause may fail; every call of these clients is made under ``Retry``.
+        retries={"mode": "standard", "total_max_attempts": 1},
         max_pool_connections=concurrency,
     )
     session = session or get_session()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 from eventcron.adapters.aws.clients import Response, SqsClient
 from eventcron.adapters.aws.failures import mapped
+from eventcron.app.retry import Retry
 
 #: Characters. Long enough for any of our reasons, short beside the body that shares 1 MiB with it.
 MAX_REASON = 1_000
@@ -20,20 +21,21 @@ _NOT_ALLOWED = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ff
 class SqsDeadLetters:
     """One dead-letter queue for each of *urls*: ``commands`` and ``fires``."""
 
-    def __init__(self, client: SqsClient, urls: Mapping[str, str]) -> None:
+    def __init__(self, client: SqsClient, urls: Mapping[str, str], *, retry: Retry) -> None:
         self._client = client
         self._urls = urls
+        self._retry = retry
 
     async def send_to_dlq(self, queue: str, body: str, *, reason: str, code: str) -> None:
-        with mapped("sqs"):
-            await self._client.send_message(
-                QueueUrl=self._urls[queue],
-                MessageBody=body,
-                MessageAttributes={
-                    "reason": _attribute(reason, MAX_REASON),
-                    "code": _attribute(code, MAX_CODE),
-                },
-            )
+        attributes = {"reason": _attribute(reason, MAX_REASON), "code": _attribute(code, MAX_CODE)}
+
+        async def once() -> None:
+            with mapped("sqs"):
+                await self._client.send_message(
+                    QueueUrl=self._urls[queue], MessageBody=body, MessageAttributes=attributes
+                )
+
+        await self._retry.call(once)
 
 
 def _attribute(value: str, longest: int) -> Response:

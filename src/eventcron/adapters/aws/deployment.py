@@ -10,11 +10,12 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
+from eventcron import config
 from eventcron.adapters.aws.buses import bus_service
-from eventcron.adapters.aws.clients import AwsClients
+from eventcron.adapters.aws.clients import AwsClients, aws_clients
 from eventcron.adapters.aws.failures import unavailable
-from eventcron.config import Settings
 from eventcron.errors import EventcronError
+from eventcron.settings import Settings
 
 
 class NoDeployment(EventcronError):
@@ -24,8 +25,9 @@ class NoDeployment(EventcronError):
 class Deployment(NamedTuple):
     """Open clients, and what the stack says of itself."""
 
+    #: For the adapters of the ports.
     clients: AwsClients
-    #: The client of a service by its name, the same each time.
+    #: Any client by its service's name, the same each time; it repeats refused calls by itself.
     client: Callable[[str], Awaitable[Any]]
     settings: Settings
     #: The stack's outputs.
@@ -41,14 +43,15 @@ async def deployment(stack: str, *, concurrency: int) -> AsyncIterator[Deploymen
         Unavailable: AWS refused for now.
     """
     session = get_session()
-    config = AioConfig(max_pool_connections=concurrency, retries={"mode": "standard", "total_max_attempts": 5})
+    # These clients are called without ``Retry``, so botocore repeats what is refused.
+    patient = AioConfig(max_pool_connections=concurrency, retries={"mode": "standard", "total_max_attempts": 5})
     with _explained(stack):
         async with AsyncExitStack() as exits:
             opened: dict[str, Any] = {}
 
             async def client(service: str) -> Any:
                 if service not in opened:
-                    creating = session.create_client(service, config=config)
+                    creating = session.create_client(service, config=patient)
                     opened[service] = await exits.enter_async_context(creating)
                 return opened[service]
 
@@ -56,9 +59,9 @@ async def deployment(stack: str, *, concurrency: int) -> AsyncIterator[Deploymen
             aws_lambda = await client("lambda")
             # The functions' own variables: what is deployed, not what this shell believes.
             function = await aws_lambda.get_function_configuration(FunctionName=outputs["PlannerFunctionName"])
-            settings = Settings.read(function.get("Environment", {}).get("Variables", {}))
-            clients = AwsClients(
-                dynamodb=await client("dynamodb"), sqs=await client("sqs"), events=await client(bus_service(settings))
+            settings = config.read(function.get("Environment", {}).get("Variables", {}))
+            clients = await exits.enter_async_context(
+                aws_clients(concurrency=concurrency, bus=bus_service(settings), session=session)
             )
             yield Deployment(clients, client, settings, outputs)
 

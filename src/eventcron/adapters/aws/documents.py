@@ -13,9 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 
-from eventcron.adapters.aws.backoff import Backoff
-from eventcron.adapters.aws.clients import DynamoClient
-from eventcron.adapters.aws.formats import MARK, readable
+from eventcron.adapters.aws.item_format import MARK, readable
 from eventcron.adapters.aws.table import DynamoTable, Item, number, text
 from eventcron.errors import Undecodable
 
@@ -42,16 +40,13 @@ class DynamoDocuments(Generic[K, D]):
 
     def __init__(
         self,
-        client: DynamoClient,
-        table: str,
+        table: DynamoTable,
         type_: type[D],
         *,
         kind: str,
         order: str,
-        concurrency: int = 16,
-        backoff: Backoff = Backoff(),  # noqa: B008  immutable
     ) -> None:
-        self._table = DynamoTable(client, table, concurrency=concurrency, backoff=backoff)
+        self._table = table
         self._decoder = msgspec.json.Decoder(type_)
         self._kind = kind
         self._order = order

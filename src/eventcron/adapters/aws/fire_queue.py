@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eventcron.adapters.aws.backoff import Backoff
 from eventcron.adapters.aws.clients import SqsClient
-from eventcron.adapters.aws.messages import SqsSender
+from eventcron.adapters.aws.sqs_sender import SqsSender
 from eventcron.model.messages import Pack
 from eventcron.model.names import Instant
-from eventcron.ports import Refusal
+from eventcron.ports import MAX_DELAY_SECONDS, Refusal
 from eventcron.wire.encode import encode_pack
 
-#: Seconds. SQS SendMessage, DelaySeconds: "Valid values: 0 to 900".
-MAX_DELAY_SECONDS = 900
 #: The fair-queue group of packs that carry several tenants' fires. No tenant's name: ``~`` is not allowed in one.
 MIXED = "~mixed"
 
@@ -24,15 +21,8 @@ class SqsFireQueue:
     ``MessageGroupId`` makes it a fair queue: a tenant with many packs does not hold up the others.
     """
 
-    def __init__(
-        self,
-        client: SqsClient,
-        url: str,
-        *,
-        concurrency: int = 16,
-        backoff: Backoff = Backoff(),  # noqa: B008  immutable
-    ) -> None:
-        self._sender = SqsSender(client, url, concurrency=concurrency, backoff=backoff)
+    def __init__(self, client: SqsClient, url: str, *, concurrency: int = 16) -> None:
+        self._sender = SqsSender(client, url, concurrency=concurrency)
 
     async def send(self, packs: Sequence[Pack], *, visible_at: Sequence[Instant], now: Instant) -> list[Refusal]:
         options = [

@@ -8,9 +8,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import ClassVar
 
-from eventcron.adapters.aws.batching import all_of, batches
+from eventcron.adapters.aws.batching import batches
 from eventcron.adapters.aws.clients import EventsClient, Response
 from eventcron.adapters.aws.failures import mapped
+from eventcron.app.concurrency import all_of
 from eventcron.errors import Unavailable
 from eventcron.model.events import Event
 from eventcron.ports import Refusal

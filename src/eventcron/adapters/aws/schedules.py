@@ -7,8 +7,6 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from eventcron.adapters.aws.backoff import Backoff
-from eventcron.adapters.aws.clients import DynamoClient
 from eventcron.adapters.aws.items import decode, decode_entry, encode
 from eventcron.adapters.aws.table import DynamoTable, Item, number, text
 from eventcron.errors import Undecodable
@@ -41,16 +39,8 @@ class DynamoScheduleStore:
     Pages are of at most *page_size* items (None: as many as fit DynamoDB's 1 MB).
     """
 
-    def __init__(
-        self,
-        client: DynamoClient,
-        table: str,
-        *,
-        page_size: int | None = None,
-        concurrency: int = 16,
-        backoff: Backoff = Backoff(),  # noqa: B008  immutable
-    ) -> None:
-        self._table = DynamoTable(client, table, concurrency=concurrency, backoff=backoff)
+    def __init__(self, table: DynamoTable, *, page_size: int | None = None) -> None:
+        self._table = table
         self._limit: dict[str, Any] = {} if page_size is None else {"Limit": page_size}
 
     async def get(self, keys: Sequence[Key]) -> dict[Key, Record]:

@@ -1,19 +1,19 @@
-"""One DynamoDB table: calls bounded in number, failures mapped, unprocessed keys asked for again."""
+"""One DynamoDB table: calls bounded in number, failures mapped, refused calls and unprocessed keys tried again."""
 
 from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import msgspec
 from botocore.exceptions import ClientError
 
-from eventcron.adapters.aws.backoff import Backoff
-from eventcron.adapters.aws.batching import all_of
 from eventcron.adapters.aws.clients import DynamoClient, Response
 from eventcron.adapters.aws.failures import mapped
+from eventcron.app.concurrency import all_of
+from eventcron.app.retry import Retry
 from eventcron.errors import Unavailable
 
 #: Attributes by name, each ``{"S": text}``, ``{"N": digits}`` or ``{"SS": [texts]}``.
@@ -36,17 +36,25 @@ def text(value: str) -> dict[str, str]:
 class DynamoTable:
     """A table, by name. In expressions every attribute is written ``#name``, so that no reserved word bites."""
 
-    def __init__(self, client: DynamoClient, name: str, *, concurrency: int, backoff: Backoff) -> None:
+    def __init__(self, client: DynamoClient, name: str, *, retry: Retry, concurrency: int = 16) -> None:
         self._client = client
         self._name = name
         self._calls = asyncio.Semaphore(concurrency)
-        self._backoff = backoff
+        self._retry = retry
+
+    async def _call(self, operation: Callable[..., Awaitable[Response]], **request: Any) -> Response:
+        """Call *operation* on this table, again if it is refused for now."""
+
+        async def once() -> Response:
+            async with self._calls:
+                with mapped("dynamodb"):
+                    return await operation(**request)
+
+        return await self._retry.call(once)
 
     async def get(self, key: Item) -> Item | None:
         """The item, read consistently."""
-        async with self._calls:
-            with mapped("dynamodb"):
-                response = await self._client.get_item(TableName=self._name, Key=key, ConsistentRead=True)
+        response = await self._call(self._client.get_item, TableName=self._name, Key=key, ConsistentRead=True)
         item: Item | None = response.get("Item")
         return item
 
@@ -54,7 +62,7 @@ class DynamoTable:
         """Those of the items that exist, read consistently, in unspecified order. *keys* are distinct.
 
         Raises:
-            Unavailable: keys were left unprocessed ``Backoff.tries`` times running.
+            Unavailable: keys were left unprocessed ``Retry.tries`` times running.
         """
         chunks = [keys[start : start + MAX_BATCH_GET] for start in range(0, len(keys), MAX_BATCH_GET)]
         return [item for found in await all_of(map(self._get_chunk, chunks)) for item in found]
@@ -63,89 +71,85 @@ class DynamoTable:
         found: list[Item] = []
         fruitless = 0
         while keys:
-            async with self._calls:
-                with mapped("dynamodb"):
-                    response = await self._client.batch_get_item(
-                        RequestItems={self._name: {"Keys": keys, "ConsistentRead": True}}
-                    )
+            response = await self._call(
+                self._client.batch_get_item, RequestItems={self._name: {"Keys": keys, "ConsistentRead": True}}
+            )
             found += response["Responses"].get(self._name, [])
             left = response.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
             # An answer is cut at 16 MB as well as by throttling: only calls that bring nothing count against it.
             fruitless = fruitless + 1 if len(left) == len(keys) else 0
-            if fruitless == self._backoff.tries:
+            if fruitless == self._retry.tries:
                 raise Unavailable("dynamodb", "UnprocessedKeys", f"{len(left)} keys of {self._name} left")
             if left:
-                await self._backoff.wait(max(0, fruitless - 1))
+                await self._retry.wait(max(1, fruitless))
             keys = left
         return found
 
     async def put(self, item: Item, *, when: str | None = None, values: Item | None = None) -> bool:
         """Store *item* if the condition *when* holds. False: it does not.
 
-        A put whose answer was lost is sent again by the client and then finds its own item: that is True.
+        A put whose answer was lost is sent again and then finds its own item: that is True.
         """
         request: dict[str, Any] = {"TableName": self._name, "Item": item}
         if when is not None:
             request |= _expression(when, values)
             request |= {"ConditionExpression": when, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
-        async with self._calls:
-            with mapped("dynamodb"):
-                try:
-                    await self._client.put_item(**request)
-                except ClientError as error:
-                    if not _condition_failed(error):
-                        raise
-                    return bool(error.response.get("Item") == item)
+        try:
+            await self._call(self._client.put_item, **request)
+        except ClientError as error:
+            if not _condition_failed(error):
+                raise
+            return bool(error.response.get("Item") == item)
         return True
 
     async def update(self, key: Item, change: str, *, when: str | None = None, values: Item) -> bool:
         """Apply the update expression *change* if the condition *when* holds. False: it does not."""
         condition = {} if when is None else {"ConditionExpression": when}
-        async with self._calls:
-            with mapped("dynamodb"):
-                try:
-                    await self._client.update_item(
-                        TableName=self._name,
-                        Key=key,
-                        UpdateExpression=change,
-                        **condition,
-                        **_expression(f"{change} {when or ''}", values),
-                    )
-                except ClientError as error:
-                    if not _condition_failed(error):
-                        raise
-                    return False
+        try:
+            await self._call(
+                self._client.update_item,
+                TableName=self._name,
+                Key=key,
+                UpdateExpression=change,
+                **condition,
+                **_expression(f"{change} {when or ''}", values),
+            )
+        except ClientError as error:
+            if not _condition_failed(error):
+                raise
+            return False
         return True
 
     async def change(self, key: Item, change: str, *, values: Item) -> Item:
         """Apply the update expression *change* whatever is there; the attributes it changed, as they are now.
 
-        One whose answer was lost is sent again by the client, and then applied twice.
+        One whose answer was lost is sent again, and then applied twice.
         """
-        async with self._calls:
-            with mapped("dynamodb"):
-                response = await self._client.update_item(
-                    TableName=self._name,
-                    Key=key,
-                    UpdateExpression=change,
-                    ReturnValues="UPDATED_NEW",
-                    **_expression(change, values),
-                )
+        response = await self._call(
+            self._client.update_item,
+            TableName=self._name,
+            Key=key,
+            UpdateExpression=change,
+            ReturnValues="UPDATED_NEW",
+            **_expression(change, values),
+        )
         item: Item = response["Attributes"]
         return item
 
     async def delete(self, key: Item, *, when: str, values: Item) -> bool:
         """Remove the item if the condition *when* holds. False: it does not."""
-        async with self._calls:
-            with mapped("dynamodb"):
-                try:
-                    await self._client.delete_item(
-                        TableName=self._name, Key=key, ConditionExpression=when, **_expression(when, values)
-                    )
-                except ClientError as error:
-                    if not _condition_failed(error):
-                        raise
-                    return False
+        try:
+            await self._call(
+                self._client.delete_item,
+                TableName=self._name,
+                Key=key,
+                ConditionExpression=when,
+                **_expression(when, values),
+            )
+        except ClientError as error:
+            if not _condition_failed(error):
+                raise
+            return False
         return True
 
     async def query(
@@ -153,15 +157,11 @@ class DynamoTable:
     ) -> tuple[list[Item], str | None]:
         """One page of the items that *where* selects, by sort key, and the cursor of the next."""
         request = {"TableName": self._name, "KeyConditionExpression": where} | _expression(where, values)
-        async with self._calls:
-            with mapped("dynamodb"):
-                return _page(await self._client.query(**request, **options, **_from(cursor)))
+        return _page(await self._call(self._client.query, **request, **options, **_from(cursor)))
 
     async def scan(self, *, cursor: str | None, **options: Any) -> tuple[list[Item], str | None]:
         """One page of the items, in unspecified order, and the cursor of the next."""
-        async with self._calls:
-            with mapped("dynamodb"):
-                return _page(await self._client.scan(TableName=self._name, **options, **_from(cursor)))
+        return _page(await self._call(self._client.scan, TableName=self._name, **options, **_from(cursor)))
 
 
 def _expression(expressions: str, values: Item | None) -> dict[str, Any]:

@@ -8,8 +8,9 @@ from eventcron.adapters.memory.backfills import MemoryBackfills
 from eventcron.adapters.memory.bus import MemoryEventBus, Published
 from eventcron.adapters.memory.calendars import MemoryCalendars
 from eventcron.adapters.memory.dead_letters import MemoryDeadLetterQueue
-from eventcron.adapters.memory.ledger import MemoryLedger
+from eventcron.adapters.memory.leases import MemoryLeases
 from eventcron.adapters.memory.pause import Pause, yield_once
+from eventcron.adapters.memory.published_packs import MemoryPublishedPacks
 from eventcron.adapters.memory.queues import (
     Buried,
     MemoryDeadLetters,
@@ -18,6 +19,8 @@ from eventcron.adapters.memory.queues import (
     MemorySegmentQueue,
     Message,
 )
+from eventcron.adapters.memory.quota import MemoryQuota
+from eventcron.adapters.memory.rules_version import MemoryRulesVersion
 from eventcron.adapters.memory.schedules import MemoryScheduleStore, Version
 
 __all__ = [
@@ -28,8 +31,11 @@ __all__ = [
     "MemoryDeadLetters",
     "MemoryEventBus",
     "MemoryFireQueue",
-    "MemoryLedger",
+    "MemoryLeases",
+    "MemoryPublishedPacks",
     "MemoryQueue",
+    "MemoryQuota",
+    "MemoryRulesVersion",
     "MemoryScheduleStore",
     "MemorySegmentQueue",
     "Message",

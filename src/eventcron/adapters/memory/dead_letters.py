@@ -31,6 +31,11 @@ class MemoryDeadLetterQueue:
         """Letters, hidden ones included."""
         return len(self._letters)
 
+    @property
+    def bodies(self) -> list[str]:
+        """The bodies of the letters, hidden ones included, in order of arrival."""
+        return [letter.body for letter, _ in self._letters.values()]
+
     def send_to_dlq(self, body: str, *, code: str = "", reason: str = "", target: str = "") -> str:
         """Add a letter. Returns its id."""
         letter_id = str(next(self._ids))

@@ -10,12 +10,10 @@ from msgspec import Struct
 from eventcron.adapters.memory.pause import Pause, yield_once
 from eventcron.model.messages import Pack, SegmentRange
 from eventcron.model.names import Instant
-from eventcron.ports import Clock, Refusal
+from eventcron.ports import MAX_DELAY_SECONDS, Clock, Refusal
 from eventcron.wire.encode import encode_pack
 from eventcron.wire.segment_ranges import encode_range
 
-#: Seconds. SQS SendMessage, DelaySeconds: "Valid values: 0 to 900".
-MAX_DELAY_SECONDS = 900
 #: SQS SendMessageBatch takes at most ten, so a crash can come between any two tens.
 BATCH = 10
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import click
 
+from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
 from eventcron.entrypoints.cli.tables import columns, table
 from eventcron.errors import InvalidSchedule
@@ -17,7 +18,6 @@ from eventcron.model.names import BackfillKey, Instant
 from eventcron.model.records import Backfill, BackfillState
 from eventcron.rules.backfill import Left, left
 from eventcron.timing.instant import rfc3339
-from eventcron.wiring import UseCases
 
 
 class Status(NamedTuple):
@@ -47,8 +47,8 @@ def list_backfills(stack: str, tenant: str | None, *, as_json: bool) -> None:
 
     async def find() -> list[Status]:
         async with operations(stack) as (cases, *_):
-            keys = [key for key in await cases.ports.backfills.open() if tenant in {None, key.tenant}]
-            stored = await cases.ports.backfills.get(keys)
+            keys = [key for key in await cases.backfills.open() if tenant in {None, key.tenant}]
+            stored = await cases.backfills.get(keys)
             running = [stored[key] for key in sorted(stored) if stored[key].state is BackfillState.RUNNING]
             return [_status(backfill, cases) for backfill in running]
 
@@ -72,7 +72,7 @@ def show(backfill: str, stack: str, *, as_json: bool) -> None:
 
     async def find() -> Status:
         async with operations(stack) as (cases, *_):
-            stored = (await cases.ports.backfills.get([key])).get(key)
+            stored = (await cases.backfills.get([key])).get(key)
             if stored is None:
                 days = cases.settings.tombstone_days
                 raise _unknown(backfill, allowed=f"a backfill that runs or ended within the last {days} days")
@@ -87,7 +87,7 @@ def _unknown(given: str, *, allowed: str) -> InvalidSchedule:
 
 
 def _status(backfill: Backfill, cases: UseCases) -> Status:
-    now = cases.ports.clock.now()
+    now = cases.clock.now()
     rest = left(backfill, now=now) if backfill.state is BackfillState.RUNNING else None
     return Status(backfill, rest, cases.settings.bus_name, now)
 

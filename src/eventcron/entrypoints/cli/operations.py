@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
 
@@ -12,7 +12,8 @@ from eventcron.adapters.aws.dead_letter_queue import SqsDeadLetterQueue
 from eventcron.adapters.aws.deployment import NoDeployment, deployment
 from eventcron.adapters.aws.redrive_targets import ToQueue, ToTarget
 from eventcron.app.redrive import Redrive
-from eventcron.wiring import UseCases, aws_ports, use_cases
+from eventcron.app.use_cases import UseCases
+from eventcron.wiring import over_clients
 
 #: Connections to each service.
 CONNECTIONS = 64
@@ -58,8 +59,8 @@ async def operations(stack: str) -> AsyncIterator[Operations]:
         Unavailable: AWS is unavailable for now.
     """
     async with deployment(stack, concurrency=CONNECTIONS) as (clients, client, settings, outputs):
-        ports = aws_ports(settings, clients)
-        sqs: Any = clients.sqs  # the functions' view of it is narrower
+        cases = over_clients(settings, clients)
+        sqs = await client("sqs")
         queues = [queue for queue, (letters, _) in QUEUES.items() if letters in outputs]
 
         def redrive(queue: str, instead: str | None) -> Redrive:
@@ -68,9 +69,9 @@ async def operations(stack: str) -> AsyncIterator[Operations]:
                 raise _missing(queue, queues)
             url = queue if letters is None else outputs[letters]
             way = ToTarget(client, instead=instead) if instead or back is None else ToQueue(sqs, outputs[back])
-            return Redrive(clock=ports.clock, box=SqsDeadLetterQueue(sqs, url=url, back=way), queue=queue)
+            return Redrive(clock=cases.clock, box=SqsDeadLetterQueue(sqs, url=url, back=way), queue=queue)
 
-        yield Operations(use_cases(settings, ports), redrive, queues)
+        yield Operations(cases, redrive, queues)
 
 
 def _missing(queue: str, there: Sequence[str]) -> NoDeployment:

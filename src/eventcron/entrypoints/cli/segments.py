@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from eventcron.app.reconcile import ReconcileReport
+from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
 from eventcron.entrypoints.cli.tables import table
 from eventcron.model.names import MAX_SEGMENTS, Instant
@@ -17,7 +18,6 @@ from eventcron.ports import SegmentState
 from eventcron.rules.lag import lag_ms
 from eventcron.rules.reconcile import Fault
 from eventcron.timing.instant import rfc3339
-from eventcron.wiring import UseCases
 
 #: Milliseconds. How long `resize` may take: a day, where the deployed function has fifteen minutes.
 PATIENCE_MS = 86_400_000
@@ -44,8 +44,8 @@ def command(context: click.Context, stack: str, *, as_json: bool) -> None:
 async def _rows(stack: str) -> tuple[list[dict[str, Any]], int]:
     """A row for each segment, and the milliseconds of a tick."""
     async with operations(stack) as (cases, *_):
-        now = cases.ports.clock.now()
-        states = await cases.ports.ledger.segments(cases.settings.segments)
+        now = cases.clock.now()
+        states = await cases.leases.segments(cases.settings.segments)
         return [_row(state, cases, now) for state in states], cases.settings.tick_seconds * 1000
 
 
@@ -122,7 +122,7 @@ def resize(stack: str, segments: int | None, *, as_json: bool) -> None:
 async def _resize(stack: str, segments: int | None) -> tuple[ReconcileReport, int]:
     async with operations(stack) as (cases, *_):
         report = await cases.reconciler.run(
-            deadline=cases.ports.clock.now() + PATIENCE_MS,
+            deadline=cases.clock.now() + PATIENCE_MS,
             rules=None,  # the deployed release computes triggers; this release may be another
             segments=segments,
             on_progress=_progress if sys.stderr.isatty() else lambda _report: None,

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from eventcron.adapters.clock import SystemClock
-from eventcron.app.upcoming import Upcoming, UpcomingReport
+from eventcron.app.upcoming import UpcomingReport
 from eventcron.entrypoints.cli.moments import INSTANT, SPAN
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
 from eventcron.entrypoints.cli.tables import columns
@@ -93,9 +93,8 @@ def _require_future(start: Instant) -> None:
 
 async def _look(stack: str, window: Window, tenant: str | None, *, limit: int) -> UpcomingReport:
     async with operations(stack) as (cases, *_):
-        upcoming = Upcoming(cases.ports, cases.settings)
         shown = _progress if sys.stderr.isatty() else lambda _report: None
-        return await upcoming.look(window, tenant=tenant, limit=limit, on_progress=shown)
+        return await cases.upcoming.look(window, tenant=tenant, limit=limit, on_progress=shown)
 
 
 def _progress(report: UpcomingReport) -> None:

@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.rest import routes
 from eventcron.entrypoints.rest.problem import Refused, refused
 from eventcron.entrypoints.rest.request import Request, Response, read
 from eventcron.entrypoints.rest.routes import Route
 from eventcron.entrypoints.telemetry import logger
 from eventcron.errors import Conflict, InvalidSchedule, Unavailable
-from eventcron.wiring import UseCases
 
 PROBLEM_JSON = "application/problem+json"
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 import re
 from http import HTTPStatus
 
-from eventcron.config import Settings
 from eventcron.entrypoints.rest.problem import Refused
+from eventcron.settings import Settings
 
 #: ``arn:aws:sts::123456789012:assumed-role/NAME/SESSION``, ``arn:aws:iam::123456789012:user/PATH/NAME`` and
 #: ``arn:aws:iam::123456789012:root``, in any partition.

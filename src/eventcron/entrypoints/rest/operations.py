@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import UNSET
 
-from eventcron.app.registrar import Outcome, Result
+from eventcron.app.registrar import TABLE, Change, Outcome, Result
+from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.rest.caller import authorise
 from eventcron.entrypoints.rest.pages import decode_token, encode_token
 from eventcron.entrypoints.rest.parameters import (
@@ -31,7 +32,6 @@ from eventcron.model.records import Record
 from eventcron.ports import Page
 from eventcron.wire.decode import Received, decode_detail
 from eventcron.wire.strict_json import parse, short
-from eventcron.wiring import UseCases
 
 #: The third argument has the path parameters by name.
 Operation: TypeAlias = Callable[[UseCases, Request, Mapping[str, str]], Coroutine[Any, Any, Response]]
@@ -43,7 +43,7 @@ MAX_READS = 10
 async def get_schedule(cases: UseCases, request: Request, path: Mapping[str, str]) -> Response:
     key = _key(cases, request, path)
     decode_parameters(request.query, NoParameters)
-    record = (await cases.ports.store.get([key])).get(key)
+    record = (await cases.store.get([key])).get(key)
     if record is None or record.schedule is None:
         raise InvalidSchedule("not_found", field="name", given=repr(str(key)), allowed="a schedule that exists")
     return _shown(cases, record, record.schedule, HTTPStatus.OK)
@@ -56,9 +56,7 @@ async def list_schedules(cases: UseCases, request: Request, path: Mapping[str, s
     cursor = None if query.next is UNSET else decode_token(query.next, prefix=query.prefix)
     found: list[Record] = []
     for _ in range(MAX_READS):
-        page: Page[Record] = await cases.ports.store.of_tenant(
-            tenant, prefix=query.prefix, cursor=cursor, limit=query.limit
-        )
+        page: Page[Record] = await cases.store.of_tenant(tenant, prefix=query.prefix, cursor=cursor, limit=query.limit)
         found = [record for record in page.items if query.state in {UNSET, record.state.value}]
         cursor = page.cursor
         if cursor is None or any(record.schedule for record in found):
@@ -85,7 +83,7 @@ async def delete_schedule(cases: UseCases, request: Request, path: Mapping[str, 
 
 def changes(kind: type[Command]) -> bool:
     """Whether a command changes the stored schedule. The other commands only make the schedule fire."""
-    return issubclass(kind, Schedule | DeleteSchedule)
+    return isinstance(TABLE[kind], Change)
 
 
 def command(title: str) -> Operation:
@@ -156,7 +154,7 @@ async def _apply(cases: UseCases, request: Request, title: str, decoded: Command
         detail_type=title,
         event_id=request.id,
         source=TENANT_SOURCE_PREFIX + decoded.tenant,
-        time=cases.ports.clock.now(),
+        time=cases.clock.now(),
     )
     return await cases.registrar.apply(received, precondition=precondition(request))
 
@@ -183,5 +181,5 @@ def _require_same(record: Record, put: Schedule) -> None:
 
 
 def _shown(cases: UseCases, record: Record, schedule: Schedule, status: HTTPStatus) -> Response:
-    shown = in_full(record, schedule, now=cases.ports.clock.now())
+    shown = in_full(record, schedule, now=cases.clock.now())
     return Response(status, msgspec.json.encode(shown), {"etag": entity_tag(record.revision)})

@@ -6,10 +6,10 @@ import asyncio
 from collections.abc import Sequence
 from typing import Any
 
-from eventcron.adapters.aws.backoff import Backoff
-from eventcron.adapters.aws.batching import all_of, batches
+from eventcron.adapters.aws.batching import batches
 from eventcron.adapters.aws.clients import Response, SqsClient
 from eventcron.adapters.aws.failures import mapped
+from eventcron.app.concurrency import all_of
 from eventcron.errors import Unavailable
 from eventcron.ports import Refusal
 
@@ -22,11 +22,10 @@ MAX_BATCH_BYTES = 1_048_576
 class SqsSender:
     """Sends messages to the queue at *url*, at most *concurrency* calls at once."""
 
-    def __init__(self, client: SqsClient, url: str, *, concurrency: int, backoff: Backoff) -> None:
+    def __init__(self, client: SqsClient, url: str, *, concurrency: int) -> None:
         self._client = client
         self._url = url
         self._calls = asyncio.Semaphore(concurrency)
-        self._backoff = backoff
 
     async def send(self, bodies: Sequence[str], options: Sequence[dict[str, Any]]) -> list[Refusal]:
         """Send *bodies*, each with the *options* of its entry (``DelaySeconds`` and the like). Returns those not taken.
@@ -42,19 +41,14 @@ class SqsSender:
         return [refusal for refusals in refused for refusal in refusals]
 
     async def _send_batch(self, entries: Sequence[Response]) -> list[Refusal]:
-        """Send one batch; a call that fails as a whole is tried again, then refused as a whole."""
-        later = Unavailable("sqs", "NotTried")
-        for tried in range(self._backoff.tries):
-            try:
-                async with self._calls:
-                    with mapped("sqs"):
-                        return _refusals(
-                            entries, await self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
-                        )
-            except Unavailable as error:
-                later = error
-                await self._backoff.wait(tried)
-        return [Refusal(index=int(entry["Id"]), code=later.code, message=str(later)) for entry in entries]
+        """Send one batch in one call. A call that fails for now refuses every message in it."""
+        try:
+            async with self._calls:
+                with mapped("sqs"):
+                    response = await self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
+        except Unavailable as error:
+            return [Refusal(index=int(entry["Id"]), code=error.code, message=str(error)) for entry in entries]
+        return _refusals(entries, response)
 
 
 def _refusals(entries: Sequence[Response], response: Response) -> list[Refusal]:
