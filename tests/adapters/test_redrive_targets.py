@@ -21,7 +21,7 @@ FUNCTION = PREFIX.format("lambda", "function:planner")
 TOPIC = PREFIX.format("sns", "fires")
 MACHINE = PREFIX.format("states", "stateMachine:nightly")
 BUS = PREFIX.format("events", "event-bus/theirs")
-LOGS = PREFIX.format("logs", "log-group:/aws/events/eventcron/facts")
+LOGS = PREFIX.format("logs", "log-group:/aws/events/eventcron/published")
 DESTINATION = PREFIX.format("events", "api-destination/hook/0123")
 RULE = PREFIX.format("events", "rule/eventcron/acme")
 #: With numbers that a careless reader would change.
@@ -106,7 +106,7 @@ KINDS = [
         (
             "put_log_events",
             {
-                "logGroupName": "/aws/events/eventcron/facts",
+                "logGroupName": "/aws/events/eventcron/published",
                 "logStreamName": "redrive",
                 "logEvents": [{"timestamp": 1_796_086_800_000, "message": EVENT}],
             },
@@ -199,7 +199,7 @@ async def test_a_log_stream_that_is_there_is_written_to() -> None:
 
     await send(aws, letter(LOGS + ":*"))
 
-    assert aws.last[1]["logGroupName"] == "/aws/events/eventcron/facts"
+    assert aws.last[1]["logGroupName"] == "/aws/events/eventcron/published"
 
 
 NO_QUEUE = "AWS.SimpleQueueService.NonExistentQueue"

@@ -1,4 +1,4 @@
-"""The package of the Lambda functions: small, quick to import, and complete."""
+"""The package of the Lambda functions is small, imports fast and is complete."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HANDLERS = sorted(properties["Handler"].rpartition(".")[0] for properties in FUN
 
 
 def _needed(name: str, seen: set[str]) -> list[Distribution]:
-    """The distributions that *name* needs to run, itself first, extras aside."""
+    """Return *name* and the distributions that it needs, without extras."""
     if name in seen:
         return []
     seen.add(name)
@@ -40,7 +40,7 @@ def _needed(name: str, seen: set[str]) -> list[Distribution]:
 
 @pytest.fixture(scope="module", name="package")
 def _package(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What ``sam build`` makes, of what is installed here instead of wheels from the registry."""
+    """Build what ``sam build`` builds, from the installed packages instead of downloaded wheels."""
     directory = tmp_path_factory.mktemp("package")
     for part in _needed("eventcron", set())[1:]:
         for file in part.files or []:
@@ -55,14 +55,14 @@ def _package(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run(package: Path, code: str, **variables: str) -> str:
-    """What *code* prints in a process that has nothing but *package*."""
+    """Return what *code* prints in a process that can import *package* only."""
     environment = {"PYTHONPATH": str(package), "PYTHONTZPATH": "", "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/nowhere"}
     resources = dict.fromkeys(("SCHEDULES_TABLE", "LEDGER_TABLE", "BUS_NAME"), "x")
     resources |= dict.fromkeys(("FIRE_QUEUE_URL", "COMMAND_DLQ_URL", "FIRE_DLQ_URL"), "http://127.0.0.1:9/q")
     environment |= {f"EVENTCRON_{name}": value for name, value in resources.items()}
     environment |= {"AWS_DEFAULT_REGION": "eu-north-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
     environment |= variables
-    # -S: nothing of the environment the tests run in, whose packages would fill the gaps.
+    # -S hides the packages of the test environment. Otherwise they would replace what the package lacks.
     command = [sys.executable, "-S", "-c", code]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, cwd=package)
     assert done.returncode == 0, done.stderr
@@ -79,8 +79,8 @@ def test_it_is_small(package: Path, tmp_path: Path) -> None:
     assert target.stat().st_size < MAX_ZIPPED
 
 
-def test_nothing_that_is_used_was_left_out(package: Path) -> None:
-    """Clients are opened, expressions parsed in every dialect, zones read, logs and metrics written."""
+def test_it_contains_everything_that_the_functions_use(package: Path) -> None:
+    """Open clients, parse expressions of every dialect, read zones, write logs and metrics."""
     code = f"""
 import asyncio, importlib
 for handler in {HANDLERS}: importlib.import_module(handler)
@@ -118,7 +118,7 @@ print(asyncio.run(refused())[0].code)
     assert _run(package, code, AWS_ENDPOINT_URL="http://127.0.0.1:9").strip() == "EndpointConnectionError"
 
 
-def test_it_holds_no_code_that_runs_on_developers_machines_only(package: Path) -> None:
+def test_it_contains_no_code_for_developers_machines(package: Path) -> None:
     assert not (package / "eventcron" / "local").exists()
     assert not (package / "eventcron" / "entrypoints" / "cli").exists()
     assert not {"boto3", "click", "yaml", "ministack"} & {path.name for path in package.iterdir()}
@@ -127,7 +127,7 @@ def test_it_holds_no_code_that_runs_on_developers_machines_only(package: Path) -
     )
 
 
-def test_sam_build_packs_every_function_for_the_machine_it_runs_on() -> None:
+def test_sam_build_packages_every_function_for_its_runtime_and_architecture() -> None:
     methods = {STACK["Resources"][function].get("Metadata", {}).get("BuildMethod") for function in FUNCTIONS}
     recipe = (ROOT / "src" / "Makefile").read_text(encoding="utf-8")
 
@@ -139,7 +139,7 @@ def test_sam_build_packs_every_function_for_the_machine_it_runs_on() -> None:
 
 
 def test_a_launcher_without_its_python_does_not_compile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As pyenv leaves them on the PATH for every version it knows."""
+    """pyenv leaves such launchers on the PATH for every version that it knows."""
     launcher = tmp_path / "python3.99"
     launcher.write_text("#!/bin/sh\nexit 127\n")
     launcher.chmod(0o755)

@@ -1,4 +1,7 @@
-"""What we lean on in ministack, one test a fact: when one fails, look at ``eventcron.local`` before updating."""
+"""What ``eventcron.local`` relies on in ministack: one test for each assumption.
+
+If a test fails after an update, check ``eventcron.local`` first.
+"""
 
 from __future__ import annotations
 
@@ -70,12 +73,12 @@ print(json.dumps(found))
 """
 
 
-def test_the_version_is_the_one_that_was_looked_into() -> None:
+def test_the_version_is_the_one_that_these_tests_were_written_for() -> None:
     assert version("ministack") == "1.5.33"
 
 
-def test_what_the_corrections_replace_is_there_with_the_parameters_they_know() -> None:
-    # In a process of its own: importing ministack sets up logging for the whole process.
+def test_the_patched_functions_exist_with_the_expected_parameters() -> None:
+    # Use another process, because importing ministack configures logging for the whole process.
     done = subprocess.run(
         [sys.executable, "-c", _LOOK], input=json.dumps(list(REPLACED)), capture_output=True, text=True, check=True
     )
@@ -83,14 +86,14 @@ def test_what_the_corrections_replace_is_there_with_the_parameters_they_know() -
     assert json.loads(done.stdout) == REPLACED
 
 
-def test_the_types_that_a_local_stack_lacks_are_those_its_cloudformation_does_not_know() -> None:
-    """Alarms and dashboards it knows, though not enough of them: see ``template.LACKING``."""
+def test_a_local_stack_omits_exactly_the_types_that_its_cloudformation_lacks() -> None:
+    """It has alarms and dashboards, but incomplete ones: see ``template.LACKING``."""
     code = "from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as h; print(*h)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     known = set(done.stdout.split())
 
     assert LACKING.keys() & known == {"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard"}
-    assert not {"AWS::Events::Connection", "AWS::Events::ApiDestination"} & known  # what a correction adds
+    assert not {"AWS::Events::Connection", "AWS::Events::ApiDestination"} & known  # a patch adds these
 
 
 async def test_work_handed_to_the_loop_runs_there_in_the_caller_s_context_and_raises_in_the_caller() -> None:
@@ -131,13 +134,13 @@ class Mapped:
     def __init__(self, runtime: Runtime, name: str) -> None:
         self._runtime = runtime
         self._name = name
-        self.url = self.letters = self.seen = ""
+        self.url = self.dead_letters = self.seen = ""
 
     async def make(self, source: str, *, concurrency: int = 2) -> Mapped:
         sqs = self._runtime.client("sqs")
-        self.letters, letters_arn = await self._queue("letters")
+        self.dead_letters, dead_letters_arn = await self._queue("dead-letters")
         self.seen, _ = await self._queue("seen")
-        redrive = json.dumps({"deadLetterTargetArn": letters_arn, "maxReceiveCount": 2})
+        redrive = json.dumps({"deadLetterTargetArn": dead_letters_arn, "maxReceiveCount": 2})
         self.url, arn = await self._queue("work", VisibilityTimeout=VISIBILITY, RedrivePolicy=redrive)
         function = await self._runtime.client("lambda").create_function(
             FunctionName=self._name,
@@ -168,7 +171,7 @@ class Mapped:
         await self._sqs.send_message_batch(QueueUrl=self.url, Entries=entries)
 
     async def take(self, url: str, count: int) -> list[Any]:
-        """The next *count* messages of the queue, as JSON."""
+        """Return the next *count* messages of the queue, as JSON."""
         taken: list[Any] = []
         deadline = time.monotonic() + PATIENCE
         while len(taken) < count:
@@ -208,16 +211,16 @@ async def test_a_poison_message_is_tried_as_often_as_allowed_and_goes_to_the_dea
     mapped = await Mapped(runtime, f"poison-{poison}").make(PICKY)
     await mapped.send(json.dumps(poison))
 
-    assert await mapped.take(mapped.letters, 1) == [poison]
+    assert await mapped.take(mapped.dead_letters, 1) == [poison]
     assert [seen[:2] for seen in await mapped.take(mapped.seen, 2)] == [[poison, 1], [poison, 2]]
 
 
 @pytest.mark.embedded
 @pytest.mark.asyncio(loop_scope="module")
-async def test_messages_beside_a_failed_one_are_not_received_again(runtime: Runtime) -> None:
+async def test_other_messages_of_a_batch_with_a_failure_are_not_received_again(runtime: Runtime) -> None:
     mapped = await Mapped(runtime, "partial").make(PICKY)
     await mapped.send('"good"', '"bad"', '"fine"')
-    assert await mapped.take(mapped.letters, 1) == ["bad"]
+    assert await mapped.take(mapped.dead_letters, 1) == ["bad"]
     seen = sorted(seen[:2] for seen in await mapped.take(mapped.seen, 4))
 
     assert seen == [["bad", 1], ["bad", 2], ["fine", 1], ["good", 1]]
@@ -252,14 +255,14 @@ async def test_no_more_than_the_maximum_concurrency_run_at_once(runtime: Runtime
 
 @pytest.mark.embedded
 @pytest.mark.asyncio(loop_scope="module")
-async def test_time_to_live_is_on_although_its_cloudformation_passes_over_it(runtime: Runtime) -> None:
+async def test_time_to_live_is_on_although_its_cloudformation_ignores_it(runtime: Runtime) -> None:
     for output in ("SchedulesTableName", "LedgerTableName"):
         answer = await runtime.client("dynamodb").describe_time_to_live(TableName=runtime.outputs[output])
 
         assert answer["TimeToLiveDescription"] == {"TimeToLiveStatus": "ENABLED", "AttributeName": "expires"}
 
 
-#: Starts once; then waits to be told to answer. Any other environment dies as it starts.
+#: The first environment starts and waits for a signal before it answers. Every other one crashes at its start.
 ONLY_CHILD = """
 import os, time
 if os.path.exists(os.environ["BORN"]):
@@ -274,7 +277,9 @@ def handler(event, context):
 
 @pytest.mark.embedded
 @pytest.mark.asyncio(loop_scope="module")
-async def test_an_environment_that_dies_as_it_starts_takes_no_other_with_it(runtime: Runtime, tmp_path: Path) -> None:
+async def test_an_environment_that_crashes_at_its_start_does_not_stop_the_others(
+    runtime: Runtime, tmp_path: Path
+) -> None:
     born, go = tmp_path / "born", tmp_path / "go"
     aws_lambda = runtime.client("lambda")
     await aws_lambda.create_function(

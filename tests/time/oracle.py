@@ -1,7 +1,7 @@
-"""A second, slow reading of docs/time.md: steps through every minute or second of a window with datetime and zoneinfo.
+"""A second, slow implementation of docs/time.md. It steps through every minute or second of a window.
 
-It shares no code with the engine, and nothing of its approach: terms are predicates asked about each value, days are
-asked one by one, the wall clock is watched for jumps as the steps go by.
+It shares neither code nor approach with the engine. It tests each value against each term, tests days one by one, and
+detects clock changes when the wall clock jumps between two steps.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ Predicate = Callable[[int], bool]
 
 _MONTHS = ["JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC"]
 _DAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
-#: Longer than any overlap: what is on the wall in the window's first second may have been there before.
+#: Longer than any overlap: the local time of the window's first second may be a repeated one.
 _LOOK_BACK = timedelta(hours=3)
 
 
 @dataclass(frozen=True)
 class Spec:
-    """What the engine is asked about, in the oracle's own words."""
+    """One question to engine and oracle."""
 
     expression: str
     zone: str = "UTC"
@@ -35,7 +35,7 @@ class Spec:
 
 @dataclass
 class Step:
-    """One tick of the wall clock: when, what it shows, whether it showed that before, and what it jumped over."""
+    """One tick of the wall clock: the instant, the local time, whether it is repeated, and the local times skipped."""
 
     instant: int  # milliseconds
     shown: datetime  # naive
@@ -50,7 +50,7 @@ def zone_info(name: str) -> ZoneInfo:
 
 
 def steps(zone: str, start: datetime, end: datetime, seconds: int) -> list[Step]:
-    """Every tick of [start, end), naive UTC, one each *seconds*."""
+    """Return every tick of [start, end), naive UTC, one every *seconds*."""
     info = zone_info(zone)
     tick = timedelta(seconds=seconds)
     moment = (start - _LOOK_BACK).replace(tzinfo=UTC)
@@ -76,7 +76,7 @@ def steps(zone: str, start: datetime, end: datetime, seconds: int) -> list[Step]
 
 
 class Fields:
-    """An expression read for asking."""
+    """The fields of an expression, as predicates."""
 
     def __init__(self, expression: str) -> None:
         text = expression.strip().upper()
@@ -127,7 +127,7 @@ def _set(text: str, values: range, names: Iterable[str] = ()) -> frozenset[int]:
 
 
 def _term(term: str, value: int, values: range, names: list[str]) -> bool:
-    """Whether *value* is in the term: walk from its first value in steps, around the end if need be."""
+    """Whether *value* is in the term. Walk from its first value in steps, around the end of the field if necessary."""
     if term == "?":
         return True
     body, _, step_text = term.partition("/")
@@ -169,7 +169,7 @@ def _day_term(term: str, day: date) -> bool:
 
 
 def _nearest(day: date, target: int) -> int:
-    """Try the day itself, then a day, then two days to either side, the earlier one first."""
+    """Try the day itself, then one and two days to either side, the earlier one first."""
     if target < 1:
         return 0
     for distance in (0, -1, 1, -2, 2):
@@ -230,7 +230,7 @@ class Exclusion:
 
 
 def occurrences(spec: Spec, ticks: list[Step]) -> list[tuple[int, str | None, str | None]]:
-    """(instant, reason it is skipped or None, the exclusion that did it or None) for every occurrence in *ticks*."""
+    """Return (instant, reason for a skip or None, excluding entry or None) for every occurrence in *ticks*."""
     fields = Fields(spec.expression)
     exclusions = [Exclusion(entry) for entry in spec.exclude]
 

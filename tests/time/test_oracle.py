@@ -1,6 +1,6 @@
-"""The engine against the oracle, around every kind of change of the clocks of 2000-2040: no disagreement.
+"""The engine agrees with the oracle around every kind of clock change of 2000-2040.
 
-``make test-time`` takes 5,000 expressions in each of twelve zones; otherwise a slice of them.
+``make test-time`` tries 5,000 expressions in each of twelve zones. Other runs try fewer.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tests.time.oracle import Spec, Step, occurrences, steps
 ALL = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 #: Expressions in each zone: by the minute, by the second, with exclusions.
 BY_MINUTE, BY_SECOND, WITH_EXCLUSIONS = (4_000, 500, 500) if ALL else (160, 16, 40)
-#: Changes of the clocks that the expressions of one zone are spread over.
+#: How many clock changes the expressions of one zone are tried at.
 NIGHTS = 80 if ALL else 6
 
 
@@ -29,7 +29,7 @@ def instant(moment: datetime) -> Instant:
 
 
 def engine(spec: Spec, window: Window) -> list[tuple[Instant, str | None, str | None]] | None:
-    """What the engine says; None if it refuses the expression as one that can never match."""
+    """Return the engine's answer, or None if it rejects the expression because it can never match."""
     try:
         trigger = parse(
             spec.expression,
@@ -45,7 +45,7 @@ def engine(spec: Spec, window: Window) -> list[tuple[Instant, str | None, str | 
 
 
 def compare(spec: Spec, ticks: list[Step], since: int) -> int:
-    """Compare over the ticks from number *since* on; returns how many occurrences there were."""
+    """Compare engine and oracle from tick number *since* on. Return the number of occurrences."""
     window = Window(ticks[since].instant, ticks[-1].instant + 1)
     expected = occurrences(spec, ticks[since:])
     found = engine(spec, window)

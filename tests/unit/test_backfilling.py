@@ -147,7 +147,7 @@ def test_a_span_that_cannot_be_is_refused(since: int, until: int, code: str) -> 
 
 
 def test_a_slice_nobody_claimed_is_a_fault_of_ours() -> None:
-    with pytest.raises(ValueError, match="backfill acme/report/e-1 has no slice in hand"):
+    with pytest.raises(ValueError, match="backfill acme/report/e-1 has no leased slice"):
         make_slice(opened(NOW - DAY, NOW))
 
 

@@ -56,9 +56,9 @@ async def test_all_go_back_and_are_removed_at_the_rate(stage: Stage) -> None:
     stage.send_to_dlq(25)
     seen: list[int] = []
 
-    dealt = await stage.redrive.send(limit=25, per_second=5, on_progress=seen.append)
+    report = await stage.redrive.send(limit=25, per_second=5, on_progress=seen.append)
 
-    assert (dealt.done, dealt.failed, dealt.missing) == (25, {}, [])
+    assert (report.done, report.failed, report.missing) == (25, {}, [])
     assert sorted(stage.box.sent) == sorted(f"letter {number}" for number in range(25))
     assert stage.clock.instant == NOW + 24 * 200
     assert await stage.redrive.waiting() == 0
@@ -68,10 +68,10 @@ async def test_all_go_back_and_are_removed_at_the_rate(stage: Stage) -> None:
 async def test_those_asked_for_go_back_and_the_others_stay(stage: Stage) -> None:
     ids = stage.send_to_dlq(25)
 
-    dealt = await stage.redrive.send(limit=2, ids=[ids[20], ids[3], "unknown"], per_second=100)
+    report = await stage.redrive.send(limit=2, ids=[ids[20], ids[3], "unknown"], per_second=100)
 
     assert sorted(stage.box.sent) == ["letter 20", "letter 3"]
-    assert (dealt.done, dealt.missing) == (2, ["unknown"])
+    assert (report.done, report.missing) == (2, ["unknown"])
     assert await stage.redrive.waiting() == 23
 
 
@@ -90,9 +90,9 @@ async def test_what_comes_back_while_it_is_sent_does_not_keep_it_going(stage: St
         stage.box.send_to_dlq(body)
 
     stage.box.send_back = comes_back  # type: ignore[method-assign]  # its handler fails at once
-    dealt = await stage.redrive.send(limit=5, per_second=100)
+    report = await stage.redrive.send(limit=5, per_second=100)
 
-    assert dealt.done == 5
+    assert report.done == 5
     assert await stage.redrive.waiting() == 5
 
 
@@ -105,9 +105,9 @@ async def test_what_cannot_be_sent_stays_and_says_why(stage: Stage) -> None:
         await MemoryDeadLetterQueue.send_back(stage.box, dead_letter, body)
 
     stage.box.send_back = refuse  # type: ignore[method-assign]  # SQS is busy
-    dealt = await stage.redrive.send(limit=10, per_second=100)
+    report = await stage.redrive.send(limit=10, per_second=100)
 
-    assert (dealt.done, dealt.failed) == (2, {ids[1]: "sqs is unavailable: ThrottlingException"})
+    assert (report.done, report.failed) == (2, {ids[1]: "sqs is unavailable: ThrottlingException"})
     assert [letter.id for letter in await stage.redrive.look(limit=10)] == [ids[1]]
 
 
@@ -164,8 +164,8 @@ async def test_poison_among_the_fires_stays() -> None:
     stage = Stage("fires")
     letter_id = stage.box.send_to_dlq("not a pack")
 
-    dealt = await stage.redrive.send(limit=10, per_second=100)
+    report = await stage.redrive.send(limit=10, per_second=100)
 
-    assert list(dealt.failed) == [letter_id]
-    assert dealt.failed[letter_id].startswith("not a pack: ")
+    assert list(report.failed) == [letter_id]
+    assert report.failed[letter_id].startswith("not a pack: ")
     assert await stage.redrive.waiting() == 1

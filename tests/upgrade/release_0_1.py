@@ -1,6 +1,6 @@
 """How release 0.1 reads packs, ranges and items, frozen: a copy, so that a change of the code cannot change it.
 
-It is what runs again after a rollback, and beside the new release while a deployment goes on.
+This code runs again after a rollback. It also runs together with the new release during a deployment.
 """
 
 from __future__ import annotations

@@ -85,7 +85,7 @@ class LocalSettings(Struct, frozen=True, kw_only=True):
             "MaxExecutors": str(self.max_executors),
             "PlannerWorkers": str(self.planner_workers),
             "LogLevel": self.log_level,
-            "KeepFacts": "NONE",  # the embedded EventBridge does not deliver to log groups
+            "KeepEvents": "NONE",  # the embedded EventBridge does not deliver to log groups
             "TrustedSources": ",".join(self.trusted_sources),
             "RestApi": "ENABLED",
             "RestTrustedPrincipals": "root",  # whom the embedded AWS takes callers for, unless they assumed a role

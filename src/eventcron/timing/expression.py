@@ -1,4 +1,4 @@
-"""From an expression's text to what it says: which dialect it is in, and one of ``Cron``, ``Rate`` and ``At``."""
+"""Read an expression: recognise its dialect and return a ``Cron``, a ``Rate`` or an ``At``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from eventcron.timing.cron import Cron
 from eventcron.timing.dialects import EVENTBRIDGE, UNIX, WITH_SECONDS, WITH_YEAR, Dialect, refuse_count
 from eventcron.timing.fields import FIRST_YEAR, LAST_YEAR, shorten
 
-#: Macro → five fields. EventBridge and Kubernetes know the same ones.
+#: Each macro's five fields. Kubernetes has the same macros.
 MACROS = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -26,7 +26,7 @@ MACROS = {
 
 UNITS_MS = {"second": 1_000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
 
-#: Milliseconds. A hundred years of 365.25 days: longer than any schedule is kept.
+#: Milliseconds: a hundred years of 365.25 days. No schedule is stored that long.
 MAX_PERIOD_MS = 36_525 * 86_400_000
 
 _BY_COUNT = {5: UNIX, 6: WITH_SECONDS, 7: WITH_YEAR}
@@ -36,14 +36,14 @@ _AT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0
 
 
 class Rate(NamedTuple):
-    """Elapsed time: every instant that is ``phase`` past a multiple of ``period``, both in milliseconds."""
+    """A fixed interval: fires ``phase`` after each multiple of ``period``, both in milliseconds since 1970."""
 
     period: int
     phase: int
 
 
 class At(NamedTuple):
-    """Once, when the wall clock shows ``local``: milliseconds since 1970-01-01T00:00:00 of local time."""
+    """Fires once, when the wall clock shows ``local``: milliseconds since 1970-01-01T00:00:00 local time."""
 
     local: int
 
@@ -52,10 +52,10 @@ Item: TypeAlias = Cron | Rate | At
 
 
 def read_expression(text: str, *, anchor: Instant, key: Key | None = None) -> Item:
-    """What *text* says. *anchor* is where ``rate()`` counts from, *key* decides ``H``.
+    """Read one expression in any dialect. ``rate()`` counts from *anchor*; *key* decides the value of ``H``.
 
     Raises:
-        InvalidExpression: it does not parse or can never match; says which field, what was given, what is allowed.
+        InvalidExpression: *text* does not parse, or can never match.
     """
     kind, inside = split_call(text)
     if kind == "rate":
@@ -67,7 +67,11 @@ def read_expression(text: str, *, anchor: Instant, key: Key | None = None) -> It
 
 
 def dialect_of(text: str) -> tuple[Dialect, list[str]]:
-    """The cron dialect of *text*, told from its form, and its fields; macros are written out."""
+    """Return the cron dialect of *text* and its fields. The number of fields decides; macros are expanded.
+
+    Raises:
+        InvalidExpression: *text* is neither cron of 5 to 7 fields, ``cron()``, nor a known macro.
+    """
     kind, inside = split_call(text)
     if kind == "cron":
         return EVENTBRIDGE, inside.split()
@@ -81,7 +85,11 @@ def dialect_of(text: str) -> tuple[Dialect, list[str]]:
 
 
 def split_call(text: str) -> tuple[str, str]:
-    """``("rate", "5 minutes")`` of ``rate(5 minutes)``; the first is "" where there is no call."""
+    """Split ``rate(5 minutes)`` into ``("rate", "5 minutes")``. Without a call, the first part is "".
+
+    Raises:
+        InvalidExpression: *text* is too long, empty, not ASCII, or calls something else than cron, rate or at.
+    """
     if len(text) > MAX_EXPRESSION_CHARS:
         allowed = f"at most {MAX_EXPRESSION_CHARS} characters"
         raise InvalidExpression(
@@ -96,7 +104,7 @@ def split_call(text: str) -> tuple[str, str]:
         return "", stripped
     kind = called["kind"].lower()
     if kind not in {"cron", "rate", "at"}:
-        if kind == "h":  # "H(0-9)" is a field, and one field is no expression
+        if kind == "h":  # "H(0-9)" is a cron field, not a call
             return "", stripped
         raise InvalidExpression(field="expression", given=shorten(stripped), allowed="cron(), rate() or at()")
     return kind, called["inside"].strip()
@@ -105,7 +113,7 @@ def split_call(text: str) -> tuple[str, str]:
 def _macro(text: str) -> str:
     expanded = MACROS.get(text.lower())
     if expanded is None:
-        allowed = ", ".join(MACROS) + "; for elapsed time use rate(5 minutes)"
+        allowed = ", ".join(MACROS) + "; for a fixed interval use rate(5 minutes)"
         raise InvalidExpression(field="expression", given=shorten(text), allowed=allowed)
     return expanded
 
@@ -123,7 +131,7 @@ def _rate(inside: str, anchor: Instant) -> Rate:
 
 def _at(inside: str) -> At:
     if _AT.fullmatch(inside) is None:
-        allowed = "a local time such as at(2026-12-01T09:00:00), milliseconds optional, no offset: it is in `timezone`"
+        allowed = "a local time such as at(2026-12-01T09:00:00), milliseconds optional, no offset: `timezone` sets it"
         raise InvalidExpression(field="at", given=shorten(inside), allowed=allowed)
     try:
         moment = datetime.fromisoformat(inside)
@@ -131,5 +139,5 @@ def _at(inside: str) -> At:
         raise InvalidExpression(field="at", given=shorten(inside), allowed=f"a date that exists ({error})") from None
     if not FIRST_YEAR <= moment.year <= LAST_YEAR:
         raise InvalidExpression(field="at", given=shorten(inside), allowed=f"a year {FIRST_YEAR}-{LAST_YEAR}")
-    since = moment - datetime(1970, 1, 1)  # noqa: DTZ001  a wall clock has no offset
-    return At((since.days * 86_400 + since.seconds) * 1_000 + since.microseconds // 1_000)
+    elapsed = moment - datetime(1970, 1, 1)  # noqa: DTZ001  a wall clock has no offset
+    return At((elapsed.days * 86_400 + elapsed.seconds) * 1_000 + elapsed.microseconds // 1_000)

@@ -102,7 +102,7 @@ class FakeFanOut:
 
 class FakeBackfiller:
     def __init__(self, log: list[str]) -> None:
-        self.reports = [BackfillReport(key=BackfillKey("acme", "tea", "b"), went=BackfillOutcome.ON)]
+        self.reports = [BackfillReport(key=BackfillKey("acme", "tea", "b"), outcome=BackfillOutcome.ON)]
         self.failure: Exception | None = None
         self._log = log
 

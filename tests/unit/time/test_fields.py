@@ -142,7 +142,7 @@ def test_days_that_match(expression: str, first: str, last: str, expected: list[
         pytest.param("0 0 31 4,6,9,11 *", "day_of_month: got '31', so it can never match", id="no-31st"),
         pytest.param("every day", "expression: got 2 fields in 'every day'", id="words"),
         pytest.param("５ * * * *", "allowed: an expression of ASCII characters", id="full-width-digit"),
-        pytest.param("@every 5m", "for elapsed time use rate(5 minutes)", id="go-every"),
+        pytest.param("@every 5m", "for a fixed interval use rate(5 minutes)", id="go-every"),
         pytest.param("rate(5 weeks)", "rate: got '5 weeks'; allowed: a whole number and second(s)", id="rate-unit"),
         pytest.param("rate(1.5 hours)", "rate: got '1.5 hours'", id="rate-fraction"),
         pytest.param("rate(36526 days)", "rate: got '36526 days'; allowed: 1 second to 36525 days", id="rate-too-long"),

@@ -1,4 +1,4 @@
-"""The trigger's public face: parse, canonical text, walk, occurrences, next_occurrence, Memo."""
+"""The public functions of ``trigger``: parse, canonical text, walk, occurrences, next_occurrence, Memo."""
 
 from __future__ import annotations
 
@@ -189,7 +189,8 @@ def test_memo_answers_as_walk_does_and_forgets_another_window() -> None:
 
 def test_hashed_fields_need_a_key_and_are_independent() -> None:
     with pytest.raises(
-        InvalidExpression, match=r"minute: got 'H'; allowed: H only where the schedule's tenant and name"
+        InvalidExpression,
+        match=r"minute: got 'H'; allowed: no H here: its value depends on a schedule's tenant and name",
     ):
         parse("H H * * *", anchor=0)
 
@@ -241,7 +242,7 @@ def test_an_unknown_zone_is_refused_with_the_likely_name(given: str, suggestion:
         pytest.param(
             "at(2026-02-30T00:00:00)", "at: got '2026-02-30T00:00:00'; allowed: a date that exists", id="february"
         ),
-        pytest.param("at(2026-02-03T00:00:00Z)", "no offset: it is in `timezone`", id="at-with-offset"),
+        pytest.param("at(2026-02-03T00:00:00Z)", "no offset: `timezone` sets it", id="at-with-offset"),
         pytest.param("@reboot", "expression: got '@reboot'; allowed: @yearly", id="reboot"),
         pytest.param("", "expression: got ''", id="empty"),
     ],

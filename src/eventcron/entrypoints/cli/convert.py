@@ -22,7 +22,7 @@ def command(*, expression: str, source: str, target: str) -> None:
     The command prints the result only if both expressions have the same occurrences for a year.
     """
     try:
-        converted = convert(expression, Notation(source), Notation(target), since=SystemClock().now())
+        converted = convert(expression, Notation(source), Notation(target), checked_from=SystemClock().now())
     except InvalidExpression as error:
         if error.code != RequestCode.CANNOT_CONVERT:
             raise
