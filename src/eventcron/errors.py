@@ -13,6 +13,8 @@ Each branch stands for one thing that the caller does about it. Each error carri
 
 from __future__ import annotations
 
+from eventcron.model.codes import RejectionCode, RequestCode
+
 
 class EventcronError(Exception):
     """Base class of every error that eventcron raises on purpose."""
@@ -28,7 +30,7 @@ class InvalidSchedule(EventcronError):
     ``given`` is what the sender wrote there, shortened. ``allowed`` says what eventcron accepts there.
     """
 
-    def __init__(self, code: str, *, field: str, given: str, allowed: str) -> None:
+    def __init__(self, code: RejectionCode | RequestCode, *, field: str, given: str, allowed: str) -> None:
         self.code = code
         self.field = field
         self.given = given
@@ -42,7 +44,14 @@ class InvalidExpression(InvalidSchedule):
     ``field`` names the cron field with the mistake, or is ``expression`` if no single field has it.
     """
 
-    def __init__(self, *, field: str, given: str, allowed: str, code: str = "invalid_expression") -> None:
+    def __init__(
+        self,
+        *,
+        field: str,
+        given: str,
+        allowed: str,
+        code: RejectionCode | RequestCode = RejectionCode.INVALID_EXPRESSION,
+    ) -> None:
         super().__init__(code, field=field, given=given, allowed=allowed)
 
 

@@ -40,7 +40,7 @@ def over_clients(settings: Settings, clients: AwsClients) -> UseCases:
     ledger = DynamoTable(clients.dynamodb, settings.ledger_table, retry=retry)
     dead_letters = SqsDeadLetters(
         clients.sqs,
-        {"commands": settings.command_dlq_url, "fires": settings.fire_dlq_url, "plans": settings.segment_dlq_url},
+        {"commands": settings.command_dlq_url, "fires": settings.fire_dlq_url, "segments": settings.segment_dlq_url},
         retry=retry,
     )
     return use_cases(

@@ -253,7 +253,7 @@ async def test_example_another_account(world: World) -> None:
 
 async def test_a_stack_with_one_planner_has_no_dead_letters_of_ranges_and_says_so(world: World) -> None:
     listed = await eventcron(world.runtime, "redrive", "list", "--json")
-    shown = await eventcron(world.runtime, "redrive", "show", "plans")
+    shown = await eventcron(world.runtime, "redrive", "show", "segments")
 
     assert listed.json.keys() == {"commands", "fires", "targets"}
     assert (shown.status, shown.out) == (2, "")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import subprocess
@@ -17,17 +16,15 @@ from msgspec import NODEFAULT, inspect
 from eventcron.config import PREFIX
 from eventcron.entrypoints.cli.main import COMMANDS as SUBCOMMANDS
 from eventcron.model import events
+from eventcron.model.codes import RejectionCode, SkipReason
 from eventcron.model.commands import COMMANDS, DaylightSaving, Misfire, Schedule
 from eventcron.model.messages import Fire
 from eventcron.model.records import IndexEntry
 from eventcron.ports import Lease
 from eventcron.settings import Settings
-from eventcron.wire.rejection import _CODES
-from tests.docs.pages import ROOT, codes, read, rows
+from tests.docs.pages import codes, read, rows
 
 SETTINGS = {field.name: field for field in msgspec.structs.fields(Settings)}
-#: Raised on the command line only, where its message says all there is.
-NOT_REJECTIONS = {"cannot_convert"}
 
 
 def _first_codes(page: str) -> list[str]:
@@ -124,77 +121,13 @@ def test_every_command_and_fact_is_documented(detail_type: str) -> None:
     assert detail_type in [*_first_codes("docs/schedules.md"), *headings]
 
 
-def _codes_raised() -> set[str]:
-    """Every code that a rejection can carry, read from the source."""
-    found = {code for _, code in _CODES}
-    for package in ("timing", "wire", "rules", "app"):
-        for path in sorted((ROOT / "src" / "eventcron" / package).glob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text())):
-                found.update(_codes_in(node))
-    return found
-
-
-def _codes_in(node: ast.AST) -> Iterator[str]:
-    match node:
-        case ast.Call(
-            func=ast.Name(id="InvalidSchedule") | ast.Attribute(attr="__init__"),
-            args=[ast.Constant(value=str(code)), *_],
-        ):
-            yield code
-        case ast.Call(func=ast.Name(id="InvalidExpression"), keywords=keywords):
-            given = [keyword.value for keyword in keywords if keyword.arg == "code"]
-            yield from _constants(given[0]) if given else ["invalid_expression"]
-        case ast.Assign(targets=[ast.Name(id="code")], value=value):
-            yield from _constants(value)
-
-
-def _constants(node: ast.AST) -> Iterator[str]:
-    """The texts that an expression may come to; what it compares with is not among them."""
-    match node:
-        case ast.Constant(value=str(text)):
-            yield text
-        case ast.IfExp(body=body, orelse=orelse):
-            yield from _constants(body)
-            yield from _constants(orelse)
-        case ast.Call(func=ast.Name(id="next"), args=[_, default]):
-            yield from _constants(default)
-
-
 def test_every_code_of_a_rejection_is_documented_and_no_other() -> None:
     documented = [
         codes(row[0])[0] for row in rows("docs/errors.md") if codes(row[0]) and codes(row[0])[0] not in _rejected()
     ]
 
     assert sorted(documented) == documented
-    assert set(documented) == _codes_raised() - NOT_REJECTIONS
-
-
-def _reasons() -> set[str]:
-    """Every reason that a ``Schedule Skipped`` can have, read from the source."""
-    return {
-        reason
-        for package in ("timing", "wire", "rules", "app")
-        for path in (ROOT / "src" / "eventcron" / package).glob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        for reason in _reasons_in(node)
-    }
-
-
-def _reasons_in(node: ast.AST) -> Iterator[str]:
-    match node:
-        case ast.Call(func=ast.Name(id="SkipNotice" | "_unread"), keywords=keywords):
-            for keyword in keywords:
-                yield from _constants(keyword.value) if keyword.arg == "reason" else ()
-        case ast.Tuple(elts=[ast.Attribute(attr="SKIP"), reason]):
-            yield from _constants(reason)
-        case ast.Tuple(elts=[_, ast.Constant(value=str(reason)), ast.Constant(value=None)]):
-            yield reason
-        case ast.Assign(targets=[ast.Name(id="GAP" | "EXCLUDED" | "QUOTA")], value=value):
-            yield from _constants(value)
-        case ast.FunctionDef(name="_stopped"):
-            for part in ast.walk(node):
-                if isinstance(part, ast.Return) and part.value is not None:
-                    yield from filter(None, _constants(part.value))
+    assert set(documented) == set(RejectionCode)
 
 
 def test_every_reason_of_a_skip_is_documented_and_no_other() -> None:
@@ -207,7 +140,7 @@ def test_every_reason_of_a_skip_is_documented_and_no_other() -> None:
     ]
 
     assert len(set(documented)) == len(documented)
-    assert set(documented) == _reasons()
+    assert set(documented) == set(SkipReason)
 
 
 def _rejected() -> set[str]:

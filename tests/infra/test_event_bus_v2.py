@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventcron import config
-from eventcron.adapters.aws.bus import EventBridgeBus
-from eventcron.adapters.aws.bus_v2 import EventBridgeV2Bus
 from eventcron.adapters.aws.buses import bus_of, bus_service
+from eventcron.adapters.aws.event_bus import EventBridgeBus
+from eventcron.adapters.aws.event_bus_v2 import EventBridgeV2Bus
 from eventcron.local import template
 from eventcron.settings import EVENT_BUS_V2_ARN, InvalidSettings, Settings
 from tests.docs.pages import blocks

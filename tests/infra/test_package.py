@@ -106,7 +106,7 @@ def test_it_can_publish_on_either_kind_of_bus(package: Path) -> None:
     code = f"""
 import asyncio
 from eventcron.adapters.aws.clients import aws_clients
-from eventcron.adapters.aws.bus_v2 import EventBridgeV2Bus
+from eventcron.adapters.aws.event_bus_v2 import EventBridgeV2Bus
 from eventcron.model.events import Event
 event = Event(source="eventcron", detail_type="Fired", detail=b"{{}}", time=0)
 async def refused():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import CancelReason
 from eventcron.model.commands import BackfillSchedule, Schedule
 from eventcron.model.messages import Fire
 from eventcron.model.names import Window
@@ -187,7 +188,7 @@ def test_it_fires_each_occurrence_once_in_order_never_early_never_faster(
 def test_an_ended_one_holds_nothing() -> None:
     claimed = taken(opened(NOW - DAY, NOW))
 
-    ended = rules.cancel(claimed, "deleted", expires=9)
+    ended = rules.cancel(claimed, CancelReason.DELETED, expires=9)
 
     assert (ended.state, ended.reason, ended.slice, ended.lease_until, ended.expires) == (
         BackfillState.CANCELLED, "deleted", None, 0, 9,

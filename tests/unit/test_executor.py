@@ -295,7 +295,7 @@ async def test_what_is_given_up_is_dead_lettered_and_told(stage: Stage, attempt:
     assert report.failed == 1
     ((kind, detail),) = stage.told
     assert (kind, detail["code"], detail["attempts"]) == ("Schedule Failed", refusal.code, attempt)
-    (buried,) = stage.dead.buried
+    (buried,) = stage.dead.sent
     assert (buried.queue, buried.code) == ("fires", refusal.code)
     assert [f.name for f in decode_pack(buried.body).fires] == ["report"]
 
@@ -351,7 +351,7 @@ async def test_a_schedule_that_stays_unreadable_is_given_up_in_the_open(stage: S
     report = await stage.execute(fire(name="newer", last=True), attempt=MAX_ATTEMPTS)
 
     assert report.failed == 1
-    (letter,) = stage.dead.buried
+    (letter,) = stage.dead.sent
     assert "acme/newer is stored in format 2" in letter.reason
     ((kind, detail),) = stage.told
     assert (kind, detail["code"], detail["attempts"]) == ("Schedule Failed", "Unreadable", MAX_ATTEMPTS)

@@ -85,8 +85,8 @@ async def test_no_more_than_the_limit(stage: Stage) -> None:
 async def test_what_comes_back_while_it_is_sent_does_not_keep_it_going(stage: Stage) -> None:
     stage.send_to_dlq(5)
 
-    async def comes_back(letter: DeadLetter, body: str) -> None:
-        await MemoryDeadLetterQueue.send_back(stage.box, letter, body)
+    async def comes_back(dead_letter: DeadLetter, body: str) -> None:
+        await MemoryDeadLetterQueue.send_back(stage.box, dead_letter, body)
         stage.box.send_to_dlq(body)
 
     stage.box.send_back = comes_back  # type: ignore[method-assign]  # its handler fails at once
@@ -99,10 +99,10 @@ async def test_what_comes_back_while_it_is_sent_does_not_keep_it_going(stage: St
 async def test_what_cannot_be_sent_stays_and_says_why(stage: Stage) -> None:
     ids = stage.send_to_dlq(3)
 
-    async def refuse(letter: DeadLetter, body: str) -> None:
-        if letter.id == ids[1]:
+    async def refuse(dead_letter: DeadLetter, body: str) -> None:
+        if dead_letter.id == ids[1]:
             raise Unavailable("sqs", "ThrottlingException")
-        await MemoryDeadLetterQueue.send_back(stage.box, letter, body)
+        await MemoryDeadLetterQueue.send_back(stage.box, dead_letter, body)
 
     stage.box.send_back = refuse  # type: ignore[method-assign]  # SQS is busy
     report = await stage.redrive.send(limit=10, per_second=100)

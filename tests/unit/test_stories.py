@@ -405,13 +405,13 @@ def test_a_poison_message_in_each_queue_is_dead_lettered_and_everything_beside_i
     world.run(seconds=90)
 
     assert clock_times(world) == ["08:01:00"]
-    dead_letters = [(buried.queue, buried.body) for buried in world.dead.buried]
-    assert sorted(dead_letters) == [(queue, "\x00 poison") for queue in ("commands", "fires", "plans")]
+    dead_letters = [(buried.queue, buried.body) for buried in world.dead.sent]
+    assert sorted(dead_letters) == [(queue, "\x00 poison") for queue in ("commands", "fires", "segments")]
 
 
 def test_several_planners_fire_what_one_planner_fires() -> None:
     several = msgspec.structs.replace(
-        SETTINGS, planner_workers=2, concurrency=2, segment_queue_url="plans", segment_dlq_url="plan-dlq"
+        SETTINGS, planner_workers=2, concurrency=2, segment_queue_url="segments", segment_dlq_url="segment-dlq"
     )
     fired = []
     for settings in (SETTINGS, several):

@@ -35,7 +35,7 @@ from tools.faultsim.workload import Scenario
 
 #: Seconds: timeouts of the functions, and visibility timeouts of the queues, as in the template.
 TIMEOUT_S = {"registrar": 30, "executor": 60, "reconciler": 120, "redrive": 600}
-VISIBILITY_S = {"commands": 180, "fires": 360, "plans": 720}
+VISIBILITY_S = {"commands": 180, "fires": 360, "segments": 720}
 #: Seconds between two redrives by the operator.
 ROUND_S = 120
 #: Milliseconds by which a planner ends before its Lambda timeout.
@@ -138,10 +138,10 @@ class Deployment:
         self.dead = MemoryDeadLetters(pause=network)
         self.commands = self._queue("commands")
         self.fires = self._queue("fires")
-        self.plans = self._queue("plans")
+        self.segments = self._queue("segments")
         self.commands.deliver = lambda batch: self._invoke("registrar", lambda: self._on_commands(batch))
         self.fires.deliver = lambda batch: self._invoke("executor", lambda: self._on_packs(batch))
-        self.plans.deliver = lambda batch: self._invoke("planner", lambda: self._on_segment_ranges(batch))
+        self.segments.deliver = lambda batch: self._invoke("planner", lambda: self._on_segment_ranges(batch))
         self._memory_backfills = MemoryBackfills(pause=network)
         self._memory_calendars = MemoryCalendars(pause=network)
         self._leases = WatchedLeases(self.history, network)
@@ -155,7 +155,7 @@ class Deployment:
             dead_letters=self.dead,
             backfills=self._memory_backfills,
             calendars=self._memory_calendars,
-            segment_queue=MemorySegmentQueue(self.plans, refuse=self._refuse_range, pause=network),  # type: ignore[arg-type]
+            segment_queue=MemorySegmentQueue(self.segments, refuse=self._refuse_range, pause=network),  # type: ignore[arg-type]
             jitter=random.fraction,
         )
         loop.timer(scenario.first_tick_ms * 1000, self._tick)
@@ -198,7 +198,7 @@ class Deployment:
 
     @property
     def queues(self) -> Sequence[SimulatedQueue]:
-        return (self.commands, self.fires, self.plans)
+        return (self.commands, self.fires, self.segments)
 
     def _refuse_range(self, index: int, asked: SegmentRange) -> Refusal | None:
         refusal = self._network.refuse_pack(index, asked)
@@ -232,7 +232,7 @@ class Deployment:
             if how.result is not None and not how.comes_back:
                 asked = how.result.asked
                 self.history.ranges_done.append(RangeDone(process.get().name, asked, self._leases.planned(asked)))
-        self._settle(self.plans, batch, handled)
+        self._settle(self.segments, batch, handled)
 
     async def _on_tick(self) -> None:
         report = await self._cases().handlers.on_tick(deadline=self._deadline())

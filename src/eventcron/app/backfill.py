@@ -20,6 +20,7 @@ from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import PackSender, Publisher
 from eventcron.app.reading import read_readable
 from eventcron.errors import Conflict, InvalidSchedule, Unavailable, Undecodable
+from eventcron.model.codes import CancelReason, RejectionCode
 from eventcron.model.commands import BackfillSchedule, CancelBackfill
 from eventcron.model.events import Event
 from eventcron.model.names import BackfillKey, Instant, Key
@@ -102,7 +103,7 @@ class BackfillCommands:
                 if not stored.event_id:
                     raise _no_backfill(key)
                 return stored
-            cancelled = backfill.cancel(stored, "command", expires=self._expires())
+            cancelled = backfill.cancel(stored, CancelReason.COMMAND, expires=self._expires())
             if await self._backfills.put(cancelled, replacing=stored.version):
                 await self._backfills.strike(key)
                 return cancelled
@@ -122,7 +123,7 @@ class BackfillCommands:
         if count >= limit or open_ones.total() >= MAX_OPEN:
             given = f"{count} of {key.tenant!r} and {open_ones.total()} in all are running"
             allowed = f"at most {limit} of a tenant and {MAX_OPEN} in all; cancel one or wait until one ends"
-            raise InvalidSchedule("quota", field="backfill_id", given=given, allowed=allowed)
+            raise InvalidSchedule(RejectionCode.QUOTA, field="backfill_id", given=given, allowed=allowed)
 
     def _expires(self) -> int:
         return _expires(self._clock.now(), self._remember_days)
@@ -203,7 +204,9 @@ class Backfiller:
             return BackfillReport(key=key, outcome=BackfillOutcome.HELD)
         if not await self._has_schedule(stored):
             return await self._end(
-                backfill.cancel(stored, "deleted", expires=self._expires()), stored, BackfillOutcome.CANCELLED
+                backfill.cancel(stored, CancelReason.DELETED, expires=self._expires()),
+                stored,
+                BackfillOutcome.CANCELLED,
             )
         if backfill.is_spent(stored):
             if now < stored.at:
@@ -276,16 +279,20 @@ class Backfiller:
 
 
 def not_found(key: Key) -> InvalidSchedule:
-    return InvalidSchedule("not_found", field="name", given=repr(str(key)), allowed="a schedule that exists")
+    return InvalidSchedule(
+        RejectionCode.NOT_FOUND, field="name", given=repr(str(key)), allowed="a schedule that exists"
+    )
 
 
 def _no_backfill(key: BackfillKey) -> InvalidSchedule:
-    return InvalidSchedule("not_found", field="backfill_id", given=repr(str(key)), allowed="a backfill that exists")
+    return InvalidSchedule(
+        RejectionCode.NOT_FOUND, field="backfill_id", given=repr(str(key)), allowed="a backfill that exists"
+    )
 
 
 def _taken(key: BackfillKey) -> InvalidSchedule:
     allowed = "an id that no backfill with another span or rate has, or no id"
-    return InvalidSchedule("backfill_exists", field="backfill_id", given=repr(key.id), allowed=allowed)
+    return InvalidSchedule(RejectionCode.BACKFILL_EXISTS, field="backfill_id", given=repr(key.id), allowed=allowed)
 
 
 def _expires(now: Instant, days: int) -> int:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from eventcron.app.reading import read_readable
 from eventcron.errors import Conflict, InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import DeleteCalendar, PutCalendar, Schedule
 from eventcron.model.names import CalendarKey, Instant
 from eventcron.model.records import Calendar
@@ -116,8 +117,10 @@ def _changed(command: PutCalendar | DeleteCalendar, version: Version, *, expires
 
 def _stale(stored: Calendar, revision: int) -> InvalidSchedule:
     allowed = f"more than {stored.revision}, the revision already applied"
-    return InvalidSchedule("stale_revision", field="revision", given=str(revision), allowed=allowed)
+    return InvalidSchedule(RejectionCode.STALE_REVISION, field="revision", given=str(revision), allowed=allowed)
 
 
 def _not_found(key: CalendarKey) -> InvalidSchedule:
-    return InvalidSchedule("not_found", field="name", given=repr(str(key)), allowed="a calendar that exists")
+    return InvalidSchedule(
+        RejectionCode.NOT_FOUND, field="name", given=repr(str(key)), allowed="a calendar that exists"
+    )

@@ -15,8 +15,9 @@ from msgspec import Struct
 
 from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import LONGEST_DELAY_MS, PackSender, Publisher, complete
-from eventcron.app.quota import QUOTA, beyond, named
+from eventcron.app.quota import beyond, named
 from eventcron.app.reading import read_readable
+from eventcron.model.codes import CancelReason, SkipReason
 from eventcron.model.events import Event, SkipNotice
 from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import BackfillKey, Instant, Key
@@ -154,7 +155,7 @@ class Executor:
         await self._skip(sorted_fires.skip, known.records)
         report.dropped += sorted_fires.dropped
         report.skipped += len(sorted_fires.skip)
-        report.over_quota += sum(reason == QUOTA for _, reason in sorted_fires.skip)
+        report.over_quota += sum(reason is SkipReason.QUOTA for _, reason in sorted_fires.skip)
         await self._set_aside(sorted_fires.unreadable, known, pack, report)
 
     async def _known_at(self, at: Instant, fires: Sequence[Fire]) -> _Known:
@@ -164,7 +165,7 @@ class Executor:
         await self._clock.sleep_until(at)
         return known
 
-    async def _skip(self, fires: Sequence[tuple[Fire, str]], records: Mapping[Key, Record]) -> None:
+    async def _skip(self, fires: Sequence[tuple[Fire, SkipReason]], records: Mapping[Key, Record]) -> None:
         """Publish a skip notice for each fire, with its reason, and end the schedules whose last fire is skipped."""
         now, limit = self._clock.now(), self._settings.tenant_fires_per_minute
         await self._tell([skipped(_notice(fire, reason, limit), now=now) for fire, reason in fires])
@@ -252,7 +253,7 @@ class _Sorted(NamedTuple):
 
     publish: list[Fire]
     #: Each with the reason.
-    skip: list[tuple[Fire, str]]
+    skip: list[tuple[Fire, SkipReason]]
     unreadable: list[Fire]
     #: How many are left out: another revision fires in their stead, or none should.
     dropped: int
@@ -276,32 +277,32 @@ class _Known(NamedTuple):
         """Whether *fire* goes out, now or when its schedule can be read again."""
         return bool(self.unreadable(fire)) or self.judge(fire, now=now)[0] is _Verdict.PUBLISH
 
-    def judge(self, fire: Fire, *, now: Instant) -> tuple[_Verdict, str]:
+    def judge(self, fire: Fire, *, now: Instant) -> tuple[_Verdict, SkipReason | None]:
         """What becomes of *fire*, and for what reason it is skipped, if it is."""
         stop = self._stopped(fire)
         return (_Verdict.SKIP, stop) if stop else _judge(fire, self.records.get(fire.key), now=now)
 
-    def _stopped(self, fire: Fire) -> str:
-        """Why a fire of a backfill does not go out any more; "" if it does.
+    def _stopped(self, fire: Fire) -> SkipReason | None:
+        """Why a fire of a backfill does not go out any more; None if it does.
 
         A schedule put anew after its deletion is another one: what was begun for the first does not fire for it.
         """
         key = _backfill(fire)
         backfill = None if key is None else self.backfills.get(key)
         if backfill is None:
-            return ""
+            return None
         record = self.records.get(fire.key)
         if record is not None and record.created != backfill.schedule_created:
-            return "deleted"
+            return SkipReason.DELETED
         if backfill.state is not BackfillState.CANCELLED:
-            return ""
-        return "deleted" if backfill.reason == "deleted" else "cancelled"
+            return None
+        return SkipReason.DELETED if backfill.reason is CancelReason.DELETED else SkipReason.CANCELLED
 
 
 def _sort(fires: Sequence[Fire], known: _Known, over: frozenset[Fire], *, now: Instant) -> _Sorted:
     """Judge each fire; those of *over* are beyond their tenant's limit."""
     publish: list[Fire] = []
-    skip: list[tuple[Fire, str]] = []
+    skip: list[tuple[Fire, SkipReason]] = []
     unreadable: list[Fire] = []
     for fire in fires:
         if known.unreadable(fire):
@@ -309,29 +310,29 @@ def _sort(fires: Sequence[Fire], known: _Known, over: frozenset[Fire], *, now: I
             continue
         verdict, reason = known.judge(fire, now=now)
         if verdict is _Verdict.PUBLISH and fire in over:
-            verdict, reason = _Verdict.SKIP, QUOTA
+            verdict, reason = _Verdict.SKIP, SkipReason.QUOTA
         if verdict is _Verdict.PUBLISH:
             publish.append(fire)
-        elif verdict is _Verdict.SKIP:
+        elif reason is not None:
             skip.append((fire, reason))
     return _Sorted(publish, skip, unreadable, len(fires) - len(publish) - len(skip) - len(unreadable))
 
 
-def _judge(fire: Fire, record: Record | None, *, now: Instant) -> tuple[_Verdict, str]:
+def _judge(fire: Fire, record: Record | None, *, now: Instant) -> tuple[_Verdict, SkipReason | None]:
     """What becomes of *fire*, given its schedule as it is stored now.
 
     A resume reports what a pause dropped, and a delete is report enough for what is due after it: nothing to add here.
     """
     if record is None:
-        return _Verdict.DROP, ""
+        return _Verdict.DROP, None
     if fire.cause == "schedule" and not may_publish(record.eras, fire.revision, due=fire.due, at=fire.at):
         superseded = is_superseded(record.eras, fire.revision, due=fire.due)
-        return (_Verdict.SKIP, "superseded") if superseded else (_Verdict.DROP, "")
+        return (_Verdict.SKIP, SkipReason.SUPERSEDED) if superseded else (_Verdict.DROP, None)
     if record.schedule is None:
-        return _Verdict.SKIP, "deleted"
+        return _Verdict.SKIP, SkipReason.DELETED
     if fire.cause == "schedule" and is_missed(fire.at, record.schedule.misfire, now=now):
-        return _Verdict.SKIP, "misfire"
-    return _Verdict.PUBLISH, ""
+        return _Verdict.SKIP, SkipReason.MISFIRE
+    return _Verdict.PUBLISH, None
 
 
 def _backfill(fire: Fire) -> BackfillKey | None:
@@ -339,7 +340,7 @@ def _backfill(fire: Fire) -> BackfillKey | None:
     return BackfillKey(fire.tenant, fire.name, fire.cause_id) if fire.cause == "backfill" else None
 
 
-def _notice(fire: Fire, reason: str, limit: int) -> SkipNotice:
+def _notice(fire: Fire, reason: SkipReason, limit: int) -> SkipNotice:
     return SkipNotice(
         tenant=fire.tenant,
         name=fire.name,
@@ -347,7 +348,7 @@ def _notice(fire: Fire, reason: str, limit: int) -> SkipNotice:
         reason=reason,
         first_due=fire.due,
         last_due=fire.due,
-        by=named(limit) if reason == QUOTA else None,
+        by=named(limit) if reason is SkipReason.QUOTA else None,
         cause=fire.cause,
         cause_id=fire.cause_id,
     )

@@ -22,17 +22,20 @@ from eventcron.app.fanout import UNFINISHED, Behind, FanOut, FanOutReport
 from eventcron.app.planner import Planner, SegmentReport
 from eventcron.app.registrar import Registrar, Result
 from eventcron.errors import EventcronError, InvalidSchedule, Unavailable, Undecodable
+from eventcron.model.codes import RejectionCode
 from eventcron.model.messages import SegmentRange
 from eventcron.model.names import Instant
-from eventcron.ports import DeadLetters
+from eventcron.ports import DeadLetters, DeadLetterSource
 from eventcron.wire.decode import Received, Rejected, decode_command
 from eventcron.wire.encode import decode_pack
 from eventcron.wire.segment_ranges import decode_range
 
 T = TypeVar("T")
 
-#: What the dead-letter port calls the three queues.
-COMMANDS, FIRES, SEGMENTS = "commands", "fires", "plans"
+#: The queues whose messages end in a dead-letter queue.
+COMMANDS: DeadLetterSource = "commands"
+FIRES: DeadLetterSource = "fires"
+SEGMENTS: DeadLetterSource = "segments"
 
 
 class QueueMessage(Protocol):
@@ -228,7 +231,7 @@ class Handlers:
             # Planners that cannot read the ledger report that themselves.
             report.behind_unknown = str(error)
 
-    async def _dead_letter(self, queue: str, body: str, error: Undecodable) -> Handled[Any]:
+    async def _dead_letter(self, queue: DeadLetterSource, body: str, error: Undecodable) -> Handled[Any]:
         await self._dead_letters.send_to_dlq(queue, body, reason=error.reason, code="undecodable")
         return Handled(outcome=MessageOutcome.DEAD_LETTERED, reason=error.reason, error=error)
 
@@ -256,5 +259,7 @@ def _is_json(body: str) -> bool:
 
 
 def _unreadable(body: str) -> Rejected:
-    error = InvalidSchedule("not_json", field="body", given=ascii(body[:80]), allowed="an EventBridge event as JSON")
+    error = InvalidSchedule(
+        RejectionCode.NOT_JSON, field="body", given=ascii(body[:80]), allowed="an EventBridge event as JSON"
+    )
     return Rejected(error, command="", event_id="", source="", tenant=None, name=None)

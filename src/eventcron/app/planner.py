@@ -17,6 +17,7 @@ from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import PackSender, Publisher, complete
 from eventcron.app.reading import read_readable
 from eventcron.errors import InvalidSchedule, Unavailable
+from eventcron.model.codes import SkipReason
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Pack
 from eventcron.model.names import Instant, Key, Window
@@ -213,7 +214,7 @@ class Planner:
         done = [(plan, _contribution(plan, window, memo, now=now)) for plan in plans]
         packs = pack_fires((fire for _, part in done for fire in part.fires), size=self._settings.pack_size)
         notices = [notice for _, part in done for notice in part.skips]
-        notices += [_unread(item.key, window, reason="unreadable", by=item.reason) for item in page.unreadable]
+        notices += [_unread(item.key, window, reason=SkipReason.UNREADABLE, by=item.reason) for item in page.unreadable]
         await self._send(packs)
         await self._publisher.publish([skipped(notice, now=now) for notice in notices])
         await self._move(done, window)
@@ -293,11 +294,11 @@ def _contribution(plan: IndexEntry, window: Window, memo: WindowMemo, *, now: In
         return contribution(plan, window, memo, now=now)
     except (InvalidSchedule, ValueError) as error:
         span = Window(max(window.start, plan.wake), window.end)
-        notice = _unread(plan.key, span, revision=plan.revision, reason="unreadable_trigger", by=str(error))
+        notice = _unread(plan.key, span, revision=plan.revision, reason=SkipReason.UNREADABLE_TRIGGER, by=str(error))
         return Contribution([], [notice], plan.wake)
 
 
-def _unread(key: Key, window: Window, *, revision: int = 0, reason: str, by: str) -> SkipNotice:
+def _unread(key: Key, window: Window, *, revision: int = 0, reason: SkipReason, by: str) -> SkipNotice:
     """What is due in the window of a schedule that cannot be read, nobody knows: that it does not fire is told."""
     return SkipNotice(
         tenant=key.tenant,

@@ -1,4 +1,4 @@
-"""A tenant's limit: which fires of a pack are beyond what their tenant may publish in a minute."""
+"""Which fires of a pack exceed the number that their tenant may publish in a minute."""
 
 from __future__ import annotations
 
@@ -11,17 +11,14 @@ from eventcron.model.messages import Fire
 from eventcron.model.names import Instant
 from eventcron.ports import Quota, QuotaRequest
 
-#: Why such a fire is skipped.
-QUOTA = "quota"
-
 _MINUTE_MS = 60_000
 
 
 async def beyond(quota: Quota, pack_id: str, fires: Iterable[Fire], *, limit: int, expires: int) -> frozenset[Fire]:
-    """Those of the pack's *fires* that have no place among the *limit* of their tenant and minute of publication.
+    """The pack's *fires* that exceed *limit*, counted by tenant and by minute of publication.
 
-    Among a tenant's fires the first have the places, by ``at``, ``due`` and name. Asked again, of the same pack, the
-    answer is the same, or that all have a place; see ``Quota.acquire``, and there for *expires* too.
+    A tenant's fires are granted in order of ``at``, ``due`` and name. Repeated for the same pack, the answer is the
+    same, or that no fire exceeds the limit: see ``Quota.acquire``, also for *expires*.
 
     Raises:
         Unavailable: the quota cannot be read.
@@ -39,7 +36,7 @@ async def beyond(quota: Quota, pack_id: str, fires: Iterable[Fire], *, limit: in
 
 
 def named(limit: int) -> str:
-    """The limit, as ``Schedule Skipped`` names it.
+    """*limit* as ``Schedule Skipped`` names it.
 
     >>> named(100)
     '100 fires a minute'

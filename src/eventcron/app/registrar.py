@@ -17,6 +17,7 @@ from eventcron.app.backfill import BackfillCommands, not_found
 from eventcron.app.calendars import CalendarCommands, named_by
 from eventcron.app.delivery import LONGEST_DELAY_MS, PackSender, Publisher, complete
 from eventcron.errors import Conflict, InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import (
     BackfillSchedule,
     CancelBackfill,
@@ -298,7 +299,7 @@ def _stale(stored: Record | None, place: Version) -> InvalidSchedule:
     last = stored.last_commands
     latest = max(last.put_revision, last.delete_revision, last.pause_revision)
     allowed = f"more than {latest}, the revision already applied"
-    return InvalidSchedule("stale_revision", field="revision", given=str(place.revision), allowed=allowed)
+    return InvalidSchedule(RejectionCode.STALE_REVISION, field="revision", given=str(place.revision), allowed=allowed)
 
 
 def _fact(received: Received, record: Record, *, existed: bool, now: Instant) -> Event:
@@ -321,7 +322,7 @@ def _refusal(record: Record) -> InvalidSchedule:
     if record.refused == "not_found":
         return not_found(record.key)
     allowed = "a schedule with occurrences left; put it anew"
-    return InvalidSchedule("completed", field="name", given=repr(str(record.key)), allowed=allowed)
+    return InvalidSchedule(RejectionCode.COMPLETED, field="name", given=repr(str(record.key)), allowed=allowed)
 
 
 class Change(NamedTuple):

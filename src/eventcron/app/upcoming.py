@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from eventcron.app.concurrency import all_of
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.model.events import SkipNotice
 from eventcron.model.names import Instant, Unreadable, Window
 from eventcron.model.records import Backfill, BackfillState, Record
@@ -128,11 +129,13 @@ async def _each(ask: _Ask, note: Callable[[Page[Record]], None]) -> None:
 def _check(window: Window) -> None:
     span = window.end - window.start
     if span <= 0:
-        raise InvalidSchedule("out_of_range", field="until", given="a span that is empty", allowed="after --from")
+        raise InvalidSchedule(
+            RejectionCode.OUT_OF_RANGE, field="until", given="a span that is empty", allowed="after --from"
+        )
     if span > MAX_SPAN_MS:
         given = f"a span of {span / 3_600_000:,.1f} hours"
         allowed = "at most 24 hours at a time; give --from to look further ahead"
-        raise InvalidSchedule("out_of_range", field="until", given=given, allowed=allowed)
+        raise InvalidSchedule(RejectionCode.OUT_OF_RANGE, field="until", given=given, allowed=allowed)
 
 
 def _note(

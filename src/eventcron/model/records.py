@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from eventcron.model.codes import CancelReason
 from eventcron.model.commands import Misfire, Schedule
 from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key, Window
 
@@ -175,7 +176,7 @@ class Backfill(Struct, frozen=True, kw_only=True):
     fires: int = 0
     skipped: int = 0
     #: Why it was cancelled: by ``command``, or because its schedule was ``deleted``.
-    reason: Literal["command", "deleted"] | None = None
+    reason: CancelReason | None = None
     #: When TTL may remove it, seconds since 1970; None = never.
     expires: int | None = None
 

@@ -7,11 +7,12 @@ next planner computes the same slice again: the same fires at the same instants,
 from __future__ import annotations
 
 from itertools import islice
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import CancelReason, RejectionCode, SkipReason
 from eventcron.model.commands import BackfillSchedule
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
@@ -57,10 +58,10 @@ def open_backfill(command: BackfillSchedule, record: Record, *, event_id: str, n
     given = repr(rfc3339(span.end))
     if not span.start < span.end <= span.start + MAX_BACKFILL_MS:
         allowed = f"after {rfc3339(span.start)} and at most {MAX_BACKFILL_MS // 86_400_000} days later"
-        raise InvalidSchedule("out_of_range", field="until", given=given, allowed=allowed)
+        raise InvalidSchedule(RejectionCode.OUT_OF_RANGE, field="until", given=given, allowed=allowed)
     if first_occurrence(record.era.trigger, span.start, span.end) is None:
         allowed = f"an end after the next occurrence of {record.key}; none is due from {rfc3339(span.start)} until then"
-        raise InvalidSchedule("nothing_due", field="until", given=given, allowed=allowed)
+        raise InvalidSchedule(RejectionCode.NOTHING_DUE, field="until", given=given, allowed=allowed)
     return Backfill(
         tenant=command.tenant,
         name=command.name,
@@ -91,12 +92,12 @@ def cancelled_before_it_arrived(key: BackfillKey, *, expires: int) -> Backfill:
         name=key.name,
         id=key.id,
         state=BackfillState.CANCELLED,
-        reason="command",
+        reason=CancelReason.COMMAND,
         expires=expires,
     )
 
 
-def cancel(backfill: Backfill, reason: Literal["command", "deleted"], *, expires: int) -> Backfill:
+def cancel(backfill: Backfill, reason: CancelReason, *, expires: int) -> Backfill:
     """Return *backfill* as cancelled for *reason*. Its record is deleted after *expires*, in seconds since 1970."""
     return _ended(backfill, BackfillState.CANCELLED, reason, expires)
 
@@ -148,7 +149,7 @@ def make_slice(backfill: Backfill) -> Slice:
     gap = gap_ms(backfill.per_minute)
     at, cursor = window.start, backfill.span.end
     fires: list[Fire] = []
-    silent: list[tuple[Instant, str, str | None]] = []
+    silent: list[tuple[Instant, SkipReason, str | None]] = []
     looked_at = 0
     for occurrence in walk(from_canonical(backfill.trigger), Window(backfill.cursor, backfill.span.end)):
         due = occurrence.due
@@ -198,9 +199,7 @@ def _fire(backfill: Backfill, due: Instant, at: Instant) -> Fire:
     return Fire(backfill.tenant, backfill.name, backfill.revision, due, at, cause="backfill", cause_id=backfill.id)
 
 
-def _ended(
-    backfill: Backfill, state: BackfillState, reason: Literal["command", "deleted"] | None, expires: int
-) -> Backfill:
+def _ended(backfill: Backfill, state: BackfillState, reason: CancelReason | None, expires: int) -> Backfill:
     return replace(
         backfill,
         state=state,

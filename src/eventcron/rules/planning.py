@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby, islice
 from typing import NamedTuple
 
+from eventcron.model.codes import SkipReason
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
 from eventcron.model.names import Cause, Instant, Key, Occurrence, Window
@@ -146,14 +147,14 @@ def _sort(
     fire, missed = sort_late(at, entry.misfire, now=now)
     fires = [Fire(entry.tenant, entry.name, entry.revision, instant - offset, instant) for instant in fire]
     silent = [(o.due, o.skipped, o.by) for o in occurrences if o.skipped is not None]
-    silent += [(instant - offset, "misfire", None) for instant in missed]
+    silent += [(instant - offset, SkipReason.MISFIRE, None) for instant in missed]
     return fires, notices(entry.key, entry.revision, silent)
 
 
 def notices(
     key: Key,
     revision: int,
-    silent: Iterable[tuple[Instant, str, str | None]],
+    silent: Iterable[tuple[Instant, SkipReason, str | None]],
     *,
     cause: Cause = "schedule",
     cause_id: str = "",

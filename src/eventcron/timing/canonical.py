@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import DaylightSaving
 from eventcron.timing.cron import Cron
 from eventcron.timing.exclusions import Exclusion, parse_dates, read_exclusions
@@ -73,7 +74,9 @@ def decode(text: str) -> Parts:
         return _decode(text)
     except ValueError:
         allowed = f"the canonical text of a trigger, version {_VERSION}"
-        raise InvalidSchedule("invalid_trigger", field="trigger", given=shorten(text), allowed=allowed) from None
+        raise InvalidSchedule(
+            RejectionCode.INVALID_TRIGGER, field="trigger", given=shorten(text), allowed=allowed
+        ) from None
 
 
 def _decode(text: str) -> Parts:

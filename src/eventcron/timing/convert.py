@@ -10,6 +10,7 @@ from enum import StrEnum
 from itertools import islice, pairwise
 
 from eventcron.errors import InvalidExpression
+from eventcron.model.codes import RequestCode
 from eventcron.model.names import Instant
 from eventcron.timing.canonical import render, render_rule
 from eventcron.timing.cron import DAY_S, EVERY_SECOND, Cron
@@ -321,7 +322,7 @@ def _numbers(values: Sequence[int], field: Field, *, star: bool = True) -> str:
 
 
 def _refusal(given: str, reason: str, *, field: str = "expression") -> InvalidExpression:
-    return InvalidExpression(field=field, given=shorten(given), allowed=reason, code="cannot_convert")
+    return InvalidExpression(field=field, given=shorten(given), allowed=reason, code=RequestCode.CANNOT_CONVERT)
 
 
 def _same(item: Item, other: Item, checked_from: Instant) -> bool:

@@ -12,14 +12,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from eventcron.model.codes import SkipReason
 from eventcron.model.commands import DaylightSaving
 from eventcron.model.names import Instant, Occurrence, Window
 from eventcron.timing.cron import DAY_S, Cron, DayTest
 from eventcron.timing.exclusions import Excluder
 from eventcron.timing.zones import OffsetSpan, Zone
-
-GAP = "daylight_saving_gap"
-EXCLUDED = "excluded"
 
 #: Seconds. 1970-01-01 and 2200-01-01. No search looks outside them.
 EARLIEST, LATEST = 0, 7_258_118_400
@@ -57,7 +55,7 @@ def walk_cron(
         for local in cron.local_times(low, stop + span.offset, skip=skip):
             by = None if excluded is None else excluded(local)
             due = (local - span.offset) * 1000
-            yield Occurrence(due) if by is None else Occurrence(due, EXCLUDED, by)
+            yield Occurrence(due) if by is None else Occurrence(due, SkipReason.EXCLUDED, by)
         begin = stop if stop >= end else _leap(cron, stop)
 
 
@@ -74,9 +72,9 @@ def _after_gap(cron: Cron, span: OffsetSpan, policy: DaylightSaving, excluded: E
     if landing or (skipped and policy.gap == "shift"):
         return Occurrence(due)
     if skipped:
-        return Occurrence(due, GAP)
+        return Occurrence(due, SkipReason.DAYLIGHT_SAVING_GAP)
     by = by_landing or by_gap
-    return None if by is None else Occurrence(due, EXCLUDED, by)
+    return None if by is None else Occurrence(due, SkipReason.EXCLUDED, by)
 
 
 def _any_left(cron: Cron, low: int, high: int, excluded: Excluder | None) -> tuple[bool, str | None]:

@@ -8,6 +8,7 @@ from enum import Enum, auto
 from typing import NoReturn
 
 from eventcron.errors import InvalidExpression
+from eventcron.model.codes import RejectionCode
 from eventcron.model.names import Key
 from eventcron.timing.cron import Cron, first_match
 from eventcron.timing.fields import (
@@ -126,7 +127,7 @@ class Dialect:
             field=field,
             given=f"{named[field]!r}, so it can never match",
             allowed=allowed,
-            code="never_matches",
+            code=RejectionCode.NEVER_MATCHES,
         )
 
 

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import NamedTuple
 
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.model.names import MAX_CALENDAR_SPANS
 from eventcron.timing.cron import DAY_S, Cron, DayTest
 from eventcron.timing.expression import dialect_of, split_call
@@ -103,7 +104,7 @@ def _read(text: str, calendars: Mapping[str, Sequence[DateSpan]]) -> Exclusion:
         if name not in calendars:
             known = f", such as {', '.join(sorted(calendars))}" if calendars else ""
             allowed = f"a known calendar{known}"
-            raise InvalidSchedule("unknown_calendar", field="exclude", given=shorten(text), allowed=allowed)
+            raise InvalidSchedule(RejectionCode.UNKNOWN_CALENDAR, field="exclude", given=shorten(text), allowed=allowed)
         return Exclusion(text, merge(calendars[name]))
     return Exclusion(text, cron=_cron(text))
 
@@ -111,7 +112,7 @@ def _read(text: str, calendars: Mapping[str, Sequence[DateSpan]]) -> Exclusion:
 def _cron(text: str) -> Cron:
     """Read a cron expression. One without a seconds field excludes whole minutes."""
     if split_call(text)[0] in {"rate", "at"} or not re.search(r"[*?@ ]", text):
-        raise InvalidSchedule("invalid_exclusion", field="exclude", given=shorten(text), allowed=_ALLOWED)
+        raise InvalidSchedule(RejectionCode.INVALID_EXCLUSION, field="exclude", given=shorten(text), allowed=_ALLOWED)
     dialect, fields = dialect_of(text)
     cron = dialect.read(fields)
     return cron if "second" in dialect.order.split() else replace(cron, seconds=tuple(range(60)))
@@ -125,16 +126,20 @@ def parse_dates(text: str) -> DateSpan:
     """
     matched = _DATES.fullmatch(text)
     if matched is None:
-        raise InvalidSchedule("invalid_date", field="exclude", given=shorten(text), allowed=_ALLOWED_DATES)
+        raise InvalidSchedule(RejectionCode.INVALID_DATE, field="exclude", given=shorten(text), allowed=_ALLOWED_DATES)
     try:
         first, last = (
             date.fromisoformat(day).toordinal() - _EPOCH_ORDINAL for day in (matched[1], matched[2] or matched[1])
         )
     except ValueError as error:
         allowed = f"dates that exist ({error})"
-        raise InvalidSchedule("invalid_date", field="exclude", given=shorten(text), allowed=allowed) from None
+        raise InvalidSchedule(
+            RejectionCode.INVALID_DATE, field="exclude", given=shorten(text), allowed=allowed
+        ) from None
     if last < first:
-        raise InvalidSchedule("invalid_date", field="exclude", given=shorten(text), allowed="the earlier date first")
+        raise InvalidSchedule(
+            RejectionCode.INVALID_DATE, field="exclude", given=shorten(text), allowed="the earlier date first"
+        )
     return DateSpan(first, last)
 
 
@@ -157,7 +162,7 @@ def merge(spans: Sequence[DateSpan]) -> tuple[DateSpan, ...]:
 def _check_length(spans: int) -> None:
     if spans > MAX_CALENDAR_SPANS:
         given, allowed = f"{spans} spans of days", f"at most {MAX_CALENDAR_SPANS}"
-        raise InvalidSchedule("calendar_too_long", field="exclude", given=given, allowed=allowed)
+        raise InvalidSchedule(RejectionCode.CALENDAR_TOO_LONG, field="exclude", given=given, allowed=allowed)
 
 
 def excluder(exclusions: Sequence[Exclusion]) -> Excluder | None:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple, TypeAlias
 
 from eventcron.errors import InvalidExpression
+from eventcron.model.codes import RejectionCode
 from eventcron.model.names import MAX_EXPRESSION_CHARS, Instant, Key
 from eventcron.timing.cron import Cron
 from eventcron.timing.dialects import EVENTBRIDGE, UNIX, WITH_SECONDS, WITH_YEAR, Dialect, refuse_count
@@ -91,7 +92,9 @@ def split_call(text: str) -> tuple[str, str]:
     """
     if len(text) > MAX_EXPRESSION_CHARS:
         allowed = f"at most {MAX_EXPRESSION_CHARS} characters"
-        raise InvalidExpression(field="expression", given=f"{len(text)} characters", allowed=allowed, code="too_long")
+        raise InvalidExpression(
+            field="expression", given=f"{len(text)} characters", allowed=allowed, code=RejectionCode.TOO_LONG
+        )
     stripped = text.strip()
     if not stripped or not stripped.isascii():
         allowed = "an expression of ASCII characters, such as '30 2 * * *'"

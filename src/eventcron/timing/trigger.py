@@ -16,11 +16,12 @@ from itertools import groupby
 from typing import Literal
 
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode, SkipReason
 from eventcron.model.commands import DaylightSaving
 from eventcron.model.names import Instant, Key, Occurrence, Window
 from eventcron.timing import canonical as text_form
 from eventcron.timing.cron import DAY_S, EVERY_SECOND, Cron, DayTest
-from eventcron.timing.daylight import EARLIEST, EXCLUDED, GAP, LATEST, end_of_gap, to_instants, walk_cron
+from eventcron.timing.daylight import EARLIEST, LATEST, end_of_gap, to_instants, walk_cron
 from eventcron.timing.exclusions import DateSpan, Excluder, Exclusion, excluder, fully_excluded_days, read_exclusions
 from eventcron.timing.expression import At, Item, Rate, read_expression
 from eventcron.timing.instant import rfc3339, to_datetime
@@ -82,7 +83,9 @@ def parse(
     load_zone(timezone)
     expressions = [expression] if isinstance(expression, str) else expression
     if not expressions:
-        raise InvalidSchedule("wrong_length", field="expression", given="an empty list", allowed="1 to 16 expressions")
+        raise InvalidSchedule(
+            RejectionCode.WRONG_LENGTH, field="expression", given="an empty list", allowed="1 to 16 expressions"
+        )
     policy = EVENTBRIDGE_POLICY if daylight_saving == "eventbridge" else daylight_saving
     items = tuple(read_expression(text, anchor=anchor, key=key) for text in expressions)
     return from_canonical(
@@ -180,7 +183,7 @@ def _walk_rate(rate: Rate, trigger: Trigger, window: Window, skip: DayTest | Non
             if by is not None and skip is not None and skip(local // DAY_S):
                 due = _first_due(rate, max(due + 1, _end_of_run(skip, local // DAY_S) * 1000))
                 continue
-        yield Occurrence(due) if by is None else Occurrence(due, EXCLUDED, by)
+        yield Occurrence(due) if by is None else Occurrence(due, SkipReason.EXCLUDED, by)
         due += rate.period
 
 
@@ -203,11 +206,11 @@ def _walk_at(at: At, trigger: Trigger, window: Window) -> Iterator[Occurrence]:
         return
     by = None if trigger.excluded is None else trigger.excluded(at.local // 1000)
     if by is not None:
-        yield Occurrence(due, EXCLUDED, by)
+        yield Occurrence(due, SkipReason.EXCLUDED, by)
     elif instants or trigger.policy.gap == "shift":
         yield Occurrence(due)
     else:
-        yield Occurrence(due, GAP)
+        yield Occurrence(due, SkipReason.DAYLIGHT_SAVING_GAP)
 
 
 def _union(streams: Sequence[Iterator[Occurrence]]) -> Iterator[Occurrence]:
@@ -219,7 +222,7 @@ def _union(streams: Sequence[Iterator[Occurrence]]) -> Iterator[Occurrence]:
 
 
 def _precedence(occurrence: Occurrence) -> int:
-    return (None, GAP, EXCLUDED).index(occurrence.skipped)
+    return (None, SkipReason.DAYLIGHT_SAVING_GAP, SkipReason.EXCLUDED).index(occurrence.skipped)
 
 
 __all__ = [

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.timing.fields import shorten
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -104,7 +105,9 @@ def load_zone(name: str) -> Zone:
         InvalidSchedule: the zone is unknown; ``allowed`` suggests the most similar name.
     """
     if name not in zone_names():
-        raise InvalidSchedule("unknown_timezone", field="timezone", given=shorten(name), allowed=_suggestion(name))
+        raise InvalidSchedule(
+            RejectionCode.UNKNOWN_TIMEZONE, field="timezone", given=shorten(name), allowed=_suggestion(name)
+        )
     with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as file:
         return Zone(name, ZoneInfo.from_file(file, key=name))
 

@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from eventcron.errors import InvalidSchedule, NotAllowed, Undecodable
+from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import COMMANDS, TENANT_SOURCE_PREFIX, Command, Schedule
 from eventcron.model.events import EVENT_SOURCE, is_reserved
 from eventcron.model.names import MAX_INPUT_BYTES, Instant, Moment, ScheduleName, TenantId
@@ -136,7 +137,9 @@ def decode_detail(raw: bytes, kind: type[_C]) -> _C:
     """
     value = parse(raw, field="detail")
     if type(value) is str:  # isinstance would accept a Number too
-        raise InvalidSchedule("not_json", field="detail", given=short(value), allowed="a JSON object, not text")
+        raise InvalidSchedule(
+            RejectionCode.NOT_JSON, field="detail", given=short(value), allowed="a JSON object, not text"
+        )
     try:
         command: _C = _DETAILS[kind].decode(raw)
     except msgspec.ValidationError as error:
@@ -204,7 +207,7 @@ def _kind(detail_type: str) -> type[Command]:
     kind = COMMANDS.get(detail_type)
     if kind is None:
         raise InvalidSchedule(
-            "unknown_command", field="detail-type", given=short(detail_type), allowed=", ".join(COMMANDS)
+            RejectionCode.UNKNOWN_COMMAND, field="detail-type", given=short(detail_type), allowed=", ".join(COMMANDS)
         )
     return kind
 
@@ -213,7 +216,10 @@ def _authorise(source: str, tenant: str) -> None:
     """Check that a tenant's source acts for that tenant only."""
     if tenant != _tenant_of(source):
         raise InvalidSchedule(
-            "not_allowed", field="tenant", given=repr(tenant), allowed=f"the tenant that source {short(source)} names"
+            RejectionCode.NOT_ALLOWED,
+            field="tenant",
+            given=repr(tenant),
+            allowed=f"the tenant that source {short(source)} names",
         ) from NotAllowed(source=source, tenant=tenant)
 
 
@@ -260,16 +266,20 @@ def _check(schedule: Schedule) -> None:
     _check_size("labels", len(msgspec.json.encode(schedule.labels)), MAX_LABELS_BYTES)
     if is_reserved(schedule.detail_type):
         allowed = "'Schedule Fired', or a name that eventcron does not use for commands or other events"
-        raise InvalidSchedule("reserved", field="detail_type", given=short(schedule.detail_type), allowed=allowed)
+        raise InvalidSchedule(
+            RejectionCode.RESERVED, field="detail_type", given=short(schedule.detail_type), allowed=allowed
+        )
     start, end = (_instant(field, getattr(schedule, field)) for field in ("start", "end"))
     if start is not None and end is not None and end <= start:
-        raise InvalidSchedule("out_of_range", field="end", given=repr(rfc3339(end)), allowed=f"after {rfc3339(start)}")
+        raise InvalidSchedule(
+            RejectionCode.OUT_OF_RANGE, field="end", given=repr(rfc3339(end)), allowed=f"after {rfc3339(start)}"
+        )
 
 
 def _check_size(field: str, size: int, limit: int) -> None:
     if size > limit:
         allowed = f"at most {limit:,} bytes of JSON"
-        raise InvalidSchedule("too_large", field=field, given=f"{size:,} bytes of JSON", allowed=allowed)
+        raise InvalidSchedule(RejectionCode.TOO_LARGE, field=field, given=f"{size:,} bytes of JSON", allowed=allowed)
 
 
 def _instant(field: str, moment: datetime | None) -> Instant | None:
@@ -278,7 +288,7 @@ def _instant(field: str, moment: datetime | None) -> Instant | None:
     instant = from_datetime(moment)
     if not EARLIEST <= instant < LATEST:
         allowed = f"from {rfc3339(EARLIEST)} to before {rfc3339(LATEST)}"
-        raise InvalidSchedule("out_of_range", field=field, given=repr(moment.isoformat()), allowed=allowed)
+        raise InvalidSchedule(RejectionCode.OUT_OF_RANGE, field=field, given=repr(moment.isoformat()), allowed=allowed)
     return instant
 
 

@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from eventcron.errors import Undecodable
+from eventcron.model.codes import RejectionCode
 from eventcron.model.events import (
     EVENT_SOURCE,
     CalendarDeleted,
@@ -223,7 +224,7 @@ def calendar_changed(calendar: Calendar, *, now: Instant) -> Event:
 def rejected(error: Rejected, *, now: Instant) -> Event:
     """Return ``Schedule Rejected``, which answers the sender of the command."""
     detail = ScheduleRejected(
-        code=error.code,
+        code=RejectionCode(error.code),
         field=error.field,
         given=error.given,
         allowed=error.allowed,

@@ -11,6 +11,7 @@ import msgspec
 from msgspec import inspect
 
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.wire.strict_json import Number, short
 
 #: How msgspec ends a message: ``- at `$.misfire.policy` `` or ``- at `key` in `$.labels` ``.
@@ -21,11 +22,11 @@ _MISSING = "Object missing required field `"
 
 #: How a message starts → its code. In order: the first that fits.
 _CODES = [
-    (re.compile(re.escape("Invalid enum value")), "unknown_value"),
-    (re.compile(re.escape("Invalid RFC3339")), "invalid_time"),
-    (re.compile("Expected `datetime` with a timezone"), "invalid_time"),
-    (re.compile("Expected `[^`]*`, got `"), "wrong_type"),
-    (re.compile("Expected `str` matching regex"), "invalid_name"),
+    (re.compile(re.escape("Invalid enum value")), RejectionCode.UNKNOWN_VALUE),
+    (re.compile(re.escape("Invalid RFC3339")), RejectionCode.INVALID_TIME),
+    (re.compile("Expected `datetime` with a timezone"), RejectionCode.INVALID_TIME),
+    (re.compile("Expected `[^`]*`, got `"), RejectionCode.WRONG_TYPE),
+    (re.compile("Expected `str` matching regex"), RejectionCode.INVALID_NAME),
 ]
 
 #: Characters of an unknown name that are compared with the known ones; more would only take time.
@@ -60,7 +61,7 @@ def to_invalid_schedule(error: msgspec.ValidationError, value: object, kind: typ
         return _missing_field(node, message.removeprefix(_MISSING).rstrip("`"))
     if found and found["key"]:
         node = _bad_key(node)
-    code = next((code for start, code in _CODES if start.match(message)), "out_of_range")
+    code = next((code for start, code in _CODES if start.match(message)), RejectionCode.OUT_OF_RANGE)
     return InvalidSchedule(code, field=node.field or "detail", given=short(node.value), allowed=allowed(node.type))
 
 
@@ -111,7 +112,7 @@ def _unknown_field(root: _Node) -> InvalidSchedule:
     near = get_close_matches(name[:_COMPARED_CHARS], known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return InvalidSchedule(
-        "unknown_field",
+        RejectionCode.UNKNOWN_FIELD,
         field=_join(node.field, name[:_COMPARED_CHARS] or "''"),
         given=short(node.members[name]),
         allowed=", ".join(known) + hint,
@@ -129,7 +130,7 @@ def _structs(node: _Node) -> Iterator[_Node]:
 def _missing_field(node: _Node, name: str) -> InvalidSchedule:
     missing = _enter(node, name)
     return InvalidSchedule(
-        "missing_field", field=missing.field, given="nothing", allowed=f"required: {allowed(missing.type)}"
+        RejectionCode.MISSING_FIELD, field=missing.field, given="nothing", allowed=f"required: {allowed(missing.type)}"
     )
 
 

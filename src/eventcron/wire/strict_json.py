@@ -8,6 +8,7 @@ from collections import Counter
 from typing import NoReturn
 
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 
 #: How deep arrays and objects may nest. Python's json module overflows its stack at about 1,000.
 MAX_DEPTH = 100
@@ -49,14 +50,18 @@ def parse(raw: bytes, *, field: str) -> object:
         text = raw.decode()
     except UnicodeDecodeError as error:
         given = f"byte 0x{raw[error.start]:02x} at {error.start}"
-        raise InvalidSchedule("not_utf8", field=field, given=given, allowed="UTF-8") from error
+        raise InvalidSchedule(RejectionCode.NOT_UTF8, field=field, given=given, allowed="UTF-8") from error
     if prune(raw) != raw:
         allowed = f"arrays and objects at most {MAX_DEPTH} deep"
-        raise InvalidSchedule("too_deep", field=field, given=f"more than {MAX_DEPTH} levels", allowed=allowed)
+        raise InvalidSchedule(
+            RejectionCode.TOO_DEEP, field=field, given=f"more than {MAX_DEPTH} levels", allowed=allowed
+        )
     try:
         value = _DECODER.decode(text)
     except ValueError as error:
-        raise InvalidSchedule("not_json", field=field, given=str(error), allowed="JSON as in RFC 8259") from error
+        raise InvalidSchedule(
+            RejectionCode.NOT_JSON, field=field, given=str(error), allowed="JSON as in RFC 8259"
+        ) from error
     if r"\ud" in text.lower():
         _refuse_lone_surrogates(value, field)
     return value
@@ -110,14 +115,14 @@ def _refuse_lone_surrogates(value: object, field: str) -> None:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         given = f"\\u{ord(error.object[error.start]):04x}, half of a surrogate pair"
-        raise InvalidSchedule("not_utf8", field=field, given=given, allowed="whole characters") from error
+        raise InvalidSchedule(RejectionCode.NOT_UTF8, field=field, given=given, allowed="whole characters") from error
 
 
 class _DuplicateKeyError(InvalidSchedule):
     def __init__(self, key: str) -> None:
         # A key may contain half of a surrogate pair, which cannot be encoded in the answer.
         field = key[:MAX_GIVEN_CHARS].encode(errors="backslashreplace").decode()
-        super().__init__("duplicate_key", field=field, given="the same key twice", allowed="each key once")
+        super().__init__(RejectionCode.DUPLICATE_KEY, field=field, given="the same key twice", allowed="each key once")
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:

@@ -16,6 +16,7 @@ from eventcron.app.handlers import Handled, Handlers, MessageOutcome
 from eventcron.app.planner import SegmentOutcome, SegmentReport
 from eventcron.app.registrar import Outcome, Result
 from eventcron.errors import Conflict, InvalidSchedule, Unavailable, Undecodable
+from eventcron.model.codes import RejectionCode
 from eventcron.model.messages import Fire, Pack, SegmentRange
 from eventcron.model.names import BackfillKey, Instant
 from eventcron.ports import Refusal
@@ -132,7 +133,7 @@ class Stage:
 
     @property
     def dead_letters(self) -> list[tuple[str, str]]:
-        return [(letter.queue, letter.body) for letter in self.dead.buried]
+        return [(letter.queue, letter.body) for letter in self.dead.sent]
 
 
 @pytest.fixture(name="stage")
@@ -163,7 +164,9 @@ async def test_a_command_is_applied_and_one_received_before_is_redelivered(stage
 
 
 async def test_a_bad_command_is_answered_whoever_finds_it_bad(stage: Stage) -> None:
-    stage.registrar.failures["b"] = InvalidSchedule("in_the_past", field="expression", given="x", allowed="y")
+    stage.registrar.failures["b"] = InvalidSchedule(
+        RejectionCode.IN_THE_PAST, field="expression", given="x", allowed="y"
+    )
 
     handled = await stage.handlers.on_commands([Message(put("a", colour="red")), Message(put("b"))])
 
@@ -239,7 +242,7 @@ async def test_what_is_no_pack_or_no_range_is_a_dead_letter_of_its_queue(stage: 
     ]
 
     assert [one.outcome for one in handled] == [MessageOutcome.DEAD_LETTERED] * 2
-    assert stage.dead_letters == [("fires", "[]"), ("plans", "{}")]
+    assert stage.dead_letters == [("fires", "[]"), ("segments", "{}")]
 
 
 @pytest.mark.parametrize("end", SegmentOutcome)

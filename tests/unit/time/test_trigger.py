@@ -8,6 +8,7 @@ import pytest
 
 from eventcron.entrypoints.cli.moments import read_moment
 from eventcron.errors import InvalidExpression, InvalidSchedule
+from eventcron.model.codes import SkipReason
 from eventcron.model.commands import DaylightSaving
 from eventcron.model.names import Instant, Key, Occurrence, Window
 from eventcron.timing import zones
@@ -143,7 +144,7 @@ def test_walk_says_why_it_skips_and_occurrences_leaves_it_out() -> None:
     trigger = parse("30 2 * * *", timezone="Europe/Oslo", daylight_saving="eventbridge", anchor=0)
     night = Window(at("2026-03-29"), at("2026-03-30"))
 
-    assert list(walk(trigger, night)) == [Occurrence(at("2026-03-29T01:00"), "daylight_saving_gap")]
+    assert list(walk(trigger, night)) == [Occurrence(at("2026-03-29T01:00"), SkipReason.DAYLIGHT_SAVING_GAP)]
     assert list(occurrences(trigger, night)) == []
 
 

@@ -74,7 +74,7 @@ MUTANTS = (
     Mutant("a range that the queue refused is planned by nobody", changes(FanOut, "run", _drop_refused_ranges)),
     Mutant("a message that is no command is dropped", changes(Handlers, "_dead_letter", _drop_poison("commands"))),
     Mutant("a message that is no pack is dropped", changes(Handlers, "_dead_letter", _drop_poison("fires"))),
-    Mutant("a message that is no range is dropped", changes(Handlers, "_dead_letter", _drop_poison("plans"))),
+    Mutant("a message that is no range is dropped", changes(Handlers, "_dead_letter", _drop_poison("segments"))),
     Mutant("a command that failed counts as done", changes(Handlers, "on_command", _swallow_failures)),
     Mutant("a pack that failed counts as done", changes(Handlers, "on_pack", _swallow_failures)),
     Mutant("a range that failed counts as done", changes(Handlers, "on_segments", _swallow_failures)),

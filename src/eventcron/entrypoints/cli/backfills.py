@@ -13,6 +13,7 @@ from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
 from eventcron.entrypoints.cli.tables import columns, table
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import TENANT_SOURCE_PREFIX
 from eventcron.model.names import BackfillKey, Instant
 from eventcron.model.records import Backfill, BackfillState
@@ -83,7 +84,7 @@ def show(backfill: str, stack: str, *, as_json: bool) -> None:
 
 
 def _unknown(given: str, *, allowed: str) -> InvalidSchedule:
-    return InvalidSchedule("not_found", field="backfill", given=repr(given), allowed=allowed)
+    return InvalidSchedule(RejectionCode.NOT_FOUND, field="backfill", given=repr(given), allowed=allowed)
 
 
 def _status(backfill: Backfill, cases: UseCases) -> Status:

@@ -6,6 +6,7 @@ import click
 
 from eventcron.adapters.clock import SystemClock
 from eventcron.errors import InvalidExpression
+from eventcron.model.codes import RequestCode
 from eventcron.timing.convert import Notation, convert
 
 _NOTATIONS = click.Choice([notation.value for notation in Notation])
@@ -23,7 +24,7 @@ def command(*, expression: str, source: str, target: str) -> None:
     try:
         converted = convert(expression, Notation(source), Notation(target), checked_from=SystemClock().now())
     except InvalidExpression as error:
-        if error.code != "cannot_convert":
+        if error.code != RequestCode.CANNOT_CONVERT:
             raise
         click.echo(
             f"eventcron: {expression!r} has no {target} form: {error.given} ({error.field}): {error.allowed}", err=True

@@ -10,7 +10,7 @@ import click
 
 from eventcron.adapters.aws.dead_letter_queue import SqsDeadLetterQueue
 from eventcron.adapters.aws.deployment import NoDeployment, deployment
-from eventcron.adapters.aws.redrive_targets import ToQueue, ToTarget
+from eventcron.adapters.aws.redrive_targets import RedriveToQueue, RedriveToTarget
 from eventcron.app.redrive import Redrive
 from eventcron.app.use_cases import UseCases
 from eventcron.wiring import over_clients
@@ -68,8 +68,12 @@ async def operations(stack: str) -> AsyncIterator[Operations]:
             if letters is not None and letters not in outputs:
                 raise _missing(queue, queues)
             url = queue if letters is None else outputs[letters]
-            way = ToTarget(client, instead=instead) if instead or back is None else ToQueue(sqs, outputs[back])
-            return Redrive(clock=cases.clock, box=SqsDeadLetterQueue(sqs, url=url, back=way), queue=queue)
+            way = (
+                RedriveToTarget(client, instead=instead)
+                if instead or back is None
+                else RedriveToQueue(sqs, outputs[back])
+            )
+            return Redrive(clock=cases.clock, box=SqsDeadLetterQueue(sqs, url=url, target=way), queue=queue)
 
         yield Operations(cases, redrive, queues)
 
