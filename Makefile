@@ -47,10 +47,10 @@ dev: $(VENV)/.local  ## Run the whole stack on this machine until Ctrl-C
 
 SIMULATION := $(BIN)/python -m tools.faultsim
 
-simulate: $(VENV)/.local  ## Try to break the guarantees: SEEDS=2000 worlds, FROM=0, or replay one: SEED=n
+simulate: $(VENV)/.local  ## Try to break the guarantees: SEEDS=2000, FROM=0, or replay one: SEED=n
 	@$(SIMULATION) $(if $(SEED),--seed $(SEED),--seeds $(or $(SEEDS),200) --from $(or $(FROM),0)) $(ARGS)
 
-simulate-mutants: $(VENV)/.local  ## Plant faults in the protocol, one at a time: the simulator must notice each
+simulate-mutants: $(VENV)/.local  ## Plant faults in the protocol, one at a time; the simulator must notice each
 	@$(SIMULATION) --mutants $(ARGS)
 
 # --- Check ----------------------------------------------------------------------------------------------------------

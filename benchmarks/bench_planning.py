@@ -6,7 +6,7 @@ import random
 import time
 
 from eventcron.model.names import Window
-from eventcron.model.records import Plan
+from eventcron.model.records import IndexEntry
 from eventcron.rules.packing import pack_fires
 from eventcron.rules.planning import WindowMemo, contribution
 from eventcron.timing.trigger import parse
@@ -17,7 +17,7 @@ SCHEDULES = 50_000
 TRIGGERS = 2_000
 
 
-def plans(count: int) -> list[Plan]:
+def plans(count: int) -> list[IndexEntry]:
     """Dense plans that share a few thousand triggers, as real ones do; one in some eighty has a fire in the window."""
     rng = random.Random(1)
     expressions = [f"{rng.randrange(60)} {rng.randrange(24)} * * *" for _ in range(TRIGGERS // 2)]
@@ -25,7 +25,7 @@ def plans(count: int) -> list[Plan]:
     expressions += [f"{rng.randrange(60)} {rng.randrange(24)} * * MON-FRI" for _ in range(TRIGGERS // 4)]
     canonical = [parse(text, anchor=0).canonical for text in expressions]
     return [
-        Plan(
+        IndexEntry(
             tenant=f"t{number % 97}",
             name=f"n{number}",
             revision=1,

@@ -6,7 +6,6 @@
     ├── Undecodable           the message is not one of ours; dead-letter it
     ├── NotAllowed            the sender may not speak for this tenant
     ├── Conflict              someone else was first; read again and decide again
-    ├── Unfinished            part of the work is left; have the message once more
     └── Unavailable           AWS said "later"; try again (``retryable`` is True)
 
 A branch is named by what the caller should do. Each carries its facts as attributes.
@@ -75,10 +74,6 @@ class NotAllowed(EventcronError):
 
 class Conflict(EventcronError):
     """Another writer was first; nothing was changed."""
-
-
-class Unfinished(EventcronError):
-    """Part of what a message asks for is left: it has to come once more. What was done already is not done again."""
 
 
 class Unavailable(EventcronError):

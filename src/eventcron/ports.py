@@ -14,7 +14,7 @@ from msgspec import Struct
 from eventcron.model.events import Event
 from eventcron.model.messages import Pack, SegmentRange
 from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key, Unreadable
-from eventcron.model.records import Backfill, Calendar, Plan, Record
+from eventcron.model.records import Backfill, Calendar, IndexEntry, Record
 
 T = TypeVar("T")
 
@@ -56,13 +56,13 @@ class ScheduleStore(Protocol):
     async def put(self, record: Record, *, replacing: int | None) -> bool:
         """Store *record* if the stored revision is *replacing* (None: no record is stored). False: it is another."""
 
-    async def settle(self, key: Key, *, revision: int) -> bool:
-        """Clear ``owed`` of that revision. False: the stored revision is another."""
+    async def clear_pending(self, key: Key, *, revision: int) -> bool:
+        """Clear ``pending`` of that revision. False: the stored revision is another."""
 
-    async def move_wake(self, plan: Plan, wake: Instant | None, *, handoff: Instant | None = None) -> bool:
+    async def move_wake(self, entry: IndexEntry, wake: Instant | None, *, handoff: Instant | None = None) -> bool:
         """Set ``wake``, and *handoff* if both are given; None removes the record from the index.
 
-        Returns False, and changes nothing, if the stored revision or wake is no longer as in *plan*.
+        Returns False, and changes nothing, if the stored revision or wake is no longer as in *entry*.
         """
 
     async def complete(self, key: Key, *, revision: int, expires: int | None) -> bool:
@@ -72,7 +72,7 @@ class ScheduleStore(Protocol):
         """
 
     async def repair(self, record: Record, *, was: Record) -> bool:
-        """Set trigger, until, segment and wake as in *record*, and nothing else.
+        """Set eras, segment and wake as in *record*, and nothing else.
 
         Returns False, and changes nothing, if revision, state, segment or wake are no longer as in *was*.
         """
@@ -80,7 +80,7 @@ class ScheduleStore(Protocol):
     async def delete_expired(self, record: Record) -> bool:
         """Remove an expired record. False: the stored revision or ``expires`` is no longer as in *record*."""
 
-    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         """One page of the index: entries of *segment* with ``wake < before``, the latest first, dense ones last.
 
         Eventually consistent: an entry may be missing or stale for seconds after a write. An entry that becomes dense

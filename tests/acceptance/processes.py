@@ -6,8 +6,8 @@ import socket
 import time
 from pathlib import Path
 
-#: Seconds within which processes that were ended are gone.
-PATIENCE = 30.0
+#: Seconds after which a hang is ended. What is waited for takes a fraction of it.
+PATIENCE = 240.0
 
 
 def descendants(pid: int) -> set[int]:

@@ -29,8 +29,8 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes by /proc"),
 ]
 
-#: Seconds within which a demo of 10 to 30 seconds has ended, whatever else the machine does.
-PATIENCE = 150
+#: Seconds after which a hang is ended. What is waited for takes a fraction of it.
+PATIENCE = 240.0
 
 #: Stands in for the 1,307, which take a while: one that fires, and one that never can.
 FILE = """
@@ -75,7 +75,7 @@ def alive(session: int) -> list[str]:
 
 
 def assert_nothing_is_left(session: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while left := alive(session):
         assert time.monotonic() < deadline, left
         time.sleep(0.05)  # an end is not announced to strangers
@@ -112,7 +112,7 @@ def test_all_is_as_it_must_be(tmp_path: Path) -> None:
     assert report["received"]["step_functions"] > 30
     assert [report[name] for name in ("early", "missing", "duplicates", "after_delete", "unexpected")] == [0] * 5
     assert report["faults"] == []
-    assert "all as it must be" in stdout
+    assert "PASS: " in stdout
     assert re.search(r"^ +\d+ of 12 s: ", stderr, re.MULTILINE)
 
 

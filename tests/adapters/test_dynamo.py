@@ -18,13 +18,13 @@ from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.table import DynamoTable, Item, number, text
 from eventcron.errors import Unavailable, Undecodable
 from eventcron.model.names import Key
-from eventcron.model.records import Plan, Record, State
+from eventcron.model.records import IndexEntry, Record, State
 from eventcron.ports import Lease, Page, QuotaRequest
 from tests.adapters.scripted import Answer, Script, Waits, refused
 
 LEASE = Lease(segment=5, start=0, end=5_000, fence=3, lease_until=1_060)
 REQUEST = QuotaRequest(tenant="acme", minute=29_935_200, pack_id="a", count=5, limit=100)
-PLAN = Plan(tenant="acme", name="nightly", revision=1, trigger="daily", first=0, handoff=0, wake=7)
+PLAN = IndexEntry(tenant="acme", name="nightly", revision=1, trigger="daily", start=0, handoff=0, wake=7)
 
 
 def a_record(number: int = 0) -> Record:
@@ -113,7 +113,7 @@ async def test_calls_at_once_are_bounded() -> None:
 @pytest.mark.parametrize("read", ["plans", "scan"])
 async def test_one_item_that_cannot_be_read_does_not_hide_its_page(read: str) -> None:
     good = {**encode(a_record()), "wake": number(7)}
-    broken = {**good, "name": text("newer"), "v": number(2), "first": text("soon")}
+    broken = {**good, "name": text("newer"), "v": number(2), "start": text("soon")}
     script = Script("dynamodb", [{"Items": [broken, good]}])
     store = a_store(script)
 
@@ -178,7 +178,7 @@ async def test_a_put_that_finds_its_own_item_was_taken(stored: dict[str, Any], t
     assert await a_store(script).put(a_record(), replacing=None) is taken
 
 
-@pytest.mark.parametrize("write", ["put", "settle", "move_wake", "complete"])
+@pytest.mark.parametrize("write", ["put", "clear_pending", "move_wake", "complete"])
 @pytest.mark.parametrize(
     ("failure", "raised"),
     [
@@ -192,7 +192,7 @@ async def test_a_write_that_fails_is_an_error_not_a_refusal(
     store = a_store(Script("dynamodb", lambda _request: failure))
     writes: dict[str, Callable[[], Awaitable[object]]] = {
         "put": lambda: store.put(a_record(), replacing=1),
-        "settle": lambda: store.settle(PLAN.key, revision=1),
+        "clear_pending": lambda: store.clear_pending(PLAN.key, revision=1),
         "move_wake": lambda: store.move_wake(PLAN, 8),
         "complete": lambda: store.complete(PLAN.key, revision=1, expires=None),
     }

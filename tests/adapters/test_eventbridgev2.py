@@ -30,7 +30,7 @@ from tests.eventbridgev2 import ARN, FakeBus, Refused, fake_bus, put_events, vio
 
 NOW = 1_764_547_200_999
 SCHEDULE = Schedule(tenant="acme", name="nightly", expression="@daily")
-RECORD = Record(schedule=SCHEDULE, name="nightly", tenant="acme", revision=1, state=State.ENABLED, created=0, defined=1)
+RECORD = Record(schedule=SCHEDULE, name="nightly", tenant="acme", revision=1, state=State.ENABLED, created=0)
 
 
 def fired(number: int = 0, *, attempt: int = 1) -> Event:

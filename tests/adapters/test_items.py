@@ -9,12 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventcron.adapters.aws.items import decode, decode_plan, encode
+from eventcron.adapters.aws.items import decode, decode_entry, encode
 from eventcron.adapters.aws.table import Item, number, text
 from eventcron.errors import Undecodable
 from eventcron.model.commands import Misfire, MisfirePolicy, Schedule
-from eventcron.model.names import Window
-from eventcron.model.records import Former, Record, State
+from eventcron.model.records import Era, LastCommands, Record, State
 from tests.resources import properties
 
 instants = st.integers(0, 2**53 - 1)
@@ -29,6 +28,18 @@ schedules = st.builds(
     flexible_window_seconds=st.integers(0, 86_400),
     misfire=st.builds(Misfire, policy=st.sampled_from(MisfirePolicy), grace_seconds=st.integers(0, 604_800)),
 )
+eras = st.builds(
+    Era,
+    instants,
+    st.sampled_from(["", "daily", "hourly"]),
+    instants,
+    st.none() | instants,
+    paused=st.booleans(),
+    planned_through=st.none() | instants,
+    catch_up_until=instants,
+    misfire=st.builds(Misfire, policy=st.sampled_from(MisfirePolicy)),
+    flexible_window_seconds=st.integers(0, 86_400),
+)
 records = st.builds(
     Record,
     schedule=st.none() | schedules,
@@ -37,20 +48,20 @@ records = st.builds(
     revision=instants,
     state=st.sampled_from(State),
     created=instants,
-    defined=instants,
-    deleted=instants,
-    switched=instants,
-    trigger=st.text(),
-    first=instants,
-    until=st.none() | instants,
+    last_commands=st.builds(
+        LastCommands,
+        put_revision=instants,
+        delete_revision=instants,
+        pause_revision=instants,
+        pause=st.booleans(),
+    ),
+    eras=st.lists(eras, max_size=3).map(tuple),
     handoff=instants,
-    former=st.lists(st.builds(Former, instants, instants, instants, instants), max_size=3).map(tuple),
-    paused=st.booleans(),
     segment=st.none() | st.integers(0, 1023),
     wake=st.none() | instants,
-    owed=st.none() | st.builds(Window, instants, instants),
+    pending=st.none() | instants,
     spent=st.integers(0, 10_000),
-    seen=st.lists(st.text(), max_size=3).map(tuple),
+    recent_event_ids=st.lists(st.text(), max_size=3).map(tuple),
     expires=st.none() | instants,
 )
 
@@ -78,27 +89,22 @@ def test_what_is_encoded_decodes_to_the_same(record: Record) -> None:
     assert decode(encode(record)) == record
 
 
-@given(records.filter(lambda record: record.schedule and record.wake is not None))
-def test_a_plan_needs_only_what_the_template_projects(record: Record) -> None:
+@given(records.filter(lambda record: record.eras and record.wake is not None))
+def test_an_entry_needs_only_what_the_template_projects(record: Record) -> None:
     index = properties("SchedulesTable")["GlobalSecondaryIndexes"][0]
     projected = {"tenant", "name", "segment", "wake", *index["Projection"]["NonKeyAttributes"]}
 
-    plan = decode_plan({name: value for name, value in encode(record).items() if name in projected})
+    entry = decode_entry({name: value for name, value in encode(record).items() if name in projected})
 
-    assert record.schedule is not None
-    assert (plan.key, plan.revision, plan.trigger, plan.first, plan.until, plan.handoff, plan.wake) == (
+    era = record.era
+    assert (entry.key, entry.revision, entry.handoff, entry.wake) == (
         record.key,
         record.revision,
-        record.trigger,
-        record.first,
-        record.until,
         record.handoff,
         record.wake,
     )
-    assert (plan.misfire, plan.flexible_window_seconds) == (
-        record.schedule.misfire,
-        record.schedule.flexible_window_seconds,
-    )
+    assert (entry.trigger, entry.start, entry.end) == (era.trigger, era.start, era.end)
+    assert (entry.misfire, entry.flexible_window_seconds) == (era.misfire, era.flexible_window_seconds)
 
 
 def test_an_item_reads_well_in_the_console() -> None:
@@ -109,7 +115,8 @@ def test_an_item_reads_well_in_the_console() -> None:
         "revision": {"N": "1"},
         "state": {"S": "ENABLED"},
         "trigger": {"S": ""},
-        "first": {"N": "0"},
+        "start": {"N": "0"},
+        "eras": {"S": "[]"},
         "handoff": {"N": "0"},
         "segment": {"N": "5"},
         "wake": {"N": "0"},
@@ -118,7 +125,7 @@ def test_an_item_reads_well_in_the_console() -> None:
 
 
 def test_an_older_item_lacks_newer_fields_and_reads_as_their_defaults() -> None:
-    assert decode(an_item(body=text('{"schedule":null,"created":2}'))).seen == ()
+    assert decode(an_item(body=text('{"schedule":null,"created":2}'))).recent_event_ids == ()
 
 
 def test_a_newer_item_may_have_fields_that_are_not_known_yet() -> None:

@@ -23,8 +23,9 @@ from eventcron.model.commands import Schedule
 from eventcron.model.events import Event
 from eventcron.model.messages import Pack
 from eventcron.model.names import Instant, Key
-from eventcron.model.records import Plan, Record, State
+from eventcron.model.records import IndexEntry, Record
 from eventcron.ports import Lease, Refusal
+from tests.records import record_of
 
 
 class StillClock:
@@ -54,12 +55,9 @@ class Trace:
 
 
 def a_record(*, revision: int = 1, wake: int | None = 0) -> Record:
-    return Record(
-        schedule=Schedule(tenant="acme", name="nightly", expression="@daily"),
-        tenant="acme",
-        name="nightly",
+    return record_of(
+        Schedule(tenant="acme", name="nightly", expression="@daily"),
         revision=revision,
-        state=State.ENABLED,
         created=1,
         segment=None if wake is None else 5,
         wake=wake,
@@ -75,13 +73,13 @@ def an_event(number: int) -> Event:
 
 
 KEY = a_record().key
-PLAN = Plan(tenant="acme", name="nightly", revision=1, trigger="", first=0, handoff=0)
+PLAN = IndexEntry(tenant="acme", name="nightly", revision=1, trigger="", start=0, handoff=0)
 LEASE = Lease(segment=0, start=0, end=9, fence=1, lease_until=9)
 
 CALLS: dict[str, Callable[[Trace], Awaitable[object]]] = {
     "get": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).get([KEY]),
     "put": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).put(a_record(), replacing=None),
-    "settle": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).settle(KEY, revision=1),
+    "clear_pending": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).clear_pending(KEY, revision=1),
     "move_wake": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).move_wake(PLAN, 1),
     "complete": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).complete(KEY, revision=1, expires=None),
     "plans": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).plans(0, before=1),

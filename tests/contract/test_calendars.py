@@ -13,7 +13,7 @@ from eventcron.ports import Calendars
 from tests.contract.conftest import Backend
 
 CALENDAR = Calendar(
-    tenant="acme", name="norway", revision=7, dates=("2026-12-24/2026-12-26", "2027-05-17"), seen=("e-1",)
+    tenant="acme", name="norway", revision=7, dates=("2026-12-24/2026-12-26", "2027-05-17"), recent_event_ids=("e-1",)
 )
 
 

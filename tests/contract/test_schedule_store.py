@@ -11,10 +11,11 @@ import pytest
 from msgspec.structs import replace
 
 from eventcron.model.commands import Misfire, MisfirePolicy, Schedule
-from eventcron.model.names import Key, Window
-from eventcron.model.records import Former, Missed, Plan, Record, Shared, State
+from eventcron.model.names import Key
+from eventcron.model.records import Era, IndexEntry, LastCommands, Record, State
 from eventcron.ports import Page, ScheduleStore
 from tests.contract.conftest import Backend
+from tests.records import record_of
 
 T = TypeVar("T")
 
@@ -39,60 +40,50 @@ EVERY_FIELD = Record(
     revision=1_764_547_200_001,
     state=State.ENABLED,
     created=1_764_547_200_002,
-    defined=1_764_547_200_000,
-    deleted=5,
-    switched=6,
-    trigger='{"canonical": "text"}',
-    first=1_764_547_200_003,
-    until=1_764_547_200_004,
-    handoff=1_764_547_200_005,
-    former=(Former(3, 1_764_547_200_009, 1_764_547_200_010, 1_764_547_200_011),),
-    rest=Plan(
-        tenant="acme",
-        name="full",
-        revision=4,
-        trigger="cron 0 2 * * *",
-        first=1_764_547_200_012,
-        until=1_764_547_200_013,
-        handoff=1_764_547_200_014,
+    last_commands=LastCommands(put_revision=1_764_547_200_000, delete_revision=5, pause_revision=6, pause=True),
+    eras=(
+        Era(3, "hourly", 1, 2, planned_through=3),
+        Era(4, '{"canonical": "text"}', 2, 9, paused=True),
+        Era(
+            1_764_547_200_001,
+            '{"canonical": "text"}',
+            1_764_547_200_003,
+            1_764_547_200_004,
+            catch_up_until=1_764_547_200_009,
+            misfire=Misfire(policy=MisfirePolicy.SKIP, grace_seconds=0),
+            flexible_window_seconds=90,
+        ),
     ),
-    paused=True,
-    missed=Missed(1, 2, 3, 4),
+    handoff=1_764_547_200_005,
     segment=63,
     wake=1_764_547_200_006,
-    owed=Window(1_764_547_200_007, 1_764_547_200_008),
+    pending=1_764_547_200_007,
     spent=3,
-    since=1_764_547_200_009,
-    shared=(Shared("hourly", 1_764_547_200_010, 1_764_547_200_011),),
-    missed_trigger="weekly",
     refused="completed",
-    seen=("event-1", "event-2"),
+    recent_event_ids=("event-1", "event-2"),
     expires=1_764_547_200,
 )
 
 
 def a_record(name: str = "nightly", *, tenant: str = "acme", revision: int = 1, wake: int | None = 0) -> Record:
     """An enabled schedule in segment 5, or out of the index when *wake* is None."""
-    return Record(
-        schedule=Schedule(tenant=tenant, name=name, expression="@daily"),
-        tenant=tenant,
-        name=name,
-        revision=revision,
-        state=State.ENABLED,
-        created=1_000,
+    return record_of(
+        Schedule(tenant=tenant, name=name, expression="@daily"),
         trigger="daily",
+        revision=revision,
+        created=1_000,
         segment=None if wake is None else 5,
         wake=wake,
     )
 
 
-def a_plan(record: Record) -> Plan:
-    return Plan(
+def a_plan(record: Record) -> IndexEntry:
+    return IndexEntry(
         tenant=record.tenant,
         name=record.name,
         revision=record.revision,
-        trigger=record.trigger,
-        first=record.first,
+        trigger=record.era.trigger,
+        start=record.era.start,
         handoff=record.handoff,
         wake=record.wake or 0,
     )
@@ -108,7 +99,7 @@ async def every_page(ask: Callable[[str | None], Awaitable[Page[T]]]) -> list[T]
     return items
 
 
-async def plans_of(store: ScheduleStore, segment: int, *, before: int) -> list[Plan]:
+async def plans_of(store: ScheduleStore, segment: int, *, before: int) -> list[IndexEntry]:
     return await every_page(lambda cursor: store.plans(segment, before=before, cursor=cursor))
 
 
@@ -140,7 +131,7 @@ def test_the_fullest_example_leaves_no_field_at_its_default() -> None:
                 revision=9,
                 state=State.DELETED,
                 created=1,
-                deleted=9,
+                last_commands=LastCommands(delete_revision=9),
                 expires=5,
             ),
             id="tombstone",
@@ -184,15 +175,15 @@ async def test_a_put_replaces_every_field(store: ScheduleStore) -> None:
     assert await plans_of(store, 63, before=2**53) == []
 
 
-async def test_settle_clears_what_is_owed_by_that_revision_only(store: ScheduleStore) -> None:
+async def test_pending_is_cleared_of_that_revision_only(store: ScheduleStore) -> None:
     await store.put(EVERY_FIELD, replacing=None)
 
-    assert not await store.settle(EVERY_FIELD.key, revision=EVERY_FIELD.revision - 1)
+    assert not await store.clear_pending(EVERY_FIELD.key, revision=EVERY_FIELD.revision - 1)
     assert await store.get([EVERY_FIELD.key]) == {EVERY_FIELD.key: EVERY_FIELD}
-    assert await store.settle(EVERY_FIELD.key, revision=EVERY_FIELD.revision)
-    assert await store.settle(EVERY_FIELD.key, revision=EVERY_FIELD.revision)
-    assert await store.get([EVERY_FIELD.key]) == {EVERY_FIELD.key: msgspec.structs.replace(EVERY_FIELD, owed=None)}
-    assert not await store.settle(Key("acme", "missing"), revision=1)
+    assert await store.clear_pending(EVERY_FIELD.key, revision=EVERY_FIELD.revision)
+    assert await store.clear_pending(EVERY_FIELD.key, revision=EVERY_FIELD.revision)
+    assert await store.get([EVERY_FIELD.key]) == {EVERY_FIELD.key: msgspec.structs.replace(EVERY_FIELD, pending=None)}
+    assert not await store.clear_pending(Key("acme", "missing"), revision=1)
 
 
 async def test_wake_moves_while_revision_and_wake_are_as_planned(store: ScheduleStore) -> None:
@@ -281,13 +272,13 @@ async def test_a_plan_carries_what_planning_needs(store: ScheduleStore) -> None:
 
     assert await plans_of(store, 5, before=1) == [a_plan(a_record())]
     assert await plans_of(store, 63, before=2**53) == [
-        Plan(
+        IndexEntry(
             tenant="acme",
             name="every-field",
             revision=1_764_547_200_001,
             trigger='{"canonical": "text"}',
-            first=1_764_547_200_003,
-            until=1_764_547_200_004,
+            start=1_764_547_200_003,
+            end=1_764_547_200_004,
             handoff=1_764_547_200_005,
             wake=1_764_547_200_006,
             misfire=Misfire(policy=MisfirePolicy.SKIP, grace_seconds=0),
@@ -337,13 +328,14 @@ async def test_a_tenants_page_has_a_limit_and_follows_any_name(store: ScheduleSt
 
 
 async def test_mend_sets_what_planning_needs_and_nothing_else(store: ScheduleStore) -> None:
-    was = replace(EVERY_FIELD, owed=Window(1, 2))
+    was = replace(EVERY_FIELD, pending=1)
+    repaired = (*was.eras[:-1], replace(was.era, trigger="{}", end=None))
     await store.put(was, replacing=None)
-    better = replace(was, trigger="{}", until=None, segment=7, wake=5, owed=None, spent=99)
+    better = replace(was, eras=repaired, segment=7, wake=5, pending=None, spent=99)
 
     assert await store.repair(better, was=was)
 
-    assert (await store.get([was.key]))[was.key] == replace(was, trigger="{}", until=None, segment=7, wake=5)
+    assert (await store.get([was.key]))[was.key] == replace(was, eras=repaired, segment=7, wake=5)
 
 
 async def test_mend_takes_out_of_the_index_and_puts_into_it(store: ScheduleStore) -> None:

@@ -19,7 +19,7 @@ from eventcron.model import events
 from eventcron.model.codes import RejectionCode, SkipReason
 from eventcron.model.commands import COMMANDS, DaylightSaving, Misfire, Schedule
 from eventcron.model.messages import Fire
-from eventcron.model.records import Plan
+from eventcron.model.records import IndexEntry
 from eventcron.ports import Lease
 from eventcron.settings import Settings
 from tests.docs.pages import codes, read, rows
@@ -152,7 +152,7 @@ def _entries() -> list[str]:
     return [entry.lower() for entry in re.findall(r"\*\*([^*]+)\*\*", read("docs/glossary.md"))]
 
 
-@pytest.mark.parametrize("struct", [Plan, Fire, Lease])
+@pytest.mark.parametrize("struct", [IndexEntry, Fire, Lease])
 def test_the_words_of_the_protocol_are_explained(struct: type[Any]) -> None:
     words = {
         word for entry in re.findall(r"\*\*([^*]+)\*\*", read("docs/glossary.md")) for word in entry.lower().split()

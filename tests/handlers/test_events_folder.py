@@ -21,7 +21,8 @@ from eventcron.adapters.aws.fire_queue import SqsFireQueue
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.table import DynamoTable
 from eventcron.adapters.memory import MemoryDeadLetters, MemoryEventBus
-from eventcron.app.registrar import Outcome
+from eventcron.app.handlers import Handled
+from eventcron.app.registrar import Outcome, Result
 from eventcron.app.retry import Retry
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints import executor_lambda, planner_lambda, registrar_lambda
@@ -59,6 +60,7 @@ from eventcron.wire.encode import (
     updated,
 )
 from eventcron.wire.segment_ranges import decode_range, encode_range
+from tests.records import record_of
 
 EVENTS = Path(__file__).parents[2] / "events"
 
@@ -154,7 +156,7 @@ def _normal(event: dict[str, Any]) -> dict[str, Any]:
 def test_each_schedule_is_one_that_the_registrar_takes(path: str) -> None:
     cases, _ = in_memory(NOW)
 
-    assert asyncio.run(cases.registrar.handle(json.dumps(load(path)))).outcome is Outcome.ACCEPTED
+    assert _outcome(asyncio.run(cases.handlers.on_command(json.dumps(load(path))))) is Outcome.ACCEPTED
 
 
 def test_there_is_a_payload_for_every_command() -> None:
@@ -175,14 +177,7 @@ SCHEDULE = Schedule(
     input=msgspec.Raw(b'{"report": "leads"}'),
     labels={"team": "crm"},
 )
-RECORD = Record(
-    schedule=SCHEDULE,
-    tenant="acme",
-    name="nightly-export",
-    revision=FIRST,
-    state=State.ENABLED,
-    created=NOW,
-)
+RECORD = record_of(SCHEDULE, revision=FIRST, created=NOW)
 TOMBSTONE = Record(
     schedule=None, tenant="acme", name="nightly-export", revision=FIRST + 4, state=State.DELETED, created=NOW
 )
@@ -350,7 +345,7 @@ def buried(ports: MemoryPorts) -> list[tuple[str, str, str]]:
 def test_a_batch_of_commands_is_applied_around_the_poison_in_it() -> None:
     cases, ports = in_memory(NOW)
     event = load("lambda/registrar.json")
-    response = asyncio.run(registrar_lambda._handle(cases, event))
+    response = asyncio.run(registrar_lambda.handle(cases, event))
     [poison] = [record["body"] for record in event["Records"] if not record["body"].startswith("{")]
 
     assert response == {"batchItemFailures": []}
@@ -367,7 +362,7 @@ def test_a_tick_plans_every_segment() -> None:
     event = load("lambda/planner.json")
 
     assert event["detail-type"] == "Scheduled Event"
-    assert asyncio.run(planner_lambda._handle(cases, event, Context()))["planned"] == cases.settings.segments
+    assert asyncio.run(planner_lambda.handle(cases, event, Context()))["planned"] == cases.settings.segments
 
 
 def test_a_range_is_planned_around_the_poison_in_the_batch() -> None:
@@ -375,7 +370,7 @@ def test_a_range_is_planned_around_the_poison_in_the_batch() -> None:
     event = load("lambda/planner-range.json")
 
     async def run() -> tuple[dict[str, Any], list[SegmentState]]:
-        response = await planner_lambda._handle(cases, event, Context())
+        response = await planner_lambda.handle(cases, event, Context())
         return response, await cases.leases.segments(64)
 
     response, states = asyncio.run(run())
@@ -400,7 +395,7 @@ def test_packs_are_published_around_the_poison_in_the_batch() -> None:
 
     async def run() -> dict[str, list[dict[str, str]]]:
         assert await cases.store.put(RECORD, replacing=None)
-        return await executor_lambda._handle(cases, event)
+        return await executor_lambda.handle(cases, event)
 
     assert asyncio.run(run()) == {"batchItemFailures": []}
     assert published(ports) == [("Schedule Fired", load("published/schedule-fired.json")["detail"])]
@@ -432,10 +427,10 @@ def test_each_bad_command_gets_its_answer_and_nothing_else_is_touched(path: str)
 
     async def run() -> tuple[dict[Key, Record], int]:
         for event in payload["before"]:
-            assert (await cases.registrar.handle(json.dumps(event))).outcome is Outcome.ACCEPTED
+            assert _outcome(await cases.handlers.on_command(json.dumps(event))) is Outcome.ACCEPTED
         before = await _stored(cases), len(published(ports))
         body = payload["body"] if "body" in payload else json.dumps(payload["event"], ensure_ascii=False)
-        assert (await cases.registrar.handle(body)).outcome is Outcome.REJECTED
+        assert _outcome(await cases.handlers.on_command(body)) is Outcome.REJECTED
         return before
 
     stored, facts = asyncio.run(run())
@@ -453,8 +448,8 @@ async def _stored(cases: UseCases) -> dict[Key, Record]:
     return {record.key: record for record in page.items}
 
 
-#: Raised where no command leads: the decoder's bounds come first; or about calendars, stored triggers.
-ELSEWHERE = {"too_long", "wrong_length", "calendar_too_long", "invalid_calendar", "invalid_trigger"}
+#: Raised where no command leads: the decoder's bounds come first; or about calendars, conversions, stored triggers.
+ELSEWHERE = {"too_long", "wrong_length", "calendar_too_long", "cannot_convert", "invalid_trigger"}
 
 
 def test_there_is_a_payload_for_every_code() -> None:
@@ -469,9 +464,9 @@ DECODERS: dict[str, Callable[[str], object]] = {
     "segments": decode_range,
 }
 HANDLERS: dict[str, Callable[[UseCases, dict[str, Any]], Coroutine[Any, Any, dict[str, Any]]]] = {
-    "commands": registrar_lambda._handle,
-    "fires": executor_lambda._handle,
-    "segments": functools.partial(planner_lambda._handle, context=Context()),
+    "commands": registrar_lambda.handle,
+    "fires": executor_lambda.handle,
+    "segments": functools.partial(planner_lambda.handle, context=Context()),
 }
 
 
@@ -572,3 +567,7 @@ def test_the_index_lists_every_payload_and_no_other() -> None:
     listed = re.findall(r"\]\(([\w./-]+\.json)\)", readme)
 
     assert sorted(listed) == sorted(path for path in files(".", "**/*.json") if not path.startswith("schemas/"))
+
+
+def _outcome(handled: Handled[Result]) -> Outcome | None:
+    return None if handled.result is None else handled.result.outcome

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -67,22 +67,34 @@ class Stack:
         refusal = self.refuse_range(asked)
         return None if refusal is None else msgspec.structs.replace(refusal, index=index)
 
-    def limit(self, tenant_fires_per_minute: int) -> None:
-        """Begin anew, in a deployment where a tenant may publish so many."""
-        settings = msgspec.structs.replace(SETTINGS, tenant_fires_per_minute=tenant_fires_per_minute)
-        process.adopt(self.ports.use_cases(settings))
+    def change(self, **settings: Any) -> None:
+        """Go on with other settings."""
+        self.cases = self.ports.use_cases(msgspec.structs.replace(SETTINGS, **settings))
 
     @property
-    def facts(self) -> list[str]:
+    def events(self) -> list[str]:
         return [event.detail_type for _, event in self.bus.published]
 
 
 @pytest.fixture(name="stack")
-def _stack() -> Iterator[Stack]:
-    stack = Stack()
-    process.adopt(stack.cases)
-    yield stack
-    process.close()
+def _stack() -> Stack:
+    return Stack()
+
+
+def registrar(stack: Stack, event: dict[str, Any]) -> dict[str, Any]:
+    return asyncio.run(registrar_lambda.handle(stack.cases, event))
+
+
+def executor(stack: Stack, event: dict[str, Any]) -> dict[str, Any]:
+    return asyncio.run(executor_lambda.handle(stack.cases, event))
+
+
+def planner(stack: Stack, event: dict[str, Any]) -> dict[str, Any]:
+    return asyncio.run(planner_lambda.handle(stack.cases, event, Context()))
+
+
+def reconciler(stack: Stack) -> dict[str, int]:
+    return asyncio.run(reconciler_lambda.handle(stack.cases, Context()))
 
 
 def sqs(*bodies: str, receives: int = 1) -> dict[str, Any]:
@@ -116,15 +128,15 @@ def metrics(out: str) -> dict[str, Any]:
     return {name: value for record in records for name, value in record.items() if name[0].isupper()}
 
 
-def test_registrar_stores_what_is_good_answers_what_is_bad_and_buries_what_is_neither(
+def test_registrar_stores_what_is_good_answers_what_is_bad_and_dead_letters_what_is_neither(
     stack: Stack, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    response = registrar_lambda.handler(sqs(put("good"), "poison", put("bad", "61 * * * *")), Context())
+    response = registrar(stack, sqs(put("good"), "poison", put("bad", "61 * * * *")))
 
     out = capsys.readouterr().out
     assert response == {"batchItemFailures": []}
     assert set(stack.store.records) == {Key("acme", "good")}
-    assert sorted(stack.facts) == ["Schedule Created", "Schedule Rejected", "Schedule Rejected"]
+    assert sorted(stack.events) == ["Schedule Created", "Schedule Rejected", "Schedule Rejected"]
     assert [buried.body for buried in stack.dead.sent] == ["poison"]
     assert {name: metrics(out)[name] for name in ("CommandsAccepted", "CommandsRejected", "CommandsDeadLettered")} == {
         "CommandsAccepted": [1],
@@ -144,7 +156,7 @@ def test_a_command_that_cannot_be_handled_now_comes_back_alone(
 
     monkeypatch.setattr(stack.store, "get", throttled)
 
-    response = registrar_lambda.handler(sqs(put("unlucky"), put("lucky")), Context())
+    response = registrar(stack, sqs(put("unlucky"), put("lucky")))
 
     assert response == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     assert set(stack.store.records) == {Key("acme", "lucky")}
@@ -160,7 +172,7 @@ def test_a_crash_in_one_record_is_one_failed_record_and_one_log_line(
 
     monkeypatch.setattr(stack.store, "get", broken)
 
-    response = registrar_lambda.handler(sqs(put("any"), "poison"), Context())
+    response = registrar(stack, sqs(put("any"), "poison"))
 
     assert response == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
     (crash,) = (record for record in caplog.records if record.message == "record_crashed")
@@ -171,10 +183,10 @@ def test_a_crash_in_one_record_is_one_failed_record_and_one_log_line(
 def test_planner_plans_every_segment_and_says_so(
     stack: Stack, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    registrar_lambda.handler(sqs(*(put(f"n{number}") for number in range(20))), Context())
+    registrar(stack, sqs(*(put(f"n{number}") for number in range(20))))
     stack.clock.instant += 300_000
 
-    ended = planner_lambda.handler({"source": "aws.events"}, Context())
+    ended = planner(stack, {"source": "aws.events"})
 
     out = capsys.readouterr().out
     assert ended["planned"] == SETTINGS.segments
@@ -188,9 +200,9 @@ def test_planner_plans_every_segment_and_says_so(
 def test_reconciler_looks_at_every_schedule_and_counts_them(
     stack: Stack, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    registrar_lambda.handler(sqs(*(put(f"n{number}") for number in range(20))), Context())
+    registrar(stack, sqs(*(put(f"n{number}") for number in range(20))))
 
-    repaired = reconciler_lambda.handler({"source": "aws.events"}, Context())
+    repaired = reconciler(stack)
 
     out = capsys.readouterr().out
     assert set(repaired.values()) == {0}
@@ -202,44 +214,44 @@ def test_reconciler_looks_at_every_schedule_and_counts_them(
 def test_executor_publishes_a_pack_with_its_lateness_and_knows_it_the_second_time(
     stack: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    registrar_lambda.handler(sqs(put("good", "30 * * * * *")), Context())
+    registrar(stack, sqs(put("good", "30 * * * * *")))
     stack.clock.instant += 40_000
     pack = msgspec.json.encode(make_pack([fire_of("good", due=NOW + 30_000)])).decode()
     capsys.readouterr()
 
-    first = executor_lambda.handler(sqs(pack), Context())
+    first = executor(stack, sqs(pack))
     out = capsys.readouterr().out
-    second = executor_lambda.handler(sqs(pack, receives=2), Context())
+    second = executor(stack, sqs(pack, receives=2))
 
     assert first == second == {"batchItemFailures": []}
-    assert stack.facts.count("Schedule Fired") == 1
+    assert stack.events.count("Schedule Fired") == 1
     assert metrics(out) == {"FiresPublished": [1], "FiresHandled": [1], "FireLatenessMs": [10_000]}
     assert metrics(capsys.readouterr().out) == {"PacksRepeated": [1]}
 
 
-def test_executor_buries_what_is_no_pack_and_publishes_what_is_beside_it(
+def test_executor_dead_letters_what_is_no_pack_and_publishes_what_is_beside_it(
     stack: Stack, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registrar_lambda.handler(sqs(put("good", "30 * * * * *")), Context())
+    registrar(stack, sqs(put("good", "30 * * * * *")))
     stack.clock.instant += 30_000
     pack = encode_pack(make_pack([fire_of("good", due=NOW + 30_000)]))
 
-    response = executor_lambda.handler(sqs("[]", pack), Context())
+    response = executor(stack, sqs("[]", pack))
 
     assert response == {"batchItemFailures": []}
     assert [(buried.queue, buried.body) for buried in stack.dead.sent] == [("fires", "[]")]
-    assert stack.facts.count("Schedule Fired") == 1
+    assert stack.events.count("Schedule Fired") == 1
     assert "pack_dead_lettered" in caplog.messages
 
 
 def test_a_late_fire_is_logged_with_whose_it_is_and_a_punctual_one_is_not(
     stack: Stack, caplog: pytest.LogCaptureFixture
 ) -> None:
-    registrar_lambda.handler(sqs(put("good", "30 * * * * *")), Context())
+    registrar(stack, sqs(put("good", "30 * * * * *")))
     stack.clock.instant += 32_000
     late, punctual = fire_of("good", due=NOW + 30_000), fire_of("good", due=NOW + 90_000)
     for fire in (late, punctual):
-        executor_lambda.handler(sqs(msgspec.json.encode(make_pack([fire])).decode()), Context())
+        executor(stack, sqs(msgspec.json.encode(make_pack([fire])).decode()))
         stack.clock.instant = max(stack.clock.instant, NOW + 86_000)
 
     [line] = [vars(record) for record in caplog.records if record.message == "fire_late"]
@@ -250,13 +262,11 @@ def test_a_late_fire_is_logged_with_whose_it_is_and_a_punctual_one_is_not(
 
 
 def test_a_watched_tenant_s_fires_are_metrics_of_their_own(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
-    process.adopt(stack.cases._replace(settings=msgspec.structs.replace(SETTINGS, watched_tenants={"acme"})))
-    registrar_lambda.handler(sqs(put("good", "30 * * * * *")), Context())
+    stack.change(watched_tenants=frozenset({"acme"}))
+    registrar(stack, sqs(put("good", "30 * * * * *")))
     stack.clock.instant += 40_000
     capsys.readouterr()
-    executor_lambda.handler(
-        sqs(msgspec.json.encode(make_pack([fire_of("good", due=NOW + 30_000)])).decode()), Context()
-    )
+    executor(stack, sqs(encode_pack(make_pack([fire_of("good", due=NOW + 30_000)]))))
 
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines() if '"_aws"' in line]
     [watched] = [record for record in records if "tenant" in record]
@@ -269,18 +279,18 @@ def test_a_watched_tenant_s_fires_are_metrics_of_their_own(stack: Stack, capsys:
 def test_fires_over_the_limit_of_their_tenant_are_counted_told_and_logged(
     stack: Stack, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    stack.limit(2)
-    registrar_lambda.handler(sqs(*(put(f"n{number}") for number in range(5))), Context())
+    stack.change(tenant_fires_per_minute=2)
+    registrar(stack, sqs(*(put(f"n{number}") for number in range(5))))
     stack.clock.instant += 60_000
     pack = encode_pack(make_pack([fire_of(f"n{number}", due=NOW + 60_000) for number in range(5)]))
     capsys.readouterr()
 
-    executor_lambda.handler(sqs(pack), Context())
+    executor(stack, sqs(pack))
 
     counted = metrics(capsys.readouterr().out)
     assert (counted["FiresPublished"], counted["FiresSkipped"], counted["FiresOverQuota"]) == ([2], [3], [3])
     assert counted["FiresHandled"] == [5]
-    assert stack.facts.count("Schedule Skipped") == 3
+    assert stack.events.count("Schedule Skipped") == 3
     (line,) = (vars(record) for record in caplog.records if record.message == "pack_executed")
     assert (line["levelname"], line["skipped"], line["over_quota"]) == ("WARNING", 3, 3)
 
@@ -288,10 +298,10 @@ def test_fires_over_the_limit_of_their_tenant_are_counted_told_and_logged(
 def test_planner_tells_the_lag_of_each_segment_without_a_metric_for_each(
     stack: Stack, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    planner_lambda.handler({}, Context())
+    planner(stack, {})
     stack.clock.instant += (SETTINGS.tick_seconds + 7) * 1000
     capsys.readouterr()
-    planner_lambda.handler({}, Context())
+    planner(stack, {})
 
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "PlannerLagMs" in line]
     assert sorted(record["segment"] for record in records) == list(range(SETTINGS.segments))
@@ -302,9 +312,7 @@ def test_planner_tells_the_lag_of_each_segment_without_a_metric_for_each(
 def fan_out(stack: Stack, **settings: Any) -> None:
     """Have several planners from here on."""
     several = {"planner_workers": 2, "segment_queue_url": "plans", "segment_dlq_url": "plan-dlq", "concurrency": 2}
-    changed = msgspec.structs.replace(SETTINGS, **several, **settings)
-    stack.cases = stack.ports.use_cases(changed)
-    process.adopt(stack.cases)
+    stack.change(**several, **settings)
 
 
 def ranges(stack: Stack) -> list[str]:
@@ -315,12 +323,12 @@ def test_with_several_planners_a_tick_hands_out_and_each_range_is_planned(
     stack: Stack, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     fan_out(stack)
-    ended = planner_lambda.handler({"source": "aws.events"}, Context())
+    ended = planner(stack, {"source": "aws.events"})
     tick = metrics(capsys.readouterr().out)
     bodies = ranges(stack)
-    first = planner_lambda.handler(sqs(bodies[0]), Context())
+    first = planner(stack, sqs(bodies[0]))
     half = [state.planned_through > 0 for state in asyncio.run(stack.leases.segments(4))]
-    second = planner_lambda.handler(sqs(bodies[1]), Context())
+    second = planner(stack, sqs(bodies[1]))
 
     assert (ended["ranges"], ended["planned"], len(bodies)) == (2, 0, 2)
     assert tick == {"RangesSent": [2], "RangesRefused": [0]}
@@ -339,7 +347,7 @@ def test_what_the_segment_queue_refuses_the_tick_plans_itself(
     fan_out(stack)
     stack.refuse_range = lambda asked: Refusal(index=1, code="InternalError", message="down") if asked.first else None
 
-    ended = planner_lambda.handler({"source": "aws.events"}, Context())
+    ended = planner(stack, {"source": "aws.events"})
 
     states = asyncio.run(stack.leases.segments(4))
     (line,) = (vars(record) for record in caplog.records if record.message == "handed_out")
@@ -353,7 +361,7 @@ def test_a_range_with_a_segment_left_comes_back_and_the_one_beside_it_does_not(
     stack: Stack, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     fan_out(stack)
-    planner_lambda.handler({}, Context())
+    planner(stack, {})
     plans = stack.store.plans
 
     async def throttled(segment: int, **rest: Any) -> Any:
@@ -363,7 +371,7 @@ def test_a_range_with_a_segment_left_comes_back_and_the_one_beside_it_does_not(
 
     monkeypatch.setattr(stack.store, "plans", throttled)
 
-    response = planner_lambda.handler(sqs(*ranges(stack)), Context())
+    response = planner(stack, sqs(*ranges(stack)))
 
     (failed,) = (vars(record) for record in caplog.records if record.message == "record_failed")
     assert response == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
@@ -371,35 +379,13 @@ def test_a_range_with_a_segment_left_comes_back_and_the_one_beside_it_does_not(
     assert [state.planned_through > 0 for state in asyncio.run(stack.leases.segments(4))] == [True, False, True, True]
 
 
-def test_a_range_that_there_is_no_time_for_comes_back(stack: Stack) -> None:
-    class Ending:
-        def get_remaining_time_in_millis(self) -> int:
-            return 1_500
-
-    fan_out(stack)
-    planner_lambda.handler({}, Context())
-    body = ranges(stack)[0]
-
-    assert planner_lambda.handler(sqs(body), Ending()) == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
-    assert planner_lambda.handler(sqs(body), Context()) == {"batchItemFailures": []}
-
-
-def test_what_another_planner_holds_is_left_to_it(stack: Stack) -> None:
-    fan_out(stack)
-    planner_lambda.handler({}, Context())
-    asyncio.run(stack.leases.acquire(0, end=NOW + 1, now=NOW, lease_until=NOW + 60_000))
-
-    assert planner_lambda.handler(sqs(ranges(stack)[0]), Context()) == {"batchItemFailures": []}
-    assert asyncio.run(stack.leases.planned_through(0)) == 0
-
-
-def test_what_is_no_range_is_buried_and_what_is_beside_it_is_planned(
+def test_what_is_no_range_is_dead_lettered_and_what_is_beside_it_is_planned(
     stack: Stack, caplog: pytest.LogCaptureFixture
 ) -> None:
     fan_out(stack)
-    planner_lambda.handler({}, Context())
+    planner(stack, {})
 
-    response = planner_lambda.handler(sqs("poison", ranges(stack)[0]), Context())
+    response = planner(stack, sqs("poison", ranges(stack)[0]))
 
     assert response == {"batchItemFailures": []}
     assert [(buried.queue, buried.body, buried.code) for buried in stack.dead.sent] == [
@@ -411,12 +397,12 @@ def test_what_is_no_range_is_buried_and_what_is_beside_it_is_planned(
 
 def test_a_tick_tells_the_lag_of_what_no_planner_takes(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
     """The alarm looks at the highest: it would see nothing where nobody claims."""
-    planner_lambda.handler({}, Context())
+    planner(stack, {})
     fan_out(stack)
     for _ in range(3):
         stack.clock.instant += SETTINGS.tick_seconds * 1000
         capsys.readouterr()
-        planner_lambda.handler({}, Context())
+        planner(stack, {})
 
     assert metrics(capsys.readouterr().out)["PlannerLagMs"] == [2 * SETTINGS.tick_seconds * 1000]
 
@@ -430,7 +416,7 @@ def test_a_ledger_that_cannot_be_looked_at_does_not_stop_a_tick(
     fan_out(stack)
     monkeypatch.setattr(stack.leases, "segments", throttled)
 
-    assert planner_lambda.handler({}, Context())["ranges"] == 2
+    assert planner(stack, {})["ranges"] == 2
     assert "lag_unknown" in caplog.messages
     assert len(ranges(stack)) == 2
 

@@ -16,7 +16,6 @@ import pytest
 from msgspec.structs import replace
 
 from eventcron.entrypoints import executor_lambda, planner_lambda, reconciler_lambda, registrar_lambda
-from eventcron.entrypoints.process import process
 from eventcron.errors import Unavailable
 from eventcron.local import template
 from eventcron.model.events import Event
@@ -25,7 +24,19 @@ from eventcron.ports import Refusal
 from eventcron.rules.packing import make_pack
 from eventcron.testing.world import SETTINGS
 from eventcron.wire.encode import encode_pack
-from tests.handlers.test_handlers import NOW, Context, Stack, fan_out, fire_of, put, ranges, sqs
+from tests.handlers.test_handlers import (
+    NOW,
+    Stack,
+    executor,
+    fan_out,
+    fire_of,
+    planner,
+    put,
+    ranges,
+    reconciler,
+    registrar,
+    sqs,
+)
 from tests.infra.stack import STACK
 from tests.infra.test_observability import ALARMS, OURS, QUERIES, WIDGETS, metrics_of
 
@@ -86,7 +97,6 @@ def _printed() -> Iterator[Printed]:
     """A day in the life: every outcome that is counted, once at least."""
     with pytest.MonkeyPatch.context() as patch:
         yield _live_through(patch)
-    process.close()
 
 
 def _live_through(patch: pytest.MonkeyPatch) -> Printed:
@@ -101,34 +111,34 @@ def _live_through(patch: pytest.MonkeyPatch) -> Printed:
     for port, name in ((stack.store, "get"), (stack.leases, "acquire"), (stack.ports.packs, "published")):
         patch.setattr(port, name, bad.failing(getattr(port, name)))
     settings = replace(SETTINGS, watched_tenants=frozenset({"acme"}), tenant_fires_per_minute=1)
-    process.adopt(stack.ports.use_cases(settings))
+    stack.cases = stack.ports.use_cases(settings)
 
     span = {"from": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z", "backfill_id": "day"}
     commands = [put("good"), put("gone"), put("old", misfire={"grace_seconds": 60}), "poison", put("bad", "61 * * * *")]
-    registrar_lambda.handler(sqs(*commands), Context())
-    registrar_lambda.handler(sqs(put("good"), command("gone", "Delete Schedule", revision=NOW + 1)), Context())
-    registrar_lambda.handler(sqs(command("good", "Backfill Schedule", **span)), Context())
-    planner_lambda.handler({}, Context())
+    registrar(stack, sqs(*commands))
+    registrar(stack, sqs(put("good"), command("gone", "Delete Schedule", revision=NOW + 1)))
+    registrar(stack, sqs(command("good", "Backfill Schedule", **span)))
+    planner(stack, {})
     stack.clock.instant = NOW + 60_000 + 2_000
     late, again = pack("good", NOW + 60_000), pack("good", NOW + 120_000)
-    executor_lambda.handler(sqs(late, pack("gone", NOW + 60_000), pack("old", NOW - DAY_MS), "[]"), Context())
-    executor_lambda.handler(sqs(late, receives=2), Context())
-    executor_lambda.handler(sqs(pack("good", NOW + 61_000)), Context())
-    planner_lambda.handler({}, Context())
+    executor(stack, sqs(late, pack("gone", NOW + 60_000), pack("old", NOW - DAY_MS), "[]"))
+    executor(stack, sqs(late, receives=2))
+    executor(stack, sqs(pack("good", NOW + 61_000)))
+    planner(stack, {})
     bad.bus = True
-    executor_lambda.handler(sqs(again), Context())
+    executor(stack, sqs(again))
     bad.bus = False
     for wrong in (Unavailable("dynamodb", "ThrottlingException"), ZeroDivisionError()):
         bad.table = wrong
-        registrar_lambda.handler(sqs(put("unlucky")), Context())
-        executor_lambda.handler(sqs(again), Context())
+        registrar(stack, sqs(put("unlucky")))
+        executor(stack, sqs(again))
     bad.table = Unavailable("dynamodb", "ThrottlingException")
-    planner_lambda.handler({}, Context())
+    planner(stack, {})
     bad.table = None
     fan_out(stack)
-    planner_lambda.handler({}, Context())
-    planner_lambda.handler(sqs(*ranges(stack)), Context())
-    reconciler_lambda.handler({}, Context())
+    planner(stack, {})
+    planner(stack, sqs(*ranges(stack)))
+    reconciler(stack)
     return Printed(frozenset(chain.from_iterable(map(_series, lines))), _fields(records))
 
 

@@ -30,6 +30,7 @@ from eventcron.wire.segment_ranges import encode_range
 from tests.emulators import ministack_server, use_endpoint
 from tests.eventbridgev2 import ARN, FakeBus, fake_bus
 from tests.infra.stack import allowed, decided, name_of
+from tests.records import record_of
 from tests.resources import create_queue, create_table
 from tests.rest import gateway
 
@@ -272,11 +273,10 @@ def _prepare_reconciler(_stage: Stage) -> None:
     """A tombstone that has expired, a schedule that is over, and one the index has lost."""
     over = Schedule(tenant="acme", name="over", expression="at(2020-01-01T00:00:00)")
     lost = Schedule(tenant="acme", name="lost", expression="* * * * *")
-    enabled: dict[str, Any] = {"tenant": "acme", "revision": 1, "state": State.ENABLED, "created": 0, "defined": 1}
     _store(
         Record(schedule=None, tenant="acme", name="gone", revision=1, state=State.DELETED, created=0, expires=1),
-        Record(schedule=over, name="over", trigger=parse("at(2020-01-01T00:00:00)", anchor=0).canonical, **enabled),
-        Record(schedule=lost, name="lost", trigger=parse("* * * * *", anchor=0).canonical, **enabled),
+        record_of(over, trigger=parse("at(2020-01-01T00:00:00)", anchor=0).canonical),
+        record_of(lost, trigger=parse("* * * * *", anchor=0).canonical),
     )
 
 

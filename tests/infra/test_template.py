@@ -314,7 +314,7 @@ def test_the_index_projects_what_the_planner_reads_and_no_more() -> None:
     [index] = TABLES["SchedulesTable"]["GlobalSecondaryIndexes"]
     projected = index["Projection"]["NonKeyAttributes"]
     item = _Reads()
-    items.decode_plan(item)
+    items.decode_entry(item)
     keys = {"tenant", "name", "segment", "wake"}  # projected into every index by themselves
 
     assert index["IndexName"] == schedules.INDEX

@@ -1,12 +1,10 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from tests.rest.gateway import Api, served
+from tests.rest.gateway import Api
 
 
 @pytest.fixture(name="api")
-def _api() -> Iterator[Api]:
-    yield from served()
+def _api() -> Api:
+    return Api()

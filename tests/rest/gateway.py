@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
@@ -12,7 +13,6 @@ import msgspec
 
 from eventcron.adapters.memory import MemoryEventBus, MemoryFireQueue, MemoryQueue, MemoryScheduleStore
 from eventcron.entrypoints import rest_lambda
-from eventcron.entrypoints.process import process
 from eventcron.model.names import Instant
 from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import SETTINGS
@@ -78,8 +78,12 @@ class Api:
             raw = msgspec.json.encode(body)
         return self.send(event(method, path, raw, caller=caller, headers=headers or {}))
 
+    def answer(self, request: dict[str, Any]) -> dict[str, Any]:
+        """What the Lambda handler returns for *request*."""
+        return asyncio.run(rest_lambda.handle(self.cases, request))
+
     def send(self, request: dict[str, Any]) -> Answer:
-        answer = rest_lambda.handler(request, None)
+        answer = self.answer(request)
         text = answer["body"]
         return Answer(answer["statusCode"], answer["headers"], msgspec.json.decode(text) if text else None)
 
@@ -113,10 +117,17 @@ def event(
     return made
 
 
-def wsgi(caller: str) -> Callable[[dict[str, Any], Callable[..., object]], Iterable[bytes]]:
-    """The API as every Python HTTP client's tests take it. What is signed at all is *caller*'s, the rest is refused."""
+class Application:
+    """The API as every Python HTTP client's tests take it: WSGI.
 
-    def application(environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
+    What is signed at all is *caller*'s, the rest is refused. ``api`` answers; a test replaces it by one of its own.
+    """
+
+    def __init__(self, caller: str) -> None:
+        self.api = Api()
+        self._caller = caller
+
+    def __call__(self, environ: dict[str, Any], start_response: Callable[..., object]) -> Iterable[bytes]:
         headers = {
             name.removeprefix("HTTP_").replace("_", "-"): value
             for name, value in environ.items()
@@ -130,20 +141,8 @@ def wsgi(caller: str) -> Callable[[dict[str, Any], Callable[..., object]], Itera
         path = environ.get("REQUEST_URI", environ["PATH_INFO"]).partition("?")[0]
         length = int(environ.get("CONTENT_LENGTH") or 0)
         body = environ["wsgi.input"].read(length) if length else b""
-        request = event(
-            environ["REQUEST_METHOD"], f"{path}?{environ.get('QUERY_STRING', '')}", body, caller=caller, headers=headers
-        )
-        answer = rest_lambda.handler(request, None)
+        url = f"{path}?{environ.get('QUERY_STRING', '')}"
+        answer = self.api.answer(event(environ["REQUEST_METHOD"], url, body, caller=self._caller, headers=headers))
         status = HTTPStatus(answer["statusCode"])
         start_response(f"{int(status)} {status.phrase}", list(answer["headers"].items()))
         return [answer["body"].encode()]
-
-    return application
-
-
-def served() -> Iterator[Api]:
-    """An API behind the Lambda handler, for as long as a fixture wants it."""
-    api = Api()
-    process.adopt(api.cases)
-    yield api
-    process.close()

@@ -80,7 +80,7 @@ def test_the_fires_of_a_put_are_those_of_the_same_command_on_the_bus(api: Api) -
 
     packs = [json.loads(message.body) for message in _after(api, 90)]
     assert sorted(fire[3] for pack in packs for fire in pack["fires"]) == [NOW + 30_000, NOW + 90_000]
-    assert api.store.records[Key("acme", "tea")].owed is None
+    assert api.store.records[Key("acme", "tea")].pending is None
 
 
 def _after(api: Api, seconds: int) -> list[Any]:
@@ -230,8 +230,8 @@ def test_a_problem_in_full(api: Api) -> None:
         pytest.param("/tenants/acme/schedules?state=on", "state", "'COMPLETED' or 'ENABLED' or 'PAUSED'", id="state"),
         pytest.param("/tenants/acme/schedules?stat=PAUSED", "stat", "prefix, state, limit, next", id="unknown"),
         pytest.param("/tenants/acme/schedules?prefix=a/b", "prefix", "at most 128 of A-Z a-z 0-9 . _ -", id="prefix"),
-        pytest.param("/tenants/acme/schedules?next=!", "next", "what the page before said is next", id="token"),
-        pytest.param("/tenants/acme/schedules?next=_w", "next", "what the page before said is next", id="no-name"),
+        pytest.param("/tenants/acme/schedules?next=!", "next", "the field next of the previous page", id="token"),
+        pytest.param("/tenants/acme/schedules?next=_w", "next", "the field next of the previous page", id="no-name"),
         pytest.param("/tenants/acme/schedules/a%2Fb", "name", "1-128 of A-Z a-z 0-9 . _ -", id="name"),
     ],
 )
@@ -530,7 +530,7 @@ def test_a_throttled_store_is_a_503_that_says_when_to_ask_again(api: Api, monkey
     answer = api("GET", TEA)
 
     assert (answer.status, answer.headers["retry-after"]) == (503, "1")
-    assert answer.body["detail"] == "dynamodb is unavailable: ThrottlingException; ask again"
+    assert answer.body["detail"] == "dynamodb is unavailable: ThrottlingException; send the request again"
 
 
 def test_a_crash_is_a_500_that_tells_nothing_and_one_log_line_that_tells_all(

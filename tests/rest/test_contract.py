@@ -2,28 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis import Case
 
-from eventcron.entrypoints.process import process
 from tests.rest.contract import CHECKS, DAY, document
-from tests.rest.gateway import PLATFORM, Api, wsgi
+from tests.rest.gateway import PLATFORM, Api, Application
 
 #: For each operation: some seconds in all.
 EXAMPLES = 40
 
 schema = document()
-schema.app = wsgi(PLATFORM)
-
-
-@pytest.fixture(autouse=True)
-def _closed() -> Iterator[None]:
-    yield
-    process.close()
+app = Application(PLATFORM)
+schema.app = app
 
 
 @schema.parametrize()
@@ -34,8 +26,7 @@ def _closed() -> Iterator[None]:
 )
 def test_the_api_keeps_to_its_document(case: Case[Any]) -> None:
     """Each request meets the same few schedules."""
-    api = Api()
-    process.adopt(api.cases)
+    api = app.api = Api()
     for name in ("n0", "n1"):
         api("PUT", f"/tenants/acme/schedules/{name}", {"expression": "0 * * * *", "revision": 10}, caller=PLATFORM)
     api("POST", "/tenants/acme/schedules/n0/backfill", DAY | {"backfill_id": "b0"}, caller=PLATFORM)

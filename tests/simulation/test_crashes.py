@@ -1,6 +1,6 @@
-"""A function may die between any two of its steps. Run again, nothing is lost and nothing fires early.
+"""A function may die between any two of its steps. It runs again, nothing is lost, and nothing fires early.
 
-Each case kills one invocation at one effect of one port: before it, or after it with the answer lost.
+Each case kills one invocation before one call of a port, or after it, when the call has had its effect.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ SCHEDULES = {"minutely": "* * * * *", "once": "at(2026-12-01T08:11:30)", "daily"
 
 
 class Killed(Exception):
-    """The process is gone."""
+    """The process died."""
 
 
 class Killer:
-    """Kills the invocation of *function* that comes to its *step*-th pause, counted over all its invocations."""
+    """Kills an invocation of *function* at its *step*-th pause, counted over all invocations of that function."""
 
     def __init__(self, function: str = "", step: int = 0) -> None:
         self._function = function
@@ -44,7 +44,7 @@ class Killer:
 
 
 class History(NamedTuple):
-    """What came out: ids by schedule and due, how often, and which were early."""
+    """What was published: schedule, due and fire id of each fire; how many repeated another; how many were early."""
 
     fired: set[tuple[str, str, str]]
     repeats: int
@@ -52,8 +52,8 @@ class History(NamedTuple):
     steps: Counter[str]
 
 
-def live_through(killer: Killer) -> History:
-    """Half an hour with three schedules, and what it brought."""
+def run_half_an_hour(killer: Killer) -> History:
+    """Half an hour with three schedules."""
     settings = SETTINGS.__class__(
         **{name: getattr(SETTINGS, name) for name in SETTINGS.__struct_fields__} | {"segments": 1}
     )
@@ -68,26 +68,26 @@ def live_through(killer: Killer) -> History:
     return History(set(fired), len(fired) - len(set(fired)), early, killer.steps)
 
 
-@pytest.fixture(name="calm", scope="module")
-def _calm() -> History:
-    return live_through(Killer())
+@pytest.fixture(name="undisturbed", scope="module")
+def _undisturbed() -> History:
+    return run_half_an_hour(Killer())
 
 
-def test_in_calm_weather_every_occurrence_is_published_exactly_once(calm: History) -> None:
-    assert Counter(schedule for schedule, _, _ in calm.fired) == {
+def test_without_a_crash_every_occurrence_is_published_exactly_once(undisturbed: History) -> None:
+    assert Counter(schedule for schedule, _, _ in undisturbed.fired) == {
         "acme/minutely": 26,
         "acme/once": 1,
         "acme/daily": 1,
     }
-    assert calm.repeats == 0
+    assert undisturbed.repeats == 0
 
 
 @pytest.mark.parametrize("function", ["registrar", "planner", "executor"])
-def test_a_crash_between_any_two_steps_loses_nothing(calm: History, function: str) -> None:
-    steps = calm.steps[function]
+def test_a_crash_between_any_two_steps_loses_nothing(undisturbed: History, function: str) -> None:
+    steps = undisturbed.steps[function]
     assert steps > 20, "the scenario must exercise the function"
     for step in range(1, steps + 1):
-        history = live_through(Killer(function, step))
+        history = run_half_an_hour(Killer(function, step))
 
-        assert history.fired == calm.fired, f"{function} killed at step {step} of {steps}"
+        assert history.fired == undisturbed.fired, f"{function} killed at step {step} of {steps}"
         assert history.early == 0

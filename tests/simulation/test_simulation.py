@@ -1,43 +1,43 @@
-"""The simulator itself: it replays, it holds on a slice of seeds, and it can fail."""
+"""The simulator: a seed replays, every guarantee holds on a slice of seeds, and a violation is reported."""
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
-from pathlib import Path
+import time
 
 import pytest
 
-import eventcron
 from tools.faultsim import GUARANTEES, simulate, violations
 from tools.faultsim.__main__ import main
-from tools.faultsim.faults import SERVICES, forecast
+from tools.faultsim.faults import SERVICES, draw_fault_plan
 from tools.faultsim.loop import LoopClock, SeededLoop
-from tools.faultsim.mutants import MUTANTS, SEEDS, hunt, plant
+from tools.faultsim.progress import Progress
 from tools.faultsim.report import explain
 from tools.faultsim.seeded_random import SeededRandom
-from tools.faultsim.sweep import judge
-from tools.faultsim.workload import setting
+from tools.faultsim.sweep import run_seed
+from tools.faultsim.workload import draw_scenario
 
-#: Seeds in the ordinary suite; ``make simulate`` runs more.
+#: Seeds in the test suite; ``make simulate`` runs more.
 SLICE = 150
-#: The first draws of seed 7, on any machine and any Python.
+#: The first numbers that seed 7 draws, on any machine and any Python.
 SEVEN = [0.32383276483316237, 0.15084917392450192, 0.6509344730398537]
 
 
 @pytest.mark.parametrize("first", range(0, SLICE, 25))
 def test_every_guarantee_holds(first: int) -> None:
-    broken = [verdict.text for verdict in map(judge, range(first, first + 25)) if verdict.broken]
+    broken = [result.text for result in map(run_seed, range(first, first + 25)) if result.broken]
 
     assert broken == []
 
 
-def test_in_fine_weather_every_occurrence_is_published_exactly_once() -> None:
-    fine = [simulated for simulated in map(simulate, range(60)) if simulated.forecast.faultless]
+def test_without_faults_every_occurrence_is_published_exactly_once() -> None:
+    faultless = [simulation for simulation in map(simulate, range(60)) if simulation.faults.faultless]
 
-    assert len(fine) > 10
-    assert [violation for simulated in fine for violation in violations(simulated)] == []
+    assert len(faultless) > 10
+    assert [violation for simulation in faultless for violation in violations(simulation)] == []
 
 
 def test_a_seed_replays_step_for_step_whatever_the_hash_seed() -> None:
@@ -56,17 +56,17 @@ def test_a_seed_replays_step_for_step_whatever_the_hash_seed() -> None:
     assert digests == {simulate(17).history.digest()}
 
 
-def test_two_seeds_are_two_worlds() -> None:
+def test_two_seeds_are_two_simulations() -> None:
     assert simulate(1).history.digest() != simulate(2).history.digest()
 
 
-def test_dice_fall_alike_on_every_python() -> None:
-    dice = SeededRandom(7)
+def test_a_seed_draws_the_same_numbers_on_every_python() -> None:
+    random = SeededRandom(7)
 
-    assert [dice.fraction() for _ in SEVEN] == SEVEN
+    assert [random.fraction() for _ in SEVEN] == SEVEN
 
 
-def test_the_loop_serves_what_is_due_first_and_chance_decides_ties() -> None:
+def test_the_loop_runs_what_is_due_first_and_draws_the_order_of_ties() -> None:
     orders = set()
     for seed in range(20):
         loop = SeededLoop(SeededRandom(seed))  # type: ignore[abstract]
@@ -77,6 +77,17 @@ def test_the_loop_serves_what_is_due_first_and_chance_decides_ties() -> None:
         orders.add(tuple(order))
 
     assert orders == {("a", "b", "late"), ("b", "a", "late")}
+
+
+def test_the_loop_raises_what_a_callback_raises() -> None:
+    def fail() -> None:
+        raise LookupError("from a callback")
+
+    loop = SeededLoop(SeededRandom(0))  # type: ignore[abstract]
+    loop.timer(10, fail)
+
+    with pytest.raises(LookupError, match="from a callback"):
+        loop.run_until(100)
 
 
 async def _watch(clock: LoopClock, instants: list[int]) -> None:
@@ -93,41 +104,16 @@ def test_a_clock_that_is_off_sleeps_until_it_shows_the_instant() -> None:
     assert instants == [1_250]
 
 
-def test_mutants_are_at_least_25_and_still_fit_the_source() -> None:
-    package = Path(eventcron.__file__).parent
-
-    assert len(MUTANTS) >= 25
-    assert [m.name for m in MUTANTS if (package / m.module).read_text().count(m.old) != 1] == []
-    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS)
-
-
-def test_a_mutant_that_no_longer_fits_is_an_error(tmp_path: Path) -> None:
-    (tmp_path / "app").mkdir()
-    (tmp_path / MUTANTS[0].module).write_text("something else")
-
-    with pytest.raises(ValueError, match="has 0 times"):
-        plant(MUTANTS[0], tmp_path)
-
-
-def test_a_fault_in_the_protocol_is_noticed() -> None:
-    mutant = next(mutant for mutant in MUTANTS if mutant.name == "a fire is not held to its instant")
-
-    found = hunt(mutant)
-
-    assert found.guarantee == 2
-    assert found.seeds <= SEEDS
-
-
-def test_a_failure_is_told_with_its_seed_its_guarantee_and_what_touched_the_schedule() -> None:
-    simulated = simulate(3)
-    fired = next(line for line in simulated.history.lines if line.what == "Schedule Fired")
-    simulated.history.publications[:] = [
+def test_a_failure_is_reported_with_its_seed_its_guarantee_and_the_steps_of_its_schedule() -> None:
+    simulation = simulate(3)
+    fired = next(step for step in simulation.history.steps if step.what == "Schedule Fired")
+    simulation.history.publications[:] = [
         published
-        for published in simulated.history.publications
+        for published in simulation.history.publications
         if published.event.detail_type not in {"Schedule Fired", "Schedule Skipped"}
     ]
 
-    text = explain(simulated, violations(simulated))
+    text = explain(simulation, violations(simulation))
 
     assert f"guarantee 1 ({GUARANTEES[1]}) broken for {fired.about.split()[0].split('/')[0]}" in text
     assert "Put Schedule" in text
@@ -142,18 +128,38 @@ def test_the_command_replays_a_seed(capsys: pytest.CaptureFixture[str]) -> None:
     assert f"digest {simulate(5).history.digest()}" in printed
 
 
-def test_the_command_tells_how_many_seeds_held(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_says_how_many_seeds_held(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--seeds", "3", "--from", "10", "--jobs", "1"]) == 0
 
-    assert "3 seeds from 10" in capsys.readouterr().out
+    printed = capsys.readouterr()
+    assert "3 seeds from 10" in printed.out
+    assert printed.err == ""
 
 
-def _worlds_without(service: str, count: int) -> list[int]:
-    """The first seeds in which that service is out for a while."""
+class _Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_shown_on_a_terminal_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal, now = _Terminal(), [0.0]
+    monkeypatch.setattr(sys, "stderr", terminal)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    shown = Progress(2_000, "seeds")
+
+    for done, at in ((100, 1.0), (500, 10.0), (550, 11.0)):
+        now[0] = at
+        shown.show(done, failed=1)
+
+    assert terminal.getvalue() == "\r500 of 2,000 seeds, 1 failed, 10 s, about 30 s left\x1b[K"
+
+
+def _seeds_with_an_outage(service: str, count: int) -> list[int]:
+    """The first *count* seeds in which *service* has an outage."""
     found: list[int] = []
     for seed in range(1_000):
-        dice = SeededRandom(seed)
-        outage = forecast(dice, span_s=setting(dice).span_s).outage
+        random = SeededRandom(seed)
+        outage = draw_fault_plan(random, span_s=draw_scenario(random).span_s).outage
         if outage is not None and outage.service == service:
             found.append(seed)
         if len(found) == count:
@@ -163,7 +169,7 @@ def _worlds_without(service: str, count: int) -> list[int]:
 
 @pytest.mark.parametrize("service", SERVICES)
 def test_an_outage_loses_nothing(service: str) -> None:
-    verdicts = [judge(seed) for seed in _worlds_without(service, 8)]
+    results = [run_seed(seed) for seed in _seeds_with_an_outage(service, 8)]
 
-    assert len(verdicts) == 8
-    assert [verdict.text for verdict in verdicts if verdict.broken] == []
+    assert len(results) == 8
+    assert [result.text for result in results if result.broken] == []

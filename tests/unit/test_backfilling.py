@@ -16,10 +16,11 @@ from eventcron.model.codes import CancelReason
 from eventcron.model.commands import BackfillSchedule, Schedule
 from eventcron.model.messages import Fire
 from eventcron.model.names import Window
-from eventcron.model.records import Backfill, BackfillState, Record, State
+from eventcron.model.records import Backfill, BackfillState, Record
 from eventcron.rules import backfill as rules
 from eventcron.rules.backfill import MAX_LOOKED_AT, SLICE_MS, claim, gap_ms, make_slice, open_backfill
 from eventcron.timing.trigger import from_canonical, occurrences, parse
+from tests.records import record_of
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 HOUR = 3_600_000
@@ -29,15 +30,7 @@ DAY = 24 * HOUR
 def record(expression: str = "* * * * *", **more: Any) -> Record:
     schedule = Schedule(tenant="acme", name="report", expression=expression, **more)
     trigger = parse(expression, anchor=NOW, exclude=schedule.exclude)
-    return Record(
-        schedule=schedule,
-        tenant="acme",
-        name="report",
-        revision=7,
-        state=State.ENABLED,
-        created=NOW - DAY,
-        trigger=trigger.canonical,
-    )
+    return record_of(schedule, trigger=trigger.canonical, revision=7, created=NOW - DAY)
 
 
 def moment(instant: int) -> datetime:
@@ -159,7 +152,7 @@ def test_a_slice_nobody_claimed_is_a_fault_of_ours() -> None:
 
 
 def test_a_trigger_that_new_zone_rules_left_without_occurrences_ends_all_the_same() -> None:
-    never = replace(opened(NOW - DAY, NOW), trigger=record("at(2020-01-01T00:00:00)").trigger)
+    never = replace(opened(NOW - DAY, NOW), trigger=record("at(2020-01-01T00:00:00)").era.trigger)
 
     part = make_slice(taken(never))
 
@@ -177,7 +170,7 @@ def test_it_fires_each_occurrence_once_in_order_never_early_never_faster(
 ) -> None:
     stored = record(expression)
     span = Window(NOW + start, NOW + start + length)
-    expected = list(occurrences(from_canonical(stored.trigger), span))
+    expected = list(occurrences(from_canonical(stored.era.trigger), span))
     if not expected:
         return
     backfill = opened(*span, per_minute=per_minute, stored=stored)

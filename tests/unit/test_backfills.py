@@ -46,7 +46,7 @@ def backfill(world: World, **more: Any) -> str:
 
 
 def states(world: World) -> list[str]:
-    return [fact["state"] for fact in world.facts_of("Schedule Backfilled")]
+    return [fact["state"] for fact in world.events_of("Schedule Backfilled")]
 
 
 def stored(world: World) -> Backfill:
@@ -81,7 +81,7 @@ def test_progress_is_on_the_bus(world: World) -> None:
     backfill(world, per_minute=1)
     world.run(minutes=61)
 
-    facts = world.facts_of("Schedule Backfilled")
+    facts = world.events_of("Schedule Backfilled")
     assert facts[0] == {
         **ACME,
         "backfill_id": "november",
@@ -136,8 +136,8 @@ def test_a_cancelled_one_stops_within_a_lead_and_says_what_was_on_its_way(world:
 
     assert len(world.fired) == 7
     assert max(fire.published for fire in world.fired) < cancelled_at + SETTINGS.lead_seconds * 1000
-    skips = world.facts_of("Schedule Skipped")
-    handed_over = world.facts_of("Schedule Backfilled")[-1]
+    skips = world.events_of("Schedule Skipped")
+    handed_over = world.events_of("Schedule Backfilled")[-1]
     assert {(skip["reason"], skip["cause"], skip["cause_id"]) for skip in skips} == {
         ("cancelled", "backfill", "november")
     }
@@ -164,10 +164,10 @@ def test_a_cancellation_that_overtakes_its_backfill_keeps_it_from_starting(world
     backfill(world)
     world.run(minutes=20)
 
-    assert [(fact["code"], fact["field"]) for fact in world.facts_of("Schedule Rejected")] == [
+    assert [(fact["code"], fact["field"]) for fact in world.events_of("Schedule Rejected")] == [
         ("not_found", "backfill_id")
     ] * 2
-    (fact,) = world.facts_of("Schedule Backfilled")
+    (fact,) = world.events_of("Schedule Backfilled")
     assert (fact["state"], fact["reason"], "from" in fact) == ("CANCELLED", "command", False)
     assert world.fired == []
 
@@ -180,7 +180,7 @@ def test_the_same_again_changes_nothing_and_another_span_is_refused(world: World
     world.run(minutes=20)
 
     assert len(world.fired) == 48
-    assert [fact["code"] for fact in world.facts_of("Schedule Rejected")] == ["backfill_exists"]
+    assert [fact["code"] for fact in world.events_of("Schedule Rejected")] == ["backfill_exists"]
 
 
 def test_deleting_the_schedule_ends_its_backfills(world: World) -> None:
@@ -192,18 +192,18 @@ def test_deleting_the_schedule_ends_its_backfills(world: World) -> None:
     world.run(minutes=20)
 
     assert states(world)[-1] == "CANCELLED"
-    assert world.facts_of("Schedule Backfilled")[-1]["reason"] == "deleted"
+    assert world.events_of("Schedule Backfilled")[-1]["reason"] == "deleted"
     assert stored(world).reason == "deleted"
-    fired, told = len(world.fired), sum(fact["count"] for fact in world.facts_of("Schedule Skipped"))
+    fired, told = len(world.fired), sum(fact["count"] for fact in world.events_of("Schedule Skipped"))
     assert (fired, fired + told) == (2, stored(world).fires)
-    assert {fact["reason"] for fact in world.facts_of("Schedule Skipped")} == {"deleted"}
+    assert {fact["reason"] for fact in world.events_of("Schedule Skipped")} == {"deleted"}
 
 
 def test_an_unknown_schedule_cannot_be_backfilled(world: World) -> None:
     world.emit("Backfill Schedule", {"tenant": "acme", "name": "gone", **NIGHT})
     world.run(seconds=1)
 
-    assert [fact["code"] for fact in world.facts_of("Schedule Rejected")] == ["not_found"]
+    assert [fact["code"] for fact in world.events_of("Schedule Rejected")] == ["not_found"]
 
 
 @pytest.mark.slow

@@ -50,7 +50,7 @@ def stored(world: World) -> Calendar:
 
 
 def rejections(world: World) -> list[tuple[str, str, str, str]]:
-    answers = world.facts_of("Schedule Rejected")
+    answers = world.events_of("Schedule Rejected")
     return [(answer["code"], answer["field"], answer["given"], answer["allowed"]) for answer in answers]
 
 
@@ -64,7 +64,7 @@ def test_a_calendar_that_was_put_excludes_its_days_and_each_is_told(world: World
     world.run(hours=24 * 5)
 
     assert days(world) == ["25", "28"]
-    skipped = world.facts_of("Schedule Skipped")
+    skipped = world.events_of("Schedule Skipped")
     assert [(fact["first_due"][8:10], fact["reason"], fact["by"], fact["count"]) for fact in skipped] == [
         (day, "excluded", "calendar:norway", 1) for day in ("24", "26", "27")
     ]
@@ -204,11 +204,11 @@ def test_a_put_and_a_delete_are_told(world: World) -> None:
     world.run(seconds=5)
     last = stored(world)
 
-    assert world.facts_of("Calendar Updated") == [
+    assert world.events_of("Calendar Updated") == [
         {"tenant": "acme", "name": "norway", "revision": first.revision, "days": 4}
     ]
-    assert world.facts_of("Calendar Deleted") == [{"tenant": "acme", "name": "norway", "revision": last.revision}]
-    assert [fact["resources"] for fact in world.facts] == [["acme/calendar:norway"]] * 2
+    assert world.events_of("Calendar Deleted") == [{"tenant": "acme", "name": "norway", "revision": last.revision}]
+    assert [fact["resources"] for fact in world.events] == [["acme/calendar:norway"]] * 2
     assert (first.expires, last.dates) == (None, None)
     assert last.expires == pytest.approx(world.now // 1000 + world.settings.tombstone_days * 86_400, abs=10)
 
@@ -229,7 +229,7 @@ def test_a_stale_put_changes_nothing(world: World) -> None:
     assert stored(world) == before
     allowed = f"more than {REVISION}, the revision already applied"
     assert rejections(world) == [("stale_revision", "revision", str(REVISION - 1), allowed)] * 2
-    assert len(world.facts_of("Calendar Updated")) == 1
+    assert len(world.events_of("Calendar Updated")) == 1
 
 
 COMMANDS = [
@@ -256,7 +256,7 @@ def test_commands_of_one_second_are_applied_as_they_arrive_and_a_replay_is_not(w
     world.run(seconds=5)
 
     assert stored(world).dates == ("2026-12-25",)
-    assert len(world.facts_of("Calendar Updated")) == 2
+    assert len(world.events_of("Calendar Updated")) == 2
 
 
 def test_a_delete_of_what_is_not_there_is_rejected_and_remembered(world: World) -> None:
@@ -320,7 +320,7 @@ def test_a_crash_between_the_write_and_the_fact_loses_neither() -> None:
         world.run(minutes=5)
 
         assert len(world.failures) == 1
-        assert [fact["days"] for fact in world.facts_of("Calendar Updated")] == [1]
+        assert [fact["days"] for fact in world.events_of("Calendar Updated")] == [1]
 
 
 class Contested(MemoryCalendars):

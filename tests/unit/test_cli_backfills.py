@@ -7,7 +7,7 @@ import shlex
 
 from msgspec.structs import replace
 
-from eventcron.entrypoints.cli.backfills import Seen, as_object, in_full, table
+from eventcron.entrypoints.cli.backfills import Status, as_object, as_table, in_full
 from eventcron.model.commands import CancelBackfill
 from eventcron.model.names import Window
 from eventcron.model.records import Backfill, BackfillState
@@ -33,35 +33,35 @@ ENDED = replace(
 REST = Left(400, more=False, ends=NOW + 20_000)
 
 
-def seen(backfill: Backfill, rest: Left | None = None) -> Seen:
-    return Seen(backfill, rest, "scheduler", NOW)
+def status(backfill: Backfill, rest: Left | None = None) -> Status:
+    return Status(backfill, rest, "scheduler", NOW)
 
 
 def test_the_running_ones_stand_in_a_table() -> None:
-    more = seen(replace(RUNNING, tenant="another"), Left(100_000, more=True, ends=NOW))
+    more = status(replace(RUNNING, tenant="another"), Left(100_000, more=True, ends=NOW))
 
-    assert table([seen(RUNNING, REST), more]).splitlines() == [
-        "backfill                 a minute      fired       left  through               ends",
-        "acme/report/november        1,200     12,345        400  2026-12-01T07:00:00Z  2026-12-01T08:00:20Z",
-        "another/report/november     1,200     12,345   100,000+  2026-12-01T07:00:00Z  2026-12-01T08:00:00Z or later",
+    assert as_table([status(RUNNING, REST), more]).splitlines() == [
+        "backfill                 a minute   fired      left  through               ends",
+        "acme/report/november        1,200  12,345       400  2026-12-01T07:00:00Z  2026-12-01T08:00:20Z",
+        "another/report/november     1,200  12,345  100,000+  2026-12-01T07:00:00Z  2026-12-01T08:00:00Z or later",
     ]
-    assert table([]) == "no backfill is running"
+    assert as_table([]) == "no backfill is running"
 
 
 def test_one_is_shown_with_the_command_that_cancels_it() -> None:
-    lines = in_full(seen(RUNNING, REST)).splitlines()
+    lines = in_full(status(RUNNING, REST)).splitlines()
 
     assert lines[:10] == [
-        "backfill   acme/report/november",
-        "state      RUNNING",
-        "asked by   event e-1",
-        "span       2026-11-30T08:00:00Z until 2026-12-01T08:00:00Z",
-        "through    2026-12-01T07:00:00Z",
-        "rate       1,200 a minute",
-        "fired      12,345, skipped 6",
-        "left       400",
-        "ends       2026-12-01T08:00:20Z",
-        "in hand    until 2026-12-01T08:01:00Z",
+        "backfill  acme/report/november",
+        "state     RUNNING",
+        "command   event e-1",
+        "span      2026-11-30T08:00:00Z until 2026-12-01T08:00:00Z",
+        "through   2026-12-01T07:00:00Z",
+        "rate      1,200 a minute",
+        "fired     12,345, skipped 6",
+        "left      400",
+        "ends      2026-12-01T08:00:20Z",
+        "lease     until 2026-12-01T08:01:00Z",
     ]
     (entry,) = json.loads(shlex.split(lines[-1])[-1])
     envelope = {
@@ -74,25 +74,25 @@ def test_one_is_shown_with_the_command_that_cancels_it() -> None:
     assert entry["EventBusName"] == "scheduler"
 
 
-def test_an_ended_one_says_why_and_until_when_it_is_remembered() -> None:
-    lines = in_full(seen(ENDED)).splitlines()
+def test_an_ended_one_says_why_and_until_when_it_is_stored() -> None:
+    lines = in_full(status(ENDED)).splitlines()
 
-    assert lines[1] == "state      CANCELLED, as its schedule was deleted"
-    assert lines[-1] == "forgotten  after 2026-12-02T08:00:00Z"
+    assert lines[1] == "state     CANCELLED with its schedule's deletion"
+    assert lines[-1] == "stored    until 2026-12-02T08:00:00Z"
     assert not any("cancel" in line for line in lines)
-    command = in_full(seen(replace(ENDED, reason="command"))).splitlines()
-    assert command[1] == "state      CANCELLED, by Cancel Backfill"
+    command = in_full(status(replace(ENDED, reason="command"))).splitlines()
+    assert command[1] == "state     CANCELLED by Cancel Backfill"
 
 
 def test_one_that_was_cancelled_before_it_arrived_shows_no_span() -> None:
-    lines = in_full(seen(replace(ENDED, event_id="", reason="command"))).splitlines()
+    lines = in_full(status(replace(ENDED, event_id="", reason="command"))).splitlines()
 
-    assert [line[:10].strip() for line in lines] == ["backfill", "state", "forgotten"]
-    assert lines[1] == "state      CANCELLED, before it arrived"
+    assert [line[:10].strip() for line in lines] == ["backfill", "state", "stored"]
+    assert lines[1] == "state     CANCELLED before it arrived"
 
 
 def test_programs_get_the_same() -> None:
-    running, ended = as_object(seen(RUNNING, REST)), as_object(seen(ENDED))
+    running, ended = as_object(status(RUNNING, REST)), as_object(status(ENDED))
 
     assert running["cancel"]["DetailType"] == "Cancel Backfill"
     assert {name: running[name] for name in ("left", "left_is_more", "ends", "held_until", "through")} == {
@@ -103,4 +103,4 @@ def test_programs_get_the_same() -> None:
         "through": "2026-12-01T07:00:00Z",
     }
     assert (ended["state"], ended["reason"], ended["left"], ended["cancel"]) == ("CANCELLED", "deleted", None, None)
-    assert as_object(seen(replace(ENDED, event_id="")))["from"] is None
+    assert as_object(status(replace(ENDED, event_id="")))["from"] is None

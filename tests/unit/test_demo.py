@@ -417,7 +417,7 @@ def test_a_good_summary() -> None:
         "after delete                   0",
         "unexpected                     0",
         "",
-        "\x1b[32mall as it must be\x1b[0m",
+        "\x1b[32mPASS: 40 fires, none missing, early or repeated\x1b[0m",
     ]
 
 
@@ -426,4 +426,5 @@ def test_a_bad_summary_names_the_fires() -> None:
 
     assert "missing: n19\nand 10 more: --json lists them all" in text
     assert "missing: n20" not in text
-    assert "all as it must be" not in text
+    assert "FAIL: 30 faults" in text
+    assert "PASS" not in text

@@ -27,7 +27,7 @@ from eventcron.model.commands import Misfire, MisfirePolicy, Schedule
 from eventcron.model.events import Event
 from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import Instant, Key
-from eventcron.model.records import Former, Record, State
+from eventcron.model.records import Era, Record, State
 from eventcron.ports import Quota, Refusal
 from eventcron.rules.packing import make_pack
 from eventcron.testing import JumpingClock, memory_ports
@@ -35,6 +35,7 @@ from eventcron.testing.ports import MemoryPorts
 from eventcron.testing.world import SETTINGS
 from eventcron.timing.trigger import parse
 from eventcron.wire.encode import decode_pack
+from tests.records import record_of
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 DUE = NOW + 2_000
@@ -42,9 +43,9 @@ HOURLY = parse("0 * * * *", anchor=NOW).canonical
 SECONDLY = parse("* * * * * *", anchor=NOW).canonical
 
 
-def former(until: Instant, *, planned: Instant = DUE + 1, sure: Instant = 0) -> tuple[Former, ...]:
-    """Revision 1, replaced: what is due of it before *until* still fires."""
-    return (Former(1, until, planned, sure),)
+def cut(end: Instant, *, planned: Instant = DUE + 1) -> tuple[Era, ...]:
+    """The era of revision 1, cut: what is due of it before *end* still fires."""
+    return (Era(1, SECONDLY, NOW, end, planned_through=planned),)
 
 
 class Stage:
@@ -86,7 +87,7 @@ class Stage:
         fields, tenant = more.pop("schedule", {}), more.pop("tenant", "acme")
         schedule = None if fields is None else Schedule(tenant=tenant, name=name, expression="* * * * *", **fields)
         values: dict[str, Any] = {"state": State.ENABLED, "revision": 1, "schedule": schedule, "wake": 0, "segment": 0}
-        record = Record(tenant=tenant, name=name, created=0, **{**values, **more})
+        record = record_of(**{"tenant": tenant, "name": name, **values, **more})
         stored = self.store.records.get(record.key)
         assert await self.store.put(record, replacing=None if stored is None else stored.revision)
         return record
@@ -155,38 +156,42 @@ async def test_a_pack_the_ledger_knows_is_left_alone(stage: Stage) -> None:
     ("stored", "outcome"),
     [
         pytest.param({}, "published", id="same-revision"),
-        pytest.param({"revision": 2, "former": former(DUE)}, "dropped", id="replaced-before-it-was-due"),
-        pytest.param({"revision": 2, "former": former(DUE), "trigger": HOURLY}, "superseded", id="not-due-any-more"),
+        pytest.param({"revision": 2, "earlier": cut(DUE)}, "dropped", id="replaced-before-it-was-due"),
+        pytest.param({"revision": 2, "earlier": cut(DUE), "trigger": HOURLY}, "superseded", id="not-due-any-more"),
+        pytest.param({"revision": 2, "earlier": cut(DUE), "trigger": SECONDLY}, "dropped", id="replaced-and-still-due"),
         pytest.param(
-            {"revision": 2, "former": former(DUE), "trigger": SECONDLY}, "dropped", id="replaced-and-still-due"
-        ),
-        pytest.param(
-            {"revision": 2, "former": former(DUE), "trigger": SECONDLY, "first": DUE + 1},
+            {"revision": 2, "earlier": cut(DUE), "trigger": SECONDLY, "start": DUE + 1},
             "superseded",
             id="due-before-it-starts",
         ),
         pytest.param(
-            {"revision": 2, "former": former(DUE), "trigger": SECONDLY, "until": DUE},
+            {"revision": 2, "earlier": cut(DUE), "trigger": SECONDLY, "end": DUE},
             "superseded",
             id="due-after-it-ends",
         ),
         pytest.param(
-            {"revision": 2, "former": former(DUE), "trigger": HOURLY, "state": State.PAUSED},
+            {"revision": 2, "earlier": cut(DUE), "trigger": HOURLY, "state": State.PAUSED},
+            "superseded",
+            id="paused-by-a-put-that-has-another-trigger",
+        ),
+        pytest.param({"revision": 2, "earlier": cut(DUE + 1)}, "published", id="due-before-the-cutover"),
+        pytest.param({"revision": 2, "earlier": cut(DUE + 1, planned=DUE)}, "dropped", id="handed-over-anew"),
+        pytest.param(
+            {"revision": 2, "earlier": (Era(0, SECONDLY, NOW, DUE + 1, planned_through=DUE), *cut(NOW))},
+            "published",
+            id="left-to-the-registrar-by-the-era-before",
+        ),
+        pytest.param({"revision": 3, "earlier": cut(DUE + 1)}, "published", id="replaced-twice"),
+        pytest.param(
+            {"revision": 2, "state": State.PAUSED, "trigger": SECONDLY, "earlier": cut(NOW)},
             "dropped",
-            id="the-resume-tells-it",
-        ),
-        pytest.param({"revision": 2, "former": former(DUE + 1)}, "published", id="due-before-the-cutover"),
-        pytest.param({"revision": 2, "former": former(DUE + 1, planned=DUE)}, "dropped", id="handed-over-anew"),
-        pytest.param(
-            {"revision": 2, "former": former(DUE + 1, planned=DUE, sure=DUE + 1)}, "published", id="handed-over-once"
-        ),
-        pytest.param({"revision": 3, "former": former(DUE + 1)}, "published", id="replaced-twice"),
-        pytest.param({"revision": 2, "state": State.PAUSED, "former": former(NOW)}, "dropped", id="paused"),
-        pytest.param(
-            {"revision": 2, "state": State.DELETED, "schedule": None, "former": former(NOW)}, "dropped", id="deleted"
+            id="the-resume-reports-it",
         ),
         pytest.param(
-            {"revision": 2, "state": State.DELETED, "schedule": None, "former": former(DUE + 1)},
+            {"revision": 2, "state": State.DELETED, "schedule": None, "earlier": cut(NOW)}, "dropped", id="deleted"
+        ),
+        pytest.param(
+            {"revision": 2, "state": State.DELETED, "schedule": None, "earlier": cut(DUE + 1)},
             "deleted",
             id="deleted-after-it-was-due",
         ),
@@ -353,7 +358,7 @@ async def test_a_schedule_that_stays_unreadable_is_given_up_in_the_open(stage: S
 
 
 async def test_the_last_fire_of_a_replaced_revision_completes_nothing(stage: Stage) -> None:
-    await stage.put(revision=2, former=former(DUE + 1))
+    await stage.put(revision=2, earlier=cut(DUE + 1))
 
     await stage.execute(fire(last=True))
 

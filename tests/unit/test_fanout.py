@@ -22,7 +22,6 @@ from eventcron.app.planner import SegmentOutcome, SegmentReport
 from eventcron.model.commands import Schedule
 from eventcron.model.messages import SegmentRange
 from eventcron.model.names import Instant, Key
-from eventcron.model.records import Record, State
 from eventcron.ports import Refusal
 from eventcron.settings import InvalidSettings
 from eventcron.testing.ports import memory_ports
@@ -31,6 +30,7 @@ from eventcron.timing.hashing import segment_of
 from eventcron.timing.trigger import parse
 from eventcron.wire.encode import decode_pack
 from eventcron.wire.segment_ranges import decode_range
+from tests.records import record_of
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 TICK_MS = SETTINGS.tick_seconds * 1000
@@ -88,10 +88,9 @@ class Stage:
             )
             self.names.add(name)
             schedule = Schedule(tenant="acme", name=name, expression="* * * * *")
-            record = Record(
-                schedule=schedule, tenant="acme", name=name, revision=1, state=State.ENABLED, created=NOW - 60_000,
-                defined=1, trigger=trigger, first=NOW - 59_999, segment=segment, wake=0,
-            )  # fmt: skip
+            record = record_of(
+                schedule, trigger=trigger, start=NOW - 59_999, created=NOW - 60_000, segment=segment, wake=0
+            )
             assert await self.store.put(record, replacing=None)
 
     async def plan(self, asked: SegmentRange, *, seconds: int = 60) -> list[SegmentReport]:

@@ -25,12 +25,13 @@ from eventcron.model.commands import Schedule
 from eventcron.model.events import Event
 from eventcron.model.messages import Pack
 from eventcron.model.names import Instant, Key, Unreadable
-from eventcron.model.records import Plan, Record, State
+from eventcron.model.records import IndexEntry, Record, State
 from eventcron.ports import Lease, Page, Refusal
 from eventcron.testing import JumpingClock, memory_ports
 from eventcron.testing.world import SETTINGS
 from eventcron.timing.trigger import parse
 from eventcron.wire.encode import decode_pack
+from tests.records import record_of
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 MINUTE = 60_000
@@ -76,17 +77,12 @@ class Stage:
     ) -> Record:
         trigger = parse(expression, anchor=NOW, **more)
         schedule = Schedule(tenant="acme", name=name, expression=expression, after_completion=after_completion)
-        record = Record(
-            schedule=schedule,
-            tenant="acme",
-            name=name,
-            revision=1,
-            state=State.ENABLED,
-            created=NOW - MINUTE,
-            defined=1,
+        record = record_of(
+            schedule,
             trigger=trigger.canonical,
-            first=NOW - MINUTE + 1,
-            until=until,
+            start=NOW - MINUTE + 1,
+            end=until,
+            created=NOW - MINUTE,
             segment=0,
             wake=wake,
         )
@@ -184,7 +180,7 @@ async def test_a_slow_twin_is_fenced_off() -> None:
     async def overtake(_events: Sequence[Event]) -> list[Refusal]:
         return []
 
-    async def slow_page(segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+    async def slow_page(segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         page = await MemoryScheduleStore.plans(stage.store, segment, before=before, cursor=cursor)
         stage.clock.instant += 61_000
         now = stage.clock.now()
@@ -206,7 +202,7 @@ async def test_near_its_deadline_a_pass_saves_its_page_and_the_next_goes_on_from
         await stage.put(f"n{number}", "5 * * * *")
     pages = 0
 
-    async def slow_page(segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+    async def slow_page(segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         nonlocal pages
         pages += 1
         page = await MemoryScheduleStore.plans(stage.store, segment, before=before, cursor=cursor)
@@ -316,7 +312,7 @@ async def test_an_index_that_catches_up_between_two_pages_hides_nothing() -> Non
     assert (await stage.plan()).fires == 3 * 7
     read, stale = stage.store.plans, True
 
-    async def plans(segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+    async def plans(segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         nonlocal stale
         page = await read(segment, before=before, cursor=cursor)
         stale = False
@@ -335,7 +331,7 @@ async def test_a_pass_that_is_resumed_does_not_plan_again_what_its_first_half_ma
         await stage.put(name, wake=NOW + 5 * MINUTE)
     read = stage.store.plans
 
-    async def slow_page(segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+    async def slow_page(segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         stage.clock.instant += 4_000
         return await read(segment, before=before, cursor=cursor)
 
@@ -348,16 +344,12 @@ async def test_a_pass_that_is_resumed_does_not_plan_again_what_its_first_half_ma
 
 async def test_a_trigger_of_another_release_is_skipped_in_the_open_and_stays() -> None:
     stage = Stage()
-    record = await stage.put("minutely")
+    await stage.put("minutely")
     await stage.store.put(
-        Record(
-            schedule=record.schedule,
-            tenant="acme",
-            name="strange",
-            revision=1,
-            state=State.ENABLED,
-            created=NOW,
+        record_of(
+            Schedule(tenant="acme", name="strange", expression="* * * * *"),
             trigger="lunar|new-moon",
+            created=NOW,
             segment=0,
             wake=0,
         ),
@@ -376,7 +368,7 @@ async def test_a_trigger_of_another_release_is_skipped_in_the_open_and_stays() -
 class HalfReadable(MemoryScheduleStore):
     """An index with one schedule that cannot be read."""
 
-    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         page = await super().plans(segment, before=before, cursor=cursor)
         return Page(page.items, page.cursor, [Unreadable(Key("acme", "newer"), "stored in format 2")])
 
@@ -470,7 +462,7 @@ async def test_segments_are_planned_at_once() -> None:
     under_way = most = 0
     plans = stage.store.plans
 
-    async def watched(segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+    async def watched(segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)

@@ -12,7 +12,7 @@ from eventcron.adapters.memory import MemoryEventBus, MemoryLeases, MemoryRulesV
 from eventcron.app.delivery import REMEMBER_S
 from eventcron.app.reconcile import ReconcileReport
 from eventcron.model.commands import Schedule
-from eventcron.model.names import Key, Window
+from eventcron.model.names import Key
 from eventcron.model.records import Record, State
 from eventcron.rules.lifecycle import worked_out_anew
 from eventcron.rules.planning import index_entry_of
@@ -20,6 +20,7 @@ from eventcron.rules.reconcile import Fault, Setting, find
 from eventcron.testing import JumpingClock, World, memory_ports
 from eventcron.testing.world import SETTINGS
 from eventcron.timing.hashing import segment_of
+from tests.records import record_of
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 MINUTE = 60_000
@@ -36,12 +37,17 @@ def enabled(expression: str = "* * * * *", *, name: str = "report", **more: Any)
         "state": State.ENABLED,
         "segment": segment_of(Key("acme", name), 4),
         "wake": 0,
-        "first": NOW - 9 * DAY,
         "handoff": NOW - 9 * DAY + REACH,
         **more,
     }
-    record = Record(schedule=schedule, tenant="acme", name=name, revision=7, created=NOW - 9 * DAY, **values)
-    return replace(worked_out_anew(record), until=values.get("until"))
+    end = values.pop("end", None)
+    record = record_of(schedule, start=NOW - 9 * DAY, revision=7, created=NOW - 9 * DAY, **values)
+    return with_era(worked_out_anew(record), end=end)
+
+
+def with_era(record: Record, **changed: Any) -> Record:
+    """*record* with the era in force *changed*."""
+    return replace(record, eras=(*record.eras[:-1], replace(record.era, **changed)))
 
 
 RARE = "0 9 * * MON"  # next on 7 December
@@ -55,9 +61,9 @@ MONDAY = NOW + 6 * DAY + HOUR
         pytest.param(enabled(RARE, wake=MONDAY), id="timed"),
         pytest.param(enabled(RARE, wake=NOW), id="awake-too-early-costs-one-look"),
         pytest.param(enabled(wake=NOW + 11 * MINUTE), id="the-occurrences-before-may-be-planned-already"),
-        pytest.param(enabled("5 8 1 12 *", until=NOW + HOUR, wake=None), id="the-last-fire-is-on-its-way"),
-        pytest.param(enabled("0 7 1 12 *", until=NOW, wake=None), id="the-last-fire-may-still-be-tried"),
-        pytest.param(enabled(wake=None, handoff=NOW + HOUR, until=NOW + HOUR), id="the-registrar-sent-all"),
+        pytest.param(enabled("5 8 1 12 *", end=NOW + HOUR, wake=None), id="the-last-fire-is-on-its-way"),
+        pytest.param(enabled("0 7 1 12 *", end=NOW, wake=None), id="the-last-fire-may-still-be-tried"),
+        pytest.param(enabled(wake=None, handoff=NOW + HOUR, end=NOW + HOUR), id="the-registrar-sent-all"),
         pytest.param(enabled(state=State.PAUSED, segment=None, wake=None), id="paused"),
         pytest.param(enabled(state=State.COMPLETED, segment=None, wake=None), id="completed"),
         pytest.param(enabled(state=State.COMPLETED), id="completed-and-a-pass-owes-fires-of-it"),
@@ -114,7 +120,7 @@ def test_what_is_well_is_left_alone(record: Record) -> None:
             {},
             id="an-expired-tombstone",
         ),
-        pytest.param(enabled("0 7 30 11 *", until=NOW - DAY, wake=None), Fault.OVER, {}, id="over-and-not-completed"),
+        pytest.param(enabled("0 7 30 11 *", end=NOW - DAY, wake=None), Fault.OVER, {}, id="over-and-not-completed"),
     ],
 )
 def test_what_is_wrong_is_found(record: Record, fault: Fault | None, repaired: dict[str, Any]) -> None:
@@ -129,7 +135,7 @@ def test_what_is_wrong_is_found(record: Record, fault: Fault | None, repaired: d
 
 def test_new_zone_rules_reach_what_is_paused() -> None:
     right = enabled("0 9 * * MON", state=State.PAUSED, segment=None, wake=None, schedule={"timezone": "Europe/Oslo"})
-    stale = replace(right, trigger=enabled("0 9 * * TUE").trigger)
+    stale = with_era(right, trigger=enabled("0 9 * * TUE").era.trigger)
 
     assert find(stale, SETTING) is None, "without new rules triggers are not looked at"
     assert find(right, SETTING._replace(work_out=True)) is None
@@ -139,13 +145,13 @@ def test_new_zone_rules_reach_what_is_paused() -> None:
 def test_new_zone_rules_move_what_sleeps_and_where_it_ends() -> None:
     record = enabled("0 9 * * MON", schedule={"timezone": "Europe/Oslo", "max_fires": 3})
     right = worked_out_anew(record)
-    stale = replace(right, trigger=enabled("0 9 * * TUE").trigger, until=5, wake=MONDAY + 8 * DAY)
+    stale = with_era(replace(right, wake=MONDAY + 8 * DAY), trigger=enabled("0 9 * * TUE").era.trigger, end=5)
 
     assert find(right, SETTING._replace(work_out=True)) is None
     finding = find(stale, SETTING._replace(work_out=True))
 
     assert finding is not None
-    assert (finding.fault, finding.record.trigger, finding.record.until) == (Fault.TRIGGER, right.trigger, right.until)
+    assert (finding.fault, finding.record.era) == (Fault.TRIGGER, right.era)
     assert finding.record.wake in {MONDAY - HOUR, None}
 
 
@@ -202,7 +208,7 @@ async def test_every_record_is_seen_once_and_counted(stage: Stage) -> None:
 
 async def test_what_is_wrong_is_put_right_and_the_second_run_finds_nothing(stage: Stage) -> None:
     gone = replace(enabled(name="gone"), schedule=None, state=State.DELETED, segment=None, wake=None, expires=1)
-    over = enabled("0 7 30 11 *", name="over", until=NOW - DAY, wake=None, schedule={"after_completion": "DELETE"})
+    over = enabled("0 7 30 11 *", name="over", end=NOW - DAY, wake=None, schedule={"after_completion": "DELETE"})
     await stage.put(enabled(name="lost", wake=None, segment=None), gone, over, enabled(name="well"))
 
     survey = await stage.run()
@@ -243,7 +249,7 @@ async def test_what_this_release_cannot_read_is_named_and_stays(stage: Stage) ->
 
 
 async def test_triggers_are_worked_out_anew_once_for_each_set_of_rules(stage: Stage) -> None:
-    stale = replace(enabled(name="stale"), trigger=enabled("0 * * * *").trigger)
+    stale = with_era(enabled(name="stale"), trigger=enabled("0 * * * *").era.trigger)
     await stage.put(stale)
 
     assert (await stage.run(rules="2026a")).repaired == {Fault.TRIGGER: 1}
@@ -294,7 +300,7 @@ async def test_two_reconcilers_at_once_mend_once(stage: Stage) -> None:
     assert one.contested + other.contested + 20 <= 40
 
 
-def test_an_owed_record_is_never_taken_for_over() -> None:
-    record = enabled("0 7 30 11 *", until=NOW - DAY, wake=None, owed=Window(1, 2))
+def test_a_pending_record_is_never_taken_for_over() -> None:
+    record = enabled("0 7 30 11 *", end=NOW - DAY, wake=None, pending=1)
 
     assert find(record, SETTING) is None

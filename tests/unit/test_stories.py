@@ -12,10 +12,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from eventcron.adapters.memory import MemoryEventBus
 from eventcron.app.registrar import Outcome
 from eventcron.model.names import Key
 from eventcron.model.records import State
-from eventcron.testing import FakeClock, World, memory_ports
+from eventcron.ports import Refusal
+from eventcron.testing import FakeClock, JumpingClock, World, memory_ports
 from eventcron.testing.world import SETTINGS
 from eventcron.timing.instant import from_datetime, rfc3339
 
@@ -75,7 +77,7 @@ def test_a_schedule_put_three_seconds_before_its_only_occurrence_fires_on_time(w
     world.run(minutes=20)
 
     assert [(fire.due, fire.lateness_ms) for fire in world.fired] == [("2026-12-01T08:07:03.250Z", 0)]
-    assert [fact["detail-type"] for fact in world.facts] == [
+    assert [fact["detail-type"] for fact in world.events] == [
         "Schedule Created",
         "Schedule Fired",
         "Schedule Completed",
@@ -190,12 +192,12 @@ def test_a_schedule_whose_last_occurrence_is_excluded_completes_after_its_last_f
     """It is known a horizon ahead that nothing follows; until the last fire it can still be paused."""
     put(world, "*/5 * * * *", start="2026-12-01T08:20:00Z", end="2026-12-01T08:31:00Z", exclude=["30 8 * * *"])
     world.run(minutes=24)
-    assert world.facts_of("Schedule Skipped")
-    assert not world.facts_of("Schedule Completed")
+    assert world.events_of("Schedule Skipped")
+    assert not world.events_of("Schedule Completed")
     world.run(minutes=20)
 
     assert clock_times(world) == ["08:20:00", "08:25:00"]
-    assert len(world.facts_of("Schedule Completed")) == 1
+    assert len(world.events_of("Schedule Completed")) == 1
     assert world.store.records[Key("acme", "report")].segment is None
 
 
@@ -205,7 +207,7 @@ def test_the_same_command_twice_changes_nothing(world: World) -> None:
     world.run(minutes=10, seconds=30)
 
     assert len(world.fired) == 10
-    assert [fact["detail-type"] for fact in world.facts if "Fired" not in fact["detail-type"]] == ["Schedule Created"]
+    assert [fact["detail-type"] for fact in world.events if "Fired" not in fact["detail-type"]] == ["Schedule Created"]
 
 
 def test_a_stale_command_changes_nothing_and_is_told_so(world: World) -> None:
@@ -215,7 +217,7 @@ def test_a_stale_command_changes_nothing_and_is_told_so(world: World) -> None:
     world.run(minutes=10)
 
     assert len(world.fired) == 10
-    (rejected,) = world.facts_of("Schedule Rejected")
+    (rejected,) = world.events_of("Schedule Rejected")
     assert (rejected["code"], rejected["field"], rejected["given"]) == ("stale_revision", "revision", "4")
 
 
@@ -247,7 +249,7 @@ def test_a_deleted_schedule_can_be_put_again(world: World) -> None:
     world.run(seconds=60)
 
     assert clock_times(world) == ["08:01:00", "08:03:00"]
-    assert len(world.facts_of("Schedule Created")) == 2
+    assert len(world.events_of("Schedule Created")) == 2
 
 
 def test_a_paused_schedule_waits_for_its_resume(world: World) -> None:
@@ -265,7 +267,7 @@ def test_a_command_for_a_schedule_that_is_not_there_is_rejected(world: World, co
     world.emit(command, ACME)
     world.run(seconds=5)
 
-    (rejected,) = world.facts_of("Schedule Rejected")
+    (rejected,) = world.events_of("Schedule Rejected")
     assert (rejected["code"], rejected["given"], rejected["command"]) == ("not_found", "'acme/report'", command)
 
 
@@ -275,19 +277,39 @@ async def test_a_refused_command_that_is_handed_out_again_is_refused_again(comma
     """Its first handling may have died before the answer; the answer to the second must not be that it acted."""
     clock = FakeClock(from_datetime(datetime.fromisoformat(START)))
     ports = memory_ports(clock)
-    registrar = ports.use_cases(SETTINGS).registrar
+    handlers = ports.use_cases(SETTINGS).handlers
     if completed:
-        await registrar.handle(message("Put Schedule", {**ACME, "expression": "at(2026-12-01T08:00:05)"}, "e-1"))
+        await handlers.on_command(message("Put Schedule", {**ACME, "expression": "at(2026-12-01T08:00:05)"}, "e-1"))
         assert await ports.store.complete(Key("acme", "report"), revision=clock.now(), expires=None)
 
     body = message(command, ACME, "e-2")
-    first = await registrar.handle(body)
-    again = await registrar.handle(body, redelivered=True)
+    first = (await handlers.on_command(body)).result
+    again = (await handlers.on_command(body, redelivered=True)).result
 
+    assert first is not None
+    assert again is not None
     if completed and command == "Delete Schedule":
         assert (first.outcome, again.outcome) == (Outcome.ACCEPTED, Outcome.DUPLICATE)
     else:
         assert (first.outcome, again.outcome, again.reason) == (Outcome.REJECTED, Outcome.REJECTED, first.reason)
+
+
+async def test_a_command_sent_back_from_the_dead_letters_is_reported_though_it_was_applied_before() -> None:
+    """The bus was out for as long as the queue tried. Sent back, the command is a new message to the queue."""
+    clock = JumpingClock(from_datetime(datetime.fromisoformat(START)))
+    outage = [Refusal(index=0, code="InternalFailure")]
+    bus = MemoryEventBus(clock, refuse=lambda _index, _event: outage[0] if outage else None)
+    handlers = memory_ports(clock, bus=bus).use_cases(SETTINGS).handlers
+    body = message("Put Schedule", {**ACME, "expression": "@daily"}, "e-1")
+
+    assert (await handlers.on_command(body)).comes_back
+    outage.clear()
+    clock.instant += 900_000
+    handled = await handlers.on_command(body)
+
+    assert handled.result is not None
+    assert handled.result.outcome is Outcome.DUPLICATE
+    assert [event.detail_type for _, event in bus.published] == ["Schedule Created"]
 
 
 def test_run_fires_once_now_whatever_the_trigger_says(world: World) -> None:
@@ -304,7 +326,7 @@ def test_a_one_shot_in_the_past_is_rejected(world: World) -> None:
     put(world, "at(2026-12-01T07:59:59)")
     world.run(seconds=5)
 
-    (rejected,) = world.facts_of("Schedule Rejected")
+    (rejected,) = world.events_of("Schedule Rejected")
     assert (rejected["code"], rejected["field"]) == ("in_the_past", "expression")
     assert "2026-12-01T08:00:00.000Z" in rejected["allowed"]
 
@@ -323,7 +345,7 @@ def test_a_rate_with_a_start_fires_at_it(world: World) -> None:
     world.run(hours=1)
 
     assert clock_times(world) == ["08:05:00", "08:15:00", "08:25:00"]
-    assert len(world.facts_of("Schedule Completed")) == 1
+    assert len(world.events_of("Schedule Completed")) == 1
 
 
 def test_max_fires_counts_across_a_pause(world: World) -> None:
@@ -335,7 +357,7 @@ def test_max_fires_counts_across_a_pause(world: World) -> None:
     world.run(minutes=30)
 
     assert clock_times(world) == ["08:01:00", "08:02:00", "08:33:00", "08:34:00", "08:35:00"]
-    assert len(world.facts_of("Schedule Completed")) == 1
+    assert len(world.events_of("Schedule Completed")) == 1
 
 
 def test_max_fires_counts_once_what_fell_due_before_a_late_resume(world: World) -> None:
@@ -373,16 +395,34 @@ def test_what_was_missed_is_caught_up_by_the_misfire_policy(
     world.run(minutes=16)
 
     assert [fire.due[11:16] for fire in world.fired] == fired
-    assert sum(fact["count"] for fact in world.facts_of("Schedule Skipped") if fact["reason"] == "misfire") == skipped
+    assert sum(fact["count"] for fact in world.events_of("Schedule Skipped") if fact["reason"] == "misfire") == skipped
 
 
-def test_a_poison_message_is_dead_lettered_and_everything_beside_it_proceeds(world: World) -> None:
-    world.commands.put("\x00 not a command")
+def test_a_poison_message_in_each_queue_is_dead_lettered_and_everything_beside_it_proceeds(world: World) -> None:
+    for queue in (world.commands, world.fires, world.segment_ranges):
+        queue.put("\x00 poison")
     put(world, "* * * * *")
     world.run(seconds=90)
 
     assert clock_times(world) == ["08:01:00"]
-    assert [(buried.queue, buried.body) for buried in world.dead.sent] == [("commands", "\x00 not a command")]
+    dead_letters = [(buried.queue, buried.body) for buried in world.dead.sent]
+    assert sorted(dead_letters) == [(queue, "\x00 poison") for queue in ("commands", "fires", "segments")]
+
+
+def test_several_planners_fire_what_one_planner_fires() -> None:
+    several = msgspec.structs.replace(
+        SETTINGS, planner_workers=2, concurrency=2, segment_queue_url="plans", segment_dlq_url="plan-dlq"
+    )
+    fired = []
+    for settings in (SETTINGS, several):
+        with World(START, settings=settings) as world:
+            put(world, "*/10 * * * *")
+            world.run(hours=2)
+            assert world.failures == []
+            fired.append([fire.due for fire in world.fired])
+
+    assert len(fired[0]) == 12
+    assert fired[1] == fired[0]
 
 
 def test_another_tenants_schedule_is_out_of_reach(world: World) -> None:
@@ -392,7 +432,7 @@ def test_another_tenants_schedule_is_out_of_reach(world: World) -> None:
     world.run(seconds=90)
 
     assert clock_times(world) == ["08:01:00"]
-    (rejected,) = world.facts_of("Schedule Rejected")
+    (rejected,) = world.events_of("Schedule Rejected")
     assert rejected["code"] == "not_allowed"
 
 
@@ -406,7 +446,7 @@ def test_a_noisy_tenant_is_held_to_its_limit_and_told_and_the_others_fire_as_eve
             world.emit("Put Schedule", {"tenant": "quiet", "name": f"q{number:02}", "expression": "* * * * *"})
         world.run(minutes=3, seconds=30)
         fired = Counter((fire.due[11:16], fire.detail["tenant"]) for fire in world.fired)
-        skips = world.facts_of("Schedule Skipped")
+        skips = world.events_of("Schedule Skipped")
         told = [fire.detail["fire_id"] for fire in world.fired] + [skip["fire_id"] for skip in skips]
 
     minutes = ["08:01", "08:02", "08:03"]

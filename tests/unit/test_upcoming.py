@@ -191,13 +191,18 @@ def test_a_tenant_s_outlook_is_its_part_of_everyone_s() -> None:
     assert (everyone.schedules, beta.schedules) == (21, 7)
 
 
+def _unreadable(record: Record) -> Record:
+    era = replace(record.era, trigger="9 of a later release", revision=2**52)
+    return replace(record, eras=(*record.eras[:-1], era), revision=2**52)
+
+
 def test_a_schedule_that_cannot_be_read_is_named_and_stops_no_other() -> None:
     with World(START) as world:
         put(world, "fine", "*/5 * * * *")
         put(world, "later", "*/5 * * * *")
         world.run(minutes=1)
         key = next(key for key in world.store.records if key.name == "later")
-        broken = replace(world.store.records[key], trigger="9 of a later release", revision=2**52)
+        broken = _unreadable(world.store.records[key])
         asyncio.run(world.store.put(broken, replacing=world.store.records[key].revision))
         outlook = look(world)
 
@@ -295,34 +300,34 @@ class TestText:
             "2026-12-01T00:58:30Z  2026-12-01T06:43:30+05:45  acme/hourly",
             "2026-12-01T00:59:00Z  2026-12-01T00:59:00+00:00  beta/spread",
             "2026-12-01T01:00:00Z  2026-12-01T02:00:00+01:00  acme/nightly",
-            "… and 3 more: --limit shows them, --summary counts them",
-            "8 fires of 3 schedules, from 2026-12-01T00:56:27Z until 2026-12-01T01:02:27Z; 3 schedules looked at",
+            "… and 3 more: --limit lists them, --summary counts them",
+            "8 fires of 3 schedules, from 2026-12-01T00:56:27Z until 2026-12-01T01:02:27Z; 3 schedules read",
         ]
 
     def test_a_peak_is_seen_to_come(self) -> None:
         lines = by_minute(self.outlook(limit=0))
 
-        assert lines[0] == f"2026-12-01T00:57:00Z          1  {'#' * 20}"
-        assert lines[3] == f"2026-12-01T01:00:00Z          2  {'#' * 40}"
+        assert lines[0] == f"2026-12-01T00:57:00Z  1  {'#' * 20}"
+        assert lines[3] == f"2026-12-01T01:00:00Z  2  {'#' * 40}"
         assert lines[6:] == [
             "",
-            "tenant            6  beta",
-            "tenant            2  acme",
+            "tenant  6  beta",
+            "tenant  2  acme",
             "",
-            "schedule          6  beta/spread",
-            "schedule          1  acme/hourly",
-            "schedule          1  acme/nightly",
+            "schedule  6  beta/spread",
+            "schedule  1  acme/hourly",
+            "schedule  1  acme/nightly",
             "",
-            "peak              2  a minute, at 2026-12-01T00:58:00Z",
-            "peak              2  a second, at 2026-12-01T01:00:00Z",
-            "8 fires of 3 schedules, from 2026-12-01T00:56:27Z until 2026-12-01T01:02:27Z; 3 schedules looked at",
+            "peak  2  a minute, at 2026-12-01T00:58:00Z",
+            "peak  2  a second, at 2026-12-01T01:00:00Z",
+            "8 fires of 3 schedules, from 2026-12-01T00:56:27Z until 2026-12-01T01:02:27Z; 3 schedules read",
         ]
 
     def test_nothing_to_come_is_said_too(self) -> None:
         with World(START) as world:
             none = look(world)
 
-        line = "0 fires of 0 schedules, from 2026-12-01T00:03:27Z until 2026-12-01T01:03:27Z; 0 schedules looked at"
+        line = "0 fires of 0 schedules, from 2026-12-01T00:03:27Z until 2026-12-01T01:03:27Z; 0 schedules read"
         assert (one_by_one(none), by_minute(none), notes(none)) == ([line], [line], [])
 
     def test_what_will_not_fire_and_what_fires_besides_are_told_below(self) -> None:
@@ -337,7 +342,7 @@ class TestText:
         assert notes(outlook) == [
             "acme/a will not fire at 1970-01-01T00:00:00Z: daylight_saving_gap",
             "acme/b will not fire at 1970-01-01T00:00:00Z, 7 times until 1970-01-01T01:00:00Z: excluded by calendar:no",
-            "besides, backfill acme/r/november, up to 1,200 a minute: eventcron backfills show acme/r/november",
+            "backfill acme/r/november fires too, up to 1,200 a minute: eventcron backfills show acme/r/november",
         ]
         outlook.skips = [replace(one, name=str(number)) for number in range(12)]
-        assert notes(outlook)[10] == "… and 2 more schedules skip: --json lists them all"
+        assert notes(outlook)[10] == "… and 2 more skipped: --json lists them all"

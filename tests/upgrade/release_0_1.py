@@ -37,15 +37,31 @@ class SegmentRange(Struct, frozen=True, kw_only=True):
     end: int
 
 
+class Era(Struct, frozen=True, array_like=True):
+    revision: int
+    trigger: str
+    start: int
+    end: int | None = None
+    paused: bool = False
+    planned_through: int | None = None
+    catch_up_until: int = 0
+    misfire: dict[str, Any] = {}
+    flexible_window_seconds: int = 0
+
+
+class LastCommands(Struct, frozen=True, kw_only=True):
+    put_revision: int = -1
+    delete_revision: int = -1
+    pause_revision: int = -1
+    pause: bool = False
+
+
 class Body(Struct, frozen=True, kw_only=True):
     schedule: dict[str, Any] | None
     created: int
-    defined: int = -1
-    deleted: int = -1
-    switched: int = -1
-    paused: bool = False
+    last_commands: LastCommands = LastCommands()
     spent: int = 0
-    seen: list[str] = []
+    recent_event_ids: list[str] = []
 
 
 class Record(NamedTuple):
@@ -53,12 +69,11 @@ class Record(NamedTuple):
     name: str
     revision: int
     state: str
-    trigger: str
-    first: int
+    eras: list[Era]
     handoff: int
-    until: int | None
     segment: int | None
     wake: int | None
+    pending: int | None
     expires: int | None
     body: Body
 
@@ -92,12 +107,11 @@ def read_item(item: dict[str, dict[str, str]]) -> Record:
         name=item["name"]["S"],
         revision=int(item["revision"]["N"]),
         state=item["state"]["S"],
-        trigger=item["trigger"]["S"],
-        first=int(item["first"]["N"]),
+        eras=msgspec.json.decode(item["eras"]["S"], type=list[Era]),
         handoff=int(item["handoff"]["N"]),
-        until=number("until"),
         segment=number("segment"),
         wake=number("wake"),
+        pending=number("pending"),
         expires=number("expires"),
         body=msgspec.json.decode(item["body"]["S"], type=Body),
     )
@@ -130,7 +144,7 @@ class Calendar(Struct, frozen=True, kw_only=True):
     name: str
     revision: int
     dates: tuple[str, ...] | None
-    seen: tuple[str, ...] = ()
+    recent_event_ids: tuple[str, ...] = ()
     expires: int | None = None
 
 

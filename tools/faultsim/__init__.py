@@ -1,7 +1,7 @@
-"""The whole system under a seeded scheduler and faults, held against its eight guarantees.
+"""Run the whole system under a seeded scheduler and faults, and check its eight guarantees.
 
-    python -m tools.faultsim --seeds 2000     # many worlds
-    python -m tools.faultsim --seed 17        # one, step for step
+    python -m tools.faultsim --seeds 2000     # many simulations
+    python -m tools.faultsim --seed 17        # one, with every step
     python -m tools.faultsim --mutants        # does it notice faults in the protocol?
 
 See ``docs/delivery.md``.
@@ -9,6 +9,6 @@ See ``docs/delivery.md``.
 
 from tools.faultsim.checker import violations
 from tools.faultsim.promises import GUARANTEES, Violation
-from tools.faultsim.simulation import Simulated, simulate
+from tools.faultsim.simulation import Simulation, simulate
 
-__all__ = ["GUARANTEES", "Simulated", "Violation", "simulate", "violations"]
+__all__ = ["GUARANTEES", "Simulation", "Violation", "simulate", "violations"]

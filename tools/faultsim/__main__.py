@@ -1,4 +1,4 @@
-"""``python -m tools.faultsim``."""
+"""Run the system in simulations with faults, and check its guarantees."""
 
 from __future__ import annotations
 
@@ -8,78 +8,77 @@ import signal
 import sys
 import time
 
-from tools.faultsim import mutants
+from tools.faultsim import hunting
 from tools.faultsim.checker import violations
+from tools.faultsim.progress import Progress
 from tools.faultsim.promises import GUARANTEES
 from tools.faultsim.report import explain, trace
 from tools.faultsim.simulation import simulate
-from tools.faultsim.sweep import verdicts
+from tools.faultsim.sweep import run_seeds
 
-#: Failing seeds after which a run has seen enough.
+#: Failing seeds after which a sweep stops.
 ENOUGH = 5
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Returns the exit code: 0 if every guarantee held."""
+    """Run the command. Returns the exit code: 0 if every guarantee held, or every mutant was noticed."""
     options = _parser().parse_args(arguments)
+    seeds = range(options.first, options.first + options.seeds)
     if options.mutants:
-        return mutants.main(jobs=options.jobs, chosen=options.only)
+        return hunting.main(jobs=options.jobs, chosen=options.only)
     if options.seed is not None:
         return _replay(options.seed)
     if options.hunt:
-        return _hunt(range(options.first, options.first + options.seeds))
-    return _sweep(range(options.first, options.first + options.seeds), jobs=options.jobs)
+        return hunting.hunt_here(options.mutant, seeds)
+    return _sweep(seeds, jobs=options.jobs)
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m tools.faultsim", description=__doc__)
-    parser.add_argument("--seeds", type=int, default=200, metavar="N", help="how many worlds (200)")
+    parser.add_argument("--seeds", type=int, default=200, metavar="N", help="how many seeds to run (200)")
     parser.add_argument("--from", type=int, default=0, dest="first", metavar="N", help="the first seed (0)")
-    parser.add_argument("--seed", type=int, metavar="N", help="replay one and print every step")
+    parser.add_argument("--seed", type=int, metavar="N", help="run one seed and print every step")
     parser.add_argument("--jobs", type=int, default=os.cpu_count() or 1, metavar="N", help="processes (all cores)")
-    parser.add_argument("--mutants", action="store_true", help="plant faults in the protocol: each must be noticed")
-    parser.add_argument("--hunt", action="store_true", help="print the first guarantee broken and the seeds it took")
-    parser.add_argument("--only", default="", metavar="TEXT", help="mutants whose name contains it")
+    parser.add_argument("--mutants", action="store_true", help="hunt every mutant: each must be noticed")
+    parser.add_argument("--only", default="", metavar="TEXT", help="with --mutants: those whose name contains TEXT")
+    parser.add_argument("--hunt", action="store_true", help="plant one mutant; print what it broke")
+    parser.add_argument("--mutant", type=int, default=0, metavar="N", help="with --hunt: the mutant's number (0)")
     return parser
 
 
 def _replay(seed: int) -> int:
-    simulated = simulate(seed)
-    found = violations(simulated)
-    _say("\n".join(trace(simulated)))
-    _say(explain(simulated, found) if found else f"{simulated}\n  every guarantee held")
-    _say(f"digest {simulated.history.digest()}")
+    simulation = simulate(seed)
+    found = violations(simulation)
+    _print("\n".join(trace(simulation)))
+    _print(explain(simulation, found) if found else f"{simulation}\n  every guarantee held")
+    _print(f"digest {simulation.history.digest()}")
     return 1 if found else 0
-
-
-def _hunt(seeds: range) -> int:
-    for count, verdict in enumerate(verdicts(seeds, jobs=1), 1):
-        if verdict.broken:
-            _say(f"{verdict.broken[0]} {count}")
-            return 1
-    _say(f"0 {len(seeds)}")
-    return 0
 
 
 def _sweep(seeds: range, *, jobs: int) -> int:
     began = time.perf_counter()
     fires = done = failed = 0
-    for verdict in verdicts(seeds, jobs=jobs):
+    progress = Progress(len(seeds), "seeds")
+    for result in run_seeds(seeds, jobs=jobs):
         done += 1
-        fires += verdict.fires
-        if verdict.broken:
+        fires += result.fires
+        if result.broken:
             failed += 1
-            _say(verdict.text + "\n")
+            progress.clear()
+            _print(result.text + "\n")
         if failed == ENOUGH:
             break
+        progress.show(done, failed=failed)
+    progress.clear()
     took = time.perf_counter() - began
     held = f"all {len(GUARANTEES)} guarantees held" if not failed else f"{failed} seeds broke a guarantee"
-    _say(f"{done} seeds from {seeds.start}, {fires:,} fires, {took:.0f} s: {held}")
+    _print(f"{done} seeds from {seeds.start}, {fires:,} fires, {took:.0f} s: {held}")
     return 1 if failed else 0
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
+    sys.stdout.flush()
 
 
 def _run() -> int:
@@ -89,7 +88,7 @@ def _run() -> int:
         sys.stderr.write("interrupted\n")
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        # Whoever read has seen enough. Python would complain once more when it closes the stream.
+        # The reader has closed the pipe. Python would report that a second time when it closes the stream.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
 

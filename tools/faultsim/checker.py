@@ -1,7 +1,7 @@
-"""The eight guarantees, each held against what happened. What it knows of the protocol is what users are promised.
+"""Check the eight guarantees against what happened. The checks rest on what users are promised, not on the protocol.
 
-Two tolerances, both stated in ``docs/delivery.md``: a clock may be off by ``clock_ms``, so "before" and "after" are
-judged to that; and what a process does is done at the instant at which the bus or the table took it.
+Two tolerances apply, both stated in ``docs/delivery.md``. A clock may be off by ``clock_skew_ms``, so "before" and
+"after" hold only to that. And an action counts at the instant at which the bus or the table took it.
 """
 
 from __future__ import annotations
@@ -15,103 +15,112 @@ from eventcron.model.names import Instant, Key, Window
 from eventcron.model.records import State
 from eventcron.rules.planning import first_occurrence
 from eventcron.timing.trigger import walk
-from tools.faultsim.command_order import End, possible_ends
-from tools.faultsim.observations import Evidence, Fired, Told, Version, instant
-from tools.faultsim.other_commands import ERRANDS, is_of_calendar, is_on_calendar
+from tools.faultsim.command_order import FinalState, possible_final_states
+from tools.faultsim.messages import MESSAGE_CHECKS
+from tools.faultsim.observations import Fired, Observations, Revision, StatusEvent, instant
+from tools.faultsim.other_commands import OTHER_COMMAND_CHECKS, is_of_calendar, is_on_calendar
 from tools.faultsim.promises import Violation
-from tools.faultsim.simulation import Simulated
-from tools.faultsim.workload import CURSED, Kind, Sent
+from tools.faultsim.simulation import Simulation
+from tools.faultsim.workload import UNPUBLISHABLE, Kind, Sent
 
-#: Milliseconds. The promise of guarantee 3.
+#: Milliseconds: the bound of guarantee 3.
 CUTOVER_MS = 1_000
-#: Milliseconds. Up to here a fire is merely late: the misfire policy has no say.
+#: Milliseconds. A fire that is late by less is published whatever the misfire policy.
 LATE_MS = 60_000
 TIMELY_MS = 1_000
-#: Milliseconds between judging that a fire may still go out and the bus taking it: four calls at the slowest.
+#: Milliseconds between the decision to publish a fire and its publication, at most: four slow calls.
 PUBLISHING_MS = 40_000
-#: Milliseconds by which the index may lag behind what was taken out of it.
+#: Milliseconds by which the index may lag behind the table.
 INDEX_LAG_MS = 5_000
-#: Reasons for which an occurrence was never to fire.
+#: Reasons of skips that follow from the schedule itself.
 SILENT = {"excluded", "daylight_saving_gap"}
-#: Refusals that a well-formed command may meet, depending on when it arrives.
+#: Rejections that a valid command may get, depending on when it arrives.
 LATE_ANSWERS = {
     "stale_revision", "not_found", "completed", "in_the_past", "never_fires", "nothing_due", "quota",
     "unknown_calendar",
 }  # fmt: skip
 
 
-def violations(simulated: Simulated) -> list[Violation]:
-    """Every way in which a guarantee was broken."""
-    seen = Evidence(simulated)
-    checks = (_lost, _excuses, _grace, _ended, _early, _after_a_change, _repeats, _too_many, _unasked, _registers,
-              _replays, _answers, _crashes, _sleepers, _strangers, *ERRANDS)  # fmt: skip
-    return [violation for check in checks for violation in check(seen)]
+def violations(simulation: Simulation) -> list[Violation]:
+    """Every violation of a guarantee."""
+    observed = Observations(simulation)
+    checks = (
+        _lost, _excuses, _grace, _ended, _early, _after_a_change, _repeats, _too_many, _unexpected, _final_states,
+        _repeated_commands, _answers, _crashes, _reads_for_nothing, _other_tenants,
+        *MESSAGE_CHECKS, *OTHER_COMMAND_CHECKS,
+    )  # fmt: skip
+    return [violation for check in checks for violation in check(observed)]
 
 
 # --- 1: nothing is lost --------------------------------------------------------------------------------------------
 
 
-def _lost(seen: Evidence) -> Iterator[Violation]:
-    fired = {(fire.key, fire.due) for fire in seen.fired if fire.cause == "schedule"}
-    fired |= {(told.key, instant(told.detail["due"])) for told in seen.facts("Schedule Failed") if told.key}
+def _lost(observed: Observations) -> Iterator[Violation]:
+    """Every due occurrence is published, or reported as failed or skipped."""
+    fired = {(fire.key, fire.due) for fire in observed.fired if fire.cause == "schedule"}
+    fired |= {(event.key, instant(event.detail["due"])) for event in observed.events("Schedule Failed") if event.key}
     missing: dict[Key, dict[Instant, str]] = defaultdict(dict)
-    for version, replaced_by in seen.spans():
-        for due, why in _owed(seen, version, replaced_by):
-            if (version.key, due) not in fired:
-                missing[version.key][due] = why
+    for revision, replaced_by in observed.spans():
+        for due, why in _expected(observed, revision, replaced_by):
+            if (revision.key, due) not in fired:
+                missing[revision.key][due] = why
     for key, dues in missing.items():
-        for due, why in _unexcused(seen, key, dues):
+        for due, why in _unexcused(observed, key, dues):
             yield Violation(1, key, f"{why} due {due} was neither published nor accounted for")
 
 
-def _owed(seen: Evidence, version: Version, replaced_by: Version | None) -> Iterator[tuple[Instant, str]]:
-    """What this version has to publish or to explain."""
-    if not version.fires:
-        yield from _paused(seen, version, replaced_by)
+def _expected(
+    observed: Observations, revision: Revision, replaced_by: Revision | None
+) -> Iterator[tuple[Instant, str]]:
+    """Due instants that *revision* has to publish or to report as skipped, each with a description."""
+    if not revision.fires:
+        yield from _expected_after_pause(observed, revision, replaced_by)
         return
-    end = seen.end if replaced_by is None else min(seen.end, replaced_by.began - seen.clock_ms)
-    window_ms = seen.widest_ms[version.key]
-    for occurrence in version.occurrences(version.first, end):
-        if occurrence.due + window_ms < seen.end:
+    end = observed.end if replaced_by is None else min(observed.end, replaced_by.began - observed.clock_skew_ms)
+    window_ms = observed.widest_ms[revision.key]
+    for occurrence in revision.occurrences(revision.first, end):
+        if occurrence.due + window_ms < observed.end:
             what = "the occurrence" if occurrence.skipped is None else f"the {occurrence.skipped} occurrence"
-            yield occurrence.due, f"{what} of revision {version.record.revision}"
+            yield occurrence.due, f"{what} of revision {revision.record.revision}"
 
 
-def _paused(seen: Evidence, version: Version, resumed: Version | None) -> Iterator[tuple[Instant, str]]:
-    """What a pause kept from firing, which the resume fires or explains, and a put explains.
+def _expected_after_pause(
+    observed: Observations, revision: Revision, resumed: Revision | None
+) -> Iterator[tuple[Instant, str]]:
+    """Due instants in a pause: a resume publishes them or reports them as skipped, a put reports them as skipped.
 
-    Of ``max_fires`` nothing may be left.
+    Schedules with ``max_fires`` are left out: the pause may have begun after their last fire.
     """
-    if resumed is None or not (_is_resume(resumed) or _is_put(resumed)) or version.record.schedule is None:
+    if resumed is None or not (_is_resume(resumed) or _is_put(resumed)) or revision.record.schedule is None:
         return
-    if version.record.state is not State.PAUSED or version.schedule.max_fires is not None:
+    if revision.record.state is not State.PAUSED or revision.schedule.max_fires is not None:
         return
-    assert resumed.sent is not None  # both are commands
-    since = max(version.first, version.at + CUTOVER_MS + seen.clock_ms)
-    for occurrence in version.occurrences(since, resumed.sent.time):
-        silent = occurrence.skipped is not None or is_on_calendar(seen, version, occurrence.due)
-        if not silent and occurrence.due + seen.widest_ms[version.key] < seen.end:
-            yield occurrence.due, "the occurrence kept back by a pause"
+    assert resumed.sent is not None  # the revision comes from a command
+    since = max(revision.first, revision.at + CUTOVER_MS + observed.clock_skew_ms)
+    for occurrence in revision.occurrences(since, resumed.sent.time):
+        silent = occurrence.skipped is not None or is_on_calendar(observed, revision, occurrence.due)
+        if not silent and occurrence.due + observed.widest_ms[revision.key] < observed.end:
+            yield occurrence.due, "the occurrence in a pause"
 
 
-def _is_put(version: Version) -> bool:
-    return version.sent is not None and version.sent.command == "Put Schedule"
+def _is_put(revision: Revision) -> bool:
+    return revision.sent is not None and revision.sent.command == "Put Schedule"
 
 
-def _is_resume(version: Version) -> bool:
-    switched = version.sent is not None and version.sent.command == "Resume Schedule"
-    return switched and version.record.schedule is not None
+def _is_resume(revision: Revision) -> bool:
+    resumed = revision.sent is not None and revision.sent.command == "Resume Schedule"
+    return resumed and revision.record.schedule is not None
 
 
-def _unexcused(seen: Evidence, key: Key, dues: dict[Instant, str]) -> list[tuple[Instant, str]]:
-    """Those of *dues* that no ``Schedule Skipped`` covers; a notice covers as many as it counts.
+def _unexcused(observed: Observations, key: Key, dues: dict[Instant, str]) -> list[tuple[Instant, str]]:
+    """Those of *dues* that no ``Schedule Skipped`` covers. A notice covers as many due instants as it counts.
 
-    Notices overlap, so this is a matching: a due instant takes a place from another only if that one has a second.
+    Notices overlap, so this is a matching: a due instant displaces another only if that one finds another notice.
     """
-    notices = _notices(seen, key)
+    notices = _notices(observed, key)
     taken: dict[_Notice, list[Instant]] = {notice: [] for notice in notices}
 
-    def place(due: Instant, tried: set[_Notice]) -> bool:
+    def match(due: Instant, tried: set[_Notice]) -> bool:
         for notice in notices:
             if notice in tried or not notice.first <= due <= notice.last:
                 continue
@@ -120,13 +129,13 @@ def _unexcused(seen: Evidence, key: Key, dues: dict[Instant, str]) -> list[tuple
                 taken[notice].append(due)
                 return True
             for other in taken[notice]:
-                if place(other, tried):
+                if match(other, tried):
                     taken[notice].remove(other)
                     taken[notice].append(due)
                     return True
         return False
 
-    return [(due, why) for due, why in sorted(dues.items()) if not place(due, set())]
+    return [(due, why) for due, why in sorted(dues.items()) if not match(due, set())]
 
 
 class _Notice(NamedTuple):
@@ -136,118 +145,124 @@ class _Notice(NamedTuple):
     reason: str
 
 
-def _notices(seen: Evidence, key: Key) -> list[_Notice]:
-    """Each once, those that end first first."""
-    told = [told.detail for told in seen.facts("Schedule Skipped") if told.key == key]
-    notices = {_Notice(instant(t["last_due"]), instant(t["first_due"]), t["count"], t["reason"]) for t in told}
+def _notices(observed: Observations, key: Key) -> list[_Notice]:
+    """The distinct notices about a schedule, by their last due instant."""
+    details = [event.detail for event in observed.events("Schedule Skipped") if event.key == key]
+    notices = {_Notice(instant(t["last_due"]), instant(t["first_due"]), t["count"], t["reason"]) for t in details}
     return sorted(notices)
 
 
-def _excuses(seen: Evidence) -> Iterator[Violation]:
-    """A skip has to be true: by the revision that was due, or by the one that had replaced it."""
-    for told in seen.facts("Schedule Skipped"):
-        assert told.key is not None  # a skip is always some schedule's
-        versions = [version for version in seen.versions[told.key] if version.record.schedule is not None]
-        # A fire of one revision may be judged by the policy of the next: its offset is its own, though.
-        offset = min((version.offset for version in versions), default=0)
-        if told.detail["reason"] == "misfire" and not any(_was_missed(version, told, offset) for version in versions):
-            yield Violation(1, told.key, f"told as misfire though it could still fire: {told.detail}")
-        if (
-            told.detail["reason"] in SILENT
-            and not is_of_calendar(seen, told)
-            and not any(_is_skipped(version, told) for version in versions)
+def _excuses(observed: Observations) -> Iterator[Violation]:
+    """A reported skip has to be true of one of the schedule's revisions."""
+    for event in observed.events("Schedule Skipped"):
+        assert event.key is not None  # every skip names a schedule
+        revisions = [revision for revision in observed.revisions[event.key] if revision.record.schedule is not None]
+        # A fire of one revision may be judged by the misfire policy of the next, but keeps its own offset.
+        offset = min((revision.offset for revision in revisions), default=0)
+        if event.detail["reason"] == "misfire" and not any(
+            _was_missed(revision, event, offset) for revision in revisions
         ):
-            yield Violation(1, told.key, f"told as {told.detail['reason']} though it is not: {told.detail}")
+            yield Violation(1, event.key, f"reported as misfire though it could still fire: {event.detail}")
+        if (
+            event.detail["reason"] in SILENT
+            and not is_of_calendar(observed, event)
+            and not any(_is_skipped(revision, event) for revision in revisions)
+        ):
+            yield Violation(1, event.key, f"reported as {event.detail['reason']} though it is not: {event.detail}")
 
 
-def _was_missed(version: Version, told: Told, offset: int) -> bool:
-    misfire = version.schedule.misfire
+def _was_missed(revision: Revision, event: StatusEvent, offset: int) -> bool:
+    misfire = revision.schedule.misfire
     patience_ms = misfire.grace_seconds * 1000
     if misfire.policy is not MisfirePolicy.FIRE_ALL:
         patience_ms = min(patience_ms, LATE_MS)
-    late_ms = told.own - instant(told.detail["last_due"]) - offset
+    late_ms = event.own - instant(event.detail["last_due"]) - offset
     return late_ms > max(patience_ms, TIMELY_MS)
 
 
-def _is_skipped(version: Version, told: Told) -> bool:
-    first, last = (instant(told.detail[name]) for name in ("first_due", "last_due"))
-    backfilled = told.detail.get("cause") == "backfill"  # whatever the schedule's start and end are
-    found = walk(version.trigger, Window(first, last + 1)) if backfilled else version.occurrences(first, last + 1)
-    skipped = [o.due for o in found if o.skipped == told.detail["reason"]]
+def _is_skipped(revision: Revision, event: StatusEvent) -> bool:
+    first, last = (instant(event.detail[name]) for name in ("first_due", "last_due"))
+    backfilled = event.detail.get("cause") == "backfill"  # a backfill ignores start and end of the schedule
+    found = walk(revision.trigger, Window(first, last + 1)) if backfilled else revision.occurrences(first, last + 1)
+    skipped = [o.due for o in found if o.skipped == event.detail["reason"]]
     return {first, last} <= set(skipped)
 
 
-def _grace(seen: Evidence) -> Iterator[Violation]:
-    """What is older than the grace is told, not fired: its own revision's, or that of the one stored by then."""
-    slow_ms = 0 if seen.simulated.forecast.faultless else PUBLISHING_MS
-    for fire in seen.fired:
-        versions = [v for v in seen.versions[fire.key] if v.record.schedule and v.at <= fire.at]
-        graces = [v.schedule.misfire.grace_seconds * 1000 for v in versions if v.record.revision >= fire.revision]
-        offset = max((version.offset for version in versions), default=0)
-        late_ms = fire.own - max(fire.due + offset, _held_back_until(versions, fire.due))
-        if fire.cause == "schedule" and late_ms > max(graces, default=0) + slow_ms + 2 * TIMELY_MS:
+def _grace(observed: Observations) -> Iterator[Violation]:
+    """A fire later than its grace is not published. The grace is its revision's, or a later one's stored by then."""
+    tolerance_ms = 0 if observed.simulation.faults.faultless else PUBLISHING_MS
+    for fire in observed.fired:
+        revisions = [v for v in observed.revisions[fire.key] if v.record.schedule and v.at <= fire.at]
+        graces = [v.schedule.misfire.grace_seconds * 1000 for v in revisions if v.record.revision >= fire.revision]
+        offset = max((revision.offset for revision in revisions), default=0)
+        late_ms = fire.own - max(fire.due + offset, _resumed_at(revisions, fire.due))
+        if fire.cause == "schedule" and late_ms > max(graces, default=0) + tolerance_ms + 2 * TIMELY_MS:
             yield Violation(1, fire.key, f"due {fire.due} was published {late_ms} ms late, beyond its grace")
 
 
-def _held_back_until(versions: Sequence[Version], due: Instant) -> Instant:
-    """When a resume let go what a pause had kept back; 0 if none did."""
-    found = [version.record.missed for version in versions]
-    return max((missed.at for missed in found if missed and missed.fire_from <= due < missed.end), default=0)
+def _resumed_at(revisions: Sequence[Revision], due: Instant) -> Instant:
+    """When a resume published the occurrence *due* of the pause before it; 0 if none did."""
+    found = [revision.record for revision in revisions]
+    resumed = [record.pending or 0 for record in found if record.era.start <= due < record.era.catch_up_until]
+    return max(resumed, default=0)
 
 
-def _ended(seen: Evidence) -> Iterator[Violation]:
-    """A schedule with nothing left ends as COMPLETED, and says so."""
-    told = {fact.key for fact in seen.facts("Schedule Completed")}
-    for version, replaced_by in seen.spans():
-        if replaced_by is not None or not version.fires:
+def _ended(observed: Observations) -> Iterator[Violation]:
+    """A schedule without occurrences ends as COMPLETED, and an event reports it."""
+    reported = {event.key for event in observed.events("Schedule Completed")}
+    for revision, replaced_by in observed.spans():
+        if replaced_by is not None or not revision.fires:
             continue
-        if not _is_at_its_end(version, seen.end - seen.widest_ms[version.key] - TIMELY_MS):
+        if not _is_at_its_end(revision, observed.end - observed.widest_ms[revision.key] - TIMELY_MS):
             continue
-        record, settings = seen.final[version.key], seen.simulated.where.settings
-        # While it is in the index the planner is waiting for what it planned to be past.
+        record, settings = observed.final[revision.key], observed.simulation.scenario.settings
+        # While it is in the index, the planner waits until every planned fire is past.
         patience_ms = 0 if record.wake is None else (settings.horizon_seconds + 2 * settings.tick_seconds) * 1000
         if record.state is not State.COMPLETED:
-            if _is_at_its_end(version, seen.end - patience_ms):
-                yield Violation(1, version.key, f"it has no occurrence left and is {record.state}")
-        elif version.key not in told and version.record.state is not State.COMPLETED:
-            yield Violation(1, version.key, "that it is completed was never told")
+            if _is_at_its_end(revision, observed.end - patience_ms):
+                yield Violation(1, revision.key, f"it has no occurrence left and is {record.state}")
+        elif revision.key not in reported and revision.record.state is not State.COMPLETED:
+            yield Violation(1, revision.key, "no event reports that it is completed")
 
 
-def _is_at_its_end(version: Version, end: Instant) -> bool:
-    if version.until is not None:
-        return version.until <= end
-    return first_occurrence(version.trigger.canonical, end) is None
+def _is_at_its_end(revision: Revision, end: Instant) -> bool:
+    if revision.until is not None:
+        return revision.until <= end
+    return first_occurrence(revision.trigger.canonical, end) is None
 
 
-# --- 2 and 3: nothing is early, nothing is of yesterday ---------------------------------------------------------------
+# --- 2 and 3: nothing is early, nothing is outdated ---------------------------------------------------------------
 
 
-def _early(seen: Evidence) -> Iterator[Violation]:
-    for fire in seen.fired:
-        if fire.own < fire.due or fire.at < fire.due - seen.clock_ms:
+def _early(observed: Observations) -> Iterator[Violation]:
+    """No fire is published before it is due: neither by the publisher's clock nor, up to its skew, in true time."""
+    for fire in observed.fired:
+        if fire.own < fire.due or fire.at < fire.due - observed.clock_skew_ms:
             yield Violation(2, fire.key, f"due {fire.due} was published at {fire.at}, {fire.due - fire.own} ms early")
 
 
-def _after_a_change(seen: Evidence) -> Iterator[Violation]:
+def _after_a_change(observed: Observations) -> Iterator[Violation]:
+    """No fire of an older revision is published that is due more than ``CUTOVER_MS`` after a change was reported."""
     changes = [
-        told for what in ("Schedule Deleted", "Schedule Paused", "Schedule Updated") for told in seen.facts(what)
+        event for what in ("Schedule Deleted", "Schedule Paused", "Schedule Updated") for event in observed.events(what)
     ]
-    for told in changes:
-        latest = told.at + CUTOVER_MS + seen.clock_ms
-        for fire in seen.fired:
-            old = fire.key == told.key and fire.cause == "schedule" and fire.revision < told.detail["revision"]
+    for event in changes:
+        latest = event.at + CUTOVER_MS + observed.clock_skew_ms
+        for fire in observed.fired:
+            old = fire.key == event.key and fire.cause == "schedule" and fire.revision < event.detail["revision"]
             if old and fire.due > latest:
-                what = f"{told.what} of revision {told.detail['revision']} at {told.at}"
+                what = f"{event.what} of revision {event.detail['revision']} at {event.at}"
                 yield Violation(3, fire.key, f"after {what}, revision {fire.revision} due {fire.due} was published")
 
 
 # --- 4: exactly once ------------------------------------------------------------------------------------------------
 
 
-def _repeats(seen: Evidence) -> Iterator[Violation]:
+def _repeats(observed: Observations) -> Iterator[Violation]:
+    """An occurrence has one ``fire_id``, and is published once if there are no faults."""
     ids: dict[tuple[Key, Instant, str, str], set[str]] = defaultdict(set)
     counts: Counter[tuple[Key, Instant, str, str]] = Counter()
-    for fire in seen.fired:
+    for fire in observed.fired:
         ids[_what(fire)].add(fire.fire_id)
         counts[_what(fire)] += 1
     for what, same in ids.items():
@@ -255,92 +270,97 @@ def _repeats(seen: Evidence) -> Iterator[Violation]:
             yield Violation(4, what[0], f"{what[1:]} was published under {len(same)} ids")
     if len({fire_id for same in ids.values() for fire_id in same}) < len(ids):
         yield Violation(4, None, "two occurrences share a fire_id")
-    if seen.simulated.forecast.faultless:
+    if observed.simulation.faults.faultless:
         for what, count in counts.items():
             if count > 1:
-                yield Violation(4, what[0], f"{what[1:]} was published {count} times in fine weather")
+                yield Violation(4, what[0], f"{what[1:]} was published {count} times without a fault")
 
 
 def _what(fire: Fired) -> tuple[Key, Instant, str, str]:
     return (fire.key, fire.due, fire.cause, fire.cause_id)
 
 
-def _too_many(seen: Evidence) -> Iterator[Violation]:
-    """``max_fires`` is kept, counted by definition: a pause or a resume does not start it anew."""
-    definitions = {(v.key, v.record.revision): v for vs in seen.versions.values() for v in vs if v.record.schedule}
+def _too_many(observed: Observations) -> Iterator[Violation]:
+    """A definition fires at most ``max_fires`` times; a pause or a resume does not restart the count."""
+    definitions = {(v.key, v.record.revision): v for vs in observed.revisions.values() for v in vs if v.record.schedule}
     dues: dict[tuple[Key, int], set[Instant]] = defaultdict(set)
-    for fire in seen.fired:
-        version = definitions.get((fire.key, fire.revision))
-        if version is None or fire.cause != "schedule" or version.schedule.max_fires is None:
+    for fire in observed.fired:
+        revision = definitions.get((fire.key, fire.revision))
+        if revision is None or fire.cause != "schedule" or revision.schedule.max_fires is None:
             continue
-        if fire.due >= version.first and _is_due(version, fire.due):
-            dues[fire.key, version.record.defined].add(fire.due)
-    for version in definitions.values():
-        count = len(dues[version.key, version.record.defined])
-        if version.schedule.max_fires is not None and count > version.schedule.max_fires:
-            yield Violation(4, version.key, f"{count} fires of at most {version.schedule.max_fires}")
+        if fire.due >= revision.first and _is_due(revision, fire.due):
+            dues[fire.key, revision.record.last_commands.put_revision].add(fire.due)
+    for revision in definitions.values():
+        count = len(dues[revision.key, revision.record.last_commands.put_revision])
+        if revision.schedule.max_fires is not None and count > revision.schedule.max_fires:
+            yield Violation(4, revision.key, f"{count} fires of at most {revision.schedule.max_fires}")
 
 
 # --- 5: revisions ----------------------------------------------------------------------------------------------------
 
 
-def _unasked(seen: Evidence) -> Iterator[Violation]:
-    """Every fire is an occurrence of the revision that it names, or of one before it that was still in force."""
-    for fire in seen.fired:
-        if fire.cause == "schedule" and not _is_asked(seen, fire):
+def _unexpected(observed: Observations) -> Iterator[Violation]:
+    """Every fire is an occurrence of its revision, or of an earlier one that was still in force."""
+    for fire in observed.fired:
+        if fire.cause == "schedule" and not _is_expected(observed, fire):
             yield Violation(5, fire.key, f"due {fire.due} is no occurrence of revision {fire.revision} or before")
 
 
-def _is_asked(seen: Evidence, fire: Fired) -> bool:
-    versions = seen.versions[fire.key]
-    for version, replaced_by in zip(versions, [*versions[1:], None], strict=True):
-        if version.record.revision > fire.revision or not (version.fires or _is_resume(version)):
+def _is_expected(observed: Observations, fire: Fired) -> bool:
+    revisions = observed.revisions[fire.key]
+    for revision, replaced_by in zip(revisions, [*revisions[1:], None], strict=True):
+        if revision.record.revision > fire.revision or not (revision.fires or _is_resume(revision)):
             continue
-        over = seen.end * 2 if replaced_by is None else replaced_by.at + CUTOVER_MS + seen.clock_ms
-        in_force = fire.revision == version.record.revision or fire.due < over
-        # A resume may fire what the pause kept back.
-        first = version.record.created if _is_resume(version) else version.first - 1000 - seen.clock_ms
-        if in_force and fire.due >= first and _is_due(version, fire.due):
+        over = observed.end * 2 if replaced_by is None else replaced_by.at + CUTOVER_MS + observed.clock_skew_ms
+        in_force = fire.revision == revision.record.revision or fire.due < over
+        # A resume may publish occurrences of the pause.
+        first = revision.record.created if _is_resume(revision) else revision.first - 1000 - observed.clock_skew_ms
+        if in_force and fire.due >= first and _is_due(revision, fire.due):
             return True
     return False
 
 
-def _is_due(version: Version, due: Instant) -> bool:
-    return any(occurrence.skipped is None for occurrence in version.occurrences(due, due + 1))
+def _is_due(revision: Revision, due: Instant) -> bool:
+    return any(occurrence.skipped is None for occurrence in revision.occurrences(due, due + 1))
 
 
-def _registers(seen: Evidence) -> Iterator[Violation]:
+def _final_states(observed: Observations) -> Iterator[Violation]:
     """Commands in any order end in the state of the highest revision."""
-    for key in sorted({sent.key for sent in seen.simulated.sent if sent.command == "Put Schedule"}):
-        ends = _possible_ends(seen, [sent for sent in seen.simulated.sent if sent.key == key])
-        actual = _actual_end(seen, key)
-        if not any(actual.put == end.put and (actual.paused == end.paused or _is_over(seen, key)) for end in ends):
-            yield Violation(5, key, f"it ended as {actual}; what was sent leads to {sorted(map(str, ends))}")
+    for key in sorted({sent.key for sent in observed.simulation.sent if sent.command == "Put Schedule"}):
+        ends = _possible_final_states(observed, [sent for sent in observed.simulation.sent if sent.key == key])
+        actual = _actual_final_state(observed, key)
+        if not any(actual.put == end.put and (actual.paused == end.paused or _is_over(observed, key)) for end in ends):
+            yield Violation(5, key, f"it ended as {actual}; the commands lead to {sorted(map(str, ends))}")
 
 
-def _possible_ends(seen: Evidence, sent: Sequence[Sent]) -> set[End]:
-    """A put that met a calendar which was not there yet was refused; a replay of it may have come in time."""
+def _possible_final_states(observed: Observations, sent: Sequence[Sent]) -> set[FinalState]:
+    """A put is rejected if its calendar does not exist yet; a later delivery of it may be accepted."""
     refused = {
-        told.detail["event_id"] for told in seen.facts("Schedule Rejected") if told.detail["code"] == "unknown_calendar"
+        event.detail["event_id"]
+        for event in observed.events("Schedule Rejected")
+        if event.detail["code"] == "unknown_calendar"
     }
-    return possible_ends(sent, refused=refused)
+    return possible_final_states(sent, refused=refused)
 
 
-def _actual_end(seen: Evidence, key: Key) -> End:
-    record = seen.final.get(key)
+def _actual_final_state(observed: Observations, key: Key) -> FinalState:
+    record = observed.final.get(key)
     if record is None or record.schedule is None:
-        return End(None, paused=False)
-    put = next((v.sent for v in seen.versions[key] if v.record.defined == record.defined and v.sent is not None), None)
-    return End(None if put is None else put.event_id, paused=record.state is State.PAUSED)
+        return FinalState(None, paused=False)
+    put_revision = record.last_commands.put_revision
+    puts = (v.sent for v in observed.revisions[key] if v.record.last_commands.put_revision == put_revision)
+    put = next((sent for sent in puts if sent is not None), None)
+    return FinalState(None if put is None else put.event_id, paused=record.state is State.PAUSED)
 
 
-def _is_over(seen: Evidence, key: Key) -> bool:
-    return seen.final[key].state is State.COMPLETED
+def _is_over(observed: Observations, key: Key) -> bool:
+    return observed.final[key].state is State.COMPLETED
 
 
-def _replays(seen: Evidence) -> Iterator[Violation]:
-    for key, versions in seen.versions.items():
-        acted = Counter(version.sent.event_id for version in versions if version.sent is not None)
+def _repeated_commands(observed: Observations) -> Iterator[Violation]:
+    """A command changes its schedule once."""
+    for key, revisions in observed.revisions.items():
+        acted = Counter(revision.sent.event_id for revision in revisions if revision.sent is not None)
         for event_id, count in acted.items():
             if count > 1:
                 yield Violation(5, key, f"{event_id} changed it {count} times")
@@ -349,63 +369,64 @@ def _replays(seen: Evidence) -> Iterator[Violation]:
 # --- 6, 7, 8 -----------------------------------------------------------------------------------------------------
 
 
-def _answers(seen: Evidence) -> Iterator[Violation]:
-    """What is wrong is answered or dead-lettered, and nothing else is."""
+def _answers(observed: Observations) -> Iterator[Violation]:
+    """An invalid command is rejected, and a valid one is not, or only for when it came."""
     refused: dict[str, set[str]] = defaultdict(set)
-    for told in seen.facts("Schedule Rejected"):
-        refused[told.detail["event_id"]].add(told.detail["code"])
-    buried = {letter.body for letter in seen.simulated.cloud.dead.sent}
-    for sent in seen.simulated.sent:
+    for event in observed.events("Schedule Rejected"):
+        refused[event.detail["event_id"]].add(event.detail["code"])
+    for sent in observed.simulation.sent:
         codes = refused[sent.event_id]
-        if sent.kind is Kind.BAD and not codes:
+        if sent.kind is Kind.INVALID and not codes:
             yield Violation(6, sent.key, f"{sent.event_id} was not answered by Schedule Rejected")
-        if sent.kind is Kind.GOOD and codes - LATE_ANSWERS:
+        if sent.kind is Kind.VALID and codes - LATE_ANSWERS:
             yield Violation(6, sent.key, f"{sent.event_id} was refused: {sorted(codes)}")
-        if sent.kind is Kind.POISON and sent.body not in buried:
-            yield Violation(6, None, f"{sent.body!r} is not among the dead letters")
-    failed = {told.key for told in seen.facts("Schedule Failed")}
-    for key in sorted(key for key in failed if key is not None and key != CURSED):
-        yield Violation(6, key, "its fires were given up")
+    failed = {event.key for event in observed.events("Schedule Failed")}
+    for key in sorted(key for key in failed if key is not None and key != UNPUBLISHABLE):
+        yield Violation(6, key, "the executor gave up its fires")
 
 
-def _crashes(seen: Evidence) -> Iterator[Violation]:
-    for line in seen.history.crashes:
-        yield Violation(6, None, f"{line.who} crashed: {line.about}")
-    if seen.simulated.cloud.commands.stored or seen.simulated.cloud.running:
-        yield Violation(6, None, "it never came to rest")
+def _crashes(observed: Observations) -> Iterator[Violation]:
+    """No handler raises anything but an ``EventcronError``, and every command is handled at the end."""
+    for step in observed.history.crashes:
+        yield Violation(6, None, f"{step.who} crashed: {step.about}")
+    if observed.simulation.deployment.commands.stored or observed.simulation.deployment.running:
+        yield Violation(6, None, "commands or invocations are left at the end")
 
 
-def _sleepers(seen: Evidence) -> Iterator[Violation]:
-    """The planner reads no schedule that has nothing due, nor one that left the index."""
-    reach_ms = 2 * (seen.simulated.where.settings.horizon_seconds + seen.simulated.where.settings.guard_seconds) * 1000
-    end = max([seen.end, *(visit.at for visit in seen.history.visits)]) + reach_ms
+def _reads_for_nothing(observed: Observations) -> Iterator[Violation]:
+    """The planner reads no schedule without a due occurrence, and none that has left the index."""
+    settings = observed.simulation.scenario.settings
+    reach_ms = 2 * (settings.horizon_seconds + settings.guard_seconds) * 1000
+    end = max([observed.end, *(read.at for read in observed.history.index_reads)]) + reach_ms
     asleep: dict[Key, bool] = {}
-    for visit in seen.history.visits:
-        if visit.key not in asleep:
-            asleep[visit.key] = all(not v.fires or not v.occurrences(v.first, end) for v in seen.versions[visit.key])
-        if asleep[visit.key]:
-            yield Violation(7, visit.key, f"it was read at {visit.at} though nothing of it is due")
+    for read in observed.history.index_reads:
+        if read.key not in asleep:
+            asleep[read.key] = all(not v.fires or not v.occurrences(v.first, end) for v in observed.revisions[read.key])
+        if asleep[read.key]:
+            yield Violation(7, read.key, f"it was read at {read.at} though nothing of it is due")
             return
-    yield from _read_for_nothing(seen)
+    yield from _reads_after_leaving(observed)
 
 
-def _read_for_nothing(seen: Evidence) -> Iterator[Violation]:
+def _reads_after_leaving(observed: Observations) -> Iterator[Violation]:
+    """The planner reads no schedule that left the index longer ago than the index lags."""
     left: dict[Key, list[tuple[Instant, bool]]] = defaultdict(list)
-    for at, _, record in seen.history.written:
+    for at, _, record in observed.history.written:
         left[record.key].append((at, record.segment is None))
-    for visit in seen.history.visits:
-        since = [out for at, out in left[visit.key] if at <= visit.at]
-        recent = [at for at, _ in left[visit.key] if visit.at - INDEX_LAG_MS * 3 <= at]
+    for read in observed.history.index_reads:
+        since = [out for at, out in left[read.key] if at <= read.at]
+        recent = [at for at, _ in left[read.key] if read.at - INDEX_LAG_MS * 3 <= at]
         if since and since[-1] and not recent:
-            yield Violation(7, visit.key, f"it was read at {visit.at} though it had left the index")
+            yield Violation(7, read.key, f"it was read at {read.at} though it had left the index")
             return
 
 
-def _strangers(seen: Evidence) -> Iterator[Violation]:
-    for versions in seen.versions.values():
-        for version in versions:
-            if version.sent is not None and version.sent.kind is not Kind.GOOD:
-                yield Violation(8, version.key, f"{version.sent.event_id} from {version.sent.source} changed it")
-    for fire in seen.fired:
+def _other_tenants(observed: Observations) -> Iterator[Violation]:
+    """No rejected command changes a schedule, and each fire carries the input of its own schedule."""
+    for revisions in observed.revisions.values():
+        for revision in revisions:
+            if revision.sent is not None and revision.sent.kind is not Kind.VALID:
+                yield Violation(8, revision.key, f"{revision.sent.event_id} from {revision.sent.source} changed it")
+    for fire in observed.fired:
         if fire.input is not None and fire.input["of"] != str(fire.key):
             yield Violation(8, fire.key, f"it fired with the input of {fire.input['of']}")

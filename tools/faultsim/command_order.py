@@ -1,14 +1,14 @@
-"""In which state the commands for a schedule must end, whatever happened on the way: the second opinion on guarantee 5.
+"""The state in which the commands for a schedule must end, whatever happened: an independent check of guarantee 5.
 
-It sees only what was sent, and knows one rule: of puts, deletes and switches the highest revision of each counts,
-a delete and a switch win a tie.
+It sees only the commands and knows one rule. Of puts, deletes, and pauses or resumes the one with the highest revision
+counts, and a put loses a tie.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
-from itertools import combinations, groupby, permutations, product
+from itertools import combinations, combinations_with_replacement, groupby, permutations, product
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -20,67 +20,98 @@ from eventcron.timing.instant import from_datetime
 from eventcron.timing.trigger import parse
 from tools.faultsim.workload import Kind, Sent
 
-_SWITCHES = ("Pause Schedule", "Resume Schedule")
-_ACTING = ("Put Schedule", "Delete Schedule", *_SWITCHES)
+#: Milliseconds: EventBridge cuts an event's time to whole seconds.
+EVENT_TIME_MS = 1_000
+
+_PAUSE_OR_RESUME = ("Pause Schedule", "Resume Schedule")
+_ACTING = ("Put Schedule", "Delete Schedule", *_PAUSE_OR_RESUME)
 
 
-class End(NamedTuple):
-    """The put whose definition stands (None: there is none) and whether it is paused."""
+class FinalState(NamedTuple):
+    """The event id of the put whose definition is stored (None: there is none), and whether it is paused."""
 
     put: str | None
     paused: bool
 
 
-def possible_ends(sent: Sequence[Sent], *, refused: Collection[str] = ()) -> set[End]:
-    """Where the commands of one schedule may end.
+def possible_final_states(sent: Sequence[Sent], *, refused: Collection[str] = ()) -> set[FinalState]:
+    """The states in which the commands of one schedule may end. There is more than one
 
-    More than one where commands without a revision carry the same second, as only their arrival orders them; where a
-    put may be refused, as it would never fire by one anchor of its rate and not by another; and where one was
-    *refused* (event ids), and a replay of it may have come in time.
+    - if commands without a revision carry the same second: only their arrival orders them;
+    - if a put may be rejected: by one anchor of its rate it fires, by another it never does;
+    - if a command was *refused* (event ids): a later delivery of it may have been accepted.
     """
     puts = [one for one in sent if one.command == "Put Schedule"]
-    acting = [one for one in sent if one.kind is Kind.GOOD and one.command in _ACTING and any(_acts(one, puts))]
-    doubtful = [one for one in acting if one.event_id in refused or not all(_acts(one, puts))]
-    ends: set[End] = set()
+    good = [one for one in sent if one.kind is Kind.VALID and one.command in _ACTING]
+    acts = {one.event_id: set(_acts(one, puts)) for one in good}
+    acting = [one for one in good if True in acts[one.event_id]]
+    doubtful = [one for one in acting if one.event_id in refused or False in acts[one.event_id]]
+    ends: set[FinalState] = set()
     for count in range(len(doubtful) + 1):
         for without in combinations(doubtful, count):
-            ends |= {_end(revisions) for revisions in _orders([one for one in acting if one not in without])}
+            ends |= {_final_state(revisions) for revisions in _orders([one for one in acting if one not in without])}
     return ends
 
 
 def _orders(acting: Sequence[Sent]) -> Iterator[list[tuple[int, Sent]]]:
-    """Every order in which they may count: (revision, command)."""
+    """Every order in which the commands may count: (revision, command)."""
     numbered = [(one.detail["revision"], one) for one in acting if "revision" in one.detail]
     timed = sorted((one for one in acting if "revision" not in one.detail), key=lambda one: one.time)
-    seconds = [list(group) for _, group in groupby(timed, key=lambda one: one.time)]
-    for chosen in product(*(permutations(group) for group in seconds)):
-        # What shares a second counts up; a number given in that second may have come before or after.
-        for shift in (0, 1_000) if numbered else (0,):
-            yield numbered + [(one.time + place + shift, one) for group in chosen for place, one in enumerate(group)]
+    seconds = [_orders_of_second(list(group), numbered) for _, group in groupby(timed, key=lambda one: one.time)]
+    for chosen in product(*seconds):
+        yield numbered + [one for second in chosen for one in second]
 
 
-def _end(commands: list[tuple[int, Sent]]) -> End:
+def _orders_of_second(timed: Sequence[Sent], numbered: Sequence[tuple[int, Sent]]) -> list[list[tuple[int, Sent]]]:
+    """Every order of commands without a revision that carry the same second, among the *numbered* of that second.
+
+    Such a command takes its second for a revision, or one more than the revision of that second that is stored when
+    it arrives. So it may count before or after each numbered command, whatever happens in other seconds.
+    """
+    second = timed[0].time
+    starts = sorted({second, *(number + 1 for number, _ in numbered if second <= number < second + EVENT_TIME_MS)})
+    orders = []
+    for order in permutations(timed):
+        for chosen in combinations_with_replacement(starts, len(order)):
+            revision, revisions = second - 1, []
+            for start, one in zip(chosen, order, strict=True):
+                revision = max(revision + 1, start)
+                revisions.append((revision, one))
+            orders.append(revisions)
+    return orders
+
+
+def _final_state(commands: list[tuple[int, Sent]]) -> FinalState:
     puts = [(revision, one) for revision, one in commands if one.command == "Put Schedule"]
-    deleted = max((revision for revision, one in commands if one.command == "Delete Schedule"), default=-1)
-    switches = [(revision, one) for revision, one in commands if one.command in _SWITCHES and revision > deleted]
+    deleted_at = max((revision for revision, one in commands if one.command == "Delete Schedule"), default=-1)
+    changes = [
+        (revision, one) for revision, one in commands if one.command in _PAUSE_OR_RESUME and revision > deleted_at
+    ]
     if not puts:
-        return End(None, paused=False)
-    defined, put = max(puts, key=lambda item: item[0])
-    if deleted >= defined:
-        return End(None, paused=False)
-    switched, switch = max(switches, key=lambda item: item[0], default=(-1, None))
-    if switch is not None and switched >= defined:
-        return End(put.event_id, paused=switch.command == "Pause Schedule")
-    return End(put.event_id, paused=put.detail.get("state") == "PAUSED")
+        return FinalState(None, paused=False)
+    put_at, put = max(puts, key=lambda item: item[0])
+    if deleted_at >= put_at:
+        return FinalState(None, paused=False)
+    changed_at, change = max(changes, key=lambda item: item[0], default=(-1, None))
+    if change is not None and changed_at >= put_at:
+        return FinalState(put.event_id, paused=change.command == "Pause Schedule")
+    return FinalState(put.event_id, paused=put.detail.get("state") == "PAUSED")
 
 
 def _acts(sent: Sent, puts: Sequence[Sent]) -> Iterator[bool]:
-    """A put that would never fire is refused. A rate is anchored where its schedule was created, by whichever put."""
+    """Whether a command acts, by each anchor that its rate may have: any put may have created the schedule.
+
+    A put that would never fire is rejected.
+    """
     if sent.command != "Put Schedule":
         yield True
         return
-    for put in puts:
-        yield _first(sent, anchor=put.time) is not None
+    for anchor in {put.time for put in puts} if _is_anchored(sent.detail["expression"]) else {sent.time}:
+        yield _first(sent, anchor=anchor) is not None
+
+
+def _is_anchored(expression: str | list[str]) -> bool:
+    return any(one.startswith("rate(") for one in ([expression] if isinstance(expression, str) else expression))
 
 
 def _first(sent: Sent, *, anchor: Instant) -> Instant | None:

@@ -1,48 +1,49 @@
-"""The real registrar, planner and executor, on services that keep AWS's promises and no others."""
+"""The real handlers and use cases, on simulated services that promise what AWS promises and no more."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from typing import Any
 
 from eventcron.adapters.memory import (
     MemoryBackfills,
     MemoryCalendars,
     MemoryDeadLetters,
     MemoryFireQueue,
+    MemoryLeases,
     MemoryScheduleStore,
     MemorySegmentQueue,
 )
-from eventcron.app.concurrency import all_of
-from eventcron.app.fanout import LEFT
+from eventcron.app.handlers import Handled
+from eventcron.app.planner import SAVE_BEFORE_MS, SegmentReport
 from eventcron.app.redrive import Redrive
 from eventcron.app.use_cases import UseCases
-from eventcron.errors import EventcronError, Undecodable, Unfinished
+from eventcron.errors import EventcronError
+from eventcron.model.messages import SegmentRange
 from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key
-from eventcron.model.records import Backfill, Calendar, Plan, Record
-from eventcron.ports import Clock, Page
+from eventcron.model.records import Backfill, Calendar, IndexEntry, Record
+from eventcron.ports import Clock, Lease, Page, Refusal
 from eventcron.testing.ports import memory_ports
-from eventcron.wire.encode import decode_pack
-from eventcron.wire.segment_ranges import decode_range
 from tools.faultsim.faults import FaultPlan
-from tools.faultsim.history import History, Line, Visit, Written
+from tools.faultsim.history import Attempt, History, IndexRead, RangeDone, Step, Written
 from tools.faultsim.loop import LoopClock, SeededLoop
 from tools.faultsim.network import Killed, Network, Process, SimulatedBus, process
 from tools.faultsim.queues import Message, SimulatedQueue
 from tools.faultsim.seeded_random import SeededRandom
-from tools.faultsim.workload import Setting
+from tools.faultsim.workload import Scenario
 
-#: Seconds a function may run, and a queue hides what it handed out: as in the template.
+#: Seconds: timeouts of the functions, and visibility timeouts of the queues, as in the template.
 TIMEOUT_S = {"registrar": 30, "executor": 60, "reconciler": 120, "redrive": 600}
-VISIBILITY_S = {"commands": 180, "fires": 360, "plans": 720}
-#: Seconds between two rounds of an operator who sends back dead letters.
+VISIBILITY_S = {"commands": 180, "fires": 360, "segments": 720}
+#: Seconds between two redrives by the operator.
 ROUND_S = 120
-#: Milliseconds that the planner's entry point keeps back from Lambda's deadline.
+#: Milliseconds by which a planner ends before its Lambda timeout.
 MARGIN_MS = 1_000
 
 
 class WatchedStore(MemoryScheduleStore):
-    """A store in memory that tells the history what is written and what the planner reads."""
+    """A store in memory that adds to the history what is written and what the planner reads."""
 
     def __init__(self, clock: Clock, history: History, network: Network, *, page_size: int) -> None:
         super().__init__(clock, page_size=page_size, visible=network.visible, pause=network)
@@ -52,11 +53,11 @@ class WatchedStore(MemoryScheduleStore):
     def _write(self, record: Record) -> None:
         super()._write(record)
         self._history.written.append(Written(self._clock.now(), process.get().began, record))
-        state = f"{record.state} revision {record.revision} wake {record.wake} owed {record.owed}"
+        state = f"{record.state} revision {record.revision} wake {record.wake} pending {record.pending}"
         self._network.note("stored", f"{record.key} {state}")
 
     async def get(self, keys: Sequence[Key]) -> dict[Key, Record]:
-        """As BatchGetItem: what is left unprocessed is read a moment later, so records may be of different moments."""
+        """As BatchGetItem: unprocessed keys are read a moment later, so the records may be of different moments."""
         left = keys[len(keys) // 2 :] if self._network.unprocessed() else []
         found = await super().get(keys[: len(keys) - len(left)])
         if left:
@@ -64,160 +65,201 @@ class WatchedStore(MemoryScheduleStore):
             found |= await super().get(left)
         return found
 
-    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         page = await super().plans(segment, before=before, cursor=cursor)
         now = self._clock.now()
-        self._history.visits += [Visit(now, plan.key, plan.wake) for plan in page.items]
+        self._history.index_reads += [IndexRead(now, plan.key, plan.wake) for plan in page.items]
         for plan in page.items:
             self._network.note("read", f"{plan.key} revision {plan.revision} wake {plan.wake} before {before}")
         return page
 
 
+class WatchedLeases(MemoryLeases):
+    """Leases in memory that add to the history which planner tried which segment, and how that ended."""
+
+    def __init__(self, history: History, network: Network) -> None:
+        super().__init__(pause=network)
+        self._history = history
+
+    async def acquire(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Lease | None:
+        self._note(segment, is_over=False)
+        lease = await super().acquire(segment, end=end, now=now, lease_until=lease_until)
+        self._note(segment, is_over=lease is None)
+        return lease
+
+    async def save(self, lease: Lease, cursor: str) -> bool:
+        saved = await super().save(lease, cursor)
+        self._note(lease.segment, is_over=not saved)
+        return saved
+
+    async def commit(self, lease: Lease) -> bool:
+        committed = await super().commit(lease)
+        # False: a later planner has taken over.
+        self._note(lease.segment, is_over=True)
+        return committed
+
+    def planned(self, asked: SegmentRange) -> dict[int, Instant]:
+        """Each segment of *asked* with the instant through which it is planned now."""
+        return {segment: self._state(segment).planned_through for segment in range(asked.first, asked.end)}
+
+    def _note(self, segment: int, *, is_over: bool) -> None:
+        self._history.attempts.append(Attempt(process.get().name, segment, is_over))
+
+
 class Deployment:
-    """One deployment: its services, its functions, its ticks. ``commands.put`` is how work comes in."""
+    """One deployment: its services, its functions and its ticks. Commands enter by ``commands.put``."""
 
     def __init__(
         self,
         loop: SeededLoop,
-        dice: SeededRandom,
+        random: SeededRandom,
         *,
-        where: Setting,
-        forecast: FaultPlan,
+        scenario: Scenario,
+        faults: FaultPlan,
         page_size: int,
-        cursed: frozenset[str],
+        unpublishable: frozenset[str],
     ) -> None:
         self.history = History()
         self._loop = loop
-        self._dice = dice
-        start, settings = where.start, where.settings
+        self._random = random
+        start, settings = scenario.start, scenario.settings
         self._start = start
         self._settings = settings
-        self._where = where
-        self._forecast = forecast
+        self._scenario = scenario
+        self._faults = faults
         self._invocations: Counter[str] = Counter()
-        #: Invocations that are running.
+        #: How many invocations are running.
         self.running = 0
         true = LoopClock(loop, start)
         self._true = true
-        network = Network(loop, dice, self.history, forecast, true)
+        network = Network(loop, random, self.history, faults, true)
         self._network = network
         self.store = WatchedStore(true, self.history, network, page_size=page_size)
         self.dead = MemoryDeadLetters(pause=network)
         self.commands = self._queue("commands")
         self.fires = self._queue("fires")
-        self.plans = self._queue("plans")
-        self.commands.deliver = lambda batch: self._invoke("registrar", self._registrar(batch))
-        self.fires.deliver = lambda batch: self._invoke("executor", self._executor(batch))
-        self.plans.deliver = lambda batch: self._invoke("planner", self._plan_ranges(batch))
+        self.segments = self._queue("segments")
+        self.commands.deliver = lambda batch: self._invoke("registrar", lambda: self._on_commands(batch))
+        self.fires.deliver = lambda batch: self._invoke("executor", lambda: self._on_packs(batch))
+        self.segments.deliver = lambda batch: self._invoke("planner", lambda: self._on_segment_ranges(batch))
         self._memory_backfills = MemoryBackfills(pause=network)
         self._memory_calendars = MemoryCalendars(pause=network)
+        self._leases = WatchedLeases(self.history, network)
         self._ports = memory_ports(
             true,
             pause=network,
             store=self.store,
+            leases=self._leases,
             fire_queue=MemoryFireQueue(self.fires, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
-            bus=SimulatedBus(network, self.history, true, cursed=cursed),
+            bus=SimulatedBus(network, self.history, true, unpublishable=unpublishable),
             dead_letters=self.dead,
             backfills=self._memory_backfills,
             calendars=self._memory_calendars,
-            segment_queue=MemorySegmentQueue(self.plans, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
-            jitter=dice.fraction,
+            segment_queue=MemorySegmentQueue(self.segments, refuse=self._refuse_range, pause=network),  # type: ignore[arg-type]
+            jitter=random.fraction,
         )
-        loop.timer(where.first_tick_ms * 1000, self._tick)
-        loop.timer(forecast.clears_s * 1_000_000, self._keep_operating)
-        # Also in the midst of it, by an operator who does not wait.
-        loop.timer(dice.between(0, forecast.clears_s * 1_000_000), self._operate)
-        # Daily in a deployment; at some moment of a simulation, in the midst of everything.
-        at_us = dice.between(0, forecast.clears_s * 2_000_000)
+        loop.timer(scenario.first_tick_ms * 1000, self._tick)
+        loop.timer(faults.faults_end_s * 1_000_000, self._redrive_regularly)
+        # Once also while there are faults: an operator may not wait for their end.
+        loop.timer(random.between(0, faults.faults_end_s * 1_000_000), self._redrive_once)
+        # Daily in a deployment; in a simulation once, at any moment.
+        at_us = random.between(0, faults.faults_end_s * 2_000_000)
         loop.timer(at_us, self._invoke, "reconciler", self._reconciler)
 
     def _queue(self, name: str) -> SimulatedQueue:
         return SimulatedQueue(
             name,
             self._loop,
-            self._dice,
+            self._random,
             self._network,
             self._true,
             visibility_s=VISIBILITY_S[name],
-            out=lambda: self._forecast.out("lambda", self._loop.now_us),
+            out=lambda: self._faults.out("lambda", self._loop.now_us),
         )
 
     def _cases(self) -> UseCases:
-        """The use cases of the invocation that is running: each has a clock of its own."""
+        """The use cases of the running invocation, with its own clock."""
         return self._ports._replace(clock=process.get().clock).use_cases(self._settings)
 
     @property
     def backfills(self) -> Mapping[BackfillKey, Backfill]:
-        """As stored now."""
+        """All that are stored now, by key."""
         return self._memory_backfills.stored
 
     @property
     def open_backfills(self) -> Collection[BackfillKey]:
-        """Those that the planner knows of."""
+        """Those that the planner carries on."""
         return self._memory_backfills.entered
 
     @property
     def calendars(self) -> Mapping[CalendarKey, Calendar]:
-        """As stored now."""
+        """All that are stored now, by key."""
         return self._memory_calendars.stored
+
+    @property
+    def queues(self) -> Sequence[SimulatedQueue]:
+        return (self.commands, self.fires, self.segments)
+
+    def _refuse_range(self, index: int, asked: SegmentRange) -> Refusal | None:
+        refusal = self._network.refuse_pack(index, asked)
+        if refusal is None:
+            self.history.ranges_refused.discard((process.get().name, asked))
+        else:
+            self.history.ranges_refused.add((process.get().name, asked))
+        return refusal
 
     # --- Functions ---------------------------------------------------------------------------------------------------
 
-    def _registrar(self, batch: Sequence[Message]) -> Callable[[], Awaitable[None]]:
-        async def handle() -> None:
-            registrar = self._cases().registrar
+    async def _on_commands(self, batch: Sequence[Message]) -> None:
+        handled = await self._cases().handlers.on_commands(batch)
+        for message, how in zip(batch, handled, strict=True):
+            if how.result is not None:
+                self._network.note(f"{how.result.outcome} {message.id}", f"{how.result.key} {how.result.reason}")
+        self._settle(self.commands, batch, handled)
 
-            async def one(message: Message) -> None:
-                result = await registrar.handle(message.body, redelivered=message.receives > 1)
-                self._network.note(f"{result.outcome} {message.id}", f"{result.key} {result.reason}")
+    async def _on_packs(self, batch: Sequence[Message]) -> None:
+        for message in batch:
+            self._network.note(f"pack of {message.id}", message.body)
+        handled = await self._cases().handlers.on_packs(batch)
+        for message, how in zip(batch, handled, strict=True):
+            self._network.note(f"executed {message.id}", f"{how.result}")
+        self._settle(self.fires, batch, handled)
 
-            await self._each(self.commands, batch, one)
+    async def _on_segment_ranges(self, batch: Sequence[Message]) -> None:
+        handled = await self._cases().handlers.on_segment_ranges(batch, deadline=self._deadline())
+        for message, how in zip(batch, handled, strict=True):
+            self._network.note(f"planned {message.id}", "" if how.result is None else _outcomes(how.result.segments))
+            if how.result is not None and not how.comes_back:
+                asked = how.result.asked
+                self.history.ranges_done.append(RangeDone(process.get().name, asked, self._leases.planned(asked)))
+        self._settle(self.segments, batch, handled)
 
-        return handle
+    async def _on_tick(self) -> None:
+        report = await self._cases().handlers.on_tick(deadline=self._deadline())
+        self._network.note("planned", _outcomes(report.segments))
+        if report.error is not None:
+            self._failed("the tick", report.error)
+        elif process.get().clock.now() <= self._deadline() - SAVE_BEFORE_MS:
+            self.history.timely_ticks.add(process.get().name)
 
-    def _executor(self, batch: Sequence[Message]) -> Callable[[], Awaitable[None]]:
-        async def handle() -> None:
-            executor = self._cases().executor
+    def _settle(self, queue: SimulatedQueue, batch: Sequence[Message], handled: Sequence[Handled[Any]]) -> None:
+        """Delete the messages that are done, as the event source mapping does; the others become visible again."""
+        for message, how in zip(batch, handled, strict=True):
+            if not how.comes_back:
+                queue.delete(message)
+            elif how.error is None:
+                self._network.note(f"comes back {message.id}", how.reason)
+            else:
+                self._failed(message.id, how.error)
 
-            async def one(message: Message) -> None:
-                try:
-                    pack = decode_pack(message.body)
-                except Undecodable as error:
-                    await self.dead.send_to_dlq("fires", message.body, reason=error.reason, code="undecodable")
-                    return
-                self._network.note(f"pack of {message.id}", message.body)
-                report = await executor.execute(pack)
-                self._network.note(f"done {message.id}", f"{report}")
-
-            await self._each(self.fires, batch, one)
-
-        return handle
-
-    async def _planner(self) -> None:
-        deadline = self._deadline()
-        cases = self._cases()
-        handed = await cases.fanout.run()
-        reports = await cases.planner.run(handed.left, deadline=deadline)
-        self._network.note("planned", " ".join(f"{report.segment} {report.ended}" for report in reports))
-        await cases.backfiller.run(deadline=deadline)
-
-    def _plan_ranges(self, batch: Sequence[Message]) -> Callable[[], Awaitable[None]]:
-        async def handle() -> None:
-            planner = self._cases().planner
-
-            async def one(message: Message) -> None:
-                asked = decode_range(message.body)
-                reports = await planner.run(range(asked.first, asked.end), deadline=self._deadline(), tick=asked.tick)
-                self._network.note(f"planned {message.id}", " ".join(f"{one.segment} {one.ended}" for one in reports))
-                if any(report.ended in LEFT for report in reports):
-                    raise Unfinished(message.id)
-
-            await self._each(self.plans, batch, one)
-
-        return handle
+    def _failed(self, what: str, error: Exception) -> None:
+        if isinstance(error, EventcronError):
+            self._network.note(f"failed {what}", str(error))
+        else:
+            self.history.crashes.append(Step(self._loop.now_us, process.get().name, "crashed", repr(error)))
 
     def _deadline(self) -> Instant:
-        """When the planner that is running has to end, by its own clock."""
+        """When the running planner has to end, by its own clock."""
         running = process.get()
         left_ms = running.ends_us // 1000 - self._loop.now_us // 1000
         return running.clock.now() + left_ms - MARGIN_MS
@@ -225,45 +267,29 @@ class Deployment:
     async def _reconciler(self) -> None:
         running = process.get()
         reconciler = self._cases().reconciler
-        survey = await reconciler.run(deadline=running.clock.now() + TIMEOUT_S["reconciler"] * 1000, rules="now")
-        self._network.note("surveyed", f"{survey}")
-
-    async def _each(
-        self, queue: SimulatedQueue, batch: Sequence[Message], handle: Callable[[Message], Awaitable[None]]
-    ) -> None:
-        """As ``entrypoints.records``: each message by itself; those that fail are received again."""
-
-        async def one(message: Message) -> bool:
-            try:
-                await handle(message)
-            except EventcronError as error:
-                self._network.note(f"failed {message.id}", str(error))
-                return False
-            return True
-
-        done = await all_of(one(message) for message in batch)
-        for message, good in zip(batch, done, strict=True):
-            if good:
-                queue.delete(message)
+        report = await reconciler.run(deadline=running.clock.now() + TIMEOUT_S["reconciler"] * 1000, rules="now")
+        self._network.note("reconciled", f"{report}")
 
     # --- Lambda ------------------------------------------------------------------------------------------------------
 
     @property
     def _planner_timeout_ms(self) -> int:
-        busy = self._loop.now_us < self._forecast.clears_s * 1_000_000
-        return self._where.busy_timeout_ms if busy else self._where.planner_timeout_ms
+        busy = self._loop.now_us < self._faults.faults_end_s * 1_000_000
+        return self._scenario.busy_timeout_ms if busy else self._scenario.planner_timeout_ms
 
     def _invoke(self, function: str, work: Callable[[], Awaitable[None]]) -> None:
         self._invocations[function] += 1
         timeout_ms = self._planner_timeout_ms if function == "planner" else TIMEOUT_S[function] * 1000
-        weather = self._network.weather
-        off_ms = weather.clock_ms
+        profile = self._network.profile
+        off_ms = profile.clock_skew_ms
         running = Process(
             f"{function}-{self._invocations[function]}",
-            LoopClock(self._loop, self._start, off_ms=self._dice.between(-off_ms, off_ms)),
+            LoopClock(self._loop, self._start, off_ms=self._random.between(-off_ms, off_ms)),
             began=self._true.now(),
             ends_us=self._loop.now_us + timeout_ms * 1000,
-            drag_ms=100 + self._dice.mostly_small(weather.drag_ms) if self._dice.chance(weather.drag) else 0,
+            cpu_starved_ms=100 + self._random.mostly_small(profile.cpu_starved_ms)
+            if self._random.chance(profile.cpu_starved)
+            else 0,
         )
         token = process.set(running)
         self._loop.create_task(self._run(running, work))
@@ -275,33 +301,39 @@ class Deployment:
             await work()
         except (Killed, EventcronError) as error:
             self._network.note("ended", repr(error))
-        except Exception as error:  # noqa: BLE001  # a handler that raises anything else is what is looked for
-            self.history.crashes.append(Line(self._loop.now_us, running.name, "crashed", repr(error)))
+        except Exception as error:  # noqa: BLE001  # the checker reports it
+            self.history.crashes.append(Step(self._loop.now_us, running.name, "crashed", repr(error)))
         finally:
             self.running -= 1
 
     def _tick(self) -> None:
-        weather = self._network.weather
+        profile = self._network.profile
         self._loop.timer(self._loop.now_us + self._settings.tick_seconds * 1_000_000, self._tick)
-        if self._forecast.out("lambda", self._loop.now_us) or self._dice.chance(weather.miss_tick):
+        if self._faults.out("lambda", self._loop.now_us) or self._random.chance(profile.miss_tick):
             return
-        self._loop.timer(self._loop.now_us + self._dice.mostly_small(1_000_000), self._invoke, "planner", self._planner)
-        if self._dice.chance(weather.twin_tick):
-            late_us = self._dice.mostly_small(self._settings.tick_seconds * 1_000_000)
-            self._loop.timer(self._loop.now_us + late_us, self._invoke, "planner", self._planner)
+        self._loop.timer(
+            self._loop.now_us + self._random.mostly_small(1_000_000), self._invoke, "planner", self._on_tick
+        )
+        if self._random.chance(profile.repeat_tick):
+            late_us = self._random.mostly_small(self._settings.tick_seconds * 1_000_000)
+            self._loop.timer(self._loop.now_us + late_us, self._invoke, "planner", self._on_tick)
 
-    def _operate(self) -> None:
-        """Send back what was given up on, as the runbook says."""
-        if len(self.commands.dead) or len(self.fires.dead):
+    def _redrive_once(self) -> None:
+        """Send dead letters back, if there are any."""
+        if any(len(queue.dead) for queue in self.queues):
             self._invoke("redrive", self._redrive)
 
-    def _keep_operating(self) -> None:
-        """The weather has cleared."""
-        self._operate()
-        self._loop.timer(self._loop.now_us + ROUND_S * 1_000_000, self._keep_operating)
+    def _redrive_regularly(self) -> None:
+        """The faults have ended: send dead letters back now, and every ``ROUND_S``."""
+        self._redrive_once()
+        self._loop.timer(self._loop.now_us + ROUND_S * 1_000_000, self._redrive_regularly)
 
     async def _redrive(self) -> None:
-        for queue in (self.commands, self.fires):
+        for queue in self.queues:
             redrive = Redrive(clock=process.get().clock, box=queue.dead, queue=queue.name)
-            dealt = await redrive.send(limit=1_000, per_second=10)
-            self._network.note("sent back", f"{queue.name} {dealt}")
+            report = await redrive.send(limit=1_000, per_second=10)
+            self._network.note("sent back", f"{queue.name} {report}")
+
+
+def _outcomes(reports: Sequence[SegmentReport]) -> str:
+    return " ".join(f"{report.segment} {report.ended}" for report in reports)

@@ -1,4 +1,4 @@
-"""What goes wrong, when, and how often."""
+"""Which faults a simulation has, when, and how often."""
 
 from __future__ import annotations
 
@@ -7,59 +7,63 @@ from msgspec import Struct
 
 from tools.faultsim.seeded_random import SeededRandom
 
-#: What can be out for a long time.
+#: Services that can have an outage.
 SERVICES = ("dynamodb", "sqs", "events", "lambda")
 
 
 class FaultProfile(Struct, frozen=True, kw_only=True):
-    """Probabilities, each for one occasion. Milliseconds unless said otherwise."""
+    """How often each kind of fault occurs: probabilities from 0 to 1. Times are in milliseconds."""
 
     name: str
-    #: A call takes up to so long, mostly much less …
-    travel_ms: int = 20
-    #: … but now and then up to so long.
+    #: The highest latency of an ordinary call; most calls take much less.
+    latency_ms: int = 20
+    #: A call is slow; the highest latency of such a call.
     slow: float = 0.0
-    slow_ms: int = 6_000
-    #: A process is short of CPU: each of its calls takes up to so much longer.
-    drag: float = 0.0
-    drag_ms: int = 1_500
-    #: A service refuses a call before its effect; or does it and the answer is lost.
+    slow_latency_ms: int = 6_000
+    #: A process is short of CPU; by how much each of its calls is slower, at most.
+    cpu_starved: float = 0.0
+    cpu_starved_ms: int = 1_500
+    #: A service refuses a call, which has no effect.
     refuse: float = 0.0
+    #: A call has its effect, and the answer is lost.
     lose: float = 0.0
-    #: One entry of a batch is refused.
+    #: A service refuses one entry of a batch.
     refuse_entry: float = 0.0
-    #: A read of several keys leaves some unprocessed, which are read later.
+    #: A read of several keys leaves some unprocessed; they are read later.
     unprocessed: float = 0.0
-    #: A process dies, at any one await.
+    #: A process dies; drawn before and after each call.
     kill: float = 0.0
-    #: A message is delivered twice, up to two seconds apart; or again, minutes after it was deleted.
-    twice: float = 0.0
-    echo: float = 0.0
-    #: A tick does not come; comes twice.
+    #: A queue delivers a message twice, up to two seconds apart.
+    deliver_twice: float = 0.0
+    #: A queue delivers a message again up to two minutes after it was deleted.
+    redeliver: float = 0.0
+    #: A tick does not come.
     miss_tick: float = 0.0
-    twin_tick: float = 0.0
-    #: How far a process's clock may be off, either way.
-    clock_ms: int = 500
+    #: A tick comes a second time.
+    repeat_tick: float = 0.0
+    #: How far the clock of a process is off, at most, in either direction.
+    clock_skew_ms: int = 500
 
 
-CALM = FaultProfile(name="calm", clock_ms=50)
-ECHOES = FaultProfile(name="echoes", clock_ms=50, echo=0.5)
-GUSTS = FaultProfile(
-    name="gusts", travel_ms=60, slow=0.002, drag=0.03, refuse=0.01, lose=0.005, refuse_entry=0.02, kill=0.003,
-    unprocessed=0.05, twice=0.03, echo=0.03, miss_tick=0.05, twin_tick=0.1,
+NO_FAULTS = FaultProfile(name="no faults", clock_skew_ms=50)
+REDELIVERY = FaultProfile(name="redelivery", clock_skew_ms=50, redeliver=0.5)
+SOME_FAULTS = FaultProfile(
+    name="some faults", latency_ms=60, slow=0.002, cpu_starved=0.03, refuse=0.01, lose=0.005, refuse_entry=0.02,
+    kill=0.003, unprocessed=0.05, deliver_twice=0.03, redeliver=0.03, miss_tick=0.05, repeat_tick=0.1,
 )  # fmt: skip
-STORMS = FaultProfile(
-    name="storms", travel_ms=300, slow=0.03, drag=0.15, refuse=0.08, lose=0.05, refuse_entry=0.1, kill=0.03,
-    unprocessed=0.3, twice=0.15, echo=0.1, miss_tick=0.2, twin_tick=0.4,
+MANY_FAULTS = FaultProfile(
+    name="many faults", latency_ms=300, slow=0.03, cpu_starved=0.15, refuse=0.08, lose=0.05, refuse_entry=0.1,
+    kill=0.03, unprocessed=0.3, deliver_twice=0.15, redeliver=0.1, miss_tick=0.2, repeat_tick=0.4,
 )  # fmt: skip
+#: For a command that an operator runs on a machine of their own, far from AWS.
+OPERATOR = msgspec.structs.replace(MANY_FAULTS, name="operator", refuse=0.25, lose=0.1, kill=0.02)
 
-
-#: Of an operator's own machine, somewhere on the internet.
-OPERATOR = msgspec.structs.replace(STORMS, name="operator", refuse=0.25, lose=0.1, kill=0.02)
+#: Profiles under which each occurrence is published exactly once, unless a service has an outage.
+FAULTLESS = (NO_FAULTS, REDELIVERY)
 
 
 class Outage(Struct, frozen=True):
-    """A service that answers nothing for a long time; instants in seconds from the start."""
+    """A service answers nothing from ``start_s`` to ``end_s``, in seconds from the start of the simulation."""
 
     service: str
     start_s: int
@@ -67,25 +71,23 @@ class Outage(Struct, frozen=True):
 
 
 class FaultPlan(Struct, frozen=True, kw_only=True):
-    """The weather of one simulation. It is calm again from *clears_s* on."""
+    """The faults of one simulation: those of ``profile`` for the first ``faults_end_s`` seconds, and an outage."""
 
-    weather: FaultProfile
-    clears_s: int
+    profile: FaultProfile
+    faults_end_s: int
     outage: Outage | None = None
 
-    def at(self, now_us: int) -> FaultProfile:
-        return self.weather if now_us < self.clears_s * 1_000_000 or self.always else CALM
-
     @property
-    def always(self) -> bool:
-        """FaultProfile in which each occurrence is published exactly once."""
-        return self.weather in (CALM, ECHOES)
+    def later_profile(self) -> FaultProfile:
+        """The profile from ``faults_end_s`` on."""
+        return self.profile if self.profile in FAULTLESS else NO_FAULTS
 
     @property
     def faultless(self) -> bool:
-        return self.always and self.outage is None
+        return self.profile in FAULTLESS and self.outage is None
 
     def out(self, service: str, now_us: int) -> bool:
+        """Whether *service* has an outage."""
         outage = self.outage
         if outage is None or outage.service != service:
             return False
@@ -93,16 +95,19 @@ class FaultPlan(Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         if self.outage is None:
-            return self.weather.name
-        return f"{self.weather.name}, {self.outage.service} out from {self.outage.start_s} s to {self.outage.end_s} s"
+            return self.profile.name
+        return f"{self.profile.name}, {self.outage.service} out from {self.outage.start_s} s to {self.outage.end_s} s"
 
 
-def forecast(dice: SeededRandom, *, span_s: int) -> FaultPlan:
-    """A quarter calm, a third with an outage, the rest gusts and storms; calm again after 60 % of the span."""
-    clears_s = span_s * 6 // 10
-    weather = dice.pick((CALM, ECHOES, GUSTS, GUSTS, STORMS, STORMS))
-    if not dice.chance(0.33):
-        return FaultPlan(weather=weather, clears_s=clears_s)
-    start_s = dice.between(span_s // 20, span_s // 4)
-    outage = Outage(dice.pick(SERVICES), start_s, dice.between(start_s + span_s // 10, clears_s))
-    return FaultPlan(weather=dice.pick((CALM, GUSTS)), clears_s=clears_s, outage=outage)
+def draw_fault_plan(random: SeededRandom, *, span_s: int) -> FaultPlan:
+    """The faults of a simulation of *span_s* seconds; they end after 60 % of it.
+
+    A third of the plans have an outage. Of the others, two in six are faultless and two have many faults.
+    """
+    faults_end_s = span_s * 6 // 10
+    profile = random.pick((NO_FAULTS, REDELIVERY, SOME_FAULTS, SOME_FAULTS, MANY_FAULTS, MANY_FAULTS))
+    if not random.chance(0.33):
+        return FaultPlan(profile=profile, faults_end_s=faults_end_s)
+    start_s = random.between(span_s // 20, span_s // 4)
+    outage = Outage(random.pick(SERVICES), start_s, random.between(start_s + span_s // 10, faults_end_s))
+    return FaultPlan(profile=random.pick((NO_FAULTS, SOME_FAULTS)), faults_end_s=faults_end_s, outage=outage)

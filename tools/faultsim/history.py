@@ -1,4 +1,4 @@
-"""What happened in a simulation: a line for each step, and the facts that the checker needs."""
+"""What happened in a simulation: every step as text, and what the checker needs as data."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from eventcron.model.events import Event
+from eventcron.model.messages import SegmentRange
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import Record
 
 
-class Line(NamedTuple):
-    """One step. *about* names what it touched, as text in which a schedule's name can be found."""
+class Step(NamedTuple):
+    """One step: who did what, and when. *about* is text that names the schedule concerned."""
 
     at_us: int
     who: str
@@ -21,7 +22,7 @@ class Line(NamedTuple):
 
 
 class Written(NamedTuple):
-    """A record as it was stored. *began* is when the invocation that wrote it did."""
+    """A process stored this record. *began* is when that process began."""
 
     at: Instant
     began: Instant
@@ -29,40 +30,62 @@ class Written(NamedTuple):
 
 
 class Publication(NamedTuple):
-    """An event taken by the bus. *own* is what the publisher's clock showed, *at* is true."""
+    """The bus took an event: at the true time *at*, when the clock of the publisher showed *own*."""
 
     at: Instant
     own: Instant
     event: Event
 
 
-class Visit(NamedTuple):
-    """The planner read this schedule from the index."""
+class IndexRead(NamedTuple):
+    """A planner read this schedule from the index."""
 
     at: Instant
     key: Key
     wake: Instant
 
 
+class Attempt(NamedTuple):
+    """A planner began or ended work on a segment. ``is_over``: it is planned, or another planner has it."""
+
+    who: str
+    segment: int
+    is_over: bool
+
+
+class RangeDone(NamedTuple):
+    """A planner deleted this range. ``segments``: the instant through which each of them was planned then."""
+
+    who: str
+    asked: SegmentRange
+    segments: dict[int, Instant]
+
+
 class History:
-    """Everything, in order."""
+    """The whole history of a simulation, in order."""
 
     def __init__(self) -> None:
-        self.lines: list[Line] = []
+        self.steps: list[Step] = []
         self.written: list[Written] = []
         self.publications: list[Publication] = []
-        self.visits: list[Visit] = []
-        #: What no handler should raise: anything but an ``EventcronError``.
-        self.crashes: list[Line] = []
+        self.index_reads: list[IndexRead] = []
+        self.attempts: list[Attempt] = []
+        self.ranges_done: list[RangeDone] = []
+        #: The tick that sent a range, and the range that the segment queue refused.
+        self.ranges_refused: set[tuple[str, SegmentRange]] = set()
+        #: The ticks that ended with time left for another segment.
+        self.timely_ticks: set[str] = set()
+        #: Exceptions of handlers that are no ``EventcronError``.
+        self.crashes: list[Step] = []
 
     def digest(self) -> str:
-        """The same for the same steps: 16 hexadecimal digits."""
+        """16 hexadecimal digits, the same for the same steps."""
         digest = blake2b(digest_size=8)
-        for line in self.lines:
-            digest.update(f"{line.at_us} {line.who} {line.what} {line.about}\n".encode())
+        for step in self.steps:
+            digest.update(f"{step.at_us} {step.who} {step.what} {step.about}\n".encode())
         return digest.hexdigest()
 
-    def about(self, key: Key) -> Iterator[Line]:
-        """The steps that touched a schedule."""
+    def about(self, key: Key) -> Iterator[Step]:
+        """The steps that concern a schedule."""
         names = (str(key), f'"{key.tenant}","{key.name}"', f'"{key.tenant}","name":"{key.name}"')
-        return (line for line in self.lines if any(name in line.about for name in names))
+        return (step for step in self.steps if any(name in step.about for name in names))

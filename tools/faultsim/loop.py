@@ -1,4 +1,4 @@
-"""Virtual time, and who runs next: an event loop on which nothing waits and nothing is left to the machine."""
+"""An event loop in virtual time. The seed alone decides who runs next, and nothing waits for real time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import itertools
 from asyncio import events
 from collections import deque
 from collections.abc import Callable, Coroutine
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import Any
 
 from eventcron.model.names import Instant
@@ -18,73 +18,74 @@ MICROSECONDS = 1_000_000
 
 
 class SeededLoop(asyncio.AbstractEventLoop):
-    """An event loop in virtual microseconds. Time stands still while anything can run.
+    """An event loop in virtual microseconds. Time stands still while any callback is ready.
 
-    Whoever waits for time waits in ``timer``; of those due at the same instant the dice choose. As every call to a
-    port takes a drawn time, that decides at every await who runs next. What asyncio itself queues runs in its own
-    order, so that a seed means the same on every Python.
+    ``timer`` is the only way to wait for time. Timers due at the same instant run in random order. Every call to a
+    port takes a random time, so the seed decides at every await who runs next. Callbacks that asyncio queues run in
+    the order of asyncio, so a seed means the same on every Python.
     """
 
-    def __init__(self, dice: SeededRandom) -> None:
-        self._dice = dice
-        self._now_us = 0
-        self._ready: deque[asyncio.Handle] = deque()
-        self._timers: list[tuple[int, float, int, asyncio.Handle]] = []
+    def __init__(self, random: SeededRandom) -> None:
+        self._random = random
+        #: Microseconds since the start.
+        self.now_us = 0
+        self._ready: deque[tuple[Callable[..., object], tuple[Any, ...], Context]] = deque()
+        self._timers: list[tuple[int, float, int, Callable[..., object], tuple[Any, ...]]] = []
         self._count = itertools.count()
-        #: Timers run on nobody's behalf, whoever set them.
-        self._nobody = Context()
+        #: Timers run in an empty context: they belong to no process.
+        self._no_process = Context()
         self._errors: list[BaseException] = []
-
-    @property
-    def now_us(self) -> int:
-        return self._now_us
+        #: One handle for all callbacks, as nothing cancels one by its handle.
+        self._handle = asyncio.Handle(_wake, (), self)
 
     def timer(self, at_us: int, callback: Callable[..., object], *args: Any) -> None:
         """Call *callback* at *at_us*, or now if that has passed."""
-        handle = asyncio.Handle(callback, args, self, self._nobody)
-        heapq.heappush(self._timers, (max(at_us, self._now_us), self._dice.fraction(), next(self._count), handle))
+        entry = (max(at_us, self.now_us), self._random.fraction(), next(self._count), callback, args)
+        heapq.heappush(self._timers, entry)
 
     async def sleep_until_us(self, at_us: int) -> None:
-        woken: asyncio.Future[None] = self.create_future()
+        """Return at *at_us*."""
+        woken: asyncio.Future[None] = asyncio.Future(loop=self)
         self.timer(at_us, _wake, woken)
         await woken
 
     def run_until(self, end_us: int) -> None:
-        """Let everything happen that happens before *end_us*.
+        """Run everything that happens before *end_us*.
 
         Raises:
-            BaseException: what escaped from a callback or task.
+            BaseException: a callback or a task raised it.
         """
         events._set_running_loop(self)
+        timers, run = self._timers, self._no_process.run
         try:
             self._run_ready()
-            while self._timers and self._timers[0][0] < end_us:
-                self._now_us, _, _, handle = heapq.heappop(self._timers)
-                handle._run()
-                self._run_ready()
-            self._now_us = end_us
+            while timers and timers[0][0] < end_us:
+                self.now_us, _, _, callback, args = heapq.heappop(timers)
+                run(callback, *args)
+                if self._ready or self._errors:
+                    self._run_ready()
+            self.now_us = end_us
         finally:
             events._set_running_loop(None)
 
     def _run_ready(self) -> None:
-        while self._ready:
-            handle = self._ready.popleft()
-            if not handle.cancelled():
-                handle._run()
+        ready = self._ready
+        while ready:
+            callback, args, context = ready.popleft()
+            context.run(callback, *args)
         if self._errors:
             raise self._errors[0]
 
-    # --- What asyncio asks of a loop ---------------------------------------------------------------------------------
+    # --- What asyncio requires of a loop -----------------------------------------------------------------------------
 
     def time(self) -> float:
-        return self._now_us / MICROSECONDS
+        return self.now_us / MICROSECONDS
 
     def call_soon(  # type: ignore[override]  # its type variables are newer than Python 3.11
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
-        handle = asyncio.Handle(callback, args, self, context)
-        self._ready.append(handle)
-        return handle
+        self._ready.append((callback, args, copy_context() if context is None else context))
+        return self._handle
 
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)
@@ -94,7 +95,7 @@ class SeededLoop(asyncio.AbstractEventLoop):
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
         if "future" in context:
-            return  # a page that was read ahead, failed, and was no longer wanted
+            return  # a page was read ahead, the read failed, and nobody awaited it
         self._errors.append(context.get("exception") or RuntimeError(context["message"]))
 
     def get_debug(self) -> bool:
@@ -113,7 +114,7 @@ def _wake(waiting: asyncio.Future[None]) -> None:
 
 
 class LoopClock:
-    """``Clock`` of one process: true time plus how far its own is off. *start* is the instant at which time is 0."""
+    """``Clock`` of one process: the true time plus *off_ms*. *start* is the instant at which the loop's time is 0."""
 
     def __init__(self, loop: SeededLoop, start: Instant, *, off_ms: int = 0) -> None:
         self._loop = loop

@@ -1,4 +1,4 @@
-"""Between a process and a service: time passes, calls are refused, answers are lost, processes die."""
+"""The network between a process and a service: calls take time and fail, answers are lost, processes die."""
 
 from __future__ import annotations
 
@@ -12,109 +12,119 @@ from eventcron.model.events import EVENT_DETAILS, Event
 from eventcron.model.names import Instant
 from eventcron.ports import Refusal
 from tools.faultsim.faults import OPERATOR, FaultPlan, FaultProfile
-from tools.faultsim.history import History, Line, Publication
+from tools.faultsim.history import History, Publication, Step
 from tools.faultsim.loop import LoopClock, SeededLoop
 from tools.faultsim.seeded_random import SeededRandom
 
-#: Milliseconds by which a read of the index may be behind. DynamoDB promises nothing; seconds are rare.
+#: Milliseconds by which a read of the index may lag. DynamoDB promises no bound; seconds are rare.
 INDEX_LAG_MS = 5_000
 #: PutEvents takes at most ten.
 BATCH = 10
 
-#: First part of a pause's name → the service that is called; what is not here is DynamoDB.
+#: Method of a port → the service that it calls. A method that is not listed calls DynamoDB.
 SERVICE = {
     "send": "sqs", "send_to_dlq": "sqs", "take": "sqs", "send_back": "sqs", "remove": "sqs", "put_back": "sqs",
     "publish": "events",
 }  # fmt: skip
 
 
-class Killed(Exception):
-    """The process is gone; what it asked for last may still be done."""
+class Killed(BaseException):
+    """The process died. A ``BaseException``, so that no handler catches it. Its last call may still take effect."""
 
 
 class Process:
-    """One invocation of a function: its clock, and until when it may run."""
+    """One invocation of a function: its clock, and when Lambda ends it."""
 
-    def __init__(self, name: str, clock: LoopClock, *, began: Instant, ends_us: int, drag_ms: int) -> None:
+    def __init__(self, name: str, clock: LoopClock, *, began: Instant, ends_us: int, cpu_starved_ms: int) -> None:
         self.name = name
         self.clock = clock
         self.began = began
         self.ends_us = ends_us
-        self.drag_ms = drag_ms
+        self.cpu_starved_ms = cpu_starved_ms
         self.dead = False
+        #: An operator runs this process on another machine, with another fault profile.
+        self.is_operator = name.startswith("redrive")
 
 
 process: ContextVar[Process] = ContextVar("process")
 
 
 class Network:
-    """The ``Pause`` of every port in memory, and the index's lag."""
+    """The ``Pause`` of every port in memory, and the lag of the index."""
 
     def __init__(
-        self, loop: SeededLoop, dice: SeededRandom, history: History, forecast: FaultPlan, clock: LoopClock
+        self, loop: SeededLoop, random: SeededRandom, history: History, faults: FaultPlan, clock: LoopClock
     ) -> None:
         self._loop = loop
         self._clock = clock
-        self._dice = dice
+        self._random = random
         self._history = history
-        self._forecast = forecast
+        self._faults = faults
+        self._faults_end_us = faults.faults_end_s * 1_000_000
+        self._later_profile = faults.later_profile
+        self._operator_profile = faults.profile if faults.faultless else OPERATOR
         self._query = 0
 
     async def __call__(self, point: str) -> None:
         method, _, side = point.partition(".")
         service = SERVICE.get(method, "dynamodb")
         if side == "before":
-            self.live(point)
-            await self.travel()
+            self.check_alive(point)
+            await self.delay()
             self._refuse(service, point)
         else:
             self._lose(service, point)
-            await self.travel()
-            self.live(point)
+            await self.delay()
+            self.check_alive(point)
         self._query += method == "plans"
 
     @property
-    def weather(self) -> FaultProfile:
+    def profile(self) -> FaultProfile:
+        """The faults that the running process has now."""
         running = process.get(None)
-        if running is not None and running.name.startswith("redrive") and not self._forecast.faultless:
-            return OPERATOR
-        return self._forecast.at(self._loop.now_us)
+        if running is not None and running.is_operator:
+            return self._operator_profile
+        return self._faults.profile if self._loop.now_us < self._faults_end_us else self._later_profile
 
     def note(self, what: str, about: str = "") -> None:
+        """Add a step of the running process to the history."""
         running = process.get(None)
         who = running.name if running is not None else "aws"
-        self._history.lines.append(Line(self._loop.now_us, who, what, about))
+        self._history.steps.append(Step(self._loop.now_us, who, what, about))
 
-    def live(self, point: str) -> None:
-        """Go on, unless this process is dead, dies here, or has run out of its time."""
+    def check_alive(self, point: str) -> None:
+        """Raise ``Killed`` if the running process has died, dies now, or has reached its timeout."""
         running = process.get()
         if not running.dead and self._loop.now_us >= running.ends_us:
             self.note("timed out", point)
             running.dead = True
-        if not running.dead and self._dice.chance(self.weather.kill):
+        if not running.dead and self._random.chance(self.profile.kill):
             self.note("killed", point)
             running.dead = True
         if running.dead:
             raise Killed(point)
 
-    async def travel(self) -> None:
-        """Let a call take its time; others run meanwhile."""
-        weather = self.weather
-        longest = weather.slow_ms if self._dice.chance(weather.slow) else weather.travel_ms
-        took_us = 200 + self._dice.mostly_small(longest * 1000) + process.get().drag_ms * 1000
+    async def delay(self) -> None:
+        """Wait as long as a call takes; other processes run meanwhile."""
+        profile = self.profile
+        longest = profile.slow_latency_ms if self._random.chance(profile.slow) else profile.latency_ms
+        took_us = 200 + self._random.mostly_small(longest * 1000) + process.get().cpu_starved_ms * 1000
         await self._loop.sleep_until_us(self._loop.now_us + took_us)
 
     def refused(self, service: str) -> bool:
-        return self._forecast.out(service, self._loop.now_us) or self._dice.chance(self.weather.refuse)
+        """Whether *service* refuses this call."""
+        return self._faults.out(service, self._loop.now_us) or self._random.chance(self.profile.refuse)
 
     def unprocessed(self) -> bool:
-        return self._dice.chance(self.weather.unprocessed)
+        """Whether this read leaves some keys unprocessed."""
+        return self._random.chance(self.profile.unprocessed)
 
     def lost(self) -> bool:
-        return self._dice.chance(self.weather.lose)
+        """Whether the answer to this call is lost."""
+        return self._random.chance(self.profile.lose)
 
     def _refuse(self, service: str, point: str) -> None:
-        # A batch that SQS refuses as a whole is one of which each entry is refused: see ``refuse_pack``.
+        # Where SQS refuses a whole batch, ``refuse_pack`` refuses each entry.
         if point != "send.before" and self.refused(service):
             self.note("refused", point)
             raise Unavailable(service, "ThrottlingException", point)
@@ -124,38 +134,39 @@ class Network:
             self.note("answer lost", point)
             raise Unavailable(service, "TimeoutError", point)
 
-    def refuse_entry(self, _index: int, _entry: object) -> Refusal | None:
+    def refuse_entry(self, index: int, _entry: object) -> Refusal | None:
         """Refuse one entry of a batch, for now."""
-        if self._dice.chance(self.weather.refuse_entry):
+        if self._random.chance(self.profile.refuse_entry):
             self.note("entry refused")
-            return Refusal(index=_index, code="InternalFailure", message="try again")
+            return Refusal(index=index, code="InternalFailure", message="try again")
         return None
 
     def refuse_pack(self, index: int, pack: object) -> Refusal | None:
-        if self._forecast.out("sqs", self._loop.now_us):
+        """Refuse one entry of a batch for SQS, for now."""
+        if self._faults.out("sqs", self._loop.now_us):
             return Refusal(index=index, code="ServiceUnavailable", message="try again")
         return self.refuse_entry(index, pack)
 
     def visible(self, versions: Sequence[Version]) -> Version:
-        """What the index shows of a record: it lags, for each record and query by another time.
+        """The version of a record that the index shows. Its lag differs for each record and query.
 
-        Worked out without dice: the order in which a set of records is asked for differs between machines.
+        The lag is a hash and not drawn: the order in which a set of records is asked for differs between machines.
         """
         record = versions[-1].record
         drawn = crc32(f"{self._query} {record.tenant} {record.name}".encode()) / 2**32 if record else 0
-        seen = self._clock.now() - int(INDEX_LAG_MS * drawn**2)
-        return next((version for version in reversed(versions) if version.written <= seen), versions[0])
+        shown_until = self._clock.now() - int(INDEX_LAG_MS * drawn**2)
+        return next((version for version in reversed(versions) if version.written <= shown_until), versions[0])
 
 
 class SimulatedBus:
     """``EventBus``: a call may fail as a whole, with or without effect, or for some entries."""
 
-    def __init__(self, network: Network, history: History, clock: LoopClock, *, cursed: frozenset[str]) -> None:
+    def __init__(self, network: Network, history: History, clock: LoopClock, *, unpublishable: frozenset[str]) -> None:
         self._network = network
         self._history = history
         self._clock = clock
-        #: Schedules whose fires the bus refuses for ever, as it does a malformed detail.
-        self._cursed = cursed
+        #: Schedules whose fires the bus always refuses, as it refuses a malformed detail.
+        self._unpublishable = unpublishable
 
     async def publish(self, events: Sequence[Event]) -> list[Refusal]:
         refusals: list[Refusal] = []
@@ -165,8 +176,8 @@ class SimulatedBus:
 
     async def _put(self, events: Sequence[Event], start: int) -> list[Refusal]:
         network = self._network
-        network.live("publish.before")
-        await network.travel()
+        network.check_alive("publish.before")
+        await network.delay()
         places = range(start, start + len(events))
         if network.refused("events"):
             network.note("refused", "publish")
@@ -175,13 +186,13 @@ class SimulatedBus:
         if network.lost():
             network.note("answer lost", "publish")
             return [Refusal(index=place, code="TimeoutError") for place in places]
-        await network.travel()
-        network.live("publish.after")
+        await network.delay()
+        network.check_alive("publish.after")
         return [refusal for refusal in refusals if refusal is not None]
 
     def _take(self, place: int, event: Event) -> Refusal | None:
-        is_fire = event.detail_type not in FACT_NAMES
-        if is_fire and event.resources[0] in self._cursed:
+        is_fire = event.detail_type not in STATUS_EVENTS
+        if is_fire and event.resources[0] in self._unpublishable:
             return Refusal(index=place, code="MalformedDetail", message="never", retryable=False)
         refusal = self._network.refuse_entry(place, event)
         if refusal is None:
@@ -190,5 +201,5 @@ class SimulatedBus:
         return refusal
 
 
-#: What eventcron says that is not a fire.
-FACT_NAMES = frozenset(EVENT_DETAILS) - {"Schedule Fired"}
+#: Detail types of events that are not fires.
+STATUS_EVENTS = frozenset(EVENT_DETAILS) - {"Schedule Fired"}

@@ -1,9 +1,10 @@
-"""The history, sorted for judging: which revisions there were, what was fired, what was said."""
+"""The history by subject, for the checker: revisions of schedules, fires, and other events."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -16,16 +17,20 @@ from eventcron.model.records import Record, State
 from eventcron.timing.hashing import flexible_offset_ms
 from eventcron.timing.instant import from_datetime
 from eventcron.timing.trigger import Trigger, occurrences, parse, walk
-from tools.faultsim.network import FACT_NAMES
-from tools.faultsim.simulation import Simulated
+from tools.faultsim.network import STATUS_EVENTS
+from tools.faultsim.simulation import Simulation
 from tools.faultsim.workload import Sent
 
-#: Milliseconds by which clocks are apart at most.
+#: Milliseconds by which two clocks differ at most.
 CLOCKS_MS = 1_000
 
 
-class Version(NamedTuple):
-    """One revision of a schedule, from its first write on. *began* is when the invocation that wrote it did."""
+@dataclass(frozen=True, eq=False)
+class Revision:
+    """One revision of a schedule. It was stored first at *at*, by an invocation that began at *began*.
+
+    *sent* is the command that it comes from; None if the planner or an executor wrote it.
+    """
 
     at: Instant
     began: Instant
@@ -38,41 +43,45 @@ class Version(NamedTuple):
 
     @property
     def schedule(self) -> Schedule:
-        assert self.record.schedule is not None  # callers ask only where there is one
+        assert self.record.schedule is not None  # callers ask only for a revision that has one
         return self.record.schedule
 
     @property
     def fires(self) -> bool:
         return self.record.schedule is not None and self.record.state is State.ENABLED
 
-    @property
+    @cached_property
     def first(self) -> Instant:
-        """From when on it fires, by what was sent: after its event, and not before ``start``."""
-        after = (self.sent.time if self.sent is not None else self.record.first) + 1
+        """The first instant at which it may fire by its command: after the event's time, and not before ``start``."""
+        after = (self.sent.time if self.sent is not None else self.record.era.start) + 1
         start = self.schedule.start
         return after if start is None else max(after, from_datetime(start))
 
-    @property
+    @cached_property
     def until(self) -> Instant | None:
-        """Up to when, by what was sent. Where a pause came between, what was used up is the registrar's to say."""
+        """The instant at which its occurrences end by its command; None if they do not.
+
+        After a pause only the registrar knows how many of ``max_fires`` are left, so its answer counts.
+        """
         schedule = self.schedule
         end = None if schedule.end is None else from_datetime(schedule.end)
         if schedule.max_fires is None:
             return end
-        if self.record.spent or self.record.switched > self.record.defined:
-            return self.record.until
-        # Where the second of the event and the registrar's clock disagree, its first occurrence may be either's.
-        near = abs(self.record.since - self.first) <= CLOCKS_MS
-        first = self.record.since if near else self.first
+        last = self.record.last_commands
+        if self.record.spent or last.pause_revision > last.put_revision:
+            return self.record.era.end
+        # If the event's second and the registrar's clock disagree, the first occurrence may be by either of them.
+        near = abs(self.record.era.start - self.first) <= CLOCKS_MS
+        first = self.record.era.start if near else self.first
         fires = occurrences(self.trigger, Window(first, _far(first)))
         final = next((due for count, due in enumerate(fires, 1) if count == schedule.max_fires), None)
         return end if final is None else min(final + 1, end or final + 1)
 
-    @property
+    @cached_property
     def offset(self) -> int:
         return flexible_offset_ms(self.key, self.schedule.flexible_window_seconds)
 
-    @property
+    @cached_property
     def trigger(self) -> Trigger:
         schedule = self.schedule
         start = schedule.start
@@ -80,20 +89,20 @@ class Version(NamedTuple):
             schedule.expression,
             timezone=schedule.timezone,
             daylight_saving=schedule.daylight_saving,
-            # What a calendar excludes depends on when it was taken over: here it is due, and told as excluded.
+            # What a calendar excludes depends on when it was read. Here it is due, and a skip may say it is excluded.
             exclude=[entry for entry in schedule.exclude if not entry.startswith("calendar:")],
             anchor=self.record.created // 1000 * 1000 if start is None else from_datetime(start),
             key=self.key,
         )
 
     def occurrences(self, first: Instant, end: Instant) -> list[Occurrence]:
-        """What is due of it in ``[first, end)``, what is skipped included."""
+        """Its occurrences due in ``[first, end)``, skipped ones included."""
         end = end if self.until is None else min(end, self.until)
         return list(walk(self.trigger, Window(first, end))) if first < end else []
 
 
 class Fired(NamedTuple):
-    """One fire on the bus."""
+    """A fire that the bus took at *at*, when the publisher's clock showed *own*."""
 
     key: Key
     due: Instant
@@ -106,8 +115,8 @@ class Fired(NamedTuple):
     input: Any
 
 
-class Told(NamedTuple):
-    """One fact on the bus."""
+class StatusEvent(NamedTuple):
+    """An event that is no fire, such as ``Schedule Skipped``. *at* and *own* are as in ``Fired``."""
 
     what: str
     key: Key | None
@@ -117,62 +126,64 @@ class Told(NamedTuple):
 
 
 def _far(first: Instant) -> Instant:
-    """Further than any simulation lasts: the search for a last fire need not go on for ever."""
+    """A day after *first*: no simulation lasts as long, so the search for a last fire may end there."""
     return first + 86_400_000
 
 
-class Evidence:
-    """What one simulation shows."""
+class Observations:
+    """What can be seen of one simulation."""
 
-    def __init__(self, simulated: Simulated) -> None:
-        self.simulated = simulated
-        self.history = simulated.history
-        self.end = simulated.end
-        self.clock_ms = simulated.forecast.weather.clock_ms
-        self.sent = {sent.event_id: sent for sent in simulated.sent}
+    def __init__(self, simulation: Simulation) -> None:
+        self.simulation = simulation
+        self.history = simulation.history
+        self.end = simulation.end
+        self.clock_skew_ms = simulation.faults.profile.clock_skew_ms
+        self.sent = {sent.event_id: sent for sent in simulation.sent}
         self.fired: list[Fired] = []
-        self.told: list[Told] = []
+        self.status_events: list[StatusEvent] = []
         for at, own, event in self.history.publications:
             detail = msgspec.json.decode(event.detail)
-            if event.detail_type in FACT_NAMES:
+            if event.detail_type in STATUS_EVENTS:
                 key = Key(*event.resources[0].split("/")) if event.resources else None
-                self.told.append(Told(event.detail_type, key, at, own, detail))
+                self.status_events.append(StatusEvent(event.detail_type, key, at, own, detail))
             else:
                 self.fired.append(_fired(detail, at, own))
 
     @cached_property
-    def versions(self) -> dict[Key, list[Version]]:
-        """Of each schedule, in order."""
-        versions: dict[Key, list[Version]] = defaultdict(list)
+    def revisions(self) -> dict[Key, list[Revision]]:
+        """The revisions of each schedule, in order."""
+        revisions: dict[Key, list[Revision]] = defaultdict(list)
         for at, began, record in self.history.written:
-            known = versions[record.key]
+            known = revisions[record.key]
             if not known or known[-1].record.revision != record.revision:
-                sent = self.sent.get(record.seen[-1]) if record.seen else None
-                known.append(Version(at, began, record, sent))
-        return dict(versions)
+                sent = self.sent.get(record.recent_event_ids[-1]) if record.recent_event_ids else None
+                known.append(Revision(at, began, record, sent))
+        return dict(revisions)
 
     @cached_property
     def widest_ms(self) -> dict[Key, int]:
-        """The widest flexible window that each schedule ever had: what one revision left, the next publishes."""
+        """The widest flexible window that each schedule ever had: a revision may publish fires of the one before."""
         return {
             key: max(
-                v.record.schedule.flexible_window_seconds * 1000 for v in versions if v.record.schedule is not None
+                v.record.schedule.flexible_window_seconds * 1000 for v in revisions if v.record.schedule is not None
             )
-            for key, versions in self.versions.items()
-            if any(version.record.schedule is not None for version in versions)
+            for key, revisions in self.revisions.items()
+            if any(revision.record.schedule is not None for revision in revisions)
         }
 
     @cached_property
     def final(self) -> dict[Key, Record]:
+        """Each record as it was stored last."""
         return {written.record.key: written.record for written in self.history.written}
 
-    def spans(self) -> Iterator[tuple[Version, Version | None]]:
-        """Each version with the one that replaced it."""
-        for versions in self.versions.values():
-            yield from zip(versions, [*versions[1:], None], strict=True)
+    def spans(self) -> Iterator[tuple[Revision, Revision | None]]:
+        """Each revision with the one that replaced it."""
+        for revisions in self.revisions.values():
+            yield from zip(revisions, [*revisions[1:], None], strict=True)
 
-    def facts(self, what: str) -> Sequence[Told]:
-        return [told for told in self.told if told.what == what]
+    def events(self, what: str) -> Sequence[StatusEvent]:
+        """The events of type *what*."""
+        return [event for event in self.status_events if event.what == what]
 
 
 def instant(text: str) -> Instant:

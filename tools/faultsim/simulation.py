@@ -1,4 +1,4 @@
-"""One seed, one world: who asks for what, in which weather, and what comes of it."""
+"""One seed, one simulation: a scenario, its commands, its faults, and what happened."""
 
 from __future__ import annotations
 
@@ -8,80 +8,102 @@ from typing import NamedTuple
 from eventcron.errors import Undecodable
 from eventcron.model.names import Instant
 from eventcron.wire.encode import decode_pack
+from eventcron.wire.segment_ranges import decode_range
 from tools.faultsim.deployment import Deployment
-from tools.faultsim.faults import FaultPlan, forecast
+from tools.faultsim.faults import FaultPlan, draw_fault_plan
 from tools.faultsim.history import History
 from tools.faultsim.loop import SeededLoop
+from tools.faultsim.queues import Message
 from tools.faultsim.seeded_random import SeededRandom
-from tools.faultsim.workload import CURSED, Sent, Setting, setting, several_planners, workload
+from tools.faultsim.workload import UNPUBLISHABLE, Scenario, Sent, draw_commands, draw_scenario, several_planners
 
-#: Seconds after the end of a simulation within which everything due before it has to come to an end: two receives of
-#: a message, each hidden for six minutes, and the executor's longest pause.
+#: Seconds that a simulation may take to finish what was due before its end: two receives of a message, each hidden for
+#: six minutes, and the longest pause of the executor.
 DRAIN_S = 3_600
-#: One world in so many has several planners. By its seed and not by a throw, so that no other seed means another world.
+#: One simulation in so many has several planners. The seed says which; nothing is drawn for it.
 FANNED_OUT = 4
 
 
-class Simulated(NamedTuple):
+class Simulation(NamedTuple):
     """What a seed means, and what happened."""
 
     seed: int
-    where: Setting
-    forecast: FaultPlan
+    scenario: Scenario
+    faults: FaultPlan
     sent: Sequence[Sent]
     history: History
-    cloud: Deployment
-    #: What was due before it has come to its end.
+    deployment: Deployment
+    #: Everything due before it has come to its end.
     end: Instant
 
     def __str__(self) -> str:
-        settings = self.where.settings
+        settings = self.scenario.settings
         return (
-            f"seed {self.seed}: {self.forecast}; clear from {self.forecast.clears_s} s of {self.where.span_s} s;"
+            f"seed {self.seed}: {self.faults}; faults end at {self.faults.faults_end_s} s of {self.scenario.span_s} s;"
             f" tick {settings.tick_seconds} s, horizon {settings.horizon_seconds} s, guard {settings.guard_seconds} s,"
             f" lead {settings.lead_seconds} s, {settings.segments} segments, packs of {settings.pack_size},"
             f" {'several planners' if settings.planner_workers > 1 else 'one planner'}"
         )
 
 
-def simulate(seed: int) -> Simulated:
-    """Run the world of *seed* to its end."""
-    dice = SeededRandom(seed)
-    where = setting(dice)
+def simulate(seed: int) -> Simulation:
+    """Run the simulation of *seed* to its end."""
+    random = SeededRandom(seed)
+    scenario = draw_scenario(random)
     if seed % FANNED_OUT == FANNED_OUT - 1:
-        where = where._replace(settings=several_planners(where.settings))
-    weather = forecast(dice, span_s=where.span_s)
-    sent = workload(dice, where, weather)
-    loop = SeededLoop(dice)  # type: ignore[abstract]  # of a loop's forty methods nothing here calls the rest
-    cloud = Deployment(
+        scenario = scenario._replace(settings=several_planners(scenario.settings))
+    faults = draw_fault_plan(random, span_s=scenario.span_s)
+    sent = draw_commands(random, scenario, faults)
+    loop = SeededLoop(random)  # type: ignore[abstract]  # of a loop's forty methods nothing here calls the rest
+    deployment = Deployment(
         loop,
-        dice,
-        where=where,
-        forecast=weather,
-        page_size=dice.pick((1, 2, 1_000)),
-        cursed=frozenset({str(CURSED)}),
+        random,
+        scenario=scenario,
+        faults=faults,
+        page_size=random.pick((1, 2, 1_000)),
+        unpublishable=frozenset({str(UNPUBLISHABLE)}),
     )
     for one in sent:
         for arrival in one.arrivals:
-            loop.timer((one.emitted + arrival - where.start) * 1000, cloud.commands.put, one.message())
-    last = max((one.emitted + max(one.arrivals) - where.start for one in sent), default=0)
-    loop.run_until(max(where.span_s * 1000, last + 1) * 1000)
-    end = where.start + where.span_s * 1000
-    while not _at_rest(cloud, end):
-        if loop.now_us > (where.span_s + DRAIN_S) * 1_000_000:
+            put = getattr(deployment, one.queue).put
+            loop.timer((one.emitted + arrival - scenario.start) * 1000, put, one.message())
+    last = max((one.emitted + max(one.arrivals) - scenario.start for one in sent), default=0)
+    loop.run_until(max(scenario.span_s * 1000, last + 1) * 1000)
+    end = scenario.start + scenario.span_s * 1000
+    while not _at_rest(deployment, end):
+        if loop.now_us > (scenario.span_s + DRAIN_S) * 1_000_000:
             break
         loop.run_until(loop.now_us + 10_000_000)
-    return Simulated(seed, where, weather, sent, cloud.history, cloud, end)
+    return Simulation(seed, scenario, faults, sent, deployment.history, deployment, end)
 
 
-def _at_rest(cloud: Deployment, end: Instant) -> bool:
-    if cloud.running or cloud.commands.stored or len(cloud.commands.dead) or len(cloud.fires.dead):
+def _at_rest(deployment: Deployment, end: Instant) -> bool:
+    """Whether nothing is left to do for what was due before *end*."""
+    if deployment.running or deployment.commands.stored or len(deployment.commands.dead):
         return False
-    return not any(_starts_before(message.body, end) for message in cloud.fires.stored.values())
+    if any(map(_is_pack, deployment.fires.dead.bodies)) or any(map(_is_poison, deployment.segments.stored.values())):
+        return False
+    return not any(_is_left(message.body, end) for message in deployment.fires.stored.values())
 
 
-def _starts_before(body: str, end: Instant) -> bool:
+def _is_pack(body: str) -> bool:
+    """Whether the operator can send this dead letter back; one that is no pack stays."""
     try:
-        return decode_pack(body).at < end
+        decode_pack(body)
     except Undecodable:
         return False
+    return True
+
+
+def _is_poison(message: Message) -> bool:
+    """Whether this message of the segment queue is no range. There are always some ranges: each tick sends them."""
+    try:
+        decode_range(message.body)
+    except Undecodable:
+        return True
+    return False
+
+
+def _is_left(body: str, end: Instant) -> bool:
+    """Whether this message of the fire queue still has to be handled: a pack before *end*, or no pack at all."""
+    return not _is_pack(body) or decode_pack(body).at < end

@@ -1,4 +1,4 @@
-"""Many seeds, on all cores."""
+"""Run many seeds, on all cores."""
 
 from __future__ import annotations
 
@@ -12,43 +12,57 @@ from tools.faultsim.checker import violations
 from tools.faultsim.report import explain
 from tools.faultsim.simulation import simulate
 
-#: Seeds handed to a process at once.
+#: Seeds that a process is handed at once.
 CHUNK = 8
+#: Exceptions by which a mutant shows that it no longer fits the source.
+MISFITS = ("TypeError", "AttributeError", "NameError")
 
 
-class Verdict(NamedTuple):
-    """One seed: the digest of its steps, how many fires it saw, and what was broken."""
+class SeedResult(NamedTuple):
+    """The result of one seed: the digest of its steps, the number of its fires, the guarantees that it broke."""
 
     seed: int
     digest: str
     fires: int
-    weather: str
     broken: tuple[int, ...]
+    #: What broke them, for a person; "" if nothing did.
     text: str
+    #: What a handler raised that is no ``EventcronError``: the text of each exception.
+    crashes: tuple[str, ...]
+
+    @property
+    def misfit(self) -> str:
+        """The crash that says that a mutant does not fit the source; "" if there is none."""
+        return next((crash for crash in self.crashes if crash.startswith(MISFITS)), "")
 
 
-def judge(seed: int) -> Verdict:
-    """Run a seed and hold it against the guarantees."""
-    simulated = simulate(seed)
-    found = violations(simulated)
-    fires = sum("fire_id" in line.about and line.what == "Schedule Fired" for line in simulated.history.lines)
-    text = explain(simulated, found) if found else ""
-    name = simulated.forecast.weather.name + (" and an outage" if simulated.forecast.outage else "")
-    return Verdict(seed, simulated.history.digest(), fires, name, tuple(v.guarantee for v in found), text)
+def run_seed(seed: int) -> SeedResult:
+    """Run a seed and check the guarantees."""
+    simulation = simulate(seed)
+    found = violations(simulation)
+    history = simulation.history
+    return SeedResult(
+        seed,
+        history.digest(),
+        sum(step.what == "Schedule Fired" and "fire_id" in step.about for step in history.steps),
+        tuple(violation.guarantee for violation in found),
+        explain(simulation, found) if found else "",
+        tuple(crash.about for crash in history.crashes),
+    )
 
 
-def verdicts(seeds: range, *, jobs: int) -> Iterator[Verdict]:
-    """Of each seed, in order; *jobs* processes at once."""
+def run_seeds(seeds: range, *, jobs: int) -> Iterator[SeedResult]:
+    """Run *seeds* in *jobs* processes; results in order."""
     if jobs == 1:
-        yield from map(judge, seeds)
+        yield from map(run_seed, seeds)
         return
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_leave_interrupts) as pool:
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn"), initializer=_ignore_interrupts) as pool:
         try:
-            yield from pool.map(judge, seeds, chunksize=CHUNK)
+            yield from pool.map(run_seed, seeds, chunksize=CHUNK)
         finally:
             pool.shutdown(cancel_futures=True)
 
 
-def _leave_interrupts() -> None:
-    """Ctrl-C reaches every process of the terminal; the one that was started deals with it."""
+def _ignore_interrupts() -> None:
+    """A terminal sends Ctrl-C to every process; the first one ends the others."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)

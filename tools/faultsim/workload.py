@@ -1,4 +1,4 @@
-"""What tenants ask for: schedules of every kind, changed in flight, told twice, out of order, and amid nonsense."""
+"""The messages of a simulation: commands of every kind, some of them delivered twice, late or invalid."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from tools.faultsim.seeded_random import SeededRandom
 
 
 class Kind(Enum):
-    """What ought to become of a message."""
+    """How a message has to end."""
 
-    GOOD = auto()  # it acts, unless a later one did
-    BAD = auto()  # it is answered by ``Schedule Rejected``
-    POISON = auto()  # nobody can be answered: it is dead-lettered
+    VALID = auto()  # it acts, unless a later command did
+    INVALID = auto()  # ``Schedule Rejected`` answers it
+    POISON = auto()  # its sender is unknown: it becomes a dead letter
 
 
 class Sent(NamedTuple):
-    """One event that the command queue gets, once or more often."""
+    """A command, or another message, that is sent to a queue and arrives there once or more often."""
 
     kind: Kind
     event_id: str
@@ -40,14 +40,16 @@ class Sent(NamedTuple):
     #: Milliseconds after its emission at which it arrives.
     arrivals: tuple[int, ...]
     body: str = ""
+    #: The name of the deployment's attribute.
+    queue: str = "commands"
 
     @property
     def time(self) -> Instant:
-        """The event's own time: EventBridge cuts it to whole seconds."""
+        """The time in the event: EventBridge cuts it to whole seconds."""
         return self.emitted // 1000 * 1000
 
     def message(self) -> str:
-        """The event as the rule puts it in the queue."""
+        """The body of the message, as an EventBridge rule writes it."""
         if self.body:
             return self.body
         return json.dumps({
@@ -57,8 +59,8 @@ class Sent(NamedTuple):
         })  # fmt: skip
 
 
-class Setting(NamedTuple):
-    """Where and when a simulation takes place."""
+class Scenario(NamedTuple):
+    """When a simulation takes place, in which time zone, and how the deployment is configured."""
 
     start: Instant
     zone: str
@@ -66,24 +68,24 @@ class Setting(NamedTuple):
     settings: Settings
     #: Milliseconds from the start to the first tick.
     first_tick_ms: int
-    #: Milliseconds that a planner may run: enough, or until the weather clears so few that it stops midway and goes on
-    #: with the next tick.
+    #: Milliseconds that a planner may run. While there are faults it may have too little time for a whole pass; it then
+    #: resumes with the next tick.
     planner_timeout_ms: int
     busy_timeout_ms: int
 
 
-class _Pace(NamedTuple):
+class _Timing(NamedTuple):
     span_s: int
     tick_seconds: int
     horizon_seconds: int
     guard_seconds: int
 
 
-#: The template's own settings, a minute's, those of a demonstration, and ticks that come faster than the index follows.
-#: The guard outlasts a call and the index's lag.
-PACES = (_Pace(2400, 300, 720, 45), _Pace(1500, 60, 120, 30), _Pace(900, 10, 30, 15), _Pace(300, 3, 15, 15))
+#: The template's settings, ticks of a minute, the demonstration's settings, and ticks faster than the index follows.
+#: The guard is longer than a call and the index's lag together.
+TIMINGS = (_Timing(2400, 300, 720, 45), _Timing(1500, 60, 120, 30), _Timing(900, 10, 30, 15), _Timing(300, 3, 15, 15))
 
-#: Shortly before the clocks change, where they do, and ordinary days.
+#: Ordinary days, and days shortly before clocks change.
 STARTS = (
     ("2026-12-01T08:00:00+00:00", "UTC"),
     ("2026-06-30T23:50:00+00:00", "Asia/Tokyo"),
@@ -95,19 +97,19 @@ STARTS = (
     ("2026-04-04T14:50:00+00:00", "Australia/Lord_Howe"),
 )
 
-#: Milliseconds. The template's default, and what is left of it where ticks come faster than that.
+#: Milliseconds: the template's default, and a timeout for ticks that come faster.
 PLANNER_TIMEOUT_MS, QUICK_TIMEOUT_MS = 60_000, 4_000
 TENANTS = ("acme", "bolt")
 #: The name of each tenant's only calendar.
 CALENDAR = "holidays"
-#: Its fires are refused by the bus for ever.
-CURSED = Key("acme", "cursed")
+#: The bus refuses every fire of this schedule.
+UNPUBLISHABLE = Key("acme", "unpublishable")
 
 
-def setting(dice: SeededRandom) -> Setting:
-    """Where and when, and how the deployment is set."""
-    pace = dice.pick(PACES)
-    text, zone = dice.pick(STARTS)
+def draw_scenario(random: SeededRandom) -> Scenario:
+    """A scenario for one planner."""
+    timing = random.pick(TIMINGS)
+    text, zone = random.pick(STARTS)
     settings = Settings(
         schedules_table="schedules",
         ledger_table="ledger",
@@ -115,182 +117,196 @@ def setting(dice: SeededRandom) -> Setting:
         fire_queue_url="fires",
         command_dlq_url="command-dlq",
         fire_dlq_url="fire-dlq",
-        segments=dice.between(1, 3),
-        tick_seconds=pace.tick_seconds,
-        horizon_seconds=pace.horizon_seconds,
-        guard_seconds=pace.guard_seconds,
-        lead_seconds=dice.between(1, 3),
-        pack_size=dice.pick((1, 3, 200)),
-        concurrency=dice.between(1, 4),
+        segments=random.between(1, 3),
+        tick_seconds=timing.tick_seconds,
+        horizon_seconds=timing.horizon_seconds,
+        guard_seconds=timing.guard_seconds,
+        lead_seconds=random.between(1, 3),
+        pack_size=random.pick((1, 3, 200)),
+        concurrency=random.between(1, 4),
     )
     start = from_datetime(datetime.fromisoformat(text))
-    timeout_ms = PLANNER_TIMEOUT_MS if pace.tick_seconds * 1000 >= PLANNER_TIMEOUT_MS else QUICK_TIMEOUT_MS
-    return Setting(
-        start=start + dice.between(0, 300_000),
+    timeout_ms = PLANNER_TIMEOUT_MS if timing.tick_seconds * 1000 >= PLANNER_TIMEOUT_MS else QUICK_TIMEOUT_MS
+    return Scenario(
+        start=start + random.between(0, 300_000),
         zone=zone,
-        span_s=pace.span_s,
+        span_s=timing.span_s,
         settings=settings,
-        first_tick_ms=dice.between(0, pace.tick_seconds * 1000),
+        first_tick_ms=random.between(0, timing.tick_seconds * 1000),
         planner_timeout_ms=timeout_ms,
-        busy_timeout_ms=timeout_ms if dice.chance(0.6) else dice.between(3_020, 3_300),
+        busy_timeout_ms=timeout_ms if random.chance(0.6) else random.between(3_020, 3_300),
     )
 
 
 def several_planners(settings: Settings) -> Settings:
-    """*settings*, but each segment is handed to a planner of its own."""
+    """*settings* with a planner for each segment."""
     return replace(
         settings, planner_workers=settings.segments + 1, segment_queue_url="plans", segment_dlq_url="plan-dlq"
     )
 
 
-def workload(dice: SeededRandom, where: Setting, weather: FaultPlan) -> list[Sent]:
-    """All that is sent, in order of emission. Some of it ends as a service comes back."""
-    writer = _Writer(dice, where)
+def draw_commands(random: SeededRandom, scenario: Scenario, faults: FaultPlan) -> list[Sent]:
+    """All messages, in order of emission. Some schedules end when an outage does."""
+    writer = _Writer(random, scenario)
     for tenant in TENANTS:
-        if dice.chance(0.2):
+        if random.chance(0.2):
             writer.calendar(tenant)
-    for number in range(dice.between(2, 4)):
-        writer.life(Key(dice.pick(TENANTS), f"s{number}"))
-    if dice.chance(0.3):
-        writer.race(Key(dice.pick(TENANTS), "race"))
-    if dice.chance(0.3) or (weather.outage is not None and weather.outage.service == "events"):
-        writer.ending(Key(dice.pick(TENANTS), "ending"), weather.outage)
-    if dice.chance(0.2):
-        writer.life(CURSED)
-    for _ in range(dice.between(0, 3)):
-        writer.nonsense()
+    for number in range(random.between(2, 4)):
+        writer.schedule(Key(random.pick(TENANTS), f"s{number}"))
+    if random.chance(0.3):
+        writer.replaced_one_shots(Key(random.pick(TENANTS), "race"))
+    if random.chance(0.3) or (faults.outage is not None and faults.outage.service == "events"):
+        writer.schedule_with_an_end(Key(random.pick(TENANTS), "ending"), faults.outage)
+    if random.chance(0.2):
+        writer.schedule(UNPUBLISHABLE)
+    for _ in range(random.between(0, 3)):
+        writer.invalid()
+    for queue in ("fires", "segments") if scenario.settings.planner_workers > 1 else ("fires",):
+        if random.chance(0.3):
+            writer.poison(queue)
     return sorted(writer.sent, key=lambda sent: (sent.emitted, sent.event_id))
 
 
 class _Writer:
-    def __init__(self, dice: SeededRandom, where: Setting) -> None:
-        self._dice = dice
-        self._where = where
+    def __init__(self, random: SeededRandom, scenario: Scenario) -> None:
+        self._random = random
+        self._scenario = scenario
         self.sent: list[Sent] = []
         self._with_calendar: set[str] = set()
-        #: Of the schedule whose life is being written.
+        #: Ids of the backfills of the schedule that is being written.
         self._backfill_ids: list[str] = []
 
     @property
     def _next_id(self) -> str:
         return f"event-{len(self.sent) + 1}"
 
-    def life(self, key: Key) -> None:
-        """One schedule from its first put on."""
-        dice = self._dice
-        numbered = dice.chance(0.3)
-        at = self._where.start + dice.between(1, self._where.span_s * 300)
+    def schedule(self, key: Key) -> None:
+        """One schedule: a put, and commands that change it."""
+        random = self._random
+        numbered = random.chance(0.3)
+        at = self._scenario.start + random.between(1, self._scenario.span_s * 300)
         puts = 0
         self._backfill_ids = []
-        for number in range(dice.between(1, 6)):
-            command = "Put Schedule" if number == 0 else dice.pick(_CHANGES)
+        for number in range(random.between(1, 6)):
+            command = "Put Schedule" if number == 0 else random.pick(_CHANGES)
             detail: dict[str, Any] = {"tenant": key.tenant, "name": key.name}
             if command == "Put Schedule":
                 puts += 1
                 detail |= self._definition(at) | {"input": {"of": str(key), "put": puts}}
-                if key.tenant in self._with_calendar and dice.chance(0.5):
-                    # Alone: when a calendar is taken over depends on much, and so would what excludes what.
-                    detail = {name: value for name, value in detail.items() if name not in _BESIDE_CALENDARS}
+                if key.tenant in self._with_calendar and random.chance(0.5):
+                    # No other exclusion: which of two excludes an occurrence would depend on when the calendar is read.
+                    detail = {name: value for name, value in detail.items() if name not in _NOT_WITH_A_CALENDAR}
                     detail["exclude"] = [f"calendar:{CALENDAR}"]
-            if command == "Resume Schedule" and dice.chance(0.5):
-                detail["missed"] = dice.pick(("skip", "fire_once", "fire_all"))
+            if command == "Resume Schedule" and random.chance(0.5):
+                detail["missed"] = random.pick(("skip", "fire_once", "fire_all"))
             if command == "Run Schedule":
-                detail |= {"run_id": f"run-{number}"} if dice.chance(0.5) else {}
+                detail |= {"run_id": f"run-{number}"} if random.chance(0.5) else {}
             elif command in {"Backfill Schedule", "Cancel Backfill"}:
                 command, more = self._backfill(command, number, at)
                 detail |= more
-            elif numbered or dice.chance(0.3):
+            elif numbered or random.chance(0.3):
                 detail["revision"] = number + 1 if numbered else at
-            self._send(Kind.GOOD, command, key, detail, at)
-            # Now and then two in the same second, which only their order of arrival tells apart.
-            pause = dice.between(0, 900) if dice.chance(0.1) else 1_500 + dice.mostly_small(self._where.span_s * 400)
+            self._send(Kind.VALID, command, key, detail, at)
+            # Sometimes two commands in one second, which only their arrival orders.
+            pause = (
+                random.between(0, 900)
+                if random.chance(0.1)
+                else 1_500 + random.mostly_small(self._scenario.span_s * 400)
+            )
             sent_at, at = at, at + pause
-            if dice.chance(0.25):
-                at = at // 60_000 * 60_000 + 60_000 - dice.between(0, 1_500)  # just before many are due
-            elif dice.chance(0.3):
-                at = self._tick_after(at) + dice.between(-2_500, 2_500)  # while the planner is at work
+            if random.chance(0.25):
+                at = at // 60_000 * 60_000 + 60_000 - random.between(0, 1_500)  # just before many occurrences are due
+            elif random.chance(0.3):
+                at = self._tick_after(at) + random.between(-2_500, 2_500)  # while the planner works
             at = max(at, sent_at + 1)
 
-    def race(self, key: Key) -> None:
-        """One shot after another, each replaced while the planner is at it."""
-        dice, settings = self._dice, self._where.settings
+    def replaced_one_shots(self, key: Key) -> None:
+        """One-shot schedules under one name, each replaced while the planner plans it."""
+        random, settings = self._random, self._scenario.settings
         reach_ms = (settings.horizon_seconds + settings.guard_seconds) * 1000
-        at = self._where.start + dice.between(1, self._where.span_s * 100)
-        for put in range(dice.between(2, 8)):
-            due = at // 1000 * 1000 + reach_ms + dice.between(2, 6) * 1000
+        at = self._scenario.start + random.between(1, self._scenario.span_s * 100)
+        for put in range(random.between(2, 8)):
+            due = at // 1000 * 1000 + reach_ms + random.between(2, 6) * 1000
             detail = {"tenant": key.tenant, "name": key.name, "expression": f"at({rfc3339(due, millis=False)[:-1]})"}
-            self._send(Kind.GOOD, "Put Schedule", key, detail | {"input": {"of": str(key), "put": put + 1}}, at)
-            at = self._tick_after(due - settings.horizon_seconds * 1000) + dice.between(-200, 400)
+            self._send(Kind.VALID, "Put Schedule", key, detail | {"input": {"of": str(key), "put": put + 1}}, at)
+            at = self._tick_after(due - settings.horizon_seconds * 1000) + random.between(-200, 400)
 
-    def ending(self, key: Key, outage: Outage | None) -> None:
-        """It fires often, skips some, and is over in the midst of it."""
-        dice, span_s = self._dice, self._where.span_s
-        at = self._where.start + dice.between(1, span_s * 50)
-        # With the end of an outage: what is owed of it by then is told late, and its last fire may come first.
+    def schedule_with_an_end(self, key: Key, outage: Outage | None) -> None:
+        """A schedule that fires often, skips some occurrences, and ends during the simulation."""
+        random, span_s = self._random, self._scenario.span_s
+        at = self._scenario.start + random.between(1, span_s * 50)
+        # If there is an outage, it ends with that: skips are reported late then, and the last fire may come first.
         first_s, last_s = (span_s // 5, span_s * 3 // 5) if outage is None else (outage.end_s - 40, outage.end_s + 10)
-        end = max(at + 120_000, self._where.start + dice.between(first_s * 1000, last_s * 1000))
+        end = max(at + 120_000, self._scenario.start + random.between(first_s * 1000, last_s * 1000))
         detail = {
             "tenant": key.tenant,
             "name": key.name,
-            "expression": dice.pick(("*/10 * * * * *", "*/20 * * * * *", "* * * * *")),
-            "exclude": [dice.pick(("*/2 * * * *", "*/3 * * * *"))],
+            "expression": random.pick(("*/10 * * * * *", "*/20 * * * * *", "* * * * *")),
+            "exclude": [random.pick(("*/2 * * * *", "*/3 * * * *"))],
             "end": rfc3339(end),
             "input": {"of": str(key), "put": 1},
         }
-        self._send(Kind.GOOD, "Put Schedule", key, detail, at)
+        self._send(Kind.VALID, "Put Schedule", key, detail, at)
 
     def _tick_after(self, at: Instant) -> Instant:
-        first, every = self._where.start + self._where.first_tick_ms, self._where.settings.tick_seconds * 1000
+        first, every = self._scenario.start + self._scenario.first_tick_ms, self._scenario.settings.tick_seconds * 1000
         return at + (first - at) % every
 
     def _backfill(self, command: str, number: int, at: Instant) -> tuple[str, dict[str, Any]]:
-        """The first of a life is asked for; it may be cancelled later on."""
-        dice, span_s = self._dice, self._where.span_s
+        """The command, and its details: a cancellation only if there is a backfill to cancel."""
+        random, span_s = self._random, self._scenario.span_s
         if command == "Cancel Backfill" and self._backfill_ids:
-            return command, {"backfill_id": dice.pick(self._backfill_ids)}
-        since = at + dice.between(-span_s * 800, span_s * 300)
-        detail: dict[str, Any] = {"from": rfc3339(since), "until": rfc3339(since + dice.between(60_000, 2_400_000))}
-        detail["per_minute"] = dice.pick((2, 6, 60, 600))
-        if dice.chance(0.7):
+            return command, {"backfill_id": random.pick(self._backfill_ids)}
+        since = at + random.between(-span_s * 800, span_s * 300)
+        detail: dict[str, Any] = {"from": rfc3339(since), "until": rfc3339(since + random.between(60_000, 2_400_000))}
+        detail["per_minute"] = random.pick((2, 6, 60, 600))
+        if random.chance(0.7):
             detail["backfill_id"] = f"backfill-{number}"
         self._backfill_ids.append(detail.get("backfill_id", self._next_id))
         return "Backfill Schedule", detail
 
     def calendar(self, tenant: str) -> None:
-        """A calendar that is there early, and may change or go."""
-        dice = self._dice
+        """A calendar that is put at the start, and may be changed or deleted."""
+        random = self._random
         key = Key(tenant, f"calendar:{CALENDAR}")
-        at = self._where.start + dice.between(0, 1_000)
-        for revision in range(1, dice.between(2, 4)):
-            command = "Delete Calendar" if revision > 1 and dice.chance(0.3) else "Put Calendar"
+        at = self._scenario.start + random.between(0, 1_000)
+        for revision in range(1, random.between(2, 4)):
+            command = "Delete Calendar" if revision > 1 and random.chance(0.3) else "Put Calendar"
             detail: dict[str, Any] = {"tenant": tenant, "name": CALENDAR, "revision": revision}
             if command == "Put Calendar":
-                first = self._where.start + dice.between(-2, 1) * 86_400_000
-                days = [local_time(first + day * 86_400_000, "UTC")[:10] for day in range(dice.between(1, 2))]
+                first = self._scenario.start + random.between(-2, 1) * 86_400_000
+                days = [local_time(first + day * 86_400_000, "UTC")[:10] for day in range(random.between(1, 2))]
                 detail["dates"] = ["/".join(dict.fromkeys((days[0], days[-1])))] if days[0] != days[-1] else days[:1]
-            self._send(Kind.GOOD, command, key, detail, at)
-            at += 2_000 + dice.between(0, self._where.span_s * 500)
+            self._send(Kind.VALID, command, key, detail, at)
+            at += 2_000 + random.between(0, self._scenario.span_s * 500)
         self._with_calendar.add(tenant)
 
-    def nonsense(self) -> None:
-        """A command that has to be refused, or a message that is none."""
-        dice = self._dice
-        at = self._where.start + dice.between(1, self._where.span_s * 500)
-        key = Key(dice.pick(TENANTS), f"s{dice.between(0, 3)}")
-        if dice.chance(0.3):
-            self._send(Kind.POISON, "", key, {}, at, body=dice.pick(_POISON))
+    def invalid(self) -> None:
+        """A command that has to be rejected, or a message that is no command."""
+        random = self._random
+        at = self._scenario.start + random.between(1, self._scenario.span_s * 500)
+        key = Key(random.pick(TENANTS), f"s{random.between(0, 3)}")
+        if random.chance(0.3):
+            self.poison("commands")
             return
         bad: dict[str, Any] = {"tenant": key.tenant, "name": key.name, "expression": "* * * * *", "revision": 2**52}
         command = "Put Schedule"
         source = TENANT_SOURCE_PREFIX + key.tenant
-        fault = dice.pick(("field", "expression", "never", "foreign", "zone"))
+        fault = random.pick(("field", "expression", "never", "foreign", "zone"))
         if fault == "foreign":
             source = TENANT_SOURCE_PREFIX + next(tenant for tenant in TENANTS if tenant != key.tenant)
-            command = dice.pick(("Put Schedule", "Delete Schedule", "Pause Schedule"))
+            command = random.pick(("Put Schedule", "Delete Schedule", "Pause Schedule"))
             bad = bad if command == "Put Schedule" else {"tenant": key.tenant, "name": key.name, "revision": 2**52}
         else:
             bad |= _FAULTS[fault]
-        self._send(Kind.BAD, command, key, bad, at, source=source)
+        self._send(Kind.INVALID, command, key, bad, at, source=source)
+
+    def poison(self, queue: str) -> None:
+        """A message that nobody can read."""
+        random = self._random
+        at = self._scenario.start + random.between(1, self._scenario.span_s * 500)
+        body = random.pick(_POISON_MESSAGES[queue]).replace("ID", self._next_id)
+        self._send(Kind.POISON, "", Key("", ""), {}, at, body=body, queue=queue)
 
     def _send(
         self,
@@ -302,60 +318,61 @@ class _Writer:
         *,
         source: str = "",
         body: str = "",
+        queue: str = "commands",
     ) -> None:
-        dice = self._dice
-        arrivals = [dice.mostly_small(2_000) if dice.chance(0.8) else dice.between(0, 60_000)]
-        if dice.chance(0.25) and kind is not Kind.POISON:
-            # A replay; not of the same moment, as the fires of two runs at once could not be told apart.
-            arrivals.append(arrivals[0] + 20_000 + dice.mostly_small(300_000))
+        random = self._random
+        arrivals = [random.mostly_small(2_000) if random.chance(0.8) else random.between(0, 60_000)]
+        if random.chance(0.25) and kind is not Kind.POISON:
+            # A second delivery. It comes later, as the fires of two simultaneous runs could not be distinguished.
+            arrivals.append(arrivals[0] + 20_000 + random.mostly_small(300_000))
         event_id = self._next_id
         source = source or TENANT_SOURCE_PREFIX + key.tenant
-        self.sent.append(Sent(kind, event_id, command, key, detail, source, at, tuple(arrivals), body))
+        self.sent.append(Sent(kind, event_id, command, key, detail, source, at, tuple(arrivals), body, queue))
 
     def _definition(self, at: Instant) -> dict[str, Any]:
-        dice, span_s = self._dice, self._where.span_s
-        zone = dice.pick(("UTC", self._where.zone))
+        random, span_s = self._random, self._scenario.span_s
+        zone = random.pick(("UTC", self._scenario.zone))
         found: dict[str, Any] = {"expression": self._expression(at, zone), "timezone": zone}
-        if dice.chance(0.3):
-            found["daylight_saving"] = dice.pick((
+        if random.chance(0.3):
+            found["daylight_saving"] = random.pick((
                 "eventbridge", {"gap": "skip", "overlap": "twice"}, {"gap": "shift", "overlap": "twice"},
             ))  # fmt: skip
-        if dice.chance(0.2):
-            found["exclude"] = [dice.pick(("*/3 * * * *", "*/10 * * * *", "0 0 1 1 *"))]
-        if dice.chance(0.2):
-            found["start"] = rfc3339(at + dice.between(-60_000, span_s * 200))
-        if dice.chance(0.2):
-            found["end"] = rfc3339(at + span_s * 200 + dice.between(600_000, span_s * 1000))
-        if dice.chance(0.35):
-            found["max_fires"] = dice.between(1, 12)
-        if dice.chance(0.3):
+        if random.chance(0.2):
+            found["exclude"] = [random.pick(("*/3 * * * *", "*/10 * * * *", "0 0 1 1 *"))]
+        if random.chance(0.2):
+            found["start"] = rfc3339(at + random.between(-60_000, span_s * 200))
+        if random.chance(0.2):
+            found["end"] = rfc3339(at + span_s * 200 + random.between(600_000, span_s * 1000))
+        if random.chance(0.35):
+            found["max_fires"] = random.between(1, 12)
+        if random.chance(0.3):
             found["after_completion"] = "DELETE"
-        if dice.chance(0.2):
-            found["flexible_window_seconds"] = dice.pick((5, 60, 600))
-        if dice.chance(0.5):
-            policy, grace = dice.pick(("fire_once", "fire_all", "skip")), dice.pick((0, 5, 5, 60, 300, 86_400))
+        if random.chance(0.2):
+            found["flexible_window_seconds"] = random.pick((5, 60, 600))
+        if random.chance(0.5):
+            policy, grace = random.pick(("fire_once", "fire_all", "skip")), random.pick((0, 5, 5, 60, 300, 86_400))
             found["misfire"] = {"policy": policy, "grace_seconds": grace}
-        if dice.chance(0.1):
+        if random.chance(0.1):
             found["state"] = "PAUSED"
         return found
 
     def _expression(self, at: Instant, zone: str) -> object:
-        dice = self._dice
-        soon = datetime.fromisoformat(local_time(at + dice.between(5_000, self._where.span_s * 700), zone))
+        random = self._random
+        soon = datetime.fromisoformat(local_time(at + random.between(5_000, self._scenario.span_s * 700), zone))
         several = [f"{soon:%-M} {soon:%-H} * * *", f"{soon:%-M} * * * *", "*/7 * * * *"]
-        return dice.pick((
+        return random.pick((
             f"at({soon:%Y-%m-%dT%H:%M:%S})",
             f"at({soon:%Y-%m-%dT%H:%M:%S})",
-            f"rate({dice.pick((15, 20, 45, 90))} seconds)",
-            f"rate({dice.between(1, 7)} minutes)",
-            dice.pick(("0 0 1 1 *", "0 12 29 2 *", "30 5 1 * *")),
+            f"rate({random.pick((15, 20, 45, 90))} seconds)",
+            f"rate({random.between(1, 7)} minutes)",
+            random.pick(("0 0 1 1 *", "0 12 29 2 *", "30 5 1 * *")),
             several,
-            f"{dice.between(0, 59)} {dice.pick((1, 2, 3, 6, 9))} * * *",
-            *[dice.pick(_CRONS)] * 6,
+            f"{random.between(0, 59)} {random.pick((1, 2, 3, 6, 9))} * * *",
+            *[random.pick(_CRONS)] * 6,
         ))  # fmt: skip
 
 
-_BESIDE_CALENDARS = {"max_fires", "daylight_saving"}
+_NOT_WITH_A_CALENDAR = {"max_fires", "daylight_saving"}
 _CHANGES: Sequence[str] = (
     "Put Schedule", "Put Schedule", "Put Schedule", "Pause Schedule", "Resume Schedule", "Resume Schedule",
     "Delete Schedule", "Run Schedule", "Backfill Schedule", "Cancel Backfill",
@@ -364,7 +381,17 @@ _CRONS = (
     "* * * * *", "*/2 * * * *", "*/5 * * * *", "1-59/3 * * * *", "*/20 * * * * *", "7,37 * * * * *",
     "cron(0/4 * * * ? *)", "0 * * * *", "*/15 * * * *", "30 */5 * * * *",
 )  # fmt: skip
-_POISON = ("not json", '{"half": ', '{"id": "x"}', "[1, 2]", "null")
+#: Queue → messages that it cannot have. The text ID is replaced, so that no two messages are equal.
+_POISON_MESSAGES: dict[str, Sequence[str]] = {
+    "commands": ("not json ID", '{"half": "ID', '{"id": "ID"}', '["ID", 2]', "null"),
+    "fires": ("not json ID", '{"v": 1, "fires": [], "id": "ID"}', '{"v": 2, "id": "ID"}', "null"),
+    "segments": (
+        "not json ID",
+        '{"v": 1, "tick": 0, "first": 1, "end": 1, "id": "ID"}',
+        '{"v": 2, "id": "ID"}',
+        "null",
+    ),
+}
 _FAULTS: dict[str, dict[str, Any]] = {
     "field": {"colour": "red"},
     "expression": {"expression": "61 * * * *"},

@@ -12,8 +12,8 @@ from eventcron.model.commands import DeleteCalendar, PutCalendar, Schedule
 from eventcron.model.names import CalendarKey, Instant
 from eventcron.model.records import Calendar
 from eventcron.ports import Calendars, Clock
-from eventcron.rules import lifecycle
-from eventcron.rules.lifecycle import Verdict, Version
+from eventcron.rules import ordering
+from eventcron.rules.ordering import Verdict, Version
 from eventcron.settings import Settings
 from eventcron.timing.calendars import read_dates
 from eventcron.timing.exclusions import DateSpan, calendar_names
@@ -46,7 +46,7 @@ class CalendarCommands:
         """
         for _ in range(MAX_TRIES):
             stored = (await self._calendars.get([command.key])).get(command.key)
-            place = lifecycle.version_of(stored, given=command.revision, time=time, event_id=event_id)
+            place = ordering.version_of(stored, given=command.revision, time=time, event_id=event_id)
             verdict = Verdict.DUPLICATE if place is None else _judge(stored, command, place.revision)
             if stored is not None and (place is None or verdict is Verdict.DUPLICATE):
                 return Change(stored, new=False)
@@ -107,7 +107,7 @@ def _changed(command: PutCalendar | DeleteCalendar, place: Version, *, expires: 
         name=command.name,
         revision=place.revision,
         dates=dates,
-        seen=place.seen,
+        recent_event_ids=place.recent_event_ids,
         expires=expires if dates is None else None,
     )
 

@@ -35,7 +35,7 @@ from eventcron.ports import (
 )
 from eventcron.rules.misfire import is_missed
 from eventcron.rules.packing import make_pack
-from eventcron.rules.planning import first_occurrence
+from eventcron.rules.timeline import is_superseded, may_publish
 from eventcron.settings import Settings
 from eventcron.timing.trigger import local_time
 from eventcron.wire.encode import encode_pack, failed, fire_id, fired, skipped
@@ -66,6 +66,7 @@ class Published(Struct, frozen=True):
 class Report(Struct, kw_only=True):
     """What became of a pack's fires."""
 
+    pack_id: str
     published: list[Published] = msgspec.field(default_factory=list)
     dropped: int = 0  # deleted, paused or replaced since they were planned
     skipped: int = 0
@@ -114,7 +115,7 @@ class Executor:
         Raises:
             Unavailable: a service refused; the pack may be executed again, repeats carry the same ``fire_id``.
         """
-        report = Report()
+        report = Report(pack_id=pack.id)
         if await self._packs.published([pack.id]):
             report.repeated = True
             return report
@@ -148,39 +149,35 @@ class Executor:
     async def _publish_at(
         self, at: Instant, fires: Sequence[Fire], pack: Pack, report: Report, over: frozenset[Fire]
     ) -> None:
+        known = await self._known_at(at, fires)
+        sorted_fires = _sort(fires, known, over, now=self._clock.now())
+        await self._publish(sorted_fires.publish, known.records, pack, report)
+        await self._skip(sorted_fires.skip, known.records)
+        report.dropped += sorted_fires.dropped
+        report.skipped += len(sorted_fires.skip)
+        report.over_quota += sum(reason is SkipReason.QUOTA for _, reason in sorted_fires.skip)
+        await self._set_aside(sorted_fires.unreadable, known, pack, report)
+
+    async def _known_at(self, at: Instant, fires: Sequence[Fire]) -> _Known:
+        """What *fires* are judged by, read ``REREAD_MS`` before *at*; returns at *at*."""
         await self._clock.sleep_until(at - REREAD_MS)
         known = await self._read(fires)
         await self._clock.sleep_until(at)
-        now = self._clock.now()
-        publishable: list[Fire] = []
-        aside: list[Fire] = []
-        notices: list[SkipNotice] = []
-        ended: list[Fire] = []
-        for fire in fires:
-            if known.unreadable(fire):
-                aside.append(fire)
-                continue
-            verdict, reason = known.judge(fire, now=now)
-            if verdict is _Verdict.PUBLISH and fire in over:
-                verdict, reason = _Verdict.SKIP, SkipReason.QUOTA
-                report.over_quota += 1
-            if verdict is _Verdict.PUBLISH:
-                publishable.append(fire)
-            elif reason is not None:
-                notices.append(_notice(fire, reason, self._settings.tenant_fires_per_minute))
-                ended += [fire] if fire.last else []
-            else:
-                report.dropped += 1
-        await self._publish(publishable, known.records, pack, report)
-        await self._tell([skipped(notice, now=now) for notice in notices])
-        await self._complete(ended, known.records)
-        report.skipped += len(notices)
-        # The release that can read what they need may be back before they are given up.
+        return known
+
+    async def _skip(self, fires: Sequence[tuple[Fire, SkipReason]], records: Mapping[Key, Record]) -> None:
+        """Publish a skip notice for each fire, with its reason, and end the schedules whose last fire is skipped."""
+        now, limit = self._clock.now(), self._settings.tenant_fires_per_minute
+        await self._tell([skipped(_notice(fire, reason, limit), now=now) for fire, reason in fires])
+        await self._complete([fire for fire, _ in fires if fire.last], records)
+
+    async def _set_aside(self, fires: Sequence[Fire], known: _Known, pack: Pack, report: Report) -> None:
+        """Put *fires* back that cannot be judged: the release that can read what they need may be back in time."""
         why = {
             place: Refusal(index=place, code="Unreadable", message=known.unreadable(fire))
-            for place, fire in enumerate(aside)
+            for place, fire in enumerate(fires)
         }
-        await self._settle_refused(aside, why, known.records, pack, report)
+        await self._settle_refused(fires, why, known.records, pack, report)
 
     async def _read(self, fires: Sequence[Fire]) -> _Known:
         records, unreadable = await read_readable(self._store.get, list({fire.key for fire in fires}))
@@ -251,6 +248,17 @@ class Executor:
         await self._publisher.publish(facts)
 
 
+class _Sorted(NamedTuple):
+    """Fires that are to be published at one instant, by what becomes of them."""
+
+    publish: list[Fire]
+    #: Each with the reason.
+    skip: list[tuple[Fire, SkipReason]]
+    unreadable: list[Fire]
+    #: How many are left out: another revision fires in their stead, or none should.
+    dropped: int
+
+
 class _Known(NamedTuple):
     """What fires are judged by, as it is stored now."""
 
@@ -291,33 +299,40 @@ class _Known(NamedTuple):
         return SkipReason.DELETED if backfill.reason is CancelReason.DELETED else SkipReason.CANCELLED
 
 
+def _sort(fires: Sequence[Fire], known: _Known, over: frozenset[Fire], *, now: Instant) -> _Sorted:
+    """Judge each fire; those of *over* are beyond their tenant's limit."""
+    publish: list[Fire] = []
+    skip: list[tuple[Fire, SkipReason]] = []
+    unreadable: list[Fire] = []
+    for fire in fires:
+        if known.unreadable(fire):
+            unreadable.append(fire)
+            continue
+        verdict, reason = known.judge(fire, now=now)
+        if verdict is _Verdict.PUBLISH and fire in over:
+            verdict, reason = _Verdict.SKIP, SkipReason.QUOTA
+        if verdict is _Verdict.PUBLISH:
+            publish.append(fire)
+        elif reason is not None:
+            skip.append((fire, reason))
+    return _Sorted(publish, skip, unreadable, len(fires) - len(publish) - len(skip) - len(unreadable))
+
+
 def _judge(fire: Fire, record: Record | None, *, now: Instant) -> tuple[_Verdict, SkipReason | None]:
     """What becomes of *fire*, given its schedule as it is stored now.
 
-    A fire dropped by a pause is told by the resume, which decides what becomes of it; one dropped by a delete, by that.
+    A resume reports what a pause dropped, and a delete is report enough for what is due after it: nothing to add here.
     """
     if record is None:
         return _Verdict.DROP, None
-    if fire.cause == "schedule" and fire.revision != record.revision:
-        former = next((former for former in record.former if former.revision == fire.revision), None)
-        if former is None or fire.due >= former.until:
-            return (_Verdict.SKIP, SkipReason.SUPERSEDED) if _is_superseded(fire, record) else (_Verdict.DROP, None)
-        if fire.at >= former.planned and fire.due >= former.sure:
-            return _Verdict.DROP, None  # handed over a second time, with the rest of that revision
+    if fire.cause == "schedule" and not may_publish(record.eras, fire.revision, due=fire.due, at=fire.at):
+        superseded = is_superseded(record.eras, fire.revision, due=fire.due)
+        return (_Verdict.SKIP, SkipReason.SUPERSEDED) if superseded else (_Verdict.DROP, None)
     if record.schedule is None:
         return _Verdict.SKIP, SkipReason.DELETED
     if fire.cause == "schedule" and is_missed(fire.at, record.schedule.misfire, now=now):
         return _Verdict.SKIP, SkipReason.MISFIRE
     return _Verdict.PUBLISH, None
-
-
-def _is_superseded(fire: Fire, record: Record) -> bool:
-    """Whether an update left *fire* without an occurrence of the new revision in its stead."""
-    if record.state not in {State.ENABLED, State.COMPLETED} or not record.trigger:
-        return False
-    in_bounds = record.first <= fire.due and (record.until is None or fire.due < record.until)
-    due = first_occurrence(record.trigger, fire.due, fire.due + 1) if in_bounds else None
-    return due is None
 
 
 def _backfill(fire: Fire) -> BackfillKey | None:

@@ -1,8 +1,8 @@
 """One tick, many planners: the tick hands the segments out in ranges, each a message of the segment queue.
 
-A message says for which tick its segments are to be planned, and what is planned through a horizon from there is left
-as it is. So a message that comes twice, or late, finds its work done; claims keep two planners out of one segment. What
-the queue does not take, the tick plans itself.
+A message names the tick for which its segments are to be planned. A planner leaves alone a segment that is planned
+through a horizon from that tick, so a message that comes twice, or late, finds its work done. A lease keeps two
+planners out of one segment. The tick itself plans the ranges that the queue does not take.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from eventcron.rules.lag import lag_ms
 from eventcron.settings import Settings
 from eventcron.wire.segment_ranges import split
 
-#: A pass that ended so has something left to do, and its range has to come once more.
-LEFT = (SegmentOutcome.FAILED, SegmentOutcome.SAVED)
+#: Outcomes that leave part of a segment unplanned: its range has to come back.
+UNFINISHED = (SegmentOutcome.FAILED, SegmentOutcome.SAVED)
 
 
 class FanOutReport(Struct, frozen=True, kw_only=True):
@@ -29,19 +29,19 @@ class FanOutReport(Struct, frozen=True, kw_only=True):
 
     sent: Sequence[SegmentRange] = ()
     left: Sequence[int]
-    #: Why the queue did not take some.
+    #: Why the queue did not take a range.
     refusals: Sequence[Refusal] = ()
 
 
 class Behind(NamedTuple):
-    """A segment, and how many milliseconds after its time it still is not planned."""
+    """A segment, and how many milliseconds ago it should have been planned."""
 
     segment: int
     lag_ms: int
 
 
 class FanOut:
-    """Hands segments out to planners."""
+    """Hands segments to planners."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class FanOut:
         self._settings = settings
 
     async def run(self) -> FanOutReport:
-        """Send every segment to the segment queue, or none, where there is one planner only."""
+        """Send every segment to the segment queue; where there is one planner only, send none."""
         settings = self._settings
         if settings.planner_workers == 1:
             return FanOutReport(left=range(settings.segments))
@@ -78,9 +78,10 @@ class FanOut:
         )
 
     async def furthest_behind(self) -> Behind | None:
-        """The segment that is furthest behind; None: none was ever planned.
+        """The segment that the ledger shows furthest behind; None if no segment was ever planned.
 
-        Planners tell the lag of what they claim. Of what nobody claims, only a look from outside can tell.
+        A planner reports the lag of each segment that it leases. Only this method sees a segment that no planner
+        leases.
 
         Raises:
             Unavailable: the states cannot be read for now.

@@ -21,7 +21,7 @@ from eventcron.model.codes import SkipReason
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Pack
 from eventcron.model.names import Instant, Key, Window
-from eventcron.model.records import Plan, State
+from eventcron.model.records import IndexEntry, State
 from eventcron.ports import Clock, DeadLetters, EventBus, FireQueue, Lease, Leases, Page, ScheduleStore
 from eventcron.rules.lag import lag_ms
 from eventcron.rules.packing import pack_fires
@@ -97,7 +97,7 @@ class Planner:
     async def run(
         self, segments: Iterable[int], *, deadline: Instant, tick: Instant | None = None
     ) -> list[SegmentReport]:
-        """Plan *segments*, at most ``concurrency`` at once; one report each, in the given order.
+        """IndexEntry *segments*, at most ``concurrency`` at once; one report each, in the given order.
 
         A segment that fails does not stop the others. *deadline* is when this process may be killed: claims are
         held no longer, so a planner that dies delays its segments to the next tick at most. A segment that is planned
@@ -203,11 +203,11 @@ class Planner:
                 if ahead is not None and not ahead.done():
                     ahead.cancel()
 
-    async def _page(self, lease: Lease, cursor: str | None) -> Page[Plan]:
+    async def _page(self, lease: Lease, cursor: str | None) -> Page[IndexEntry]:
         return await self._store.plans(lease.segment, before=lease.end, cursor=cursor)
 
     async def _plan_page(
-        self, page: Page[Plan], window: Window, memo: WindowMemo, tally: _Tally, looked_up: set[Key]
+        self, page: Page[IndexEntry], window: Window, memo: WindowMemo, tally: _Tally, looked_up: set[Key]
     ) -> None:
         plans = await self._verified(page.items, window, looked_up)
         now = self._clock.now()
@@ -223,7 +223,7 @@ class Planner:
         tally.fires += sum(len(pack.fires) for pack in packs)
         tally.skipped += sum(notice.count for notice in notices)
 
-    async def _verified(self, items: Sequence[Plan], window: Window, looked_up: set[Key]) -> list[Plan]:
+    async def _verified(self, items: Sequence[IndexEntry], window: Window, looked_up: set[Key]) -> list[IndexEntry]:
         """*items*, with those the index may show as they no longer are replaced by what is stored.
 
         A timed plan that should have been planned in an earlier window was either invisible then, or is shown as it
@@ -245,7 +245,7 @@ class Planner:
         lead_ms = self._settings.lead_seconds * 1000
         await self._sender.send(packs, visible_at=lambda pack: pack.at - lead_ms)
 
-    async def _move(self, done: Sequence[tuple[Plan, Contribution]], window: Window) -> None:
+    async def _move(self, done: Sequence[tuple[IndexEntry, Contribution]], window: Window) -> None:
         """Move on the timed plans, and take the finished ones out of the index.
 
         Nobody else takes them out: a last fire may be published, and complete its schedule, while a pass that failed
@@ -254,7 +254,7 @@ class Planner:
         slots = asyncio.Semaphore(MOVES_AT_ONCE)
         now = self._clock.now()
 
-        async def move(plan: Plan, part: Contribution) -> None:
+        async def move(plan: IndexEntry, part: Contribution) -> None:
             wake = next_wake(part)
             if plan.wake == DENSE and wake is not None:
                 return
@@ -272,7 +272,7 @@ class Planner:
 
         await all_of(move(plan, part) for plan, part in done)
 
-    async def _finish(self, plan: Plan) -> None:
+    async def _finish(self, plan: IndexEntry) -> None:
         """End a schedule whose last occurrence did not fire: there is no last fire for the executor to end it with."""
         record = (await read_readable(self._store.get, [plan.key])).found.get(plan.key)
         if record is None or record.revision != plan.revision or record.state is not State.ENABLED:
@@ -280,12 +280,12 @@ class Planner:
         await complete(record, clock=self._clock, store=self._store, publisher=self._publisher)
 
 
-def _is_past(plan: Plan, now: Instant) -> bool:
+def _is_past(plan: IndexEntry, now: Instant) -> bool:
     """Whether everything of a timed plan without an occurrence left is past."""
     return plan.wake != DENSE and plan.wake <= now
 
 
-def _contribution(plan: Plan, window: Window, memo: WindowMemo, *, now: Instant) -> Contribution:
+def _contribution(plan: IndexEntry, window: Window, memo: WindowMemo, *, now: Instant) -> Contribution:
     """A plan's contribution; a trigger this version cannot read is skipped in the open and stops nothing else.
 
     It stays in the index: the code that can read it may be back with the next deployment.

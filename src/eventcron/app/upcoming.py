@@ -147,7 +147,7 @@ def _note(
 ) -> None:
     """Add what *records* fire to *outlook*, and what they skip to *skips*."""
     outlook.schedules += sum(record.schedule is not None for record in records)
-    plans = [plan for record in records for plan in upcoming_entries(record)]
+    plans = [plan for record in records for plan in upcoming_entries(record, since=outlook.window.start)]
     for found in upcoming_fires(plans, outlook.window):
         if isinstance(found, UpcomingFire):
             _count(outlook, found)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from eventcron.app.backfill import Backfiller
 from eventcron.app.executor import Executor
 from eventcron.app.fanout import FanOut
+from eventcron.app.handlers import Handlers
 from eventcron.app.planner import Planner
 from eventcron.app.reconcile import Reconciler
 from eventcron.app.registrar import Registrar
@@ -33,6 +34,7 @@ class UseCases(NamedTuple):
     """What entry points call, and the ports that they read without a use case."""
 
     settings: Settings
+    handlers: Handlers
     registrar: Registrar
     planner: Planner
     fanout: FanOut
@@ -44,7 +46,6 @@ class UseCases(NamedTuple):
     store: ScheduleStore
     leases: Leases
     backfills: Backfills
-    dead_letters: DeadLetters
 
 
 def use_cases(
@@ -65,53 +66,68 @@ def use_cases(
     jitter: Callable[[], float],
 ) -> UseCases:
     """The use cases over these ports. *jitter* gives numbers in [0, 1), which spread retries."""
+    registrar = Registrar(
+        clock=clock,
+        store=store,
+        leases=leases,
+        backfills=backfills,
+        calendars=calendars,
+        fire_queue=fire_queue,
+        dead_letters=dead_letters,
+        bus=bus,
+        jitter=jitter,
+        settings=settings,
+    )
+    planner = Planner(
+        clock=clock,
+        store=store,
+        leases=leases,
+        fire_queue=fire_queue,
+        dead_letters=dead_letters,
+        bus=bus,
+        jitter=jitter,
+        settings=settings,
+    )
+    fanout = FanOut(clock=clock, segment_queue=segment_queue, leases=leases, jitter=jitter, settings=settings)
+    executor = Executor(
+        clock=clock,
+        store=store,
+        backfills=backfills,
+        packs=packs,
+        quota=quota,
+        fire_queue=fire_queue,
+        dead_letters=dead_letters,
+        bus=bus,
+        jitter=jitter,
+        settings=settings,
+    )
+    backfiller = Backfiller(
+        clock=clock,
+        store=store,
+        backfills=backfills,
+        fire_queue=fire_queue,
+        dead_letters=dead_letters,
+        bus=bus,
+        jitter=jitter,
+        settings=settings,
+    )
+    handlers = Handlers(
+        registrar=registrar,
+        executor=executor,
+        fanout=fanout,
+        planner=planner,
+        backfiller=backfiller,
+        dead_letters=dead_letters,
+        trusted_sources=settings.trusted_sources,
+    )
     return UseCases(
         settings=settings,
-        registrar=Registrar(
-            clock=clock,
-            store=store,
-            leases=leases,
-            backfills=backfills,
-            calendars=calendars,
-            fire_queue=fire_queue,
-            dead_letters=dead_letters,
-            bus=bus,
-            jitter=jitter,
-            settings=settings,
-        ),
-        planner=Planner(
-            clock=clock,
-            store=store,
-            leases=leases,
-            fire_queue=fire_queue,
-            dead_letters=dead_letters,
-            bus=bus,
-            jitter=jitter,
-            settings=settings,
-        ),
-        fanout=FanOut(clock=clock, segment_queue=segment_queue, leases=leases, jitter=jitter, settings=settings),
-        executor=Executor(
-            clock=clock,
-            store=store,
-            backfills=backfills,
-            packs=packs,
-            quota=quota,
-            fire_queue=fire_queue,
-            dead_letters=dead_letters,
-            bus=bus,
-            jitter=jitter,
-            settings=settings,
-        ),
-        backfiller=Backfiller(
-            clock=clock,
-            store=store,
-            backfills=backfills,
-            fire_queue=fire_queue,
-            dead_letters=dead_letters,
-            bus=bus,
-            jitter=jitter,
-            settings=settings,
-        ),
+        handlers=handlers,
+        registrar=registrar,
+        planner=planner,
+        fanout=fanout,
+        executor=executor,
+        backfiller=backfiller,
         reconciler=Reconciler(
             clock=clock,
             store=store,
@@ -127,5 +143,4 @@ def use_cases(
         store=store,
         leases=leases,
         backfills=backfills,
-        dead_letters=dead_letters,
     )

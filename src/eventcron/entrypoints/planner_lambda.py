@@ -1,22 +1,21 @@
-"""Lambda: tick → planner, then the open backfills; and plan queue → planner, where there are several."""
+"""Lambda: tick → planner, then the open backfills; segment queue → planner, where there are several planners."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from tzdata import IANA_VERSION
 
 from eventcron.app.backfill import BackfillOutcome, BackfillReport
-from eventcron.app.fanout import LEFT, FanOutReport
+from eventcron.app.fanout import FanOutReport
+from eventcron.app.handlers import MessageOutcome, TickReport
 from eventcron.app.planner import SegmentOutcome, SegmentReport
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
-from eventcron.entrypoints.records import each_record, receives
+from eventcron.entrypoints.records import batch_response, messages
 from eventcron.entrypoints.telemetry import emit, logger
-from eventcron.errors import Unavailable, Undecodable, Unfinished
-from eventcron.model.messages import SegmentRange
 from eventcron.model.names import Instant
-from eventcron.wire.segment_ranges import decode_range
 
 #: Milliseconds kept back from Lambda's own deadline, so that what is being sent can end.
 MARGIN_MS = 1_000
@@ -25,53 +24,58 @@ MARGIN_MS = 1_000
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Plan what *event* asks for.
 
-    A tick: every segment, or hand them out to several planners; then carry on the backfills. Answers with how many
-    passes ended how. A batch of the plan queue: its ranges. Answers with the messages to be received again.
+    A tick plans every segment, or hands the segments to several planners, and then carries on the backfills; the
+    answer counts segments by outcome. A batch of the segment queue plans its ranges; the answer names the messages
+    that the queue is to show again.
     """
-    return process.run(lambda cases: _handle(cases, event, context))
+    return process.run(lambda cases: handle(cases, event, context))
 
 
-async def _handle(cases: UseCases, event: dict[str, Any], context: Any) -> dict[str, Any]:
-    deadline = cases.clock.now() + int(context.get_remaining_time_in_millis()) - MARGIN_MS
+async def handle(cases: UseCases, event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """As ``handler``, on *cases*."""
+    now = cases.clock.now()
+    deadline = now + int(context.get_remaining_time_in_millis()) - MARGIN_MS
     if "Records" in event:
-        return await _plan_ranges(cases, event, deadline)
-    return await _tick(cases, deadline)
+        return await _plan_ranges(cases, event, deadline=deadline, now=now)
+    return _report_tick(await cases.handlers.on_tick(deadline=deadline))
 
 
-async def _tick(cases: UseCases, deadline: Instant) -> dict[str, int]:
-    handed = await cases.fanout.run()
-    if handed.sent or handed.refusals:
-        await _report_handed(cases, handed)
-    ended = _report(await cases.planner.run(handed.left, deadline=deadline))
-    # Last, with the time that is left: backfills give way to what is due.
-    _report_backfills(await cases.backfiller.run(deadline=deadline))
-    return {**ended, "ranges": len(handed.sent)}
+async def _plan_ranges(
+    cases: UseCases, event: dict[str, Any], *, deadline: Instant, now: Instant
+) -> dict[str, list[dict[str, str]]]:
+    batch = messages(event)
+    handled = list(zip(batch, await cases.handlers.on_segment_ranges(batch, deadline=deadline), strict=True))
+    for message, how in handled:
+        if how.result is not None:
+            asked = how.result.asked
+            age_ms = now - asked.tick
+            _report(how.result.segments, first=asked.first, end=asked.end, receives=message.receives, age_ms=age_ms)
+        elif how.outcome is MessageOutcome.DEAD_LETTERED:
+            logger.warning("range_dead_lettered", message_id=message.id, reason=how.reason)
+    return batch_response(handled)
 
 
-async def _plan_ranges(cases: UseCases, event: dict[str, Any], deadline: Instant) -> dict[str, list[dict[str, str]]]:
-    async def plan(record: dict[str, Any]) -> None:
-        try:
-            asked = decode_range(record["body"])
-        except Undecodable as error:
-            await cases.dead_letters.send_to_dlq("segments", record["body"], reason=error.reason, code="undecodable")
-            logger.warning("range_dead_lettered", message_id=record["messageId"], reason=error.reason)
-            return
-        age_ms = cases.clock.now() - asked.tick
-        reports = await cases.planner.run(range(asked.first, asked.end), deadline=deadline, tick=asked.tick)
-        _report(reports, first=asked.first, end=asked.end, receives=receives(record), age_ms=age_ms)
-        _come_back_if_left(asked, reports)
+def _report_tick(report: TickReport) -> dict[str, int]:
+    """Log and count what a tick did.
 
-    return (await each_record(event, plan)).response
-
-
-def _come_back_if_left(asked: SegmentRange, reports: list[SegmentReport]) -> None:
-    """Raise ``Unfinished`` where segments of *asked* are left; what another planner holds is that one's to finish."""
-    left = [report.segment for report in reports if report.ended in LEFT]
-    if left:
-        raise Unfinished(f"{len(left)} of the segments {asked.first} to {asked.end - 1} are left, {left[0]} first")
+    Raises:
+        Exception: what stopped it, so that Lambda counts the invocation as failed.
+    """
+    if report.handed_out is not None:
+        _report_handed_out(report.handed_out)
+    if report.behind_unknown:
+        logger.warning("lag_unknown", reason=report.behind_unknown)
+    if report.behind is not None:
+        lag, segment = report.behind.lag_ms, report.behind.segment
+        emit("planner", {}, milliseconds={"PlannerLagMs": [lag]}, fields={"segment": segment})
+    ended = _report(report.segments)
+    _report_backfills(report.backfills)
+    if report.error is not None:
+        raise report.error
+    return {**ended, "ranges": 0 if report.handed_out is None else len(report.handed_out.sent)}
 
 
-async def _report_handed(cases: UseCases, handed: FanOutReport) -> None:
+def _report_handed_out(handed: FanOutReport) -> None:
     log = logger.warning if handed.refusals else logger.info
     log(
         "handed_out",
@@ -81,17 +85,9 @@ async def _report_handed(cases: UseCases, handed: FanOutReport) -> None:
         reason=handed.refusals[0].message or handed.refusals[0].code if handed.refusals else None,
     )
     emit("planner", {"RangesSent": len(handed.sent), "RangesRefused": len(handed.refusals)})
-    try:
-        behind = await cases.fanout.furthest_behind()
-    except Unavailable as error:
-        # It is only looked at here; planners that cannot read it say so themselves.
-        logger.warning("lag_unknown", reason=str(error))
-        return
-    if behind is not None:
-        emit("planner", {}, milliseconds={"PlannerLagMs": [behind.lag_ms]}, fields={"segment": behind.segment})
 
 
-def _report(reports: list[SegmentReport], **fields: int) -> dict[str, int]:
+def _report(reports: Sequence[SegmentReport], **fields: int) -> dict[str, int]:
     for report in reports:
         if report.ended is SegmentOutcome.FAILED:
             logger.warning("segment_failed", segment=report.segment, reason=report.reason)
@@ -114,7 +110,7 @@ def _report(reports: list[SegmentReport], **fields: int) -> dict[str, int]:
     return ended
 
 
-def _report_backfills(reports: list[BackfillReport]) -> None:
+def _report_backfills(reports: Sequence[BackfillReport]) -> None:
     for report in reports:
         log = logger.warning if report.went is BackfillOutcome.FAILED else logger.info
         log(

@@ -1,6 +1,6 @@
 """What a Lambda process keeps between invocations: one event loop, and the clients opened on it.
 
-``asyncio.run`` would close the loop after each invocation, and a warm aiohttp client dies with its loop.
+``asyncio.run`` would close the loop after each invocation, and an aiohttp client cannot outlive its loop.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 class Process:
-    """Runs coroutines on a loop that stays, over use cases that are wired once."""
+    """Runs coroutines on one event loop, over use cases that the first run wires."""
 
     def __init__(self) -> None:
         self._runner = asyncio.Runner()
@@ -33,10 +33,6 @@ class Process:
             InvalidSettings: the environment does not describe a deployment.
         """
         return self._runner.run(self._with_cases(work))
-
-    def adopt(self, cases: UseCases) -> None:
-        """Work on *cases* instead of on AWS: how the handlers are tested."""
-        self._cases = cases
 
     def close(self) -> None:
         """Close the clients and the loop; the next ``run`` opens new ones. Lambda just ends the process."""

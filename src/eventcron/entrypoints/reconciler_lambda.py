@@ -14,29 +14,30 @@ from eventcron.entrypoints.telemetry import emit, logger
 from eventcron.model.records import State
 from eventcron.rules.reconcile import Fault
 
-#: What triggers are worked out by: another zone database, or another release, works them out anew.
+#: What decides a trigger's occurrences. When one of the two changes, the reconciler computes every trigger again.
 RULES = f"tzdata {IANA_VERSION}, eventcron {__version__}"
 #: Milliseconds kept back from Lambda's own deadline, so that what is being written can end.
 MARGIN_MS = 1_000
 
 
 def handler(_event: dict[str, Any], context: Any) -> dict[str, int]:
-    """Look at every schedule; answers with how many were put right, by what was wrong."""
-    return process.run(lambda cases: _reconcile(cases, context))
+    """Check every schedule. Returns how many records were repaired, by fault."""
+    return process.run(lambda cases: handle(cases, context))
 
 
-async def _reconcile(cases: UseCases, context: Any) -> dict[str, int]:
+async def handle(cases: UseCases, context: Any) -> dict[str, int]:
+    """As ``handler``, on *cases*."""
     deadline = cases.clock.now() + int(context.get_remaining_time_in_millis()) - MARGIN_MS
     return _report(await cases.reconciler.run(deadline=deadline, rules=RULES))
 
 
-def _report(survey: ReconcileReport) -> dict[str, int]:
-    for line in survey.unreadable:
+def _report(report: ReconcileReport) -> dict[str, int]:
+    for line in report.unreadable:
         logger.warning("schedule_unreadable", reason=line)
-    repaired = {str(fault): survey.repaired[fault] for fault in Fault}
-    log = logger.info if survey.finished else logger.warning
-    log("reconciled", extra={"finished": survey.finished, "rules": RULES, "contested": survey.contested, **repaired})
-    counts = {f"Schedules{state.title()}": survey.states[state] for state in State}
-    counts |= {"RecordsRepaired": survey.repaired.total(), "RecordsUnreadable": len(survey.unreadable)}
+    repaired = {str(fault): report.repaired[fault] for fault in Fault}
+    log = logger.info if report.finished else logger.warning
+    log("reconciled", extra={"finished": report.finished, "rules": RULES, "contested": report.contested, **repaired})
+    counts = {f"Schedules{state.title()}": report.states[state] for state in State}
+    counts |= {"RecordsRepaired": report.repaired.total(), "RecordsUnreadable": len(report.unreadable)}
     emit("reconciler", counts)
     return repaired

@@ -1,46 +1,43 @@
-"""SQS batches: every record by itself, failures reported by id, nothing else disturbed."""
+"""SQS batches: records → messages, and the answer that says which of them the queue shows again."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
-from eventcron.app.concurrency import all_of
+from eventcron.app.handlers import Handled, MessageOutcome
 from eventcron.entrypoints.telemetry import logger
-from eventcron.errors import EventcronError
-
-T = TypeVar("T")
 
 
-class Handled(NamedTuple):
-    """What the records that went well gave, and the answer for the event source mapping."""
+class SqsMessage(NamedTuple):
+    """One record of an SQS batch. ``receives`` counts from 1."""
 
-    results: list[Any]
-    response: dict[str, list[dict[str, str]]]
-
-
-def receives(record: dict[str, Any]) -> int:
-    """Which receive of the message this is, from 1."""
-    return int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
+    id: str
+    body: str
+    receives: int
 
 
-async def each_record(event: dict[str, Any], handle: Callable[[dict[str, Any]], Coroutine[Any, Any, T]]) -> Handled:
-    """Handle all records of *event* at once; those that fail are to be received again (``batchItemFailures``)."""
-    records = event["Records"]
-    results: list[T] = []
+def messages(event: dict[str, Any]) -> list[SqsMessage]:
+    """The messages of *event*, in order."""
+    return [
+        SqsMessage(
+            id=record["messageId"],
+            body=record["body"],
+            receives=int(record.get("attributes", {}).get("ApproximateReceiveCount", 1)),
+        )
+        for record in event["Records"]
+    ]
 
-    async def attempt(record: dict[str, Any]) -> str | None:
-        try:
-            results.append(await handle(record))
-        except EventcronError as error:
-            logger.warning(
-                "record_failed", message_id=record["messageId"], receives=receives(record), reason=str(error)
-            )
-            return str(record["messageId"])
-        except Exception:  # noqa: BLE001  # whatever is left is one failed record and one log line, no lost batch
-            logger.exception("record_crashed", message_id=record["messageId"], receives=receives(record))
-            return str(record["messageId"])
-        return None
 
-    failed = [message_id for message_id in await all_of(attempt(record) for record in records) if message_id]
-    return Handled(results, {"batchItemFailures": [{"itemIdentifier": message_id} for message_id in failed]})
+def batch_response(handled: Iterable[tuple[SqsMessage, Handled[Any]]]) -> dict[str, list[dict[str, str]]]:
+    """The answer for the event source mapping: the messages that come back. Logs why each of them does."""
+    failed = []
+    for message, how in handled:
+        if not how.comes_back:
+            continue
+        if how.outcome is MessageOutcome.CRASHED:
+            logger.error("record_crashed", message_id=message.id, receives=message.receives, exc_info=how.error)
+        else:
+            logger.warning("record_failed", message_id=message.id, receives=message.receives, reason=how.reason)
+        failed.append({"itemIdentifier": message.id})
+    return {"batchItemFailures": failed}

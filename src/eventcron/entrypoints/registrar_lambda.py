@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any
 
+from eventcron.app.handlers import Handled, MessageOutcome
 from eventcron.app.registrar import Outcome, Result
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
-from eventcron.entrypoints.records import each_record, receives
+from eventcron.entrypoints.records import SqsMessage, batch_response, messages
 from eventcron.entrypoints.telemetry import LambdaContext, emit, logger
 
 #: Outcome → metric.
@@ -16,33 +17,37 @@ METRICS = {
     Outcome.ACCEPTED: "CommandsAccepted",
     Outcome.DUPLICATE: "CommandsDuplicate",
     Outcome.REJECTED: "CommandsRejected",
-    Outcome.DEAD_LETTERED: "CommandsDeadLettered",
 }
 
 
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, list[dict[str, str]]]:
-    """Apply the commands of one SQS batch; answers with the messages to be received again."""
-    return process.run(lambda cases: _handle(cases, event))
+    """Apply the commands of one SQS batch. Returns the messages that the queue is to show again."""
+    return process.run(lambda cases: handle(cases, event))
 
 
-async def _handle(cases: UseCases, event: dict[str, Any]) -> dict[str, list[dict[str, str]]]:
-    async def apply(record: dict[str, Any]) -> Result:
-        result = await cases.registrar.handle(record["body"], redelivered=receives(record) > 1)
-        _report(record, result)
-        return result
-
-    handled = await each_record(event, apply)
-    counts = Counter(METRICS[result.outcome] for result in handled.results)
-    counts["CommandsFailed"] = len(handled.response["batchItemFailures"])
+async def handle(cases: UseCases, event: dict[str, Any]) -> dict[str, list[dict[str, str]]]:
+    """As ``handler``, on *cases*."""
+    batch = messages(event)
+    handled = list(zip(batch, await cases.handlers.on_commands(batch), strict=True))
+    for message, how in handled:
+        _log(message, how)
+    response = batch_response(handled)
+    counts = Counter(METRICS[how.result.outcome] for _, how in handled if how.result is not None)
+    counts["CommandsDeadLettered"] = sum(how.outcome is MessageOutcome.DEAD_LETTERED for _, how in handled)
+    counts["CommandsFailed"] = len(response["batchItemFailures"])
     emit("registrar", {name: count for name, count in counts.items() if count})
-    return handled.response
+    return response
 
 
-def _report(record: dict[str, Any], result: Result) -> None:
-    log = logger.warning if result.outcome in {Outcome.REJECTED, Outcome.DEAD_LETTERED} else logger.info
-    log(
-        f"command_{result.outcome}",
-        message_id=record["messageId"],
-        schedule=None if result.key is None else str(result.key),
-        reason=result.reason or None,
-    )
+def _log(message: SqsMessage, how: Handled[Result]) -> None:
+    result = how.result
+    if how.outcome is MessageOutcome.DEAD_LETTERED:
+        logger.warning("command_dead_lettered", message_id=message.id, schedule=None, reason=how.reason)
+    elif result is not None:
+        log = logger.warning if result.outcome is Outcome.REJECTED else logger.info
+        log(
+            f"command_{result.outcome}",
+            message_id=message.id,
+            schedule=None if result.key is None else str(result.key),
+            reason=result.reason or None,
+        )

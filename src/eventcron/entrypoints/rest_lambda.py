@@ -14,10 +14,11 @@ from eventcron.entrypoints.telemetry import LambdaContext, emit, logger
 
 def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
     """Answer one request of an HTTP API (payload format 2.0)."""
-    return process.run(lambda cases: _handle(cases, event))
+    return process.run(lambda cases: handle(cases, event))
 
 
-async def _handle(cases: UseCases, event: dict[str, Any]) -> dict[str, Any]:
+async def handle(cases: UseCases, event: dict[str, Any]) -> dict[str, Any]:
+    """As ``handler``, on *cases*."""
     answered = await answer(cases, event)
     _report(answered)
     return write(answered.response)
@@ -39,7 +40,7 @@ def _report(answered: Answered) -> None:
 
 
 def _metric(status: HTTPStatus) -> str:
-    """The registrar's own metrics: a command is a command, whichever way it came."""
+    """The registrar's metric for this status: commands count alike whether the queue or the REST API brought them."""
     if status < HTTPStatus.BAD_REQUEST:
         return "CommandsAccepted"
     return "CommandsRejected" if status < HTTPStatus.INTERNAL_SERVER_ERROR else "CommandsFailed"

@@ -1,4 +1,4 @@
-"""Structured logs and EMF metrics of the Lambda handlers. The core returns values; only entry points report them."""
+"""Structured logs and EMF metrics of the Lambda handlers. Use cases return reports; only entry points log them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from eventcron.config import metrics_namespace
 #: What Lambda hands a handler besides the event. Only ``get_remaining_time_in_millis`` is used.
 LambdaContext: TypeAlias = object
 
-#: Names itself as the template's ``POWERTOOLS_SERVICE_NAME`` says.
+#: Takes its service name from ``POWERTOOLS_SERVICE_NAME``, which the template sets.
 logger = Logger()
 
 
@@ -28,8 +28,8 @@ def emit(
 ) -> None:
     """Print metrics in CloudWatch's embedded format, dimension ``service``: counts, and values in milliseconds.
 
-    Each value counts by itself, so CloudWatch can tell percentiles. Each value of *dimensions* makes metrics of its
-    own, which CloudWatch charges for; *fields* can be searched for in the log and cost nothing.
+    Each value is a data point of its own, so CloudWatch can compute percentiles. CloudWatch charges for the metrics
+    that each value of *dimensions* adds. *fields* are searchable in the log and cost nothing.
     """
     metrics = EphemeralMetrics(namespace=metrics_namespace(os.environ), service=function)
     for name, text in (dimensions or {}).items():
@@ -42,7 +42,7 @@ def emit(
         empty = False
     for name, values in (milliseconds or {}).items():
         for value in values:
-            # At a hundred values, the format's limit, what there is is printed and a new record begun.
+            # The format takes a hundred values a record: Powertools then prints the record and begins another.
             metrics.add_metric(name=name, unit=MetricUnit.Milliseconds, value=value)
             empty = False
     if not empty:

@@ -39,6 +39,7 @@ def apply() -> None:
     _queues_change_on_one_thread()
     _maximum_concurrency_is_a_number()
     _an_environment_dies_alone()
+    _new_code_lets_invocations_end()
     _rules_invoke_functions_in_turn()
     _rules_send_again_to_api_destinations()
     _put_events_checks_entries_and_keeps_their_time()
@@ -121,6 +122,35 @@ def _an_environment_dies_alone() -> None:
     lambda_runtime.Worker.invoke = invoke_alone
 
 
+def _new_code_lets_invocations_end() -> None:
+    """Let an environment at work end its invocation when its function gets new code, as Lambda does.
+
+    ministack kills it at once and removes its files, even while it imports them: an invocation that an event source
+    mapping had just begun fails with "No module named …".
+    """
+    from ministack.core import lambda_runtime  # noqa: PLC0415
+    from ministack.services import lambda_svc  # noqa: PLC0415
+
+    kill, release = lambda_runtime.kill_workers, lambda_runtime.release_worker
+    retired: list[Any] = []
+
+    def kill_idle(workers: Iterable[Any]) -> None:
+        with lambda_runtime._lock:
+            at_work = [worker for worker in workers if worker is not None and worker.in_use]
+            retired.extend(at_work)
+        kill([worker for worker in workers if worker not in at_work])
+
+    def release_or_kill(worker: Any) -> None:
+        release(worker)
+        with lambda_runtime._lock:
+            ended = [one for one in retired if one is worker]
+            retired[:] = [one for one in retired if one is not worker]
+        kill(ended)
+
+    lambda_runtime.kill_workers = kill_idle
+    lambda_runtime.release_worker = lambda_svc.release_worker = release_or_kill
+
+
 def _rules_invoke_functions_in_turn() -> None:
     """Give rules' Lambda targets the asynchronous queue AWS has: bounded concurrency, three tries, a destination.
 
@@ -194,7 +224,7 @@ def _put_events_checks_entries_and_keeps_their_time() -> None:
     now = eventbridge._now_ts
     entry_time: contextvars.ContextVar[float | None] = contextvars.ContextVar("entry_time", default=None)
 
-    def version_of() -> float:
+    def entry_now() -> float:
         given = entry_time.get()
         return float(now()) if given is None else given
 
@@ -219,7 +249,7 @@ def _put_events_checks_entries_and_keeps_their_time() -> None:
         failed = sum("ErrorCode" in result for result in results)
         return json_response({"FailedEntryCount": failed, "Entries": results})
 
-    eventbridge._now_ts = version_of
+    eventbridge._now_ts = entry_now
     eventbridge._put_events = put_events
 
 

@@ -38,7 +38,6 @@ class RejectionCode(StrEnum):
     COMPLETED = "completed"
     DUPLICATE_KEY = "duplicate_key"
     IN_THE_PAST = "in_the_past"
-    INVALID_CALENDAR = "invalid_calendar"
     INVALID_DATE = "invalid_date"
     INVALID_EXCLUSION = "invalid_exclusion"
     INVALID_EXPRESSION = "invalid_expression"
@@ -74,6 +73,7 @@ class RequestCode(StrEnum):
 
     CANNOT_CONVERT = "cannot_convert"
     DUPLICATE = "duplicate"
+    INVALID_CALENDAR = "invalid_calendar"
     INVALID_HEADER = "invalid_header"
     INVALID_TOKEN = "invalid_token"  # noqa: S105  no password: a page token
     PRECONDITION_FAILED = "precondition_failed"

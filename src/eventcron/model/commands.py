@@ -24,6 +24,7 @@ from eventcron.model.names import (
     RunId,
     ScheduleName,
     TenantId,
+    Timezone,
 )
 
 
@@ -34,59 +35,111 @@ class MisfirePolicy(StrEnum):
 
 
 class Misfire(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What to do with occurrences not published in time."""
+    """What to do with missed occurrences: those that are published late."""
 
-    #: ``fire_once`` the latest of those missed, ``fire_all``, or ``skip``.
-    policy: MisfirePolicy = MisfirePolicy.FIRE_ONCE
-    #: Seconds. How late a fire may still be published. EventBridge Scheduler's MaximumEventAgeInSeconds default.
-    grace_seconds: Annotated[int, Meta(ge=0, le=604_800)] = 86_400
+    policy: Annotated[
+        MisfirePolicy,
+        Meta(description="fire_once publishes the latest missed occurrence, fire_all every one, skip none."),
+    ] = MisfirePolicy.FIRE_ONCE
+    #: EventBridge Scheduler has the same default, for MaximumEventAgeInSeconds.
+    grace_seconds: Annotated[
+        int, Meta(ge=0, le=604_800, description="Seconds. A missed occurrence that is later than this never fires.")
+    ] = 86_400
 
 
 class DaylightSaving(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What a fixed time of day does on the nights the clocks change. Defaults are Debian cron's."""
+    """What a fixed time of day does on the nights the clocks change. The defaults are those of Debian's cron."""
 
-    #: A time the clocks skip: at the first instant after the gap, or not at all.
-    gap: Literal["shift", "skip"] = "shift"
-    #: A time the clocks repeat: the first time round, or both times.
-    overlap: Literal["once", "twice"] = "once"
+    gap: Annotated[
+        Literal["shift", "skip"],
+        Meta(description="A time that the clocks skip: shift fires at the first instant after the gap, skip never."),
+    ] = "shift"
+    overlap: Annotated[
+        Literal["once", "twice"],
+        Meta(description="A time that the clocks repeat: once fires the first time, twice both times."),
+    ] = "once"
+
+
+#: The field of every command that changes what is stored.
+CommandRevision: TypeAlias = Annotated[
+    Revision | None,
+    Meta(description="A command with a lower revision than the stored one changes nothing. Default: the event's time."),
+]
 
 
 class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """A standing order, exactly the ``detail`` of ``Put Schedule``."""
+    """A schedule: exactly the ``detail`` of ``Put Schedule``."""
 
     tenant: TenantId
     name: ScheduleName
-    #: When it fires. Several expressions fire whenever one of them does, once an instant.
-    expression: Expression | Annotated[list[Expression], Meta(min_length=1, max_length=16)]
-    #: The zone whose clocks the expression means.
-    timezone: Annotated[str, Meta(min_length=1, max_length=64, description="IANA name")] = "UTC"
-    #: What a fixed time of day does on the nights the clocks change; ``eventbridge`` = as EventBridge Scheduler.
-    daylight_saving: DaylightSaving | Literal["eventbridge"] = DaylightSaving()
-    #: Occurrences that one of these matches too do not fire.
-    exclude: Annotated[list[Expression], Meta(max_length=64)] = []
-    #: First instant at which it may fire, inclusive; also the anchor of rate().
-    start: Moment | None = None
-    #: Last instant, exclusive.
-    end: Moment | None = None
-    #: It completes after so many fires.
-    max_fires: Annotated[int, Meta(ge=1, le=10_000)] | None = None
-    #: A paused schedule is stored and does not fire until it is resumed.
-    state: Literal["ENABLED", "PAUSED"] = "ENABLED"
-    #: Any JSON of at most 200,000 bytes, handed on unread.
-    input: msgspec.Raw = msgspec.Raw(b"null")
-    #: The detail-type of its fires; not the name of a command or of another fact.
-    detail_type: Annotated[str, Meta(min_length=1, max_length=128)] = "Schedule Fired"
-    #: Handed on with each fire, for rules to match on. At most 16,384 bytes of JSON in all.
-    labels: Annotated[dict[LabelKey, Label], Meta(max_length=32)] = {}
-    #: For people; not handed on.
-    description: Annotated[str, Meta(max_length=512)] = ""
-    #: Seconds within which its fires may be late, so that many schedules due at once are spread. Always the same.
-    flexible_window_seconds: Annotated[int, Meta(ge=0, le=86_400)] = 0
+    expression: Annotated[
+        Expression | Annotated[list[Expression], Meta(min_length=1, max_length=16)],
+        Meta(
+            description="When the schedule fires. With several expressions it fires whenever one of them matches, "
+            "once for each instant."
+        ),
+    ]
+    timezone: Annotated[Timezone, Meta(description="IANA name of the time zone of the expression.")] = "UTC"
+    daylight_saving: Annotated[
+        DaylightSaving | Literal["eventbridge"],
+        Meta(
+            description="What a fixed time of day does on the nights the clocks change. eventbridge does what "
+            "EventBridge Scheduler does."
+        ),
+    ] = DaylightSaving()
+    exclude: Annotated[
+        list[Expression],
+        Meta(max_length=64, description="An occurrence that one of these entries matches does not fire."),
+    ] = []
+    start: Annotated[
+        Moment | None,
+        Meta(description="The schedule fires at this instant or later. Intervals of rate() count from it."),
+    ] = None
+    end: Annotated[Moment | None, Meta(description="The schedule fires before this instant.")] = None
+    max_fires: Annotated[
+        Annotated[int, Meta(ge=1, le=10_000)] | None,
+        Meta(description="The schedule completes after this number of fires."),
+    ] = None
+    state: Annotated[
+        Literal["ENABLED", "PAUSED"],
+        Meta(description="eventcron stores a paused schedule, and fires it only after Resume Schedule."),
+    ] = "ENABLED"
+    input: Annotated[
+        msgspec.Raw,
+        Meta(description="Any JSON of at most 200,000 bytes. Each fire carries it, byte for byte."),
+    ] = msgspec.Raw(b"null")
+    detail_type: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            max_length=128,
+            description="The detail-type of the fires. It must not be that of a command or of another event of "
+            "eventcron.",
+        ),
+    ] = "Schedule Fired"
+    labels: Annotated[
+        dict[LabelKey, Label],
+        Meta(
+            max_length=32,
+            description="Each fire carries them, so that rules can match on them. At most 16,384 bytes of JSON in all.",
+        ),
+    ] = {}
+    description: Annotated[str, Meta(max_length=512, description="For people. Fires do not carry it.")] = ""
+    flexible_window_seconds: Annotated[
+        int,
+        Meta(
+            ge=0,
+            le=86_400,
+            description="Seconds. Each fire is published up to this much later than due, always by the same offset, "
+            "so that many schedules due at one instant spread.",
+        ),
+    ] = 0
     misfire: Misfire = Misfire()
-    #: What becomes of it when no occurrence is left.
-    after_completion: Literal["KEEP", "DELETE"] = "KEEP"
-    #: A command with a lower one than stored is stale and changes nothing; the event's time if absent.
-    revision: Revision | None = None
+    after_completion: Annotated[
+        Literal["KEEP", "DELETE"],
+        Meta(description="What happens to the schedule when it has no occurrence left."),
+    ] = "KEEP"
+    revision: CommandRevision = None
 
     @property
     def key(self) -> Key:
@@ -102,8 +155,7 @@ class DeleteSchedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     tenant: TenantId
     name: ScheduleName
-    #: A command with a lower one than stored is stale and changes nothing; the event's time if absent.
-    revision: Revision | None = None
+    revision: CommandRevision = None
 
     @property
     def key(self) -> Key:
@@ -117,18 +169,24 @@ class PauseSchedule(DeleteSchedule, frozen=True):
 class ResumeSchedule(DeleteSchedule, frozen=True):
     """The ``detail`` of ``Resume Schedule``."""
 
-    #: What becomes of the occurrences that fell due while it was paused: ``skip`` them all, ``fire_once`` the latest,
-    #: or ``fire_all``; those that fire do so at once, and none that is older than the schedule's misfire grace.
-    missed: MisfirePolicy = MisfirePolicy.SKIP
+    missed: Annotated[
+        MisfirePolicy,
+        Meta(
+            description="The occurrences that fell due during the pause: skip fires none, fire_once the latest, "
+            "fire_all every one. They fire at once, except those older than the schedule's misfire grace."
+        ),
+    ] = MisfirePolicy.SKIP
 
 
 class RunSchedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The ``detail`` of ``Run Schedule``: fire once, now, whatever the trigger says."""
+    """The ``detail`` of ``Run Schedule``: fire once, now, whatever the expression says."""
 
     tenant: TenantId
     name: ScheduleName
-    #: Tells one run from another; the command's event id if absent.
-    run_id: RunId | None = None
+    run_id: Annotated[
+        RunId | None,
+        Meta(description="Tells one run from another. Default: the command's event id."),
+    ] = None
 
     @property
     def key(self) -> Key:
@@ -138,24 +196,28 @@ class RunSchedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
 class BackfillSchedule(
     Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, rename={"since": "from"}
 ):
-    """The ``detail`` of ``Backfill Schedule``: fire again, or for the first time, what a span of time holds.
+    """The ``detail`` of ``Backfill Schedule``: fire every occurrence in a span of time, whether or not it fired before.
 
-    Every occurrence of the trigger in the span fires, whatever the schedule's ``start``, ``end``, ``max_fires``,
-    ``misfire`` and ``flexible_window_seconds`` say, and even if it is paused or completed. The trigger is the one
-    stored when the command is taken; the input and labels are those stored when each fires. An occurrence still to
-    come fires at its due instant, never before. Deleting the schedule ends the backfill.
+    The schedule's ``start``, ``end``, ``max_fires``, ``misfire`` and ``flexible_window_seconds`` do not apply, and a
+    paused or completed schedule backfills too. The backfill uses the expression that is stored when the command is
+    applied. Each fire carries the input and labels that are stored when it is published. An occurrence in the future
+    fires at its due instant. Delete Schedule ends the backfill.
     """
 
     tenant: TenantId
     name: ScheduleName
-    #: First due instant, inclusive.
-    since: Moment
-    #: Last due instant, exclusive. At most 366 days after the first.
-    until: Moment
-    #: Names the backfill, for ``Cancel Backfill``; the same again changes nothing. The command's event id if absent.
-    backfill_id: RunId | None = None
-    #: Fires a minute, spread evenly.
-    per_minute: Annotated[int, Meta(ge=1, le=MAX_PER_MINUTE)] = 60
+    since: Annotated[Moment, Meta(description="First due instant, inclusive.")]
+    until: Annotated[Moment, Meta(description="Last due instant, exclusive. At most 366 days after the first.")]
+    backfill_id: Annotated[
+        RunId | None,
+        Meta(
+            description="Names the backfill, for Cancel Backfill. The same id again changes nothing. "
+            "Default: the command's event id."
+        ),
+    ] = None
+    per_minute: Annotated[
+        int, Meta(ge=1, le=MAX_PER_MINUTE, description="Fires a minute, spread evenly over the minute.")
+    ] = 60
 
     @property
     def key(self) -> Key:
@@ -163,14 +225,14 @@ class BackfillSchedule(
 
 
 class CancelBackfill(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The ``detail`` of ``Cancel Backfill``: nothing of it due to be published a second later or more is.
+    """The ``detail`` of ``Cancel Backfill``: the backfill publishes nothing from one second after it on.
 
-    A command of its own, as EventBridge has CancelReplay beside StartReplay.
+    EventBridge has CancelReplay beside StartReplay for the same reason: one command does one thing.
     """
 
     tenant: TenantId
     name: ScheduleName
-    backfill_id: RunId
+    backfill_id: Annotated[RunId, Meta(description="The backfill's id, as Schedule Backfilled gives it.")]
 
     @property
     def key(self) -> Key:
@@ -180,15 +242,19 @@ class CancelBackfill(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class PutCalendar(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The ``detail`` of ``Put Calendar``: days that a tenant's schedules may exclude as ``calendar:NAME``.
 
-    A schedule takes the days over when it is put, and again daily.
+    A schedule takes the days over when the schedule is put, and again daily.
     """
 
     tenant: TenantId
     name: CalendarName
-    #: All its days. The last day of a range is included.
-    dates: Annotated[list[Days], Meta(max_length=MAX_CALENDAR_SPANS)]
-    #: A command with a lower one than stored is stale and changes nothing; the event's time if absent.
-    revision: Revision | None = None
+    dates: Annotated[
+        list[Days],
+        Meta(
+            max_length=MAX_CALENDAR_SPANS,
+            description="All days of the calendar. A range includes its last day.",
+        ),
+    ]
+    revision: CommandRevision = None
 
     @property
     def key(self) -> CalendarKey:
@@ -196,12 +262,11 @@ class PutCalendar(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
 
 
 class DeleteCalendar(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The ``detail`` of ``Delete Calendar``. Schedules that exclude it keep the days they have until they are put."""
+    """The ``detail`` of ``Delete Calendar``. A schedule that excludes it keeps the days until the schedule is put."""
 
     tenant: TenantId
     name: CalendarName
-    #: A command with a lower one than stored is stale and changes nothing; the event's time if absent.
-    revision: Revision | None = None
+    revision: CommandRevision = None
 
     @property
     def key(self) -> CalendarKey:

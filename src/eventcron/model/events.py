@@ -1,6 +1,6 @@
-"""What eventcron says on the bus: the ``detail`` of each fact, and the names that only it may use.
+"""The events that eventcron publishes: the ``detail`` of each, and the detail-types that only eventcron may use.
 
-Readers should ignore fields they do not know: later releases add some and remove none.
+Readers should ignore fields they do not know: later releases add fields and remove none.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ EVENT_SOURCE = "eventcron"
 
 
 class SkipNotice(Struct, frozen=True, kw_only=True):
-    """Occurrences of one schedule that will not fire, for one reason; becomes one ``Schedule Skipped``."""
+    """Occurrences of one schedule that will not fire, for one reason. It becomes one ``Schedule Skipped`` event."""
 
     tenant: str
     name: str
@@ -40,29 +40,30 @@ class Event(Struct, frozen=True, kw_only=True):
     detail_type: str
     detail: bytes
     time: Instant
-    #: The schedule or calendar it is about, as ``tenant/name``; at most one.
+    #: The schedule or calendar that the event is about, as ``tenant/name``; at most one.
     resources: tuple[str, ...] = ()
-    #: Of a fire: by it, a bus that can tell recognises one that is published again. "" for every other fact.
+    #: The fire's id, "" for every other event. A bus that removes duplicates recognises a repeated fire by it.
     fire_id: str = ""
 
 
 Time = Annotated[
     str,
     Meta(
-        description="RFC 3339 in UTC with milliseconds, such as 2026-12-01T01:00:00.000Z",
-        extra_json_schema={"format": "date-time"},
+        description="RFC 3339 in UTC with milliseconds.",
+        extra_json_schema={"format": "date-time", "examples": ["2026-12-01T01:00:00.000Z"]},
     ),
 ]
 LocalTime = Annotated[
     str,
     Meta(
-        description="RFC 3339 in the schedule's zone, such as 2026-12-01T02:00:00.000+01:00",
-        extra_json_schema={"format": "date-time"},
+        description="The due instant as RFC 3339 in the schedule's time zone.",
+        extra_json_schema={"format": "date-time", "examples": ["2026-12-01T02:00:00.000+01:00"]},
     ),
 ]
 FireId = Annotated[
-    str, Meta(pattern=r"^[0-9a-f]{32}\Z", description="the same for every delivery of the same occurrence")
+    str, Meta(pattern=r"^[0-9a-f]{32}\Z", description="The same for every delivery of the same occurrence.")
 ]
+CauseId = Annotated[str, Meta(description="The id of the run or backfill. Absent for an ordinary fire.")]
 
 
 class ScheduleCreated(Struct, frozen=True, kw_only=True):
@@ -72,15 +73,13 @@ class ScheduleCreated(Struct, frozen=True, kw_only=True):
     name: str
     revision: int
     state: Literal["ENABLED", "PAUSED", "COMPLETED", "DELETED"]
-    #: Absent where only the tombstone is left.
-    expression: str | list[str] | UnsetType = UNSET
-    timezone: str | UnsetType = UNSET
-    #: The first occurrence to come, where it was looked up.
-    next_due: Time | UnsetType = UNSET
+    expression: Annotated[str | list[str], Meta(description="Absent after a deletion.")] | UnsetType = UNSET
+    timezone: Annotated[str, Meta(description="Absent after a deletion.")] | UnsetType = UNSET
+    next_due: Annotated[Time, Meta(description="The next occurrence, if eventcron looked it up.")] | UnsetType = UNSET
 
 
 class ScheduleUpdated(ScheduleCreated, frozen=True):
-    """A stored schedule was replaced by a later revision."""
+    """A later revision replaced a stored schedule."""
 
 
 class ScheduleDeleted(ScheduleCreated, frozen=True):
@@ -88,11 +87,11 @@ class ScheduleDeleted(ScheduleCreated, frozen=True):
 
 
 class SchedulePaused(ScheduleCreated, frozen=True):
-    """A schedule stopped firing until it is resumed."""
+    """A schedule was paused. It does not fire until it is resumed."""
 
 
 class ScheduleResumed(ScheduleCreated, frozen=True):
-    """A schedule fires again. What fell due meanwhile and does not fire is told as skipped, reason ``paused``."""
+    """A schedule fires again. Schedule Skipped, reason ``paused``, reports the missed occurrences that do not fire."""
 
 
 class ScheduleCompleted(ScheduleCreated, frozen=True):
@@ -105,20 +104,15 @@ class ScheduleFired(Struct, frozen=True, kw_only=True):
     tenant: str
     name: str
     fire_id: FireId
-    #: The nominal instant. A flexible window publishes later than that.
-    due: Time
+    due: Annotated[Time, Meta(description="The nominal instant. A flexible window publishes the fire later than due.")]
     local_time: LocalTime
     timezone: str
     cause: Cause
-    #: The run's or backfill's id.
-    cause_id: str | UnsetType = UNSET
-    #: Rounds through the fire queue, from 1.
-    attempt: int
-    #: The revision whose trigger it is.
-    revision: int
+    cause_id: CauseId | UnsetType = UNSET
+    attempt: Annotated[int, Meta(description="Rounds of the fire through the fire queue, from 1.")]
+    revision: Annotated[int, Meta(description="The revision whose expression gave the occurrence.")]
     labels: dict[str, str]
-    #: The schedule's input, byte for byte.
-    input: msgspec.Raw
+    input: Annotated[msgspec.Raw, Meta(description="The schedule's input, byte for byte.")]
 
 
 class ScheduleSkipped(Struct, frozen=True, kw_only=True):
@@ -128,69 +122,88 @@ class ScheduleSkipped(Struct, frozen=True, kw_only=True):
     name: str
     revision: int
     reason: SkipReason
-    #: The exclusion or limit that did it, or why the schedule cannot be read.
-    by: str | UnsetType = UNSET
+    by: (
+        Annotated[str, Meta(description="The exclusion or limit at work, or why the schedule cannot be read.")]
+        | UnsetType
+    ) = UNSET
     first_due: Time
     last_due: Time
-    #: How many, first and last included; of one pause at most 100,000 are counted.
-    count: int
-    #: Of the first.
-    fire_id: FireId
-    #: Of what they would have been; absent for a schedule's ordinary ones.
-    cause: Cause | UnsetType = UNSET
-    cause_id: str | UnsetType = UNSET
+    count: Annotated[
+        int,
+        Meta(description="How many occurrences, first and last included. Of one pause, at most 100,000 are counted."),
+    ]
+    fire_id: Annotated[FireId, Meta(description="The fire_id of the first occurrence.")]
+    cause: (
+        Annotated[Cause, Meta(description="What the occurrences would have been. Absent for ordinary ones.")]
+        | UnsetType
+    ) = UNSET
+    cause_id: CauseId | UnsetType = UNSET
 
 
 class ScheduleFailed(Struct, frozen=True, kw_only=True):
-    """A fire given up after retries. It is in the dead-letter queue of fires."""
+    """A fire that could not be published after all retries. The dead-letter queue of fires holds it."""
 
     tenant: str
     name: str
     fire_id: FireId
     due: Time
     cause: Cause
-    cause_id: str | UnsetType = UNSET
+    cause_id: CauseId | UnsetType = UNSET
     revision: int
     labels: dict[str, str]
     attempts: int
-    #: The service's own error code.
-    code: str
+    code: Annotated[str, Meta(description="The service's own error code.")]
     message: str
 
 
 class ScheduleBackfilled(Struct, frozen=True, kw_only=True, rename={"since": "from"}):
-    """How far a backfill has come: told when it is taken, as it goes on, and when it ends."""
+    """How far a backfill has come: published when the backfill starts, as it proceeds, and when it ends."""
 
     tenant: str
     name: str
     backfill_id: str
     state: Literal["RUNNING", "COMPLETED", "CANCELLED"]
-    #: Why it was cancelled: by ``command``, or because its schedule was ``deleted``.
-    reason: CancelReason | UnsetType = UNSET
-    #: The span of due instants, the last one exclusive. Absent where it was cancelled before it arrived.
-    since: Time | UnsetType = UNSET
-    until: Time | UnsetType = UNSET
-    #: Occurrences due before it have been handed to the fire queue. Those of a cancelled one may not fire.
-    through: Time | UnsetType = UNSET
+    reason: (
+        Annotated[
+            CancelReason,
+            Meta(description="Why it was cancelled: by Cancel Backfill, or with the deletion of its schedule."),
+        ]
+        | UnsetType
+    ) = UNSET
+    since: (
+        Annotated[
+            Time,
+            Meta(description="First due instant, inclusive. Absent if the backfill was cancelled before it arrived."),
+        ]
+        | UnsetType
+    ) = UNSET
+    until: Annotated[Time, Meta(description="Last due instant, exclusive.")] | UnsetType = UNSET
+    through: (
+        Annotated[
+            Time,
+            Meta(
+                description="The fire queue holds every occurrence due before this instant. "
+                "A cancelled backfill may not fire all of them."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     per_minute: int
-    #: How many of those fire.
-    fires: int
-    #: How many do not, as the schedule excludes them or the clocks skip them.
-    skipped: int
+    fires: Annotated[int, Meta(description="How many of those occurrences fire.")]
+    skipped: Annotated[int, Meta(description="How many do not fire, as an exclusion or a clock change drops them.")]
 
 
 class CalendarUpdated(Struct, frozen=True, kw_only=True):
-    """A calendar was stored or replaced. Schedules take its days over when they are put, and daily."""
+    """A calendar was stored or replaced. A schedule takes the days over when the schedule is put, and daily."""
 
     tenant: str
     name: str
     revision: int
-    #: How many days it has.
-    days: int
+    days: Annotated[int, Meta(description="How many days the calendar has.")]
 
 
 class CalendarDeleted(Struct, frozen=True, kw_only=True):
-    """A calendar was deleted. Schedules that exclude it keep the days they have until they are put."""
+    """A calendar was deleted. A schedule that excludes it keeps the days until the schedule is put."""
 
     tenant: str
     name: str
@@ -198,25 +211,20 @@ class CalendarDeleted(Struct, frozen=True, kw_only=True):
 
 
 class ScheduleRejected(Struct, frozen=True, kw_only=True):
-    """A command that has to be changed by its sender. Nothing was stored."""
+    """A command that its sender has to change. Nothing was stored."""
 
-    #: Machine-readable and stable.
-    code: RejectionCode
-    #: Dotted path into the command's detail.
-    field: str
-    #: A short form of what was sent.
-    given: str
-    #: What would have been taken.
-    allowed: str
-    #: The same in one sentence.
-    message: str
-    #: The command's detail-type, id and source.
-    command: str
-    event_id: str
-    source: str
-    #: The sender's tenant and the schedule's or calendar's name, where they could be read.
-    tenant: str | UnsetType = UNSET
-    name: str | UnsetType = UNSET
+    code: Annotated[RejectionCode, Meta(description="Machine-readable and stable.")]
+    field: Annotated[str, Meta(description="Dotted path into the command's detail.")]
+    given: Annotated[str, Meta(description="A short form of the value that was sent.")]
+    allowed: Annotated[str, Meta(description="What eventcron takes there.")]
+    message: Annotated[str, Meta(description="Field, given and allowed in one sentence.")]
+    command: Annotated[str, Meta(description="The command's detail-type.")]
+    event_id: Annotated[str, Meta(description="The command's event id.")]
+    source: Annotated[str, Meta(description="The command's source.")]
+    tenant: Annotated[str, Meta(description="The sender's tenant, if it could be read.")] | UnsetType = UNSET
+    name: Annotated[str, Meta(description="The name of the schedule or calendar, if it could be read.")] | UnsetType = (
+        UNSET
+    )
 
 
 EventDetail: TypeAlias = (
@@ -251,7 +259,7 @@ _RESERVED = frozenset(name.casefold() for name in (*COMMANDS, *EVENT_DETAILS)) -
 
 
 def is_reserved(detail_type: str) -> bool:
-    """Whether a schedule's fires may not bear this name: it would pass for a command or for another fact.
+    """Whether a schedule's fires must not have this detail-type, because it is that of a command or of another event.
 
     Case and spaces do not count, as patterns may ignore case and people overlook spaces.
 

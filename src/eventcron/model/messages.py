@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct
 
@@ -12,47 +12,47 @@ from eventcron.model.names import MAX_SEGMENTS, Cause, Instant, Key
 class Fire(Struct, frozen=True, array_like=True):
     """One occurrence of one schedule on its way to the bus, as carried in a pack.
 
-    The input is not in it: the executor reads the schedule again before it publishes.
+    The fire does not carry the input: the executor reads the schedule again before it publishes.
     """
 
     tenant: str
     name: str
     revision: int
-    #: The nominal instant, before any flexible window.
-    due: Instant
-    #: Publish no earlier than this: ``due`` plus the flexible window's offset.
-    at: Instant
+    due: Annotated[Instant, Meta(description="The nominal instant, before any flexible window.")]
+    at: Annotated[Instant, Meta(description="Publish no earlier than this: due plus the flexible window's offset.")]
     cause: Cause = "schedule"
-    #: The run's or backfill's id; "" for an ordinary fire.
-    cause_id: str = ""
-    #: No occurrence follows it.
-    last: bool = False
+    cause_id: Annotated[str, Meta(description="The id of the run or backfill; empty for an ordinary fire.")] = ""
+    last: Annotated[bool, Meta(description="The schedule has no later occurrence.")] = False
 
     @property
     def key(self) -> Key:
         return Key(self.tenant, self.name)
 
 
+#: The version of a message's format. It is always written, so that an older release refuses what it cannot read.
+Format: TypeAlias = Annotated[int, Meta(description="The version of the message's format.")]
+
+
 class Pack(Struct, frozen=True, kw_only=True):
     """One queue message: fires to be published within the same second."""
 
-    #: The format, always written, so that an older release can tell that it cannot read it.
-    v: int = 1
+    v: Format = 1
     id: str
-    #: The earliest ``at`` among the fires.
-    at: Instant
+    at: Annotated[Instant, Meta(description="The earliest instant at which one of the fires is published.")]
     fires: list[Fire]
     attempt: int = 1
 
 
 class SegmentRange(Struct, frozen=True, kw_only=True):
-    """One message of the plan queue: consecutive segments that one planner is to plan for one tick."""
+    """One message of the segment queue: consecutive segments that one planner plans for one tick."""
 
-    #: The format, always written, so that an older release can tell that it cannot read it.
-    v: int = 1
-    #: Those that are planned through a horizon from here already are left as they are, however often this comes.
-    tick: Instant
-    #: The first segment.
-    first: Annotated[int, Meta(ge=0, le=MAX_SEGMENTS - 1)]
-    #: The one after the last.
-    end: Annotated[int, Meta(ge=1, le=MAX_SEGMENTS)]
+    v: Format = 1
+    tick: Annotated[
+        Instant,
+        Meta(
+            description="The tick's instant. A segment that is already planned through a horizon from here stays as it "
+            "is, so a repeated message changes nothing."
+        ),
+    ]
+    first: Annotated[int, Meta(ge=0, le=MAX_SEGMENTS - 1, description="The first segment.")]
+    end: Annotated[int, Meta(ge=1, le=MAX_SEGMENTS, description="The segment after the last one.")]

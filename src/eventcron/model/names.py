@@ -7,7 +7,7 @@ RFC 3339 text at the edges only. Spans are half-open: ``[start, end)``.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from msgspec import Meta
 
@@ -17,7 +17,7 @@ from eventcron.model.codes import SkipReason
 Instant: TypeAlias = int
 
 
-#: Bytes of JSON. An EventBridge entry holds 256 KB; the rest is left to the envelope and the fact around it.
+#: Bytes of JSON. An EventBridge entry holds 256 KB; the envelope and the event around the input take the rest.
 MAX_INPUT_BYTES = 200_000
 
 
@@ -29,21 +29,35 @@ MAX_EXPRESSION_CHARS = 256
 MAX_REVISION = 9_007_199_254_740_991
 
 
-TenantId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z", description="1-64 of A-Z a-z 0-9 . _ -")]
+def form(allowed: str, **bounds: Any) -> Meta:
+    """Bounds of a value, and *allowed*, the sentence that a rejection quotes.
+
+    A field describes its meaning in a ``Meta`` of its own. That description replaces this one in the JSON Schema; the
+    rejection still quotes *allowed*.
+    """
+    return Meta(description=allowed, extra={"allowed": allowed}, **bounds)
 
 
-ScheduleName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,128}\Z", description="1-128 of A-Z a-z 0-9 . _ -")]
+TenantId = Annotated[str, form("1-64 of A-Z a-z 0-9 . _ -", pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
+
+
+ScheduleName = Annotated[str, form("1-128 of A-Z a-z 0-9 . _ -", pattern=r"^[A-Za-z0-9._-]{1,128}\Z")]
 
 
 Expression = Annotated[
-    str, Meta(min_length=1, max_length=MAX_EXPRESSION_CHARS, description="cron, cron(), rate(), at() or a macro")
+    str, form("cron, cron(), rate(), at() or a macro", min_length=1, max_length=MAX_EXPRESSION_CHARS)
 ]
 
 
-Revision = Annotated[int, Meta(ge=0, le=MAX_REVISION, description="orders commands; milliseconds by convention")]
+Timezone = Annotated[str, form("IANA name", min_length=1, max_length=64)]
 
 
-Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset")]
+Revision = Annotated[
+    int, Meta(ge=0, le=MAX_REVISION, description="Orders commands; milliseconds since 1970 by convention.")
+]
+
+
+Moment = Annotated[datetime, Meta(tz=True, description="RFC 3339 with an offset.")]
 
 
 #: Fires a minute. A hundred a second is a quarter of what EventBridge's smallest Regions take in one call each.
@@ -62,19 +76,19 @@ MAX_SEGMENTS = 1_024
 MAX_CALENDAR_SPANS = 1_000
 
 
-CalendarName = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z", description="1-64 of A-Z a-z 0-9 . _ -")]
+CalendarName = Annotated[str, form("1-64 of A-Z a-z 0-9 . _ -", pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
 
 
-Days = Annotated[str, Meta(max_length=21, description="a date, 2026-12-24, or a range, 2026-12-24/2026-12-26")]
+Days = Annotated[str, form("a date, 2026-12-24, or a range, 2026-12-24/2026-12-26", max_length=21)]
 
 
-RunId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z", description="1-64 of A-Z a-z 0-9 . _ -")]
+RunId = Annotated[str, form("1-64 of A-Z a-z 0-9 . _ -", pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
 
 
 Label = Annotated[str, Meta(max_length=256)]
 
 
-LabelKey = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._:/-]{1,64}\Z", description="1-64 of A-Z a-z 0-9 . _ : / -")]
+LabelKey = Annotated[str, form("1-64 of A-Z a-z 0-9 . _ : / -", pattern=r"^[A-Za-z0-9._:/-]{1,64}\Z")]
 
 
 #: Why a fire exists.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Literal, NamedTuple
+from typing import Literal
 
 from msgspec import Struct
 
@@ -21,21 +21,20 @@ class State(StrEnum):
     DELETED = "DELETED"  # a tombstone: keeps a late put from raising the dead
 
 
-class Plan(Struct, frozen=True, kw_only=True):
+class IndexEntry(Struct, frozen=True, kw_only=True):
     """The part of a stored schedule that the planner reads, projected into the index ``plan``."""
 
     tenant: str
     name: str
     revision: int
-    #: Canonical trigger text, see ``core.trigger``.
+    #: Canonical trigger text, see ``timing.canonical``.
     trigger: str
-    #: Occurrences due before it are not this revision's.
-    first: Instant
-    #: Occurrences due at or after it are not this revision's; None = no end.
-    until: Instant | None = None
-    #: The planner plans no fire before it: the registrar sent those itself when it stored the revision.
+    #: The era in force: due instants in ``[start, end)``; None = no end.
+    start: Instant
+    end: Instant | None = None
+    #: The planner plans nothing that is to be published before it: the registrar enqueued that.
     handoff: Instant
-    #: 0 = dense: look every time. Otherwise when the next fire is to be published.
+    #: 0 = dense: the planner looks each tick. Otherwise when the next fire is to be published.
     wake: Instant = 0
     misfire: Misfire = Misfire()
     flexible_window_seconds: int = 0
@@ -45,83 +44,74 @@ class Plan(Struct, frozen=True, kw_only=True):
         return Key(self.tenant, self.name)
 
 
-class Former(Struct, frozen=True, array_like=True):
-    """A revision that was replaced while it fired: which of its fires are still published."""
+class Era(Struct, frozen=True, array_like=True):
+    """One definition in force for the due instants in ``[start, end)``.
 
+    A schedule's past and future are a list of eras. ``rules/lifecycle.py`` draws it.
+    """
+
+    #: The revision of the record that began it. Its fires carry this number.
     revision: int
-    #: Not those due at or after it.
-    until: Instant
-    #: Not those to be published at or after it: they were not planned yet, and are the next revision's ``rest`` …
-    planned: Instant
-    #: … except those due before it, which the registrar itself had handed over.
-    sure: Instant = 0
-
-
-class Shared(NamedTuple):
-    """What is due by *trigger* in ``[start, end)`` was a replaced revision's to fire, and is no later one's."""
-
+    #: Canonical trigger text, see ``timing.canonical``; "" = nothing is defined, as in a tombstone.
     trigger: str
     start: Instant
-    end: Instant
+    #: None = no end.
+    end: Instant | None = None
+    #: A pause fires nothing, but remembers what would have fired.
+    paused: bool = False
+    #: Of an era that was cut: the planner enqueued what is to be published before this instant. The registrar enqueues
+    #: the rest, under the revision of the next era. None = the planner enqueued all of it.
+    planned_through: Instant | None = None
+    #: Fires due before it are published at once: a resume catches up on them.
+    catch_up_until: Instant = 0
+    misfire: Misfire = Misfire()
+    flexible_window_seconds: int = 0
+
+    def contains(self, due: Instant) -> bool:
+        """Whether *due* lies in the era's span, whatever its trigger says."""
+        return self.start <= due and (self.end is None or due < self.end)
 
 
-class Missed(NamedTuple):
-    """What fell due while a schedule was paused: in ``[start, fire_from)`` skipped, in ``[fire_from, end)`` fired."""
+class LastCommands(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The latest command of each kind that was applied, by its revision; -1 = never.
 
-    start: Instant
-    fire_from: Instant
-    end: Instant
-    #: When those fire.
-    at: Instant
+    Commands may arrive in any order. These three numbers decide which of them acts, so every order ends alike.
+    """
+
+    put_revision: int = -1
+    delete_revision: int = -1
+    #: Of a pause or a resume.
+    pause_revision: int = -1
+    #: Whether the latest of those two was a pause.
+    pause: bool = False
 
 
 class Record(Struct, frozen=True, kw_only=True):
-    """A schedule as stored: what was put, what state it is in, and what the planner needs.
+    """A schedule as stored: what was put, what state it is in, and what the planner needs."""
 
-    ``segment`` and ``wake`` are None when the planner has no work with it (paused, finished, deleted).
-    ``owed`` is the late path's promise: fires in it were not yet handed to the fire queue.
-
-    ``revision`` rises with every change and is what fires are checked against. Commands are ordered by
-    three registers, so that they end in the same state in whatever order they arrive: the revisions of
-    the last put (``defined``), delete (``deleted``) and pause or resume (``switched``); -1 = never.
-    """
-
-    schedule: Schedule | None  # None: deleted, or switched before its put arrived
+    #: None: it was deleted, or paused or resumed before its put arrived.
+    schedule: Schedule | None
     tenant: str
     name: str
+    #: Rises with each change. Writes are conditional on it.
     revision: int
     state: State
     created: Instant
-    defined: int = -1
-    deleted: int = -1
-    switched: int = -1
-    trigger: str = ""
-    #: See ``Plan``.
-    first: Instant = 0
-    until: Instant | None = None
+    last_commands: LastCommands = LastCommands()
+    #: The timeline, the era in force last. Earlier ones stay while their fires may be on the way.
+    eras: tuple[Era, ...] = ()
+    #: The planner plans nothing that is to be published before it: the registrar enqueues that.
     handoff: Instant = 0
-    #: Earlier revisions of which fires may still be on their way, the latest last.
-    former: tuple[Former, ...] = ()
-    #: What revisions that it replaced fire, or have fired, of what is due after its own command.
-    shared: tuple[Shared, ...] = ()
-    #: What the planner had not planned of the revision before; it fires under this one, handed over with ``owed``.
-    rest: Plan | None = None
+    #: The segment and the instant at which the planner must look again; None = the planner has no work with it.
     segment: int | None = None
     wake: Instant | None = None
-    owed: Window | None = None
-    #: What fell due while it was paused, to be dealt with by whoever hands over what is owed; None = nothing.
-    missed: Missed | None = None
-    #: The trigger of that; "" = its own, and not that of the definition which a put replaced.
-    missed_trigger: str = ""
-    #: What the last pause or resume asked for.
-    paused: bool = False
-    #: From when on its definition has fired; ``first`` is later after a pause or a resume. 0 = as ``first``.
-    since: Instant = 0
-    #: How many of ``max_fires`` were used up before the last pause.
+    #: When the change was applied whose fires and notices the registrar has yet to deliver; None = all are delivered.
+    pending: Instant | None = None
+    #: How many of ``max_fires`` were used up before the era in force.
     spent: int = 0
-    #: Ids of the events that wrote it within the last event's second: tells a replay from a second command.
-    seen: tuple[str, ...] = ()
-    #: Why the command that wrote it last was refused all the same, so that a replay of it gets the same answer.
+    #: The events applied within the last one's second, the last one included: tells a replay from a second command.
+    recent_event_ids: tuple[str, ...] = ()
+    #: Why the last command was refused although it was recorded; a replay gets the same answer.
     refused: Literal["", "not_found", "completed"] = ""
     #: When TTL may remove it, seconds since 1970 (DynamoDB's unit); None = never.
     expires: int | None = None
@@ -129,6 +119,20 @@ class Record(Struct, frozen=True, kw_only=True):
     @property
     def key(self) -> Key:
         return Key(self.tenant, self.name)
+
+    @property
+    def era(self) -> Era:
+        """The era in force."""
+        return self.eras[-1] if self.eras else NO_ERA
+
+    @property
+    def fires(self) -> bool:
+        """Whether the era in force may still enqueue fires. A completed schedule may, after a failed planner pass."""
+        return self.state in {State.ENABLED, State.COMPLETED} and self.schedule is not None
+
+
+#: Nothing was ever defined.
+NO_ERA = Era(revision=-1, trigger="", start=0)
 
 
 class BackfillState(StrEnum):
@@ -190,7 +194,7 @@ class Calendar(Struct, frozen=True, kw_only=True):
     #: As they were put; None: deleted.
     dates: tuple[str, ...] | None
     #: See ``Record``.
-    seen: tuple[str, ...] = ()
+    recent_event_ids: tuple[str, ...] = ()
     expires: int | None = None
 
     @property

@@ -56,9 +56,9 @@ def simulate(paths: Iterable[Path], *, start: Instant, end: Instant) -> Simulati
         emitted = {_emit(world, entry.schedule): entry for entry in entries if entry.schedule is not None}
         world.run(until=end)
         world.run(seconds=SETTLE_SECONDS)
-        answers = {fact["event_id"]: fact for fact in world.facts_of("Schedule Rejected")}
+        answers = {fact["event_id"]: fact for fact in world.events_of("Schedule Rejected")}
         fired = [(fire.schedule, fire.due_at) for fire in world.fired if start <= fire.due_at < end]
-        skips = world.facts_of("Schedule Skipped")
+        skips = world.events_of("Schedule Skipped")
     accepted = {
         entry.schedule.key: entry.schedule
         for event_id, entry in emitted.items()

@@ -61,7 +61,7 @@ def open_backfill(command: BackfillSchedule, record: Record, *, event_id: str, n
     if not span.start < span.end <= span.start + MAX_BACKFILL_MS:
         allowed = f"after {rfc3339(span.start)} and at most {MAX_BACKFILL_MS // 86_400_000} days later"
         raise InvalidSchedule(RejectionCode.OUT_OF_RANGE, field="until", given=given, allowed=allowed)
-    if first_occurrence(record.trigger, span.start, span.end) is None:
+    if first_occurrence(record.era.trigger, span.start, span.end) is None:
         allowed = f"a span with an occurrence of {record.key}; none is due from {rfc3339(span.start)} until then"
         raise InvalidSchedule(RejectionCode.NOTHING_DUE, field="until", given=given, allowed=allowed)
     return Backfill(
@@ -71,7 +71,7 @@ def open_backfill(command: BackfillSchedule, record: Record, *, event_id: str, n
         event_id=event_id,
         revision=record.revision,
         schedule_created=record.created,
-        trigger=record.trigger,
+        trigger=record.era.trigger,
         span=span,
         per_minute=command.per_minute,
         cursor=span.start,

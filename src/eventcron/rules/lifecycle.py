@@ -1,15 +1,29 @@
-"""How a command changes a stored schedule: pure, and the same end state in whatever order commands arrive.
+"""A schedule's life: how a command that acts changes what is stored. Pure.
 
-A record carries three registers, the revisions of its last put, delete, and pause or resume. A command acts only
-if its revision is later than those it could undo; a delete and a switch win a tie against a put. So replaying or
-reordering commands leaves the state of the highest revision (guarantee 5).
+A schedule's past and future are one list of eras. Each is a definition in force for a half-open span of due instants.
+A change cuts the last era and appends one, in one conditional write::
+
+    put 7                   pause 8           resume 9              put 10             delete 11
+    |---- era 7: fires -----|-- era 8: none --|---- era 9: fires ---|-- era 10: fires -|- era 11: nothing
+                           now + 1 s         sent                  now + 1 s          now
+
+- Put, pause and a resume of what is enabled cut one second after they are applied, because the executor may hold
+  those fires already. A resume cuts a pause at the instant at which it was sent; a delete cuts at once.
+- A definition counts from the instant at which its command was sent. Until it is applied, the era before fires too,
+  so the two overlap. A due instant belongs to the earliest era that has it.
+- The planner enqueues an era's fires up to some instant, ``planned_through``. When the era is cut, the registrar
+  enqueues the rest under the revision of the next era. The executor accepts each fire from its one sender only.
+- The planner starts with a new era at its ``handoff``, far enough ahead that the index shows the era by then. The
+  registrar enqueues what is to be published before.
+
+``rules/ordering.py`` decides which command acts, ``rules/timeline.py`` answers questions about eras, and
+``rules/handover.py`` says what the registrar delivers.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from enum import Enum, auto
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from msgspec.structs import replace
 
@@ -17,104 +31,29 @@ from eventcron.errors import InvalidExpression
 from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import MisfirePolicy, Schedule
 from eventcron.model.names import Instant, Key, Window
-from eventcron.model.records import Former, Plan, Record, Shared, State
-from eventcron.rules.paused import fires_missed, missed
-from eventcron.rules.planning import END_OF_TIME, first_occurrence, nth_fire
-from eventcron.rules.shared import shared
+from eventcron.model.records import Era, LastCommands, Record, State
+from eventcron.rules.handover import catch_up_from, leaves_work
+from eventcron.rules.ordering import Version, next_revision
+from eventcron.rules.planning import first_occurrence, nth_fire
 from eventcron.timing.exclusions import DateSpan, calendar_names
 from eventcron.timing.hashing import flexible_offset_ms, segment_of
 from eventcron.timing.instant import from_datetime, rfc3339
 from eventcron.timing.trigger import from_canonical, occurrences, parse
 
-#: Milliseconds. EventBridge cuts an event's time to whole seconds, so two commands without a revision of their own
-#: that carry times less than this apart cannot be ordered by them.
-EVENT_TIME_MS = 1_000
-
-#: Milliseconds. Fires of the old revision due within it after an update or a pause are still published: the executor
-#: may be holding them already. It is the "one lead" of guarantee 3.
+#: Milliseconds. Fires of the old era due within it after an update or a pause are still published: the executor may be
+#: holding them already. It is the "one lead" of guarantee 3.
 CUTOVER_MS = 1_000
 
-#: How many replaced revisions are remembered whose fires may still be on their way.
-MAX_FORMER = 8
-
-#: How many event ids of one second are remembered.
-MAX_SEEN = 16
-
-
-class Verdict(Enum):
-    """What becomes of a command."""
-
-    APPLY = auto()
-    DUPLICATE = auto()  # this very command was applied before
-    STALE = auto()  # a later one was
-
-
-class Version(NamedTuple):
-    """A command's place among others: its revision, and the ids of the events that share its second."""
-
-    revision: int
-    seen: tuple[str, ...]
-
-
-class Versioned(Protocol):
-    """What is stored under a revision."""
-
-    @property
-    def revision(self) -> int: ...
-    @property
-    def seen(self) -> tuple[str, ...]: ...
+#: Eras that a record keeps: the one in force, and eight whose fires may still be on their way.
+MAX_ERAS = 9
 
 
 #: The days of a tenant's calendars, by name.
 Calendars: TypeAlias = Mapping[str, Sequence[DateSpan]]
 
 
-def version_of(stored: Versioned | None, *, given: int | None, time: Instant, event_id: str) -> Version | None:
-    """The revision a command acts under; None if this event was applied before.
-
-    Without a revision of its own, a command takes its event's time. Where the stored revision is of that same
-    second, the time cannot say which was first, and the order of arrival decides: it counts one up.
-
-    The ids are remembered until the revision has moved on by a second: whatever arrives meanwhile, a replay would
-    else count up again.
-    """
-    if stored is not None and event_id in stored.seen:
-        return None
-    revision = time if given is None else given
-    if given is None and stored is not None and time <= stored.revision < time + EVENT_TIME_MS:
-        revision = stored.revision + 1
-    near = stored is not None and revision < stored.revision + EVENT_TIME_MS
-    seen = stored.seen if stored is not None and near else ()
-    return Version(revision, (*seen, event_id)[-MAX_SEEN:])
-
-
-def judge_put(stored: Record | None, revision: int) -> Verdict:
-    if stored is None:
-        return Verdict.APPLY
-    if revision == stored.defined:
-        return Verdict.DUPLICATE
-    return Verdict.APPLY if revision > max(stored.defined, stored.deleted) else Verdict.STALE
-
-
-def judge_delete(stored: Record | None, revision: int) -> Verdict:
-    if stored is None:
-        return Verdict.APPLY
-    if revision == stored.deleted:
-        return Verdict.DUPLICATE
-    return Verdict.APPLY if revision >= stored.defined and revision > stored.deleted else Verdict.STALE
-
-
-def judge_switch(stored: Record | None, revision: int) -> Verdict:
-    if stored is None:
-        return Verdict.APPLY
-    if revision == stored.switched:
-        return Verdict.DUPLICATE
-    later = revision >= stored.defined and revision > max(stored.deleted, stored.switched)
-    return Verdict.APPLY if later else Verdict.STALE
-
-
 class When(NamedTuple):
-    """When a command acts: the event's own time and the registrar's now, never the earlier the later of the two."""
+    """When a command acts: the event's own time and the registrar's now. Clocks may differ; the earlier one counts."""
 
     time: Instant
     now: Instant
@@ -122,11 +61,16 @@ class When(NamedTuple):
     reach: int
     segments: int
     #: Through which the planner has planned the schedule's segment.
-    planned: Instant = 0
+    planned_through: Instant = 0
+
+    @property
+    def sent(self) -> Instant:
+        """The first instant after the command was sent."""
+        return min(self.time, self.now) + 1
 
 
 def put(
-    stored: Record | None, schedule: Schedule, place: Version, when: When, *, calendars: Calendars | None = None
+    stored: Record | None, schedule: Schedule, version: Version, when: When, *, calendars: Calendars | None = None
 ) -> Record:
     """The record after ``Put Schedule``. *calendars* has those that it excludes.
 
@@ -134,284 +78,264 @@ def put(
         InvalidSchedule: the trigger does not parse, or has no occurrence left to fire.
     """
     alive = stored is not None and stored.schedule is not None
-    created = stored.created if stored is not None and alive else min(when.time, when.now)
-    paused = schedule.state == "PAUSED"
-    if stored is not None and stored.switched >= place.revision:
-        paused = stored.paused
-    record = Record(
+    last = LastCommands() if stored is None else stored.last_commands
+    paused = last.pause if last.pause_revision >= version.revision else schedule.state == "PAUSED"
+    blank = Record(
         schedule=schedule,
         tenant=schedule.tenant,
         name=schedule.name,
-        revision=_next_revision(stored, place.revision),
-        state=State.PAUSED if paused else State.ENABLED,
-        created=created,
-        defined=place.revision,
-        deleted=stored.deleted if stored is not None else -1,
-        switched=stored.switched if stored is not None else -1,
-        paused=paused,
-        trigger=_canonical(schedule, created, calendars or {}),
-        seen=place.seen,
+        revision=next_revision(stored, version.revision),
+        state=State.ENABLED,
+        created=stored.created if stored is not None and alive else min(when.time, when.now),
+        last_commands=replace(last, put_revision=version.revision, pause=paused),
+        eras=_cut(stored, when, at=when.now + CUTOVER_MS, pause_ends=when.sent),
+        recent_event_ids=version.recent_event_ids,
     )
-    enabled = _enable(record, when)
-    if enabled is None:
+    trigger = _canonical(schedule, blank.created, calendars or {})
+    start = _earliest(schedule, when)
+    record = _fire_from(blank, trigger, start, when)
+    if record is None:
         raise _never_fires(schedule, when)
-    record = enabled if not paused else replace(record, first=_from(schedule, when))
-    record = replace(record, since=record.first)
-    if stored is not None and stored.state is State.PAUSED:
-        record = _with_missed_before(stored, record, when)
-    return _succeed(stored, record, when, cutover=when.now + CUTOVER_MS)
+    if paused:
+        record = replace(blank, state=State.PAUSED, eras=(*blank.eras, _pause_of(record.era, schedule, start=start)))
+    return _finished(record, when)
 
 
-def delete(stored: Record | None, key: Key, place: Version, when: When, *, expires: int) -> Record:
+def delete(stored: Record | None, key: Key, version: Version, when: When, *, expires: int) -> Record:
     """The tombstone after ``Delete Schedule``; *expires* is when TTL may remove it, seconds since 1970."""
-    tombstone = Record(
-        schedule=None,
-        tenant=key.tenant,
-        name=key.name,
-        revision=_next_revision(stored, place.revision),
-        state=State.DELETED,
-        created=stored.created if stored is not None else when.now,
-        defined=stored.defined if stored is not None else -1,
-        deleted=place.revision,
-        switched=stored.switched if stored is not None else -1,
-        paused=stored.paused if stored is not None else False,
-        seen=place.seen,
-        expires=expires,
-    )
-    return _succeed(stored, tombstone, when, cutover=when.now)
-
-
-def switch(
-    stored: Record | None,
-    key: Key,
-    place: Version,
-    when: When,
-    *,
-    pause: bool,
-    expires: int,
-    policy: MisfirePolicy = MisfirePolicy.SKIP,
-) -> Record:
-    """The record after ``Pause Schedule`` or ``Resume Schedule``.
-
-    *policy* is what a resume asks for: what becomes of the occurrences that the pause kept from firing.
-
-    Without a schedule to switch, only the register is kept (until *expires*), for a put that is still on its way.
-    """
-    if stored is None:
-        state = State.PAUSED if pause else State.ENABLED
-        stored = Record(
+    last = LastCommands() if stored is None else stored.last_commands
+    revision = next_revision(stored, version.revision)
+    return _finished(
+        Record(
             schedule=None,
             tenant=key.tenant,
             name=key.name,
-            revision=-1,
-            state=state,
-            created=when.now,
+            revision=revision,
+            state=State.DELETED,
+            created=stored.created if stored is not None else when.now,
+            last_commands=replace(last, delete_revision=version.revision),
+            eras=(*_cut(stored, when, at=when.now), Era(revision, "", when.now)),
+            recent_event_ids=version.recent_event_ids,
             expires=expires,
-        )
-    record = replace(
-        stored,
-        revision=_next_revision(stored, place.revision),
-        switched=place.revision,
-        paused=pause,
-        seen=place.seen,
-        owed=None,
-        missed=None,
-        missed_trigger="",
-        rest=None,
-        refused="",
+        ),
+        when,
     )
-    if record.schedule is None or record.state is State.COMPLETED:
-        return _succeed(stored, record, when, cutover=when.now)
-    if pause:
-        return _succeed(stored, _pause(record, when), when, cutover=when.now + CUTOVER_MS)
-    if stored.state is State.ENABLED:
-        # What was due up to now is used up, however long ago the command was sent: what is left counts from now.
-        spent = record.spent + _fired(record, when.now)
-        resumed = _resume(replace(record, spent=spent), when, earliest=when.now)
-        return _succeed(stored, resumed, when, cutover=when.now + CUTOVER_MS)
-    resumed = _resume(_with_missed(record, record.schedule, policy, when), when, earliest=stored.first)
-    return _succeed(stored, resumed, when, cutover=when.now)
 
 
-def _pause(record: Record, when: When) -> Record:
-    """*record*, paused from ``first`` on: what is due before still fires, as the executor may hold it already."""
+def pause(stored: Record | None, key: Key, version: Version, when: When, *, expires: int) -> Record:
+    """The record after ``Pause Schedule``.
+
+    Where there is no schedule, only the revision is kept (until *expires*), for a put that is still on its way.
+    """
+    stored = stored or _unborn(key, State.PAUSED, when, expires=expires)
+    record = _after_switch(stored, version, pause=True)
+    if record.schedule is None or record.state is State.PAUSED:
+        return record
+    if record.state is State.COMPLETED:
+        return _repeated(stored, record)
+    cutover = when.now + CUTOVER_MS
+    pause_era = _pause_of(stored.era, record.schedule, start=max(stored.era.start, cutover))
+    return _finished(
+        replace(
+            record,
+            state=State.PAUSED,
+            segment=None,
+            wake=None,
+            spent=record.spent + _count_fires(stored, cutover),
+            eras=(*_cut(stored, when, at=cutover), replace(pause_era, revision=record.revision)),
+        ),
+        when,
+    )
+
+
+def resume(
+    stored: Record | None, key: Key, version: Version, when: When, *, missed: MisfirePolicy, expires: int
+) -> Record:
+    """The record after ``Resume Schedule``. *missed* says which of the occurrences that the pause kept back still fire.
+
+    Where there is no schedule, only the revision is kept (until *expires*), for a put that is still on its way.
+    """
+    stored = stored or _unborn(key, State.ENABLED, when, expires=expires)
+    record = _after_switch(stored, version, pause=False)
+    if record.schedule is None:
+        return record
+    if record.state is State.COMPLETED:
+        return _repeated(stored, record)
+    earliest = _earliest(record.schedule, when)
     if record.state is State.ENABLED:
-        cutover = when.now + CUTOVER_MS
-        spent = record.spent + _fired(record, cutover)
-        record = replace(record, first=max(record.first, cutover), spent=spent)
-    return replace(record, state=State.PAUSED, segment=None, wake=None)
-
-
-def _with_missed(record: Record, schedule: Schedule, policy: MisfirePolicy, when: When) -> Record:
-    """The paused *record* with what fell due since, of which some may still fire and count among ``max_fires``."""
-    first = max(_from(schedule, when), record.first)
-    until = first if schedule.end is None else min(first, from_datetime(schedule.end))
-    found = missed(record, until=until, misfire=replace(schedule.misfire, policy=policy), now=when.now)
-    record = replace(record, missed=found)
-    used = len(fires_missed(record)) if schedule.max_fires is not None else 0
-    return replace(record, spent=record.spent + used)
-
-
-def _with_missed_before(paused: Record, record: Record, when: When) -> Record:
-    """*record* with what fell due of the *paused* one that it replaces: none of it fires, and that is to be told."""
-    schedule = paused.schedule
-    if schedule is None:
-        return record
-    until = min(when.time, when.now) + 1
-    if schedule.end is not None:
-        until = min(until, from_datetime(schedule.end))
-    found = missed(paused, until=until, misfire=replace(schedule.misfire, policy=MisfirePolicy.SKIP), now=when.now)
-    if found is None:
-        return record
-    owed = record.owed or Window(when.now, when.now)
-    return replace(record, missed=found, missed_trigger=paused.trigger, owed=owed)
-
-
-def _resume(record: Record, when: When, *, earliest: Instant = 0) -> Record:
-    """*record* enabled, or completed if it is resumed after its last occurrence: nothing is wrong, and nothing left."""
-    resumed = _enable(replace(record, state=State.ENABLED), when, earliest=earliest)
-    if resumed is None:
-        # Where it ended stays known: what is due after that is free for a definition that comes late.
-        until = when.now
-        if record.until is not None:
-            until = min(until, max(record.until, 0 if record.missed is None else record.missed.end))
-        ended = {"segment": None, "wake": None, "first": when.now, "until": until, "handoff": when.now}
-        resumed = replace(record, state=State.COMPLETED, **ended)
-    return resumed if resumed.missed is None else replace(resumed, owed=Window(resumed.first, resumed.handoff))
+        # What was due up to now is used up, however long ago the command was sent: what is left counts from now.
+        record = replace(
+            record,
+            spent=record.spent + _count_fires(stored, when.now),
+            eras=_cut(stored, when, at=when.now + CUTOVER_MS),
+        )
+        return _resumed(record, stored.era.trigger, max(earliest, when.now), when)
+    resumed_from = max(earliest, stored.era.start)
+    ended = _cut(stored, when, at=when.now, pause_ends=resumed_from)
+    start = catch_up_from(ended[-1], missed, now=when.now)
+    record = replace(record, eras=(*ended[:-1], replace(ended[-1], end=start)))
+    return _resumed(record, stored.era.trigger, min(start, resumed_from), when, catch_up_until=resumed_from)
 
 
 def worked_out_anew(record: Record, calendars: Calendars | None = None) -> Record:
     """*record* with its trigger and its end as this release works them out, by the zone rules of today.
 
-    Of a calendar that *calendars* lacks, as it was deleted, the days stay as they were.
+    A calendar that *calendars* lacks was deleted; its days stay as they were.
 
     Raises:
         InvalidSchedule: its expression does not parse by this release.
     """
-    schedule = record.schedule
+    schedule, era = record.schedule, record.era
     assert schedule is not None  # noqa: S101  # callers pass defined schedules only
     calendars = calendars or {}
     if set(calendar_names(schedule.exclude)) - calendars.keys():
-        calendars = {**_calendars_of(record.trigger), **calendars}
-    anew = replace(record, trigger=_canonical(schedule, record.created, calendars))
-    return replace(anew, until=_until(anew, schedule, record.first))
+        calendars = {**_calendars_of(era.trigger), **calendars}
+    trigger = _canonical(schedule, record.created, calendars)
+    end = era.end if era.paused else _end(trigger, schedule, era.start, spent=record.spent)
+    return replace(record, eras=(*record.eras[:-1], replace(era, trigger=trigger, end=end)))
 
 
-def _succeed(replaced: Record | None, record: Record, when: When, *, cutover: Instant) -> Record:
-    """*record* with what is still to happen of the one it replaces: what is due of it before the *cutover*.
+# --- Eras ------------------------------------------------------------------------------------------------------------
 
-    What was planned of that is on its way; the rest is *record*'s to hand over, decided in this one write.
+
+def _cut(stored: Record | None, when: When, *, at: Instant, pause_ends: Instant | None = None) -> tuple[Era, ...]:
+    """The eras of *stored*, the last one ended *at* that due instant.
+
+    A pause ends at *pause_ends*. None: it ends without a trace, as nobody is going to report what it kept back.
     """
-    if replaced is None:
-        return record
-    until = cutover if replaced.until is None else min(cutover, replaced.until)
-    record = replace(record, shared=_shared(replaced, record, when, until=until))
-    sure = max(
-        0 if replaced.rest is None or replaced.rest.until is None else replaced.rest.until,
-        0 if replaced.missed is None else replaced.missed.end,
-    )
-    if replaced.schedule is None or replaced.state not in {State.ENABLED, State.COMPLETED}:
-        own = (Former(replaced.revision, sure, END_OF_TIME),) if sure else ()
-        return replace(record, former=(*replaced.former, *own)[-MAX_FORMER:])
-    # A completed one may be in the index still: what was not planned of it goes on under a switch, and ends with a put.
-    all_planned = replaced.state is State.COMPLETED and (replaced.wake is None or record.state is State.COMPLETED)
-    planned = END_OF_TIME if all_planned else max(when.planned, replaced.handoff)
-    former = (*replaced.former, Former(replaced.revision, until, planned, sure))[-MAX_FORMER:]
-    rest = _rest(replaced, record.revision, until=until, planned=planned)
-    if rest is None:
-        return replace(record, former=former)
-    return replace(record, former=former, rest=rest, owed=record.owed or Window(when.now, when.now))
+    if stored is None or not stored.eras:
+        return ()
+    era = stored.era
+    if era.paused:
+        end = era.start if pause_ends is None else max(era.start, pause_ends)
+        cut = replace(era, end=end if era.end is None else min(end, era.end))
+    else:
+        cut = replace(era, end=at if era.end is None else min(at, era.end), planned_through=_planned(stored, when))
+    return (*stored.eras[:-1], cut)[1 - MAX_ERAS :]
 
 
-def _shared(replaced: Record, record: Record, when: When, *, until: Instant) -> tuple[Shared, ...]:
-    """What *replaced*, in force *until* then, and those before it fire of what is due after the next command.
-
-    A tombstone and a pause hand it on: the put that follows may have been sent before them.
-    """
-    first = min(when.time, when.now) if record.schedule is None else record.first
-    since = first if record.missed is None else min(first, record.missed.start)
-    carried = tuple(one for one in replaced.shared if one.end > since)
-    if replaced.schedule is None:
-        return carried[-MAX_FORMER:]
-    fired_until = replaced.first if replaced.state is State.PAUSED else until
-    return (*carried, *shared(replaced, first=first, until=fired_until))[-MAX_FORMER:]
-
-
-def _rest(replaced: Record, revision: int, *, until: Instant, planned: Instant) -> Plan | None:
-    """What is due of *replaced* before *until* and to be published from *planned* on; None: nothing."""
-    schedule = replaced.schedule
-    assert schedule is not None  # noqa: S101  # callers pass defined schedules only
-    offset = flexible_offset_ms(replaced.key, schedule.flexible_window_seconds)
-    first = max(replaced.first, planned - offset)
-    if first >= until or first_occurrence(replaced.trigger, first, until) is None:
+def _planned(stored: Record, when: When) -> Instant | None:
+    """Up to where the planner has planned the era in force; None = all of it."""
+    if not stored.fires or (stored.state is State.COMPLETED and stored.wake is None):
         return None
-    return Plan(
-        tenant=replaced.tenant,
-        name=replaced.name,
-        revision=revision,
-        trigger=replaced.trigger,
-        first=replaced.first,
-        until=until,
-        handoff=planned,
-        misfire=schedule.misfire,
-        flexible_window_seconds=schedule.flexible_window_seconds,
-    )
+    # A completed schedule is in the index still where a pass failed after it had sent the last fire.
+    return max(when.planned_through, stored.handoff)
 
 
-def _enable(record: Record, when: When, *, earliest: Instant = 0) -> Record | None:
-    """*record* with all that planning needs: bounds, handoff, wake, what the late path owes. None: it never fires.
+def _pause_of(era: Era, schedule: Schedule, *, start: Instant) -> Era:
+    """A pause of *era*'s definition: it remembers what would have fired, up to the end of the schedule."""
+    end = None if schedule.end is None else from_datetime(schedule.end)
+    return replace(era, start=start, end=end, paused=True, planned_through=None, catch_up_until=0)
 
-    What is due before *earliest* belongs to an earlier revision.
-    """
+
+def _fire_from(
+    record: Record, trigger: str, start: Instant, when: When, *, catch_up_until: Instant = 0
+) -> Record | None:
+    """*record* with an era that fires from *start* on, and with all that planning needs. None: nothing is left."""
     schedule = record.schedule
     assert schedule is not None  # noqa: S101  # callers pass defined schedules only
-    first = max(_from(schedule, when), earliest)
-    until = _until(record, schedule, first)
-    next_due = first_occurrence(record.trigger, first, until) if until is None or first < until else None
+    end = _end(trigger, schedule, start, spent=record.spent)
+    next_due = first_occurrence(trigger, start, end) if end is None or start < end else None
     if next_due is None:
         return None
     offset = flexible_offset_ms(record.key, schedule.flexible_window_seconds)
-    # What is due before the cutover may be the replaced revision's too: that is for the registrar to sort out.
+    # What is due before the cutover may belong to the era before as well: that is for the registrar to sort out.
     handoff = when.now + max(when.reach, CUTOVER_MS + offset)
-    wake_due = first_occurrence(record.trigger, max(first, handoff - offset), until)
+    wake_due = first_occurrence(trigger, max(start, handoff - offset), end)
+    era = Era(
+        record.revision,
+        trigger,
+        start,
+        end,
+        catch_up_until=catch_up_until,
+        misfire=schedule.misfire,
+        flexible_window_seconds=schedule.flexible_window_seconds,
+    )
     return replace(
         record,
-        first=first,
-        until=until,
+        eras=(*record.eras, era),
         handoff=handoff,
         segment=None if wake_due is None else segment_of(record.key, when.segments),
         wake=None if wake_due is None else wake_due + offset,
-        owed=Window(first, handoff) if next_due + offset < handoff else None,
+        pending=when.now if next_due + offset < handoff or next_due < catch_up_until else None,
     )
 
 
-def _from(schedule: Schedule, when: When) -> Instant:
-    """The first instant at which this revision may fire: after the command, and not before ``start``."""
-    after = min(when.time, when.now) + 1
-    return after if schedule.start is None else max(after, from_datetime(schedule.start))
+def _resumed(record: Record, trigger: str, start: Instant, when: When, *, catch_up_until: Instant = 0) -> Record:
+    """*record* enabled, or completed where it is resumed after its last occurrence: nothing is wrong, nothing left."""
+    assert record.schedule is not None  # noqa: S101  # callers pass defined schedules only
+    enabled = _fire_from(
+        replace(record, state=State.ENABLED, segment=None, wake=None),
+        trigger,
+        start,
+        when,
+        catch_up_until=catch_up_until,
+    )
+    if enabled is None:
+        end = _end(trigger, record.schedule, start, spent=record.spent)
+        over = Era(record.revision, trigger, start, start if end is None else end)
+        enabled = replace(record, state=State.COMPLETED, segment=None, wake=None, eras=(*record.eras, over))
+    return _finished(enabled, when)
 
 
-def _until(record: Record, schedule: Schedule, first: Instant) -> Instant | None:
+def _finished(record: Record, when: When) -> Record:
+    """*record*, marked as pending if the era that was cut left something to the registrar."""
+    if record.pending is None and len(record.eras) > 1 and leaves_work(record, record.eras[-2]):
+        return replace(record, pending=when.now)
+    return record
+
+
+def _repeated(stored: Record, record: Record) -> Record:
+    """A completed schedule's *record* under a new revision. The planner may still be planning its last fires."""
+    before = replace(stored.era, planned_through=None)
+    return replace(record, eras=(*stored.eras[:-1], before, replace(stored.era, revision=record.revision))[-MAX_ERAS:])
+
+
+# --- Records ---------------------------------------------------------------------------------------------------------
+
+
+def _unborn(key: Key, state: State, when: When, *, expires: int) -> Record:
+    """What is kept of a pause or a resume that arrived before its schedule's put."""
+    return Record(
+        schedule=None, tenant=key.tenant, name=key.name, revision=-1, state=state, created=when.now, expires=expires
+    )
+
+
+def _after_switch(stored: Record, version: Version, *, pause: bool) -> Record:
+    return replace(
+        stored,
+        revision=next_revision(stored, version.revision),
+        last_commands=replace(stored.last_commands, pause_revision=version.revision, pause=pause),
+        recent_event_ids=version.recent_event_ids,
+        pending=None,
+        refused="",
+    )
+
+
+def _earliest(schedule: Schedule, when: When) -> Instant:
+    """The first instant at which a definition may fire: after its command, and not before ``start``."""
+    return when.sent if schedule.start is None else max(when.sent, from_datetime(schedule.start))
+
+
+def _end(trigger: str, schedule: Schedule, start: Instant, *, spent: int) -> Instant | None:
+    """Where an era that fires from *start* on ends: at the schedule's end, or when ``max_fires`` is used up."""
     end = None if schedule.end is None else from_datetime(schedule.end)
     if schedule.max_fires is None:
         return end
-    left = schedule.max_fires - record.spent
-    final = nth_fire(record.trigger, first, left) if left > 0 else first - 1
+    left = schedule.max_fires - spent
+    final = nth_fire(trigger, start, left) if left > 0 else start - 1
     if final is None:
         return end
     return final + 1 if end is None else min(end, final + 1)
 
 
-def _fired(record: Record, now: Instant) -> int:
-    """How many of ``max_fires`` the record used up by *now*; 0 if they are not limited."""
+def _count_fires(record: Record, end: Instant) -> int:
+    """How many of ``max_fires`` the era in force uses up before *end*; 0 if they are not limited."""
+    era = record.era
     if record.schedule is None or record.schedule.max_fires is None:
         return 0
-    end = now if record.until is None else min(now, record.until)
-    return (
-        sum(1 for _ in occurrences(from_canonical(record.trigger), Window(record.first, end)))
-        if record.first < end
-        else 0
-    )
+    window = Window(era.start, end if era.end is None else min(end, era.end))
+    return sum(1 for _ in occurrences(from_canonical(era.trigger), window)) if window.start < window.end else 0
 
 
 def _calendars_of(trigger: str) -> Calendars:
@@ -434,7 +358,7 @@ def _canonical(schedule: Schedule, created: Instant, calendars: Calendars) -> st
 
 
 def _never_fires(schedule: Schedule, when: When) -> InvalidExpression:
-    after = _from(schedule, when)
+    after = _earliest(schedule, when)
     bounds = f"an occurrence after {rfc3339(after - 1)}"
     if schedule.end is not None:
         bounds += f" and before {rfc3339(from_datetime(schedule.end))}"
@@ -442,8 +366,3 @@ def _never_fires(schedule: Schedule, when: When) -> InvalidExpression:
         RejectionCode.IN_THE_PAST if schedule.expressions[0].lstrip().startswith("at(") else RejectionCode.NEVER_FIRES
     )
     return InvalidExpression(field="expression", given=repr(schedule.expression), allowed=bounds, code=code)
-
-
-def _next_revision(stored: Record | None, revision: int) -> int:
-    """Later than anything stored, so that fires planned before the change are told from those after it."""
-    return revision if stored is None else max(revision, stored.revision + 1)

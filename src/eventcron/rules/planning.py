@@ -1,7 +1,7 @@
 """What one schedule contributes to a window: its fires, what it skips, and when to look at it again.
 
-A plan's bounds are of two kinds: ``first`` and ``until`` bound the nominal instants (due), while windows,
-``handoff`` and ``wake`` speak of the instants of publication (at). The two differ by the flexible window's offset.
+Two kinds of instants meet here. An entry's ``start`` and ``end`` bound nominal instants (``due``). Windows, ``handoff``
+and ``wake`` are instants of publication (``at``). The two differ by the flexible window's offset.
 """
 
 from __future__ import annotations
@@ -10,13 +10,11 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby, islice
 from typing import NamedTuple
 
-from msgspec.structs import replace
-
 from eventcron.model.codes import SkipReason
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
 from eventcron.model.names import Cause, Instant, Key, Occurrence, Window
-from eventcron.model.records import Plan, Record, State
+from eventcron.model.records import Era, IndexEntry, Record
 from eventcron.rules.misfire import sort_late
 from eventcron.timing.hashing import flexible_offset_ms
 from eventcron.timing.trigger import from_canonical, occurrences, walk
@@ -72,61 +70,40 @@ def nth_fire(canonical: str, since: Instant, count: int) -> Instant | None:
     return next(islice(occurrences(from_canonical(canonical), Window(since, END_OF_TIME)), count - 1, None), None)
 
 
-def index_entry_of(record: Record) -> Plan | None:
+def index_entry_of(record: Record) -> IndexEntry | None:
     """What the index holds of *record*; None if the planner has no work with it."""
-    if record.state not in {State.ENABLED, State.COMPLETED} or record.wake is None:
+    if not record.fires or record.wake is None:
         return None
-    return as_index_entry(record, handoff=record.handoff, wake=record.wake)
+    return index_entry(record, record.era, handoff=record.handoff, wake=record.wake)
 
 
-def late_contribution(record: Record, *, now: Instant) -> Contribution:
-    """What the registrar owes of *record*: its fires from ``first`` to where the planner took over."""
-    window = record.owed or Window(record.first, record.handoff)
-    plan = as_index_entry(record, handoff=record.first, wake=DENSE)
-    return contribution(plan, window, WindowMemo(window), now=now) if plan else Contribution([], [], None)
-
-
-def rest_contribution(record: Record, *, now: Instant) -> Contribution:
-    """What the registrar owes of the revision that *record* replaced: what was not planned of it yet."""
-    rest = record.rest
-    if rest is None or rest.until is None:
-        return Contribution([], [], None)
-    offset = flexible_offset_ms(rest.key, rest.flexible_window_seconds)
-    window = Window(rest.handoff, rest.until + offset)
-    part = contribution(rest, window, WindowMemo(window), now=now)
-    # The last of the rest is not the last of the schedule.
-    return part._replace(fires=[replace(fire, last=False) for fire in part.fires])
-
-
-def as_index_entry(record: Record, *, handoff: Instant, wake: Instant) -> Plan | None:
-    """*record* as the planner sees it, with that *handoff* and *wake*; None: nothing is defined."""
-    if record.schedule is None:
-        return None
-    return Plan(
+def index_entry(record: Record, era: Era, *, handoff: Instant, wake: Instant) -> IndexEntry:
+    """One *era* of *record* as the planner sees it, with that *handoff* and *wake*."""
+    return IndexEntry(
         tenant=record.tenant,
         name=record.name,
-        revision=record.revision,
-        trigger=record.trigger,
-        first=record.first,
-        until=record.until,
+        revision=era.revision,
+        trigger=era.trigger,
+        start=era.start,
+        end=era.end,
         handoff=handoff,
         wake=wake,
-        misfire=record.schedule.misfire,
-        flexible_window_seconds=record.schedule.flexible_window_seconds,
+        misfire=era.misfire,
+        flexible_window_seconds=era.flexible_window_seconds,
     )
 
 
-def contribution(plan: Plan, window: Window, memo: WindowMemo, *, now: Instant) -> Contribution:
-    """The fires of *plan* to be published in *window*, with what is skipped on the way.
+def contribution(entry: IndexEntry, window: Window, memo: WindowMemo, *, now: Instant) -> Contribution:
+    """The fires of *entry* to be published in *window*, with what is skipped on the way.
 
-    A timed plan is planned from its ``wake``, even if the window starts later: a fresh item that an earlier pass
+    A timed entry is planned from its ``wake``, even if the window starts later: a fresh item that an earlier pass
     could not see yet is late, never lost. The last fire before the schedule ends is marked ``last``.
     """
-    offset = flexible_offset_ms(plan.key, plan.flexible_window_seconds)
-    start = plan.wake if plan.wake != DENSE else window.start
-    first = max(max(start, plan.handoff) - offset, plan.first)
-    occurrences, following = _between(plan, first, window.end - offset, memo)
-    fires, skips = _sort(plan, occurrences, offset, now=now)
+    offset = flexible_offset_ms(entry.key, entry.flexible_window_seconds)
+    start = entry.wake if entry.wake != DENSE else window.start
+    first = max(max(start, entry.handoff) - offset, entry.start)
+    occurrences, following = _between(entry, first, window.end - offset, memo)
+    fires, skips = _sort(entry, occurrences, offset, now=now)
     if following is None and fires:
         last = fires[-1]
         fires[-1] = Fire(last.tenant, last.name, last.revision, last.due, last.at, last=True)
@@ -134,7 +111,7 @@ def contribution(plan: Plan, window: Window, memo: WindowMemo, *, now: Instant) 
 
 
 def next_wake(done: Contribution) -> Instant | None:
-    """Where a plan goes after its window was planned: dense, a later instant, or out of the index (None)."""
+    """Where an entry goes after its window was planned: dense, a later instant, or out of the index (None)."""
     if done.following is None:
         return None
     if done.fires and done.following - done.fires[-1].at >= DENSE_GAP_MS:
@@ -142,34 +119,36 @@ def next_wake(done: Contribution) -> Instant | None:
     return DENSE if done.fires else done.following
 
 
-def _between(plan: Plan, first: Instant, end: Instant, memo: WindowMemo) -> tuple[Sequence[Occurrence], Instant | None]:
-    """Occurrences due in ``[first, end)`` before the plan's end, and the first one after them."""
+def _between(
+    entry: IndexEntry, first: Instant, end: Instant, memo: WindowMemo
+) -> tuple[Sequence[Occurrence], Instant | None]:
+    """Occurrences due in ``[first, end)`` before the entry's end, and the first one after them."""
     if end == memo.window.end and first >= memo.window.start > NEVER_PLANNED:
-        occurrences, following = memo.look_up(plan.trigger)
+        occurrences, following = memo.look_up(entry.trigger)
         if first > memo.window.start:
             occurrences = tuple(o for o in occurrences if o.due >= first)
     else:
         # A flexible window, a late look or a segment's very first pass gives each schedule a span of its own.
-        occurrences = tuple(walk(from_canonical(plan.trigger), Window(first, end))) if first < end else ()
-        following = first_occurrence(plan.trigger, max(first, end), plan.until)
-    if plan.until is not None:
-        until = plan.until
+        occurrences = tuple(walk(from_canonical(entry.trigger), Window(first, end))) if first < end else ()
+        following = first_occurrence(entry.trigger, max(first, end), entry.end)
+    if entry.end is not None:
+        until = entry.end
         occurrences = tuple(o for o in occurrences if o.due < until)
         following = following if following is not None and following < until else None
     return occurrences, following
 
 
 def _sort(
-    plan: Plan, occurrences: Sequence[Occurrence], offset: int, *, now: Instant
+    entry: IndexEntry, occurrences: Sequence[Occurrence], offset: int, *, now: Instant
 ) -> tuple[list[Fire], list[SkipNotice]]:
     if not occurrences:
         return [], []
     at = [occurrence.due + offset for occurrence in occurrences if occurrence.skipped is None]
-    fire, missed = sort_late(at, plan.misfire, now=now)
-    fires = [Fire(plan.tenant, plan.name, plan.revision, instant - offset, instant) for instant in fire]
+    fire, missed = sort_late(at, entry.misfire, now=now)
+    fires = [Fire(entry.tenant, entry.name, entry.revision, instant - offset, instant) for instant in fire]
     silent = [(o.due, o.skipped, o.by) for o in occurrences if o.skipped is not None]
     silent += [(instant - offset, SkipReason.MISFIRE, None) for instant in missed]
-    return fires, notices(plan.key, plan.revision, silent)
+    return fires, notices(entry.key, entry.revision, silent)
 
 
 def notices(

@@ -76,7 +76,7 @@ def find(record: Record, setting: Setting, calendars: Calendars | None = None) -
 
 
 def _of_enabled(record: Record, setting: Setting, calendars: Calendars | None) -> Finding | None:
-    if record.wake is None and record.owed is None and _is_over(record, setting.now):
+    if record.wake is None and record.pending is None and _is_over(record, setting.now):
         return Finding(Fault.OVER, record)
     anew = _worked_out(record, setting, calendars)
     placed = _placed(anew, setting)
@@ -89,7 +89,7 @@ def _of_enabled(record: Record, setting: Setting, calendars: Calendars | None) -
 def _of_paused(record: Record, setting: Setting, calendars: Calendars | None) -> Finding | None:
     """Its end is worked out when it is resumed."""
     anew = _worked_out(record, setting, calendars)
-    return None if anew.trigger == record.trigger else Finding(Fault.TRIGGER, replace(record, trigger=anew.trigger))
+    return None if anew == record else Finding(Fault.TRIGGER, anew)
 
 
 def _worked_out(record: Record, setting: Setting, calendars: Calendars | None) -> Record:
@@ -132,8 +132,9 @@ def _next_at(record: Record, since: Instant) -> Instant | None:
     """The instant of publication of the first occurrence that is to be published at or after *since*."""
     assert record.schedule is not None  # noqa: S101  # callers pass defined schedules only
     offset = flexible_offset_ms(record.key, record.schedule.flexible_window_seconds)
-    first = max(record.first, since - offset)
-    if record.until is not None and first >= record.until:
+    era = record.era
+    start = max(era.start, since - offset)
+    if era.end is not None and start >= era.end:
         return None
-    due = first_occurrence(record.trigger, first, record.until)
+    due = first_occurrence(era.trigger, start, era.end)
     return None if due is None else due + offset

@@ -10,14 +10,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
-from msgspec.structs import replace
-
 from eventcron.errors import InvalidSchedule
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
 from eventcron.model.names import Instant, Key, Unreadable, Window
-from eventcron.model.records import Plan, Record
-from eventcron.rules.planning import DENSE, WindowMemo, contribution, index_entry_of
+from eventcron.model.records import Era, IndexEntry, Record
+from eventcron.rules.planning import DENSE, WindowMemo, contribution, index_entry
 from eventcron.timing.trigger import from_canonical
 
 #: Milliseconds worked out at once, as long as a tick: bounds the occurrences that are held in memory.
@@ -32,19 +30,24 @@ class UpcomingFire(NamedTuple):
     timezone: str
 
 
-def upcoming_entries(record: Record) -> list[Plan]:
-    """What of *record* may still be published: its own plan, and what is left of the revision that it replaced.
+def upcoming_entries(record: Record, *, since: Instant) -> list[IndexEntry]:
+    """What of *record* may be published from *since* on: one entry for each era that fires.
 
-    A paused or deleted schedule has none of its own. A completed one may: it is completed once its last occurrence
-    was seen to be skipped, while the fire before that waits in the queue. Not told of: fires of a replaced revision
-    that the planner had handed over, which a flexible window delays by a horizon at most, and what a resume fires
-    at once.
+    A paused or deleted schedule has none in force, and an earlier era may still have fires on the way. A completed
+    schedule may too: it completes when its last occurrence is skipped, while the fire before waits in the queue.
     """
     if record.schedule is None:
         return []
-    own = index_entry_of(replace(record, wake=DENSE, handoff=record.first))
-    rest = None if record.rest is None else replace(record.rest, wake=DENSE, handoff=record.rest.first)
-    return [plan for plan in (rest, own) if plan is not None]
+    return [
+        index_entry(record, era, handoff=era.start, wake=DENSE)
+        for era in record.eras
+        if era.trigger and not era.paused and _may_fire(era, since)
+    ]
+
+
+def _may_fire(era: Era, since: Instant) -> bool:
+    """Whether the flexible window may bring a fire of *era* to *since* or later."""
+    return era.end is None or era.end + era.flexible_window_seconds * 1000 > since
 
 
 def slices(window: Window) -> Iterator[Window]:
@@ -57,7 +60,7 @@ def slices(window: Window) -> Iterator[Window]:
         yield Window(start, min(start + SLICE_MS, window.end))
 
 
-def upcoming_fires(plans: Sequence[Plan], window: Window) -> Iterator[UpcomingFire | SkipNotice | Unreadable]:
+def upcoming_fires(plans: Sequence[IndexEntry], window: Window) -> Iterator[UpcomingFire | SkipNotice | Unreadable]:
     """All that *plans* fire and skip with an instant of publication in *window*, slice by slice, else unordered.
 
     An occurrence that both a revision and the one it replaced have comes once: the executor publishes it once.

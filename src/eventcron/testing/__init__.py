@@ -1,4 +1,4 @@
-"""Fakes and a whole eventcron in memory, under virtual time: for our tests and for yours.
+"""Fakes, and eventcron in memory under virtual time: for this project's tests and for its users' tests.
 
 >>> from eventcron.testing import World
 >>> with World("2026-12-01T00:00:00Z") as world:

@@ -1,4 +1,4 @@
-"""Time that a test moves: by hand (``FakeClock``), or by itself whenever nothing else is left to do."""
+"""Clocks for tests. A test moves a ``FakeClock`` by hand; virtual time moves when no task can run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from eventcron.model.names import Instant
 
 
 class FakeClock:
-    """A clock that moves only when told to, and never back."""
+    """A clock that moves only in ``move_to``, and never back."""
 
     def __init__(self, now: Instant) -> None:
         self._now = now
@@ -28,10 +28,10 @@ class FakeClock:
             await woken
 
     def move_to(self, instant: Instant) -> None:
-        """Make it *instant*, waking those who slept until then.
+        """Set the clock to *instant* and wake everything that slept until then.
 
         Raises:
-            ValueError: that would be going back.
+            ValueError: *instant* is before now.
         """
         if instant < self._now:
             raise ValueError(f"a clock does not go back: it is {self._now}, asked for {instant}")
@@ -43,7 +43,7 @@ class FakeClock:
 
 
 class JumpingClock:
-    """A clock that is at once where one sleeps to, and remembers where that was."""
+    """A clock on which sleeping moves the time at once; ``slept_to`` lists the instants, in order."""
 
     def __init__(self, now: Instant) -> None:
         self.instant = now
@@ -58,7 +58,7 @@ class JumpingClock:
 
 
 class _JumpingSelector(selectors.SelectSelector):
-    """Where a real selector would wait, time jumps instead."""
+    """A selector that never waits: it moves the time by the timeout instead."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class _JumpingSelector(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """An event loop whose time starts at 0 and jumps to the next timer whenever nothing is left to do."""
+    """An event loop whose time starts at 0 and jumps to the next timer when no task can run."""
 
     def __init__(self) -> None:
         self._jumping = _JumpingSelector()

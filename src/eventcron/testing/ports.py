@@ -1,4 +1,4 @@
-"""All ports in memory at once, any of them replaced, and the use cases over them."""
+"""All ports in memory, and the use cases over them."""
 
 from __future__ import annotations
 
@@ -63,7 +63,9 @@ class MemoryPorts(NamedTuple):
 
 
 def memory_ports(clock: Clock, *, pause: Pause = yield_once, **replaced: Any) -> MemoryPorts:
-    """Every port in memory, by *clock*, except for those *replaced*. *pause* is awaited around each of their effects.
+    """All ports in memory, on *clock*; *replaced* names ports to use instead.
+
+    Each port awaits *pause* before and after each of its effects.
 
     >>> from eventcron.testing.clock import FakeClock
     >>> memory_ports(FakeClock(0), jitter=lambda: 0.25).jitter()

@@ -1,15 +1,15 @@
-"""A whole eventcron in memory: the real registrar, planner and executor, with queues, ticks and virtual time."""
+"""eventcron in memory: the real registrar, planner and executor on queues and ticks in virtual time."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import random
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import msgspec
 
@@ -25,12 +25,12 @@ from eventcron.adapters.memory import (
     MemoryQuota,
     MemoryRulesVersion,
     MemoryScheduleStore,
+    MemorySegmentQueue,
     Message,
     Pause,
     yield_once,
 )
-from eventcron.app.backfill import Backfiller
-from eventcron.app.planner import Planner
+from eventcron.app.handlers import Handled, Handlers
 from eventcron.model.commands import TENANT_SOURCE_PREFIX
 from eventcron.model.events import EVENT_SOURCE
 from eventcron.model.names import Instant
@@ -38,9 +38,8 @@ from eventcron.settings import Settings
 from eventcron.testing.clock import VirtualClock, VirtualLoop
 from eventcron.testing.ports import MemoryPorts, memory_ports
 from eventcron.timing.instant import from_datetime, rfc3339
-from eventcron.wire.encode import decode_pack
 
-#: A deployment with the template's defaults, but fewer segments: each costs a query a tick.
+#: The template's defaults, with fewer segments: each segment costs one query a tick.
 SETTINGS = Settings(
     schedules_table="schedules",
     ledger_table="ledger",
@@ -55,12 +54,15 @@ SETTINGS = Settings(
 PLANNER_TIMEOUT_MS = 60_000
 
 
-#: The invocation that is running, such as ``planner-3``.
+#: Handles a batch.
+Handle: TypeAlias = Callable[[Sequence[Message]], Awaitable[Sequence[Handled[Any]]]]
+
+#: The invocation that runs in the current task, such as ``planner-3``.
 invocation: ContextVar[str] = ContextVar("invocation")
 
 
 class Fired(NamedTuple):
-    """One ``Schedule Fired`` on the bus: whose, when it was due, when it was published, and its whole detail."""
+    """One ``Schedule Fired`` on the bus. ``schedule`` is ``tenant/name``; ``due_at`` is the instant of ``due``."""
 
     schedule: str
     due: str
@@ -71,13 +73,14 @@ class Fired(NamedTuple):
 
 
 class World:
-    """Everything from PutEvents to the bus, without AWS, in virtual time. A context manager.
+    """One deployment, from PutEvents to the bus, without AWS and in virtual time. A context manager.
 
-    *start* is RFC 3339 text or an instant. ``emit`` queues commands, ``run`` lets time pass, ``fired`` and ``facts``
-    tell what came out. The ports are attributes, to look into or to replace before the first ``run``.
+    *start* is RFC 3339 text or an instant. ``emit`` queues a command, ``run`` lets time pass, ``fired`` and ``events``
+    show what was published, ``dead.sent`` the dead letters. The ports are attributes: look into them, or replace
+    them before the first ``run``. With ``planner_workers`` above 1, ticks hand segments out through ``segment_ranges``.
 
-    *pause* is awaited before and after each effect of a port; ``invocation`` tells it on whose behalf. What it raises
-    ends that invocation there, as a crash would.
+    Each port awaits *pause* before and after each of its effects; ``invocation`` names the invocation that called the
+    port. An exception that *pause* raises ends that invocation there, as a crash would.
     """
 
     def __init__(self, start: str | Instant, *, settings: Settings = SETTINGS, pause: Pause = yield_once) -> None:
@@ -90,6 +93,7 @@ class World:
         self._work: list[asyncio.Task[None]] = []
         self.commands = SignallingQueue(self.clock)
         self.fires = SignallingQueue(self.clock)
+        self.segment_ranges = SignallingQueue(self.clock)
         self._pause = pause
         self.store = MemoryScheduleStore(self.clock, pause=pause)
         self.leases = MemoryLeases(pause=pause)
@@ -100,7 +104,7 @@ class World:
         self.calendars = MemoryCalendars(pause=pause)
         self.bus = MemoryEventBus(self.clock, pause=pause)
         self.dead = MemoryDeadLetters(pause=pause)
-        #: What handlers raised; the message then came back, as from SQS.
+        #: The exceptions that let a message come back or stopped a tick, in order.
         self.failures: list[Exception] = []
 
     def __enter__(self) -> Self:
@@ -111,7 +115,7 @@ class World:
 
     @property
     def ports(self) -> MemoryPorts:
-        """The ports as they are now."""
+        """All ports, those that were replaced included."""
         return memory_ports(
             self.clock,
             pause=self._pause,
@@ -125,8 +129,9 @@ class World:
             dead_letters=self.dead,
             backfills=self.backfills,
             calendars=self.calendars,
-            # Jitter only spreads retries; a fixed seed makes every run the same.
-            jitter=random.Random(0).random,  # noqa: S311  # nothing secret about it
+            segment_queue=MemorySegmentQueue(self.segment_ranges, pause=self._pause),
+            # Jitter only spreads retries; with a fixed seed two runs are alike.
+            jitter=random.Random(0).random,  # noqa: S311  # no secret depends on it
         )
 
     @property
@@ -143,9 +148,10 @@ class World:
         event_id: str | None = None,
         delay_seconds: int = 0,
     ) -> str:
-        """Put a command on the bus; *source* is the tenant's own if not given. Returns the event's id.
+        """Put a command on the bus and return the event's id. Without *source*, the tenant's own source sends it.
 
-        The event's time is cut to whole seconds, as EventBridge does. It reaches the registrar *delay_seconds* later.
+        The event carries *time*, or now, cut to whole seconds as EventBridge cuts it. It reaches the registrar
+        *delay_seconds* later.
         """
         event_id = event_id or f"00000000-0000-0000-0000-{next(self._ids):012d}"
         tenant = detail.get("tenant", "") if isinstance(detail, Mapping) else ""
@@ -170,7 +176,7 @@ class World:
         self._runner.run(self._until(end))
 
     @property
-    def facts(self) -> list[dict[str, Any]]:
+    def events(self) -> list[dict[str, Any]]:
         """Every event published, in order, as a rule would see it."""
         return [
             {
@@ -193,9 +199,9 @@ class World:
                 fires.append(Fired(f"{detail['tenant']}/{detail['name']}", detail["due"], due, at, at - due, detail))
         return fires
 
-    def facts_of(self, detail_type: str) -> list[dict[str, Any]]:
-        """The details of the facts of one kind, in order."""
-        return [fact["detail"] for fact in self.facts if fact["detail-type"] == detail_type]
+    def events_of(self, detail_type: str) -> list[dict[str, Any]]:
+        """The details of the events of one detail type, in order."""
+        return [event["detail"] for event in self.events if event["detail-type"] == detail_type]
 
     async def _until(self, end: Instant) -> None:
         if not self._work:
@@ -208,49 +214,46 @@ class World:
                 work.result()
 
     def _start(self) -> list[Coroutine[Any, Any, None]]:
-        """What Lambda would run: the two queues' event source mappings, and the tick."""
-        cases = self.ports.use_cases(self.settings)
-
-        async def command(message: Message) -> None:
-            self._invoke("registrar")
-            await cases.registrar.handle(message.body, redelivered=message.receives > 1)
-
-        async def fire(message: Message) -> None:
-            self._invoke("executor")
-            await cases.executor.execute(decode_pack(message.body))
-
+        """Everything that Lambda would run: the event source mappings of three queues, and the tick."""
+        handlers = self.ports.use_cases(self.settings).handlers
         return [
-            self._poll(self.commands, command),
-            self._poll(self.fires, fire),
-            self._tick(cases.planner, cases.backfiller),
+            self._poll(self.commands, "registrar", handlers.on_commands),
+            self._poll(self.fires, "executor", handlers.on_packs),
+            self._poll(
+                self.segment_ranges,
+                "planner",
+                lambda messages: handlers.on_segment_ranges(messages, deadline=self._deadline()),
+            ),
+            self._tick(handlers),
         ]
 
-    async def _poll(self, queue: SignallingQueue, handle: Callable[[Message], Coroutine[Any, Any, None]]) -> None:
-        """Hand out what is visible, each message to a task of its own; one that fails comes back."""
+    def _deadline(self) -> Instant:
+        return self.now + PLANNER_TIMEOUT_MS
+
+    async def _poll(self, queue: SignallingQueue, function: str, handle: Handle) -> None:
+        """Hand each visible message to an invocation of its own."""
         async with asyncio.TaskGroup() as group:
             while True:
                 for message in queue.receive():
-                    group.create_task(self._attempt(queue, message, handle(message)))
+                    group.create_task(self._attempt(queue, message, function, handle))
                 await queue.wait()
 
-    async def _attempt(self, queue: MemoryQueue, message: Message, work: Awaitable[None]) -> None:
-        try:
-            await work
-        except Exception as error:  # noqa: BLE001  # whatever it is, the message comes back
-            self.failures.append(error)
-        else:
+    async def _attempt(self, queue: MemoryQueue, message: Message, function: str, handle: Handle) -> None:
+        self._invoke(function)
+        (handled,) = await handle([message])
+        if not handled.comes_back:
             queue.delete(message.id)
+        elif handled.error is not None:
+            self.failures.append(handled.error)
 
-    async def _tick(self, planner: Planner, backfiller: Backfiller) -> None:
+    async def _tick(self, handlers: Handlers) -> None:
         every = self.settings.tick_seconds * 1000
         while True:
             now = self.clock.now()
             self._invoke("planner")
-            try:
-                await planner.run(range(self.settings.segments), deadline=now + PLANNER_TIMEOUT_MS)
-                await backfiller.run(deadline=now + PLANNER_TIMEOUT_MS)
-            except Exception as error:  # noqa: BLE001  # whatever it is, the next tick comes
-                self.failures.append(error)
+            report = await handlers.on_tick(deadline=self._deadline())
+            if report.error is not None:
+                self.failures.append(report.error)
             await self.clock.sleep_until(now - now % every + every)
 
     def _invoke(self, function: str) -> None:
@@ -258,7 +261,7 @@ class World:
 
 
 class SignallingQueue(MemoryQueue):
-    """A queue that can be waited for."""
+    """A queue whose reader can wait for the next message."""
 
     def __init__(self, clock: VirtualClock) -> None:
         super().__init__(clock)
@@ -270,7 +273,7 @@ class SignallingQueue(MemoryQueue):
         return super().put(body, delay_seconds=delay_seconds)
 
     async def wait(self) -> None:
-        """Return when a message is visible, or may be."""
+        """Return when a message becomes visible; at times earlier."""
         self._arrived.clear()
         visible = self.next_visible()
         timeout = None if visible is None else max(0, visible - self._clock.now()) / 1000

@@ -1,50 +1,18 @@
-"""Named calendars: days from an iCalendar file or a list of dates and ranges."""
+"""Named calendars: the days that schedules may exclude by a name."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Sequence
-from datetime import date
-
-import msgspec
+from collections.abc import Sequence
 
 from eventcron.errors import InvalidSchedule
-from eventcron.model.codes import RejectionCode
 from eventcron.timing.exclusions import DateSpan, merge, parse_dates
-from eventcron.timing.fields import shorten
-
-_EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
-_FOLD = re.compile(r"\r?\n[ \t]")
-_LINE = re.compile(r"(?P<name>[A-Z-]+)(?:;[^:]*)?:(?P<value>.*)")
-_DATE = re.compile(r"(?P<date>[0-9]{8})(?:T(?P<time>[0-9]{6})Z?)?")
-
-
-def read_calendar(text: str) -> tuple[DateSpan, ...]:
-    """The days of an iCalendar file's events (RFC 5545), or a JSON list: ``["2026-12-24", "2026-12-31/2027-01-02"]``.
-
-    An event covers each date it touches, as written in the file: it has no zone of its own here. A recurring event is
-    refused rather than followed for a while, as an expression such as ``* * 24 12 *`` says the same for ever.
-
-    Raises:
-        InvalidSchedule: the text is neither, or a date in it does not exist.
-    """
-    if text.lstrip().startswith("BEGIN:VCALENDAR"):
-        return merge(list(_events(_FOLD.sub("", text))))
-    try:
-        entries = msgspec.json.decode(text, type=list[str])
-    except msgspec.DecodeError as error:
-        allowed = f"an .ics file or a JSON list of dates ({error})"
-        raise InvalidSchedule(
-            RejectionCode.INVALID_CALENDAR, field="calendar", given=shorten(text), allowed=allowed
-        ) from None
-    return merge([parse_dates(entry) for entry in entries])
 
 
 def read_dates(dates: Sequence[str]) -> tuple[DateSpan, ...]:
-    """The days of a calendar that was put.
+    """The days of a calendar, from the ``dates`` of Put Calendar.
 
     Raises:
-        InvalidSchedule: one of *dates* is none; ``field`` counts them from 0.
+        InvalidSchedule: one of *dates* is no date or range; ``field`` counts them from 0.
     """
     spans = []
     for index, text in enumerate(dates):
@@ -55,50 +23,3 @@ def read_dates(dates: Sequence[str]) -> tuple[DateSpan, ...]:
                 error.code, field=f"dates.{index}", given=error.given, allowed=error.allowed
             ) from None
     return merge(spans)
-
-
-def _events(text: str) -> Iterator[DateSpan]:
-    event: dict[str, str] | None = None
-    for line in text.splitlines():
-        matched = _LINE.fullmatch(line.strip())
-        if matched is None:
-            continue
-        name, value = matched["name"], matched["value"]
-        if (name, value) == ("BEGIN", "VEVENT"):
-            event = {}
-        elif (name, value) == ("END", "VEVENT") and event is not None:
-            yield _span(event)
-            event = None
-        elif event is not None:
-            event.setdefault(name, value)
-
-
-def _span(event: dict[str, str]) -> DateSpan:
-    for unsupported, instead in (("RRULE", "an expression such as '* * 24 12 *'"), ("DURATION", "DTEND")):
-        if unsupported in event:
-            raise InvalidSchedule(
-                RejectionCode.INVALID_CALENDAR,
-                field="calendar",
-                given=f"{unsupported}:{event[unsupported]}",
-                allowed=instead,
-            )
-    first, _ = _day(event.get("DTSTART", ""))
-    if "DTEND" not in event:
-        return DateSpan(first, first)
-    end, ends_at_midnight = _day(event["DTEND"])
-    return DateSpan(first, max(first, end - 1 if ends_at_midnight else end))
-
-
-def _day(value: str) -> tuple[int, bool]:
-    """The day of a DTSTART or DTEND, and whether it is the very beginning of that day; DTEND is exclusive."""
-    matched = _DATE.fullmatch(value)
-    try:
-        day = date.fromisoformat(matched["date"] if matched else "").toordinal() - _EPOCH_ORDINAL
-    except ValueError:
-        raise InvalidSchedule(
-            RejectionCode.INVALID_CALENDAR,
-            field="calendar",
-            given=shorten(value),
-            allowed="DTSTART and DTEND such as 20261224",
-        ) from None
-    return day, matched is None or matched["time"] in {None, "000000"}

@@ -1,4 +1,4 @@
-"""What a decoder complains about → field, given, allowed: an answer that its reader can act on."""
+"""From a decoder's complaint to a rejection: field, given, allowed."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class _Place(NamedTuple):
 
 
 def explain(error: msgspec.ValidationError, value: object, kind: type[msgspec.Struct]) -> InvalidSchedule:
-    """*error*, raised when *value* was decoded as *kind*, in words for its sender."""
+    """The rejection for *error*, which msgspec raised when it decoded *value* as *kind*."""
     complaint = str(error)
     whole = _Place("", value, inspect.type_info(kind))
     if complaint.startswith(_UNKNOWN):
@@ -65,32 +65,32 @@ def explain(error: msgspec.ValidationError, value: object, kind: type[msgspec.St
     return InvalidSchedule(code, field=place.field or "detail", given=short(place.value), allowed=allowed(place.type))
 
 
-def allowed(kind: inspect.Type, description: str = "") -> str:
-    """What *kind* takes, in words: ``'shift' or 'skip'``, ``a whole number from 1 to 10000``."""
+def allowed(kind: inspect.Type, form: str = "") -> str:
+    """What *kind* takes: ``'shift' or 'skip'``, ``a whole number from 1 to 10000``. *form* is ``names.form``'s text."""
     match kind:
         case inspect.Metadata():
-            words = allowed(kind.type, (kind.extra_json_schema or {}).get("description", ""))
+            text = allowed(kind.type, (kind.extra or {}).get("allowed", form))
         case inspect.UnionType():
-            words = ", or ".join(allowed(one) for one in kind.types if not isinstance(one, inspect.NoneType))
+            text = ", or ".join(allowed(one) for one in kind.types if not isinstance(one, inspect.NoneType))
         case inspect.LiteralType():
-            words = " or ".join(map(repr, kind.values))
+            text = " or ".join(map(repr, kind.values))
         case inspect.EnumType():
-            words = " or ".join(repr(member.value) for member in kind.cls)
+            text = " or ".join(repr(member.value) for member in kind.cls)
         case inspect.DateTimeType():
-            words = "a date and time with an offset (RFC 3339), such as 2026-12-01T09:00:00Z"
+            text = "a date and time with an offset (RFC 3339), such as 2026-12-01T09:00:00Z"
         case inspect.StructType():
-            words = f"an object with {', '.join(field.encode_name for field in kind.fields)}"
+            text = f"an object with {', '.join(field.encode_name for field in kind.fields)}"
         case _:
-            words = _sized(kind, description)
-    return words
+            text = _sized(kind, form)
+    return text
 
 
-def _sized(kind: inspect.Type, description: str) -> str:
+def _sized(kind: inspect.Type, form: str) -> str:
     match kind:
         case inspect.StrType(pattern=str()):
-            return description
+            return form or f"text that matches {kind.pattern}"
         case inspect.StrType():
-            return f"text{_count(kind, 'characters')}" + (f" ({description})" if description else "")
+            return f"text{_count(kind, 'characters')}" + (f" ({form})" if form else "")
         case inspect.IntType():
             return f"a whole number from {kind.ge} to {kind.le}"
         case inspect.ListType():
@@ -102,7 +102,10 @@ def _sized(kind: inspect.Type, description: str) -> str:
 
 
 def _unknown_field(whole: _Place) -> InvalidSchedule:
-    """The name is looked for in the value: it is a stranger's text, and could make the complaint name another place."""
+    """Look for the unknown name in the value, not in the complaint.
+
+    The sender chose the name. A name such as ``x` - at `$.tenant`` would make the complaint point elsewhere.
+    """
     place = next(place for place in _structs(whole) if place.unknown)
     known = _fields(place.type)
     name = place.unknown[0]
@@ -142,7 +145,7 @@ def _enter(place: _Place, name: str) -> _Place:
 
 
 def _item(place: _Place, index: str) -> _Place:
-    """The item of a list, or the entry of a mapping: msgspec does not say which, so it is the first that is wrong."""
+    """The item of a list, or the entry of a mapping. msgspec does not name the entry, so take the first wrong one."""
     if isinstance(place.value, list):
         return _Place(
             f"{place.field}.{index}", place.value[int(index)], _option(place.type, inspect.ListType).item_type
@@ -158,8 +161,8 @@ def _bad_key(place: _Place) -> _Place:
 
 
 def _fits(value: object, type_: inspect.Type) -> bool:
-    """Whether *value* is what a mapping of text to text takes there."""
-    text = type_.type if isinstance(type_, inspect.Metadata) else type_
+    """Whether a mapping of text to text takes *value* there."""
+    text = _bare(type_)
     if not isinstance(text, inspect.StrType) or not isinstance(value, str) or isinstance(value, Number):
         return False
     return len(value) <= (text.max_length or len(value)) and re.search(text.pattern or "", value) is not None
@@ -169,20 +172,30 @@ _T = TypeVar("_T", bound=inspect.Type)
 
 
 def _option(type_: inspect.Type, wanted: type[_T]) -> _T:
-    """*type_*, or the member of the union, that is of the *wanted* kind. The complaint says that there is one."""
-    members = type_.types if isinstance(type_, inspect.UnionType) else (type_,)
-    return next(member for member in members if isinstance(member, wanted))
+    """The member of *type_* that is of the *wanted* kind. The complaint implies that there is one."""
+    return next(member for member in _members(type_) if isinstance(member, wanted))
 
 
 def _fields(type_: inspect.Type) -> dict[str, inspect.Type]:
-    """The fields of an object's type, of a union's member that is one; none if there is no such."""
-    members = type_.types if isinstance(type_, inspect.UnionType) else (type_,)
+    """The fields of the object that *type_* takes; none if it takes no object."""
     return {
         field.encode_name: field.type
-        for member in members
+        for member in _members(type_)
         if isinstance(member, inspect.StructType)
         for field in member.fields
     }
+
+
+def _members(type_: inspect.Type) -> list[inspect.Type]:
+    """The members of a union, or *type_* alone, without their descriptions."""
+    bare = _bare(type_)
+    return [_bare(member) for member in bare.types] if isinstance(bare, inspect.UnionType) else [bare]
+
+
+def _bare(type_: inspect.Type) -> inspect.Type:
+    while isinstance(type_, inspect.Metadata):
+        type_ = type_.type
+    return type_
 
 
 def _join(field: str, name: str) -> str:

@@ -107,7 +107,7 @@ class TestNext:
         ran = run("next", "* * * * * *", "--from", "2026-01-01", "--count", "1", "--exclude", "2026-01-01/2100-12-31")
 
         assert len(ran.lines) == 12
-        assert ran.lines[-2:] == ["… and more that are skipped", "2101-01-01T00:00:00Z"]
+        assert ran.lines[-2:] == ["… and more skipped ones", "2101-01-01T00:00:00Z"]
 
     def test_what_is_skipped_after_the_last_fire_is_shown_too(self, run: Run) -> None:
         given = ("--from", "2026-12-23", "--until", "2026-12-25", "--exclude", "2026-12-24")
@@ -199,7 +199,7 @@ class TestExplain:
         told = json.loads(ran.out)
 
         assert told["expressions"] == [{"expression": "rate(1 hour)", "dialect": "rate()"}]
-        assert told["words"] == "Every hour of elapsed time."
+        assert told["description"] == "Every hour of elapsed time."
         assert told["next"][0] == {"utc": "2026-11-21T01:00:00Z", "local": "2026-11-21T02:00:00+01:00"}
         assert [(change["kind"], change["touched"]) for change in told["clock_changes"]] == [
             ("gap", False),
@@ -223,7 +223,7 @@ class TestConvert:
         ran = run("convert", "cron(0 9 L * ? *)", "--from", "eventbridge", "--to", "unix")
 
         assert (ran.status, ran.out) == (0, "0 9 L * *\n")
-        assert ran.err == "L, W and # are understood by eventcron and croniter, not by the cron of Debian.\n"
+        assert ran.err == "eventcron and croniter understand L, W and #; the cron of Debian does not.\n"
 
     def test_what_cannot_be_said_is_refused(self, run: Run) -> None:
         ran = run("convert", "0 0 1 * 1", "--from", "unix", "--to", "eventbridge")

@@ -4,33 +4,37 @@
     v N                       the format
     revision N, state S       what conditions read
     segment N, wake N         the key of the index ``plan``; absent = not in it
-    trigger S, first N, until N, handoff N, misfire S (JSON), flexible_window_seconds N
-                              projected into the index; until, misfire and the window are absent at their defaults
-    owed S (JSON), expires N  absent = None; ``expires`` is the TTL attribute, in seconds
+    trigger S, start N, end N, handoff N, misfire S (JSON), flexible_window_seconds N
+                              the era in force, projected into the index; absent at their defaults
+    eras S (JSON)             every era, the one in force last; "=" stands for the text in ``trigger``
+    pending N, expires N      absent = None; ``expires`` is the TTL attribute, in seconds
     body S (JSON)             every other field of ``Record``, the definition among them
 
-A field added to ``Record`` with a default goes into ``body`` by itself; older items lack it and read as the default.
+A field added to ``Record`` with a default goes into ``body`` by itself. Older items lack it and read as the default.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from eventcron.adapters.aws.table import Item, number, text
 from eventcron.errors import Undecodable
 from eventcron.model.commands import Misfire
-from eventcron.model.names import Window
-from eventcron.model.records import Plan, Record, State
+from eventcron.model.records import Era, IndexEntry, Record, State
 
 FORMAT = 1
 
 #: Fields of ``Record`` with an attribute of their own.
 ATTRIBUTES = frozenset({
-    "tenant", "name", "revision", "state", "trigger", "first", "until", "handoff", "segment", "wake", "owed", "expires",
+    "tenant", "name", "revision", "state", "eras", "handoff", "segment", "wake", "pending", "expires",
 })  # fmt: skip
+#: Stands for the trigger of the era in force: a pause and a resume leave several eras with the same text.
+_SAME = "="
 
 
 def _body_field(field: msgspec.structs.FieldInfo) -> tuple[str, Any] | tuple[str, Any, Any]:
@@ -45,7 +49,7 @@ _Body = msgspec.defstruct(
 )
 _encode = msgspec.json.Encoder().encode
 _body = msgspec.json.Decoder(_Body)
-_window = msgspec.json.Decoder(Window)
+_eras = msgspec.json.Decoder(tuple[Era, ...])
 
 
 def encode(record: Record) -> Item:
@@ -56,22 +60,27 @@ def encode(record: Record) -> Item:
         "v": number(FORMAT),
         "revision": number(record.revision),
         "state": text(record.state),
-        "trigger": text(record.trigger),
-        "first": number(record.first),
         "handoff": number(record.handoff),
         "body": text(_json(_Body(**{name: getattr(record, name) for name in _Body.__struct_fields__}))),
+        **timeline_attributes(record),
     }
-    for name in ("until", "segment", "wake", "expires"):
+    for name in ("segment", "wake", "pending", "expires"):
         value = getattr(record, name)
         if value is not None:
             item[name] = number(value)
-    if record.owed is not None:
-        item["owed"] = text(_json(record.owed))
-    if record.schedule is not None:
-        if record.schedule.misfire != Misfire():
-            item["misfire"] = text(_json(record.schedule.misfire))
-        if record.schedule.flexible_window_seconds:
-            item["flexible_window_seconds"] = number(record.schedule.flexible_window_seconds)
+    return item
+
+
+def timeline_attributes(record: Record) -> Item:
+    """The attributes that hold the eras of *record*, and those that the index projects of the era in force."""
+    era = record.era
+    item = {"trigger": text(era.trigger), "start": number(era.start), "eras": text(_json(_folded(record.eras)))}
+    if era.end is not None:
+        item["end"] = number(era.end)
+    if era.misfire != _DEFAULT_MISFIRE:
+        item["misfire"] = text(_json(era.misfire))
+    if era.flexible_window_seconds:
+        item["flexible_window_seconds"] = number(era.flexible_window_seconds)
     return item
 
 
@@ -92,13 +101,11 @@ def decode(item: Item) -> Record:
             name=item["name"]["S"],
             revision=int(item["revision"]["N"]),
             state=State(item["state"]["S"]),
-            trigger=item["trigger"]["S"],
-            first=int(item["first"]["N"]),
-            until=_optional(item, "until"),
+            eras=_unfolded(_eras.decode(item["eras"]["S"]), item["trigger"]["S"]),
             handoff=int(item["handoff"]["N"]),
             segment=_optional(item, "segment"),
             wake=_optional(item, "wake"),
-            owed=_window.decode(item["owed"]["S"]) if "owed" in item else None,
+            pending=_optional(item, "pending"),
             expires=_optional(item, "expires"),
             **{name: getattr(body, name) for name in _Body.__struct_fields__},
         )
@@ -106,31 +113,39 @@ def decode(item: Item) -> Record:
         raise Undecodable(f"{where} is stored in a form that cannot be read: {error!r}") from error
 
 
-def decode_plan(item: Item) -> Plan:
-    """The plan in an item of the index.
+def decode_entry(item: Item) -> IndexEntry:
+    """The entry in an item of the index.
 
     Raises:
         Undecodable: the item is not one of ours.
     """
     try:
-        return Plan(
+        return IndexEntry(
             tenant=item["tenant"]["S"],
             name=item["name"]["S"],
             revision=int(item["revision"]["N"]),
             trigger=item["trigger"]["S"],
-            first=int(item["first"]["N"]),
-            until=_optional(item, "until"),
+            start=int(item["start"]["N"]),
+            end=_optional(item, "end"),
             handoff=int(item["handoff"]["N"]),
             wake=int(item["wake"]["N"]),
             misfire=_misfire(item["misfire"]["S"]) if "misfire" in item else _DEFAULT_MISFIRE,
             flexible_window_seconds=_optional(item, "flexible_window_seconds") or 0,
         )
     except (msgspec.DecodeError, KeyError, ValueError) as error:
-        where = f"plan of {item['tenant']['S']}/{item['name']['S']}"
+        where = f"index entry of {item['tenant']['S']}/{item['name']['S']}"
         raise Undecodable(f"{where} is stored in a form that cannot be read: {error!r}") from error
 
 
 _DEFAULT_MISFIRE = Misfire()
+
+
+def _folded(eras: Sequence[Era]) -> list[Era]:
+    return [replace(era, trigger=_SAME) if era.trigger and era.trigger == eras[-1].trigger else era for era in eras]
+
+
+def _unfolded(eras: Sequence[Era], trigger: str) -> tuple[Era, ...]:
+    return tuple(replace(era, trigger=trigger) if era.trigger == _SAME else era for era in eras)
 
 
 @lru_cache(maxsize=1_024)

@@ -7,11 +7,11 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from eventcron.adapters.aws.items import decode, decode_plan, encode
+from eventcron.adapters.aws.items import decode, decode_entry, encode
 from eventcron.adapters.aws.table import DynamoTable, Item, number, text
 from eventcron.errors import Undecodable
 from eventcron.model.names import Instant, Key, Unreadable
-from eventcron.model.records import Plan, Record, State
+from eventcron.model.records import IndexEntry, Record, State
 from eventcron.ports import Page
 
 INDEX = "plan"
@@ -26,6 +26,9 @@ class _Last(msgspec.Struct):
 
     name: dict[str, str]
 
+
+#: Attributes that ``repair`` sets.
+_REPAIRED = ("trigger", "end", "eras", "segment", "wake")
 
 _name = msgspec.json.Decoder(_Last)
 
@@ -50,13 +53,13 @@ class DynamoScheduleStore:
             return await self._table.put(encode(record), when="attribute_not_exists(#tenant)")
         return await self._table.put(encode(record), when="#revision = :stored", values={":stored": number(replacing)})
 
-    async def settle(self, key: Key, *, revision: int) -> bool:
+    async def clear_pending(self, key: Key, *, revision: int) -> bool:
         return await self._table.update(
-            _key(key), "REMOVE #owed", when="#revision = :revision", values={":revision": number(revision)}
+            _key(key), "REMOVE #pending", when="#revision = :revision", values={":revision": number(revision)}
         )
 
-    async def move_wake(self, plan: Plan, wake: Instant | None, *, handoff: Instant | None = None) -> bool:
-        values = {":revision": number(plan.revision), ":old": number(plan.wake)}
+    async def move_wake(self, entry: IndexEntry, wake: Instant | None, *, handoff: Instant | None = None) -> bool:
+        values = {":revision": number(entry.revision), ":old": number(entry.wake)}
         change = "REMOVE #segment, #wake"
         if wake is not None:
             values[":new"] = number(wake)
@@ -65,7 +68,7 @@ class DynamoScheduleStore:
             values[":handoff"] = number(handoff)
             change += ", #handoff = :handoff"
         return await self._table.update(
-            _key(plan.key), change, when="#revision = :revision AND #wake = :old", values=values
+            _key(entry.key), change, when="#revision = :revision AND #wake = :old", values=values
         )
 
     async def complete(self, key: Key, *, revision: int, expires: int | None) -> bool:
@@ -83,7 +86,7 @@ class DynamoScheduleStore:
         )
 
     async def repair(self, record: Record, *, was: Record) -> bool:
-        values = {":revision": number(was.revision), ":state": text(was.state), ":trigger": text(record.trigger)}
+        values = {":revision": number(was.revision), ":state": text(was.state)}
         conditions = ["#revision = :revision", "#state = :state"]
         for name in ("segment", "wake"):
             stored = getattr(was, name)
@@ -92,14 +95,10 @@ class DynamoScheduleStore:
             else:
                 conditions.append(f"#{name} = :old_{name}")
                 values[f":old_{name}"] = number(stored)
-        sets, removed = ["#trigger = :trigger"], []
-        for name in ("until", "segment", "wake"):
-            value = getattr(record, name)
-            if value is None:
-                removed.append(f"#{name}")
-            else:
-                sets.append(f"#{name} = :{name}")
-                values[f":{name}"] = number(value)
+        repaired = encode(record)
+        sets = [f"#{name} = :{name}" for name in _REPAIRED if name in repaired]
+        removed = [f"#{name}" for name in _REPAIRED if name not in repaired]
+        values |= {f":{name}": repaired[name] for name in _REPAIRED if name in repaired}
         change = f"SET {', '.join(sets)}" + (f" REMOVE {', '.join(removed)}" if removed else "")
         return await self._table.update(_key(record.key), change, when=" AND ".join(conditions), values=values)
 
@@ -112,7 +111,7 @@ class DynamoScheduleStore:
             values={":revision": number(record.revision), ":expires": number(record.expires)},
         )
 
-    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         items, following = await self._table.query(
             "#segment = :segment AND #wake < :before",
             {":segment": number(segment), ":before": number(before)},
@@ -121,7 +120,7 @@ class DynamoScheduleStore:
             ScanIndexForward=False,
             **self._limit,
         )
-        return _page(decode_plan, items, None if following is None else DESCENDING + following)
+        return _page(decode_entry, items, None if following is None else DESCENDING + following)
 
     async def scan(self, part: int, parts: int, *, cursor: str | None = None) -> Page[Record]:
         items, following = await self._table.scan(

@@ -31,6 +31,11 @@ class MemoryDeadLetterQueue:
         """How many dead letters there are, hidden ones included."""
         return len(self._stored)
 
+    @property
+    def bodies(self) -> list[str]:
+        """The bodies of the dead letters, hidden ones included, in order of arrival."""
+        return [dead_letter.body for dead_letter, _ in self._stored.values()]
+
     def send_to_dlq(self, body: str, *, code: str = "", reason: str = "", target: str = "") -> str:
         """Add a dead letter. Returns its id."""
         dead_letter_id = str(next(self._ids))

@@ -11,9 +11,9 @@ import msgspec
 
 from eventcron.adapters.memory.pause import Pause, yield_once
 from eventcron.model.names import Instant, Key
-from eventcron.model.records import Plan, Record, State
+from eventcron.model.records import IndexEntry, Record, State
 from eventcron.ports import Clock, Page
-from eventcron.rules.planning import as_index_entry
+from eventcron.rules.planning import index_entry
 
 #: Versions of a record that the index can still show. More are never written within the lags that are tested.
 HISTORY = 16
@@ -76,19 +76,19 @@ class MemoryScheduleStore:
         await self._pause("put.after")
         return taken
 
-    async def settle(self, key: Key, *, revision: int) -> bool:
-        await self._pause("settle.before")
+    async def clear_pending(self, key: Key, *, revision: int) -> bool:
+        await self._pause("clear_pending.before")
         stored = self._records.get(key)
-        settled = stored is not None and stored.revision == revision
-        if stored is not None and settled:
-            self._write(msgspec.structs.replace(stored, owed=None))
-        await self._pause("settle.after")
-        return settled
+        cleared = stored is not None and stored.revision == revision
+        if stored is not None and cleared:
+            self._write(msgspec.structs.replace(stored, pending=None))
+        await self._pause("clear_pending.after")
+        return cleared
 
-    async def move_wake(self, plan: Plan, wake: Instant | None, *, handoff: Instant | None = None) -> bool:
+    async def move_wake(self, entry: IndexEntry, wake: Instant | None, *, handoff: Instant | None = None) -> bool:
         await self._pause("move_wake.before")
-        stored = self._records.get(plan.key)
-        moved = stored is not None and (stored.revision, stored.wake) == (plan.revision, plan.wake)
+        stored = self._records.get(entry.key)
+        moved = stored is not None and (stored.revision, stored.wake) == (entry.revision, entry.wake)
         if stored is not None and moved:
             segment = None if wake is None else stored.segment
             since = stored.handoff if handoff is None or wake is None else handoff
@@ -110,11 +110,7 @@ class MemoryScheduleStore:
         stored = self._records.get(record.key)
         same = stored is not None and _place(stored) == _place(was)
         if stored is not None and same:
-            self._write(
-                msgspec.structs.replace(
-                    stored, trigger=record.trigger, until=record.until, segment=record.segment, wake=record.wake
-                )
-            )
+            self._write(msgspec.structs.replace(stored, eras=record.eras, segment=record.segment, wake=record.wake))
         await self._pause("repair.after")
         return same
 
@@ -129,7 +125,7 @@ class MemoryScheduleStore:
         await self._pause("delete_expired.after")
         return same
 
-    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[Plan]:
+    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         await self._pause("plans.before")
         after = None if cursor is None else _cursor.decode(cursor)
         shown = (record for record in map(self._shown, self._members[segment]) if record is not None)
@@ -143,7 +139,7 @@ class MemoryScheduleStore:
         further = len(found) > len(page)
         await self._pause("plans.after")
         return Page(
-            [_plan(record) for _, record in page],
+            [_entry(record) for _, record in page],
             msgspec.json.encode(page[-1][0]).decode() if further else None,
         )
 
@@ -187,9 +183,8 @@ def _place(record: Record) -> tuple[object, ...]:
     return record.revision, record.state, record.segment, record.wake
 
 
-def _plan(record: Record) -> Plan:
+def _entry(record: Record) -> IndexEntry:
     """What the index projects of a record that has a wake."""
-    plan = None if record.wake is None else as_index_entry(record, handoff=record.handoff, wake=record.wake)
-    if plan is None:
+    if record.wake is None or record.schedule is None:
         raise AssertionError(f"{record.key} is in the index and has nothing to plan")
-    return plan
+    return index_entry(record, record.era, handoff=record.handoff, wake=record.wake)

@@ -1,4 +1,4 @@
-"""``eventcron backfills``: which are running, how far each has come, and how to cancel one."""
+"""``eventcron backfills``: which backfills run, how far each has come, and how to cancel one."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import click
 
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
+from eventcron.entrypoints.cli.tables import columns, table
 from eventcron.errors import InvalidSchedule
-from eventcron.model.codes import CancelReason, RejectionCode
+from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import TENANT_SOURCE_PREFIX
 from eventcron.model.names import BackfillKey, Instant
 from eventcron.model.records import Backfill, BackfillState
@@ -20,8 +21,8 @@ from eventcron.rules.backfill import Left, left
 from eventcron.timing.instant import rfc3339
 
 
-class Seen(NamedTuple):
-    """A backfill as stored, and what it still fires; None: nothing, as it has ended."""
+class Status(NamedTuple):
+    """A backfill as stored, and the fires it has left; None if it has ended."""
 
     backfill: Backfill
     left: Left | None
@@ -31,32 +32,32 @@ class Seen(NamedTuple):
 
 @click.group("backfills")
 def command() -> None:
-    """Look at backfills: how far each has come, at what rate, and when it ends.
+    """Show backfills: how far each has come, at what rate, and when it ends.
 
-    One is started by the command Backfill Schedule and ended by Cancel Backfill, put on the bus; `show` prints the
-    latter, ready to be run.
+    Events on the bus start and cancel backfills: Backfill Schedule and Cancel Backfill. `show` prints the aws command
+    that cancels one.
     """
 
 
 @command.command("list")
 @stack_option
-@click.option("--tenant", help="Only this tenant's.")
+@click.option("--tenant", help="Only the backfills of this tenant.")
 @json_option
 def list_backfills(stack: str, tenant: str | None, *, as_json: bool) -> None:
-    """List the backfills that are running."""
+    """List the running backfills."""
 
-    async def find() -> list[Seen]:
+    async def find() -> list[Status]:
         async with operations(stack) as (cases, *_):
             keys = [key for key in await cases.backfills.open() if tenant in {None, key.tenant}]
             stored = await cases.backfills.get(keys)
             running = [stored[key] for key in sorted(stored) if stored[key].state is BackfillState.RUNNING]
-            return [_seen(backfill, cases) for backfill in running]
+            return [_status(backfill, cases) for backfill in running]
 
     found = asyncio.run(find())
     if as_json:
-        click.echo(json.dumps({"backfills": [as_object(seen) for seen in found]}, indent=2))
+        click.echo(json.dumps({"backfills": [as_object(status) for status in found]}, indent=2))
     else:
-        click.echo(table(found))
+        click.echo(as_table(found))
 
 
 @command.command("show")
@@ -64,82 +65,81 @@ def list_backfills(stack: str, tenant: str | None, *, as_json: bool) -> None:
 @stack_option
 @json_option
 def show(backfill: str, stack: str, *, as_json: bool) -> None:
-    """Show one backfill, running or ended lately, and the command that cancels it."""
+    """Show one backfill that runs or ended lately, and the aws command that cancels it."""
     parts = backfill.split("/", 2)
     if len(parts) < len(BackfillKey._fields) or not all(parts):
         raise _unknown(backfill, allowed="TENANT/NAME/ID, as `eventcron backfills list` prints it")
     key = BackfillKey(*parts)
 
-    async def find() -> Seen:
+    async def find() -> Status:
         async with operations(stack) as (cases, *_):
             stored = (await cases.backfills.get([key])).get(key)
             if stored is None:
                 days = cases.settings.tombstone_days
-                raise _unknown(backfill, allowed=f"one that is running, or that ended within {days} days")
-            return _seen(stored, cases)
+                raise _unknown(backfill, allowed=f"a backfill that runs or ended within the last {days} days")
+            return _status(stored, cases)
 
-    seen = asyncio.run(find())
-    click.echo(json.dumps(as_object(seen), indent=2) if as_json else in_full(seen))
+    status = asyncio.run(find())
+    click.echo(json.dumps(as_object(status), indent=2) if as_json else in_full(status))
 
 
 def _unknown(given: str, *, allowed: str) -> InvalidSchedule:
     return InvalidSchedule(RejectionCode.NOT_FOUND, field="backfill", given=repr(given), allowed=allowed)
 
 
-def _seen(backfill: Backfill, cases: UseCases) -> Seen:
+def _status(backfill: Backfill, cases: UseCases) -> Status:
     now = cases.clock.now()
     rest = left(backfill, now=now) if backfill.state is BackfillState.RUNNING else None
-    return Seen(backfill, rest, cases.settings.bus_name, now)
+    return Status(backfill, rest, cases.settings.bus_name, now)
 
 
-def table(found: list[Seen]) -> str:
-    """A line for each, below a head; a sentence if there is none."""
+def as_table(found: list[Status]) -> str:
+    """A row for each backfill; a sentence if there is none."""
     if not found:
         return "no backfill is running"
-    rows = [("backfill", "a minute", "fired", "left", "through", "ends")]
-    for backfill, rest, _, _ in found:
-        rows.append(
-            (
-                str(backfill.key),
-                f"{backfill.per_minute:,}",
-                f"{backfill.fires:,}",
-                _left(rest),
-                _utc(backfill.cursor),
-                _ends(rest),
-            )
+    heads = ("backfill", "a minute", "fired", "left", "through", "ends")
+    rows = [
+        (
+            str(backfill.key),
+            f"{backfill.per_minute:,}",
+            f"{backfill.fires:,}",
+            _left(rest),
+            _utc(backfill.cursor),
+            _ends(rest),
         )
-    name = max(len(row[0]) for row in rows)
-    return "\n".join(
-        f"{row[0]:<{name}}  {row[1]:>8}  {row[2]:>9}  {row[3]:>9}  {row[4]:<20}  {row[5]}".rstrip() for row in rows
-    )
+        for backfill, rest, _, _ in found
+    ]
+    return table(heads, rows, right={"a minute", "fired", "left"})
 
 
-def in_full(seen: Seen) -> str:
-    """All there is to say of one."""
-    backfill, rest, _, now = seen
-    lines = [f"backfill   {backfill.key}", f"state      {backfill.state}{_why(backfill)}"]
+def in_full(status: Status) -> str:
+    """All that is known of a backfill."""
+    backfill, rest, _, now = status
+    rows = [("backfill", str(backfill.key)), ("state", f"{backfill.state}{_why(backfill)}")]
     if backfill.event_id:
-        lines += [
-            f"asked by   event {backfill.event_id}",
-            f"span       {_utc(backfill.span.start)} until {_utc(backfill.span.end)}",
-            f"through    {_utc(backfill.cursor)}",
-            f"rate       {backfill.per_minute:,} a minute",
-            f"fired      {backfill.fires:,}, skipped {backfill.skipped:,}",
+        rows += [
+            ("command", f"event {backfill.event_id}"),
+            ("span", f"{_utc(backfill.span.start)} until {_utc(backfill.span.end)}"),
+            ("through", _utc(backfill.cursor)),
+            ("rate", f"{backfill.per_minute:,} a minute"),
+            ("fired", f"{backfill.fires:,}, skipped {backfill.skipped:,}"),
         ]
     if rest is not None:
-        lines += [f"left       {_left(rest)}", f"ends       {_ends(rest)}"]
+        rows += [("left", _left(rest)), ("ends", _ends(rest))]
         if backfill.lease_until > now:
-            lines.append(f"in hand    until {_utc(backfill.lease_until)}")
-        entries = json.dumps([_cancel(seen)])
-        lines += ["", "To cancel it:", f"aws events put-events --entries {shlex.quote(entries)}"]
-    elif backfill.expires is not None:
-        lines.append(f"forgotten  after {_utc(backfill.expires * 1000)}")
-    return "\n".join(lines)
+            rows.append(("lease", f"until {_utc(backfill.lease_until)}"))
+        entries = json.dumps([_cancel(status)])
+        return "\n".join(
+            [columns(rows), "", "To cancel it:", f"aws events put-events --entries {shlex.quote(entries)}"]
+        )
+    if backfill.expires is not None:
+        rows.append(("stored", f"until {_utc(backfill.expires * 1000)}"))
+    return columns(rows)
 
 
-def as_object(seen: Seen) -> dict[str, Any]:
-    """The same for programs; ``cancel`` is the entry for PutEvents that cancels it, null where it has ended."""
-    backfill, rest, _, now = seen
+def as_object(status: Status) -> dict[str, Any]:
+    """*status* for programs. ``cancel`` is the PutEvents entry that cancels the backfill; null if it has ended."""
+    backfill, rest, _, now = status
     known = bool(backfill.event_id)
     return {
         "tenant": backfill.tenant,
@@ -158,18 +158,14 @@ def as_object(seen: Seen) -> dict[str, Any]:
         "left_is_more": None if rest is None else rest.more,
         "ends": None if rest is None else _utc(rest.ends),
         "held_until": _utc(backfill.lease_until) if backfill.lease_until > now else None,
-        "cancel": None if rest is None else _cancel(seen),
+        "cancel": None if rest is None else _cancel(status),
     }
 
 
 def _why(backfill: Backfill) -> str:
     if not backfill.event_id:
-        return ", before it arrived"
-    return {
-        None: "",
-        CancelReason.COMMAND: ", by Cancel Backfill",
-        CancelReason.DELETED: ", as its schedule was deleted",
-    }[backfill.reason]
+        return " before it arrived"
+    return {None: "", "command": " by Cancel Backfill", "deleted": " with its schedule's deletion"}[backfill.reason]
 
 
 def _left(rest: Left | None) -> str:
@@ -180,11 +176,11 @@ def _ends(rest: Left | None) -> str:
     return "-" if rest is None else f"{_utc(rest.ends)}{' or later' if rest.more else ''}"
 
 
-def _cancel(seen: Seen) -> dict[str, str]:
-    backfill = seen.backfill
+def _cancel(status: Status) -> dict[str, str]:
+    backfill = status.backfill
     detail = {"tenant": backfill.tenant, "name": backfill.name, "backfill_id": backfill.id}
     return {
-        "EventBusName": seen.bus_name,
+        "EventBusName": status.bus_name,
         "Source": f"{TENANT_SOURCE_PREFIX}{backfill.tenant}",
         "DetailType": "Cancel Backfill",
         "Detail": json.dumps(detail),

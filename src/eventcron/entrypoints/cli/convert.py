@@ -14,12 +14,12 @@ _NOTATIONS = click.Choice([notation.value for notation in Notation])
 
 @click.command("convert")
 @click.argument("expression")
-@click.option("--from", "source", type=_NOTATIONS, required=True, help="The dialect EXPRESSION is in.")
-@click.option("--to", "target", type=_NOTATIONS, required=True, help="The dialect wanted.")
+@click.option("--from", "source", type=_NOTATIONS, required=True, help="The dialect of EXPRESSION.")
+@click.option("--to", "target", type=_NOTATIONS, required=True, help="The dialect to write.")
 def command(*, expression: str, source: str, target: str) -> None:
-    """Write EXPRESSION in another dialect, or say why that dialect cannot.
+    """Write EXPRESSION in another dialect, or say why that dialect has no form for it.
 
-    A year of occurrences of both is compared before anything is printed.
+    The command prints the result only if both expressions have the same occurrences for a year.
     """
     try:
         converted = convert(expression, Notation(source), Notation(target), since=SystemClock().now())
@@ -32,4 +32,4 @@ def command(*, expression: str, source: str, target: str) -> None:
         click.get_current_context().exit(2)
     click.echo(converted)
     if target == Notation.UNIX and any(sign in converted for sign in "LW#"):
-        click.echo("L, W and # are understood by eventcron and croniter, not by the cron of Debian.", err=True)
+        click.echo("eventcron and croniter understand L, W and #; the cron of Debian does not.", err=True)

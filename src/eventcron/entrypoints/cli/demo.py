@@ -1,4 +1,4 @@
-"""``eventcron demo``: the whole flow on this machine, and a comparison with what was due."""
+"""``eventcron demo``: run the whole stack on this machine and compare the fires with those that were due."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from eventcron.demo.beside import beside
 from eventcron.demo.comparison import Report
 from eventcron.demo.performance import Performance
 from eventcron.demo.screen import Lines, Screen, Terminal
+from eventcron.entrypoints.cli.tables import columns
 from eventcron.errors import EventcronError
 from eventcron.local.embedded import FunctionOutput
 from eventcron.local.runtime import LocalSettings, Runtime
@@ -27,24 +28,32 @@ from eventcron.preview.files import read_schedules
 
 T = TypeVar("T")
 
-#: Faults printed; ``--json`` has all.
+#: The most faults printed. ``--json`` lists all.
 SHOWN = 20
 
 
 @click.command("demo")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
-@click.option("--seconds", default=60, show_default=True, type=click.IntRange(10, 150), help="How long it fires.")
 @click.option(
-    "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the result there too."
+    "--seconds", default=60, show_default=True, type=click.IntRange(10, 150), help="How long the schedules fire."
 )
-@click.option("--port", default=0, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one.")
+@click.option(
+    "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Also write the result to this file."
+)
+@click.option(
+    "--port",
+    default=0,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="The port of the embedded AWS. 0 picks a free one.",
+)
 def command(files: tuple[Path, ...], *, seconds: int, json_file: Path | None, port: int) -> None:
-    """Run the whole flow on this machine and compare what was fired with what was due.
+    """Run the whole stack on this machine and compare the fires with those that were due.
 
-    Puts the schedules in FILES (JSON Lines, a JSON array or YAML; by default the 1,307 that ship with eventcron) and
-    30 quick ones by PutEvents on an embedded AWS; a Lambda function, a state machine and an API destination receive
-    their fires. If anything is lost, early, repeated, or fired after it was deleted, it says what, and the exit
-    status is 1.
+    The demo puts the schedules in FILES and 30 frequent ones on an embedded AWS, by PutEvents. FILES are JSON Lines, a
+    JSON array or YAML; by default, the 1,307 schedules that ship with eventcron. A Lambda function, a state machine and
+    an API destination receive the fires. If a fire is lost, early, repeated, or published after its schedule was
+    deleted, the demo names it and exits with status 1.
     """
     if json_file is not None and not json_file.parent.is_dir():
         raise click.BadParameter(f"there is no folder {json_file.parent}", param_hint="--json")
@@ -56,7 +65,10 @@ def command(files: tuple[Path, ...], *, seconds: int, json_file: Path | None, po
         screen.close()
     click.echo(summary(report))
     if json_file is not None:
-        json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+        try:
+            json_file.write_bytes(msgspec.json.format(msgspec.json.encode(report)) + b"\n")
+        except OSError as error:
+            raise click.FileError(str(json_file), error.strerror) from error
     if not report.good:
         sys.exit(1)
 
@@ -65,7 +77,7 @@ def _read(files: Sequence[Path]) -> list[Schedule]:
     """The schedules in *files*.
 
     Raises:
-        EventcronError: an entry is wrong; says which ones, and how.
+        EventcronError: entries are wrong; says which ones and why.
     """
     entries = list(read_schedules(files))
     wrong = [str(entry) for entry in entries if entry.schedule is None]
@@ -91,7 +103,7 @@ async def _run(schedules: Sequence[Schedule], *, seconds: int, port: int, screen
 
 
 def _until_signal(work: Coroutine[Any, Any, T]) -> T:
-    """The result of *work*. A signal ends it, lets it clean up, and decides the exit status as a shell expects."""
+    """The result of *work*. A signal cancels it, lets it clean up, and sets the exit status that a shell expects."""
     caught: list[signal.Signals] = []
 
     async def run() -> T:
@@ -116,7 +128,7 @@ def _stop(task: asyncio.Future[Any], caught: list[signal.Signals], number: signa
 
 
 def summary(report: Report) -> str:
-    """*report* for a person."""
+    """The text of *report*."""
     late = report.lateness_ms
     rows = [
         ("schedules emitted", f"{report.emitted:,}"),
@@ -134,13 +146,14 @@ def summary(report: Report) -> str:
         ("after delete", f"{report.after_delete:,}"),
         ("unexpected", f"{report.unexpected:,}"),
     ]
-    width = max(len(name) for name, _ in rows if not name.startswith("    "))
-    lines = [f"{name:<{width}}  {value}" for name, value in rows]
     faults = report.faults[:SHOWN]
     if len(report.faults) > SHOWN:
         faults.append(f"and {len(report.faults) - SHOWN:,} more: --json lists them all")
-    verdict = "not as it must be:" if faults else "all as it must be"
-    return "\n".join(["", *lines, "", click.style(verdict, fg="red" if faults else "green"), *faults])
+    if faults:
+        verdict = click.style(f"FAIL: {len(report.faults):,} faults", fg="red")
+    else:
+        verdict = click.style(f"PASS: {report.published:,} fires, none missing, early or repeated", fg="green")
+    return "\n".join(["", columns(rows), "", verdict, *faults])
 
 
 def _say(line: str) -> None:

@@ -1,4 +1,4 @@
-"""``eventcron dev``: the whole stack on this machine until Ctrl-C."""
+"""``eventcron dev``: run the whole stack on this machine until Ctrl-C."""
 
 from __future__ import annotations
 
@@ -17,29 +17,35 @@ import click
 from eventcron.local.console import Console
 from eventcron.local.runtime import ACCESS_KEY_ID, SECRET_ACCESS_KEY, LocalSettings, Runtime
 
-#: SIGHUP comes when the terminal closes.
+#: A closing terminal sends SIGHUP.
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command()
-@click.option("--port", default=4566, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one.")
-@click.option("--region", default="us-east-1", show_default=True, help="The Region to be in.")
+@click.option(
+    "--port",
+    default=4566,
+    show_default=True,
+    type=click.IntRange(0, 65535),
+    help="The port of the embedded AWS. 0 picks a free one.",
+)
+@click.option("--region", default="us-east-1", show_default=True, help="The Region of the embedded AWS.")
 @click.option("--trusted-source", multiple=True, help="An event source that may act for every tenant. Repeatable.")
 @click.option(
     "--planner-workers",
     default=1,
     show_default=True,
     type=click.IntRange(1, 16),
-    help="Planners at work at once; more than one get their segments from a queue.",
+    help="Planners that run at once. More than one get their segments from a queue.",
 )
 @click.option(
     "--keep",
     type=click.Path(file_okay=False, writable=True, path_type=Path),
     metavar="DIRECTORY",
-    help="Go on with what is kept there, and keep everything there. By default nothing is kept.",
+    help="Load the state from this directory and save it there. By default, state is discarded on exit.",
 )
-@click.option("-v", "--verbose", is_flag=True, help="Show everything the functions write, not only what is wrong.")
-@click.option("--json", "as_json", is_flag=True, help="Say where everything is in one line of JSON, once it runs.")
+@click.option("-v", "--verbose", is_flag=True, help="Show all output of the functions, not only errors.")
+@click.option("--json", "as_json", is_flag=True, help="When ready, print endpoint and outputs in one line of JSON.")
 def command(
     *,
     port: int,
@@ -52,7 +58,7 @@ def command(
 ) -> None:
     """Run eventcron on this machine, on an embedded AWS, until Ctrl-C.
 
-    No Docker, no account. Rules and targets that you add work as they will in your account.
+    No Docker, no AWS account. Rules and targets that you add work as they do in an AWS account.
     """
     settings = LocalSettings(
         port=port, region=region, trusted_sources=trusted_source, planner_workers=planner_workers, keep=keep
@@ -61,7 +67,7 @@ def command(
 
 
 async def _until_signal(work: Coroutine[Any, Any, None]) -> None:
-    """Do *work* until it ends or a signal asks to stop, and let it clean up in either case."""
+    """Run *work* until it ends or a signal cancels it, and let it clean up in either case."""
     working = asyncio.create_task(work)
     loop = asyncio.get_running_loop()
     for number in STOP_SIGNALS:
@@ -80,7 +86,7 @@ async def _run(settings: LocalSettings, *, verbose: bool, as_json: bool) -> None
         on_failure=console.planner_failed,
     )
     async with runtime:
-        click.echo(json.dumps(_facts(runtime)) if as_json else _welcome(runtime, time.perf_counter() - began))
+        click.echo(json.dumps(_document(runtime)) if as_json else _welcome(runtime, time.perf_counter() - began))
         await runtime.guard(asyncio.gather(runtime.failed(), console.watch_dead_letters(runtime)))
 
 
@@ -89,7 +95,7 @@ def _say(line: str) -> None:
 
 
 def environment(runtime: Runtime) -> dict[str, str]:
-    """What makes ``aws`` and boto3 use *runtime*."""
+    """The environment variables that make ``aws`` and boto3 use *runtime*."""
     return {
         "AWS_ENDPOINT_URL": runtime.endpoint,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
@@ -99,7 +105,7 @@ def environment(runtime: Runtime) -> dict[str, str]:
     }
 
 
-def _facts(runtime: Runtime) -> dict[str, object]:
+def _document(runtime: Runtime) -> dict[str, object]:
     return {
         "endpoint": runtime.endpoint,
         "region": runtime.region,
@@ -112,7 +118,7 @@ def _facts(runtime: Runtime) -> dict[str, object]:
 
 
 def _welcome(runtime: Runtime, seconds: float) -> str:
-    """The endpoint, the three lines, and something to try."""
+    """The endpoint, the three lines to copy, and a command to try."""
     values = environment(runtime)
     groups = (
         ("AWS_ENDPOINT_URL",),
@@ -126,13 +132,13 @@ def _welcome(runtime: Runtime, seconds: float) -> str:
             "",
             *lines,
             "",
-            "Copy the three lines into another shell; aws and boto3 then use this machine. To make something fire:",
+            "Copy the three lines into another shell: then aws and boto3 use this machine. To make a schedule fire:",
             "",
             f"aws events put-events --entries {shlex.quote(json.dumps([_example(runtime)]))}",
             "",
-            "Version 1 of the AWS CLI also wants --endpoint-url before sqs; it does not ask AWS_ENDPOINT_URL there.",
+            "Version 1 of the AWS CLI ignores AWS_ENDPOINT_URL for sqs: give it --endpoint-url too.",
             f'Rules on bus "{runtime.bus_name}" with source "eventcron" receive the fires.',
-            f"Signed requests to the REST API go to {runtime.rest_url}. Ctrl-C ends it all.",
+            f"The REST API, for signed requests, is at {runtime.rest_url}. Ctrl-C stops everything.",
         ]
     )
 

@@ -1,4 +1,4 @@
-"""``eventcron explain``: what an expression means, and what happens on the nights the clocks change."""
+"""``eventcron explain``: the meaning of an expression, and its fires on the nights the clocks change."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from eventcron.adapters.clock import SystemClock
-from eventcron.entrypoints.cli.moments import read_moment
+from eventcron.entrypoints.cli.moments import INSTANT
 from eventcron.entrypoints.cli.trigger_options import TriggerOptions, trigger_options
 from eventcron.model.names import Instant, Window
 from eventcron.timing.daylight import LATEST
@@ -17,18 +16,24 @@ from eventcron.timing.explain import Night, dialect_name, in_words, kind_of, nig
 from eventcron.timing.trigger import Trigger, local_time, occurrences, rfc3339
 
 COUNT = 5
-#: Milliseconds: 366 days, so that each yearly change is in it.
+#: Milliseconds. 366 days contain every yearly clock change.
 YEAR_MS = 366 * 86_400_000
 
 
 @click.command("explain")
 @click.argument("expressions", nargs=-1, required=True, metavar="EXPRESSION...")
 @trigger_options
-@click.option("--from", "since", metavar="T", help="Explain what comes after it, RFC 3339.  [default: now]")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-def command(*, expressions: tuple[str, ...], since: str | None, as_json: bool, **options: Any) -> None:
-    """Say in words what EXPRESSION means, its next occurrences, and what the coming clock changes do to it."""
-    start = SystemClock().now() // 1000 * 1000 if since is None else read_moment(since, "--from")
+@click.option(
+    "--from",
+    "start",
+    type=INSTANT,
+    default="now",
+    show_default=True,
+    help="Only occurrences and clock changes after this: RFC 3339, a date, now+1h.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+def command(*, expressions: tuple[str, ...], start: Instant, as_json: bool, **options: Any) -> None:
+    """Describe EXPRESSION in English, with its next occurrences and its fires at the next clock changes."""
     given = TriggerOptions(**options)
     trigger = given.trigger(expressions, anchor=start)
     following = list(islice(occurrences(trigger, Window(start + 1, LATEST * 1000)), COUNT))
@@ -48,7 +53,7 @@ def command(*, expressions: tuple[str, ...], since: str | None, as_json: bool, *
 
 
 def _in_zone(trigger: Trigger, given: TriggerOptions) -> Trigger:
-    """The trigger with the zone that was asked about: ``rate()`` alone has none."""
+    """*trigger* in the time zone of the options, as ``rate()`` has none of its own."""
     return Trigger(trigger.canonical, trigger.items, given.timezone, trigger.policy, trigger.exclusions)
 
 
@@ -65,7 +70,7 @@ def _document(
 ) -> dict[str, Any]:
     return {
         "expressions": [{"expression": text, "dialect": dialect_name(text)} for text in expressions],
-        "words": in_words(trigger),
+        "description": in_words(trigger),
         "timezone": timezone,
         "next": [
             {"utc": rfc3339(instant, millis=False), "local": local_time(instant, timezone, millis=False)}

@@ -10,7 +10,7 @@ import click
 from eventcron import __version__
 from eventcron.errors import EventcronError
 
-#: Subcommand → the module of this package whose ``command`` it is.
+#: Subcommand → the module of this package that has it as ``command``.
 COMMANDS = {
     "backfills": "backfills",
     "convert": "convert",
@@ -26,7 +26,7 @@ COMMANDS = {
 
 
 class LazyGroup(click.Group):
-    """Imports a subcommand's module when it is used, so that ``next`` does not pay for ``demo``."""
+    """Imports a subcommand's module when it is used, so that ``next`` does not import what ``demo`` needs."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002  # click's signature
         return sorted(COMMANDS)
@@ -42,7 +42,7 @@ class LazyGroup(click.Group):
 def _version(ctx: click.Context, _param: click.Parameter, *, value: bool) -> None:
     if not value or ctx.resilient_parsing:
         return
-    from importlib.metadata import version  # noqa: PLC0415  # only --version pays for it
+    from importlib.metadata import version  # noqa: PLC0415  # only --version needs it
 
     click.echo(f"eventcron {__version__} (tzdata {version('tzdata')}, Python {sys.version.split()[0]})")
     ctx.exit()
@@ -55,9 +55,10 @@ def _version(ctx: click.Context, _param: click.Parameter, *, value: bool) -> Non
     expose_value=False,
     is_eager=True,
     callback=lambda c, p, value: _version(c, p, value=value),
+    help="Print the releases of eventcron, its time zone rules and Python.",
 )
 def cli() -> None:
-    """A multi-tenant scheduler for AWS: schedules in by PutEvents, fires out at the exact instant."""
+    """A multi-tenant scheduler for AWS: put schedules by PutEvents, receive their fires at the exact instant."""
 
 
 def main(argv: list[str] | None = None) -> None:

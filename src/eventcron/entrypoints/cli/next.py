@@ -1,4 +1,4 @@
-"""``eventcron next``: the coming occurrences of an expression."""
+"""``eventcron next``: the next occurrences of an expression."""
 
 from __future__ import annotations
 
@@ -9,37 +9,43 @@ from typing import Any
 
 import click
 
-from eventcron.adapters.clock import SystemClock
-from eventcron.entrypoints.cli.moments import read_moment
+from eventcron.entrypoints.cli.moments import INSTANT
 from eventcron.entrypoints.cli.trigger_options import TriggerOptions, trigger_options
 from eventcron.model.names import Instant, Occurrence, Window
 from eventcron.timing.daylight import LATEST
 from eventcron.timing.trigger import Trigger, local_time, occurrences, rfc3339, walk
 
 DEFAULT_COUNT = 5
-#: Occurrences printed at most, whatever --until says.
+#: The most occurrences printed, with --until too.
 MAX_COUNT = 10_000
-#: Skipped occurrences shown between two that fire.
+#: The most skipped occurrences shown between two that fire.
 MAX_SKIPPED = 10
 
 
 @click.command("next")
 @click.argument("expressions", nargs=-1, required=True, metavar="EXPRESSION...")
 @trigger_options
-@click.option("--from", "since", metavar="T", help="Only occurrences after it, RFC 3339.  [default: now]")
-@click.option("--until", metavar="T", help="Only occurrences before it, RFC 3339.")
+@click.option(
+    "--from",
+    "start",
+    type=INSTANT,
+    default="now",
+    show_default=True,
+    help="Only occurrences after this: RFC 3339, a date, now+1h.",
+)
+@click.option("--until", type=INSTANT, help="Only occurrences before this: RFC 3339, a date, now+1h.")
 @click.option(
     "--count",
     type=click.IntRange(1, MAX_COUNT),
     help=f"How many.  [default: {DEFAULT_COUNT}; with --until all, up to {MAX_COUNT}]",
 )
-@click.option("--local", is_flag=True, help="Local time only, with its offset, instead of UTC.")
-@click.option("--json", "as_json", is_flag=True, help="A JSON array of RFC 3339 times.")
+@click.option("--local", is_flag=True, help="Print local time with its offset, without UTC.")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of RFC 3339 times.")
 def command(
     *,
     expressions: tuple[str, ...],
-    since: str | None,
-    until: str | None,
+    start: Instant,
+    until: Instant | None,
     count: int | None,
     local: bool,
     as_json: bool,
@@ -47,10 +53,9 @@ def command(
 ) -> None:
     """Print when EXPRESSION fires next, in UTC and local time.
 
-    Several expressions fire at the instants of any of them. rate() counts from --from.
+    Several expressions fire whenever one of them matches. Intervals of rate() count from --from.
     """
-    start = SystemClock().now() // 1000 * 1000 if since is None else read_moment(since, "--from")
-    end = LATEST * 1000 if until is None else read_moment(until, "--until")
+    end = LATEST * 1000 if until is None else until
     limit = count or (DEFAULT_COUNT if until is None else MAX_COUNT)
     given = TriggerOptions(**options)
     trigger = given.trigger(expressions, anchor=start)
@@ -67,7 +72,7 @@ def command(
 
 
 def _lines(trigger: Trigger, window: Window, timezone: str, *, count: int, local: bool) -> Iterator[str]:
-    """The first *count* occurrences that fire, and what is skipped before each of them."""
+    """The first *count* occurrences that fire, each after the skipped occurrences before it."""
     since = window.start
     for due in islice(occurrences(trigger, window), count):
         yield from _skipped(trigger, Window(since, due), timezone, local=local)
@@ -78,10 +83,10 @@ def _lines(trigger: Trigger, window: Window, timezone: str, *, count: int, local
 
 
 def _skipped(trigger: Trigger, window: Window, timezone: str, *, local: bool) -> Iterator[str]:
-    """All that is skipped in a window without a fire, cut short where it is long."""
+    """The first skipped occurrences in a window without a fire, and a line that says whether there are more."""
     for number, occurrence in enumerate(walk(trigger, window)):
         if number == MAX_SKIPPED:
-            yield "… and more that are skipped"
+            yield "… and more skipped ones"
             return
         yield _line(occurrence, timezone, local=local)
 

@@ -1,4 +1,4 @@
-"""What commands for operators share: a deployment by the name of its stack, on AWS or on ``eventcron dev``."""
+"""What the operators' commands share: a deployment by its stack's name, on AWS or on ``eventcron dev``."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from eventcron.wiring import over_clients
 #: Connections to each service.
 CONNECTIONS = 64
 
-#: By queue: the stack's outputs with its dead letters and with the way back; None = each letter's own target.
-#: A stack with one planner has no plan queue, and no dead letters of one.
+#: Queue → the stack's outputs with the URLs of its dead-letter queue and of the queue itself. None: each dead letter
+#: names its own target. A stack with one planner has no segment queue.
 QUEUES = {
     "commands": ("CommandDeadLettersUrl", "CommandQueueUrl"),
     "fires": ("FireDeadLettersUrl", "FireQueueUrl"),
@@ -33,20 +33,20 @@ stack_option = click.option(
     show_default=True,
     envvar="EVENTCRON_STACK",
     show_envvar=True,
-    help="The CloudFormation stack. AWS_DEFAULT_REGION, AWS_PROFILE and AWS_ENDPOINT_URL say where it is.",
+    help="The CloudFormation stack. AWS_PROFILE, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL select account and Region.",
 )
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 
 
 class Operations(NamedTuple):
-    """What someone at a terminal does with a deployment."""
+    """A deployment, for a command at a terminal."""
 
     cases: UseCases
-    #: Deals with the letters of one of ``QUEUES``, or of the queue at a URL, whose letters name their targets.
-    #: All go to the second, an ARN, if one is given.
+    #: The dead letters of one of ``QUEUES``, or of the dead-letter queue at a URL. Sends each to its own queue or
+    #: target, or all to the second argument, an ARN.
     redrive: Callable[[str, str | None], Redrive]
-    #: Those of ``QUEUES`` that the deployment has.
+    #: The ``QUEUES`` of this deployment.
     queues: Sequence[str]
 
 
@@ -55,8 +55,8 @@ async def operations(stack: str) -> AsyncIterator[Operations]:
     """The deployment of *stack*.
 
     Raises:
-        NoDeployment: there is no such stack, or no way to it.
-        Unavailable: AWS refused for now.
+        NoDeployment: there is no such stack, or it cannot be reached.
+        Unavailable: AWS is unavailable for now.
     """
     async with deployment(stack, concurrency=CONNECTIONS) as (clients, client, settings, outputs):
         cases = over_clients(settings, clients)
@@ -80,5 +80,5 @@ async def operations(stack: str) -> AsyncIterator[Operations]:
 
 def _missing(queue: str, there: Sequence[str]) -> NoDeployment:
     return NoDeployment(
-        f"this stack has no queue of {queue!r}, as its parameter PlannerWorkers is 1; it has {', '.join(there)}"
+        f"this stack has no queue {queue!r}, as its parameter PlannerWorkers is 1; it has {', '.join(there)}"
     )

@@ -1,4 +1,4 @@
-"""``eventcron redrive``: what could not be handled, and why; send it back, or drop it with a record."""
+"""``eventcron redrive``: list and show dead letters with their reasons, send them back, or drop them with a record."""
 
 from __future__ import annotations
 
@@ -14,55 +14,61 @@ import click
 
 from eventcron.app.redrive import SLOWEST, RedriveReport
 from eventcron.entrypoints.cli.operations import QUEUES, json_option, operations, stack_option
+from eventcron.entrypoints.cli.tables import columns, table
 from eventcron.ports import DeadLetter
 from eventcron.timing.instant import rfc3339
 
-#: Characters of a body in the text.
+#: Characters. The most that the text shows of a body.
 SHOWN_CHARS = 2_000
-#: Letters that `--all` deals with at most.
+#: The most dead letters that `drop --all` removes.
 ALL = 1_000_000
 
 
 class _QueueType(click.ParamType[str]):
-    """One of the stack's own, or the URL of another."""
+    """The name of one of the stack's queues, or the URL of another dead-letter queue."""
 
     name = "queue"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
         text = str(value)
         if text not in QUEUES and not text.startswith(("https://", "http://")):
-            self.fail(f"{text!r} is not one of {', '.join(QUEUES)}, nor the URL of a queue of dead letters", param, ctx)
+            self.fail(f"got {text!r}; allowed: {', '.join(QUEUES)}, or the URL of a dead-letter queue", param, ctx)
         return text
 
 
 queue_argument = click.argument("queue", type=_QueueType(), metavar="QUEUE")
 ids_argument = click.argument("ids", nargs=-1, metavar="[ID...]")
-all_option = click.option("--all", "everything", is_flag=True, help="Every letter of the queue.")
+all_option = click.option("--all", "everything", is_flag=True, help="Every dead letter of the queue.")
 
 
 @click.group("redrive")
 def command() -> None:
-    """Look at dead letters, send them back, or drop them.
+    """Show dead letters, send them back, or drop them.
 
-    QUEUE is one of the stack's: commands that the registrar could not take, fires that the executor could not publish,
-    plans (ranges of segments) that planners died of, where there are several, targets: events that EventBridge could
-    not deliver to eventcron's own targets. Or it is the URL of another queue of dead letters, such as output
-    DeadLettersUrl of a subscription.
+    \b
+    QUEUE is one of these, or the URL of another dead-letter queue:
+      commands  commands that the registrar could not apply
+      fires     fires that the executor could not publish
+      segments  segment ranges that no planner could plan (only with several planners)
+      targets   events that EventBridge could not deliver to eventcron
+
+    A subscription's own dead-letter queue is its output DeadLettersUrl.
     """
 
 
 @command.command("list")
 @stack_option
 @json_option
-def list_letters(stack: str, *, as_json: bool) -> None:
-    """Say how many letters there are in each queue, about. Exit status 1 if there are any, so that a script can ask."""
+def list_dead_letters(stack: str, *, as_json: bool) -> None:
+    """Print about how many dead letters each queue has. Exit status 1 if there are any."""
 
     async def count() -> dict[str, int]:
         async with operations(stack) as (_, redrive, queues):
             return {queue: await redrive(queue, None).waiting() for queue in queues}
 
     counts = asyncio.run(count())
-    click.echo(json.dumps(counts) if as_json else "\n".join(f"{queue:<9} {n:>7,}" for queue, n in counts.items()))
+    rows = [(queue, f"{n:,}") for queue, n in counts.items()]
+    click.echo(json.dumps(counts) if as_json else table(("queue", "dead letters"), rows, right={"dead letters"}))
     sys.exit(1 if any(counts.values()) else 0)
 
 
@@ -70,20 +76,24 @@ def list_letters(stack: str, *, as_json: bool) -> None:
 @queue_argument
 @ids_argument
 @stack_option
-@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 1_000), help="How many letters.")
+@click.option("--limit", default=10, show_default=True, type=click.IntRange(1, 1_000), help="How many dead letters.")
 @json_option
 def show(queue: str, ids: tuple[str, ...], stack: str, limit: int, *, as_json: bool) -> None:
-    """Show letters with their reason and payload. They stay where they are."""
+    """Show dead letters with reason and payload. They stay in the queue."""
 
     async def look() -> list[DeadLetter]:
         async with operations(stack) as (_, redrive, _):
             return await redrive(queue, None).look(limit=limit, ids=ids)
 
-    letters = asyncio.run(look())
+    dead_letters = asyncio.run(look())
     if as_json:
-        click.echo(json.dumps({"queue": queue, "letters": [_as_object(letter) for letter in letters]}, indent=2))
+        click.echo(
+            json.dumps(
+                {"queue": queue, "dead_letters": [_as_object(dead_letter) for dead_letter in dead_letters]}, indent=2
+            )
+        )
     else:
-        click.echo("\n\n".join(map(_as_text, letters)) or f"no dead letters of {queue}")
+        click.echo("\n\n".join(map(_as_text, dead_letters)) or f"no dead letters in {queue}")
 
 
 @command.command("send")
@@ -92,31 +102,36 @@ def show(queue: str, ids: tuple[str, ...], stack: str, limit: int, *, as_json: b
 @all_option
 @stack_option
 @click.option(
-    "--rate", default=10.0, show_default=True, type=click.FloatRange(SLOWEST, 1_000), help="Letters a second at most."
+    "--rate",
+    default=10.0,
+    show_default=True,
+    type=click.FloatRange(SLOWEST, 1_000),
+    help="Dead letters a second at most.",
 )
 @click.option(
     "--to",
     metavar="ARN",
-    help="To this queue, function, topic, state machine, bus or log group instead, each event as it is.",
+    help="Send to this queue, function, topic, state machine, bus or log group instead, each event unchanged.",
 )
 @json_option
 def send(
     *, queue: str, ids: tuple[str, ...], stack: str, rate: float, to: str | None, everything: bool, as_json: bool
 ) -> None:
-    """Send letters back to where they came from. Each is removed only once it was taken there.
+    """Send dead letters back to their queues or targets.
 
-    A fire that is older than its schedule's misfire grace by now is skipped, and told as such. An event for a rule's
-    target goes to that target, with what the rule gives it of the event; a letter that cannot be sent from here
-    stays, with the reason.
+    The command removes each dead letter only after it has sent it, so a crash can repeat a dead letter but not lose
+    it. A fire that is older than its schedule's misfire grace is skipped and reported by Schedule Skipped. An event for
+    a rule's target goes to that target, transformed by the rule's Input or InputPath. A dead letter that cannot be sent
+    stays, and the command prints the reason.
     """
     _need(ids, everything=everything)
 
     async def work() -> RedriveReport:
         async with operations(stack) as (_, redrive, _):
-            letters = redrive(queue, to)
-            # What comes back meanwhile is another letter: as many as there are now, and no more.
-            limit = len(ids) or await letters.waiting()
-            return await letters.send(limit=limit, ids=ids, per_second=rate, on_progress=_progress("sent"))
+            dead_letters = redrive(queue, to)
+            # A failed one returns as a new dead letter. The limit keeps it from being sent again and again.
+            limit = len(ids) or await dead_letters.waiting()
+            return await dead_letters.send(limit=limit, ids=ids, per_second=rate, on_progress=_progress("sent"))
 
     _finish(asyncio.run(work()), "sent", as_json=as_json)
 
@@ -128,14 +143,14 @@ def send(
 @stack_option
 @click.option(
     "--record",
-    default="dropped-letters.jsonl",
+    default="dropped-dead-letters.jsonl",
     show_default=True,
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Where each letter is written, one JSON object a line, before it is removed.",
+    help="The command appends each dead letter to this file, as a line of JSON, before it removes it.",
 )
 @json_option
 def drop(queue: str, ids: tuple[str, ...], stack: str, record: Path, *, everything: bool, as_json: bool) -> None:
-    """Remove letters for good. Each is written to a file first, payload and reason and all."""
+    """Remove dead letters for good, after writing each with payload and reason to a file."""
     _need(ids, everything=everything)
 
     async def work() -> RedriveReport:
@@ -149,16 +164,16 @@ def drop(queue: str, ids: tuple[str, ...], stack: str, record: Path, *, everythi
 
 def _need(ids: tuple[str, ...], *, everything: bool) -> None:
     if bool(ids) == everything:
-        raise click.UsageError("give the ids of letters, as `eventcron redrive show` prints them, or --all")
+        raise click.UsageError("give the ids of dead letters, as `eventcron redrive show` prints them, or --all")
 
 
 def _recorder(path: Path, queue: str) -> Callable[[DeadLetter], None]:
-    """Writes letters to *path* so that they survive this process and this machine's next power cut."""
+    """Appends dead letters to *path*, flushed to disk, so that they survive a power cut."""
 
-    def write(letter: DeadLetter) -> None:
+    def write(dead_letter: DeadLetter) -> None:
         try:
             with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"queue": queue, **_as_object(letter)}) + "\n")
+                file.write(json.dumps({"queue": queue, **_as_object(dead_letter)}) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
         except OSError as error:
@@ -175,48 +190,51 @@ def _progress(done: str) -> Callable[[int], None]:
     return show_progress
 
 
-def _finish(dealt: RedriveReport, done: str, *, as_json: bool) -> None:
+def _finish(report: RedriveReport, done: str, *, as_json: bool) -> None:
     if sys.stderr.isatty():
         click.echo("\r", err=True, nl=False)
     if as_json:
-        click.echo(json.dumps({done: dealt.done, "failed": dealt.failed, "missing": dealt.missing}))
+        click.echo(json.dumps({done: report.done, "failed": report.failed, "missing": report.missing}))
     else:
-        click.echo(f"{dealt.done:,} {done}")
-    for letter_id, reason in dealt.failed.items():
-        click.echo(f"eventcron: {letter_id} stays: {reason}", err=True)
-    for letter_id in dealt.missing:
+        click.echo(f"{report.done:,} {done}")
+    for dead_letter_id, reason in report.failed.items():
+        click.echo(f"eventcron: {dead_letter_id} stays: {reason}", err=True)
+    for dead_letter_id in report.missing:
         click.echo(
-            f"eventcron: {letter_id} was not found; it may be in hand elsewhere, try again in two minutes", err=True
+            f"eventcron: {dead_letter_id} was not found; another reader may hold it, so try again in two minutes",
+            err=True,
         )
-    sys.exit(1 if dealt.failed or dealt.missing else 0)
+    sys.exit(1 if report.failed or report.missing else 0)
 
 
-def _as_object(letter: DeadLetter) -> dict[str, Any]:
+def _as_object(dead_letter: DeadLetter) -> dict[str, Any]:
     return {
-        "id": letter.id,
-        "sent": rfc3339(letter.sent),
-        "code": letter.code,
-        "reason": letter.reason,
-        **({"target": letter.target} if letter.target else {}),
-        **({"rule": letter.rule} if letter.rule else {}),
-        "body": _payload(letter.body),
+        "id": dead_letter.id,
+        "sent": rfc3339(dead_letter.sent),
+        "code": dead_letter.code,
+        "reason": dead_letter.reason,
+        **({"target": dead_letter.target} if dead_letter.target else {}),
+        **({"rule": dead_letter.rule} if dead_letter.rule else {}),
+        "body": _payload(dead_letter.body),
     }
 
 
-def _as_text(letter: DeadLetter) -> str:
-    payload = _payload(letter.body)
+def _as_text(dead_letter: DeadLetter) -> str:
+    payload = _payload(dead_letter.body)
     body = payload if isinstance(payload, str) else json.dumps(payload, indent=2, ensure_ascii=False)
     if len(body) > SHOWN_CHARS:
         body = f"{body[:SHOWN_CHARS]}\n… {len(body) - SHOWN_CHARS:,} more characters: --json shows all"
-    target = f"target  {letter.target}\n" if letter.target else ""
-    target += f"rule    {letter.rule}\n" if letter.rule else ""
-    return (
-        f"id      {letter.id}\nsent    {rfc3339(letter.sent)}\nreason  {letter.code}: {letter.reason}\n{target}{body}"
-    )
+    rows = [
+        ("id", dead_letter.id),
+        ("sent", rfc3339(dead_letter.sent)),
+        ("reason", f"{dead_letter.code}: {dead_letter.reason}"),
+    ]
+    rows += [(name, value) for name, value in (("target", dead_letter.target), ("rule", dead_letter.rule)) if value]
+    return f"{columns(rows)}\n{body}"
 
 
 def _payload(body: str) -> Any:
-    """*body* as JSON where it is JSON, else as it is."""
+    """*body* as a JSON value if it is JSON, else as text."""
     try:
         return json.loads(body)
     except ValueError:

@@ -1,4 +1,4 @@
-"""``eventcron segments``: how far each is planned; move schedules to another number of them."""
+"""``eventcron segments``: how far each segment is planned; move schedules to another number of segments."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ import click
 from eventcron.app.reconcile import ReconcileReport
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
+from eventcron.entrypoints.cli.tables import table
 from eventcron.model.names import MAX_SEGMENTS, Instant
 from eventcron.ports import SegmentState
 from eventcron.rules.lag import lag_ms
 from eventcron.rules.reconcile import Fault
 from eventcron.timing.instant import rfc3339
 
-#: Milliseconds that a terminal may take; a Lambda has fifteen minutes.
+#: Milliseconds. How long `resize` may take: a day, where the deployed function has fifteen minutes.
 PATIENCE_MS = 86_400_000
 
 
@@ -27,10 +28,10 @@ PATIENCE_MS = 86_400_000
 @json_option
 @click.pass_context
 def command(context: click.Context, stack: str, *, as_json: bool) -> None:
-    """Say how far each segment is planned, who holds a claim, and how far it lags.
+    """Show how far each segment is planned, which are leased to a planner, and how far each lags.
 
-    A segment lags by what it is short of the horizon, less one tick. Exit status 1 if one lags by more than a tick:
-    a tick was missed, and what is due may soon be late.
+    The lag of a segment is the part of the horizon that is not planned yet, less one tick. Exit status 1 if a segment
+    lags by more than a tick: then a tick was missed, and fires may soon be late.
     """
     if context.invoked_subcommand is not None:
         context.obj = stack
@@ -41,7 +42,7 @@ def command(context: click.Context, stack: str, *, as_json: bool) -> None:
 
 
 async def _rows(stack: str) -> tuple[list[dict[str, Any]], int]:
-    """What is known of each segment, and the milliseconds of a tick."""
+    """A row for each segment, and the milliseconds of a tick."""
     async with operations(stack) as (cases, *_):
         now = cases.clock.now()
         states = await cases.leases.segments(cases.settings.segments)
@@ -54,7 +55,7 @@ def _row(state: SegmentState, cases: UseCases, now: Instant) -> dict[str, Any]:
     return {
         "segment": state.segment,
         "planned_through": None if never else rfc3339(state.planned_through),
-        "claimed_through": rfc3339(state.claimed_through) if state.claimed_through > state.planned_through else None,
+        "leased_through": rfc3339(state.claimed_through) if state.claimed_through > state.planned_through else None,
         "held_until": rfc3339(state.lease_until) if state.lease_until > now else None,
         "fence": state.fence,
         "lag_ms": None
@@ -69,13 +70,18 @@ def _row(state: SegmentState, cases: UseCases, now: Instant) -> dict[str, Any]:
 
 
 def _table(rows: list[dict[str, Any]]) -> str:
-    head = f"{'segment':>7}  {'planned through':<24}  {'claimed through':<24}  {'held until':<24}  {'lag':>9}"
-    lines = [
-        f"{row['segment']:>7}  {row['planned_through'] or 'never':<24}  {row['claimed_through'] or '-':<24}"
-        f"  {row['held_until'] or '-':<24}  {_seconds(row['lag_ms']):>9}"
+    heads = ("segment", "planned through", "leased through", "leased until", "lag")
+    cells = [
+        (
+            str(row["segment"]),
+            row["planned_through"] or "never",
+            row["leased_through"] or "-",
+            row["held_until"] or "-",
+            _seconds(row["lag_ms"]),
+        )
         for row in rows
     ]
-    return "\n".join([head, *lines])
+    return table(heads, cells, right={"segment", "lag"})
 
 
 def _seconds(lag_ms: int | None) -> str:
@@ -87,39 +93,42 @@ def _seconds(lag_ms: int | None) -> str:
 @json_option
 @click.pass_obj
 def resize(stack: str, segments: int | None, *, as_json: bool) -> None:
-    """Move every schedule to its place among SEGMENTS; by default, among those of the deployment.
+    """Move every schedule to its segment among SEGMENTS; by default, among those of the deployment.
 
-    To have more of them: deploy with the new parameter Segments, then run this; the old segments are planned all along.
-    To have fewer: run this with the new number, deploy with it at once, then run this again for what was put in
-    between, which fires late until then. A schedule that moves may fire twice at that moment, with the same fire_id.
+    For more segments, deploy with the new parameter Segments, then run this command. The planner plans the old
+    segments all along. For fewer segments, run this command with the new number, deploy at once, then run it again for
+    the schedules that were put in between: they fire late until then. A schedule may fire twice while it moves, with
+    the same fire_id.
     """
-    survey, number = asyncio.run(_resize(stack, segments))
-    moved = survey.repaired[Fault.SEGMENT]
+    report, number = asyncio.run(_resize(stack, segments))
+    moved = report.repaired[Fault.SEGMENT]
     if as_json:
-        repaired = {str(fault): count for fault, count in survey.repaired.items()}
+        repaired = {str(fault): count for fault, count in report.repaired.items()}
         click.echo(
-            json.dumps({"segments": number, "records": survey.records, "moved": moved, "repaired": repaired,
-                        "contested": survey.contested, "unreadable": survey.unreadable})
+            json.dumps({"segments": number, "records": report.records, "moved": moved, "repaired": repaired,
+                        "contested": report.contested, "unreadable": report.unreadable})
         )  # fmt: skip
     else:
-        click.echo(f"{survey.records:,} records seen, {moved:,} schedules moved to {number:,} segments")
-    for line in survey.unreadable:
-        click.echo(f"eventcron: not readable by this release, left where it is: {line}", err=True)
-    if survey.contested:
-        click.echo(f"eventcron: {survey.contested:,} changed meanwhile; run it again for those", err=True)
-    sys.exit(1 if survey.contested or survey.unreadable else 0)
+        click.echo(f"{report.records:,} records read, {moved:,} schedules moved to {number:,} segments")
+    for line in report.unreadable:
+        click.echo(f"eventcron: this release cannot read a schedule and leaves it where it is: {line}", err=True)
+    if report.contested:
+        click.echo(
+            f"eventcron: {report.contested:,} schedules changed meanwhile; run the command again for them", err=True
+        )
+    sys.exit(1 if report.contested or report.unreadable else 0)
 
 
 async def _resize(stack: str, segments: int | None) -> tuple[ReconcileReport, int]:
     async with operations(stack) as (cases, *_):
-        survey = await cases.reconciler.run(
+        report = await cases.reconciler.run(
             deadline=cases.clock.now() + PATIENCE_MS,
-            rules=None,  # triggers are the deployed release's to work out; this one may be another
+            rules=None,  # the deployed release computes triggers; this release may be another
             segments=segments,
-            on_progress=_progress if sys.stderr.isatty() else lambda _survey: None,
+            on_progress=_progress if sys.stderr.isatty() else lambda _report: None,
         )
-        return survey, segments or cases.settings.segments
+        return report, segments or cases.settings.segments
 
 
-def _progress(survey: ReconcileReport) -> None:
-    click.echo(f"\r{survey.records:,} records, {survey.repaired[Fault.SEGMENT]:,} moved", err=True, nl=False)
+def _progress(report: ReconcileReport) -> None:
+    click.echo(f"\r{report.records:,} records, {report.repaired[Fault.SEGMENT]:,} moved", err=True, nl=False)

@@ -1,4 +1,4 @@
-"""``eventcron simulate``: the real registrar, planner and executor on given files of schedules, in virtual time."""
+"""``eventcron simulate``: run registrar, planner and executor on files of schedules, in virtual time."""
 
 from __future__ import annotations
 
@@ -10,26 +10,34 @@ from typing import Any
 import click
 
 from eventcron.adapters.clock import SystemClock
-from eventcron.entrypoints.cli.parameters import INSTANT, SPAN
+from eventcron.entrypoints.cli.moments import INSTANT, SPAN
+from eventcron.entrypoints.cli.tables import columns
 from eventcron.model.names import Instant
 from eventcron.preview.simulate import Simulation, simulate
 from eventcron.timing.instant import rfc3339
 
-#: How many of the busiest schedules the text shows.
+#: The most schedules that the text lists.
 SHOWN = 10
 
 
 @click.command("simulate")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--from", "start", type=INSTANT, help="First instant, RFC 3339. Default: the next whole minute.")
-@click.option("--for", "span", type=SPAN, default="24h", show_default=True, help="How long: 90s, 30m, 24h, 7d.")
+@click.option(
+    "--from",
+    "start",
+    type=INSTANT,
+    help="First instant: RFC 3339, a date, now.  [default: the next whole minute]",
+)
+@click.option(
+    "--for", "span", type=SPAN, default="24h", show_default=True, help="How long to simulate: 90s, 30m, 24h, 7d."
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(files: tuple[Path, ...], start: Instant | None, span: int, *, as_json: bool) -> None:
-    """Tell what the schedules in FILES will fire, by running eventcron on them in virtual time.
+    """Show what the schedules in FILES will fire, by running eventcron on them in virtual time.
 
-    FILES are JSON Lines, a JSON array or YAML; each entry is the detail of Put Schedule. The schedules are put one
-    second before --from. What is fired is compared with an independent computation: if the two differ, it says
-    where and the exit status is 1.
+    FILES are JSON Lines, a JSON array or YAML. Each entry is the detail of Put Schedule. The schedules are put one
+    second before --from. The command compares the fires with an independent computation. If the two differ, it
+    prints the differences and exits with status 1.
     """
     now = SystemClock().now()
     first = start if start is not None else (now // 60_000 + 1) * 60_000
@@ -40,7 +48,7 @@ def command(files: tuple[Path, ...], start: Instant | None, span: int, *, as_jso
             click.echo(f"eventcron: {entry['file']}:{entry['line']}: {entry['reason']}", err=True)
     if result.differences:
         for line in result.differences:
-            click.echo(f"eventcron: not as computed independently: {line}", err=True)
+            click.echo(f"eventcron: differs from the independent computation: {line}", err=True)
         sys.exit(1)
 
 
@@ -63,22 +71,24 @@ def _as_object(result: Simulation) -> dict[str, Any]:
 
 
 def _as_text(result: Simulation) -> str:
-    busiest = sorted(result.per_schedule.items(), key=lambda item: (-item[1], item[0]))
-    lines = [
-        f"from        {rfc3339(result.start, millis=False)}",
-        f"until       {rfc3339(result.end, millis=False)}",
-        f"schedules   {result.schedules:,}",
-        f"due         {result.due:,}",
-        f"published   {result.published:,}",
-        f"skipped     {sum(result.skipped.values()):,}"
-        + "".join(f"  {reason}: {count:,}" for reason, count in sorted(result.skipped.items())),
-        f"rejected    {len(result.rejected):,}",
-        f"peak        {result.peak_per_minute:,} a minute"
-        + (f", at {result.peak_minute}" if result.peak_minute else ""),
-        *([f"unverified  {len(result.unverified):,}  (not computed a second time)"] if result.unverified else []),
-        "",
-        *(f"{count:>11,}  {name}" for name, count in busiest[:SHOWN]),
+    skipped = "".join(f"  {reason}: {count:,}" for reason, count in sorted(result.skipped.items()))
+    at = f", at {result.peak_minute}" if result.peak_minute else ""
+    rows = [
+        ("from", rfc3339(result.start, millis=False)),
+        ("until", rfc3339(result.end, millis=False)),
+        ("schedules", f"{result.schedules:,}"),
+        ("due", f"{result.due:,}"),
+        ("published", f"{result.published:,}"),
+        ("skipped", f"{sum(result.skipped.values()):,}{skipped}"),
+        ("rejected", f"{len(result.rejected):,}"),
+        ("peak", f"{result.peak_per_minute:,} a minute{at}"),
     ]
+    if result.unverified:
+        rows.append(("unverified", f"{len(result.unverified):,}  (the independent computation leaves them out)"))
+    busiest = sorted(result.per_schedule.items(), key=lambda item: (-item[1], item[0]))
+    lines = [columns(rows)]
+    if busiest:
+        lines += ["", columns([(f"{count:,}", name) for name, count in busiest[:SHOWN]], right={0})]
     if len(busiest) > SHOWN:
-        lines.append(f"             and {len(busiest) - SHOWN:,} more: --json lists them all")
+        lines.append(f"… and {len(busiest) - SHOWN:,} more: --json lists them all")
     return "\n".join(lines)

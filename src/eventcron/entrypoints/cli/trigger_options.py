@@ -1,4 +1,4 @@
-"""The options that say when, shared by ``next`` and ``explain``."""
+"""The options that ``next`` and ``explain`` share: time zone, clock changes, exclusions, and the key of ``H``."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any, Literal, NamedTuple
 
 import click
 
+from eventcron.entrypoints.cli.calendar_file import read_calendar_file
 from eventcron.errors import InvalidSchedule
-from eventcron.model.codes import RejectionCode, RequestCode
+from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import DaylightSaving
 from eventcron.model.names import Instant, Key
-from eventcron.timing.calendars import read_calendar
 from eventcron.timing.exclusions import DateSpan
 from eventcron.timing.trigger import Trigger, parse
 
@@ -24,35 +24,35 @@ _OPTIONS = (
         type=click.Choice(["shift", "skip"]),
         default="shift",
         show_default=True,
-        help="A fixed time of day that the clocks skip: fire after the gap, or not.",
+        help="A fixed time of day that the clocks skip: fire after the gap, or never.",
     ),
     click.option(
         "--overlap",
         type=click.Choice(["once", "twice"]),
         default="once",
         show_default=True,
-        help="A fixed time of day that the clocks repeat: fire the first time, or both.",
+        help="A fixed time of day that the clocks repeat: fire the first time, or both times.",
     ),
     click.option(
         "--exclude",
         multiple=True,
         metavar="ENTRY",
-        help="A date, a range of dates 2026-12-24/2026-12-26, an expression or calendar:NAME. Repeatable.",
+        help="Dates to skip: 2026-12-24, 2026-12-24/2026-12-26, an expression or calendar:NAME. Repeatable.",
     ),
     click.option(
         "--calendar",
         "calendars",
         multiple=True,
         metavar="NAME=PATH",
-        help="An .ics file or a JSON list of dates that --exclude calendar:NAME means. Repeatable.",
+        help="The file behind --exclude calendar:NAME: .ics, or a JSON list of dates. Repeatable.",
     ),
-    click.option("--tenant", metavar="TENANT", help="With --name, what H is hashed from."),
-    click.option("--name", metavar="NAME", help="With --tenant, what H is hashed from."),
+    click.option("--tenant", metavar="TENANT", help="With --name: H is hashed from both."),
+    click.option("--name", metavar="NAME", help="With --tenant: H is hashed from both."),
 )
 
 
 class TriggerOptions(NamedTuple):
-    """What the options were given as."""
+    """The values of the options."""
 
     timezone: str
     gap: Literal["shift", "skip"]
@@ -64,10 +64,10 @@ class TriggerOptions(NamedTuple):
 
     @property
     def key(self) -> Key | None:
-        """What ``H`` is hashed from.
+        """The schedule that ``H`` is hashed from; None if the options name none.
 
         Raises:
-            InvalidSchedule: only one of tenant and name was given.
+            InvalidSchedule: only one of --tenant and --name was given.
         """
         if self.tenant is None and self.name is None:
             return None
@@ -79,7 +79,7 @@ class TriggerOptions(NamedTuple):
         return Key(self.tenant, self.name)
 
     def trigger(self, expressions: tuple[str, ...], *, anchor: Instant) -> Trigger:
-        """The trigger that *expressions* make with these options."""
+        """The trigger of *expressions* with these options. Intervals of ``rate()`` count from *anchor*."""
         return parse(
             expressions,
             timezone=self.timezone,
@@ -92,7 +92,7 @@ class TriggerOptions(NamedTuple):
 
 
 def trigger_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add the options to *command*; they arrive as the fields of ``TriggerOptions``."""
+    """Add the options to *command*, which gets them as the fields of ``TriggerOptions``."""
     return reduce(lambda wrapped, option: option(wrapped), reversed(_OPTIONS), command)
 
 
@@ -100,10 +100,4 @@ def _read_calendar(option: str) -> tuple[str, Sequence[DateSpan]]:
     name, given, path = option.partition("=")
     if not given or not name:
         raise InvalidSchedule(RejectionCode.WRONG_TYPE, field="--calendar", given=repr(option), allowed="NAME=PATH")
-    try:
-        return name, read_calendar(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        allowed = "a readable file in UTF-8"
-        raise InvalidSchedule(
-            RequestCode.UNREADABLE, field="--calendar", given=f"{path} ({error})", allowed=allowed
-        ) from None
+    return name, read_calendar_file(Path(path), field="--calendar")

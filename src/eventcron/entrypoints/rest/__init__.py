@@ -1,5 +1,5 @@
-"""The REST API: the same commands, decoded as strictly and applied by the same registrar, answered at once.
+"""The REST API: the commands of the bus with an immediate answer, by the same decoder and the same registrar.
 
-``routes`` says what there is, ``operations`` does it, ``problem`` says what went wrong (RFC 9457), ``caller`` who may
-act for which tenant. ``openapi.json`` is generated from the routes and the structs by ``openapi``.
+``routes`` lists the paths, ``operations`` serves them, ``problem`` describes failures (RFC 9457), ``caller`` checks who
+may act for which tenant. ``openapi`` generates ``openapi.json`` from the routes and the structs.
 """

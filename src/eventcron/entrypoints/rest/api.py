@@ -1,4 +1,4 @@
-"""One request: found its route, done, answered. Whatever goes wrong is a problem, never a stack trace."""
+"""Answer one request: find its route, run the operation. Every failure becomes a problem, never a stack trace."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from eventcron.errors import Conflict, InvalidSchedule, Unavailable
 
 PROBLEM_JSON = "application/problem+json"
 
-#: Seconds after which to ask again, when AWS said "later".
+#: Seconds. Sent when AWS is unavailable for now.
 RETRY_AFTER = {"retry-after": "1"}
 
 
 class Answered(NamedTuple):
-    """A response, and what it answers as far as that could be told."""
+    """A response, with its request and route if they could be read."""
 
     response: Response
     request: Request | None = None
@@ -43,11 +43,15 @@ async def answer(cases: UseCases, event: Mapping[str, Any]) -> Answered:
         response = _problem(refused(error))
     except (Unavailable, Conflict) as error:
         response = _problem(
-            Refused(HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", f"{error}; ask again", headers=RETRY_AFTER)
+            Refused(
+                HTTPStatus.SERVICE_UNAVAILABLE, "unavailable", f"{error}; send the request again", headers=RETRY_AFTER
+            )
         )
-    except Exception:  # noqa: BLE001  # whatever is left is one answer and one log line, with no word of the inside
+    except Exception:  # noqa: BLE001  # one answer and one log line, which tell the caller nothing of the inside
         logger.exception("request_crashed")
-        response = _problem(Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "a fault of eventcron's"))
+        response = _problem(
+            Refused(HTTPStatus.INTERNAL_SERVER_ERROR, "internal_error", "eventcron failed; its log has the cause")
+        )
     return Answered(response, request, route)
 
 

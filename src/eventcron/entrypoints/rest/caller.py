@@ -1,8 +1,8 @@
-"""Who calls, and for which tenants they may.
+"""The caller's identity, and the tenants that the caller may act for.
 
-API Gateway has checked the signature, and IAM that the caller's policies allow the method and path: a tenant's role is
-allowed ``…/*/tenants/acme/*`` and no more. This is the second lock, for the day on which a policy is too wide: the
-caller's role or user must be the tenant's own by its name, or one that the deployment trusts with every tenant.
+API Gateway has checked the signature. IAM has checked that the caller's policies allow the method and path: a tenant's
+role may call ``…/*/tenants/acme/*`` only. The check here is a second one, in case a policy allows too much: the
+caller must be the role or user that is named after the tenant, or one that the deployment trusts with every tenant.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ _ROOT = re.compile(r"arn:[a-z-]+:iam::\d{12}:root\Z")
 
 
 def principal(arn: str | None) -> str | None:
-    """``role/NAME``, ``user/NAME`` or ``root``; None for anyone else.
+    """``role/NAME``, ``user/NAME`` or ``root``; None for any other caller.
 
-    A session's name and a user's path are not in it: whoever assumes a role chooses the first.
+    The session's name and the user's path are left out: a caller chooses the session's name when it assumes the role.
 
     >>> principal("arn:aws:sts::123456789012:assumed-role/eventcron-tenant-acme/deploy-7")
     'role/eventcron-tenant-acme'
@@ -38,10 +38,10 @@ def principal(arn: str | None) -> str | None:
 
 
 def authorise(caller: str | None, tenant: str, settings: Settings) -> None:
-    """Let *caller*, a principal, act for *tenant*, or not.
+    """Return if *caller*, a principal, may act for *tenant*.
 
     Raises:
-        Refused: 403, whether or not there is such a tenant.
+        Refused: 403; the answer is the same whether or not the tenant exists.
     """
     own = settings.rest_tenant_principal.replace("{tenant}", tenant)
     if caller is None or caller not in settings.rest_trusted_principals | {own}:

@@ -22,41 +22,41 @@ from eventcron.entrypoints.rest.routes import DOCUMENT, ROUTES, Route
 from eventcron.model.commands import COMMANDS, BackfillSchedule, Schedule
 from eventcron.wire import schemas
 
-#: Raised when a path, a parameter or an answer changes so that a client has to.
+#: To be raised when a path, a parameter or an answer changes in a way that breaks clients.
 VERSION = "1"
 
-#: API Gateway takes the tenant's name from the path, so that a policy on the path binds the sender.
+#: API Gateway takes the tenant from the path, so that an IAM policy on the path limits the sender.
 RAW_COMMANDS = "/tenants/{tenant}/commands"
 
-#: What a path says, a body need not.
+#: The body may leave these out, as the path has them.
 PATH_FIELDS = frozenset(SchedulePath.__struct_fields__)
 
 REFERENCE = "#/components/schemas/{name}"
 
-_WORDS = {
-    HTTPStatus.OK: "As it is now.",
-    HTTPStatus.CREATED: "Stored for the first time, or again after its deletion.",
-    HTTPStatus.ACCEPTED: "Taken; what comes of it is told on the bus.",
-    HTTPStatus.NO_CONTENT: "Deleted. Nothing due a second later or more fires.",
+_ANSWERS = {
+    HTTPStatus.OK: "The present state.",
+    HTTPStatus.CREATED: "The schedule was stored for the first time, or again after its deletion.",
+    HTTPStatus.ACCEPTED: "The command was accepted. Events on the bus report its result.",
+    HTTPStatus.NO_CONTENT: "The schedule was deleted. Nothing due a second later or more fires.",
 }
-#: Beside what a route itself can answer.
+#: Every route can answer these.
 _ALWAYS = {
-    HTTPStatus.BAD_REQUEST: "A parameter, a header or the body cannot be read.",
-    HTTPStatus.FORBIDDEN: "Not for this caller: API Gateway says so by message, eventcron by problem.",
-    HTTPStatus.INTERNAL_SERVER_ERROR: "A fault of eventcron's.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "Something that eventcron needs says later; ask again after Retry-After seconds.",
+    HTTPStatus.BAD_REQUEST: "A parameter, a header or the body is malformed.",
+    HTTPStatus.FORBIDDEN: "The caller may not do this. API Gateway answers with a message, eventcron with a problem.",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "eventcron failed.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "AWS is unavailable for now. Send the request again after Retry-After seconds.",
 }
 _OF_BODIES = {
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "The body has more than 262,144 bytes.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is not application/json.",
 }
 _OF_COMMANDS = {
-    HTTPStatus.CONFLICT: "A command with this revision or a later one was applied before, or no occurrence is left.",
-    HTTPStatus.UNPROCESSABLE_ENTITY: "A field has to be changed; the problem says which.",
+    HTTPStatus.CONFLICT: "A command with this or a later revision was applied before, or no occurrence is left.",
+    HTTPStatus.UNPROCESSABLE_ENTITY: "A field is wrong. The problem names it.",
 }
 _QUOTA = {HTTPStatus.TOO_MANY_REQUESTS: "Too many backfills are running."}
-_OF_CONDITIONS = {HTTPStatus.PRECONDITION_FAILED: "What is stored is not what If-Match or If-None-Match asks for."}
-#: What API Gateway says itself, before anything of eventcron's is asked.
+_OF_CONDITIONS = {HTTPStatus.PRECONDITION_FAILED: "The stored schedule does not satisfy If-Match or If-None-Match."}
+#: API Gateway's own answer, before it calls eventcron.
 _FORBIDDEN: dict[str, Any] = {JSON: {"schema": {"type": "object", "properties": {"message": {"type": "string"}}}}}
 _NO_SCHEDULE = {HTTPStatus.NOT_FOUND: "There is no such schedule."}
 
@@ -125,22 +125,22 @@ def _responses(route: Route) -> Iterator[tuple[str, dict[str, Any]]]:
         problems |= _QUOTA
     if route.conditional:
         problems |= _OF_CONDITIONS
-    for status, words in sorted(problems.items()):
+    for status, description in sorted(problems.items()):
         content = {PROBLEM_JSON: {"schema": _reference(Problem)}}
         if status is HTTPStatus.FORBIDDEN:
             content |= _FORBIDDEN
-        yield str(int(status)), {"description": words, "content": content}
+        yield str(int(status)), {"description": description, "content": content}
 
 
 def _answer(status: HTTPStatus, kind: type[Struct] | None) -> dict[str, Any]:
-    answer: dict[str, Any] = {"description": _WORDS[status]}
+    answer: dict[str, Any] = {"description": _ANSWERS[status]}
     if kind is not None:
         answer["content"] = {JSON: {"schema": _reference(kind)}}
     elif status is not HTTPStatus.NO_CONTENT:
         answer["content"] = {JSON: {"schema": {"type": "object"}}}
     if kind is StoredSchedule:
-        words = "The revision, in quotation marks; If-Match takes it."
-        answer["headers"] = {"ETag": {"description": words, "required": True, "schema": {"type": "string"}}}
+        description = "The revision in quotation marks, for If-Match."
+        answer["headers"] = {"ETag": {"description": description, "required": True, "schema": {"type": "string"}}}
     return answer
 
 
@@ -158,17 +158,19 @@ def _parameters(kind: type[Struct], place: str) -> Iterator[dict[str, Any]]:
 
 def _conditions() -> Iterator[dict[str, Any]]:
     tags = r'^(\*|"[0-9]+"( *, *"[0-9]+")*)$'
-    yield _header("If-Match", "Only if the stored revision is this one, in quotation marks; * = any.", tags)
-    yield _header("If-None-Match", "Only if no schedule is stored.", r"^\*$")
+    yield _header(
+        "If-Match", "Apply the command only if the stored revision is this one, in quotation marks, or any (*).", tags
+    )
+    yield _header("If-None-Match", "Apply the command only if no schedule is stored.", r"^\*$")
 
 
-def _header(name: str, words: str, pattern: str) -> dict[str, Any]:
+def _header(name: str, description: str, pattern: str) -> dict[str, Any]:
     schema = {"type": "string", "pattern": pattern}
-    return {"name": name, "in": "header", "required": False, "description": words, "schema": schema}
+    return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
 
 
 def _raw_commands() -> dict[str, Any]:
-    """API Gateway's own way to the bus: nothing of eventcron's runs before the command is on it."""
+    """The route that API Gateway serves alone: it puts the command on the bus without calling eventcron."""
     put_events = {
         "type": "object",
         "required": ["DetailType", "Detail"],
@@ -178,13 +180,13 @@ def _raw_commands() -> dict[str, Any]:
         "operationId": "post_tenants_commands",
         "summary": "Put a command on the bus",
         "description": (
-            "API Gateway hands it to EventBridge's PutEvents, with the source of the path's tenant. What becomes of it "
-            "is told on the bus, a rejection too. Not served by eventcron dev."
+            "API Gateway puts the command on the bus by EventBridge's PutEvents, with the source of the path's tenant. "
+            "Events on the bus report its result, a rejection too. eventcron dev does not serve this path."
         ),
         "parameters": list(_parameters(TenantPath, "path")),
         "requestBody": {"required": True, "content": {JSON: {"schema": put_events}}},
         "responses": {
-            "200": {"description": "EventBridge's answer", "content": {JSON: {"schema": {"type": "object"}}}},
+            "200": {"description": "EventBridge's answer.", "content": {JSON: {"schema": {"type": "object"}}}},
             "403": {"description": "IAM does not allow the caller this path.", "content": _FORBIDDEN},
         },
     }
@@ -195,7 +197,7 @@ def _reference(kind: type[Struct]) -> dict[str, str]:
 
 
 def _schemas() -> dict[str, Any]:
-    """The bodies and answers. A body may leave out what its path says."""
+    """The schemas of bodies and answers. A body may leave out tenant and name, as the path has them."""
     bodies = [route.body for route in ROUTES if route.body is not None]
     found = schemas.components([*bodies, StoredSchedule, SchedulePage, Accepted, Problem], ref_template=REFERENCE)
     for body in bodies:

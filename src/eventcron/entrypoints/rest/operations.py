@@ -1,4 +1,4 @@
-"""What each route does: read from the store, or hand a command to the registrar and show what became of it."""
+"""The operation of each route: read the store, or apply a command by the registrar and show the result."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import UNSET
 
-from eventcron.app.registrar import Outcome, Result
+from eventcron.app.registrar import TABLE, Change, Outcome, Result
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.rest.caller import authorise
 from eventcron.entrypoints.rest.pages import decode_token, encode_token
@@ -34,10 +34,10 @@ from eventcron.ports import Page
 from eventcron.wire.decode import Received, decode_detail
 from eventcron.wire.strict_json import parse, short
 
-#: *path* has the parts of the path that vary, by name.
+#: The third argument has the path parameters by name.
 Operation: TypeAlias = Callable[[UseCases, Request, Mapping[str, str]], Coroutine[Any, Any, Response]]
 
-#: Pages of the store that are read for one page here, when all they hold is filtered out.
+#: Pages of the store that one answer reads at most, while the filter leaves nothing of them.
 MAX_READS = 10
 
 
@@ -76,7 +76,7 @@ async def delete_schedule(cases: UseCases, request: Request, path: Mapping[str, 
     revision = decode_parameters(request.query, DeleteQuery).revision
     if request.body:
         about = InvalidSchedule(
-            RequestCode.UNEXPECTED_BODY, field="body", given="a body", allowed="none; ?revision=… if need be"
+            RequestCode.UNEXPECTED_BODY, field="body", given="a body", allowed="no body; ?revision=… sets the revision"
         )
         raise refused(about, status=HTTPStatus.BAD_REQUEST)
     deletion = DeleteSchedule(tenant=key.tenant, name=key.name, revision=None if revision is UNSET else revision)
@@ -85,12 +85,12 @@ async def delete_schedule(cases: UseCases, request: Request, path: Mapping[str, 
 
 
 def changes(kind: type[Command]) -> bool:
-    """Whether a command changes what is stored; the others only make it fire."""
-    return issubclass(kind, Schedule | DeleteSchedule)
+    """Whether a command changes the stored schedule. The other commands only make the schedule fire."""
+    return isinstance(TABLE[kind], Change)
 
 
 def command(title: str) -> Operation:
-    """The operation that applies the command *title*, one of ``COMMANDS``, whose detail is the body."""
+    """The operation of the command *title*, one of ``COMMANDS``. The body is the command's detail."""
 
     async def operation(cases: UseCases, request: Request, path: Mapping[str, str]) -> Response:
         _key(cases, request, path)
@@ -112,26 +112,30 @@ def command(title: str) -> Operation:
 
 
 def _key(cases: UseCases, request: Request, path: Mapping[str, str]) -> Key:
-    """The schedule that *path* names, if the caller may know of it."""
+    """The schedule that *path* names.
+
+    Raises:
+        Refused: 400 for a wrong name; 403 if the caller may not act for the tenant.
+    """
     place = decode_parameters(path, SchedulePath)
     authorise(request.caller, place.tenant, cases.settings)
     return Key(place.tenant, place.name)
 
 
 def _detail(body: bytes, path: Mapping[str, str]) -> bytes:
-    """*body* as a command's detail: with the tenant and the name of *path*, unless it has them already.
+    """*body* as a command's detail: with the tenant and the name of *path*, unless the body has them already.
 
-    They are put into the text, not into what it means: the decoder is to see what was sent, digit by digit.
+    They are inserted into the text, because the strict decoder must see every character that was sent.
 
     Raises:
-        InvalidSchedule: it is no JSON object, or names another tenant or schedule than the path.
+        InvalidSchedule: *body* is no JSON object, or it names another tenant or schedule than *path*.
     """
     value = parse(body, field="body")
     if not isinstance(value, dict):
         raise InvalidSchedule(RejectionCode.NOT_JSON, field="body", given=short(value), allowed="a JSON object")
     for part, text in path.items():
         if part in value and value[part] != text:
-            allowed = f"{text!r}, as in the path, or nothing"
+            allowed = f"{text!r}, as in the path; the body may leave it out"
             raise InvalidSchedule(RejectionCode.NOT_ALLOWED, field=part, given=short(value[part]), allowed=allowed)
     missing = msgspec.json.encode({part: text for part, text in path.items() if part not in value})
     members = body.strip(b" \t\r\n").removeprefix(b"{")
@@ -142,7 +146,7 @@ def _decoded(detail: bytes, title: str) -> Command:
     try:
         return decode_detail(detail, COMMANDS[title])
     except InvalidSchedule as error:
-        if error.field == "detail":  # what events call it
+        if error.field == "detail":  # an event's name for the body
             raise InvalidSchedule(error.code, field="body", given=error.given, allowed=error.allowed) from error
         raise
 
@@ -159,19 +163,23 @@ async def _apply(cases: UseCases, request: Request, title: str, decoded: Command
 
 
 def _id(decoded: Command) -> str | None:
-    """The id that a run or a backfill was given."""
+    """The id in a Run Schedule or Backfill Schedule command, if there is one."""
     given = (getattr(decoded, field) for field in decoded.__struct_fields__ if field.endswith("_id"))
     return next(given, None)
 
 
 def _require_same(record: Record, put: Schedule) -> None:
-    """A put of a revision that was applied before is a repetition only if it says the same."""
+    """Check that a put whose revision was applied before repeats that command.
+
+    Raises:
+        InvalidSchedule: another schedule was put with this revision.
+    """
     if record.schedule is None or msgspec.json.encode(record.schedule) != msgspec.json.encode(put):
         raise InvalidSchedule(
             RejectionCode.STALE_REVISION,
             field="revision",
             given=str(put.revision),
-            allowed=f"more than {record.revision}: another schedule was put with this one",
+            allowed=f"more than {record.revision}: another schedule was put with this revision",
         )
 
 

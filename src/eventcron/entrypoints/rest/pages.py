@@ -1,4 +1,4 @@
-"""Paging: an opaque token that says after which name the next page starts."""
+"""Paging: an opaque token holds the name after which the next page starts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from eventcron.wire.strict_json import short
 
 
 def encode_token(name: str) -> str:
-    """The token of the page after *name*."""
+    """The token of the page that follows *name*."""
     return base64.urlsafe_b64encode(name.encode()).decode().rstrip("=")
 
 
@@ -24,7 +24,7 @@ def decode_token(token: str, *, prefix: str) -> str:
     """The name in *token*, which the store takes as a cursor.
 
     Raises:
-        Refused: 400; it is none of ours, or of a list with another *prefix*.
+        Refused: 400; no page gave this token, or a list with another *prefix* did.
     """
     try:
         name = base64.b64decode(token + "=" * (-len(token) % 4), altchars=b"-_", validate=True).decode("ascii")
@@ -32,10 +32,10 @@ def decode_token(token: str, *, prefix: str) -> str:
         if name.startswith(prefix):
             return name
     except (binascii.Error, ValueError):
-        pass  # refused below, as one of another list is
+        pass  # refused below, as is a token of another list
     raise refused(
         InvalidSchedule(
-            RequestCode.INVALID_TOKEN, field="next", given=short(token), allowed="what the page before said is next"
+            RequestCode.INVALID_TOKEN, field="next", given=short(token), allowed="the field next of the previous page"
         ),
         status=HTTPStatus.BAD_REQUEST,
     )

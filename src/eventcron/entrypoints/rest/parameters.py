@@ -1,4 +1,4 @@
-"""What stands in a path and after the question mark, decoded as strictly as a command."""
+"""Path and query parameters, decoded as strictly as a command."""
 
 from __future__ import annotations
 
@@ -10,14 +10,16 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from eventcron.entrypoints.rest.problem import refused
-from eventcron.model.names import Revision, ScheduleName, TenantId
+from eventcron.model.names import Revision, ScheduleName, TenantId, form
 from eventcron.wire.rejection import explain
 
 T = TypeVar("T", bound=Struct)
 
+NamePrefix = Annotated[str, form("at most 128 of A-Z a-z 0-9 . _ -", pattern=r"^[A-Za-z0-9._-]{0,128}\Z")]
+
 
 class NoParameters(Struct, frozen=True, forbid_unknown_fields=True):
-    """None are taken."""
+    """The path or query takes no parameters."""
 
 
 class TenantPath(Struct, frozen=True, forbid_unknown_fields=True):
@@ -30,28 +32,40 @@ class SchedulePath(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DeleteQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    #: Orders the command among others; the present, in milliseconds since 1970, if absent.
-    revision: Revision | UnsetType = UNSET
+    revision: (
+        Annotated[
+            Revision,
+            Meta(
+                description="A command with a lower revision than the stored one changes nothing. "
+                "Default: the present, in milliseconds since 1970."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class ListQuery(Struct, frozen=True, forbid_unknown_fields=True):
-    #: Only schedules whose names start with it.
-    prefix: Annotated[
-        str, Meta(pattern=r"^[A-Za-z0-9._-]{0,128}\Z", description="at most 128 of A-Z a-z 0-9 . _ -")
-    ] = ""
-    #: Only schedules in this state.
-    state: Literal["ENABLED", "PAUSED", "COMPLETED"] | UnsetType = UNSET
-    #: The most schedules of a page.
-    limit: Annotated[int, Meta(ge=1, le=100)] = 50
-    #: What the page before said is next. Opaque.
-    next: Annotated[str, Meta(min_length=1, max_length=256)] | UnsetType = UNSET
+    prefix: Annotated[NamePrefix, Meta(description="List only schedules whose names start with this text.")] = ""
+    state: (
+        Annotated[
+            Literal["ENABLED", "PAUSED", "COMPLETED"], Meta(description="List only schedules that are in this state.")
+        ]
+        | UnsetType
+    ) = UNSET
+    limit: Annotated[int, Meta(ge=1, le=100, description="The largest number of schedules on a page.")] = 50
+    next: (
+        Annotated[
+            str, Meta(min_length=1, max_length=256, description="The page token: next of the previous page. Opaque.")
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 def decode_parameters(given: Mapping[str, str], kind: type[T]) -> T:
-    """*given* as *kind*; numbers are read from their text.
+    """*given* as *kind*. Numbers are read from their text.
 
     Raises:
-        Refused: 400; says which parameter, what was given, what is allowed.
+        Refused: 400; says which parameter is wrong, what was given, what is allowed.
     """
     try:
         return msgspec.convert(given, kind, strict=False)

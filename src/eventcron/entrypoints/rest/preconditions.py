@@ -1,4 +1,4 @@
-"""``If-Match`` and ``If-None-Match`` on commands (RFC 9110, 13.1): the write happens only if they hold."""
+"""``If-Match`` and ``If-None-Match`` on commands (RFC 9110, 13.1): the command is applied only if they hold."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from eventcron.model.codes import RequestCode
 from eventcron.model.records import Record
 from eventcron.wire.strict_json import short
 
-#: One or more entity tags, or any. A weak tag is well formed and matches nothing.
+#: One or more entity tags, or ``*``. A weak tag is well formed and matches nothing.
 _TAGS = re.compile(r'\*|(?:W/)?"[!#-~]*"(?:[ \t]*,[ \t]*(?:W/)?"[!#-~]*")*')
 
 
 def precondition(request: Request) -> Precondition:
-    """What *request* wants to be stored when its command is applied.
+    """The check that *request* asks for: it raises ``Refused`` (412) if the stored record does not pass.
 
     Raises:
-        Refused: 400; a header is malformed, or is one that commands do not take.
+        Refused: 400; a header is malformed, or commands do not take it.
     """
     match = _header(request, "if-match")
     none_match = _header(request, "if-none-match")
@@ -41,10 +41,14 @@ def precondition(request: Request) -> Precondition:
 
 
 def require_unconditional(request: Request) -> None:
-    """Refuse what a command that changes nothing stored could not keep."""
+    """Refuse conditions on a command that changes no schedule: nothing would check them.
+
+    Raises:
+        Refused: 400; the request has ``If-Match`` or ``If-None-Match``.
+    """
     for name in ("if-match", "if-none-match"):
         if name in request.headers:
-            raise _malformed(name.title(), request.headers[name], allowed="none: this changes nothing that is stored")
+            raise _malformed(name.title(), request.headers[name], allowed="none: this command changes no schedule")
 
 
 def _header(request: Request, name: str) -> str | None:

@@ -1,12 +1,13 @@
-"""What went wrong, as RFC 9457 has it: a status for machines, a code, a field, and what would have been taken."""
+"""Problem details (RFC 9457): status, code, field, given and allowed."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import MappingProxyType
+from typing import Annotated
 
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from eventcron.errors import EventcronError, InvalidSchedule
 from eventcron.model.codes import RejectionCode
@@ -14,7 +15,7 @@ from eventcron.model.codes import RejectionCode
 #: The path of the code in a problem's ``type``.
 TYPE_PREFIX = "urn:eventcron:problem:"
 
-#: Code of a refused command → status. Every other code is of a request that is well formed and means nothing: 422.
+#: Code of a rejected command → status. Every other code belongs to a well-formed request with a wrong value: 422.
 STATUSES: Mapping[str, HTTPStatus] = {
     RejectionCode.NOT_JSON: HTTPStatus.BAD_REQUEST,
     RejectionCode.NOT_UTF8: HTTPStatus.BAD_REQUEST,
@@ -31,28 +32,25 @@ _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
 
 class Problem(Struct, frozen=True, kw_only=True):
-    """Why a request was not done. Nothing was changed, unless it says that to ask again may help."""
+    """Why a request failed. Nothing was changed, except perhaps with status 503: then ask again."""
 
-    #: The code as a URI.
-    type: str
-    #: The code in words.
-    title: str
-    #: The response's status.
-    status: int
-    #: What is wrong with this very request, in one sentence.
-    detail: str
-    #: Machine-readable and stable. Those of a refused command are those of Schedule Rejected.
-    code: str
-    #: What is at fault: a dotted path into the body, a parameter, or a header.
-    field: str | UnsetType = UNSET
-    #: A short form of what was sent.
-    given: str | UnsetType = UNSET
-    #: What would have been taken.
-    allowed: str | UnsetType = UNSET
+    type: Annotated[str, Meta(description="The code as a URI.")]
+    title: Annotated[str, Meta(description="The code as a phrase.")]
+    status: Annotated[int, Meta(description="The response's status.")]
+    detail: Annotated[str, Meta(description="What is wrong with this request, in one sentence.")]
+    code: Annotated[
+        str, Meta(description="Machine-readable and stable. A rejected command has the code of Schedule Rejected.")
+    ]
+    field: (
+        Annotated[str, Meta(description="The wrong value: a dotted path into the body, a parameter, or a header.")]
+        | UnsetType
+    ) = UNSET
+    given: Annotated[str, Meta(description="A short form of the value that was sent.")] | UnsetType = UNSET
+    allowed: Annotated[str, Meta(description="What eventcron takes there.")] | UnsetType = UNSET
 
 
 class Refused(EventcronError):
-    """A request that is answered by a problem."""
+    """A request whose answer is a problem."""
 
     def __init__(
         self,
@@ -78,7 +76,7 @@ class Refused(EventcronError):
 
 
 def refused(error: InvalidSchedule, *, status: HTTPStatus | None = None) -> Refused:
-    """*error* as an answer; *status* if it is not its code that decides."""
+    """*error* as a problem. Its status is *status*, or by default that of its code in ``STATUSES``."""
     if status is None:
         status = STATUSES.get(error.code, HTTPStatus.UNPROCESSABLE_ENTITY)
     return Refused(status, error.code, str(error), about=error)

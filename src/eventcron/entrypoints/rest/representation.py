@@ -1,11 +1,11 @@
-"""How schedules are shown."""
+"""Schedules as answers show them."""
 
 from __future__ import annotations
 
-from typing import Literal, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import msgspec
-from msgspec import UNSET, Struct, UnsetType
+from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
 from eventcron.model.commands import Schedule
@@ -16,7 +16,7 @@ from eventcron.rules.planning import nth_fire
 from eventcron.timing.instant import rfc3339
 
 Shown: TypeAlias = Literal["ENABLED", "PAUSED", "COMPLETED"]
-#: A tombstone is not shown.
+#: Answers do not show a tombstone.
 SHOWN: dict[State, Shown] = {
     State.ENABLED: "ENABLED",
     State.PAUSED: "PAUSED",
@@ -27,37 +27,48 @@ SHOWN: dict[State, Shown] = {
 class StoredSchedule(Struct, frozen=True, kw_only=True):
     """A schedule as stored."""
 
-    #: What was put, without its revision. To put it again changes nothing but the revision.
-    schedule: msgspec.Raw
-    #: COMPLETED: it has no occurrence left.
-    state: Shown
-    #: Rises with every change. The ETag, in quotation marks.
-    revision: int
+    schedule: Annotated[
+        msgspec.Raw,
+        Meta(
+            description="The detail of its last Put Schedule, without the revision. To put it again changes only the "
+            "revision."
+        ),
+    ]
+    state: Annotated[Shown, Meta(description="A COMPLETED schedule has no occurrence left.")]
+    revision: Annotated[int, Meta(description="Rises with every change. The ETag is this number in quotation marks.")]
     created: Time
-    #: Its next fire, where there is one. Not in lists.
-    next_due: Time | UnsetType = UNSET
+    next_due: Annotated[Time, Meta(description="The next fire. Absent if there is none, and in lists.")] | UnsetType = (
+        UNSET
+    )
 
 
 class SchedulePage(Struct, frozen=True, kw_only=True):
-    """Some of a tenant's schedules, by name."""
+    """A page of a tenant's schedules, ordered by name."""
 
     schedules: list[StoredSchedule]
-    #: Asks for the next page; absent on the last. A page may be empty and not the last.
-    next: str | UnsetType = UNSET
+    next: (
+        Annotated[
+            str,
+            Meta(
+                description="The token of the next page; absent on the last page. "
+                "A page may be empty without being the last."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class Accepted(Struct, frozen=True, kw_only=True):
-    """A command was taken. What comes of it is told on the bus."""
+    """A command was accepted. Events on the bus report its result."""
 
     tenant: str
     name: str
-    #: The ``cause_id`` of its fires.
-    id: str
+    id: Annotated[str, Meta(description="The cause_id of the fires.")]
 
 
 def stored_schedule(record: Record, schedule: Schedule) -> StoredSchedule:
-    """*record* as it is shown in a list."""
-    # As it is now, not as it was put: putting back what was read must not resume what was paused since.
+    """*record* as a list shows it."""
+    # The state is the present one: a client that puts back what it read must not resume a paused schedule.
     again = replace(schedule, revision=None, state="PAUSED" if record.state is State.PAUSED else "ENABLED")
     return StoredSchedule(
         schedule=msgspec.Raw(msgspec.json.encode(again)),
@@ -70,12 +81,13 @@ def stored_schedule(record: Record, schedule: Schedule) -> StoredSchedule:
 def in_full(record: Record, schedule: Schedule, *, now: Instant) -> StoredSchedule:
     """*record* with its next fire."""
     shown = stored_schedule(record, schedule)
-    due = nth_fire(record.trigger, max(record.first, now), 1) if record.state is State.ENABLED else None
-    if due is None or (record.until is not None and due >= record.until):
+    era = record.era
+    due = nth_fire(era.trigger, max(era.start, now), 1) if record.state is State.ENABLED else None
+    if due is None or (era.end is not None and due >= era.end):
         return shown
     return replace(shown, next_due=rfc3339(due))
 
 
 def entity_tag(revision: int) -> str:
-    """The ``ETag`` of a revision."""
+    """The ``ETag`` of *revision*."""
     return f'"{revision}"'

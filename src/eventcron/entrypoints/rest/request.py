@@ -1,4 +1,4 @@
-"""A request as API Gateway's HTTP API hands it to Lambda (payload format 2.0), and the response as it takes it back."""
+"""Requests and responses in the payload format 2.0 of API Gateway's HTTP APIs."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import RejectionCode
 from eventcron.wire.strict_json import short
 
-#: Bytes. PutEvents takes entries of less than 256 KB; nothing larger can be a command.
+#: Bytes. PutEvents takes entries of less than 256 KB, so no command is larger.
 MAX_BODY_BYTES = 262_144
 
 JSON = "application/json"
 
 
 class Request(NamedTuple):
-    """``headers`` have lower-case names; ``path`` is as it was sent, without the stage, nothing in it decoded."""
+    """``headers`` have lower-case names. ``path`` is as it was sent, undecoded and without the stage."""
 
     method: str
     path: str
@@ -32,7 +32,7 @@ class Request(NamedTuple):
     body: bytes
     #: See ``caller.principal``.
     caller: str | None
-    #: API Gateway's own, unique.
+    #: API Gateway's request id, which is unique.
     id: str
 
 
@@ -47,7 +47,7 @@ def read(event: Mapping[str, Any]) -> Request:
     """The request in *event*.
 
     Raises:
-        Refused: a parameter is given twice, or the body is too large or not JSON by its ``Content-Type``.
+        Refused: a parameter is given twice, the body is too large, or its ``Content-Type`` is not JSON.
     """
     context = event["requestContext"]
     headers = {name.lower(): value for name, value in event.get("headers", {}).items()}
@@ -63,7 +63,7 @@ def read(event: Mapping[str, Any]) -> Request:
 
 
 def write(response: Response) -> dict[str, Any]:
-    """*response* as API Gateway takes it."""
+    """*response* in API Gateway's payload format."""
     headers = {**response.headers, "cache-control": "no-store"}
     if response.body:
         headers["content-type"] = response.content_type
@@ -71,7 +71,7 @@ def write(response: Response) -> dict[str, Any]:
 
 
 def _path(raw: str, stage: str) -> str:
-    """API Gateway puts a stage other than ``$default`` before the path."""
+    """The path without the stage. API Gateway puts every stage but ``$default`` before the path."""
     return raw.removeprefix(f"/{stage}") if raw.startswith(f"/{stage}/") else raw
 
 

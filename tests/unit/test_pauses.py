@@ -1,127 +1,19 @@
-"""What a pause kept from firing, and what a resume does about it."""
+"""What a pause keeps from firing, and what a resume does about it."""
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from msgspec.structs import replace
 
-from eventcron.model.commands import Misfire, MisfirePolicy, Schedule
-from eventcron.model.names import Instant, Key, Window
-from eventcron.model.records import Missed, Record, Shared, State
-from eventcron.rules.paused import MAX_COUNTED, fires_missed, last_fire, missed, skips_missed
+from eventcron.model.names import Key
+from eventcron.model.records import State
 from eventcron.testing import World
 from eventcron.timing.instant import rfc3339
-from eventcron.timing.trigger import from_canonical, occurrences, parse
 from tests.simulation.test_crashes import Killed, Killer
 
-NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
-MINUTE = 60_000
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
 ACME = {"tenant": "acme", "name": "report"}
-
-
-def paused(expression: str = "* * * * *", *, since: Instant = NOW - HOUR, **more: Any) -> Record:
-    schedule = Schedule(tenant="acme", name="report", expression=expression, **more)
-    return Record(
-        schedule=schedule,
-        tenant="acme",
-        name="report",
-        revision=7,
-        state=State.PAUSED,
-        created=NOW - 9 * DAY,
-        trigger=parse(expression, anchor=NOW, exclude=schedule.exclude).canonical,
-        first=since,
-    )
-
-
-def found(record: Record, policy: MisfirePolicy, *, grace_seconds: int = 86_400, until: Instant = NOW) -> Missed | None:
-    return missed(record, until=until, misfire=Misfire(policy, grace_seconds), now=NOW)
-
-
-@pytest.mark.parametrize(
-    ("policy", "grace_seconds", "fire_from"),
-    [
-        pytest.param(MisfirePolicy.SKIP, 86_400, NOW, id="skip-fires-none"),
-        pytest.param(MisfirePolicy.FIRE_ONCE, 86_400, NOW - MINUTE, id="fire_once-fires-the-latest"),
-        pytest.param(MisfirePolicy.FIRE_ONCE, 60, NOW - MINUTE, id="as-old-as-the-grace-fires"),
-        pytest.param(MisfirePolicy.FIRE_ONCE, 59, NOW, id="older-than-the-grace-does-not"),
-        pytest.param(MisfirePolicy.FIRE_ALL, 86_400, NOW - HOUR, id="fire_all-fires-every-one"),
-        pytest.param(MisfirePolicy.FIRE_ALL, 600, NOW - 600_000, id="of-those-within-the-grace"),
-        pytest.param(MisfirePolicy.FIRE_ALL, 0, NOW, id="without-grace-none"),
-    ],
-)
-def test_which_still_fire(policy: MisfirePolicy, grace_seconds: int, fire_from: Instant) -> None:
-    assert found(paused(), policy, grace_seconds=grace_seconds) == Missed(NOW - HOUR, fire_from, NOW, NOW)
-
-
-def test_nothing_due_is_nothing_missed() -> None:
-    assert found(paused("0 12 * * *"), MisfirePolicy.FIRE_ALL) is None
-    assert found(paused(since=NOW + 1), MisfirePolicy.FIRE_ALL) is None
-    assert found(paused("0 * * * *", exclude=["2026-12-01"]), MisfirePolicy.FIRE_ALL) is None
-
-
-def test_max_fires_ends_what_was_missed() -> None:
-    record = paused(max_fires=5)
-
-    assert found(record, MisfirePolicy.FIRE_ALL) == Missed(NOW - HOUR, NOW - HOUR, NOW - HOUR + 4 * MINUTE + 1, NOW)
-
-
-def resumed(policy: MisfirePolicy, **more: Any) -> Record:
-    record = paused(**more)
-    return msgspec.structs.replace(record, missed=found(record, policy))
-
-
-def test_each_occurrence_either_fires_or_is_told() -> None:
-    record = resumed(MisfirePolicy.FIRE_ONCE)
-
-    assert [(fire.due, fire.at, fire.revision) for fire in fires_missed(record)] == [(NOW - MINUTE, NOW, 7)]
-    (notice,) = skips_missed(record)
-    assert (notice.reason, notice.count) == ("paused", 59)
-    assert (notice.first_due, notice.last_due) == (NOW - HOUR, NOW - 2 * MINUTE)
-
-
-def test_where_all_fires_nothing_is_told_and_the_other_way_round() -> None:
-    assert skips_missed(resumed(MisfirePolicy.FIRE_ALL)) == []
-    assert fires_missed(resumed(MisfirePolicy.SKIP)) == []
-    assert (fires_missed(paused()), skips_missed(paused())) == ([], [])
-
-
-def test_a_long_pause_is_told_without_being_counted_to_its_end() -> None:
-    (notice,) = skips_missed(resumed(MisfirePolicy.SKIP, expression="* * * * * *", since=NOW - 300 * DAY))
-
-    assert (notice.count, notice.first_due, notice.last_due) == (MAX_COUNTED, NOW - 300 * DAY, NOW - 1_000)
-
-
-def test_a_long_pause_is_told_to_its_end_beside_what_a_revision_before_it_fired() -> None:
-    since = NOW - 2 * DAY
-    record = resumed(MisfirePolicy.SKIP, expression="* * * * * *", since=since)
-    (notice,) = skips_missed(replace(record, shared=(Shared(record.trigger, since, since + 3_000),)))
-
-    assert (notice.count, notice.first_due, notice.last_due) == (MAX_COUNTED, since + 3_000, NOW - 1_000)
-
-
-@given(
-    expression=st.sampled_from(["* * * * *", "0 3 * * *", "0 0 1 * *", "0 0 29 2 *", "at(2026-11-30T12:00:00)"]),
-    start=st.integers(-900 * DAY, 0),
-    length=st.integers(0, 900 * DAY),
-)
-def test_the_last_fire_is_the_last(expression: str, start: int, length: int) -> None:
-    canonical = paused(expression).trigger
-    window = Window(NOW + start, NOW + start + min(length, 3 * DAY if expression == "* * * * *" else length))
-    every = deque(occurrences(from_canonical(canonical), window), maxlen=1)
-
-    assert last_fire(canonical, window) == (every[0] if every else None)
-
-
-# --- Stories ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(name="world")
@@ -165,7 +57,7 @@ def test_a_resume_says_what_becomes_of_what_was_missed(
     at_once = [(f"08:{minute:02}", "08:12:30") for minute in fired]
     assert published(world) == ORDINARY + at_once + AFTER
     assert {fire.detail["cause"] for fire in world.fired} == {"schedule"}
-    skips = [(s["reason"], s["first_due"][11:16], s["last_due"][11:16], s["count"]) for s in world.facts_of("Schedule Skipped")]  # fmt: skip  # noqa: E501
+    skips = [(s["reason"], s["first_due"][11:16], s["last_due"][11:16], s["count"]) for s in world.events_of("Schedule Skipped")]  # fmt: skip  # noqa: E501
     assert skips == ([] if told is None else [("paused", *told)])
 
 
@@ -189,7 +81,7 @@ def test_a_put_tells_what_the_pause_before_it_kept_from_firing(world: World, sta
     world.emit("Put Schedule", {**ACME, "expression": "* * * * *", "state": state})
     world.run(minutes=2, seconds=30)
 
-    (skipped,) = world.facts_of("Schedule Skipped")
+    (skipped,) = world.events_of("Schedule Skipped")
     assert (skipped["reason"], skipped["count"]) == ("paused", 4)
     assert (skipped["first_due"], skipped["last_due"]) == ("2026-12-01T08:02:00.000Z", "2026-12-01T08:08:00.000Z")
     assert len(world.fired) == (2 if state == "ENABLED" else 0)
@@ -239,15 +131,15 @@ def test_a_one_shot_missed_by_a_pause_fires_on_resume_and_completes(world: World
 
     assert published(world) == [("08:05", "08:12:30")]
     assert world.store.records[Key("acme", "report")].state is State.COMPLETED
-    assert sorted(fact["detail-type"] for fact in world.facts)[:1] == ["Schedule Completed"]
+    assert sorted(fact["detail-type"] for fact in world.events)[:1] == ["Schedule Completed"]
 
 
 def test_a_one_shot_missed_by_a_pause_may_be_skipped(world: World) -> None:
     pause_for_ten_minutes(world, "at(2026-12-01T08:05:00)", resume={})
 
     assert published(world) == []
-    assert [(s["reason"], s["count"]) for s in world.facts_of("Schedule Skipped")] == [("paused", 1)]
-    assert world.facts_of("Schedule Resumed")[0]["state"] == "COMPLETED"
+    assert [(s["reason"], s["count"]) for s in world.events_of("Schedule Skipped")] == [("paused", 1)]
+    assert world.events_of("Schedule Resumed")[0]["state"] == "COMPLETED"
 
 
 @pytest.mark.parametrize(

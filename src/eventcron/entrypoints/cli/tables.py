@@ -1,0 +1,45 @@
+"""Tables for people and for grep: a line for each row, columns parted by two spaces, no value ever cut."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterable, Sequence
+from io import StringIO
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+#: Characters. Wider than any row, so that rich neither wraps nor cuts; a terminal wraps long lines itself.
+_WIDTH = 1_000_000
+
+
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collection[str] = ()) -> str:
+    """*rows* below their *heads*, without a line end. Columns in *right* are set to the right, as numbers are."""
+    built = _empty()
+    for head in heads:
+        built.add_column(head, justify="right" if head in right else "left", no_wrap=True, overflow="fold")
+    built.show_header = True
+    return _rendered(built, rows)
+
+
+def columns(rows: Iterable[Sequence[str]], *, right: Collection[int] = ()) -> str:
+    """*rows* without heads. Columns in *right*, counted from 0, are set to the right."""
+    rows = list(rows)
+    built = _empty()
+    for number in range(max(map(len, rows), default=0)):
+        built.add_column(justify="right" if number in right else "left", no_wrap=True, overflow="fold")
+    return _rendered(built, rows)
+
+
+def _empty() -> Table:
+    return Table(box=None, show_header=False, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+
+
+def _rendered(built: Table, rows: Iterable[Sequence[str]]) -> str:
+    for row in rows:
+        built.add_row(*map(Text, row))
+    out = StringIO()
+    console = Console(file=out, width=_WIDTH, force_terminal=sys.stdout.isatty(), markup=False, highlight=False)
+    console.print(built, crop=False)
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())

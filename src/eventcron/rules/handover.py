@@ -1,0 +1,165 @@
+"""What the registrar has to deliver after a change, because no planner will: fires, and notices of skipped fires.
+
+- Fires of the new era that are to be published before its ``handoff``.
+- Fires of the era before, due before it was cut, that the planner had not planned.
+- A notice of what a pause kept from firing.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from itertools import islice
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from eventcron.model.codes import SkipReason
+from eventcron.model.commands import MisfirePolicy
+from eventcron.model.events import SkipNotice
+from eventcron.model.messages import Fire
+from eventcron.model.names import Instant, Window
+from eventcron.model.records import Era, Record
+from eventcron.rules.planning import DENSE, WindowMemo, contribution, first_occurrence, index_entry
+from eventcron.rules.timeline import not_taken
+from eventcron.timing.hashing import flexible_offset_ms
+from eventcron.timing.trigger import from_canonical, next_occurrence, occurrences
+
+#: Occurrences of one pause that a notice counts at most: half a second's work. A secondly schedule has as many a day.
+MAX_COUNTED = 100_000
+#: Milliseconds. How far back the last occurrence is looked for at first; four times further each time.
+LOOK_BACK_MS = 60_000
+
+
+class Handover(NamedTuple):
+    """What is to be delivered. ``is_over``: no occurrence follows, and none of these fires will end the schedule."""
+
+    fires: list[Fire]
+    skips: list[SkipNotice]
+    is_over: bool
+
+
+def handover(record: Record, *, now: Instant) -> Handover:
+    """All that the registrar delivers after the change that *record* is the result of. The same however often asked.
+
+    Raises:
+        InvalidSchedule: this release cannot read one of the triggers.
+    """
+    before = record.eras[-2] if len(record.eras) > 1 else None
+    unplanned = _unplanned(record, before, now=now) if before is not None else Handover([], [], is_over=False)
+    dropped = _dropped(record, before) if before is not None else []
+    own = _until_handoff(record, now=now) if record.fires else Handover([], [], is_over=False)
+    return Handover(unplanned.fires + own.fires, dropped + unplanned.skips + own.skips, own.is_over)
+
+
+def leaves_work(record: Record, before: Era) -> bool:
+    """Whether the era *before* the one in force left fires or notices to the registrar."""
+    if not before.trigger or before.end is None:
+        return False
+    if before.paused:
+        return _fires_in(before.trigger, Window(before.start, before.end))
+    if before.planned_through is None:
+        return False
+    offset = flexible_offset_ms(record.key, before.flexible_window_seconds)
+    since = max(before.start, before.planned_through - offset)
+    return since < before.end and first_occurrence(before.trigger, since, before.end) is not None
+
+
+def catch_up_from(pause: Era, policy: MisfirePolicy, *, now: Instant) -> Instant:
+    """From which due instant on the occurrences of a *pause* that ends still fire, by *policy*.
+
+    None that is older than the schedule's grace does. ``pause.end`` = none of them.
+    """
+    assert pause.end is not None  # noqa: S101  # a resume cuts the pause first
+    oldest = now - pause.misfire.grace_seconds * 1000
+    if policy is MisfirePolicy.FIRE_ALL:
+        return min(max(pause.start, oldest), pause.end)
+    if policy is MisfirePolicy.FIRE_ONCE:
+        latest = last_fire(pause.trigger, Window(pause.start, pause.end))
+        return latest if latest is not None and latest >= oldest else pause.end
+    return pause.end
+
+
+def last_fire(canonical: str, window: Window, accept: Callable[[Instant], bool] = lambda _due: True) -> Instant | None:
+    """The last instant in *window* at which the trigger fires and that is accepted; quick, however long *window* is."""
+    trigger, reach = from_canonical(canonical), LOOK_BACK_MS
+    while window.start < window.end:
+        start = max(window.start, window.end - reach)
+        found = deque(filter(accept, occurrences(trigger, Window(start, window.end))), maxlen=1)
+        if found or start == window.start:
+            return found[0] if found else None
+        reach *= 4
+    return None
+
+
+def _until_handoff(record: Record, *, now: Instant) -> Handover:
+    """Fires of the era in force up to where the planner takes over, but for those that an earlier era has."""
+    era = record.era
+    start = max(era.start, era.catch_up_until)
+    window = Window(start, max(start, record.handoff))
+    entry = index_entry(record, replace(era, start=start), handoff=start, wake=DENSE)
+    part = contribution(entry, window, WindowMemo(window), now=now)
+    fires = _caught_up(record, era) + part.fires
+    if fires and part.following is None:
+        fires[-1] = replace(fires[-1], last=True)
+    accept = not_taken(record.eras)
+    fires = [fire for fire in fires if accept(fire.due)]
+    is_over = part.following is None and not any(fire.last for fire in fires)
+    return Handover(fires, part.skips, is_over)
+
+
+def _caught_up(record: Record, era: Era) -> list[Fire]:
+    """What a resume fires at once of what fell due during the pause."""
+    end = era.catch_up_until if era.end is None else min(era.catch_up_until, era.end)
+    if era.start >= end:
+        return []
+    at = end if record.pending is None else record.pending
+    dues = occurrences(from_canonical(era.trigger), Window(era.start, end))
+    return [Fire(record.tenant, record.name, era.revision, due, at) for due in dues]
+
+
+def _unplanned(record: Record, before: Era, *, now: Instant) -> Handover:
+    """What the planner had not planned of the era *before* when it was cut. It fires under the next era's revision."""
+    if not before.trigger or before.paused or before.planned_through is None or before.end is None:
+        return Handover([], [], is_over=False)
+    offset = flexible_offset_ms(record.key, before.flexible_window_seconds)
+    window = Window(before.planned_through, max(before.planned_through, before.end + offset))
+    entry = index_entry(
+        record, replace(before, revision=record.era.revision), handoff=before.planned_through, wake=DENSE
+    )
+    part = contribution(entry, window, WindowMemo(window), now=now)
+    # The last fire of an era that was cut does not end the schedule.
+    return Handover([replace(fire, last=False) for fire in part.fires], part.skips, is_over=False)
+
+
+def _dropped(record: Record, before: Era) -> list[SkipNotice]:
+    """One notice, reason ``paused``, of all that the pause *before* kept from firing; none if it kept nothing."""
+    if not before.paused or not before.trigger or before.end is None:
+        return []
+    trigger, window = from_canonical(before.trigger), Window(before.start, before.end)
+    if not _fires_in(before.trigger, window):
+        return []
+    accept = not_taken(record.eras[:-1])
+    last = last_fire(before.trigger, window, accept)
+    if last is None:
+        return []
+    dues = filter(accept, occurrences(trigger, window))
+    first = next(dues)
+    count = 1 + sum(1 for _ in islice(dues, MAX_COUNTED - 1))
+    return [
+        SkipNotice(
+            tenant=record.tenant,
+            name=record.name,
+            revision=record.era.revision,
+            reason=SkipReason.PAUSED,
+            first_due=first,
+            last_due=last,
+            count=count,
+        )
+    ]
+
+
+def _fires_in(canonical: str, window: Window) -> bool:
+    if window.start >= window.end:
+        return False
+    return next_occurrence(from_canonical(canonical), window.start, before=window.end) is not None

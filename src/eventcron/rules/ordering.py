@@ -1,0 +1,101 @@
+"""Which command acts, whatever order commands arrive in.
+
+A record remembers the revisions of its last put, delete, and pause or resume. A command acts only if its revision is
+later than those it could undo. A delete, a pause and a resume win a tie against a put. So replaying or reordering
+commands leaves the state of the highest revision.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, auto
+from typing import NamedTuple, Protocol
+
+from eventcron.model.names import Instant
+from eventcron.model.records import Record
+
+#: How many event ids of one second are remembered.
+MAX_RECENT_EVENT_IDS = 16
+
+#: Milliseconds. EventBridge cuts an event's time to whole seconds, so two commands without a revision of their own
+#: that carry times less than this apart cannot be ordered by them.
+EVENT_TIME_MS = 1_000
+
+
+class Verdict(Enum):
+    """What becomes of a command."""
+
+    APPLY = auto()
+    DUPLICATE = auto()  # this very command was applied before
+    STALE = auto()  # a later one was
+
+
+class Version(NamedTuple):
+    """Where a command stands among others: its revision, and the ids of the events that share its second."""
+
+    revision: int
+    recent_event_ids: tuple[str, ...]
+
+
+class Versioned(Protocol):
+    """What is stored under a revision."""
+
+    @property
+    def revision(self) -> int: ...
+    @property
+    def recent_event_ids(self) -> tuple[str, ...]: ...
+
+
+def version_of(stored: Versioned | None, *, given: int | None, time: Instant, event_id: str) -> Version | None:
+    """The revision a command acts under; None if this event was applied before.
+
+    Without a revision of its own, a command takes its event's time. Where the stored revision is of that same
+    second, the time cannot say which was first, and the order of arrival decides: it counts one up.
+
+    The ids are remembered until the revision has moved on by a second. Otherwise a replay would count up again.
+    """
+    if stored is not None and event_id in stored.recent_event_ids:
+        return None
+    revision = time if given is None else given
+    if given is None and stored is not None and time <= stored.revision < time + EVENT_TIME_MS:
+        revision = stored.revision + 1
+    near = stored is not None and revision < stored.revision + EVENT_TIME_MS
+    seen = stored.recent_event_ids if stored is not None and near else ()
+    return Version(revision, (*seen, event_id)[-MAX_RECENT_EVENT_IDS:])
+
+
+def judge_put(stored: Record | None, revision: int) -> Verdict:
+    """What becomes of a put under *revision*."""
+    if stored is None:
+        return Verdict.APPLY
+    last = stored.last_commands
+    if revision == last.put_revision:
+        return Verdict.DUPLICATE
+    later = revision > max(last.put_revision, last.delete_revision)
+    return Verdict.APPLY if later else Verdict.STALE
+
+
+def judge_delete(stored: Record | None, revision: int) -> Verdict:
+    """What becomes of a delete under *revision*."""
+    if stored is None:
+        return Verdict.APPLY
+    last = stored.last_commands
+    if revision == last.delete_revision:
+        return Verdict.DUPLICATE
+    later = revision >= last.put_revision and revision > last.delete_revision
+    return Verdict.APPLY if later else Verdict.STALE
+
+
+def judge_switch(stored: Record | None, revision: int) -> Verdict:
+    """What becomes of a pause or a resume under *revision*."""
+    if stored is None:
+        return Verdict.APPLY
+    last = stored.last_commands
+    if revision == last.pause_revision:
+        return Verdict.DUPLICATE
+    later = revision >= last.put_revision and revision > max(last.delete_revision, last.pause_revision)
+    return Verdict.APPLY if later else Verdict.STALE
+
+
+def next_revision(stored: Record | None, revision: int) -> int:
+    """Later than anything stored, so that fires planned before the change are told from those after it."""
+    return revision if stored is None else max(revision, stored.revision + 1)

@@ -1,0 +1,69 @@
+"""Questions about a schedule's eras: whose fire is it, is it still to be published, does an earlier era have it.
+
+Eras may overlap, because a command takes time to arrive: a definition counts from the instant at which it was sent,
+and the one before fires until the new one is applied. One rule settles every overlap: **a due instant belongs to the
+earliest era that has it.**
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+from eventcron.model.names import Instant, Window
+from eventcron.model.records import Era
+from eventcron.rules.planning import first_occurrence
+from eventcron.timing.trigger import from_canonical, occurrences
+
+
+def may_publish(eras: Sequence[Era], revision: int, *, due: Instant, at: Instant) -> bool:
+    """Whether a fire that was enqueued under *revision* is this timeline's to publish.
+
+    Two senders enqueue the fires of an era that was cut: the planner, up to ``planned_through``, under the era's own
+    revision; the registrar, from there on, under the next era's. So a fire that both enqueue is published once.
+    """
+    if eras and revision == eras[-1].revision:
+        return True
+    for before, era in pairwise((None, *eras)):
+        if era is None or era.revision != revision:
+            continue
+        own = era.contains(due) and not era.paused and (era.planned_through is None or at < era.planned_through)
+        return own or (before is not None and _leaves(before, due=due, at=at))
+    return False
+
+
+def is_superseded(eras: Sequence[Era], revision: int, *, due: Instant) -> bool:
+    """Whether no era but that of *revision* has *due*, so that nobody else publishes or reports the occurrence.
+
+    Raises:
+        InvalidSchedule: this release cannot read one of the triggers.
+    """
+    if not eras or not eras[-1].trigger:
+        return False  # deleted: what is due afterwards is no occurrence of anything
+    return not any(has(era, due) for era in eras if era.revision != revision)
+
+
+def has(era: Era, due: Instant) -> bool:
+    """Whether the era's trigger has an occurrence at *due*, within the era's span. It may be one that is skipped."""
+    return bool(era.trigger) and era.contains(due) and first_occurrence(era.trigger, due, due + 1) is not None
+
+
+def not_taken(eras: Sequence[Era]) -> Callable[[Instant], bool]:
+    """Tells the due instants of the last of *eras* that no earlier era has."""
+    if not eras:
+        return lambda _due: True
+    taken = {due for era in eras[:-1] for due in _fires_of(era, since=eras[-1].start)}
+    return lambda due: due not in taken
+
+
+def _leaves(era: Era, *, due: Instant, at: Instant) -> bool:
+    """Whether the planner left that fire to the registrar when the era was cut."""
+    return era.contains(due) and era.planned_through is not None and at >= era.planned_through
+
+
+def _fires_of(era: Era, *, since: Instant) -> Sequence[Instant]:
+    """The due instants of an era that was cut, from *since* on."""
+    span = Window(max(era.start, since), era.start if era.end is None else era.end)
+    if not era.trigger or span.start >= span.end:
+        return ()
+    return tuple(occurrences(from_canonical(era.trigger), span))

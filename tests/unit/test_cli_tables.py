@@ -1,0 +1,39 @@
+"""Tables of the command line: plain in a pipe, and never cut."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from eventcron.entrypoints.cli.tables import columns, table
+
+
+def test_columns_stand_in_line_and_lines_end_without_spaces() -> None:
+    assert table(["name", "count"], [("a", "1"), ("longer", "1,000")], right={"count"}).splitlines() == [
+        "name    count",
+        "a           1",
+        "longer  1,000",
+    ]
+    assert columns([("1", "a", ""), ("1,000", "b", "c")], right={0}).splitlines() == ["    1  a", "1,000  b  c"]
+
+
+def test_no_value_is_cut_wrapped_or_read_as_markup(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    long = "acme/" + "x y" * 500
+
+    assert columns([(long, "[red]b[/red] :smile:")]) == f"{long}  [red]b[/red] :smile:"
+
+
+def test_nothing_gives_no_line() -> None:
+    assert columns([]) == ""
+    assert table(["a", "b"], []) == "a  b"
+
+
+def test_only_a_terminal_gets_a_bold_head(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "\x1b" not in table(["a"], [("1",)])
+
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+
+    assert table(["a"], [("1",)]).startswith("\x1b[1m")

@@ -1,0 +1,20 @@
+"""Deliberate faults in the protocol, by subject: the simulator has to notice every one.
+
+A simulator that has never failed proves nothing. A process hunts one mutant: it plants the fault and runs seeds until
+a guarantee breaks.
+"""
+
+from tools.faultsim.mutants import backfills, executor, handlers, leases, lifecycle, planner, queues, redrive
+
+MUTANTS = (
+    *handlers.MUTANTS,
+    *planner.MUTANTS,
+    *leases.MUTANTS,
+    *queues.MUTANTS,
+    *executor.MUTANTS,
+    *backfills.MUTANTS,
+    *redrive.MUTANTS,
+    *lifecycle.MUTANTS,
+)
+
+__all__ = ["MUTANTS"]

@@ -1,0 +1,82 @@
+"""Faults in ``app/handlers.py``: between a message and its work, where a message can be lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from eventcron.app import handlers
+from eventcron.app.concurrency import all_of
+from eventcron.app.fanout import FanOut
+from eventcron.app.handlers import Handled, Handlers, MessageOutcome, QueueMessage
+from eventcron.app.planner import SegmentOutcome
+from eventcron.errors import Undecodable
+from tools.faultsim.mutants.planting import Change, Function, Mutant, changes
+
+
+def _drop_refused_ranges(original: Any) -> Function:
+    async def run(self: FanOut) -> object:
+        report = await original(self)
+        return replace(report, left=()) if report.refusals else report
+
+    return run
+
+
+def _drop_poison(queue: str) -> Change:
+    """A message of *queue* that cannot be read is deleted and not sent to the dead-letter queue."""
+
+    def change(original: Any) -> Function:
+        async def dead_letter(self: Any, to: str, body: str, error: Undecodable) -> object:
+            if to == queue:
+                return Handled(outcome=MessageOutcome.DEAD_LETTERED, reason=error.reason, error=error)
+            return await original(self, to, body, error)
+
+        return dead_letter
+
+    return change
+
+
+def _without(outcome: SegmentOutcome) -> Change:
+    """A range counts as planned though a segment of it ended with *outcome*."""
+    return lambda unfinished: tuple(one for one in unfinished if one is not outcome)
+
+
+def _swallow_failures(original: Any) -> Function:
+    async def handle(self: Any, body: str, **options: Any) -> object:
+        handled = await original(self, body, **options)
+        return replace(handled, outcome=MessageOutcome.DONE) if handled.comes_back else handled
+
+    return handle
+
+
+def _never_redelivered(_original: Any) -> Function:
+    async def on_commands(self: Any, messages: Sequence[QueueMessage]) -> object:
+        return await all_of(self.on_command(one.body, redelivered=False) for one in messages)
+
+    return on_commands
+
+
+MUTANTS = (
+    Mutant(
+        "a range with a segment left does not come back",
+        changes(Handlers, "_come_back_if_left", lambda _original: staticmethod(lambda handled: handled)),
+    ),
+    Mutant(
+        "a range with a segment that failed does not come back",
+        changes(handlers, "UNFINISHED", _without(SegmentOutcome.FAILED)),
+    ),
+    Mutant(
+        "a range with a segment that ran out of time does not come back",
+        changes(handlers, "UNFINISHED", _without(SegmentOutcome.SAVED)),
+    ),
+    Mutant("a range that the queue refused is planned by nobody", changes(FanOut, "run", _drop_refused_ranges)),
+    Mutant("a message that is no command is dropped", changes(Handlers, "_dead_letter", _drop_poison("commands"))),
+    Mutant("a message that is no pack is dropped", changes(Handlers, "_dead_letter", _drop_poison("fires"))),
+    Mutant("a message that is no range is dropped", changes(Handlers, "_dead_letter", _drop_poison("segments"))),
+    Mutant("a command that failed counts as done", changes(Handlers, "on_command", _swallow_failures)),
+    Mutant("a pack that failed counts as done", changes(Handlers, "on_pack", _swallow_failures)),
+    Mutant("a range that failed counts as done", changes(Handlers, "on_segments", _swallow_failures)),
+    Mutant("a redelivered command passes for a new one", changes(Handlers, "on_commands", _never_redelivered)),
+)
