@@ -60,9 +60,9 @@ class ScheduleStore(Protocol):
         """Clear ``pending`` of that revision. False: the stored revision is another."""
 
     async def move_wake(self, entry: IndexEntry, wake: Instant | None, *, handoff: Instant | None = None) -> bool:
-        """Set ``wake`` (None = drop it from the index) if revision and wake are still as in *entry*; else False.
+        """Set ``wake``, and *handoff* if both are given; None removes the record from the index.
 
-        Returns False, and changes nothing, if the stored revision or wake is no longer as in *plan*.
+        Returns False, and changes nothing, if the stored revision or wake is no longer as in *entry*.
         """
 
     async def complete(self, key: Key, *, revision: int, expires: int | None) -> bool:
@@ -81,7 +81,7 @@ class ScheduleStore(Protocol):
         """Remove an expired record. False: the stored revision or ``expires`` is no longer as in *record*."""
 
     async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
-        """One page of the index: plans of *segment* with ``wake < before``, the latest ``wake`` first, dense ones last.
+        """One page of the index: entries of *segment* with ``wake < before``, the latest first, dense ones last.
 
         Eventually consistent: an entry may be missing or stale for seconds after a write. An entry that becomes dense
         between two pages may be returned twice; in ascending order it might not be returned at all.

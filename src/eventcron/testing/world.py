@@ -76,7 +76,7 @@ class World:
     """One deployment, from PutEvents to the bus, without AWS and in virtual time. A context manager.
 
     *start* is RFC 3339 text or an instant. ``emit`` queues a command, ``run`` lets time pass, ``fired`` and ``events``
-    show what was published, ``dead.buried`` the dead letters. The ports are attributes: look into them, or replace
+    show what was published, ``dead.sent`` the dead letters. The ports are attributes: look into them, or replace
     them before the first ``run``. With ``planner_workers`` above 1, ticks hand segments out through ``segment_ranges``.
 
     Each port awaits *pause* before and after each of its effects; ``invocation`` names the invocation that called the
