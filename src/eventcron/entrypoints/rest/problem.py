@@ -10,6 +10,7 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from eventcron.errors import EventcronError, InvalidSchedule
+from eventcron.model.codes import RejectionCode
 
 #: The path of the code in a problem's ``type``.
 TYPE_PREFIX = "urn:eventcron:problem:"
