@@ -38,7 +38,6 @@ _LAST_QUARTZ_YEAR = 2099
 #: than once a year.
 _COMPARED_DAYS, _COMPARED_MATCHES = 366, 10
 
-_EVERY = re.compile(r"@every\s+((?:[0-9]+[hms])+)", re.IGNORECASE)
 _CELERY_ARGUMENT = re.compile(
     r"""(?P<name>[a-z_]+)\s*=\s*(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)"|(?P<bare>[0-9]+))"""
 )
@@ -112,12 +111,9 @@ def _read_quartz(text: str) -> Item:
 
 
 def _read_kubernetes(text: str) -> Item:
-    every = _EVERY.fullmatch(text.strip())
-    if every is None:
-        return KUBERNETES.read(_fields(text))
-    units = {"h": UNITS_MS["hour"], "m": UNITS_MS["minute"], "s": UNITS_MS["second"]}
-    period = sum(int(count) * units[unit] for count, unit in re.findall(r"([0-9]+)([hms])", every[1].lower()))
-    return read_expression(f"rate({period // 1000} seconds)", anchor=0)
+    if text.lstrip().lower().startswith("@every"):
+        return read_expression(text, anchor=0)
+    return KUBERNETES.read(_fields(text))
 
 
 def _read_celery(text: str) -> Item:

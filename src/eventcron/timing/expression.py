@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import datetime
+from fractions import Fraction
 from typing import NamedTuple, TypeAlias
 
 from eventcron.errors import InvalidExpression
@@ -32,6 +33,17 @@ MAX_PERIOD_MS = 36_525 * 86_400_000
 _BY_COUNT = {5: UNIX, 6: WITH_SECONDS, 7: WITH_YEAR}
 _CALL = re.compile(r"(?P<kind>[A-Za-z]+)\s*\((?P<inside>[^()]*(?:\([^()]*\)[^()]*)*)\)")
 _RATE = re.compile(r"(?P<count>[0-9]{1,12})\s+(?P<unit>second|minute|hour|day)s?", re.IGNORECASE)
+#: Go's duration, such as ``1h30m``: https://pkg.go.dev/time#ParseDuration
+_EVERY = re.compile(r"@every\s+(?P<duration>\S+)", re.IGNORECASE)
+_PART = re.compile(r"(?P<count>[0-9]{1,12}(?:\.[0-9]{1,9})?)(?P<unit>h|ms|us|ns|m|s)")
+_UNIT_SECONDS = {
+    "h": Fraction(3_600),
+    "m": Fraction(60),
+    "s": Fraction(1),
+    "ms": Fraction(1, 10**3),
+    "us": Fraction(1, 10**6),
+    "ns": Fraction(1, 10**9),
+}
 _AT = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,3})?")
 
 
@@ -87,6 +99,8 @@ def dialect_of(text: str) -> tuple[Dialect, list[str]]:
 def split_call(text: str) -> tuple[str, str]:
     """Split ``rate(5 minutes)`` into ``("rate", "5 minutes")``. Without a call, the first part is "".
 
+    ``@every 5m`` is another way to write ``rate(300 seconds)``.
+
     Raises:
         InvalidExpression: *text* is too long, empty, not ASCII, or calls something else than cron, rate or at.
     """
@@ -99,6 +113,9 @@ def split_call(text: str) -> tuple[str, str]:
     if not stripped or not stripped.isascii():
         allowed = "an expression of ASCII characters, such as '30 2 * * *'"
         raise InvalidExpression(field="expression", given=shorten(text), allowed=allowed)
+    every = _EVERY.fullmatch(stripped)
+    if every is not None:
+        return "rate", f"{_whole_seconds(every['duration'])} seconds"
     called = _CALL.fullmatch(stripped)
     if called is None:
         return "", stripped
@@ -113,9 +130,19 @@ def split_call(text: str) -> tuple[str, str]:
 def _macro(text: str) -> str:
     expanded = MACROS.get(text.lower())
     if expanded is None:
-        allowed = ", ".join(MACROS) + "; for a fixed interval use rate(5 minutes)"
+        allowed = ", ".join(MACROS) + "; for a fixed interval @every 5m or rate(5 minutes)"
         raise InvalidExpression(field="expression", given=shorten(text), allowed=allowed)
     return expanded
+
+
+def _whole_seconds(duration: str) -> int:
+    """The seconds of a duration in Go's units."""
+    parts = list(_PART.finditer(duration))
+    seconds = sum((Fraction(part["count"]) * _UNIT_SECONDS[part["unit"]] for part in parts), Fraction())
+    if "".join(part[0] for part in parts) != duration or seconds.denominator != 1:
+        allowed = "whole seconds in Go's units h, m, s, such as @every 5m or @every 1h30m"
+        raise InvalidExpression(field="@every", given=shorten(duration), allowed=allowed)
+    return seconds.numerator
 
 
 def _rate(inside: str, anchor: Instant) -> Rate:

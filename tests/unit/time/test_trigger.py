@@ -252,3 +252,17 @@ def test_a_bad_expression_is_refused_by_field_value_and_allowed(expression: str,
         parse(expression, anchor=0)
 
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("every", "seconds"),
+    [("5m", 300), ("1h30m", 5_400), ("90s", 90), ("1.5h", 5_400), ("1000ms", 1), ("2h0m1s", 7_201)],
+)
+def test_every_is_a_rate_in_the_units_of_go(every: str, seconds: int) -> None:
+    anchor = at("2026-01-01T00:01:02")
+
+    assert (
+        parse(f"@every {every}", anchor=anchor).canonical
+        == parse(f" @EVERY  {every} ", anchor=anchor).canonical
+        == parse(f"rate({seconds} seconds)", anchor=anchor).canonical
+    )
