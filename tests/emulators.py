@@ -19,10 +19,9 @@ import pytest
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-WsgiApp: TypeAlias = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+from tests.waiting import HANG_SECONDS
 
-#: Seconds after which a process hangs. ministack is up in less than one, on a busy machine in a few.
-HANG_SECONDS = 120
+WsgiApp: TypeAlias = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 @contextmanager

@@ -6,8 +6,7 @@ import socket
 import time
 from pathlib import Path
 
-#: Seconds after which whatever is waited for will not come. Nothing takes as long, on however busy a machine.
-HANG_SECONDS = 120
+from tests.waiting import HANG_SECONDS
 
 
 def descendants(pid: int) -> set[int]:

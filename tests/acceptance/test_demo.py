@@ -22,6 +22,7 @@ from eventcron.local.demo import cast
 from eventcron.local.runtime import LocalSettings
 from eventcron.model import Key
 from tests.acceptance.broken import broken
+from tests.waiting import HANG_SECONDS
 
 pytestmark = [
     pytest.mark.embedded,
@@ -30,7 +31,7 @@ pytestmark = [
 ]
 
 #: Seconds within which a demo of 10 to 30 seconds has ended, whatever else the machine does.
-PATIENCE = 150
+PATIENCE = 30 + 2 * HANG_SECONDS
 
 #: Stands in for the 1,307, which take a while: one that fires, and one that never can.
 FILE = """
@@ -75,7 +76,7 @@ def alive(session: int) -> list[str]:
 
 
 def assert_nothing_is_left(session: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + HANG_SECONDS
     while left := alive(session):
         assert time.monotonic() < deadline, left
         time.sleep(0.05)  # an end is not announced to strangers

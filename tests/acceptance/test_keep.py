@@ -24,7 +24,8 @@ from eventcron.local.embedded import EmbeddedAws, LocalError
 from eventcron.local.kept import Kept
 from eventcron.local.runtime import LocalSettings, Runtime
 from tests.acceptance.broken import broken
-from tests.acceptance.processes import HANG_SECONDS, descendants, wait_gone
+from tests.acceptance.processes import descendants, wait_gone
+from tests.waiting import HANG_SECONDS
 
 pytestmark = [
     pytest.mark.embedded,

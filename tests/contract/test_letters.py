@@ -7,6 +7,9 @@ import pytest
 from eventcron.ports import Letter, LetterBox
 from tests.contract.conftest import Backend, LetterBoxRig
 
+#: Seconds. What is taken does not come back while a test runs.
+HOUR = 3_600
+
 
 @pytest.fixture(name="rig")
 async def _rig(backend: Backend) -> LetterBoxRig:
@@ -14,9 +17,9 @@ async def _rig(backend: Backend) -> LetterBoxRig:
 
 
 async def all_of(box: LetterBox) -> list[Letter]:
-    """Every letter there is, in hand for a minute."""
+    """Every letter there is, in hand for an hour."""
     letters: list[Letter] = []
-    while batch := await box.take(10, seconds=60):
+    while batch := await box.take(10, seconds=HOUR):
         letters += batch
     return letters
 
@@ -24,7 +27,7 @@ async def all_of(box: LetterBox) -> list[Letter]:
 async def test_a_letter_has_its_body_its_reason_and_its_age(rig: LetterBoxRig) -> None:
     await rig.bury("{}", "undecodable", "not an EventBridge event: æøå")
 
-    (letter,) = await rig.port.take(1, seconds=60)
+    (letter,) = await rig.port.take(1, seconds=HOUR)
 
     assert (letter.body, letter.code, letter.reason) == ("{}", "undecodable", "not an EventBridge event: æøå")
     assert letter.sent > 1_600_000_000_000
@@ -36,13 +39,13 @@ async def test_letters_are_taken_in_tens_at_most_and_each_once(rig: LetterBoxRig
         await rig.bury(str(number), "c", "r")
     assert await rig.port.waiting() == 13
 
-    first = await rig.port.take(100, seconds=60)
+    first = await rig.port.take(100, seconds=HOUR)
     letters = first + await all_of(rig.port)
 
     assert 1 <= len(first) <= 10
     assert sorted(letter.body for letter in letters) == sorted(map(str, range(13)))
     assert len({letter.id for letter in letters}) == 13
-    assert await rig.port.take(10, seconds=60) == []
+    assert await rig.port.take(10, seconds=HOUR) == []
 
 
 async def test_what_is_put_back_is_there_again_and_what_is_removed_is_not(rig: LetterBoxRig) -> None:
@@ -59,7 +62,7 @@ async def test_what_is_put_back_is_there_again_and_what_is_removed_is_not(rig: L
 
 async def test_what_is_sent_back_arrives_and_the_letter_stays(rig: LetterBoxRig) -> None:
     await rig.bury("old", "c", "r")
-    (letter,) = await rig.port.take(1, seconds=60)
+    (letter,) = await rig.port.take(1, seconds=HOUR)
 
     await rig.port.send_back(letter, "new")
     await rig.port.put_back(letter)

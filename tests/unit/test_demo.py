@@ -36,6 +36,7 @@ from eventcron.local.demo.webhook import Webhook
 from eventcron.local.expected import due_instants
 from eventcron.model import Instant, Key, Schedule, Window
 from eventcron.testing import FakeClock
+from tests.waiting import HANG_SECONDS
 
 #: 2026-06-01T12:00:00Z.
 NOW: Instant = 1_780_315_200_000
@@ -230,7 +231,7 @@ async def test_the_inbox_reads_both_queues_takes_each_message_once_and_wakes_who
     queue = Queue("facts", ""), Queue("receipts", "")
     readers = [asyncio.ensure_future(reader) for reader in inbox.readers(sqs, Subscribed(*queue))]
     try:
-        came = await inbox.until(lambda: len(sqs.deleted) == 4, seconds=10)
+        came = await inbox.until(lambda: len(sqs.deleted) == 4, seconds=HANG_SECONDS)
         more = await inbox.until(lambda: len(inbox.observed.publications) > 1, seconds=0.01)
     finally:
         for reader in readers:
