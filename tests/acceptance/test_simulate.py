@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections import Counter
 from pathlib import Path
 
@@ -46,9 +45,7 @@ def zoned(tmp_path: Path, timezone: str) -> Path:
     ],
 )
 def test_every_real_schedule_fires_exactly_as_computed_independently(tmp_path: Path, timezone: str, day: str) -> None:
-    began = time.monotonic()
     result = run(zoned(tmp_path, timezone), "--from", day, "--for", "24h", "--json")
-    took = time.monotonic() - began
 
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
@@ -59,7 +56,6 @@ def test_every_real_schedule_fires_exactly_as_computed_independently(tmp_path: P
     assert {json.loads(entries[entry["line"] - 1])["expression"] for entry in report["rejected"]} == NEVER
     assert all("never match" in entry["reason"] for entry in report["rejected"])
     assert report["peak_per_minute"] == max(report["per_minute"].values())
-    assert took < 60
 
 
 def test_a_fire_too_few_or_too_many_is_told_and_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""The package of the Lambda functions: small, quick to import, and complete."""
+"""The package of the Lambda functions: small, with little to import and nothing to compile, and complete."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from tests.infra.stack import GLOBALS, ROOT, decided
 
 #: Bytes. The target is 8 MB for what is deployed; the compiled parts of the wheels differ a little between machines.
 MAX_ZIPPED = 8_500_000
-#: Milliseconds of processor time, which a busy machine does not change much. Measured 330; compiling at import, 935.
-MAX_IMPORT_MS = 650
+#: What a cold start imports, the standard library's included. Measured: 660.
+MAX_MODULES = 750
 STACK = decided(HasRestApi=True)
 FUNCTIONS = template.of_type(STACK, "AWS::Serverless::Function")
 HANDLERS = sorted(properties["Handler"].rpartition(".")[0] for properties in FUNCTIONS.values())
@@ -82,11 +82,19 @@ def test_it_is_small(package: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
-def test_a_handler_is_imported_quickly(package: Path, handler: str) -> None:
-    code = f"import time; start = time.process_time(); import {handler}; print(time.process_time() - start)"
-    fastest = min(float(_run(package, code)) for _ in range(2))
+def test_a_cold_start_has_little_to_import_and_nothing_to_compile(package: Path, handler: str) -> None:
+    """Compiling takes longer than all the rest; ``make bench`` measures the time."""
+    code = f"""
+import os, sys, {handler}
+specs = [getattr(module, "__spec__", None) for module in list(sys.modules.values())]
+ours = [spec for spec in specs if spec and spec.has_location and spec.origin.startswith({str(package)!r})]
+ours = [spec for spec in ours if spec.origin.endswith(".py")]
+print(len(sys.modules), len(ours), *[spec.name for spec in ours if not os.path.exists(spec.cached)])
+"""
+    modules, ours, *compiled = _run(package, code).split()
 
-    assert fastest * 1000 < MAX_IMPORT_MS
+    assert compiled == []
+    assert 100 < int(ours) < int(modules) <= MAX_MODULES
 
 
 def test_nothing_that_is_used_was_left_out(package: Path) -> None:
