@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import HANG_SECONDS
+
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
 #: Targets that people and CI rely on.
@@ -20,7 +22,7 @@ TARGETS = {"help", "setup", "demo", "dev", "test", "check", "lint", "bench", "si
 def _make(*arguments: str, cwd: Path = ROOT) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     done = subprocess.run(
-        ["make", *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=True, timeout=60
+        ["make", *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=True, timeout=HANG_SECONDS
     )
     return done.stdout
 
@@ -136,7 +138,7 @@ def _make_venv(tools: Path, *arguments: str) -> subprocess.CompletedProcess[str]
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=HANG_SECONDS,
     )
 
 

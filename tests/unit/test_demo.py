@@ -37,6 +37,7 @@ from eventcron.preview.files import read_schedules
 from eventcron.testing import FakeClock
 from eventcron.timing.trigger import parse
 from eventcron.wire.decode import decode_schedule
+from tests.waiting import HANG_SECONDS
 
 #: 2026-06-01T12:00:00Z.
 NOW: Instant = 1_780_315_200_000
@@ -231,7 +232,7 @@ async def test_the_inbox_reads_both_queues_takes_each_message_once_and_wakes_who
     queue = Queue("facts", ""), Queue("receipts", "")
     readers = [asyncio.ensure_future(reader) for reader in inbox.readers(sqs, Subscribed(*queue))]
     try:
-        came = await inbox.until(lambda: len(sqs.deleted) == 4, seconds=10)
+        came = await inbox.until(lambda: len(sqs.deleted) == 4, seconds=HANG_SECONDS)
         more = await inbox.until(lambda: len(inbox.observed.publications) > 1, seconds=0.01)
     finally:
         for reader in readers:

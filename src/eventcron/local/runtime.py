@@ -196,7 +196,7 @@ class Runtime:
         self.account = (await self.client("sts").get_caller_identity())["Account"]
         if resumed:
             self._on_progress("going on with the stack that was kept")
-            outputs = await stack.resume(self, stack.bundle())
+            outputs = await stack.resume(self)
         else:
             self._on_progress("creating the stack")
             outputs = await stack.deploy(self, self.settings.parameters(), stack.bundle())
