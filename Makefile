@@ -93,8 +93,9 @@ schemas: $(VENV)/.dev  ## Write events/schemas and the OpenAPI document from the
 	@$(BIN)/python -m eventcron.entrypoints.schemas events/schemas
 	@$(BIN)/python -m eventcron.entrypoints.rest.openapi
 
+# Not --quiet: then warnings are not counted, and --strict fails for none.
 docs: $(VENV)/.docs  ## Build the documentation into build/site; a broken link is an error
-	@NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --quiet --strict
+	@NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict
 	@echo "open build/site/index.html"
 
 # --- Release --------------------------------------------------------------------------------------------------------

@@ -167,7 +167,7 @@ def test_with_a_key_of_one_s_own_the_second_bus_uses_it_too() -> None:
 
 
 def test_the_subscription_on_the_page_is_one_and_takes_one_tenant_s_fires(tmp_path: Path) -> None:
-    [page] = blocks("docs/operations.md", "yaml")
+    [page] = blocks("docs/operations/second-bus.md", "yaml")
     lint = shutil.which("cfn-lint", path=str(Path(sys.executable).parent))
     assert lint, "cfn-lint is not installed beside this Python"
     (tmp_path / "page.yaml").write_text(page, encoding="utf-8")
