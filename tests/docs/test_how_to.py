@@ -101,6 +101,7 @@ def test_the_example_stacks_are_given_parameters_that_they_have(page: str) -> No
         assert required <= given <= stack["Parameters"].keys()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("page", "text"), TEMPLATES, ids=[page for page, _ in TEMPLATES])
 def test_the_templates_are_valid(page: str, text: str, tmp_path: Path) -> None:
     lint = shutil.which("cfn-lint", path=str(Path(sys.executable).parent))

@@ -21,12 +21,12 @@ PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT: dict[str, Any] = PYPROJECT["project"]
 PINS = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
 #: What a test or a tool asks for, beside what the package itself depends on.
-GROUPS = [*PROJECT["optional-dependencies"].values(), PYPROJECT["dependency-groups"]["dev"]]
+GROUPS = [*PROJECT["optional-dependencies"].values(), *PYPROJECT["dependency-groups"].values()]
 REQUIREMENTS = [
     Requirement(text)
     for group in [PROJECT["dependencies"], PYPROJECT["build-system"]["requires"], *GROUPS]
     for text in group
-    if not text.startswith("eventcron[")
+    if isinstance(text, str) and not text.startswith("eventcron[")  # a table includes another group
 ]
 
 

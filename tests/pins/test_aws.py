@@ -72,7 +72,7 @@ def test_put_events_takes_ten_entries() -> None:
 
 
 def test_the_newer_bus_is_asked_at_its_owner_s_own_endpoint() -> None:
-    """What a network without a way out must let through; docs/operations.md says so."""
+    """What a network without a way out must let through; docs/operations/second-bus.md says so."""
     asked: list[str] = []
 
     def refuse(request: Any, **_: object) -> None:

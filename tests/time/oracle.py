@@ -1,4 +1,4 @@
-"""A second, slow reading of docs/time.md: steps through every minute or second of a window with datetime and zoneinfo.
+"""A second, slow reading of docs/reference/expressions.md: steps through every minute or second of a window with datetime and zoneinfo.
 
 It shares no code with the engine, and nothing of its approach: terms are predicates asked about each value, days are
 asked one by one, the wall clock is watched for jumps as the steps go by.

@@ -1,4 +1,4 @@
-"""Nights on which clocks change, by name; each is worked out in docs/time.md."""
+"""Nights on which clocks change, by name; each is worked out in docs/reference/expressions.md."""
 
 from __future__ import annotations
 
