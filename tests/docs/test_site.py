@@ -71,5 +71,6 @@ def test_the_site_does_not_build_with_a_broken_link_or_a_page_outside_the_naviga
     done = _build(project, tmp_path / "site")
 
     assert done.returncode != 0
-    assert f"{len(FAULTS)} warnings in strict mode" in done.stderr
-    assert [fault for fault, (_, _, named) in FAULTS.items() if named not in done.stderr] == []
+    said = done.stdout + done.stderr
+    assert f"{len(FAULTS)} warnings in strict mode" in said
+    assert [fault for fault, (_, _, named) in FAULTS.items() if named not in said] == []
