@@ -11,7 +11,7 @@ PINS   := --constraint constraints.txt --build-constraint constraints.txt
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help setup demo dev simulate simulate-mutants test test-faults test-quick test-time check lint format bench \
-        schemas build check-sam deploy lock clean
+        schemas docs build check-sam deploy lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' Makefile
@@ -35,7 +35,12 @@ $(VENV)/.local: $(VENV)/.pip pyproject.toml constraints.txt
 $(VENV)/.dev: $(VENV)/.pip pyproject.toml constraints.txt
 	@echo "installing everything into $(VENV) …"
 	@$(PIP) install --quiet $(PINS) --editable . --group dev
-	@touch $(VENV)/.local $@
+	@touch $(VENV)/.local $(VENV)/.docs $@
+
+$(VENV)/.docs: $(VENV)/.pip pyproject.toml constraints.txt
+	@echo "installing what builds the site into $(VENV) …"
+	@$(PIP) install --quiet $(PINS) --group docs
+	@touch $@
 
 # --- Use ------------------------------------------------------------------------------------------------------------
 
@@ -87,6 +92,11 @@ bench: $(VENV)/.dev  ## Run the benchmarks
 schemas: $(VENV)/.dev  ## Generate events/schemas and the OpenAPI document from the structs
 	@$(BIN)/python -m eventcron.wire.schemas events/schemas
 	@$(BIN)/python -m eventcron.entrypoints.rest.openapi
+
+# Not --quiet: then warnings are not counted, and --strict fails for none.
+docs: $(VENV)/.docs  ## Build the documentation into build/site; a broken link is an error
+	@NO_MKDOCS_2_WARNING=true $(BIN)/mkdocs build --strict
+	@echo "open build/site/index.html"
 
 # --- Release --------------------------------------------------------------------------------------------------------
 

@@ -106,8 +106,9 @@ class ScheduleStore(Protocol):
 class Lease(Struct, frozen=True, kw_only=True):
     """The right of one planner to plan the window ``[start, end)`` of a segment until ``lease_until``.
 
-    ``fence`` rises with each lease of the segment, so that the writes of a slower planner are refused. ``cursor`` is
-    the index page at which an earlier, unfinished pass over the same window stopped; None: begin with the first page.
+    ``fence`` is a fencing token: it rises with each lease of the segment, so that the writes of a slower planner are
+    refused. ``cursor`` is the index page at which an earlier, unfinished pass over the same window stopped; None: begin
+    with the first page.
     """
 
     segment: int

@@ -75,7 +75,7 @@ def missing(verdict: Verdict, start: int) -> set[int]:
     return {round(datetime.fromisoformat(one[1]).timestamp()) - start // 1000 for one in found if one}
 
 
-async def test_it_notices_an_executor_that_settles_before_it_publishes_and_a_planner_that_commits_before_it_sends(
+async def test_it_notices_an_executor_that_records_before_it_publishes_and_a_planner_that_commits_before_it_sends(
     tmp_path: Path,
 ) -> None:
     source = broken(tmp_path, SETTLES_BEFORE_IT_PUBLISHES, COMMITS_BEFORE_IT_SENDS)

@@ -20,13 +20,13 @@ ROOT = Path(__file__).parents[2]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT: dict[str, Any] = PYPROJECT["project"]
 PINS = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
-#: The optional dependencies and those of development, in addition to those of the package itself.
-GROUPS = [*PROJECT["optional-dependencies"].values(), PYPROJECT["dependency-groups"]["dev"]]
+#: What a test or a tool needs, in addition to the dependencies of the package itself.
+GROUPS = [*PROJECT["optional-dependencies"].values(), *PYPROJECT["dependency-groups"].values()]
 REQUIREMENTS = [
     Requirement(text)
     for group in [PROJECT["dependencies"], PYPROJECT["build-system"]["requires"], *GROUPS]
     for text in group
-    if not text.startswith("eventcron[")
+    if isinstance(text, str) and not text.startswith("eventcron[")  # a table includes another group
 ]
 
 

@@ -72,7 +72,7 @@ def test_put_events_takes_ten_entries() -> None:
 
 
 def test_requests_for_the_newer_bus_go_to_its_owner_s_endpoint() -> None:
-    """docs/operations.md tells operators of closed networks to allow this endpoint."""
+    """docs/operations/second-bus.md tells operators of closed networks to allow this endpoint."""
     asked: list[str] = []
 
     def refuse(request: Any, **_: object) -> None:

@@ -1,4 +1,4 @@
-"""A second, slow implementation of docs/time.md. It steps through every minute or second of a window.
+"""A second, slow implementation of docs/reference/expressions.md. It steps through every minute or second of a window.
 
 It shares neither code nor approach with the engine. It tests each value against each term, tests days one by one, and
 detects clock changes when the wall clock jumps between two steps.

@@ -1,6 +1,6 @@
-"""cronsim and croniter on the same random expressions: every disagreement falls under a rule of docs/time.md.
+"""cronsim and croniter on the same random expressions: every disagreement falls under a rule of docs/design/time.md.
 
-A disagreement that no rule explains fails. The table in docs/time.md has the same rules, and says who is right.
+A disagreement that no rule explains fails. The table in docs/design/time.md has the same rules, and says who is right.
 """
 
 from __future__ import annotations

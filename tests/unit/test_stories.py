@@ -436,7 +436,7 @@ def test_another_tenants_schedule_is_out_of_reach(world: World) -> None:
     assert rejected["code"] == "not_allowed"
 
 
-def test_a_noisy_tenant_is_held_to_its_limit_and_told_and_the_others_fire_as_ever() -> None:
+def test_a_noisy_tenant_keeps_to_its_limit_and_others_fire_unhindered() -> None:
     """Guarantee 1: what does not fire says why, each occurrence once. Guarantee 6: nobody else notices."""
     limited = msgspec.structs.replace(SETTINGS, tenant_fires_per_minute=10)
     with World(START, settings=limited) as world:

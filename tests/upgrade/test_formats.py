@@ -1,7 +1,7 @@
 """Deploying and rolling back while packs are on their way and schedules stored: each release reads the other's.
 
 ``events/formats/<release>/`` holds what a release wrote; ``release_<release>.py`` how it reads. A release that can no
-longer do one of the two has a format of its own, and needs the steps in docs/operations.md.
+longer do one of the two has a format of its own, and needs the steps in docs/operations/upgrade.md.
 """
 
 from __future__ import annotations

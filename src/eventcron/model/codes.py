@@ -1,6 +1,7 @@
 """The words that programs may compare: why an occurrence is skipped, why a command or a request is rejected.
 
-They are stable. Later releases add members and remove none. ``docs/errors.md`` and ``docs/schedules.md`` explain each.
+They are stable. Later releases add members and remove none. ``docs/reference/errors.md`` and
+``docs/reference/events.md`` explain each.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Reads cron the long way round: every field becomes a set of numbers, every day is asked whether it matches.
 
-Written from ``docs/time.md`` alone, for ``expected``: it shares no code with ``eventcron.timing`` and is in no hurry.
+Written from ``docs/reference/expressions.md`` alone, for ``expected``: it shares no code with ``eventcron.timing``.
 It takes expressions that the engine has accepted, so it does not say what is wrong with others.
 """
 

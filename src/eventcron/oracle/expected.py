@@ -1,8 +1,7 @@
 """What is due, worked out a second time: by looking at a clock on the wall, minute after minute.
 
-For comparing with what eventcron fired. It follows ``docs/time.md``, shares no code with ``eventcron.timing`` and
-nothing of its approach, and prefers being plain to being quick: the zone is asked for every single minute, and each
-expression is tried on each of them.
+For comparing with what eventcron fired. It follows ``docs/reference/expressions.md``, shares no code with
+``eventcron.timing`` and nothing of its approach, and prefers being plain to being quick.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Questions about a schedule's eras: whose fire is it, is it still to be published, does an earlier era have it.
 
 Eras may overlap, because a command takes time to arrive: a definition counts from the instant at which it was sent,
-and the one before fires until the new one is applied. One rule settles every overlap: **a due instant belongs to the
+and the one before fires until the new one is applied. One rule decides every overlap: **a due instant belongs to the
 earliest era that has it.**
 """
 

@@ -1,4 +1,4 @@
-"""From local times to instants, across clock changes. docs/time.md explains the rules.
+"""From local times to instants, across clock changes. docs/reference/expressions.md explains the rules.
 
 The same two rules apply to every change of a zone's offset, however long and at whatever hour:
 

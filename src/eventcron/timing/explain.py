@@ -70,7 +70,7 @@ def describe_trigger(trigger: Trigger) -> str:
 
 
 def clock_rule(item: Item) -> str:
-    """Return which daylight-saving rule of docs/time.md applies to *item*."""
+    """Return which daylight-saving rule of docs/reference/expressions.md applies to *item*."""
     if isinstance(item, Cron):
         return "fixed time of day" if item.fixed else "wildcard: follows real time"
     return "fixed time of day" if isinstance(item, At) else "fixed interval, unaffected by daylight saving"
