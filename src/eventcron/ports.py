@@ -80,7 +80,7 @@ class ScheduleStore(Protocol):
     async def delete_expired(self, record: Record) -> bool:
         """Remove an expired record. False: the stored revision or ``expires`` is no longer as in *record*."""
 
-    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
+    async def read_index(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         """One page of the index: entries of *segment* with ``wake < before``, the latest first, dense ones last.
 
         Eventually consistent: an entry may be missing or stale for seconds after a write. An entry that becomes dense

@@ -57,7 +57,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     tombstone_days: Annotated[int, Meta(ge=1, le=365)] = 14
     #: Fires that a tenant may publish in one minute; further ones are skipped, reason ``quota``. 0 = no limit.
     tenant_fires_per_minute: Annotated[int, Meta(ge=0, le=6_000_000)] = 0
-    #: Sources that may act for every tenant, beside each tenant's own ``eventcron.tenant.<tenant>``.
+    #: Sources that may act for every tenant, besides each tenant's own ``eventcron.tenant.<tenant>``.
     trusted_sources: frozenset[str] = frozenset()
     #: Milliseconds by which a fire must be late to be logged as late.
     late_ms: Annotated[int, Meta(ge=100, le=60_000)] = 1_000

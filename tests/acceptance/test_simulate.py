@@ -69,12 +69,12 @@ def test_a_fire_too_few_or_too_many_is_told_and_fails(tmp_path: Path, monkeypatc
     class Forgetful(World):
         def __init__(self, *args: int) -> None:
             super().__init__(*args)
-            plans = self.store.plans
+            read = self.store.read_index
 
             async def delete_expired(segment: int, **more: object) -> object:
-                return await plans(99 if segment == forgotten else segment, **more)  # type: ignore[arg-type]
+                return await read(99 if segment == forgotten else segment, **more)  # type: ignore[arg-type]
 
-            self.store.plans = delete_expired  # type: ignore[method-assign,assignment]
+            self.store.read_index = delete_expired  # type: ignore[method-assign,assignment]
 
     monkeypatch.setattr("eventcron.preview.simulate.World", Forgetful)
     result = CliRunner().invoke(command, [str(path), "--from", "2026-12-01"])

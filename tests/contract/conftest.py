@@ -198,15 +198,15 @@ class MemoryBackend:
         return DeadLettersRig(letters, buried)
 
     async def letters(self) -> DeadLetterQueueRig:
-        box = MemoryDeadLetterQueue(self._clock)
+        queue = MemoryDeadLetterQueue(self._clock)
 
         async def send_to_dlq(body: str, code: str, reason: str) -> None:
-            box.send_to_dlq(body, code=code, reason=reason)
+            queue.send_to_dlq(body, code=code, reason=reason)
 
         async def arrived() -> list[str]:
-            return box.sent
+            return queue.sent
 
-        return DeadLetterQueueRig(box, send_to_dlq, arrived)
+        return DeadLetterQueueRig(queue, send_to_dlq, arrived)
 
     async def event_bus(self) -> EventBusRig:
         bus = MemoryEventBus(self._clock)

@@ -24,7 +24,7 @@ from eventcron.adapters.memory import MemoryDeadLetters, MemoryEventBus
 from eventcron.app.handlers import Handled
 from eventcron.app.registrar import Outcome, Result
 from eventcron.app.retry import Retry
-from eventcron.app.use_cases import UseCases
+from eventcron.app.use_cases import Ports, UseCases
 from eventcron.entrypoints import executor_lambda, planner_lambda, registrar_lambda
 from eventcron.errors import InvalidSchedule, Undecodable
 from eventcron.model.codes import CancelReason, RejectionCode, SkipReason
@@ -37,7 +37,7 @@ from eventcron.ports import SegmentState
 from eventcron.rules.backfill import cancel
 from eventcron.rules.packing import make_pack
 from eventcron.testing import FakeClock, JumpingClock
-from eventcron.testing.ports import MemoryPorts, memory_ports
+from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import SETTINGS
 from eventcron.timing.instant import from_datetime, rfc3339
 from eventcron.timing.trigger import local_time
@@ -224,7 +224,7 @@ BACKFILL = Backfill(
     revision=FIRST,
     span=Window(instant("2026-11-01T00:00:00Z"), instant("2026-11-15T00:00:00Z")),
     per_minute=10,
-    cursor=instant("2026-11-08T01:00:00Z"),
+    enqueued_through=instant("2026-11-08T01:00:00Z"),
     fires=7,
 )
 
@@ -319,7 +319,7 @@ def test_there_is_a_payload_for_every_fact() -> None:
 # --- Entry points ----------------------------------------------------------------------------------------------------
 
 
-def in_memory(now: int) -> tuple[UseCases, MemoryPorts]:
+def in_memory(now: int) -> tuple[UseCases, Ports]:
     """The use cases, and the memory ports below them, at the instant *now*."""
     ports = memory_ports(FakeClock(now))
     return ports.use_cases(SETTINGS), ports
@@ -332,12 +332,12 @@ class Context:
         return 60_000
 
 
-def published(ports: MemoryPorts) -> list[tuple[str, dict[str, Any]]]:
+def published(ports: Ports) -> list[tuple[str, dict[str, Any]]]:
     assert isinstance(ports.bus, MemoryEventBus)
     return [(event.detail_type, json.loads(event.detail)) for _, event in ports.bus.published]
 
 
-def buried(ports: MemoryPorts) -> list[tuple[str, str, str]]:
+def buried(ports: Ports) -> list[tuple[str, str, str]]:
     assert isinstance(ports.dead_letters, MemoryDeadLetters)
     return [(letter.queue, letter.body, letter.reason) for letter in ports.dead_letters.sent]
 
@@ -553,7 +553,7 @@ async def test_a_page_may_be_empty_and_not_the_last() -> None:
     store = DynamoScheduleStore(
         DynamoTable(Service(answer), "eventcron-schedules", retry=RETRY)  # type: ignore[arg-type]
     )
-    page = await store.plans(3, before=NOW)
+    page = await store.read_index(3, before=NOW)
 
     assert page.items == []
     assert page.cursor is not None

@@ -367,14 +367,14 @@ def test_a_range_with_a_segment_left_comes_back_and_the_one_beside_it_does_not(
 ) -> None:
     fan_out(stack)
     planner(stack, {})
-    plans = stack.store.plans
+    read = stack.store.read_index
 
     async def throttled(segment: int, **rest: Any) -> Any:
         if segment == 1:
             raise Unavailable("dynamodb", "ThrottlingException")
-        return await plans(segment, **rest)
+        return await read(segment, **rest)
 
-    monkeypatch.setattr(stack.store, "plans", throttled)
+    monkeypatch.setattr(stack.store, "read_index", throttled)
 
     response = planner(stack, sqs(*ranges(stack)))
 

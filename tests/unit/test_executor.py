@@ -22,6 +22,7 @@ from eventcron.adapters.memory import (
 from eventcron.app.delivery import REMEMBER_S
 from eventcron.app.executor import MAX_ATTEMPTS, MAX_HOLD_MS, REREAD_MS, Report
 from eventcron.app.retry import TRIES
+from eventcron.app.use_cases import Ports
 from eventcron.errors import Unavailable, Undecodable
 from eventcron.model.commands import Misfire, MisfirePolicy, Schedule
 from eventcron.model.events import Event
@@ -31,7 +32,6 @@ from eventcron.model.records import Era, Record, State
 from eventcron.ports import Quota, Refusal
 from eventcron.rules.packing import make_pack
 from eventcron.testing import JumpingClock, memory_ports
-from eventcron.testing.ports import MemoryPorts
 from eventcron.testing.world import SETTINGS
 from eventcron.timing.trigger import parse
 from eventcron.wire.encode import decode_pack
@@ -65,7 +65,7 @@ class Stage:
         self.backfills = MemoryBackfills()
         self.executor = self.ports().use_cases(SETTINGS).executor
 
-    def ports(self) -> MemoryPorts:
+    def ports(self) -> Ports:
         return memory_ports(
             self.clock,
             store=self.store,

@@ -128,7 +128,7 @@ class Backfill(Struct, frozen=True, kw_only=True):
     trigger: str = ""
     span: tuple[int, int] = (0, 0)
     per_minute: int = 60
-    cursor: int = 0
+    enqueued_through: int = 0
     at: int = 0
     slice: tuple[int, int] | None = None
     lease_until: int = 0

@@ -65,12 +65,12 @@ class WatchedStore(MemoryScheduleStore):
             found |= await super().get(left)
         return found
 
-    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
-        page = await super().plans(segment, before=before, cursor=cursor)
+    async def read_index(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
+        page = await super().read_index(segment, before=before, cursor=cursor)
         now = self._clock.now()
-        self._history.index_reads += [IndexRead(now, plan.key, plan.wake) for plan in page.items]
-        for plan in page.items:
-            self._network.note("read", f"{plan.key} revision {plan.revision} wake {plan.wake} before {before}")
+        self._history.index_reads += [IndexRead(now, entry.key, entry.wake) for entry in page.items]
+        for entry in page.items:
+            self._network.note("read", f"{entry.key} revision {entry.revision} wake {entry.wake} before {before}")
         return page
 
 
@@ -158,12 +158,16 @@ class Deployment:
             segment_queue=MemorySegmentQueue(self.segments, refuse=self._refuse_range, pause=network),  # type: ignore[arg-type]
             jitter=random.fraction,
         )
-        loop.timer(scenario.first_tick_ms * 1000, self._tick)
-        loop.timer(faults.faults_end_s * 1_000_000, self._redrive_regularly)
-        # Once also while there are faults: an operator may not wait for their end.
-        loop.timer(random.between(0, faults.faults_end_s * 1_000_000), self._redrive_once)
-        # Daily in a deployment; in a simulation once, at any moment.
-        at_us = random.between(0, faults.faults_end_s * 2_000_000)
+        self._start_timers()
+
+    def _start_timers(self) -> None:
+        loop, random, faults_end_us = self._loop, self._random, self._faults.faults_end_s * 1_000_000
+        loop.timer(self._scenario.first_tick_ms * 1000, self._tick)
+        loop.timer(faults_end_us, self._redrive_regularly)
+        # Once also during the faults: an operator may not wait for their end.
+        loop.timer(random.between(0, faults_end_us), self._redrive_once)
+        # The reconciler runs daily in a deployment, and once in a simulation.
+        at_us = random.between(0, 2 * faults_end_us)
         loop.timer(at_us, self._invoke, "reconciler", self._reconciler)
 
     def _queue(self, name: str) -> SimulatedQueue:
@@ -330,7 +334,7 @@ class Deployment:
 
     async def _redrive(self) -> None:
         for queue in self.queues:
-            redrive = Redrive(clock=process.get().clock, box=queue.dead, queue=queue.name)
+            redrive = Redrive(clock=process.get().clock, queue=queue.dead, name=queue.name)
             report = await redrive.send(limit=1_000, per_second=10)
             self._network.note("sent back", f"{queue.name} {report}")
 

@@ -40,19 +40,19 @@ def _ignore(_done: int) -> None:
 
 
 class Redrive:
-    """Handles the dead letters of one *queue*: ``commands``, ``fires``, ``segments`` or ``targets``.
+    """Handles the dead letters of one queue. *name* is ``commands``, ``fires``, ``segments`` or ``targets``.
 
     Each method handles at most *limit* dead letters. With *ids*, it handles only the dead letters with those ids.
     """
 
-    def __init__(self, *, clock: Clock, box: DeadLetterQueue, queue: str) -> None:
+    def __init__(self, *, clock: Clock, queue: DeadLetterQueue, name: str) -> None:
         self._clock = clock
-        self._box = box
         self._queue = queue
+        self._name = name
 
     async def waiting(self) -> int:
         """Return about how many dead letters are in the queue."""
-        return await self._box.waiting()
+        return await self._queue.waiting()
 
     async def look(self, *, limit: int, ids: Collection[str] = ()) -> list[DeadLetter]:
         """Return dead letters, in unspecified order. They stay in the queue."""
@@ -82,7 +82,7 @@ class Redrive:
             await self._clock.sleep_until(free_at)
             free_at = self._clock.now() + round(1000 / per_second)
             try:
-                await self._box.send_back(dead_letter, self._body(dead_letter))
+                await self._queue.send_back(dead_letter, self._body(dead_letter))
             except EventcronError as error:
                 report.failed[dead_letter.id] = str(error)
                 return False
@@ -127,7 +127,7 @@ class Redrive:
         handled = 0
         try:
             while handled < limit and (wanted or not ids):
-                batch = await self._box.take(BATCH, seconds=HIDE_SECONDS)
+                batch = await self._queue.take(BATCH, seconds=HIDE_SECONDS)
                 if not {dead_letter.id for dead_letter in batch} - met:
                     unhandled += batch
                     break
@@ -138,12 +138,12 @@ class Redrive:
                     wanted.discard(dead_letter.id)
                     handled += selected
                     if selected and await handle(dead_letter):
-                        await self._box.remove(dead_letter)
+                        await self._queue.remove(dead_letter)
                     else:
                         unhandled.append(dead_letter)
         finally:
             for dead_letter in unhandled:
-                await self._box.put_back(dead_letter)
+                await self._queue.put_back(dead_letter)
         return sorted(wanted)
 
     def _body(self, dead_letter: DeadLetter) -> str:
@@ -151,7 +151,7 @@ class Redrive:
 
         A pack gets a new id. The ledger may have recorded the old one, and the executor would then ignore the pack.
         """
-        if self._queue != "fires":
+        if self._name != "fires":
             return dead_letter.body
         pack = decode_pack(dead_letter.body)
         return encode_pack(replace(pack, id=f"{pack.id}-{dead_letter.id}", attempt=1))

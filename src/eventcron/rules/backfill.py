@@ -72,7 +72,7 @@ def open_backfill(command: BackfillSchedule, record: Record, *, event_id: str, n
         trigger=record.era.trigger,
         span=span,
         per_minute=command.per_minute,
-        cursor=span.start,
+        enqueued_through=span.start,
         at=now,
     )
 
@@ -109,12 +109,12 @@ def complete(backfill: Backfill, *, expires: int) -> Backfill:
 
 def is_spent(backfill: Backfill) -> bool:
     """Whether all fires were sent. The executor may publish the last ones only at ``backfill.at``."""
-    return backfill.slice is None and backfill.cursor >= backfill.span.end
+    return backfill.slice is None and backfill.enqueued_through >= backfill.span.end
 
 
 def left(backfill: Backfill, *, now: Instant) -> Left:
     """Return what *backfill* still has to send, if nobody cancels it. A leased slice counts as not sent."""
-    window = Window(backfill.cursor, backfill.span.end)
+    window = Window(backfill.enqueued_through, backfill.span.end)
     dues = list(islice(occurrences(from_canonical(backfill.trigger), window), MAX_COUNTED + 1))
     gap = gap_ms(backfill.per_minute)
     free = max(backfill.at, now) if backfill.slice is None else backfill.slice.start
@@ -147,14 +147,14 @@ def make_slice(backfill: Backfill) -> Slice:
     if window is None:
         raise ValueError(f"backfill {backfill.key} has no leased slice")
     gap = gap_ms(backfill.per_minute)
-    at, cursor = window.start, backfill.span.end
+    at, enqueued_through = window.start, backfill.span.end
     fires: list[Fire] = []
     silent: list[tuple[Instant, SkipReason, str | None]] = []
     looked_at = 0
-    for occurrence in walk(from_canonical(backfill.trigger), Window(backfill.cursor, backfill.span.end)):
+    for occurrence in walk(from_canonical(backfill.trigger), Window(backfill.enqueued_through, backfill.span.end)):
         due = occurrence.due
         if max(at, due) >= window.end or looked_at == MAX_LOOKED_AT:
-            cursor = due
+            enqueued_through = due
             break
         looked_at += 1
         if occurrence.skipped is not None:
@@ -165,7 +165,7 @@ def make_slice(backfill: Backfill) -> Slice:
         at += gap
     after = replace(
         backfill,
-        cursor=cursor,
+        enqueued_through=enqueued_through,
         at=at,
         slice=None,
         lease_until=0,
@@ -190,8 +190,8 @@ def gap_ms(per_minute: int) -> int:
 def _next_slice(backfill: Backfill, *, now: Instant, horizon_end: Instant) -> Window | None:
     if is_spent(backfill):
         return None
-    due = first_occurrence(backfill.trigger, backfill.cursor, backfill.span.end)
-    start = max(backfill.at, now, backfill.cursor if due is None else due)
+    due = first_occurrence(backfill.trigger, backfill.enqueued_through, backfill.span.end)
+    start = max(backfill.at, now, backfill.enqueued_through if due is None else due)
     return Window(start, min(start + SLICE_MS, horizon_end)) if start < horizon_end else None
 
 

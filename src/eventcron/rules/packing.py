@@ -49,7 +49,7 @@ def _split_by_tenant(fires: list[Fire], size: int) -> list[list[Fire]]:
         by_tenant[fire.tenant].append(fire)
     if len(by_tenant) == 1:
         return [fires]
-    busy = {tenant for tenant, theirs in by_tenant.items() if len(theirs) >= size * OWN_PACK_SHARE}
+    busy = {tenant for tenant, of_tenant in by_tenant.items() if len(of_tenant) >= size * OWN_PACK_SHARE}
     groups = [by_tenant[tenant] for tenant in sorted(busy)]
     others = [fire for fire in fires if fire.tenant not in busy]
     return [*groups, others] if others else groups

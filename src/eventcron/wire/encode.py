@@ -201,7 +201,7 @@ def backfilled(backfill: Backfill, *, now: Instant) -> Event:
         reason=UNSET if backfill.reason is None else backfill.reason,
         since=rfc3339(backfill.span.start) if known else UNSET,
         until=rfc3339(backfill.span.end) if known else UNSET,
-        through=rfc3339(backfill.cursor) if known else UNSET,
+        through=rfc3339(backfill.enqueued_through) if known else UNSET,
         per_minute=backfill.per_minute,
         fires=backfill.fires,
         skipped=backfill.skipped,

@@ -31,7 +31,7 @@ class PutEventsBus(ABC):
     service: ClassVar[str]
     #: Entries a call.
     max_entries: ClassVar[int]
-    #: Codes that are worth a retry, beside those of all services.
+    #: Codes that are worth a retry, besides those of all services.
     later_codes: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, client: EventsClient, *, concurrency: int = 16) -> None:

@@ -15,7 +15,8 @@ from eventcron.model.records import IndexEntry, Record, State
 from eventcron.ports import Page
 
 INDEX = "plan"
-#: Marks a cursor of ``plans``. A cursor without it is from a release that read in ascending order: the pass restarts.
+#: Marks a cursor of ``read_index``. A cursor without it is from a release that read in ascending order. Then the
+#: index is read from its first page.
 DESCENDING = "<"
 
 T = TypeVar("T")
@@ -111,7 +112,7 @@ class DynamoScheduleStore:
             values={":revision": number(record.revision), ":expires": number(record.expires)},
         )
 
-    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
+    async def read_index(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         items, following = await self._table.query(
             "#segment = :segment AND #wake < :before",
             {":segment": number(segment), ":before": number(before)},

@@ -125,8 +125,8 @@ class MemoryScheduleStore:
         await self._pause("delete_expired.after")
         return same
 
-    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
-        await self._pause("plans.before")
+    async def read_index(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
+        await self._pause("read_index.before")
         after = None if cursor is None else _cursor.decode(cursor)
         shown = (record for record in map(self._shown, self._members[segment]) if record is not None)
         awake = [

@@ -63,7 +63,7 @@ def read_calendar(text: str) -> tuple[DateSpan, ...]:
 
 
 def _events(text: str) -> Iterator[DateSpan]:
-    from icalendar import Calendar  # noqa: PLC0415  # only an .ics file pays for it
+    from icalendar import Calendar  # noqa: PLC0415  # slow to import, and only an .ics file needs it
 
     if not text.rstrip().upper().endswith("END:VCALENDAR"):  # the library drops what is cut short
         raise _invalid(shorten(text), "an .ics file that ends with END:VCALENDAR")
