@@ -1,4 +1,4 @@
-"""Random expressions of every dialect, exclusions and changes of the clocks, all from a seed."""
+"""Random expressions of every dialect, random exclusions and clock changes, all from a seed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from tests.time.oracle import Spec, zone_info
+from eventcron.model.commands import DaylightSaving, Schedule
+from eventcron.oracle.occurrences import zone_info
 
 ZONES = [
     "UTC",
@@ -31,7 +32,7 @@ _DAYS = ["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"]
 
 @lru_cache(maxsize=32)
 def changes(zone: str) -> tuple[datetime, ...]:
-    """Every change of the zone's offset in 2000-2040, naive UTC to the minute; none: the middle of each year."""
+    """Return the zone's clock changes of 2000-2040, naive UTC to the minute; if none, the middle of each year."""
     info = zone_info(zone)
     moment, end = datetime(FIRST_YEAR, 1, 1, tzinfo=UTC), datetime(LAST_YEAR + 1, 1, 1, tzinfo=UTC)
     found = []
@@ -49,18 +50,22 @@ def changes(zone: str) -> tuple[datetime, ...]:
 
 
 class Maker:
-    """Makes specs whose times of day crowd where clocks change."""
+    """Makes schedules, mostly with times of day near a clock change."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
 
-    def spec(self, zone: str, *, seconds: bool = False) -> Spec:
+    def schedule(self, zone: str, *, seconds: bool = False, exclude: Sequence[str] = ()) -> Schedule:
         choose = self.random
-        return Spec(
+        return Schedule(
+            tenant="acme",
+            name="job",
             expression=self.expression(seconds=seconds),
-            zone=zone,
-            gap=choose.choice(["shift", "shift", "skip"]),
-            overlap=choose.choice(["once", "once", "twice"]),
+            timezone=zone,
+            daylight_saving=DaylightSaving(
+                gap=choose.choice(["shift", "shift", "skip"]), overlap=choose.choice(["once", "once", "twice"])
+            ),
+            exclude=list(exclude),
         )
 
     def expression(self, *, seconds: bool = False) -> str:
@@ -136,7 +141,7 @@ class Maker:
         return self.random.choice(["*", "*", "*", "2000-2040", "2001-2039/2", "2011,2026,2027", "1970/2"])
 
     def numbers(self, low: int, high: int, *, dense: float, names: Sequence[str] = ()) -> str:
-        """A list of terms; with probability *dense* it starts with ``*``."""
+        """Return a list of terms. With probability *dense*, it starts with ``*``."""
         choose = self.random
         if choose.random() < dense:
             return choose.choice(["*", "*", f"*/{choose.randint(1, 70)}", f"*/{choose.choice([2, 5, 15, 30])}"])

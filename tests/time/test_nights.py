@@ -1,4 +1,4 @@
-"""Nights on which clocks change, by name; each is worked out in docs/time.md."""
+"""Nights with a clock change. docs/time.md explains each one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def night(
     gap: Literal["shift", "skip"] = "shift",
     overlap: Literal["once", "twice"] = "once",
 ) -> list[str]:
-    """What is due in [since, until): UTC, local time, and why it is skipped if it is."""
+    """Return what is due in [since, until): UTC, local time, and the reason if it is skipped."""
     trigger = parse(expression, timezone=zone, daylight_saving=DaylightSaving(gap=gap, overlap=overlap), anchor=0)
     return [
         " ".join(filter(None, [rfc3339(o.due, millis=False), local_time(o.due, zone, millis=False)[11:], o.skipped]))
@@ -187,7 +187,7 @@ class TestOslo:
             f"2026-03-29T01:00:00Z 03:00:00+02:00 {GAP}"
         ]
 
-    def test_a_rate_knows_nothing_of_clocks(self) -> None:
+    def test_clock_changes_do_not_affect_a_rate(self) -> None:
         assert len(night("rate(1 hour)", self.zone, "2026-03-28T23:00", "2026-03-29T23:00")) == 24
 
 
