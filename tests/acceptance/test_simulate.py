@@ -1,4 +1,4 @@
-"""``eventcron simulate``: real schedules, whole days, clock changes; and what it says of bad files."""
+"""``eventcron simulate``: real schedules over whole days and clock changes, and its answer to bad files."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def run(*arguments: str | Path) -> Result:
 
 
 def zoned(tmp_path: Path, timezone: str) -> Path:
-    """The real schedules, put in another time zone."""
+    """The real schedules in another time zone."""
     path = tmp_path / "zoned.jsonl"
     entries = [json.loads(line) for line in EXAMPLES.read_text().splitlines()]
     path.write_text("\n".join(json.dumps({**entry, "timezone": timezone}) for entry in entries))
@@ -58,8 +58,8 @@ def test_every_real_schedule_fires_exactly_as_computed_independently(tmp_path: P
     assert report["peak_per_minute"] == max(report["per_minute"].values())
 
 
-def test_a_fire_too_few_or_too_many_is_told_and_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The comparison is real: a planner that forgets a segment does not get past it."""
+def test_a_missing_fire_is_reported_and_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A planner that never reads one of the segments does not pass the comparison."""
     path = tmp_path / "one.json"
     path.write_text(json.dumps([{"tenant": "acme", "name": f"n{n}", "expression": "*/30 * * * *"} for n in range(8)]))
     whole = simulate([path], start=DAY, end=DAY + 86_400_000)
@@ -101,7 +101,7 @@ def test_schedules_are_put_just_before_the_span(tmp_path: Path) -> None:
     assert report["peak_minute"] == "2026-12-01T00:00:00Z"
 
 
-def test_what_is_skipped_is_counted_by_reason(tmp_path: Path) -> None:
+def test_skipped_fires_are_counted_by_reason(tmp_path: Path) -> None:
     path = tmp_path / "skips.jsonl"
     entries: list[dict[str, object]] = [
         {"name": "gap", "expression": "30 2 * * *", "daylight_saving": {"gap": "skip"}},

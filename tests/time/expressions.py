@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 
-from tests.time.oracle import Spec, zone_info
+from eventcron.model.commands import DaylightSaving, Schedule
+from eventcron.oracle.occurrences import zone_info
 
 ZONES = [
     "UTC",
@@ -49,18 +50,22 @@ def changes(zone: str) -> tuple[datetime, ...]:
 
 
 class Maker:
-    """Makes specs, mostly with times of day near a clock change."""
+    """Makes schedules, mostly with times of day near a clock change."""
 
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
 
-    def spec(self, zone: str, *, seconds: bool = False) -> Spec:
+    def schedule(self, zone: str, *, seconds: bool = False, exclude: Sequence[str] = ()) -> Schedule:
         choose = self.random
-        return Spec(
+        return Schedule(
+            tenant="acme",
+            name="job",
             expression=self.expression(seconds=seconds),
-            zone=zone,
-            gap=choose.choice(["shift", "shift", "skip"]),
-            overlap=choose.choice(["once", "once", "twice"]),
+            timezone=zone,
+            daylight_saving=DaylightSaving(
+                gap=choose.choice(["shift", "shift", "skip"]), overlap=choose.choice(["once", "once", "twice"])
+            ),
+            exclude=list(exclude),
         )
 
     def expression(self, *, seconds: bool = False) -> str:

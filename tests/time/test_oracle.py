@@ -9,48 +9,48 @@ import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from eventcron.errors import InvalidExpression
-from eventcron.model.commands import DaylightSaving
-from eventcron.model.names import Instant, Window
+from eventcron.model.commands import Schedule
+from eventcron.model.names import Instant, Occurrence, Window
+from eventcron.oracle.occurrences import can_match, occurrences
 from eventcron.timing.trigger import parse, walk
 from tests.time.expressions import ZONES, Maker, changes
-from tests.time.oracle import Spec, Step, occurrences, steps
 
 ALL = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
-#: Expressions in each zone: by the minute, by the second, with exclusions.
-BY_MINUTE, BY_SECOND, WITH_EXCLUSIONS = (4_000, 500, 500) if ALL else (160, 16, 40)
-#: How many clock changes the expressions of one zone are tried at.
+#: Schedules in each zone: over two days, by the second, with exclusions, with several expressions.
+OVER_DAYS, BY_SECOND, WITH_EXCLUSIONS, WITH_SEVERAL = (4_000, 500, 500, 100) if ALL else (160, 16, 40, 12)
+#: How many clock changes the schedules of one zone are tried at.
 NIGHTS = 80 if ALL else 6
+MINUTE_MS, HOUR_MS = 60_000, 3_600_000
 
 
 def instant(moment: datetime) -> Instant:
     return round(moment.replace(tzinfo=UTC).timestamp()) * 1000
 
 
-def engine(spec: Spec, window: Window) -> list[tuple[Instant, str | None, str | None]] | None:
-    """Return the engine's answer, or None if it rejects the expression because it can never match."""
-    try:
-        trigger = parse(
-            spec.expression,
-            timezone=spec.zone,
-            daylight_saving=DaylightSaving(gap=spec.gap, overlap=spec.overlap),  # type: ignore[arg-type]  # its words
-            exclude=spec.exclude,
-            anchor=0,
-        )
-    except InvalidExpression as error:
-        assert error.code == "never_matches", error  # noqa: PT017  the code decides what is returned
-        return None
-    return [(found.due, found.skipped, found.by) for found in walk(trigger, window)]
+def engine(schedule: Schedule, window: Window) -> list[Occurrence]:
+    trigger = parse(
+        schedule.expression,
+        timezone=schedule.timezone,
+        daylight_saving=schedule.daylight_saving,
+        exclude=schedule.exclude,
+        anchor=window.start - HOUR_MS,
+    )
+    return list(walk(trigger, window))
 
 
-def compare(spec: Spec, ticks: list[Step], since: int) -> int:
-    """Compare engine and oracle from tick number *since* on. Return the number of occurrences."""
-    window = Window(ticks[since].instant, ticks[-1].instant + 1)
-    expected = occurrences(spec, ticks[since:])
-    found = engine(spec, window)
+def compare(schedule: Schedule, window: Window) -> int:
+    """Compare engine and oracle in *window*. Return the number of occurrences."""
+    if not can_match(schedule):
+        with pytest.raises(InvalidExpression) as caught:
+            engine(schedule, window)
+        assert caught.value.code == "never_matches"
+        return 0
+    expected = occurrences(schedule, window, window.start - HOUR_MS)
 
-    assert (found or []) == expected, f"{spec} from {ticks[since]}"
+    assert engine(schedule, window) == expected, f"{schedule} in {window}"
     return len(expected)
 
 
@@ -59,20 +59,31 @@ def nights(zone: str, maker: Maker) -> list[datetime]:
     return list(known) if len(known) <= NIGHTS else sorted(maker.random.sample(known, NIGHTS))
 
 
+def around(night: datetime, *, before: timedelta, after: timedelta) -> Window:
+    return Window(instant(night - before), instant(night + after))
+
+
+def two_days(night: datetime) -> Window:
+    return around(night, before=timedelta(hours=20), after=timedelta(hours=28))
+
+
+def cut(window: Window, maker: Maker, step: int) -> Window:
+    """Return *window*, or what is left of it from a random multiple of *step* milliseconds on."""
+    ticks = (window.end - window.start) // step
+    return window._replace(start=window.start + maker.random.choice([0, maker.random.randrange(ticks)]) * step)
+
+
 @pytest.mark.parametrize("zone", ZONES)
-def test_by_the_minute(zone: str) -> None:
+def test_over_two_days(zone: str) -> None:
     maker = Maker(seed=len(zone) * 1_000 + ZONES.index(zone))
     chosen = nights(zone, maker)
     total = 0
     for night in chosen:
-        ticks = steps(zone, night - timedelta(hours=20), night + timedelta(hours=28), 60)
-        for _ in range(-(-BY_MINUTE // len(chosen))):
-            spec = maker.spec(zone)
-            if "0,30 " in spec.expression[:5]:
-                spec = Spec(spec.expression.replace("0,30 ", "0 ", 1), spec.zone, spec.gap, spec.overlap)
-            total += compare(spec, ticks, maker.random.choice([0, maker.random.randrange(len(ticks))]))
+        window = two_days(night)
+        for _ in range(-(-OVER_DAYS // len(chosen))):
+            total += compare(maker.schedule(zone), cut(window, maker, MINUTE_MS))
 
-    assert total > BY_MINUTE, "expressions that hardly ever match prove nothing"
+    assert total > OVER_DAYS, "expressions that hardly ever match prove nothing"
 
 
 @pytest.mark.parametrize("zone", ZONES)
@@ -80,9 +91,9 @@ def test_by_the_second(zone: str) -> None:
     maker = Maker(seed=ZONES.index(zone))
     chosen = nights(zone, maker)[: 40 if ALL else 2]
     for night in chosen:
-        ticks = steps(zone, night - timedelta(minutes=70), night + timedelta(minutes=70), 1)
+        window = around(night, before=timedelta(minutes=70), after=timedelta(minutes=70))
         for _ in range(-(-BY_SECOND // len(chosen))):
-            compare(maker.spec(zone, seconds=True), ticks, maker.random.choice([0, maker.random.randrange(len(ticks))]))
+            compare(maker.schedule(zone, seconds=True), cut(window, maker, 1_000))
 
 
 @pytest.mark.parametrize("zone", ZONES)
@@ -90,10 +101,21 @@ def test_with_exclusions(zone: str) -> None:
     maker = Maker(seed=100 + ZONES.index(zone))
     chosen = nights(zone, maker)
     for night in chosen:
-        ticks = steps(zone, night - timedelta(hours=20), night + timedelta(hours=28), 60)
         for _ in range(-(-WITH_EXCLUSIONS // len(chosen))):
-            spec = maker.spec(zone)
-            expression = (
-                spec.expression.replace("0,30 ", "0 ", 1) if "0,30 " in spec.expression[:5] else spec.expression
-            )
-            compare(Spec(expression, zone, spec.gap, spec.overlap, maker.exclude(night)), ticks, 0)
+            compare(maker.schedule(zone, exclude=maker.exclude(night)), two_days(night))
+
+
+@pytest.mark.parametrize("zone", ZONES)
+def test_with_several_expressions(zone: str) -> None:
+    """Two cron expressions, a rate and an ``at()`` fire at the instants of all, each once."""
+    maker = Maker(seed=200 + ZONES.index(zone))
+    for night in maker.random.sample(changes(zone), 3):
+        for _ in range(WITH_SEVERAL // 3):
+            schedule = maker.schedule(zone, exclude=maker.exclude(night))
+            local = night + timedelta(minutes=maker.random.randint(-600, 600))
+            others = [
+                maker.expression(),
+                f"rate({maker.random.randint(1, 500)} minutes)",
+                f"at({local.isoformat(timespec='seconds')})",
+            ]
+            compare(replace(schedule, expression=[str(schedule.expression), *others]), two_days(night))

@@ -19,9 +19,9 @@ from cronsim import CronSim, CronSimError
 
 from eventcron.errors import InvalidExpression
 from eventcron.model.names import Instant, Window
+from eventcron.oracle.occurrences import zone_info
 from eventcron.timing.trigger import occurrences, parse
 from tests.time.expressions import Maker, changes
-from tests.time.oracle import zone_info
 
 COUNT = 5_000 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 400
 

@@ -32,7 +32,7 @@ from eventcron.entrypoints.cli.demo import command, summary
 from eventcron.errors import EventcronError, InvalidSchedule, Unavailable
 from eventcron.model.commands import Schedule
 from eventcron.model.names import Instant, Key, Window
-from eventcron.oracle.expected import due_instants
+from eventcron.oracle.occurrences import due_instants
 from eventcron.preview.files import read_schedules
 from eventcron.testing import FakeClock
 from eventcron.timing.trigger import parse

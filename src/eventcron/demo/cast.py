@@ -11,7 +11,7 @@ import msgspec
 from eventcron.demo.orders import DELETE, PAUSE, Order, put, switch, unreadable
 from eventcron.model.commands import Schedule
 from eventcron.model.names import Instant, Key
-from eventcron.oracle.expected import can_match
+from eventcron.oracle.occurrences import can_match
 from eventcron.timing.instant import rfc3339, to_datetime
 
 #: One tenant for each kind of target: see ``shares``.

@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from eventcron.demo.observed import Answer, Due
 from eventcron.demo.orders import DELETE, PAUSE, PUT, Sent
 from eventcron.model.names import Instant, Key
-from eventcron.oracle.expected import due_instants
+from eventcron.oracle.occurrences import due_instants
 
 #: Milliseconds after a change was confirmed during which fires of what it replaced may still come: DESIGN's one lead.
 ALLOWANCE_MS = 1_000

@@ -35,15 +35,15 @@ class MisfirePolicy(StrEnum):
 
 
 class Misfire(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What to do with missed occurrences: those that are published late."""
+    """Whether and how occurrences fire that could not be published in time."""
 
     policy: Annotated[
         MisfirePolicy,
         Meta(description="fire_once publishes the latest missed occurrence, fire_all every one, skip none."),
     ] = MisfirePolicy.FIRE_ONCE
-    #: EventBridge Scheduler has the same default, for MaximumEventAgeInSeconds.
+    #: The default is that of EventBridge Scheduler's MaximumEventAgeInSeconds.
     grace_seconds: Annotated[
-        int, Meta(ge=0, le=604_800, description="Seconds. A missed occurrence that is later than this never fires.")
+        int, Meta(ge=0, le=604_800, description="Seconds. A fire later than this is a missed occurrence.")
     ] = 86_400
 
 
@@ -63,7 +63,10 @@ class DaylightSaving(Struct, frozen=True, forbid_unknown_fields=True, omit_defau
 #: The field of every command that changes what is stored.
 CommandRevision: TypeAlias = Annotated[
     Revision | None,
-    Meta(description="A command with a lower revision than the stored one changes nothing. Default: the event's time."),
+    Meta(
+        description="Orders commands, in milliseconds since 1970 by convention. A command with a lower revision than "
+        "the stored one changes nothing. Default: the event's time."
+    ),
 ]
 
 
@@ -172,8 +175,8 @@ class ResumeSchedule(DeleteSchedule, frozen=True):
     missed: Annotated[
         MisfirePolicy,
         Meta(
-            description="The occurrences that fell due during the pause: skip fires none, fire_once the latest, "
-            "fire_all every one. They fire at once, except those older than the schedule's misfire grace."
+            description="The occurrences that fell due during the pause: skip fires none of them, fire_once the "
+            "latest, fire_all every one. They fire at once, except those older than the schedule's misfire grace."
         ),
     ] = MisfirePolicy.SKIP
 
@@ -185,7 +188,7 @@ class RunSchedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     name: ScheduleName
     run_id: Annotated[
         RunId | None,
-        Meta(description="Tells one run from another. Default: the command's event id."),
+        Meta(description="Names the run. The same id again fires nothing more. Default: the command's event id."),
     ] = None
 
     @property

@@ -1,1 +1,1 @@
-"""A second computation of what schedules fire, which shares no code with the first."""
+"""An independent computation of what schedules fire. It shares no code with ``eventcron.timing``."""

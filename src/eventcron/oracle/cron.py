@@ -1,7 +1,7 @@
-"""Reads cron the long way round: every field becomes a set of numbers, every day is asked whether it matches.
+"""Reads cron expressions slowly: every field becomes a set of numbers, and each day is tested by itself.
 
-Written from ``docs/reference/expressions.md`` alone, for ``expected``: it shares no code with ``eventcron.timing``.
-It takes expressions that the engine has accepted, so it does not say what is wrong with others.
+It follows ``docs/reference/expressions.md`` and shares no code with ``eventcron.timing``. It takes only expressions
+that eventcron accepts, so it does not report what is wrong with others.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _WITH_SECONDS = 6
 
 
 class NotComputed(EventcronError):
-    """What the independent computation does not read, so that there is nothing to compare with."""
+    """The independent computation cannot read this schedule, so there is nothing to compare with."""
 
 
 @dataclass(frozen=True)
@@ -44,28 +44,28 @@ class Cron:
     years: frozenset[int]
     days: str
     weekdays: str
-    #: 1 is Sunday, as in ``cron(…)``; otherwise 0 and 7 are.
+    #: Sunday is 1, as in ``cron(…)``. Otherwise it is 0 and 7.
     sunday_is_one: bool
-    #: The minute or the hour starts with ``*``: it follows real time when the clocks change.
+    #: The minute or the hour starts with ``*``, so the expression follows real time when the clocks change.
     wildcard: bool
-    #: It says which second; as an exclusion, one that does not covers whole minutes.
+    #: It names seconds. An exclusion without them covers whole minutes.
     has_seconds: bool
 
     def shows(self, wall: datetime) -> bool:
-        """Whether the expression matches what a clock on the wall shows, to the second."""
+        """Whether the expression matches the local time *wall*, to the second."""
         return wall.second in self.seconds and self.shows_minute(wall)
 
     def shows_minute(self, wall: datetime) -> bool:
-        """The same, whatever the second."""
+        """Whether the expression matches the local time *wall*, apart from the second."""
         return wall.minute in self.minutes and wall.hour in self.hours and self.on(wall.date())
 
     def can_match(self) -> bool:
-        """Whether there is any day of 1970-2199 that it matches."""
+        """Whether the expression matches any day of 1970-2199."""
         first, after = date(1970, 1, 1).toordinal(), date(2200, 1, 1).toordinal()
         return any(self.on(date.fromordinal(number)) for number in range(first, after))
 
     def on(self, day: date) -> bool:
-        """Whether it matches at any time of *day*."""
+        """Whether the day fields match *day*."""
         if day.year not in self.years or day.month not in self.months:
             return False
         by_day = any(_is_day(term, day) for term in self.days.split(","))
@@ -86,21 +86,21 @@ class Cron:
         return weekday in self._weekday_numbers(term)
 
     def _weekday_numbers(self, term: str) -> set[int]:
-        """Which of 0 (Sunday) to 6 *term* means."""
+        """The weekdays in *term*, from 0 (Sunday) to 6."""
         if self.sunday_is_one:
             return {number - 1 for number in _numbers(term, 1, 7, _WEEKDAYS)}
         first, dash, last = term.partition("/")[0].partition("-")
         if dash and _number(first, 0, _WEEKDAYS) > _number(last, 0, _WEEKDAYS):
-            # Around the end of the week: Sunday is one day, and here it is 0.
+            # A range around the end of the week has seven days, with Sunday as 0.
             return set(_numbers(term, 0, 6, _WEEKDAYS))
         return {number % _DAYS_A_WEEK for number in _numbers(term, 0, 7, _WEEKDAYS)}
 
 
 def read_cron(expression: str) -> Cron:
-    """*expression*, whichever dialect it is in.
+    """*expression*, in any dialect.
 
     Raises:
-        NotComputed: it is hashed (``H``).
+        NotComputed: the expression is hashed (``H``).
     """
     text = _MACROS.get(expression.strip().lower(), expression).strip().upper()
     eventbridge = text.startswith("CRON")
@@ -125,7 +125,7 @@ def read_cron(expression: str) -> Cron:
 
 
 def _numbers(field: str, low: int, high: int, names: list[str] | None = None) -> frozenset[int]:
-    """All that *field* means, each between *low* and *high*; *names* are those of *low* and what follows it."""
+    """The numbers in *field*, between *low* and *high*. *names* stand for *low* and the numbers after it."""
     return frozenset(number for term in field.split(",") for number in _term(term, low, high, names or []))
 
 
@@ -161,7 +161,7 @@ def _is_day(term: str, day: date) -> bool:
 
 
 def _nearest_workday(target: date) -> int:
-    """The day of the month, Monday to Friday, that is nearest to *target* within its month."""
+    """The day of the month of the Monday to Friday nearest to *target*, within its month."""
     workdays = [
         number for number in range(1, _days_in_month(target) + 1) if target.replace(day=number).isoweekday() < _SATURDAY
     ]

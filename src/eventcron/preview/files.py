@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from eventcron.errors import InvalidSchedule
+from eventcron.errors import EventcronError, InvalidSchedule
 from eventcron.model.codes import RequestCode
 from eventcron.model.commands import Schedule
 from eventcron.model.names import Key
-from eventcron.preview.source import Source, UnreadableFile, open_source
-from eventcron.preview.yaml_entries import yaml_entries
+from eventcron.preview.yaml_json import YamlError, yaml_entries
 from eventcron.wire.decode import decode_schedule
 from eventcron.wire.strict_json import end_of_value
-
-__all__ = ["Entry", "UnreadableFile", "read_schedules"]
 
 _BLANK = " \t\r\n"
 
 
+class UnreadableFile(EventcronError):
+    """A file that cannot be read as a whole. ``line`` is where it breaks, from 1, or None if no line is at fault."""
+
+    def __init__(self, path: Path, line: int | None, reason: str) -> None:
+        self.path = path
+        self.line = line
+        self.reason = reason
+        super().__init__(f"{path}:{line}: {reason}" if line is not None else f"{path}: {reason}")
+
+
 class Entry(NamedTuple):
-    """One entry of a file: the schedule, or what is wrong with it. Exactly one of the two is set."""
+    """One entry of a file: the schedule, or the error in it. Exactly one of the two is set."""
 
     file: Path
-    #: Where it starts, from 1.
+    #: Where the entry starts, from 1.
     line: int
     schedule: Schedule | None
     error: InvalidSchedule | None
@@ -35,21 +43,56 @@ class Entry(NamedTuple):
 
 
 def read_schedules(paths: Iterable[Path | str]) -> Iterator[Entry]:
-    """Every entry of the files at *paths*, in order; a wrong one does not stop the rest.
+    """Every entry of the files at *paths*, in order. A wrong entry does not stop the rest.
 
-    A name that ends in ``.yaml`` or ``.yml`` is YAML, one in ``.jsonl`` or ``.ndjson`` is JSON Lines; otherwise the
+    A name that ends in ``.yaml`` or ``.yml`` is YAML, one in ``.jsonl`` or ``.ndjson`` is JSON Lines. Otherwise the
     first character decides: ``[`` a JSON array, ``{`` JSON Lines (or one object over several lines), else YAML.
-    A schedule that appears twice is an error where it appears again.
+    A schedule that appears a second time is an error there.
 
     Raises:
-        UnreadableFile: a file is missing, a folder, empty, not UTF-8, or breaks off as a whole.
+        UnreadableFile: a file is missing, a folder, empty, not UTF-8, or broken as a whole.
     """
-    seen: dict[Key, str] = {}
+    places: dict[Key, str] = {}
     for path in paths:
-        source = open_source(Path(path))
-        for line, text in _format(source)(source):
-            entry = _entry(source.path, line, text)
-            yield _once(entry, seen)
+        source = _open(Path(path))
+        for line, text in _entries(source):
+            yield _once(_entry(source.path, line, text), places)
+
+
+class _Source(NamedTuple):
+    path: Path
+    text: str
+    #: Positions of the line ends.
+    ends: list[int]
+
+    def error(self, at: int, reason: str) -> UnreadableFile:
+        return UnreadableFile(self.path, self.line(at), reason)
+
+    def line(self, at: int) -> int:
+        """The line, from 1, of the character at *at*."""
+        return bisect_left(self.ends, at) + 1
+
+
+def _open(path: Path) -> _Source:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise UnreadableFile(path, None, (error.strerror or str(error)).lower()) from error
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        # The codec counts from behind the byte order mark, if there is one.
+        at = error.start + len(raw) - len(error.object)
+        line = raw.count(b"\n", 0, at) + 1
+        raise UnreadableFile(path, line, f"not UTF-8: byte 0x{raw[at]:02x}") from error
+    if not text.strip():
+        raise UnreadableFile(path, None, "empty: it holds no schedule")
+    return _Source(path, text, [at for at, character in enumerate(text) if character == "\n"])
+
+
+def _entries(source: _Source) -> Iterator[tuple[int, str]]:
+    """Each entry's line and JSON text."""
+    return _format(source)(source)
 
 
 def _entry(path: Path, line: int, text: str) -> Entry:
@@ -59,12 +102,12 @@ def _entry(path: Path, line: int, text: str) -> Entry:
         return Entry(path, line, None, error)
 
 
-def _once(entry: Entry, seen: dict[Key, str]) -> Entry:
+def _once(entry: Entry, places: dict[Key, str]) -> Entry:
     if entry.schedule is None:
         return entry
     key = entry.schedule.key
     here = f"{entry.file}:{entry.line}"
-    first = seen.setdefault(key, here)
+    first = places.setdefault(key, here)
     if first == here:
         return entry
     allowed = f"each schedule once; {first} has it already"
@@ -73,63 +116,68 @@ def _once(entry: Entry, seen: dict[Key, str]) -> Entry:
     )
 
 
-def _format(source: Source) -> Callable[[Source], Iterator[tuple[int, str]]]:
+def _format(source: _Source) -> Callable[[_Source], Iterator[tuple[int, str]]]:
     suffix = source.path.suffix.lower()
     if suffix in (".yaml", ".yml"):
-        return yaml_entries
+        return _yaml
     if suffix in (".jsonl", ".ndjson"):
         return _json_lines
     first = source.text.lstrip(_BLANK)[0]
     if first == "[":
         return _json_array
     if first != "{":
-        return yaml_entries
+        return _yaml
     return _json_object if _is_one_value(source.text) else _json_lines
 
 
-def _is_one_value(text: str) -> bool:
-    start = len(text) - len(text.lstrip(_BLANK))
+def _yaml(source: _Source) -> Iterator[tuple[int, str]]:
     try:
-        return not text[end_of_value(text, start) :].strip(_BLANK)
+        yield from yaml_entries(source.text)
+    except YamlError as error:
+        raise UnreadableFile(source.path, error.line, error.reason) from error
+
+
+def _is_one_value(text: str) -> bool:
+    try:
+        return not text[end_of_value(text, _skip_blank(text, 0)) :].strip(_BLANK)
     except ValueError:
         return False
 
 
-def _json_lines(source: Source) -> Iterator[tuple[int, str]]:
+def _json_lines(source: _Source) -> Iterator[tuple[int, str]]:
     for number, line in enumerate(source.text.split("\n"), 1):
         if line.strip(_BLANK):
             yield number, line
 
 
-def _json_object(source: Source) -> Iterator[tuple[int, str]]:
-    start = len(source.text) - len(source.text.lstrip(_BLANK))
-    yield source.line(start), source.text
+def _json_object(source: _Source) -> Iterator[tuple[int, str]]:
+    yield source.line(_skip_blank(source.text, 0)), source.text
 
 
-def _json_array(source: Source) -> Iterator[tuple[int, str]]:
-    """Each element with the line it starts on. What is between them must be one comma."""
+def _json_array(source: _Source) -> Iterator[tuple[int, str]]:
+    """Each element and its line. Between two elements must stand one comma."""
     text = source.text
     at = _skip_blank(text, text.index("[") + 1)
     while text[at : at + 1] != "]":
-        end = _element(source, at)
+        end = _end_of_element(source, at)
         yield source.line(at), text[at:end]
         at = _skip_blank(text, end)
         if text[at : at + 1] == ",":
             at = _skip_blank(text, at + 1)
             if text[at : at + 1] == "]":
-                raise UnreadableFile(source.path, source.line(at), "not JSON: a comma before the closing bracket")
+                raise source.error(at, "not JSON: a comma before the closing bracket")
         elif text[at : at + 1] != "]":
-            raise UnreadableFile(source.path, source.line(at), "not JSON: a comma or a closing bracket is missing")
+            raise source.error(at, "not JSON: a comma or a closing bracket is missing")
     rest = _skip_blank(text, at + 1)
     if rest < len(text):
-        raise UnreadableFile(source.path, source.line(rest), "not JSON: something follows the array")
+        raise source.error(rest, "not JSON: something follows the array")
 
 
-def _element(source: Source, at: int) -> int:
+def _end_of_element(source: _Source, at: int) -> int:
     try:
         return end_of_value(source.text, at)
     except ValueError as error:
-        raise UnreadableFile(source.path, source.line(at), f"not JSON: {error}") from error
+        raise source.error(at, f"not JSON: {error}") from error
 
 
 def _skip_blank(text: str, at: int) -> int:

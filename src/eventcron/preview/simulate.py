@@ -1,4 +1,4 @@
-"""The real thing on files of schedules, in virtual time, held against an independent computation."""
+"""Runs eventcron on files of schedules in virtual time, and compares its fires with an independent computation."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ import msgspec
 
 from eventcron.model.commands import Schedule
 from eventcron.model.names import Instant, Key
-from eventcron.oracle.expected import NotComputed, due_instants
+from eventcron.oracle.occurrences import NotComputed, due_instants
 from eventcron.preview.files import Entry, read_schedules
 from eventcron.testing import World
 from eventcron.timing.instant import rfc3339
 
-#: Milliseconds before the span at which the schedules are put, so that its first instant is in their future.
+#: Milliseconds. The schedules are put this long before the span, so that they can fire at its first instant.
 PUT_BEFORE_MS = 1_000
-#: Seconds after the span in which what is due at its very end is still published.
+#: Seconds. The simulation runs on for this long, so that the last fires of the span are published.
 SETTLE_SECONDS = 30
-#: How many differences are worth reading.
+#: The most differences listed.
 MAX_DIFFERENCES = 20
 
 
 class Simulation(NamedTuple):
-    """What a simulation found; counts are of instants due in ``[start, end)``."""
+    """The outcome of a simulation. It counts the fires that are due in ``[start, end)``."""
 
     start: Instant
     end: Instant
@@ -38,14 +38,14 @@ class Simulation(NamedTuple):
     peak_minute: str | None
     per_schedule: dict[str, int]
     per_minute: dict[str, int]
-    #: Where the fires differ from the independent computation; empty: nowhere.
+    #: Where the fires differ from the independent computation.
     differences: list[str]
-    #: Schedules that the independent computation cannot do (``H``, named calendars): taken as they fired.
+    #: Schedules that the independent computation cannot read (``H``, named calendars): their fires count as due.
     unverified: list[str]
 
 
 def simulate(paths: Iterable[Path], *, start: Instant, end: Instant) -> Simulation:
-    """Put the schedules in *paths* one second before *start*, let time pass to *end*, and tell what fired.
+    """Put the schedules in *paths* one second before *start*, let time pass until *end*, and report the fires.
 
     Raises:
         UnreadableFile: a file as a whole cannot be read.
@@ -56,13 +56,13 @@ def simulate(paths: Iterable[Path], *, start: Instant, end: Instant) -> Simulati
         emitted = {_emit(world, entry.schedule): entry for entry in entries if entry.schedule is not None}
         world.run(until=end)
         world.run(seconds=SETTLE_SECONDS)
-        answers = {fact["event_id"]: fact for fact in world.events_of("Schedule Rejected")}
+        rejections = {event["event_id"]: event for event in world.events_of("Schedule Rejected")}
         fired = [(fire.schedule, fire.due_at) for fire in world.fired if start <= fire.due_at < end]
         skips = world.events_of("Schedule Skipped")
     accepted = {
         entry.schedule.key: entry.schedule
         for event_id, entry in emitted.items()
-        if event_id not in answers and entry.schedule is not None
+        if event_id not in rejections and entry.schedule is not None
     }
     expected, unverified = _compute(accepted, start, end, put_at)
     for key in unverified:
@@ -77,8 +77,10 @@ def simulate(paths: Iterable[Path], *, start: Instant, end: Instant) -> Simulati
         due=sum(map(len, expected.values())),
         published=len(fired),
         skipped=dict(_skipped(skips, start, end)),
-        rejected=[_unread(entry) for entry in entries if entry.error is not None]
-        + [_refused(emitted[event_id], fact) for event_id, fact in answers.items()],
+        rejected=[
+            *(_rejected(entry, str(entry.error)) for entry in entries if entry.error is not None),
+            *(_rejected(emitted[event_id], event["message"]) for event_id, event in rejections.items()),
+        ],
         peak_per_minute=0 if peak_minute is None else per_minute[peak_minute],
         peak_minute=None if peak_minute is None else rfc3339(peak_minute * 60_000, millis=False),
         per_schedule={str(key): per_schedule[str(key)] for key in sorted(accepted)},
@@ -96,7 +98,7 @@ def _emit(world: World, schedule: Schedule | None) -> str:
 def _compute(
     schedules: Mapping[Key, Schedule], start: Instant, end: Instant, put_at: Instant
 ) -> tuple[dict[Key, list[Instant]], list[Key]]:
-    """What is due by the independent computation, and the schedules that it cannot do."""
+    """The due instants by the independent computation, and the schedules that it cannot read."""
     expected: dict[Key, list[Instant]] = {}
     unverified: list[Key] = []
     for key, schedule in schedules.items():
@@ -111,7 +113,7 @@ def _compute(
 
 
 def _differences(fired: list[tuple[str, Instant]], expected: Mapping[Key, list[Instant]]) -> list[str]:
-    """What was fired and not due, due and not fired, or fired more than once; the first of them."""
+    """Fires that were not due, not published, or published more than once: at most ``MAX_DIFFERENCES`` of them."""
     actual = Counter(fired)
     wanted = Counter((str(key), due) for key, dues in expected.items() for due in dues)
     differences = [
@@ -123,18 +125,14 @@ def _differences(fired: list[tuple[str, Instant]], expected: Mapping[Key, list[I
     return differences if more <= 0 else [*differences[:MAX_DIFFERENCES], f"and {more} more"]
 
 
-def _skipped(facts: list[dict[str, object]], start: Instant, end: Instant) -> Counter[str]:
+def _skipped(events: list[dict[str, object]], start: Instant, end: Instant) -> Counter[str]:
     counts: Counter[str] = Counter()
     first, last = rfc3339(start), rfc3339(end)
-    for fact in facts:
-        if first <= str(fact["first_due"]) < last:
-            counts[str(fact["reason"])] += int(str(fact["count"]))
+    for event in events:
+        if first <= str(event["first_due"]) < last:
+            counts[str(event["reason"])] += int(str(event["count"]))
     return counts
 
 
-def _unread(entry: Entry) -> dict[str, str | int]:
-    return {"file": str(entry.file), "line": entry.line, "reason": str(entry.error)}
-
-
-def _refused(entry: Entry, fact: Mapping[str, str]) -> dict[str, str | int]:
-    return {"file": str(entry.file), "line": entry.line, "reason": fact["message"]}
+def _rejected(entry: Entry, reason: str) -> dict[str, str | int]:
+    return {"file": str(entry.file), "line": entry.line, "reason": reason}
