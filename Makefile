@@ -70,7 +70,7 @@ test-quick: $(VENV)/.dev  ## Run the fast tests, which need no emulator
 	@$(BIN)/pytest -m 'not slow and not embedded and not moto' $(ARGS)
 
 test-time: $(VENV)/.dev  ## Compare the cron engine with the oracle, thoroughly
-	@HYPOTHESIS_PROFILE=thorough $(BIN)/pytest tests/time tests/unit/time $(ARGS)
+	@HYPOTHESIS_PROFILE=thorough $(BIN)/pytest tests/time tests/unit/timing $(ARGS)
 
 # I4010 asks for a description of the architecture inside the template. docs/ and the template's comments have it.
 lint: $(VENV)/.dev  ## Check style, types, layers and the template
