@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, NoReturn, Self, TypeVar
@@ -17,9 +17,11 @@ from botocore.exceptions import HTTPClientError
 from msgspec import Struct
 
 from eventcron.adapters.clock import SystemClock
+from eventcron.errors import Unavailable
 from eventcron.local import stack
 from eventcron.local.embedded import EmbeddedAws, FunctionOutput, LocalError
 from eventcron.local.snapshot import Kept
+from eventcron.local.tasks import run_with
 from eventcron.local.ticker import Ticker
 
 T = TypeVar("T")
@@ -38,8 +40,8 @@ SERVICES = (
 )
 #: Executors that are ready from the start, as many as a few schedules keep at work; a later one starts in the lead.
 WARM_EXECUTORS = 3
-#: Seconds within which the end of a process is told, on a machine that is busy with other things.
-TOLD_SECONDS = 5.0
+#: Seconds to wait for the notice that the embedded AWS died, after a call to it failed.
+DEATH_NOTICE_SECONDS = 5.0
 #: What the embedded AWS takes from anyone.
 ACCESS_KEY_ID = SECRET_ACCESS_KEY = "test"  # noqa: S105  # there is no secret to keep
 
@@ -130,6 +132,7 @@ class Runtime:
         self._on_output = on_output
         self._on_failure = on_failure
         self._clients: dict[str, Any] = {}
+        self._ticking: asyncio.Task[None] | None = None
         self._exits = AsyncExitStack()
 
     def client(self, service: str) -> Any:
@@ -157,25 +160,28 @@ class Runtime:
         return Kept(settings.keep, region=settings.region, parameters=settings.parameters())
 
     async def guard(self, work: Awaitable[T]) -> T:
-        """The result of *work*, which is cancelled if the embedded AWS ends before it.
+        """The result of *work*, which is cancelled if the embedded AWS or the ticks end before it.
 
         Raises:
-            LocalError: the embedded AWS ended; says what it said last.
+            LocalError: the embedded AWS or the ticks ended; says why.
         """
-        working = asyncio.ensure_future(work)
-        dying = asyncio.ensure_future(self._aws.died())
+        others = [self._embedded_aws_died(), *([self._ticks_ended()] if self._ticking else [])]
         try:
-            await asyncio.wait({working, dying}, return_when=asyncio.FIRST_COMPLETED)
-            if working.done() and isinstance(working.exception(), (HTTPClientError, NoConnectionError)):
-                # A call that found nobody notices a death before we are told of it.
-                await asyncio.wait({dying}, timeout=TOLD_SECONDS)
-            if dying.done():
-                raise await dying
-            return await working
-        finally:
-            for task in (working, dying):
-                task.cancel()
-            await asyncio.gather(working, dying, return_exceptions=True)
+            return await run_with(work, others)
+        except (HTTPClientError, NoConnectionError, Unavailable):
+            # A call that failed can be the first sign that the embedded AWS died, and then its death is the reason.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DEATH_NOTICE_SECONDS):
+                    await self._embedded_aws_died()
+            raise
+
+    async def _embedded_aws_died(self) -> NoReturn:
+        raise await self._aws.died()
+
+    async def _ticks_ended(self) -> NoReturn:
+        assert self._ticking is not None  # noqa: S101  # ``guard`` has looked
+        await asyncio.shield(self._ticking)
+        raise LocalError("the ticks stopped")
 
     async def _open_clients(self, exits: AsyncExitStack) -> None:
         session = AioSession(_NO_DEVELOPER)
@@ -228,15 +234,6 @@ class Runtime:
             payload: bytes = await body.read()
         return payload.decode(errors="replace") if "FunctionError" in answer else None
 
-    async def failed(self) -> NoReturn:
-        """Wait for as long as everything runs; raise what ended it.
-
-        Raises:
-            LocalError: the embedded AWS ended of itself.
-        """
-        await self.guard(asyncio.shield(self._ticking))
-        raise LocalError("the ticks stopped")
-
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
@@ -244,6 +241,6 @@ class Runtime:
 
 
 async def _end(task: asyncio.Task[None]) -> None:
-    """Stop *task*. What ended it before is for ``failed`` to raise, not for the way out."""
+    """Stop *task*. If it failed before, ``guard`` has raised its exception."""
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
