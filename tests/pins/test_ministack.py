@@ -21,7 +21,7 @@ import pytest_asyncio
 
 from eventcron.local.ministack_patches import _on_loop
 from eventcron.local.runtime import LocalSettings, Runtime
-from eventcron.local.template import LACKING
+from eventcron.local.template import UNSUPPORTED
 
 #: Seconds after which a hang is ended. What is waited for takes a fraction of it.
 PATIENCE = 240.0
@@ -29,7 +29,7 @@ PATIENCE = 240.0
 #: Seconds. Longer than a function takes on a busy machine, or the queue hands a message out twice.
 VISIBILITY = "8"
 
-#: What ``eventcron.local.ministack_patches`` and ``keeping`` replace or call, with the parameters they rely on.
+#: What ``eventcron.local.ministack_patches`` and ``snapshot`` replace or call, with the parameters they rely on.
 REPLACED = {
     "app._build_persistence_save_dict": [],
     "app._load_persisted_state": [],
@@ -84,12 +84,12 @@ def test_what_the_corrections_replace_is_there_with_the_parameters_they_know() -
 
 
 def test_the_types_that_a_local_stack_lacks_are_those_its_cloudformation_does_not_know() -> None:
-    """Alarms and dashboards it knows, though not enough of them: see ``template.LACKING``."""
+    """Alarms and dashboards it knows, though not enough of them: see ``template.UNSUPPORTED``."""
     code = "from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as h; print(*h)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     known = set(done.stdout.split())
 
-    assert LACKING.keys() & known == {"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard"}
+    assert UNSUPPORTED.keys() & known == {"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard"}
     assert not {"AWS::Events::Connection", "AWS::Events::ApiDestination"} & known  # what a correction adds
 
 

@@ -13,7 +13,7 @@ from msgspec import Struct
 
 from eventcron.app.retry import Retry
 from eventcron.errors import Unavailable
-from eventcron.local.embedded import LocalError
+from eventcron.local.errors import LocalError
 from eventcron.model.commands import TENANT_SOURCE_PREFIX, Schedule
 from eventcron.model.events import Event
 from eventcron.model.names import Instant, Key

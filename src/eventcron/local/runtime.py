@@ -1,4 +1,4 @@
-"""The whole of eventcron on this machine: embedded AWS, stack, ticks. No Docker, no account."""
+"""eventcron on this machine: the embedded AWS, the stack in it, and its ticks. No Docker, no AWS account."""
 
 from __future__ import annotations
 
@@ -19,14 +19,15 @@ from msgspec import Struct
 from eventcron.adapters.clock import SystemClock
 from eventcron.errors import Unavailable
 from eventcron.local import stack
-from eventcron.local.embedded import EmbeddedAws, FunctionOutput, LocalError
-from eventcron.local.snapshot import Kept
+from eventcron.local.embedded import EmbeddedAws, FunctionOutput
+from eventcron.local.errors import LocalError
+from eventcron.local.snapshot import Snapshot
 from eventcron.local.tasks import run_with
 from eventcron.local.ticker import Ticker
 
 T = TypeVar("T")
 
-#: A session that asks neither the developer's profile nor their files: (config name, environment, default, cast).
+#: Makes a session ignore the developer's profile and files: (config name, environment, default, cast).
 _NO_DEVELOPER = {
     "profile": (None, None, None, None),
     "config_file": (None, None, os.devnull, None),
@@ -38,39 +39,39 @@ SERVICES = (
     *("cloudformation", "cloudwatch", "dynamodb", "events", "iam", "lambda", "logs"),
     *("s3", "sns", "sqs", "stepfunctions", "sts"),
 )
-#: Executors that are ready from the start, as many as a few schedules keep at work; a later one starts in the lead.
+#: Executors that are started at once: enough for a few schedules. A later one starts within the lead.
 WARM_EXECUTORS = 3
 #: Seconds to wait for the notice that the embedded AWS died, after a call to it failed.
 DEATH_NOTICE_SECONDS = 5.0
-#: What the embedded AWS takes from anyone.
+#: Credentials for the embedded AWS, which accepts any.
 ACCESS_KEY_ID = SECRET_ACCESS_KEY = "test"  # noqa: S105  # there is no secret to keep
 
 
 class LocalSettings(Struct, frozen=True, kw_only=True):
-    """What a local stack may be told. Where a default differs from the template's, the reason stands beside it."""
+    """Settings of a local stack. Each default that differs from the template's says why."""
 
-    #: 0 = any free one.
+    #: 0 picks a free one.
     port: int = 0
     region: str = "us-east-1"
     bus_name: str = "eventcron"
-    #: The embedded DynamoDB takes longer for each index query the larger the table is, so: few queries.
+    #: Few, because an index query of the embedded DynamoDB takes longer the larger the table is.
     segments: int = 4
-    #: A developer does not wait five minutes to see a schedule planned.
+    #: Short, so that a developer sees a schedule planned within seconds.
     tick_seconds: int = 5
-    #: As in an account, more than two ticks. Short, because the registrar sends a new schedule's fires within
-    #: horizon and guard in packs of their own, and ten executors cannot hold as many as an account's hundred.
+    #: More than two ticks, as in an account. Short, because the registrar sends the fires of a new schedule within
+    #: horizon and guard in separate packs, and the executors here are ten instead of an account's hundred.
     horizon_seconds: int = 12
-    #: The embedded index does not lag; what is left is the time a command may take under load.
+    #: Only for commands that are slow under load: the embedded index does not lag.
     guard_seconds: int = 5
-    #: The embedded event source mapping looks at a quiet queue once a second, where AWS polls without a pause.
+    #: The embedded event source mapping polls a quiet queue once a second, AWS without a pause.
     lead_seconds: int = 3
-    #: Workers are processes here.
+    #: Few, because workers are processes here.
     max_registrars: int = 2
     max_executors: int = 10
     planner_workers: int = 1
     log_level: str = "INFO"
     trusted_sources: tuple[str, ...] = ()
-    #: Where everything is kept for the next runtime on the same port; None = nowhere.
+    #: The directory of the snapshot. None = the state is discarded on exit.
     keep: Path | None = None
 
     def parameters(self) -> dict[str, str]:
@@ -79,7 +80,7 @@ class LocalSettings(Struct, frozen=True, kw_only=True):
             "BusName": self.bus_name,
             "Segments": str(self.segments),
             "TickSeconds": str(self.tick_seconds),
-            "TickState": "DISABLED",  # the ticker does it
+            "TickState": "DISABLED",  # ``Ticker`` ticks instead
             "HorizonSeconds": str(self.horizon_seconds),
             "GuardSeconds": str(self.guard_seconds),
             "LeadSeconds": str(self.lead_seconds),
@@ -90,23 +91,23 @@ class LocalSettings(Struct, frozen=True, kw_only=True):
             "KeepFacts": "NONE",  # the embedded EventBridge does not deliver to log groups
             "TrustedSources": ",".join(self.trusted_sources),
             "RestApi": "ENABLED",
-            "RestTrustedPrincipals": "root",  # whom the embedded AWS takes callers for, unless they assumed a role
+            "RestTrustedPrincipals": "root",  # the principal of callers who have assumed no role
         }
 
 
 def _ignore(_: object) -> None:
-    """What happens to news nobody asked for."""
+    """The callback of a caller who gave none."""
 
 
 class Runtime:
     """A running eventcron on loopback for as long as the context lasts.
 
-    *on_progress* is told each step of the start, *on_output* each invocation's output, *on_failure* what a
-    failed planner run answered.
+    *on_progress* is called with each step of the start, *on_output* with each invocation's output, and *on_failure*
+    with the response of each failed planner run.
 
     Raises:
-        LocalError: on entering, if the port is taken, what is kept is not fit to go on with, the stack is refused or a
-            function does not start; on leaving, if not everything could be kept.
+        LocalError: on entering, if the port is taken, the snapshot cannot be loaded, the stack is refused or a function
+            does not start; on leaving, if not everything could be saved.
     """
 
     endpoint: str
@@ -114,7 +115,7 @@ class Runtime:
     account: str
     bus_name: str
     bus_arn: str
-    #: Where the REST API is. The output's own URL needs ``*.execute-api.localhost`` to be resolved.
+    #: The URL of the REST API. The one in the outputs works only where ``*.execute-api.localhost`` resolves.
     rest_url: str
     #: The stack's outputs.
     outputs: Mapping[str, str]
@@ -136,28 +137,28 @@ class Runtime:
         self._exits = AsyncExitStack()
 
     def client(self, service: str) -> Any:
-        """The aiobotocore client of *service*, one of ``SERVICES``: the same each time, closed at exit."""
+        """The aiobotocore client of *service*, one of ``SERVICES``. The runtime closes it."""
         return self._clients[service]
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as exits:
             self._on_progress("starting the embedded AWS")
             settings = self.settings
-            kept = self._kept()
-            port = settings.port or (kept.port() if kept else 0)
-            self._aws = EmbeddedAws(port=port, region=settings.region, on_output=self._on_output, keep=kept)
+            snapshot = self._snapshot()
+            port = settings.port or (snapshot.port() if snapshot else 0)
+            self._aws = EmbeddedAws(port=port, region=settings.region, on_output=self._on_output, snapshot=snapshot)
             await exits.enter_async_context(self._aws)
             self.endpoint, self.region, self.bus_name = self._aws.endpoint, settings.region, settings.bus_name
             await self._open_clients(exits)
-            await self.guard(self._start(exits, resumed=kept is not None and kept.resumed))
+            await self.guard(self._start(exits, resumed=snapshot is not None and snapshot.resumed))
             self._exits = exits.pop_all()
         return self
 
-    def _kept(self) -> Kept | None:
+    def _snapshot(self) -> Snapshot | None:
         settings = self.settings
         if settings.keep is None:
             return None
-        return Kept(settings.keep, region=settings.region, parameters=settings.parameters())
+        return Snapshot(settings.keep, region=settings.region, parameters=settings.parameters())
 
     async def guard(self, work: Awaitable[T]) -> T:
         """The result of *work*, which is cancelled if the embedded AWS or the ticks end before it.
@@ -185,7 +186,7 @@ class Runtime:
 
     async def _open_clients(self, exits: AsyncExitStack) -> None:
         session = AioSession(_NO_DEVELOPER)
-        # Throttling is not what a local call fails of, and a function may take as long as Lambda lets it.
+        # Local calls are not throttled, so there is no retry. A function may run for Lambda's 900 s.
         config = AioConfig(max_pool_connections=64, read_timeout=900, retries={"total_max_attempts": 1}, proxies={})
         for service in SERVICES:
             creator = session.create_client(
@@ -201,7 +202,7 @@ class Runtime:
     async def _start(self, exits: AsyncExitStack, *, resumed: bool) -> None:
         self.account = (await self.client("sts").get_caller_identity())["Account"]
         if resumed:
-            self._on_progress("going on with the stack that was kept")
+            self._on_progress("resuming the saved stack")
             outputs = await stack.resume(self, stack.bundle())
         else:
             self._on_progress("creating the stack")
@@ -228,7 +229,7 @@ class Runtime:
         exits.push_async_callback(_end, self._ticking)
 
     async def _warm(self, function: str) -> str | None:
-        """Have a worker of *function* import its code now, not with the first message; why it could not."""
+        """Start a worker of *function* before the first message comes. Return the error if it fails."""
         answer = await self.client("lambda").invoke(FunctionName=function, Payload=b'{"Records": []}')
         async with answer["Payload"] as body:
             payload: bytes = await body.read()
