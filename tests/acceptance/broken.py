@@ -1,4 +1,4 @@
-"""eventcron with faults in it, on purpose: what has to notice a fault is shown one."""
+"""Copies of eventcron with faults in them, for tests of what has to notice a fault."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 import eventcron
 from eventcron.local import template
 
-#: File, text, what replaces it.
+#: File, text, replacement.
 Fault = tuple[str, str, str]
 
 
 def broken(directory: Path, *faults: Fault) -> Path:
-    """A copy of eventcron with *faults* in it: where it is to be imported from."""
+    """Copy eventcron into *directory*, plant *faults*, and return the folder to import it from."""
     source = directory / "src"
     package = Path(eventcron.__file__).parent
     shutil.copytree(package, source / "eventcron", ignore=shutil.ignore_patterns("__pycache__"))

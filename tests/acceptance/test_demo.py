@@ -1,4 +1,4 @@
-"""``eventcron demo`` as its user meets it; and with eventcron broken on purpose, because it must notice."""
+"""``eventcron demo`` from the command line, with eventcron as it is and with faults in it that the demo must find."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from eventcron.demo import cast
+from eventcron.demo import samples
 from eventcron.local.runtime import LocalSettings
 from eventcron.model.names import Key
 from eventcron.timing.hashing import segment_of
@@ -33,7 +33,7 @@ pytestmark = [
 #: Seconds within which a demo of 10 to 30 seconds has ended, whatever else the machine does.
 PATIENCE = 30 + 2 * HANG_SECONDS
 
-#: Stands in for the 1,307, which take a while: one that fires, and one that never can.
+#: Two schedules instead of the 1,307, to save time: one that fires, and one that never can.
 FILE = """
 - {tenant: etcd, name: busy, expression: "*/3 * * * * *", labels: {cluster: one}}
 - {tenant: etcd, name: never, expression: "0 0 30 2 *"}
@@ -42,7 +42,7 @@ FILE = """
 
 @contextmanager
 def demo(directory: Path, *arguments: str, source: Path | None = None) -> Iterator[subprocess.Popen[str]]:
-    """Start the command in *directory*, with eventcron as it is in *source*; end it in any case."""
+    """Start the command in *directory* with the eventcron in *source*. Kill it at the end."""
     (directory / "schedules.yaml").write_text(FILE, encoding="utf-8")
     environment = os.environ | ({"PYTHONPATH": str(source)} if source is not None else {})
     process = subprocess.Popen(
@@ -62,13 +62,13 @@ def demo(directory: Path, *arguments: str, source: Path | None = None) -> Iterat
 
 
 def alive(session: int) -> list[str]:
-    """Processes of a session that are not over, as /proc has them."""
+    """The live processes of a session."""
     found = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
             text = stat.read_text()
         except OSError:
-            continue  # it ended while we looked
+            continue  # it has ended meanwhile
         state, _, _, of_session = text.rpartition(")")[2].split()[:4]
         if int(of_session) == session and state != "Z":
             found.append(text)
@@ -79,11 +79,11 @@ def assert_nothing_is_left(session: int) -> None:
     deadline = time.monotonic() + HANG_SECONDS
     while left := alive(session):
         assert time.monotonic() < deadline, left
-        time.sleep(0.05)  # an end is not announced to strangers
+        time.sleep(0.05)  # only a parent is told when a process ends
 
 
 def missing(report: dict[str, Any], key: Key) -> list[int]:
-    """Seconds since 1970 of the fires of *key* that were told as not published."""
+    """Seconds since 1970 of the fires of *key* that the report names as not published."""
     pattern = re.compile(rf"missing: {re.escape(str(key))} due (\S+) was not published")
     found = [match[1] for fault in report["faults"] if (match := pattern.fullmatch(fault))]
     return [round(from_rfc3339(text)) for text in found]
@@ -93,7 +93,7 @@ def from_rfc3339(text: str) -> float:
     return datetime.fromisoformat(text).timestamp()
 
 
-def test_all_is_as_it_must_be(tmp_path: Path) -> None:
+def test_a_run_without_a_fault_passes(tmp_path: Path) -> None:
     with demo(tmp_path, "--seconds", "12", "--json", "report.json") as process:
         stdout, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, stdout + stderr
@@ -117,7 +117,7 @@ def test_all_is_as_it_must_be(tmp_path: Path) -> None:
     assert re.search(r"^ +\d+ of 12 s: ", stderr, re.MULTILINE)
 
 
-def test_ctrl_c_ends_it_and_leaves_nothing(tmp_path: Path) -> None:
+def test_ctrl_c_ends_the_demo_and_leaves_nothing(tmp_path: Path) -> None:
     with demo(tmp_path, "--seconds", "60") as process:
         assert process.stderr is not None
         for line in process.stderr:
@@ -133,7 +133,7 @@ def test_ctrl_c_ends_it_and_leaves_nothing(tmp_path: Path) -> None:
     assert_nothing_is_left(process.pid)
 
 
-#: What is broken: file, text, what replaces it.
+#: Each fault: file, text, replacement.
 PUBLISHES_NOTHING_EVERY_SEVENTH_SECOND = (
     "app/executor.py",
     "        if not fires:\n            return\n        events = [",
@@ -146,17 +146,17 @@ SKIPS_THE_FIRST_SEGMENT = (
 )
 
 
-def test_it_notices_an_executor_that_loses_fires_and_a_planner_that_skips_a_segment(tmp_path: Path) -> None:
+def test_the_demo_notices_an_executor_that_loses_fires_and_a_planner_that_skips_a_segment(tmp_path: Path) -> None:
     source = broken(tmp_path, PUBLISHES_NOTHING_EVERY_SEVENTH_SECOND, SKIPS_THE_FIRST_SEGMENT)
     settings = LocalSettings()
-    # What is due before is packed by the registrar, which is not broken.
+    # The registrar, which has no fault, packs the fires that are due earlier.
     planned_from = settings.horizon_seconds + settings.guard_seconds
     with demo(tmp_path, "--seconds", str(planned_from + 10), "--json", "report.json", source=source) as process:
         stdout, stderr = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1, stdout + stderr
     report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
-    each_second = [Key(tenant, "every-second") for tenant in (cast.ACME, cast.GLOBEX, cast.INITECH)]
-    each_second.append(Key(cast.ACME, "every-second-in-oslo"))
+    each_second = [Key(tenant, "every-second") for tenant in (samples.ACME, samples.GLOBEX, samples.INITECH)]
+    each_second.append(Key(samples.ACME, "every-second-in-oslo"))
     skipped = [key for key in each_second if segment_of(key, settings.segments) == 0]
     planned = [key for key in each_second if key not in skipped]
 
@@ -165,10 +165,10 @@ def test_it_notices_an_executor_that_loses_fires_and_a_planner_that_skips_a_segm
     assert "missing: " in stdout
     assert skipped
     assert planned
-    for key in planned:  # these were planned, and lost by the executor alone
+    for key in planned:  # the planner sent these, and only the executor lost some
         lost = missing(report, key)
         assert len(lost) >= planned_from // 7
         assert all(second % 7 == 0 for second in lost)
-    for key in skipped:  # from the end of the late path on nothing came at all
+    for key in skipped:  # the planner sent none of these
         lost = missing(report, key)
         assert lost[-8:] == list(range(lost[-1] - 7, lost[-1] + 1))

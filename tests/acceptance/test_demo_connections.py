@@ -1,4 +1,4 @@
-"""A connection that idles for a tick is still good: clients that reuse it get an answer, not a closed door."""
+"""The embedded AWS keeps an idle connection open for longer than a tick, so that clients can reuse it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.waiting import HANG_SECONDS
 
 pytestmark = pytest.mark.embedded
 
-#: hypercorn closes an idle connection after 5 by itself, and the planner ticks every 5.
+#: Seconds. By default hypercorn closes an idle connection after 5, and the planner ticks every 5.
 IDLE_SECONDS = 6.0
 
 

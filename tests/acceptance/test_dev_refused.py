@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from eventcron.local import stack
-from eventcron.local.embedded import LocalError
+from eventcron.local.errors import LocalError
 from eventcron.local.runtime import LocalSettings, Runtime
 
 

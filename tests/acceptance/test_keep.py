@@ -1,4 +1,4 @@
-"""``eventcron dev --keep``: what was there is there again, and what was not saved whole is not gone on with."""
+"""``eventcron dev --keep``: the next run has the same state, and an incomplete state is not loaded."""
 
 from __future__ import annotations
 
@@ -20,9 +20,10 @@ from typing import Any
 import boto3
 import pytest
 
-from eventcron.local.embedded import EmbeddedAws, LocalError
+from eventcron.local.embedded import EmbeddedAws
+from eventcron.local.errors import LocalError
 from eventcron.local.runtime import LocalSettings, Runtime
-from eventcron.local.snapshot import Kept
+from eventcron.local.snapshot import Snapshot
 from tests.acceptance.broken import broken
 from tests.acceptance.processes import descendants, wait_gone
 from tests.waiting import HANG_SECONDS
@@ -38,7 +39,7 @@ DEV = [sys.executable, "-m", "eventcron", "dev", "--port", "0"]
 
 @contextmanager
 def dev(keep: Path, source: Path | None = None) -> Iterator[dict[str, Any]]:
-    """``eventcron dev --keep``, with eventcron as it is in *source*: what it says of itself; ended by Ctrl-C."""
+    """Run ``eventcron dev --keep`` with the eventcron in *source*, yield its JSON, and end it by Ctrl-C."""
     process = subprocess.Popen(
         [*DEV, "--keep", str(keep), "--json"],
         stdout=subprocess.PIPE,
@@ -78,7 +79,7 @@ def code_of(function: str, facts: dict[str, Any]) -> str:
     return digest
 
 
-def test_schedules_rules_and_messages_are_there_again_and_functions_run_the_code_that_is_run(tmp_path: Path) -> None:
+def test_schedules_rules_and_messages_are_saved_and_functions_run_the_new_code(tmp_path: Path) -> None:
     keep = tmp_path / "kept"
     with dev(keep) as before:
         sqs, events = client("sqs", before), client("events", before)
@@ -184,8 +185,8 @@ async def _put_schedule(runtime: Runtime, name: str) -> None:
     )
 
 
-def test_another_region_is_refused_in_a_sentence(tmp_path: Path) -> None:
-    Kept(tmp_path / "kept", region=REGION, parameters={}).begin(4566)
+def test_another_region_is_an_error_in_one_sentence(tmp_path: Path) -> None:
+    Snapshot(tmp_path / "kept", region=REGION, parameters={}).begin(4566)
     done = subprocess.run(
         [*DEV, "--region", "eu-north-1", "--keep", str(tmp_path / "kept")],
         capture_output=True,
@@ -199,53 +200,53 @@ def test_another_region_is_refused_in_a_sentence(tmp_path: Path) -> None:
     assert "Traceback" not in done.stderr
 
 
-def embedded(keep: Path) -> tuple[EmbeddedAws, Kept]:
-    kept = Kept(keep, region=REGION, parameters={})
-    aws = EmbeddedAws(port=kept.port(), region=REGION, on_output=lambda _: None, keep=kept)
-    return aws, kept
+def embedded(directory: Path) -> tuple[EmbeddedAws, Snapshot]:
+    snapshot = Snapshot(directory, region=REGION, parameters={})
+    aws = EmbeddedAws(port=snapshot.port(), region=REGION, on_output=lambda _: None, snapshot=snapshot)
+    return aws, snapshot
 
 
 def make_queue(aws: EmbeddedAws) -> None:
     client("sqs", {"endpoint": aws.endpoint}).create_queue(QueueName="any")
 
 
-async def test_what_could_not_all_be_saved_is_not_gone_on_with(tmp_path: Path) -> None:
-    aws, kept = embedded(tmp_path / "kept")
+async def test_a_state_that_could_not_be_saved_is_not_loaded(tmp_path: Path) -> None:
+    aws, snapshot = embedded(tmp_path / "kept")
     await aws.__aenter__()
     make_queue(aws)
     shutil.rmtree(tmp_path / "kept" / "state")
-    (tmp_path / "kept" / "state").touch()  # nothing can be saved where a file is
-    with pytest.raises(LocalError, match="not everything could be saved"):
+    (tmp_path / "kept" / "state").touch()  # a file where the directory was: nothing can be saved
+    with pytest.raises(LocalError, match="could not save everything"):
         await aws.__aexit__(None, None, None)
 
     with pytest.raises(LocalError, match="ended before it could save"):
-        kept.port()
+        snapshot.port()
 
 
-async def test_what_an_embedded_aws_that_was_killed_itself_left_is_not_gone_on_with(tmp_path: Path) -> None:
+async def test_the_state_of_an_embedded_aws_that_was_killed_is_not_loaded(tmp_path: Path) -> None:
     first, _ = embedded(tmp_path / "kept")
     async with first:
         make_queue(first)
-    second, kept = embedded(tmp_path / "kept")
+    second, snapshot = embedded(tmp_path / "kept")
     async with second:
         make_queue(second)
         [host] = descendants(os.getpid()) & _serving(second.port)
         os.kill(host, signal.SIGKILL)
         await second.died()
 
-    assert kept.resumed
+    assert snapshot.resumed
     with pytest.raises(LocalError, match="ended before it could save"):
-        kept.port()
+        snapshot.port()
 
 
 def _serving(port: int) -> set[int]:
-    """The processes that were told of *port* as the embedded AWS is."""
+    """The processes that have *port* in their environment as the embedded AWS has."""
     found = set()
     for environ in Path("/proc").glob("[0-9]*/environ"):
         try:
             text = environ.read_bytes()
         except OSError:
-            continue  # it ended while we looked, or is not ours
+            continue  # it has ended meanwhile, or belongs to another user
         if f"GATEWAY_PORT={port}".encode() in text.split(b"\0"):
             found.add(int(environ.parent.name))
     return found

@@ -64,19 +64,19 @@ def test_a_missing_fire_is_reported_and_fails(tmp_path: Path, monkeypatch: pytes
     path.write_text(json.dumps([{"tenant": "acme", "name": f"n{n}", "expression": "*/30 * * * *"} for n in range(8)]))
     whole = simulate([path], start=DAY, end=DAY + 86_400_000)
     assert whole.differences == []
-    forgotten = segment_of(Key("acme", "n1"), SETTINGS.segments)
+    omitted = segment_of(Key("acme", "n1"), SETTINGS.segments)
 
-    class Forgetful(World):
+    class WithoutASegment(World):
         def __init__(self, *args: int) -> None:
             super().__init__(*args)
             read = self.store.read_index
 
-            async def delete_expired(segment: int, **more: object) -> object:
-                return await read(99 if segment == forgotten else segment, **more)  # type: ignore[arg-type]
+            async def without_a_segment(segment: int, **more: object) -> object:
+                return await read(99 if segment == omitted else segment, **more)  # type: ignore[arg-type]
 
-            self.store.read_index = delete_expired  # type: ignore[method-assign,assignment]
+            self.store.read_index = without_a_segment  # type: ignore[method-assign,assignment]
 
-    monkeypatch.setattr("eventcron.preview.simulate.World", Forgetful)
+    monkeypatch.setattr("eventcron.preview.simulate.World", WithoutASegment)
     result = CliRunner().invoke(command, [str(path), "--from", "2026-12-01"])
 
     assert result.exit_code == 1

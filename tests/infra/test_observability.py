@@ -221,8 +221,8 @@ def test_the_queries_are_numbered_in_the_order_of_the_questions() -> None:
 
 
 def test_a_local_stack_omits_only_resources_that_nothing_refers_to() -> None:
-    stack = template.without_lacking(template.read())
-    lacking = {name for name, resource in RESOURCES.items() if resource["Type"] in template.LACKING}
+    stack = template.without_unsupported(template.read())
+    lacking = {name for name, resource in RESOURCES.items() if resource["Type"] in template.UNSUPPORTED}
     text = json.dumps(stack)
 
     assert lacking
@@ -230,5 +230,5 @@ def test_a_local_stack_omits_only_resources_that_nothing_refers_to() -> None:
     for name in lacking:
         assert f'"{name}"' not in text
         assert f"${{{name}" not in text
-    assert all(reason for reason in template.LACKING.values())
-    assert template.LACKING.keys() == {RESOURCES[name]["Type"] for name in lacking}
+    assert all(reason for reason in template.UNSUPPORTED.values())
+    assert template.UNSUPPORTED.keys() == {RESOURCES[name]["Type"] for name in lacking}

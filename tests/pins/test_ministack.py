@@ -24,13 +24,13 @@ import pytest_asyncio
 
 from eventcron.local.ministack_patches import _on_loop
 from eventcron.local.runtime import LocalSettings, Runtime
-from eventcron.local.template import LACKING
+from eventcron.local.template import UNSUPPORTED
 from tests.waiting import HANG_SECONDS, received, until
 
 #: Seconds. Longer than a function takes on a busy machine, or the queue hands a message out twice.
 VISIBILITY = "8"
 
-#: What ``eventcron.local.ministack_patches`` and ``keeping`` replace or call, with the parameters they rely on.
+#: What ``eventcron.local.ministack_patches`` and ``snapshot`` replace or call, with the parameters they rely on.
 REPLACED = {
     "app._build_persistence_save_dict": [],
     "app._load_persisted_state": [],
@@ -84,12 +84,12 @@ def test_the_patched_functions_exist_with_the_expected_parameters() -> None:
 
 
 def test_a_local_stack_omits_exactly_the_types_that_its_cloudformation_lacks() -> None:
-    """It has alarms and dashboards, but incomplete ones: see ``template.LACKING``."""
+    """It has alarms and dashboards, but incomplete ones: see ``template.UNSUPPORTED``."""
     code = "from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as h; print(*h)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     known = set(done.stdout.split())
 
-    assert LACKING.keys() & known == {"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard"}
+    assert UNSUPPORTED.keys() & known == {"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard"}
     assert not {"AWS::Events::Connection", "AWS::Events::ApiDestination"} & known  # a patch adds these
 
 

@@ -1,1 +1,1 @@
-"""``eventcron demo``: real schedules into three kinds of targets, and a comparison with what was due."""
+"""``eventcron demo``: fires real schedules into three kinds of targets and compares the fires with those due."""

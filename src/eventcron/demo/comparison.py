@@ -1,21 +1,110 @@
-"""What was fired against what had to be: pure, and never lenient."""
+"""Compares the fires that came with those that had to come. Pure, and never lenient."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
+from typing import NamedTuple
 
 from msgspec import Struct, field
 
-from eventcron.demo.expectation import Expectation
-from eventcron.demo.observed import REJECTED, Answer, Due, Excuse, Observed, Publication
-from eventcron.demo.orders import PUT, Order, Sent
+from eventcron.demo.observations import REJECTED, Answer, Due, Observations, Publication, Skip
+from eventcron.demo.samples import DELETE, PAUSE, PUT, Sample, Sent
+from eventcron.demo.subscriptions import Subscription
 from eventcron.model.names import Instant, Key
+from eventcron.oracle.occurrences import due_instants
 from eventcron.timing.instant import rfc3339
 
-#: Target → whether it subscribes to the fires of a tenant.
-Subscriptions = Mapping[str, Callable[[str], bool]]
+#: Milliseconds. The guarantee: after a change is confirmed, fires of the old revision may come for one more second.
+ALLOWANCE_MS = 1_000
+
+CREATED = "Schedule Created"
+_CONFIRMED_BY = {DELETE: "Schedule Deleted", PAUSE: "Schedule Paused", PUT: "Schedule Updated"}
+
+
+class Confirmed(NamedTuple):
+    """When a change was confirmed, and the revision that it made."""
+
+    at: Instant
+    revision: int
+
+
+class Expectation(Struct):
+    """The fires that must come before an instant, and those that may."""
+
+    until: Instant
+    #: Each must be published, or an event must say why not.
+    required: set[Due] = field(default_factory=set)
+    #: Due between the sending of a change and ``ALLOWANCE_MS`` after its confirmation.
+    allowed: set[Due] = field(default_factory=set)
+    changes: dict[Key, list[Confirmed]] = field(default_factory=dict)
+    #: Changes without a confirmation, such as ``Delete Schedule of acme/deleted``.
+    unconfirmed: list[str] = field(default_factory=list)
+
+    def ended(self, due: Due, revision: int) -> bool:
+        """Whether the revision had ended too long before *due* for this fire to be allowed."""
+        return any(
+            revision < change.revision and due.at > change.at + ALLOWANCE_MS for change in self.changes.get(due.key, ())
+        )
+
+
+def expect(sent: Iterable[Sent], answers: Sequence[Answer], until: Instant) -> Expectation:
+    """The fires due before *until*, by the independent computation.
+
+    *sent* is in the order of sending. *answers* say when the changes were confirmed.
+    """
+    sent_by_key: dict[Key, list[Sent]] = {}
+    for one in sent:
+        if one.sample.rejected is None:
+            sent_by_key.setdefault(one.sample.key, []).append(one)
+    answers_by_key: dict[Key, list[Answer]] = {}
+    for answer in answers:
+        answers_by_key.setdefault(answer.key, []).append(answer)
+    expectation = Expectation(until)
+    for key, commands in sent_by_key.items():
+        _add(expectation, commands, answers_by_key.get(key, []))
+    return expectation
+
+
+def _add(expectation: Expectation, commands: Sequence[Sent], answers: Sequence[Answer]) -> None:
+    """Add the fires of one schedule. Each command holds from its event's time until the next one is sent."""
+    key = commands[0].sample.key
+    created: Instant = 0
+    previous = DELETE
+    for one, following in zip(commands, [*commands[1:], None], strict=True):
+        if previous == DELETE:
+            created = one.event_time
+        previous = one.sample.command
+        end = expectation.until if following is None else min(following.at, expectation.until)
+        expectation.required |= _due(one, one.event_time + 1, end, created)
+        if following is None:
+            continue
+        confirmed = _confirmed(following, answers)
+        if confirmed is None:
+            expectation.unconfirmed.append(f"{following.sample.command} of {key}")
+            last = expectation.until
+        else:
+            expectation.changes.setdefault(key, []).append(confirmed)
+            last = min(confirmed.at + ALLOWANCE_MS + 1, expectation.until)
+        expectation.allowed |= _due(one, end, last, created)
+
+
+def _due(one: Sent, first: Instant, until: Instant, created: Instant) -> set[Due]:
+    schedule = one.sample.schedule
+    if schedule is None:
+        return set()
+    return {Due(one.sample.key, instant) for instant in due_instants(schedule, first, until, created)}
+
+
+def _confirmed(change: Sent, answers: Sequence[Answer]) -> Confirmed | None:
+    wanted = _CONFIRMED_BY[change.sample.command]
+    found = (
+        Confirmed(answer.at, answer.revision)
+        for answer in answers
+        if answer.detail_type == wanted and answer.at >= change.at
+    )
+    return next(found, None)
 
 
 class Lateness(Struct, frozen=True):
@@ -27,7 +116,7 @@ class Lateness(Struct, frozen=True):
 
 
 class Rejection(Struct, frozen=True):
-    """A schedule that was refused, and the reason as the bus had it."""
+    """A rejected schedule, with the code and message of ``Schedule Rejected``."""
 
     schedule: str
     code: str
@@ -35,14 +124,14 @@ class Rejection(Struct, frozen=True):
 
 
 class Report(Struct, kw_only=True):
-    """How it went, in the words of ``eventcron demo --json``."""
+    """The outcome, with the field names of ``eventcron demo --json``."""
 
     emitted: int
     accepted: int
     rejected: int
     #: Fires that had to come.
     due: int
-    #: How many of those were.
+    #: How many of those were published.
     published: int
     #: How many of those each target received.
     received: dict[str, int]
@@ -51,70 +140,65 @@ class Report(Struct, kw_only=True):
     missing: int = 0
     duplicates: int = 0
     after_delete: int = 0
-    #: Fires nobody ordered: due at an instant that the independent computation does not know, or at the wrong target.
+    #: Fires at an instant that the independent computation does not have, or at the wrong target.
     unexpected: int = 0
-    #: Fires that a fact excused, by its reason.
+    #: Due fires that did not come because an event says so, by its reason.
     skipped: dict[str, int] = field(default_factory=dict)
     rejections: list[Rejection] = field(default_factory=list)
-    #: One sentence for each thing that is not as it must be.
+    #: One sentence for each fault.
     faults: list[str] = field(default_factory=list)
 
     @property
     def good(self) -> bool:
-        """Whether all is as it must be."""
+        """Whether there is no fault."""
         return not self.faults
 
 
 def compare(
     sent: Sequence[Sent],
     expectation: Expectation,
-    observed: Observed,
-    subscriptions: Subscriptions,
+    observed: Observations,
+    subscriptions: Mapping[str, Subscription],
     *,
     timely_from: Instant,
 ) -> Report:
-    """Hold what was *observed* against the *expectation* of what was *sent*.
+    """Compare what was *observed* with the *expectation* of what was *sent*.
 
-    Lateness is measured of fires due from *timely_from* on: one that is put after it is due cannot be on time.
+    The lateness is that of fires due from *timely_from* on: a schedule put after its due instant cannot be on time.
     """
     published = {publication.due for publication in observed.publications}
-    unpublished = expectation.required - published
-    excused = _excused(unpublished, observed.excuses)
+    skipped = _skipped(expectation.required - published, observed.skips)
     required = expectation.required & published
+    unpublished = expectation.required - published - skipped.keys()
     received = {target: {one.due for one in observed.receipts if one.target == target} for target in subscriptions}
     lost = {
-        target: {due for due in required if takes(due.key.tenant)} - received[target]
-        for target, takes in subscriptions.items()
+        target: {due for due in required if subscription.includes(due.key.tenant)} - received[target]
+        for target, subscription in subscriptions.items()
     }
-    unsent = unpublished - excused.keys()
     early, duplicates = _early(observed), _duplicates(observed)
-    after_delete, unexpected = _uncalled_for(expectation, observed, subscriptions)
-    answers, rejections = _answers(sent, observed.answers)
+    after_delete, unexpected = _after_delete(expectation, observed), _unexpected(expectation, observed, subscriptions)
+    answers = _first_answers(sent, observed.answers)
+    rejections = [one for one in answers.values() if one.detail_type == REJECTED]
     return Report(
-        emitted=len(_puts(sent)),
-        accepted=sum(answer.fact != REJECTED for answer in answers.values()),
+        emitted=len(_first_puts(sent)),
+        accepted=len(answers) - len(rejections),
         rejected=len(rejections),
         due=len(expectation.required),
         published=len(required),
         received={target: len(required & dues) for target, dues in received.items()},
         lateness_ms=lateness_of(one for one in observed.publications if timely_from <= one.due.at < expectation.until),
         early=len(early),
-        missing=len(unsent | set(chain.from_iterable(lost.values()))),
+        missing=len(unpublished | set(chain.from_iterable(lost.values()))),
         duplicates=len(duplicates),
         after_delete=len(after_delete),
         unexpected=len(unexpected),
-        skipped=dict(Counter(excused.values())),
-        rejections=rejections,
+        skipped=dict(Counter(skipped.values())),
+        rejections=[Rejection(str(one.key), one.code, one.message) for one in rejections],
         faults=[
-            *_misjudged(sent, answers),
+            *_wrong_answers(sent, answers),
             *(f"unanswered: {change}" for change in expectation.unconfirmed),
             *(f"early: {text}" for text in early),
-            *(f"missing: {due} was not published" for due in sorted(unsent)),
-            *(
-                f"missing: {due} was published and not received by {target}"
-                for target, dues in lost.items()
-                for due in sorted(dues)
-            ),
+            *_missing(unpublished, lost),
             *(f"duplicate: {text}" for text in duplicates),
             *(f"after delete: {text}" for text in after_delete),
             *(f"unexpected: {text}" for text in unexpected),
@@ -122,21 +206,30 @@ def compare(
     )
 
 
-def _excused(unpublished: set[Due], excuses: Iterable[Excuse]) -> dict[Due, str]:
-    """Which of *unpublished* a fact excuses, and why. A fact excuses no more fires than it counts."""
+def _missing(unpublished: set[Due], lost: Mapping[str, set[Due]]) -> list[str]:
+    return [
+        *(f"missing: {due} was not published" for due in sorted(unpublished)),
+        *(
+            f"missing: {due} was published and not received by {target}"
+            for target, dues in lost.items()
+            for due in sorted(dues)
+        ),
+    ]
+
+
+def _skipped(unpublished: set[Due], skips: Iterable[Skip]) -> dict[Due, str]:
+    """Those of *unpublished* that an event reports as skipped, and why. An event covers as many fires as it counts."""
     found: dict[Due, str] = {}
-    waiting: dict[Key, list[Due]] = {}
+    by_key: dict[Key, list[Due]] = {}
     for due in sorted(unpublished):
-        waiting.setdefault(due.key, []).append(due)
-    for excuse in excuses:
-        meant = [
-            due for due in waiting.get(excuse.key, []) if due not in found and excuse.first <= due.at <= excuse.last
-        ]
-        found.update(dict.fromkeys(meant[: excuse.count], excuse.reason))
+        by_key.setdefault(due.key, []).append(due)
+    for skip in skips:
+        covered = [due for due in by_key.get(skip.key, []) if due not in found and skip.first <= due.at <= skip.last]
+        found.update(dict.fromkeys(covered[: skip.count], skip.reason))
     return found
 
 
-def _early(observed: Observed) -> list[str]:
+def _early(observed: Observations) -> list[str]:
     on_the_bus = [
         f"{one.due} was published at {rfc3339(one.at)}" for one in observed.publications if one.at < one.due.at
     ]
@@ -148,8 +241,8 @@ def _early(observed: Observed) -> list[str]:
     return on_the_bus + at_a_target
 
 
-def _duplicates(observed: Observed) -> list[str]:
-    """An occurrence, or a ``fire_id``, that came more than once at the same place."""
+def _duplicates(observed: Observations) -> list[str]:
+    """A fire, or a ``fire_id``, that came more than once at the same place."""
     places = {"published": [(one.due, one.fire_id) for one in observed.publications]}
     for receipt in observed.receipts:
         places.setdefault(f"received by {receipt.target}", []).append((receipt.due, receipt.fire_id))
@@ -163,31 +256,34 @@ def _duplicates(observed: Observed) -> list[str]:
     return found
 
 
-def _uncalled_for(
-    expectation: Expectation, observed: Observed, subscriptions: Subscriptions
-) -> tuple[list[str], list[str]]:
-    """What came of a revision that had ended, and what else came that nobody ordered."""
+def _after_delete(expectation: Expectation, observed: Observations) -> list[str]:
+    """Fires of a revision that had ended: its schedule was deleted, paused or updated."""
     ended = [one for one in observed.publications if expectation.ended(one.due, one.revision)]
-    strange = [
+    return [f"{one.due} was published, of revision {one.revision}" for one in ended]
+
+
+def _unexpected(
+    expectation: Expectation, observed: Observations, subscriptions: Mapping[str, Subscription]
+) -> list[str]:
+    """Fires that are not due, and fires at a target that does not subscribe to them."""
+    due = expectation.required | expectation.allowed
+    published = {one.due for one in observed.publications}
+    on_the_bus = [
         f"{one.due} was published"
         for one in observed.publications
-        if one.due.at < expectation.until
-        and one.due not in expectation.required
-        and one.due not in expectation.allowed
-        and one not in ended
+        if one.due.at < expectation.until and one.due not in due and not expectation.ended(one.due, one.revision)
     ]
-    published = {one.due for one in observed.publications}
-    astray = [
+    at_a_target = [
         f"{one.due} was received by {one.target}"
         for one in observed.receipts
-        if not subscriptions[one.target](one.due.key.tenant)
+        if not subscriptions[one.target].includes(one.due.key.tenant)
         or (one.due.at < expectation.until and one.due not in published)
     ]
-    return [f"{one.due} was published, of revision {one.revision}" for one in ended], strange + astray
+    return on_the_bus + at_a_target
 
 
 def lateness_of(publications: Iterable[Publication]) -> Lateness:
-    """Percentiles by the nearest rank: each is a lateness that one of them had."""
+    """Percentiles by the nearest rank, so that each is the lateness of one publication."""
     late = sorted(one.at - one.due.at for one in publications)
     if not late:
         return Lateness()
@@ -195,36 +291,35 @@ def lateness_of(publications: Iterable[Publication]) -> Lateness:
     return Lateness(p50, p99, late[-1])
 
 
-def _puts(sent: Iterable[Sent]) -> list[Key]:
-    """The schedules that were put, each once: an update is not another."""
-    return list(dict.fromkeys(one.order.key for one in sent if one.order.command == PUT))
+def _first_puts(sent: Iterable[Sent]) -> dict[Key, Sample]:
+    """The first put of each schedule. A later one is an update."""
+    first: dict[Key, Sample] = {}
+    for one in sent:
+        if one.sample.command == PUT:
+            first.setdefault(one.sample.key, one.sample)
+    return first
 
 
-def _answers(sent: Iterable[Sent], answers: Iterable[Answer]) -> tuple[dict[Key, Answer], list[Rejection]]:
-    """The first answer to each put schedule, and the rejections among them."""
+def _first_answers(sent: Iterable[Sent], answers: Iterable[Answer]) -> dict[Key, Answer]:
+    """The first answer to the first put of each schedule."""
     first: dict[Key, Answer] = {}
     for answer in answers:
-        if answer.fact in {"Schedule Created", REJECTED}:
+        if answer.detail_type in {CREATED, REJECTED}:
             first.setdefault(answer.key, answer)
-    found = {key: first[key] for key in _puts(sent) if key in first}
-    rejections = [Rejection(str(one.key), one.code, one.message) for one in found.values() if one.fact == REJECTED]
-    return found, rejections
+    return {key: first[key] for key in _first_puts(sent) if key in first}
 
 
-def _misjudged(sent: Iterable[Sent], answers: Mapping[Key, Answer]) -> list[str]:
-    """Schedules accepted that had to be rejected, or the other way round, or for another reason."""
+def _wrong_answers(sent: Iterable[Sent], answers: Mapping[Key, Answer]) -> list[str]:
+    """Schedules that were accepted and had to be rejected, the other way round, or rejected for another reason."""
     faults = []
-    first: dict[Key, Order] = {}
-    for one in sent:
-        first.setdefault(one.order.key, one.order)
-    for order in first.values():
-        answer = answers.get(order.key)
+    for key, sample in _first_puts(sent).items():
+        answer = answers.get(key)
         if answer is None:
-            faults.append(f"unanswered: {order.key} was neither accepted nor rejected")
-        elif order.refused is None and answer.fact == REJECTED:
-            faults.append(f"rejected: {order.key}, which is good: {answer.message}")
-        elif order.refused is not None and answer.fact != REJECTED:
-            faults.append(f"accepted: {order.key}, which had to be rejected with {order.refused}")
-        elif order.refused is not None and answer.code != order.refused:
-            faults.append(f"rejected: {order.key} with {answer.code}, which had to be {order.refused}")
+            faults.append(f"unanswered: {key} was neither accepted nor rejected")
+        elif sample.rejected is None and answer.detail_type == REJECTED:
+            faults.append(f"rejected: {key}, which is good: {answer.message}")
+        elif sample.rejected is not None and answer.detail_type != REJECTED:
+            faults.append(f"accepted: {key}, which had to be rejected with {sample.rejected}")
+        elif sample.rejected is not None and answer.code != sample.rejected:
+            faults.append(f"rejected: {key} with {answer.code}, which had to be {sample.rejected}")
     return faults

@@ -1,6 +1,6 @@
-"""The demo's Lambda function: passes on what it is given, with the time at which it was given it.
+"""The demo's Lambda function: sends each event that it receives to a queue, with the time of its arrival.
 
-It is deployed as this one file, as a developer's own function would be, so it imports nothing of eventcron's.
+Only this file is deployed, as with a developer's own function, so it imports nothing of eventcron.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _queue = os.environ["RECEIPTS_QUEUE_URL"]
 
 
 def handler(event: dict[str, Any], _context: object) -> None:
-    """Send *event* to the queue of receipts; an empty one only gets the worker started."""
+    """Send *event* to the queue of receipts. An empty event only starts the worker."""
     arrived = datetime.now(UTC).isoformat(timespec="milliseconds")
     if event:
         receipt = {"target": "lambda", "arrived": arrived, "event": event}

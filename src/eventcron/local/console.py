@@ -1,4 +1,4 @@
-"""What `eventcron dev` says while it runs: quiet while all is well, plain about what is not."""
+"""The output of ``eventcron dev`` while it runs: warnings, errors and dead letters."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import click
 from eventcron.local.embedded import FunctionOutput
 from eventcron.local.runtime import Runtime
 
-#: Seconds between looks at the dead-letter queues.
-LOOK_SECONDS = 2.0
+#: Seconds between two checks of the dead-letter queues.
+POLL_SECONDS = 2.0
 _LEVELS = {"WARNING": "yellow", "ERROR": "red", "CRITICAL": "red"}
-#: Fields of a log record that say nothing a developer at a terminal does not see.
-_UNTOLD = frozenset({
+#: Fields of a log record that a developer at a terminal does not need.
+_HIDDEN = frozenset({
     "level", "message", "location", "timestamp", "service", "cold_start", "sampling_rate", "xray_trace_id",
     "function_name", "function_memory_size", "function_arn", "function_request_id",
     "exception", "exception_name", "stack_trace",
 })  # fmt: skip
-#: Output → the word for that dead-letter queue. A stack with one planner has no plan queue.
+#: Output → what its dead letters are. A stack with one planner has no segment queue.
 _DEAD_LETTERS = {
     "CommandDeadLettersUrl": "commands",
     "FireDeadLettersUrl": "fires",
@@ -31,47 +31,47 @@ _DEAD_LETTERS = {
 
 
 class Console:
-    """Shows what functions write: warnings and errors, or with *verbose* everything but metrics."""
+    """Shows the output of functions: warnings and errors, or with *verbose* everything but metrics."""
 
     def __init__(self, *, verbose: bool, echo: Callable[[str], None]) -> None:
         self._verbose = verbose
         self._echo = echo
 
     def output(self, output: FunctionOutput) -> None:
-        """Show one invocation's output, or nothing."""
+        """Show the output of one invocation, if it is to be shown."""
         name = _short(output.function)
         for line in output.output.splitlines():
             record = _record(line)
             if self._verbose and "_aws" not in record:
                 self._echo(f"{name}  {line}")
             elif record.get("level") in _LEVELS:
-                self._echo(f"{name}  {_told(record)}")
+                self._echo(f"{name}  {_text(record)}")
         if output.error and not self._verbose:
             self._echo(f"{name}  {click.style('failed', fg='red')}  {output.output.strip() or 'without a message'}")
 
     def planner_failed(self, answer: str) -> None:
-        """Say that a tick planned nothing; the next one will plan its windows too."""
+        """Show that a planner run failed. The next tick plans the same windows."""
         self._echo(f"planner  {click.style('failed', fg='red')}  {answer}")
 
     async def watch_dead_letters(self, runtime: Runtime) -> None:
-        """Say when a dead-letter queue has more in it than before. Until cancelled."""
-        queues = {output: word for output, word in _DEAD_LETTERS.items() if output in runtime.outputs}
-        seen = dict.fromkeys(queues, 0)
+        """Show when a dead-letter queue grows. Runs until cancelled."""
+        queues = {output: kind for output, kind in _DEAD_LETTERS.items() if output in runtime.outputs}
+        counts = dict.fromkeys(queues, 0)
         sqs = runtime.client("sqs")
         while True:
-            for output, word in queues.items():
+            for output, kind in queues.items():
                 url = runtime.outputs[output]
                 count = await _count(sqs, url)
-                if count > seen[output]:
-                    letters = "dead letter" if count == 1 else "dead letters"
-                    # Version 1 of the AWS CLI does not ask AWS_ENDPOINT_URL for SQS.
+                if count > counts[output]:
+                    dead_letters = "dead letter" if count == 1 else "dead letters"
+                    # Version 1 of the AWS CLI ignores AWS_ENDPOINT_URL for SQS.
                     read = f"aws --endpoint-url {runtime.endpoint} sqs receive-message --queue-url {url}"
                     self._echo(
-                        click.style(f"{count} {letters} of {word}", fg="red")
+                        click.style(f"{count} {dead_letters} of {kind}", fg="red")
                         + f"; to read: {read} --message-attribute-names All"
                     )
-                seen[output] = count
-            await asyncio.sleep(LOOK_SECONDS)  # SQS tells nobody when a message arrives
+                counts[output] = count
+            await asyncio.sleep(POLL_SECONDS)  # SQS does not announce messages
 
 
 async def _count(sqs: Any, url: str) -> int:
@@ -81,14 +81,14 @@ async def _count(sqs: Any, url: str) -> int:
 
 
 def _short(function: str) -> str:
-    """``eventcron-PlannerFunction-03ED…`` → ``planner``; a function of the developer's own keeps its name."""
+    """``eventcron-PlannerFunction-03ED…`` → ``planner``. A function of the developer keeps its name."""
     parts = function.split("-")
     ours = len(parts) > 1 and parts[0] == "eventcron" and parts[1].endswith("Function")
     return parts[1].removesuffix("Function").lower() if ours else function
 
 
 def _record(line: str) -> dict[str, Any]:
-    """*line* as a structured log record, or as CloudWatch's embedded metrics; empty if it is something else."""
+    """*line* as a structured log record or as embedded metrics. Empty if it is neither."""
     try:
         record = json.loads(line)
     except ValueError:
@@ -96,10 +96,10 @@ def _record(line: str) -> dict[str, Any]:
     return record if isinstance(record, dict) else {}
 
 
-def _told(record: Mapping[str, Any]) -> str:
+def _text(record: Mapping[str, Any]) -> str:
     """``WARNING schedule_rejected tenant=acme code=unknown_field``."""
     level = str(record["level"])
-    fields = [f"{name}={_value(value)}" for name, value in record.items() if name not in _UNTOLD]
+    fields = [f"{name}={_value(value)}" for name, value in record.items() if name not in _HIDDEN]
     fields += [str(record[name]) for name in ("exception",) if name in record]
     return " ".join([click.style(level, fg=_LEVELS[level]), str(record.get("message", "")), *fields])
 

@@ -1,10 +1,10 @@
-"""The process of the embedded AWS: ministack behind a socket it was handed, on a leash.
+"""The process of the embedded AWS: serves ministack on an inherited socket, for as long as its parent lives.
 
-``python -m eventcron.local.host FD DIRECTORY [KEEP]`` serves on the listening socket FD and keeps its files in
-DIRECTORY. Its standard input is the leash: a pipe whose other end only the parent holds. However the parent
-ends, SIGKILL included, the pipe closes and this process removes DIRECTORY and ends its whole process group,
-Lambda workers and all. With KEEP, a directory, it first saves there what the next process goes on with.
-Each invocation's output leaves as one line of JSON on standard output.
+``python -m eventcron.local.host FD DIRECTORY [SNAPSHOT]`` serves on the listening socket FD and stores its files in
+DIRECTORY. Standard input is the parent pipe, whose other end only the parent holds. However the parent ends, SIGKILL
+included, the pipe closes. This process then saves its state in the directory SNAPSHOT, if there is one, removes
+DIRECTORY, and kills its process group with all Lambda workers. It writes each invocation's output to standard output,
+as one line of JSON.
 """
 
 from __future__ import annotations
@@ -17,30 +17,30 @@ import threading
 from pathlib import Path
 
 from eventcron.local.embedded import remove
-from eventcron.local.snapshot_writer import SnapshotWriter
+from eventcron.local.snapshot import SnapshotWriter
 
-#: How long an idle connection stays open: longer than any client keeps one, so that the client is who closes it.
-#: hypercorn's own 5 seconds are the planner's tick. A request that meets the closing fails, perhaps after it was
-#: carried out; botocore makes it again, and packs are in the queue twice.
+#: Seconds that an idle connection stays open: longer than any client keeps one, so that the client closes it.
+#: hypercorn's default of 5 seconds is the planner's tick. A request that meets the closing connection fails, perhaps
+#: after ministack has carried it out. Then botocore repeats it, and packs are in the queue twice.
 KEEP_ALIVE_SECONDS = 3_600
 
 
-def _end_with_parent(directory: str, keeper: SnapshotWriter | None) -> None:
-    """Block until the leash is let go, then save if something is to be kept, and end the process group."""
+def _end_with_parent(directory: str, writer: SnapshotWriter | None) -> None:
+    """Wait until the parent pipe closes. Then save the snapshot, if there is one, and kill the process group."""
     sys.stdin.buffer.read()
     try:
-        if keeper is not None:
-            keeper.save()
+        if writer is not None:
+            writer.save()
     finally:
         remove(Path(directory))
         os.killpg(0, signal.SIGKILL)
 
 
-def main(descriptor: str, directory: str, keep: str = "") -> None:
-    """Serve ministack on the inherited listening socket until the leash is let go."""
-    keeper = SnapshotWriter(Path(keep)) if keep else None
-    threading.Thread(target=_end_with_parent, args=(directory, keeper), daemon=True, name="leash").start()
-    # Imported behind the leash: loading ministack takes a while, and the parent may end meanwhile.
+def main(descriptor: str, directory: str, snapshot: str = "") -> None:
+    """Serve ministack on the inherited listening socket until the parent pipe closes."""
+    writer = SnapshotWriter(Path(snapshot)) if snapshot else None
+    threading.Thread(target=_end_with_parent, args=(directory, writer), daemon=True, name="parent-pipe").start()
+    # Imported only now: loading ministack takes a while, and the parent may end meanwhile.
     from hypercorn.asyncio import serve  # noqa: PLC0415
     from hypercorn.config import Config  # noqa: PLC0415
     from ministack.app import app  # noqa: PLC0415
@@ -48,8 +48,8 @@ def main(descriptor: str, directory: str, keep: str = "") -> None:
     from eventcron.local import ministack_patches  # noqa: PLC0415
 
     ministack_patches.apply()
-    if keeper is not None:
-        keeper.install()
+    if writer is not None:
+        writer.install()
     config = Config()
     config.bind = [f"fd://{descriptor}"]
     config.loglevel = "WARNING"

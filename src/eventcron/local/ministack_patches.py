@@ -1,7 +1,7 @@
-"""Where ministack 1.5.33 does other than AWS in a way that matters here, put right inside its process.
+"""Patches of ministack 1.5.33, in its process, where it differs from AWS in a way that eventcron depends on.
 
-Each function replaces one of ministack's; the version is pinned exactly in ``pyproject.toml`` and
-``tests/pins/test_ministack.py`` fails when a replaced name, or a fault, is gone.
+Each function replaces functions of ministack. ``pyproject.toml`` pins the exact version, and
+``tests/pins/test_ministack.py`` fails when a replaced name or a difference is gone.
 """
 
 from __future__ import annotations
@@ -21,21 +21,21 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-#: Invocations of one function by rules at the same time. AWS scales to a thousand; here each is a process.
+#: Concurrent invocations of one function by rules. AWS scales to a thousand; here each is a process.
 LAMBDA_TARGETS_AT_ONCE = 4
-#: Seconds before the second and third try. AWS waits one minute, then two.
+#: Seconds before the second and the third try. AWS waits one minute, then two.
 RETRY_WAITS = (1.0, 2.0)
-#: Events and log streams kept, of which ministack would keep all.
-KEPT_EVENTS = 1_000
-KEPT_STREAMS = 200
-#: Characters of one invocation's output passed on to the parent.
+#: The events and log streams that are not dropped. ministack drops none.
+MAX_EVENTS = 1_000
+MAX_STREAMS = 200
+#: Characters of one invocation's output that the parent receives.
 MAX_OUTPUT = 256_000
-#: HTTP statuses after which EventBridge sends again to an API destination: 401, 407, 409, 429 and 5xx.
+#: HTTP statuses of an API destination after which EventBridge retries: 401, 407, 409, 429 and 5xx.
 RETRIED_STATUSES = frozenset({401, 407, 409, 429, *range(500, 600)})
 
 
 def apply() -> None:
-    """Install every correction. Called once, before the server starts."""
+    """Apply every patch. Called once, before the server starts."""
     _queues_change_on_one_thread()
     _maximum_concurrency_is_a_number()
     _an_environment_dies_alone()
@@ -51,8 +51,8 @@ def apply() -> None:
 def _queues_change_on_one_thread() -> None:
     """Let event source mappings read queues on the event loop, where the SQS API changes them.
 
-    From its own thread ministack replaces a queue's list of messages while the API appends to it: a message
-    sent in between is lost.
+    ministack reads in a thread and there replaces a queue's list of messages, while the API appends to the old list. A
+    message sent in between is lost.
     """
     from ministack import app  # noqa: PLC0415
     from ministack.services import sqs  # noqa: PLC0415
@@ -62,7 +62,7 @@ def _queues_change_on_one_thread() -> None:
 
 
 def _on_loop(function: Callable[..., T], loop: Callable[[], asyncio.AbstractEventLoop]) -> Callable[..., T]:
-    """*function*, called from another thread, run on the loop in the caller's context."""
+    """A function to call from another thread, which runs *function* on the loop in the caller's context."""
 
     def call(*args: object) -> T:
         context = contextvars.copy_context()
@@ -81,9 +81,9 @@ def _on_loop(function: Callable[..., T], loop: Callable[[], asyncio.AbstractEven
 
 
 def _maximum_concurrency_is_a_number() -> None:
-    """Read an event source mapping's concurrency that came by a template's parameter, which ministack keeps as text.
+    """Convert the concurrency of an event source mapping to a number.
 
-    Comparing it with a number stops the polling of every queue.
+    ministack stores it as text if it is a template's parameter. Comparing that with a number stops all polling.
     """
     from ministack.services import lambda_svc  # noqa: PLC0415
 
@@ -100,9 +100,9 @@ def _maximum_concurrency_is_a_number() -> None:
 
 
 def _an_environment_dies_alone() -> None:
-    """Answer for an environment that died as it started, and have the next invocation start another.
+    """If an environment dies at its start, fail that invocation only, and let the next one start another.
 
-    ministack ends all environments of the function with it, whatever they are at.
+    ministack ends all environments of the function then, even those at work.
     """
     from ministack.core import lambda_runtime  # noqa: PLC0415
 
@@ -111,7 +111,7 @@ def _an_environment_dies_alone() -> None:
     def invoke_alone(worker: Any, *args: object, **options: object) -> dict[str, Any]:
         try:
             result: dict[str, Any] = invoke(worker, *args, **options)
-        except Exception as error:  # noqa: BLE001  # whatever it was, it is this invocation's outcome
+        except Exception as error:  # noqa: BLE001  # whatever it is, this invocation failed of it
             process, worker._proc = worker._proc, None
             lambda_runtime._signal(process)
             lambda_runtime._collect(process, time.monotonic() + lambda_runtime._REAP_GRACE)
@@ -122,7 +122,7 @@ def _an_environment_dies_alone() -> None:
 
 
 def _rules_invoke_functions_in_turn() -> None:
-    """Give rules' Lambda targets the asynchronous queue AWS has: bounded concurrency, three tries, a destination.
+    """Invoke rules' Lambda targets as AWS does: from a queue, with bounded concurrency, three tries, a destination.
 
     ministack starts a thread, and so a worker process, for each event at once, and tries once.
     """
@@ -159,14 +159,14 @@ def _rules_invoke_functions_in_turn() -> None:
 
 
 def _rules_send_again_to_api_destinations() -> None:
-    """Send again after a refusal that AWS would retry, three times; ministack drops the event."""
+    """Try three times if an API destination answers with a status that AWS retries. ministack drops the event."""
     from ministack.services import eventbridge  # noqa: PLC0415
 
     send = eventbridge._api_destination_send_sync
-    # Bounded, because ministack has a thread for each event and a receiver's listen queue is short.
+    # Bounded, because ministack has a thread for each event, and a receiver accepts few connections at once.
     at_once = threading.BoundedSemaphore(16)
 
-    def send_again(request: dict[str, Any], auth_headers: dict[str, str]) -> int:
+    def send_with_retries(request: dict[str, Any], auth_headers: dict[str, str]) -> int:
         for wait in RETRY_WAITS:
             try:
                 with at_once:
@@ -174,18 +174,18 @@ def _rules_send_again_to_api_destinations() -> None:
                 if status not in RETRIED_STATUSES:
                     return status
             except OSError as error:
-                eventbridge.logger.warning("API destination %s: %s; sending again", request["url"], error)
+                eventbridge.logger.warning("API destination %s: %s; retrying", request["url"], error)
             time.sleep(wait)
         with at_once:
             return int(send(request, auth_headers))
 
-    eventbridge._api_destination_send_sync = send_again
+    eventbridge._api_destination_send_sync = send_with_retries
 
 
 def _put_events_checks_entries_and_keeps_their_time() -> None:
-    """Refuse entries AWS refuses, each by itself, and give events the ``Time`` of their entry.
+    """Reject each entry that AWS rejects, and give events the ``Time`` of their entry.
 
-    ministack accepts an entry without source, detail type or valid detail, and stamps all with its own time.
+    ministack accepts an entry without source, detail type or valid detail, and gives each event its own time.
     """
     from ministack.core.responses import json_response  # noqa: PLC0415
     from ministack.services import eventbridge  # noqa: PLC0415
@@ -199,7 +199,7 @@ def _put_events_checks_entries_and_keeps_their_time() -> None:
         return float(now()) if given is None else given
 
     def put_at(entries: list[dict[str, Any]], *, allow_aws_source: bool) -> Iterable[dict[str, Any]]:
-        """Results of *entries*, which are all good and of the same time."""
+        """The results of *entries*, which are all valid and have the same time."""
         given = entries[0].get("Time")
         token = entry_time.set(eventbridge._coerce_timestamp(given) if given else None)
         try:
@@ -224,7 +224,7 @@ def _put_events_checks_entries_and_keeps_their_time() -> None:
 
 
 def _refusal(entry: dict[str, Any]) -> dict[str, str] | None:
-    """Why EventBridge would not take *entry*, in its own words; None = it would."""
+    """The error with which EventBridge rejects *entry*, or None."""
     for field in ("Source", "DetailType", "Detail"):
         if not entry.get(field):
             return {
@@ -241,9 +241,9 @@ def _refusal(entry: dict[str, Any]) -> dict[str, str] | None:
 
 
 def _errors_carry_their_type() -> None:
-    """Report a Python handler's exception by its class, so that Step Functions can catch it by name.
+    """Report the class of a Python handler's exception, so that Step Functions can catch it by name.
 
-    ministack calls every one ``Runtime.HandlerError``.
+    ministack reports every exception as ``Runtime.HandlerError``.
     """
     from ministack.services import lambda_svc  # noqa: PLC0415
 
@@ -267,33 +267,33 @@ def _error_of(log: str) -> dict[str, Any]:
     frames: list[str] = []
     for line in trace.splitlines():
         if not line.startswith(" "):
-            # Lambda names the class without its module.
+            # Lambda reports the class without its module.
             return {"errorType": line.split(":", 1)[0].rpartition(".")[2], "stackTrace": frames}
         frames.append(line)
     return {}
 
 
 def _history_is_bounded() -> None:
-    """Keep the latest events and log streams only; ministack keeps all, and `eventcron dev` may run for days."""
+    """Drop old events and log streams. ministack drops none, and ``eventcron dev`` may run for days."""
     from ministack.services import cloudwatch_logs, eventbridge, lambda_svc  # noqa: PLC0415
 
-    events: deque[object] = deque(maxlen=KEPT_EVENTS)
+    events: deque[object] = deque(maxlen=MAX_EVENTS)
     eventbridge._events_log_list = lambda: events
     emit = lambda_svc._emit_lambda_logs
 
-    def emit_and_forget(function: dict[str, Any], *args: object, **kwargs: object) -> None:
+    def emit_and_drop_old(function: dict[str, Any], *args: object, **kwargs: object) -> None:
         emit(function, *args, **kwargs)
         config = function.get("config") or function
         group = (config.get("LoggingConfig") or {}).get("LogGroup") or f"/aws/lambda/{config.get('FunctionName')}"
         streams = cloudwatch_logs._log_groups.get(group, {}).get("streams", {})
-        for name in list(streams)[:-KEPT_STREAMS]:
+        for name in list(streams)[:-MAX_STREAMS]:
             streams.pop(name, None)
 
-    lambda_svc._emit_lambda_logs = emit_and_forget
+    lambda_svc._emit_lambda_logs = emit_and_drop_old
 
 
 def _output_is_passed_on() -> None:
-    """Write each invocation's output to standard output, for the parent to show."""
+    """Write each invocation's output to standard output, so that the parent can show it."""
     from ministack.services import lambda_svc  # noqa: PLC0415
 
     emit = lambda_svc._emit_lambda_logs
@@ -313,7 +313,7 @@ def _output_is_passed_on() -> None:
 
 
 def _stacks_make_api_destinations() -> None:
-    """Let CloudFormation make connections and API destinations, which ministack has but refuses in a template."""
+    """Let CloudFormation create connections and API destinations. ministack has both, but rejects them in templates."""
     from ministack.services import eventbridge  # noqa: PLC0415
     from ministack.services.cloudformation import provisioners  # noqa: PLC0415
 
@@ -326,7 +326,7 @@ def _stacks_make_api_destinations() -> None:
 
 
 def _by_api(create: Callable[..., Any], delete: Callable[..., Any], *, arn: str) -> dict[str, Callable[..., Any]]:
-    """A resource type's handlers that call the service's own API, whose parameters are the type's properties."""
+    """Handlers of a resource type that call the service's API with the type's properties as parameters."""
 
     def make(logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, str]]:
         name = properties.get("Name") or f"{stack_name}-{logical_id}"

@@ -1,11 +1,11 @@
-"""The whole of eventcron on this machine: embedded AWS, stack, ticks. No Docker, no account."""
+"""eventcron on this machine: the embedded AWS, the stack in it, and its ticks. No Docker, no AWS account."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, NoReturn, Self, TypeVar
@@ -17,14 +17,17 @@ from botocore.exceptions import HTTPClientError
 from msgspec import Struct
 
 from eventcron.adapters.clock import SystemClock
+from eventcron.errors import Unavailable
 from eventcron.local import stack
-from eventcron.local.embedded import EmbeddedAws, FunctionOutput, LocalError
-from eventcron.local.snapshot import Kept
+from eventcron.local.embedded import EmbeddedAws, FunctionOutput
+from eventcron.local.errors import LocalError
+from eventcron.local.snapshot import Snapshot
+from eventcron.local.tasks import run_with
 from eventcron.local.ticker import Ticker
 
 T = TypeVar("T")
 
-#: A session that asks neither the developer's profile nor their files: (config name, environment, default, cast).
+#: Makes a session ignore the developer's profile and files: (config name, environment, default, cast).
 _NO_DEVELOPER = {
     "profile": (None, None, None, None),
     "config_file": (None, None, os.devnull, None),
@@ -36,39 +39,39 @@ SERVICES = (
     *("cloudformation", "cloudwatch", "dynamodb", "events", "iam", "lambda", "logs"),
     *("s3", "sns", "sqs", "stepfunctions", "sts"),
 )
-#: Executors that are ready from the start, as many as a few schedules keep at work; a later one starts in the lead.
+#: Executors that are started at once: enough for a few schedules. A later one starts within the lead.
 WARM_EXECUTORS = 3
-#: Seconds within which the end of a process is told, on a machine that is busy with other things.
-TOLD_SECONDS = 5.0
-#: What the embedded AWS takes from anyone.
+#: Seconds to wait for the notice that the embedded AWS died, after a call to it failed.
+DEATH_NOTICE_SECONDS = 5.0
+#: Credentials for the embedded AWS, which accepts any.
 ACCESS_KEY_ID = SECRET_ACCESS_KEY = "test"  # noqa: S105  # there is no secret to keep
 
 
 class LocalSettings(Struct, frozen=True, kw_only=True):
-    """What a local stack may be told. Where a default differs from the template's, the reason stands beside it."""
+    """Settings of a local stack. Each default that differs from the template's says why."""
 
-    #: 0 = any free one.
+    #: 0 picks a free one.
     port: int = 0
     region: str = "us-east-1"
     bus_name: str = "eventcron"
-    #: The embedded DynamoDB takes longer for each index query the larger the table is, so: few queries.
+    #: Few, because an index query of the embedded DynamoDB takes longer the larger the table is.
     segments: int = 4
-    #: A developer does not wait five minutes to see a schedule planned.
+    #: Short, so that a developer sees a schedule planned within seconds.
     tick_seconds: int = 5
-    #: As in an account, more than two ticks. Short, because the registrar sends a new schedule's fires within
-    #: horizon and guard in packs of their own, and ten executors cannot hold as many as an account's hundred.
+    #: More than two ticks, as in an account. Short, because the registrar sends the fires of a new schedule within
+    #: horizon and guard in separate packs, and the executors here are ten instead of an account's hundred.
     horizon_seconds: int = 12
-    #: The embedded index does not lag; what is left is the time a command may take under load.
+    #: Only for commands that are slow under load: the embedded index does not lag.
     guard_seconds: int = 5
-    #: The embedded event source mapping looks at a quiet queue once a second, where AWS polls without a pause.
+    #: The embedded event source mapping polls a quiet queue once a second, AWS without a pause.
     lead_seconds: int = 3
-    #: Workers are processes here.
+    #: Few, because workers are processes here.
     max_registrars: int = 2
     max_executors: int = 10
     planner_workers: int = 1
     log_level: str = "INFO"
     trusted_sources: tuple[str, ...] = ()
-    #: Where everything is kept for the next runtime on the same port; None = nowhere.
+    #: The directory of the snapshot. None = the state is discarded on exit.
     keep: Path | None = None
 
     def parameters(self) -> dict[str, str]:
@@ -77,7 +80,7 @@ class LocalSettings(Struct, frozen=True, kw_only=True):
             "BusName": self.bus_name,
             "Segments": str(self.segments),
             "TickSeconds": str(self.tick_seconds),
-            "TickState": "DISABLED",  # the ticker does it
+            "TickState": "DISABLED",  # ``Ticker`` ticks instead
             "HorizonSeconds": str(self.horizon_seconds),
             "GuardSeconds": str(self.guard_seconds),
             "LeadSeconds": str(self.lead_seconds),
@@ -88,23 +91,23 @@ class LocalSettings(Struct, frozen=True, kw_only=True):
             "KeepEvents": "NONE",  # the embedded EventBridge does not deliver to log groups
             "TrustedSources": ",".join(self.trusted_sources),
             "RestApi": "ENABLED",
-            "RestTrustedPrincipals": "root",  # whom the embedded AWS takes callers for, unless they assumed a role
+            "RestTrustedPrincipals": "root",  # the principal of callers who have assumed no role
         }
 
 
 def _ignore(_: object) -> None:
-    """What happens to news nobody asked for."""
+    """The callback of a caller who gave none."""
 
 
 class Runtime:
     """A running eventcron on loopback for as long as the context lasts.
 
-    *on_progress* is told each step of the start, *on_output* each invocation's output, *on_failure* what a
-    failed planner run answered.
+    *on_progress* is called with each step of the start, *on_output* with each invocation's output, and *on_failure*
+    with the response of each failed planner run.
 
     Raises:
-        LocalError: on entering, if the port is taken, what is kept is not fit to go on with, the stack is refused or a
-            function does not start; on leaving, if not everything could be kept.
+        LocalError: on entering, if the port is taken, the snapshot cannot be loaded, the stack is refused or a function
+            does not start; on leaving, if not everything could be saved.
     """
 
     endpoint: str
@@ -112,7 +115,7 @@ class Runtime:
     account: str
     bus_name: str
     bus_arn: str
-    #: Where the REST API is. The output's own URL needs ``*.execute-api.localhost`` to be resolved.
+    #: The URL of the REST API. The one in the outputs works only where ``*.execute-api.localhost`` resolves.
     rest_url: str
     #: The stack's outputs.
     outputs: Mapping[str, str]
@@ -130,56 +133,60 @@ class Runtime:
         self._on_output = on_output
         self._on_failure = on_failure
         self._clients: dict[str, Any] = {}
+        self._ticking: asyncio.Task[None] | None = None
         self._exits = AsyncExitStack()
 
     def client(self, service: str) -> Any:
-        """The aiobotocore client of *service*, one of ``SERVICES``: the same each time, closed at exit."""
+        """The aiobotocore client of *service*, one of ``SERVICES``. The runtime closes it."""
         return self._clients[service]
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as exits:
             self._on_progress("starting the embedded AWS")
             settings = self.settings
-            kept = self._kept()
-            port = settings.port or (kept.port() if kept else 0)
-            self._aws = EmbeddedAws(port=port, region=settings.region, on_output=self._on_output, keep=kept)
+            snapshot = self._snapshot()
+            port = settings.port or (snapshot.port() if snapshot else 0)
+            self._aws = EmbeddedAws(port=port, region=settings.region, on_output=self._on_output, snapshot=snapshot)
             await exits.enter_async_context(self._aws)
             self.endpoint, self.region, self.bus_name = self._aws.endpoint, settings.region, settings.bus_name
             await self._open_clients(exits)
-            await self.guard(self._start(exits, resumed=kept is not None and kept.resumed))
+            await self.guard(self._start(exits, resumed=snapshot is not None and snapshot.resumed))
             self._exits = exits.pop_all()
         return self
 
-    def _kept(self) -> Kept | None:
+    def _snapshot(self) -> Snapshot | None:
         settings = self.settings
         if settings.keep is None:
             return None
-        return Kept(settings.keep, region=settings.region, parameters=settings.parameters())
+        return Snapshot(settings.keep, region=settings.region, parameters=settings.parameters())
 
     async def guard(self, work: Awaitable[T]) -> T:
-        """The result of *work*, which is cancelled if the embedded AWS ends before it.
+        """The result of *work*, which is cancelled if the embedded AWS or the ticks end before it.
 
         Raises:
-            LocalError: the embedded AWS ended; says what it said last.
+            LocalError: the embedded AWS or the ticks ended; says why.
         """
-        working = asyncio.ensure_future(work)
-        dying = asyncio.ensure_future(self._aws.died())
+        others = [self._embedded_aws_died(), *([self._ticks_ended()] if self._ticking else [])]
         try:
-            await asyncio.wait({working, dying}, return_when=asyncio.FIRST_COMPLETED)
-            if working.done() and isinstance(working.exception(), (HTTPClientError, NoConnectionError)):
-                # A call that found nobody notices a death before we are told of it.
-                await asyncio.wait({dying}, timeout=TOLD_SECONDS)
-            if dying.done():
-                raise await dying
-            return await working
-        finally:
-            for task in (working, dying):
-                task.cancel()
-            await asyncio.gather(working, dying, return_exceptions=True)
+            return await run_with(work, others)
+        except (HTTPClientError, NoConnectionError, Unavailable):
+            # A call that failed can be the first sign that the embedded AWS died, and then its death is the reason.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(DEATH_NOTICE_SECONDS):
+                    await self._embedded_aws_died()
+            raise
+
+    async def _embedded_aws_died(self) -> NoReturn:
+        raise await self._aws.died()
+
+    async def _ticks_ended(self) -> NoReturn:
+        assert self._ticking is not None  # noqa: S101  # ``guard`` has looked
+        await asyncio.shield(self._ticking)
+        raise LocalError("the ticks stopped")
 
     async def _open_clients(self, exits: AsyncExitStack) -> None:
         session = AioSession(_NO_DEVELOPER)
-        # Throttling is not what a local call fails of, and a function may take as long as Lambda lets it.
+        # Local calls are not throttled, so there is no retry. A function may run for Lambda's 900 s.
         config = AioConfig(max_pool_connections=64, read_timeout=900, retries={"total_max_attempts": 1}, proxies={})
         for service in SERVICES:
             creator = session.create_client(
@@ -195,7 +202,7 @@ class Runtime:
     async def _start(self, exits: AsyncExitStack, *, resumed: bool) -> None:
         self.account = (await self.client("sts").get_caller_identity())["Account"]
         if resumed:
-            self._on_progress("going on with the stack that was kept")
+            self._on_progress("resuming the saved stack")
             outputs = await stack.resume(self)
         else:
             self._on_progress("creating the stack")
@@ -222,20 +229,11 @@ class Runtime:
         exits.push_async_callback(_end, self._ticking)
 
     async def _warm(self, function: str) -> str | None:
-        """Have a worker of *function* import its code now, not with the first message; why it could not."""
+        """Start a worker of *function* before the first message comes. Return the error if it fails."""
         answer = await self.client("lambda").invoke(FunctionName=function, Payload=b'{"Records": []}')
         async with answer["Payload"] as body:
             payload: bytes = await body.read()
         return payload.decode(errors="replace") if "FunctionError" in answer else None
-
-    async def failed(self) -> NoReturn:
-        """Wait for as long as everything runs; raise what ended it.
-
-        Raises:
-            LocalError: the embedded AWS ended of itself.
-        """
-        await self.guard(asyncio.shield(self._ticking))
-        raise LocalError("the ticks stopped")
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -244,6 +242,6 @@ class Runtime:
 
 
 async def _end(task: asyncio.Task[None]) -> None:
-    """Stop *task*. What ended it before is for ``failed`` to raise, not for the way out."""
+    """Stop *task*. If it failed before, ``guard`` has raised its exception."""
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)

@@ -1,4 +1,4 @@
-"""The stack of ``infra/template.yaml`` on the embedded AWS, running the source that is running now."""
+"""Creates the stack of ``infra/template.yaml`` on the embedded AWS. Its functions run the source of this process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 import eventcron
 from eventcron.local import template
-from eventcron.local.embedded import LocalError
+from eventcron.local.errors import LocalError
 
 STACK_NAME = "eventcron"
 _BUCKET = "eventcron-local-code"
@@ -29,9 +29,9 @@ class Clients(Protocol):
 
 
 def bundle() -> bytes:
-    """A Lambda package of the running ``eventcron``: its own files only.
+    """A Lambda package of the running ``eventcron``, without its dependencies.
 
-    The functions find what it depends on in the interpreter they run on, which is ours.
+    The functions run on the interpreter of this process, which has them installed.
     """
     package = Path(eventcron.__file__).parent
     buffer = io.BytesIO()
@@ -43,10 +43,10 @@ def bundle() -> bytes:
 
 
 async def deploy(aws: Clients, parameters: Mapping[str, str], code: bytes) -> dict[str, str]:
-    """Create the stack with *parameters* and *code*; its outputs by name.
+    """Create the stack with *parameters* and *code*, and return its outputs by name.
 
     Raises:
-        LocalError: CloudFormation refused it or failed; says which parameter or resource and why.
+        LocalError: CloudFormation refused the stack or failed; names the parameter or resource and says why.
     """
     try:
         return await _deploy(aws, parameters, code)
@@ -60,7 +60,7 @@ async def _deploy(aws: Clients, parameters: Mapping[str, str], code: bytes) -> d
     await s3.create_bucket(Bucket=_BUCKET)
     await s3.put_object(Bucket=_BUCKET, Key=_CODE_KEY, Body=code)
 
-    text = template.without_lacking(template.read())
+    text = template.without_unsupported(template.read())
     cloudformation = aws.client("cloudformation")
     await cloudformation.create_stack(
         StackName=STACK_NAME,
@@ -74,7 +74,7 @@ async def _deploy(aws: Clients, parameters: Mapping[str, str], code: bytes) -> d
 
 
 async def resume(aws: Clients) -> dict[str, str]:
-    """The outputs by name of the stack that is there. Its functions have the running code since it was loaded."""
+    """The existing stack's outputs by name. Its functions got the running code when the snapshot was loaded."""
     return _outputs(await _created(aws.client("cloudformation")))
 
 
@@ -89,7 +89,7 @@ async def _created(cloudformation: Any) -> dict[str, Any]:
             return stack
         if stack["StackStatus"] != "CREATE_IN_PROGRESS":
             raise LocalError(f"the stack was not created: {await _reasons(cloudformation, stack)}")
-        await asyncio.sleep(0.05)  # CloudFormation has nothing to wait on; its own waiter polls every 30 s
+        await asyncio.sleep(0.05)  # CloudFormation sends no signal, and its own waiter polls every 30 s
 
 
 async def _reasons(cloudformation: Any, stack: Mapping[str, Any]) -> str:
@@ -100,7 +100,7 @@ async def _reasons(cloudformation: Any, stack: Mapping[str, Any]) -> str:
 
 
 async def _add_time_to_live(aws: Clients, text: template.Template) -> None:
-    """Turn on what the template says of TTL; ministack's CloudFormation passes over it."""
+    """Turn on the template's TTL settings, which ministack's CloudFormation ignores."""
     for name, properties in template.of_type(text, "AWS::DynamoDB::Table").items():
         resource = await aws.client("cloudformation").describe_stack_resource(
             StackName=STACK_NAME, LogicalResourceId=name

@@ -1,4 +1,4 @@
-"""``infra/template.yaml``: where it lies, and its text as CloudFormation's JSON."""
+"""Finds ``infra/template.yaml`` and reads it as CloudFormation's JSON."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import yaml
 
-from eventcron.local.embedded import LocalError
+from eventcron.local.errors import LocalError
 
 _PACKAGE = Path(__file__).parents[1]
 #: In an installed wheel, then in a clone.
@@ -15,21 +15,20 @@ PLACES = (_PACKAGE / "_infra" / "template.yaml", _PACKAGE.parents[1] / "infra" /
 
 Template = dict[str, Any]
 
-#: Resource types that ministack's CloudFormation does not know or not enough of, and why a local stack does well
-#: without.
-LACKING = {
-    "AWS::CloudWatch::Alarm": "the embedded CloudWatch refuses metric math, and a developer watches the console",
+#: Resource types that ministack's CloudFormation does not support, and why a local stack does not need them.
+UNSUPPORTED = {
+    "AWS::CloudWatch::Alarm": "the embedded CloudWatch rejects metric math, and a developer watches the console",
     "AWS::CloudWatch::Dashboard": "it shows the alarms",
-    "AWS::Events::EventBusPolicy": "who may put what is IAM's to decide, and the embedded AWS lets anyone do anything",
-    "AWS::Logs::QueryDefinition": "the embedded CloudWatch has no Logs Insights that would list them",
+    "AWS::Events::EventBusPolicy": "the embedded AWS checks no permissions",
+    "AWS::Logs::QueryDefinition": "the embedded CloudWatch has no Logs Insights",
 }
 
 
 def find() -> Path:
-    """The template that belongs to the running package.
+    """The template of the running package.
 
     Raises:
-        LocalError: there is none.
+        LocalError: it is missing.
     """
     for place in PLACES:
         if place.is_file():
@@ -38,7 +37,7 @@ def find() -> Path:
 
 
 def parse(text: str) -> Template:
-    """*text* with short forms written out: ``!Ref X`` is ``{"Ref": "X"}``, ``!Sub`` is ``{"Fn::Sub": …}``."""
+    """*text* with its short forms expanded: ``!Ref X`` to ``{"Ref": "X"}``, ``!Sub`` to ``{"Fn::Sub": …}``."""
     template: Template = yaml.load(text, _Loader)  # noqa: S506  # a SafeLoader with CloudFormation's tags
     return template
 
@@ -49,26 +48,26 @@ def read() -> Template:
 
 
 def with_code(template: Template, uri: str) -> Template:
-    """*template* with every function's code taken from *uri*, as ``sam package`` would write it."""
+    """*template* with the code of every function at *uri*, as ``sam package`` writes it."""
     functions = template["Globals"]["Function"] | {"CodeUri": uri}
     return template | {"Globals": template["Globals"] | {"Function": functions}}
 
 
-def without_lacking(template: Template) -> Template:
-    """*template* less the resources of the types in ``LACKING``; nothing else may refer to them."""
-    known = {name: resource for name, resource in template["Resources"].items() if resource["Type"] not in LACKING}
-    return template | {"Resources": known}
+def without_unsupported(template: Template) -> Template:
+    """*template* without the resources of ``UNSUPPORTED`` types. No other resource may refer to them."""
+    resources = template["Resources"].items()
+    return template | {"Resources": {name: one for name, one in resources if one["Type"] not in UNSUPPORTED}}
 
 
 def of_type(template: Template, kind: str) -> dict[str, dict[str, Any]]:
-    """Properties of the resources of type *kind*, by logical id."""
+    """The properties of the resources of type *kind*, by logical id."""
     return {
         name: resource["Properties"] for name, resource in template["Resources"].items() if resource["Type"] == kind
     }
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as CloudFormation writes it."""
+    """Reads YAML with CloudFormation's tags."""
 
 
 def _intrinsic(loader: _Loader, suffix: str, node: yaml.Node) -> dict[str, Any]:

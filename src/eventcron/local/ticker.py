@@ -1,4 +1,4 @@
-"""Ticks on time: the embedded EventBridge looks at its own scheduled rules every ten seconds only."""
+"""Ticks on time, because the embedded EventBridge checks scheduled rules only every ten seconds."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from eventcron.ports import Clock
 class Ticker:
     """Invokes the planner at each whole multiple of *seconds* since 1970, one invocation at a time.
 
-    A run that takes longer than a tick swallows the ticks it covers; the next one catches up.
-    *on_failure* is told what a failed run answered; the ticks go on.
+    A run that takes longer than a tick skips the ticks meanwhile; the next run catches up. *on_failure* is called with
+    the response of a failed run, and the ticks go on.
     """
 
     def __init__(
@@ -29,8 +29,8 @@ class Ticker:
         self._on_failure = on_failure
 
     async def tick(self) -> str | None:
-        """Run the planner once, to its end; what it answered if it failed."""
-        # What a scheduled rule sends, less what nobody reads.
+        """Run the planner once. Return its response if it failed, otherwise None."""
+        # The fields of a scheduled rule's event that the planner reads.
         event = {"source": "aws.events", "detail-type": "Scheduled Event", "detail": {}}
         answer = await self._lambda.invoke(FunctionName=self._function, Payload=json.dumps(event).encode())
         async with answer["Payload"] as body:
@@ -45,7 +45,7 @@ class Ticker:
             try:
                 failure = await self.tick()
             except (BotoCoreError, ClientError) as error:
-                # A call that failed says nothing of the next; without ticks, nothing at all would fire any more.
+                # The next call may succeed, and without ticks no schedule would fire any more.
                 failure = str(error)
             if failure is not None:
                 self._on_failure(failure)

@@ -7,13 +7,13 @@ from collections import Counter
 from collections.abc import Sequence
 
 import msgspec
+from eventcron.adapters.aws.event_bus import EventBridgeBus
 from msgspec import Struct
 
 from eventcron.adapters.clock import SystemClock
-from eventcron.demo.beside import beside
-from eventcron.demo.emit import emit
-from eventcron.demo.expectation import expect
-from eventcron.demo.orders import Order, Sent, put
+from eventcron.demo.comparison import expect
+from eventcron.demo.samples import Sample, Sent, put, send
+from eventcron.local.tasks import run_with
 from eventcron.model.commands import Schedule
 from eventcron.model.names import Instant
 from eventcron.timing.instant import rfc3339
@@ -74,7 +74,7 @@ class Play:
         """Put so many *schedules*, deal the *blows* while they fire for so many *seconds*, and compare."""
         await self._aws.shorten()
         await self._watch.subscribe(self._aws.events, self._aws.bus)
-        return await beside(self._play(schedules, blows, seconds), [self._watch.read(), self._watch.read()])
+        return await run_with(self._play(schedules, blows, seconds), [self._watch.read(), self._watch.read()])
 
     async def _play(self, schedules: int, blows: Sequence[Blow], seconds: int) -> Done:
         tick = TICK_SECONDS * 1000
@@ -94,8 +94,8 @@ class Play:
         return Done(verdict=verdict, start=start, killed=self._killed, story=self._story)
 
     async def _put(self, names: Sequence[str], start: Instant, end: Instant) -> None:
-        orders = [_order(name, start, end, every=1 + n % 2, rate=n % 4 > 1) for n, name in enumerate(names)]
-        self._sent += await emit(self._aws.events, self._aws.bus, orders, clock=self._clock)
+        samples = [_sample(name, start, end, every=1 + n % 2, rate=n % 4 > 1) for n, name in enumerate(names)]
+        self._sent += await send(samples, EventBridgeBus(self._aws.events, self._aws.bus), self._clock)
 
     async def _deal(self, number: int, blow: Blow, start: Instant, end: Instant) -> None:
         await self._clock.sleep_until(start + round(blow.at * 1000))
@@ -157,8 +157,8 @@ class Play:
         )
 
     def _unanswered(self) -> list[str]:
-        created = {answer.key for answer in self._watch.observed.answers if answer.fact == "Schedule Created"}
-        return [f"unanswered: {one.order.key}" for one in self._sent if one.order.key not in created]
+        created = {answer.key for answer in self._watch.observed.answers if answer.detail_type == "Schedule Created"}
+        return [f"unanswered: {one.sample.key}" for one in self._sent if one.sample.key not in created]
 
     async def _sent_back(self) -> int:
         """Send back what was received five times in vain, as its operator would; how many letters that were."""
@@ -181,7 +181,7 @@ async def play(runtime: KeptRuntime, blows: Sequence[Blow], *, schedules: int, s
         return await Play(runtime, aws).run(schedules, blows, seconds=seconds)
 
 
-def _order(name: str, start: Instant, end: Instant, *, every: int, rate: bool) -> Order:
+def _sample(name: str, start: Instant, end: Instant, *, every: int, rate: bool) -> Sample:
     """A schedule that fires every second or two from *start* until *end*, and however late."""
     units = "second" if every == 1 else "seconds"
     detail = {

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from eventcron.demo.observed import Due, Excuse, Observed, Publication
+from eventcron.demo.observations import Due, Observations, Publication, Skip
 from eventcron.model.names import Key
 from tests.acceptance.faults.verdict import judge
 
@@ -20,8 +20,8 @@ def publication(number: int, *, fire_id: str | None = None, late_ms: int = 20) -
     return Publication(due, fire_id or f"id{number}", 1, due.at + late_ms)
 
 
-def observed() -> Observed:
-    return Observed(publications=[publication(number) for number in range(3)])
+def observed() -> Observations:
+    return Observations(publications=[publication(number) for number in range(3)])
 
 
 def test_a_run_with_late_repeats_is_good_and_says_how_many_and_how_late() -> None:
@@ -35,44 +35,44 @@ def test_a_run_with_late_repeats_is_good_and_says_how_many_and_how_late() -> Non
     assert (verdict.due, verdict.published, verdict.repeats, verdict.latest_ms) == (3, 3, 2, 15_000)
 
 
-def _lose(seen: Observed) -> None:
+def _lose(seen: Observations) -> None:
     del seen.publications[1]
 
 
-def _be_early(seen: Observed) -> None:
+def _be_early(seen: Observations) -> None:
     seen.publications[1] = publication(1, late_ms=-1)
 
 
-def _invent(seen: Observed) -> None:
+def _invent(seen: Observations) -> None:
     due = Due(KEY, NOON + 500)
     seen.publications.append(Publication(due, "id9", 1, due.at))
 
 
-def _rename(seen: Observed) -> None:
+def _rename(seen: Observations) -> None:
     seen.publications.append(publication(1, fire_id="other"))
 
 
-def _confuse(seen: Observed) -> None:
+def _confuse(seen: Observations) -> None:
     seen.publications[1] = publication(1, fire_id="id0")
 
 
-def _excuse(seen: Observed) -> None:
-    seen.excuses.append(Excuse(KEY, NOON, NOON, 1, "misfire"))
+def _skip(seen: Observations) -> None:
+    seen.skips.append(Skip(KEY, NOON, NOON, 1, "misfire"))
 
 
 @pytest.mark.parametrize(
-    ("spoil", "fault"),
+    ("alter", "fault"),
     [
         (_lose, "missing: acme/tea due 2026-12-01T12:00:01.000Z"),
         (_be_early, "early: acme/tea due 2026-12-01T12:00:01.000Z was published at 2026-12-01T12:00:00.999Z"),
         (_invent, "not asked for: acme/tea due 2026-12-01T12:00:00.500Z"),
         (_rename, "acme/tea due 2026-12-01T12:00:01.000Z came under 2 ids"),
         (_confuse, "id id0 came for 2 fires"),
-        (_excuse, "excused: 1 of acme/tea from 2026-12-01T12:00:00.000Z: misfire"),
+        (_skip, "skipped: 1 of acme/tea from 2026-12-01T12:00:00.000Z: misfire"),
     ],
 )
-def test_each_thing_that_is_not_as_it_must_be_is_told(spoil: Callable[[Observed], None], fault: str) -> None:
+def test_each_fault_is_reported(alter: Callable[[Observations], None], fault: str) -> None:
     seen = observed()
-    spoil(seen)
+    alter(seen)
 
     assert judge(FIRES, seen).faults == [fault]

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 
 from msgspec import Struct
 
-from eventcron.demo.observed import Due, Observed, Publication
+from eventcron.demo.observations import Due, Observations, Publication
 from eventcron.timing.instant import rfc3339
 
 
@@ -23,7 +23,7 @@ class Verdict(Struct, frozen=True):
     faults: list[str]
 
 
-def judge(required: Collection[Due], observed: Observed) -> Verdict:
+def judge(required: Collection[Due], observed: Observations) -> Verdict:
     """Hold what was *observed* against the fires that were *required*."""
     first: dict[Due, int] = {}
     for one in observed.publications:
@@ -38,7 +38,7 @@ def judge(required: Collection[Due], observed: Observed) -> Verdict:
             if one.at < one.due.at
         ),
         *_ambiguous(observed.publications),
-        *(f"excused: {one.count} of {one.key} from {rfc3339(one.first)}: {one.reason}" for one in observed.excuses),
+        *(f"skipped: {one.count} of {one.key} from {rfc3339(one.first)}: {one.reason}" for one in observed.skips),
     ]
     return Verdict(
         due=len(wanted),

@@ -1,4 +1,4 @@
-"""The demo's parts that need no AWS: who plays, who subscribes, what is shown, how orders are sent."""
+"""The parts of the demo that need no AWS: samples, subscriptions, observations, screens and the summary."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import io
 import json
 import re
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +16,25 @@ from aiohttp import ClientSession
 from click.testing import CliRunner
 from rich.console import Console
 
-from eventcron.demo import cast, examples
-from eventcron.demo.beside import beside
+from eventcron.adapters.memory import MemoryEventBus
+from eventcron.demo import samples
 from eventcron.demo.comparison import Lateness, Rejection, Report
-from eventcron.demo.emit import emit
-from eventcron.demo.glance import glance
-from eventcron.demo.inbox import Inbox
-from eventcron.demo.observed import Answer, Due, Excuse, Observed, Publication, Receipt
-from eventcron.demo.orders import Order, put, switch
-from eventcron.demo.screen import Lines, Screen, Terminal
-from eventcron.demo.shares import API_DESTINATION, LAMBDA, SHARES, STEP_FUNCTIONS
-from eventcron.demo.targets import Queue, Subscribed
-from eventcron.demo.webhook import Webhook
+from eventcron.demo.observations import Answer, Due, News, Observations, Publication, QueueReader, Receipt, Skip
+from eventcron.demo.samples import Sample, Sent, change, put, send
+from eventcron.demo.screen import Lines, Screen, Terminal, progress_of
+from eventcron.demo.subscriptions import API_DESTINATION, LAMBDA, STEP_FUNCTIONS, SUBSCRIPTIONS, Webhook
 from eventcron.entrypoints.cli.demo import command, summary
 from eventcron.errors import EventcronError, InvalidSchedule, Unavailable
 from eventcron.model.commands import Schedule
+from eventcron.model.events import Event
 from eventcron.model.names import Instant, Key, Window
 from eventcron.oracle.occurrences import due_instants
+from eventcron.ports import Refusal
 from eventcron.preview.files import read_schedules
 from eventcron.testing import FakeClock
+from eventcron.testing.clock import JumpingClock
 from eventcron.timing.trigger import parse
 from eventcron.wire.decode import decode_schedule
-from tests.waiting import HANG_SECONDS
 
 #: 2026-06-01T12:00:00Z.
 NOW: Instant = 1_780_315_200_000
@@ -47,53 +44,53 @@ def schedule(tenant: str, name: str, expression: str) -> Schedule:
     return msgspec.convert({"tenant": tenant, "name": name, "expression": expression}, Schedule)
 
 
-def refusal_of(order: Order) -> str | None:
-    """The code with which the engine refuses a put."""
+def rejection_of(sample: Sample) -> str | None:
+    """The code with which eventcron rejects a put."""
     try:
-        given = decode_schedule(order.detail)
+        given = decode_schedule(sample.detail)
         parse(given.expression, timezone=given.timezone, exclude=given.exclude, anchor=NOW, key=given.key)
     except InvalidSchedule as error:
         return error.code
     return None
 
 
-def test_the_real_schedules_that_ship_are_all_there_and_two_of_them_never_match() -> None:
-    entries = list(read_schedules([examples.find()]))
-    orders = cast.real([entry.schedule for entry in entries if entry.schedule is not None])
-    refused = [(order.key.name, order.refused) for order in orders if order.refused is not None]
+def test_all_real_schedules_ship_and_two_of_them_never_match() -> None:
+    entries = list(read_schedules([samples.find_examples()]))
+    puts = samples.real([entry.schedule for entry in entries if entry.schedule is not None])
+    rejected = [(sample.key.name, sample.rejected) for sample in puts if sample.rejected is not None]
 
-    assert len(entries) == len(orders) == 1_307
-    assert refused == [
+    assert len(entries) == len(puts) == 1_307
+    assert rejected == [
         ("periodic-sync-enhancements-github-project-1-37", "never_matches"),
         ("ci-kubernetes-e2e-kops-gce-5000-node-dra-with-workload-ipalias-using-cl2", "never_matches"),
     ]
-    assert all(refusal_of(order) == order.refused for order in orders)
+    assert all(rejection_of(sample) == sample.rejected for sample in puts)
 
 
-def test_thirty_quick_ones_play_three_of_them_bad() -> None:
-    orders = cast.quick(NOW)
+def test_three_of_the_thirty_frequent_schedules_are_invalid() -> None:
+    puts = samples.frequent(NOW)
 
-    assert len({order.key for order in orders}) == len(orders) == 30
-    assert [refusal_of(order) for order in orders] == [order.refused for order in orders]
-    assert [order.refused for order in orders if order.refused] == [
+    assert len({sample.key for sample in puts}) == len(puts) == 30
+    assert [rejection_of(sample) for sample in puts] == [sample.rejected for sample in puts]
+    assert [sample.rejected for sample in puts if sample.rejected] == [
         *("invalid_expression", "unknown_timezone", "unknown_field"),
     ]
 
 
-def test_three_of_the_quick_ones_are_changed_while_they_fire() -> None:
-    good = {order.key for order in cast.quick(NOW) if order.refused is None}
-    changes = cast.changes()
+def test_three_of_the_frequent_schedules_change_while_they_fire() -> None:
+    valid = {sample.key for sample in samples.frequent(NOW) if sample.rejected is None}
+    changes = samples.changes()
 
-    assert [change.order.command for change in changes] == ["Pause Schedule", "Delete Schedule", "Put Schedule"]
+    assert [change.sample.command for change in changes] == ["Pause Schedule", "Delete Schedule", "Put Schedule"]
     assert [change.part for change in changes] == sorted(change.part for change in changes)
-    assert {change.order.key for change in changes} <= good
+    assert {change.sample.key for change in changes} <= valid
 
 
-def test_once_means_a_few_seconds_ahead_to_the_millisecond_in_whatever_zone() -> None:
+def test_a_schedule_that_fires_once_is_due_to_the_millisecond_in_any_zone() -> None:
     dues = {
-        order.key.name: due_instants(order.schedule, NOW, NOW + 60_000, NOW)
-        for order in cast.quick(NOW)
-        if order.schedule is not None and order.key.tenant == cast.GLOBEX
+        sample.key.name: due_instants(sample.schedule, NOW, NOW + 60_000, NOW)
+        for sample in samples.frequent(NOW)
+        if sample.schedule is not None and sample.key.tenant == samples.GLOBEX
     }
 
     assert dues["once-soon"] == [NOW + 5_999]
@@ -103,98 +100,58 @@ def test_once_means_a_few_seconds_ahead_to_the_millisecond_in_whatever_zone() ->
 @pytest.mark.parametrize(
     ("tenant", "targets"),
     [
-        (cast.ACME, {LAMBDA, API_DESTINATION}),
-        (cast.GLOBEX, {STEP_FUNCTIONS, API_DESTINATION}),
-        (cast.INITECH, {API_DESTINATION}),
+        (samples.ACME, {LAMBDA, API_DESTINATION}),
+        (samples.GLOBEX, {STEP_FUNCTIONS, API_DESTINATION}),
+        (samples.INITECH, {API_DESTINATION}),
         ("kubernetes-sigs-kueue", {LAMBDA, API_DESTINATION}),
         ("kubernetes-sig-node", {STEP_FUNCTIONS, API_DESTINATION}),
         ("acme-2", {API_DESTINATION}),
     ],
 )
-def test_a_rule_passes_on_what_its_share_says(tenant: str, targets: set[str]) -> None:
-    assert {target for target, share in SHARES.items() if share.takes(tenant)} == targets
-    assert {target for target, share in SHARES.items() if matches(share.pattern(), tenant)} == targets
+def test_a_rule_matches_the_fires_of_its_subscription(tenant: str, targets: set[str]) -> None:
+    assert {target for target, one in SUBSCRIPTIONS.items() if one.includes(tenant)} == targets
+    assert {target for target, one in SUBSCRIPTIONS.items() if matches(one.pattern(), tenant)} == targets
 
 
 def matches(pattern: dict[str, Any], tenant: str) -> bool:
-    """EventBridge's rule, as far as the demo's patterns go."""
+    """How EventBridge matches the patterns of the demo."""
     assert pattern["source"] == ["eventcron"]
     assert pattern["detail-type"] == ["Schedule Fired"]
     whose = pattern.get("detail", {"tenant": [{"prefix": ""}]})["tenant"]
     return any(one == tenant if isinstance(one, str) else tenant.startswith(one["prefix"]) for one in whose)
 
 
-class HurriedClock:
-    """A clock on which every pause is over at once."""
+async def test_samples_are_sent_in_the_name_of_their_tenants() -> None:
+    clock = JumpingClock(NOW + 400)
+    bus = MemoryEventBus(clock)
+    puts = [put(schedule("acme", f"n{number}", "* * * * *")) for number in range(23)]
+    commands = [*puts, change("Delete Schedule", Key("globex", "gone"))]
+    sent = await send(commands, bus, clock)
+    events = [event for _, event in bus.published]
 
-    def __init__(self) -> None:
-        self.pauses: list[int] = []
-        self._now = NOW
-
-    def now(self) -> Instant:
-        return self._now
-
-    async def sleep_until(self, instant: Instant) -> None:
-        if instant > self._now:
-            self.pauses.append(instant - self._now)
-            self._now = instant
-
-
-class Bus:
-    """PutEvents that refuses an entry as often as *refusals* says, by schedule name."""
-
-    def __init__(self, **refusals: int) -> None:
-        self._refusals = refusals
-        self.calls: list[list[str]] = []
-        self.taken: list[dict[str, Any]] = []
-
-    async def put_events(self, *, Entries: list[dict[str, Any]]) -> dict[str, Any]:  # noqa: N803  # botocore's name
-        names = [json.loads(entry["Detail"])["name"] for entry in Entries]
-        self.calls.append(names)
-        results: list[dict[str, str]] = []
-        for name, entry in zip(names, Entries, strict=True):
-            left = self._refusals.get(name, 0)
-            self._refusals[name] = left - 1
-            if left > 0:
-                results.append({"ErrorCode": "ThrottlingException", "ErrorMessage": "slow down"})
-            else:
-                self.taken.append(entry)
-                results.append({"EventId": name})
-        return {"FailedEntryCount": sum("ErrorCode" in one for one in results), "Entries": results}
+    assert sent == [Sent(sample, NOW + 400) for sample in commands]
+    assert {one.event_time for one in sent} == {NOW}
+    assert events[-1] == Event(
+        source="eventcron.tenant.globex",
+        detail_type="Delete Schedule",
+        detail=b'{"tenant":"globex","name":"gone"}',
+        time=NOW + 400,
+    )
+    assert json.loads(events[0].detail) == {"tenant": "acme", "name": "n0", "expression": "* * * * *"}
 
 
-async def test_orders_go_in_tens_in_the_name_of_their_tenant() -> None:
-    bus = Bus()
-    orders = [put(schedule("acme", f"n{number}", "* * * * *")) for number in range(23)]
-    orders.append(switch("Delete Schedule", Key("globex", "gone")))
-    sent = await emit(bus, "the-bus", orders, clock=HurriedClock())
+class ThrottledBus(MemoryEventBus):
+    """A bus that refuses the last of the events in each call."""
 
-    assert [len(call) for call in bus.calls] == [10, 10, 4]
-    assert [one.order for one in sent] == orders
-    assert {one.at for one in sent} == {NOW}
-    assert bus.taken[-1] == {
-        "EventBusName": "the-bus",
-        "Source": "eventcron.tenant.globex",
-        "DetailType": "Delete Schedule",
-        "Detail": '{"tenant":"globex","name":"gone"}',
-        "Time": datetime(2026, 6, 1, 12, tzinfo=UTC),
-    }
-    assert json.loads(bus.taken[0]["Detail"]) == {"tenant": "acme", "name": "n0", "expression": "* * * * *"}
+    async def publish(self, events: Sequence[Event]) -> list[Refusal]:
+        await super().publish(events[:-1])
+        return [Refusal(index=len(events) - 1, code="ThrottlingException", message="slow down")]
 
 
-async def test_refused_entries_alone_are_sent_again() -> None:
-    bus, clock = Bus(b=2), HurriedClock()
-    await emit(bus, "the-bus", [put(schedule("acme", name, "* * * * *")) for name in "abc"], clock=clock)
-
-    assert bus.calls == [["a", "b", "c"], ["b"], ["b"]]
-    assert clock.pauses == [100, 400]
-    # An order's time is when it was first sent, or a retry would move what rate() counts from.
-    assert {entry["Time"] for entry in bus.taken} == {datetime(2026, 6, 1, 12, tzinfo=UTC)}
-
-
-async def test_an_entry_that_is_refused_again_and_again_ends_it() -> None:
+async def test_a_sample_that_the_bus_refuses_several_times_ends_the_run() -> None:
+    clock = JumpingClock(NOW)
     with pytest.raises(Unavailable, match="events is unavailable: ThrottlingException: slow down"):
-        await emit(Bus(a=9), "the-bus", [put(schedule("acme", "a", "* * * * *"))], clock=HurriedClock())
+        await send([put(schedule("acme", "a", "* * * * *"))], ThrottledBus(clock), clock)
 
 
 def fired(tenant: str, name: str, due: str) -> str:
@@ -203,54 +160,59 @@ def fired(tenant: str, name: str, due: str) -> str:
 
 
 class Sqs:
-    """A queue of facts that delivers everything twice, and one of receipts; empty, it waits for ever."""
+    """A queue that delivers every message twice."""
 
-    def __init__(self, facts: list[str], receipts: list[str]) -> None:
-        self._messages = {"facts": facts, "receipts": receipts}
+    def __init__(self, bodies: list[str]) -> None:
+        self._bodies = bodies
         self.deleted: list[str] = []
 
-    async def receive_message(self, *, QueueUrl: str, **_: object) -> dict[str, Any]:  # noqa: N803  # botocore's name
-        bodies, self._messages[QueueUrl] = self._messages[QueueUrl], []
-        if not bodies:
-            await asyncio.get_running_loop().create_future()
+    async def receive_message(self, **_: object) -> dict[str, Any]:
         messages = [
-            {"MessageId": body, "ReceiptHandle": f"{QueueUrl} {n}", "Body": body, "Attributes": {"SentTimestamp": "5"}}
-            for n, body in enumerate(bodies * 2)
+            {"MessageId": body, "ReceiptHandle": f"handle {n}", "Body": body, "Attributes": {"SentTimestamp": "5"}}
+            for n, body in enumerate(self._bodies * 2)
         ]
         return {"Messages": messages}
 
-    async def delete_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, str]]) -> None:  # noqa: N803
-        self.deleted += [entry["ReceiptHandle"] for entry in Entries]
-        assert all(entry["ReceiptHandle"].startswith(QueueUrl) for entry in Entries)
+    async def delete_message_batch(self, *, QueueUrl: str, Entries: list[dict[str, str]]) -> None:  # noqa: N803  # botocore's names
+        self.deleted += [f"{QueueUrl} {entry['ReceiptHandle']}" for entry in Entries]
 
 
-async def test_the_inbox_reads_both_queues_takes_each_message_once_and_wakes_who_waits() -> None:
+async def test_a_reader_takes_each_message_once_and_deletes_it() -> None:
     event = fired("acme", "a", "2026-06-01T12:00:00.000Z")
     receipt = {"target": "lambda", "arrived": "2026-06-01T12:00:00.250+00:00", "event": json.loads(event)}
-    sqs = Sqs([event], [json.dumps(receipt)])
-    inbox = Inbox()
-    queue = Queue("facts", ""), Queue("receipts", "")
-    readers = [asyncio.ensure_future(reader) for reader in inbox.readers(sqs, Subscribed(*queue))]
-    try:
-        came = await inbox.until(lambda: len(sqs.deleted) == 4, seconds=HANG_SECONDS)
-        more = await inbox.until(lambda: len(inbox.observed.publications) > 1, seconds=0.01)
-    finally:
-        for reader in readers:
-            reader.cancel()
-        await asyncio.gather(*readers, return_exceptions=True)
+    observed = Observations()
+    events, receipts = Sqs([event]), Sqs([json.dumps(receipt)])
+    readers = [
+        QueueReader(events, "events", observed.add_event_message),
+        QueueReader(receipts, "receipts", observed.add_receipt_message),
+    ]
+    for reader in readers * 2:
+        await reader.read()
     due = Due(Key("acme", "a"), NOW)
 
-    assert came
-    assert not more
-    assert inbox.observed.publications == [Publication(due, "id", 7, 5)]
-    assert inbox.observed.receipts == [Receipt("lambda", due, "id", NOW + 250)]
+    assert observed.publications == [Publication(due, "id", 7, 5)]
+    assert observed.receipts == [Receipt("lambda", due, "id", NOW + 250)]
+    assert events.deleted == ["events handle 0", "events handle 1"] * 2
+    assert receipts.deleted == ["receipts handle 0", "receipts handle 1"] * 2
 
 
-def test_facts_are_told_apart() -> None:
-    observed = Observed()
+async def test_news_wakes_a_task_that_waits_for_a_condition() -> None:
+    news, observed = News(), Observations()
+    waiting = asyncio.create_task(news.until(lambda: len(observed.answers) == 2, seconds=240))
+    for _ in range(2):
+        await asyncio.sleep(0)
+        observed.answers.append(Answer("Schedule Created", Key("acme", "a"), NOW))
+        news.announce()
+
+    assert await waiting
+    assert not await news.until(lambda: False, seconds=0.01)
+
+
+def test_each_kind_of_event_is_observed() -> None:
+    observed = Observations()
     common = {"tenant": "acme", "name": "a", "revision": 7}
     span = {"first_due": "2026-06-01T12:00:00.000Z", "last_due": "2026-06-01T12:00:05.000Z", "count": 6}
-    facts = [
+    events = [
         ("Schedule Created", {**common, "state": "ENABLED"}),
         ("Schedule Rejected", {"code": "unknown_field", "message": "colour: …", "field": "colour"}),
         ("Schedule Skipped", {**common, **span, "reason": "misfire", "fire_id": "x"}),
@@ -259,25 +221,23 @@ def test_facts_are_told_apart() -> None:
             {**common, "due": "2026-06-01T12:00:07.000Z", "code": "Gone", "message": "…", "attempts": 30},
         ),
     ]
-    for kind, detail in facts:
-        observed.fact(json.dumps({"detail-type": kind, "detail": detail}), at=NOW)
+    for detail_type, detail in events:
+        observed.add_event(json.dumps({"detail-type": detail_type, "detail": detail}), at=NOW)
     key = Key("acme", "a")
 
     assert observed.answers == [
         Answer("Schedule Created", key, NOW, revision=7),
         Answer("Schedule Rejected", Key("", ""), NOW, code="unknown_field", message="colour: …"),
     ]
-    assert observed.excuses == [
-        Excuse(key, NOW, NOW + 5_000, 6, "misfire"),
-        Excuse(key, NOW + 7_000, NOW + 7_000, 1, "Gone"),
+    assert observed.skips == [
+        Skip(key, NOW, NOW + 5_000, 6, "misfire"),
+        Skip(key, NOW + 7_000, NOW + 7_000, 1, "Gone"),
     ]
 
 
-async def test_the_webhook_takes_only_what_comes_with_the_key() -> None:
+async def test_the_webhook_takes_only_requests_with_the_key() -> None:
     got: list[tuple[bytes, Instant]] = []
-    receive = Webhook(
-        key_header="X-Api-Key", key="demo", clock=FakeClock(NOW), receive=lambda body, at: got.append((body, at))
-    )
+    receive = Webhook(clock=FakeClock(NOW), receive=lambda body, at: got.append((body, at)))
     async with receive as webhook, ClientSession() as http:
         url = f"{webhook.url}/tenants/acme/fires/a"
         without = await http.post(url, data=b"{}")
@@ -289,42 +249,8 @@ async def test_the_webhook_takes_only_what_comes_with_the_key() -> None:
     assert got == [(b'{"a": 1}', NOW)]
 
 
-async def test_work_ends_what_was_beside_it() -> None:
-    ended = []
-
-    async def other() -> None:
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            ended.append("other")
-
-    async def work() -> str:
-        await asyncio.sleep(0)
-        return "done"
-
-    assert await beside(work(), [other()]) == "done"
-    assert ended == ["other"]
-
-
-async def test_what_fails_beside_work_ends_the_work() -> None:
-    ended = []
-
-    async def work() -> None:
-        try:
-            await asyncio.get_running_loop().create_future()
-        finally:
-            ended.append("work")
-
-    async def other() -> None:
-        raise ValueError("gone")
-
-    with pytest.raises(ValueError, match="gone"):
-        await beside(work(), [other()])
-    assert ended == ["work"]
-
-
-def seen() -> Observed:
-    observed = Observed()
+def observations() -> Observations:
+    observed = Observations()
     for number in range(12):
         due = Due(Key("acme", f"n{number}"), NOW + number * 1_000)
         observed.publications.append(Publication(due, str(due), 7, due.at + number))
@@ -332,8 +258,8 @@ def seen() -> Observed:
     return observed
 
 
-def test_a_glance_counts_the_fires_of_its_span() -> None:
-    now = glance(seen(), Window(NOW + 2_000, NOW + 32_000), NOW + 12_500, ["lambda", "step_functions"])
+def test_the_progress_counts_the_fires_of_its_span() -> None:
+    now = progress_of(observations(), Window(NOW + 2_000, NOW + 32_000), NOW + 12_500, ["lambda", "step_functions"])
 
     assert (now.seconds, now.of_seconds, now.published) == (10, 30, 10)
     assert now.received == {"lambda": 10, "step_functions": 0}
@@ -341,19 +267,19 @@ def test_a_glance_counts_the_fires_of_its_span() -> None:
     assert [one.due.key.name for one in now.latest] == [f"n{number}" for number in range(4, 12)]
 
 
-def play(screen: Screen) -> None:
+def show(screen: Screen) -> None:
     screen.step("emitting 8 schedules by PutEvents")
     for count in (1, 3, 4, 8):
         screen.answers(count, 8)
     screen.step("firing for 30 s")
     for second in (0, 10):
-        screen.fires(glance(seen(), Window(NOW, NOW + 30_000), NOW + second * 1_000, ["lambda"]))
+        screen.fires(progress_of(observations(), Window(NOW, NOW + 30_000), NOW + second * 1_000, ["lambda"]))
     screen.close()
 
 
-def test_a_log_gets_a_line_now_and_then() -> None:
+def test_a_log_gets_a_line_for_each_step() -> None:
     lines: list[str] = []
-    play(Lines(lines.append))
+    show(Lines(lines.append))
 
     assert lines == [
         "emitting 8 schedules by PutEvents",
@@ -361,13 +287,13 @@ def test_a_log_gets_a_line_now_and_then() -> None:
         "  4 of 8 answered",
         "  8 of 8 answered",
         "firing for 30 s",
-        "  10 of 30 s: 12 published; received: lambda 12; late by 5 ms (p50), 11 (p99), 11 (most)",
+        "  10 of 30 s: 12 published; received: lambda 12; late by 5 ms (p50), 11 (p99), 11 (max)",
     ]
 
 
-def test_a_terminal_gets_a_table_and_is_left_as_it_was() -> None:
+def test_a_terminal_gets_a_table_and_is_restored() -> None:
     text = io.StringIO()
-    play(Terminal(Console(file=text, force_terminal=True, width=100, color_system=None)))
+    show(Terminal(Console(file=text, force_terminal=True, width=100, color_system=None)))
     shown = text.getvalue()
 
     assert "8 of 8" in shown
@@ -384,7 +310,7 @@ def report(**fields: Any) -> Report:
     )
 
 
-def test_a_file_that_is_wrong_or_a_folder_that_is_not_there_ends_it_before_it_begins(tmp_path: Path) -> None:
+def test_a_wrong_file_or_a_missing_folder_ends_the_demo_before_it_starts(tmp_path: Path) -> None:
     file = tmp_path / "two.jsonl"
     file.write_text('{"tenant": "acme"}\n{"tenant": "acme", "name": "a", "expression": "@daily", "colour": 1}\n')
     wrong = CliRunner().invoke(command, [str(file)])

@@ -1,4 +1,4 @@
-"""A directory that an embedded AWS was kept in is gone on with as it was, or not at all."""
+"""An embedded AWS loads a snapshot only if it is complete and was saved with the same options."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from pathlib import Path
 
 import pytest
 
-from eventcron.local.embedded import LocalError
-from eventcron.local.snapshot import WHOLE, Kept
+from eventcron.local.errors import LocalError
+from eventcron.local.snapshot import COMPLETE, Snapshot
 
 PARAMETERS = {"Segments": "4"}
 
 
-def kept(directory: Path, *, region: str = "us-east-1", parameters: dict[str, str] = PARAMETERS) -> Kept:
-    return Kept(directory, region=region, parameters=parameters)
+def snapshot(directory: Path, *, region: str = "us-east-1", parameters: dict[str, str] = PARAMETERS) -> Snapshot:
+    return Snapshot(directory, region=region, parameters=parameters)
 
 
-@pytest.fixture(name="whole")
-def _whole(tmp_path: Path) -> Path:
-    """What an embedded AWS on port 4566 left."""
-    directory = tmp_path / "kept"
-    kept(directory).begin(4566)
+@pytest.fixture(name="saved")
+def _saved(tmp_path: Path) -> Path:
+    """The directory after a run on port 4566."""
+    directory = tmp_path / "snapshot"
+    snapshot(directory).begin(4566)
     return directory
 
 
-@pytest.mark.parametrize("exists", [True, False], ids=["empty", "not-there"])
-def test_an_empty_directory_is_begun_in(tmp_path: Path, *, exists: bool) -> None:
+@pytest.mark.parametrize("exists", [True, False], ids=["empty", "missing"])
+def test_an_empty_directory_starts_a_new_state(tmp_path: Path, *, exists: bool) -> None:
     directory = tmp_path if exists else tmp_path / "deep" / "down"
-    fresh = kept(directory)
+    fresh = snapshot(directory)
 
     assert fresh.port() == 0
     fresh.begin(4566)
@@ -35,47 +35,47 @@ def test_an_empty_directory_is_begun_in(tmp_path: Path, *, exists: bool) -> None
     assert directory.is_dir()
 
 
-def test_what_was_saved_is_gone_on_with_on_its_port(whole: Path) -> None:
-    again = kept(whole)
+def test_a_saved_state_is_resumed_on_its_port(saved: Path) -> None:
+    again = snapshot(saved)
 
     assert again.port() == 4566
     again.begin(4566)
     assert again.resumed
 
 
-def test_another_port_region_or_parameter_is_refused(whole: Path) -> None:
-    again = kept(whole, region="eu-north-1", parameters={"Segments": "8"})
-    with pytest.raises(LocalError, match="by a run that differs in port, region, parameters; start as it was started"):
+def test_another_port_region_or_parameter_is_an_error(saved: Path) -> None:
+    again = snapshot(saved, region="eu-north-1", parameters={"Segments": "8"})
+    with pytest.raises(LocalError, match="differs in port, region, parameters; start with the same options"):
         again.begin(4567)
 
     assert not again.resumed
 
 
-def test_what_was_not_saved_is_refused(whole: Path) -> None:
-    begun = kept(whole)
+def test_an_incomplete_state_is_an_error(saved: Path) -> None:
+    begun = snapshot(saved)
     begun.begin(4566)
     begun.end()
-    (whole / WHOLE).unlink()
-    with pytest.raises(LocalError, match="not everything could be saved in"):
+    (saved / COMPLETE).unlink()
+    with pytest.raises(LocalError, match="could not save everything in"):
         begun.end()
-    for ask in (kept(whole).port, lambda: kept(whole).begin(4566)):
+    for ask in (snapshot(saved).port, lambda: snapshot(saved).begin(4566)):
         with pytest.raises(LocalError, match="is in use, or its embedded AWS ended before it could save"):
             ask()
 
 
 @pytest.mark.parametrize("content", [None, b"", b"{}", b'{"port": "4566"}'])
-def test_a_directory_of_someone_else_s_is_refused_and_left_alone(tmp_path: Path, content: bytes | None) -> None:
-    (tmp_path / "letter.txt").write_text("dear")
+def test_a_directory_with_other_files_is_an_error_and_stays_unchanged(tmp_path: Path, content: bytes | None) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
     if content is not None:
-        (tmp_path / "made.json").write_bytes(content)
+        (tmp_path / "origin.json").write_bytes(content)
     with pytest.raises(LocalError, match="is not empty and not eventcron's"):
-        kept(tmp_path).begin(4566)
+        snapshot(tmp_path).begin(4566)
 
-    assert (tmp_path / "letter.txt").read_text() == "dear"
-    assert not (tmp_path / WHOLE).exists()
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+    assert not (tmp_path / COMPLETE).exists()
 
 
-def test_a_file_in_its_place_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "kept").touch()
+def test_a_file_in_its_place_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "snapshot").touch()
     with pytest.raises(LocalError, match="is not a directory"):
-        kept(tmp_path / "kept").port()
+        snapshot(tmp_path / "snapshot").port()

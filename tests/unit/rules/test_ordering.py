@@ -17,15 +17,15 @@ from eventcron.rules.ordering import (
     Verdict,
     Version,
     judge_delete,
+    judge_pause,
     judge_put,
-    judge_switch,
     next_revision,
     version_of,
 )
 from tests.records import record_of
 
 SCHEDULE = Schedule(tenant="acme", name="nightly", expression="0 2 * * *")
-JUDGES = {"put": judge_put, "delete": judge_delete, "pause": judge_switch, "resume": judge_switch}
+JUDGES = {"put": judge_put, "delete": judge_delete, "pause": judge_pause, "resume": judge_pause}
 
 
 def stored(put: int, delete: int = 0, pause: int = 0) -> Record:

@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
 import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 import msgspec
 from rich.console import Console
 
 from eventcron.adapters.clock import SystemClock
-from eventcron.demo import examples
-from eventcron.demo.beside import beside
 from eventcron.demo.comparison import Report
-from eventcron.demo.performance import Performance
+from eventcron.demo.run import Run
+from eventcron.demo.samples import find_examples
 from eventcron.demo.screen import Lines, Screen, Terminal
+from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.entrypoints.cli.tables import columns
 from eventcron.errors import EventcronError
 from eventcron.local.embedded import FunctionOutput
 from eventcron.local.runtime import LocalSettings, Runtime
 from eventcron.model.commands import Schedule
 from eventcron.preview.files import read_schedules
-
-T = TypeVar("T")
 
 #: The most faults printed. ``--json`` lists all.
 SHOWN = 20
@@ -57,10 +52,12 @@ def command(files: tuple[Path, ...], *, seconds: int, json_file: Path | None, po
     """
     if json_file is not None and not json_file.parent.is_dir():
         raise click.BadParameter(f"there is no folder {json_file.parent}", param_hint="--json")
-    schedules = _read(files or (examples.find(),))
+    schedules = _read(files or (find_examples(),))
     screen = Terminal(Console(stderr=True)) if sys.stderr.isatty() else Lines(_say)
     try:
-        report = _until_signal(_run(schedules, seconds=seconds, port=port, screen=screen))
+        report = run_until_signal(_run(schedules, seconds=seconds, port=port, screen=screen))
+    except Stopped as stopped:
+        sys.exit(128 + stopped.signal)  # as a shell expects
     finally:
         screen.close()
     click.echo(summary(report))
@@ -87,44 +84,19 @@ def _read(files: Sequence[Path]) -> list[Schedule]:
 
 
 async def _run(schedules: Sequence[Schedule], *, seconds: int, port: int, screen: Screen) -> Report:
-    def complain(output: FunctionOutput) -> None:
+    def show_failure(output: FunctionOutput) -> None:
         if output.error:
             screen.step(f"{output.function} failed: {output.output.strip()[-500:]}")
 
     runtime = Runtime(
         LocalSettings(port=port),
         on_progress=screen.step,
-        on_output=complain,
+        on_output=show_failure,
         on_failure=lambda answer: screen.step(f"the planner failed: {answer}"),
     )
     async with runtime:
-        performance = Performance(runtime, clock=SystemClock(), screen=screen)
-        return await runtime.guard(beside(performance.run(schedules, seconds=seconds), [runtime.failed()]))
-
-
-def _until_signal(work: Coroutine[Any, Any, T]) -> T:
-    """The result of *work*. A signal cancels it, lets it clean up, and sets the exit status that a shell expects."""
-    caught: list[signal.Signals] = []
-
-    async def run() -> T:
-        working = asyncio.ensure_future(work)
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            loop.add_signal_handler(number, _stop(working, caught, number))
-        return await working
-
-    try:
-        return asyncio.run(run())
-    except asyncio.CancelledError:
-        sys.exit(128 + caught[0])
-
-
-def _stop(task: asyncio.Future[Any], caught: list[signal.Signals], number: signal.Signals) -> Callable[[], None]:
-    def stop() -> None:
-        caught.append(number)
-        task.cancel()
-
-    return stop
+        run = Run(runtime, clock=SystemClock(), screen=screen)
+        return await runtime.guard(run.report(schedules, seconds=seconds))
 
 
 def summary(report: Report) -> str:

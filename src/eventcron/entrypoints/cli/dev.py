@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shlex
-import signal
 import time
-from collections.abc import Coroutine
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import click
 
+from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.local.console import Console
 from eventcron.local.runtime import ACCESS_KEY_ID, SECRET_ACCESS_KEY, LocalSettings, Runtime
-
-#: A closing terminal sends SIGHUP.
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 @click.command()
@@ -63,17 +57,8 @@ def command(
     settings = LocalSettings(
         port=port, region=region, trusted_sources=trusted_source, planner_workers=planner_workers, keep=keep
     )
-    asyncio.run(_until_signal(_run(settings, verbose=verbose, as_json=as_json)))
-
-
-async def _until_signal(work: Coroutine[Any, Any, None]) -> None:
-    """Run *work* until it ends or a signal cancels it, and let it clean up in either case."""
-    working = asyncio.create_task(work)
-    loop = asyncio.get_running_loop()
-    for number in STOP_SIGNALS:
-        loop.add_signal_handler(number, working.cancel)
-    with suppress(asyncio.CancelledError):
-        await working
+    with suppress(Stopped):
+        run_until_signal(_run(settings, verbose=verbose, as_json=as_json))
 
 
 async def _run(settings: LocalSettings, *, verbose: bool, as_json: bool) -> None:
@@ -87,7 +72,7 @@ async def _run(settings: LocalSettings, *, verbose: bool, as_json: bool) -> None
     )
     async with runtime:
         click.echo(json.dumps(_document(runtime)) if as_json else _welcome(runtime, time.perf_counter() - began))
-        await runtime.guard(asyncio.gather(runtime.failed(), console.watch_dead_letters(runtime)))
+        await runtime.guard(console.watch_dead_letters(runtime))
 
 
 def _say(line: str) -> None:
