@@ -17,6 +17,9 @@ from eventcron.timing.trigger import parse, walk
 from tests.time.expressions import ZONES, Maker, changes
 from tests.time.oracle import Spec, Step, occurrences, steps
 
+#: A sweep. ``test_nights`` and ``test_properties`` are quick.
+pytestmark = pytest.mark.slow
+
 ALL = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 #: Expressions in each zone: by the minute, by the second, with exclusions.
 BY_MINUTE, BY_SECOND, WITH_EXCLUSIONS = (4_000, 500, 500) if ALL else (160, 16, 40)
