@@ -42,7 +42,7 @@ from eventcron.testing.world import SETTINGS
 from eventcron.timing.instant import from_datetime, rfc3339
 from eventcron.timing.trigger import local_time
 from eventcron.wire import schemas
-from eventcron.wire.decode import decode_command
+from eventcron.wire.decode import decode_command, decode_schedule
 from eventcron.wire.encode import (
     backfilled,
     calendar_changed,
@@ -189,6 +189,11 @@ def _at(revision: int, state: State = State.ENABLED) -> Record:
     return msgspec.structs.replace(RECORD, revision=FIRST + revision, state=state)
 
 
+def _put_schedule_full() -> Schedule:
+    """The schedule of the payload that sets every field."""
+    return decode_schedule(msgspec.json.encode(load("commands/put-schedule-full.json")["detail"]))
+
+
 def _fired(fire: Fire, schedule: Schedule = SCHEDULE, attempt: int = 1) -> Event:
     record = msgspec.structs.replace(RECORD, schedule=schedule)
     return fired(record, fire, attempt=attempt, local_time=local_time(fire.due, schedule.timezone))
@@ -259,7 +264,7 @@ MADE: dict[str, Callable[[], Event]] = {
     "schedule-fired": lambda: _fired(FIRE),
     "schedule-fired-by-run": lambda: _fired(RUN, attempt=2),
     "schedule-fired-under-another-name": lambda: _fired(
-        FIRE, msgspec.structs.replace(SCHEDULE, detail_type="Nightly Export Due")
+        msgspec.structs.replace(FIRE, name="quarter-hours"), _put_schedule_full()
     ),
     "schedule-skipped": lambda: _skipped("misfire", DUE - 3 * 86_400_000, DUE - 86_400_000, 3),
     "schedule-skipped-by-exclusion": lambda: _skipped("excluded", DUE, DUE, 1, "2026-12-01"),
@@ -321,7 +326,7 @@ def as_delivered(event: Event, event_id: str) -> dict[str, Any]:
 
 def test_there_is_a_payload_for_every_fact() -> None:
     assert files("published") == sorted(f"published/{name}.json" for name in MADE)
-    assert {load(path)["detail-type"] for path in files("published")} == {*EVENT_DETAILS, "Nightly Export Due"}
+    assert {load(path)["detail-type"] for path in files("published")} == {*EVENT_DETAILS, "Quarter Hour Struck"}
 
 
 # --- Entry points ----------------------------------------------------------------------------------------------------
