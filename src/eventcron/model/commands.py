@@ -127,6 +127,10 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
             description="Each fire carries them, so that rules can match on them. At most 16,384 bytes of JSON in all.",
         ),
     ] = {}
+    priority: Annotated[
+        int,
+        Meta(ge=0, le=9, description="Each fire carries it, for targets that order their work. eventcron ignores it."),
+    ] = 5
     description: Annotated[str, Meta(max_length=512, description="For people. Fires do not carry it.")] = ""
     flexible_window_seconds: Annotated[
         int,

@@ -111,6 +111,7 @@ def fired(record: Record, fire: Fire, *, attempt: int, local_time: str) -> Event
         cause_id=fire.cause_id or UNSET,
         attempt=attempt,
         revision=fire.revision,
+        priority=schedule.priority,
         labels=schedule.labels,
         input=schedule.input,
     )
