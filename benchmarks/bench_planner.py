@@ -1,7 +1,8 @@
-"""How many schedules a planner gets through a second, with its own adapters and client, before an AWS without delay.
+"""Measure how many schedules a planner reads per second, with its real adapters and client.
 
-The AWS is a process of its own and always gives the same answers: full pages of the index, and every message taken.
-What is counted is the planner's own processor time, so a busy machine does not matter. docs/operations.md sizes by it.
+A second process plays AWS. It answers at once with full pages of the index, and accepts every message. The benchmark
+counts the planner's own processor time, so other load on the machine does not matter. docs/operations.md uses the
+result to size a deployment.
 """
 
 from __future__ import annotations
@@ -31,13 +32,13 @@ from eventcron.wiring import on_aws
 PAGE_BYTES = 1_000_000
 PAGES = 4
 TRIGGERS = 1_000
-#: What the index projects, beside its keys.
+#: The attributes in the index.
 PROJECTED = {"tenant", "name", "segment", "wake", "revision", "trigger", "first", "until", "handoff", "misfire",
              "flexible_window_seconds"}  # fmt: skip
 
 
 def page(expressions: list[str]) -> tuple[bytes, int, int]:
-    """A full page of the index, how many items are on it, and how many bytes DynamoDB counts for one."""
+    """Return a full page of the index, its number of items, and the bytes that DynamoDB counts per item."""
     rng = random.Random(1)
     triggers = [parse(text, anchor=0).canonical for text in expressions]
     found, size = [], 0
@@ -58,7 +59,7 @@ def page(expressions: list[str]) -> tuple[bytes, int, int]:
 
 
 def serve(pipe: Connection, more: bytes) -> None:
-    """An AWS that answers at once. Each segment has ``PAGES`` pages."""
+    """Serve an AWS endpoint that answers at once. Each segment has ``PAGES`` pages."""
     last = msgspec.json.encode({**msgspec.json.decode(more), "LastEvaluatedKey": None}).replace(
         b',"LastEvaluatedKey":null', b""
     )
@@ -72,7 +73,7 @@ def serve(pipe: Connection, more: bytes) -> None:
             segment = msgspec.json.encode(body["ExpressionAttributeValues"]).decode()
             asked[segment] = asked.get(segment, 0) + 1
             reply = more if asked[segment] % PAGES else last
-        elif target == "GetItem":  # of the segment: planned through all but the last tick of the horizon
+        elif target == "GetItem":  # the segment's item: only the last tick of the horizon is not planned yet
             planned = str((int(time.time()) + 420) * 1000)
             reply = {"Item": {"pk": {"S": "segment"}, "planned": {"N": planned}, "claimed": {"N": planned}}}
         elif target == "SendMessageBatch":
@@ -96,7 +97,7 @@ def serve(pipe: Connection, more: bytes) -> None:
 
 @contextmanager
 def aws(more: bytes) -> Iterator[str]:
-    """The endpoint of that AWS."""
+    """Start that endpoint in a process of its own, and yield its URL."""
     ours, theirs = multiprocessing.Pipe()
     process = multiprocessing.Process(target=serve, args=(theirs, more))
     process.start()
@@ -108,14 +109,14 @@ def aws(more: bytes) -> Iterator[str]:
 
 
 async def measure(endpoint: str, segments: int) -> tuple[int, int, float]:
-    """Schedules read, fires sent, and processor seconds spent."""
+    """Return the number of schedules read, the number of fires sent, and the processor seconds used."""
     settings = Settings(
         schedules_table="schedules", ledger_table="ledger", bus_name="bus", fire_queue_url=f"{endpoint}/",
         command_dlq_url=f"{endpoint}/", fire_dlq_url=f"{endpoint}/",
     )  # fmt: skip
     async with on_aws(settings) as cases:
         deadline = cases.clock.now() + 600_000
-        await cases.planner.run([0], deadline=deadline)  # opens connections
+        await cases.planner.run([0], deadline=deadline)  # opens the connections
         began = time.process_time()
         reports = await cases.planner.run(range(segments), deadline=deadline)
         spent = time.process_time() - began

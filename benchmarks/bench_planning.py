@@ -1,4 +1,4 @@
-"""How fast a window is planned once its triggers are known, against planning each schedule by itself."""
+"""Compare planning a window with a shared memo of triggers to planning each schedule separately."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TRIGGERS = 2_000
 
 
 def plans(count: int) -> list[IndexEntry]:
-    """Dense plans that share a few thousand triggers, as real ones do; one in some eighty has a fire in the window."""
+    """Return dense entries that share a few thousand triggers, as real ones do. About one in eighty fires."""
     rng = random.Random(1)
     expressions = [f"{rng.randrange(60)} {rng.randrange(24)} * * *" for _ in range(TRIGGERS // 2)]
     expressions += [f"{rng.randrange(60)} * * * *" for _ in range(TRIGGERS // 4)]
@@ -58,7 +58,7 @@ def main() -> None:
 
     fires = sum(len(part.fires) for part in done)
     print(f"plan, triggers known        {shared / SCHEDULES * 1e6:8.2f} µs a schedule")
-    print(f"plan, each by itself        {alone / SCHEDULES * 1e6:8.2f} µs a schedule   {alone / shared:5.1f} x")
+    print(f"plan, each separately       {alone / SCHEDULES * 1e6:8.2f} µs a schedule   {alone / shared:5.1f} x")
     each = packing / max(1, fires) * 1e6
     print(f"pack                        {each:8.2f} µs a fire       {fires} fires, {len(packs)} packs")
 

@@ -1,11 +1,11 @@
-"""Fills a directory with what the Lambda functions need and nothing else. ``sam build`` calls it by ``src/Makefile``.
+"""Package the Lambda functions into a directory. ``sam build`` calls this script through ``src/Makefile``.
 
     python3 scripts/package_lambda.py DIRECTORY
 
-What is left out is never imported by a function: service descriptions of the AWS services that eventcron does not use,
-the command line and the local runtime, parts of libraries, type stubs. What is added is bytecode: Lambda's disk is
-read-only, so without it each cold start compiles 630 modules, which takes longer than all the rest.
-``tests/infra/test_package.py`` holds size, import time and completeness.
+The script leaves out what no function imports: descriptions of AWS services that eventcron does not use, the command
+line, the local runtime, parts of libraries, type stubs. It adds bytecode. Lambda's disk is read-only, so without
+bytecode every cold start would compile 630 modules, which takes longer than everything else.
+``tests/infra/test_package.py`` checks size, import time and completeness.
 """
 
 # ruff: noqa: INP001  # a script
@@ -19,18 +19,18 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-#: As ``Runtime`` and ``Architectures`` in infra/template.yaml; a test compares them.
+#: The same as ``Runtime`` and ``Architectures`` in infra/template.yaml; a test compares them.
 PYTHON = "3.13"
 PLATFORM = "manylinux2014_aarch64"
 
-#: Services whose descriptions botocore needs here.
+#: The services that the functions call. botocore needs a description of each.
 SERVICES = ("dynamodb", "eventbridgev2", "events", "sqs")
-#: The API version of each: what botocore keeps of earlier ones is not asked for.
+#: The API version of each service. The functions need no earlier one.
 VERSIONS = ("2012-08-10", "2025-05-15", "2015-10-07", "2012-11-05")
-#: Files beside the services' folders: where the endpoints are, and how to try again.
+#: botocore's descriptions of endpoints and retries, which all services share.
 COMMON = ("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
 
-#: What no function imports, from the package's directory.
+#: Paths in the package's directory that no function imports.
 NEVER_IMPORTED = (
     "bin",
     "*.dist-info",
@@ -42,7 +42,7 @@ NEVER_IMPORTED = (
     "aws_lambda_powertools/event_handler",
     "aws_lambda_powertools/middleware_factory",
     "botocore/data/*/*/examples-1.json",
-    "dateutil/zoneinfo",  # zone rules come from tzdata
+    "dateutil/zoneinfo",  # eventcron reads zone rules from tzdata
     "eventcron/demo",
     "eventcron/entrypoints/cli",
     "eventcron/local",
@@ -50,14 +50,14 @@ NEVER_IMPORTED = (
     "eventcron/preview",
     "eventcron/testing",
 )
-#: Of Powertools' utilities, which it imports one of itself.
+#: The only part of Powertools' utilities that is needed: Powertools itself imports it.
 UTILITIES = ("__init__.py", "jmespath_utils")
-#: Sources and descriptions that only compilers and type checkers read.
+#: Files that only compilers and type checkers read.
 SOURCES = ("*.pyi", "*.pyx", "*.pxd", "*.pxi", "*.c", "*.h", "py.typed", "__pycache__")
 
 
 def install(directory: Path) -> None:
-    """Put the dependencies, as wheels for Lambda, and the package's own code into *directory*."""
+    """Install the dependencies, as wheels for Lambda, and eventcron's code into *directory*."""
     command = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
     command += ["--target", str(directory), "--python-version", PYTHON, "--platform", PLATFORM]
     command += ["--implementation", "cp", "--only-binary", ":all:", "--no-compile"]
@@ -68,7 +68,7 @@ def install(directory: Path) -> None:
 
 
 def prune(directory: Path) -> None:
-    """Remove from *directory* what no function imports."""
+    """Delete the files in *directory* that no function imports."""
     for pattern in SOURCES:
         _remove(*directory.rglob(pattern))
     for pattern in NEVER_IMPORTED:
@@ -92,13 +92,16 @@ def _remove(*paths: Path) -> None:
 
 
 def compile_all(directory: Path, python: str) -> None:
-    """Compile *directory* by *python*, never to be compared with the sources, whose times a zip file rounds."""
+    """Compile *directory* with *python*. The bytecode ignores the sources' times, because a zip file rounds them."""
     command = [python, "-m", "compileall", "-q", "-j", "0", "--invalidation-mode", "unchecked-hash", str(directory)]
     subprocess.run(command, check=True)  # noqa: S603  # Python's own compiler
 
 
 def compiler() -> str | None:
-    """A Python of Lambda's version; None if none runs: pyenv leaves launchers for every version it knows."""
+    """Return a Python of Lambda's version, or None if none runs.
+
+    A launcher on the PATH may not run: pyenv leaves one for every version that it knows.
+    """
     if f"{sys.version_info[0]}.{sys.version_info[1]}" == PYTHON:
         return sys.executable
     found = shutil.which(f"python{PYTHON}")
@@ -114,9 +117,7 @@ def main(directory: Path) -> None:
     prune(directory)
     python = compiler()
     if python is None:
-        sys.stderr.write(
-            f"package_lambda: no python{PYTHON} that runs on the PATH to compile with; cold starts take twice as long\n"
-        )
+        sys.stderr.write(f"package_lambda: found no python{PYTHON} to compile with; cold starts take twice as long\n")
     else:
         compile_all(directory, python)
 
@@ -124,5 +125,5 @@ def main(directory: Path) -> None:
 if __name__ == "__main__":
     if len(sys.argv) != 2:  # noqa: PLR2004  # the directory
         sys.exit(__doc__)
-    os.umask(0o022)  # Lambda's user must be able to read what it is given
+    os.umask(0o022)  # Lambda runs the functions as another user, who must be able to read the files
     main(Path(sys.argv[1]).resolve())

@@ -10,52 +10,49 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
-from moto.server import ThreadedMotoServer
 from werkzeug.serving import make_server
 
-#: Seconds. ministack is up in less than one. This only ends a hang.
-START_TIMEOUT = 120
+from tests.waiting import HANG_SECONDS
 
-
-class AtomicMotoServer(ThreadedMotoServer):
-    """A moto server that handles one DynamoDB request at a time.
-
-    moto answers each request in a thread of its own and reads and writes without a lock, so two conditional writes at
-    once may both succeed. DynamoDB never lets them; our contracts rely on that. Other services stay concurrent: a long
-    poll on a queue would hold up everything else.
-    """
-
-    def _server_entry(self) -> None:
-        app, lock = DomainDispatcherApplication(create_backend_app), threading.Lock()
-
-        def serve(environ: dict[str, Any], start_response: Any) -> Any:
-            if not environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB_"):
-                return app(environ, start_response)
-            with lock:
-                return list(app(environ, start_response))
-
-        self._server = make_server(self._ip_address, self._port, serve, True, request_handler=MotoRequestHandler)
-        self._server_ready_event.set()
-        self._server.serve_forever()
+WsgiApp: TypeAlias = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 
 
 @contextmanager
 def moto_server() -> Iterator[str]:
-    """The endpoint of a moto server in a thread of this process."""
-    server = AtomicMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
+    """The endpoint of a moto server in threads of this process."""
+    app = _tables_change_one_request_at_a_time(DomainDispatcherApplication(create_backend_app))
+    server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=MotoRequestHandler)
+    thread = threading.Thread(target=server.serve_forever, daemon=True, name="moto")
+    thread.start()
     try:
-        host, port = server.get_host_and_port()
-        yield f"http://{host}:{port}"
+        yield f"http://127.0.0.1:{server.server_port}"
     finally:
-        server.stop()
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def _tables_change_one_request_at_a_time(app: WsgiApp) -> WsgiApp:
+    """Make moto's conditional writes atomic, as DynamoDB's are: it checks and writes in as many threads as ask.
+
+    Other services are not serialized: a long poll of a queue would hold up who is to send to it.
+    """
+    one_at_a_time = threading.Lock()
+
+    def serve(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+        if not environ.get("HTTP_X_AMZ_TARGET", "").startswith("DynamoDB_"):
+            return app(environ, start_response)
+        with one_at_a_time:
+            return app(environ, start_response)
+
+    return serve
 
 
 @contextmanager
@@ -81,19 +78,19 @@ def ministack_server(state: Path, *, services: str = "dynamodb,sqs,events") -> I
         finally:
             process.terminate()
             try:
-                process.wait(timeout=60)
+                process.wait(timeout=HANG_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
 
 
 def _await_health(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
-    deadline = time.monotonic() + START_TIMEOUT
+    deadline = time.monotonic() + HANG_SECONDS
     while time.monotonic() < deadline:
         if process.poll() is not None:
             break
         try:
-            with urllib.request.urlopen(url, timeout=1):
+            with urllib.request.urlopen(url, timeout=HANG_SECONDS):
                 return
         except (urllib.error.URLError, TimeoutError, ConnectionError):
             time.sleep(0.05)  # it gives no signal but its health

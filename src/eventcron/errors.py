@@ -1,34 +1,36 @@
 """Every error eventcron raises, in one tree.
 
     EventcronError
-    ├── InvalidSchedule       fix the request: says field, given, allowed
+    ├── InvalidSchedule       the sender must change the request: see field, given, allowed
     │   └── InvalidExpression the expression does not parse, or can never match
-    ├── Undecodable           the message is not one of ours; dead-letter it
-    ├── NotAllowed            the sender may not speak for this tenant
-    ├── Conflict              someone else was first; read again and decide again
-    └── Unavailable           AWS said "later"; try again (``retryable`` is True)
+    ├── Undecodable           eventcron cannot read the message: dead-letter it
+    ├── NotAllowed            the sender may not act for this tenant
+    ├── Conflict              another writer was first: read again and decide again
+    └── Unavailable           AWS refused for now: try again (``retryable`` is True)
 
-A branch is named by what the caller should do. Each carries its facts as attributes.
+Each branch stands for one thing that the caller does about it. Each error carries its data as attributes.
 """
 
 from __future__ import annotations
 
+from eventcron.model.codes import RejectionCode, RequestCode
+
 
 class EventcronError(Exception):
-    """Base of everything raised on purpose."""
+    """Base class of every error that eventcron raises on purpose."""
 
     retryable = False
 
 
 class InvalidSchedule(EventcronError):
-    """A request that has to be changed by its sender.
+    """The sender must change the request before eventcron can accept it.
 
-    ``code`` is machine-readable and stable (``unknown_field``, ``wrong_type``, ``out_of_range``, …),
-    ``field`` a dotted path into the request (``misfire.grace_seconds``), ``given`` a short form of
-    what was sent, ``allowed`` what would have been taken.
+    ``code`` is for programs and stable: ``unknown_field``, ``wrong_type``, ``out_of_range``, ….
+    ``field`` is a dotted path into the request, such as ``misfire.grace_seconds``.
+    ``given`` is what the sender wrote there, shortened. ``allowed`` says what eventcron accepts there.
     """
 
-    def __init__(self, code: str, *, field: str, given: str, allowed: str) -> None:
+    def __init__(self, code: RejectionCode | RequestCode, *, field: str, given: str, allowed: str) -> None:
         self.code = code
         self.field = field
         self.given = given
@@ -37,17 +39,24 @@ class InvalidSchedule(EventcronError):
 
 
 class InvalidExpression(InvalidSchedule):
-    """An expression that does not parse or can never match.
+    """The expression does not parse, or can never match.
 
-    ``field`` names the cron field at fault where there is one (``expression`` otherwise).
+    ``field`` names the cron field with the mistake, or is ``expression`` if no single field has it.
     """
 
-    def __init__(self, *, field: str, given: str, allowed: str, code: str = "invalid_expression") -> None:
+    def __init__(
+        self,
+        *,
+        field: str,
+        given: str,
+        allowed: str,
+        code: RejectionCode | RequestCode = RejectionCode.INVALID_EXPRESSION,
+    ) -> None:
         super().__init__(code, field=field, given=given, allowed=allowed)
 
 
 class Undecodable(EventcronError):
-    """A message that is not one of ours at all: retrying cannot help, so it is dead-lettered."""
+    """Eventcron cannot read the message. A retry cannot help, so the message goes to the dead-letter queue."""
 
     def __init__(self, reason: str) -> None:
         self.reason = reason
@@ -55,7 +64,7 @@ class Undecodable(EventcronError):
 
 
 class NotAllowed(EventcronError):
-    """The event's source may not act for the tenant it names."""
+    """The event names a tenant that its source may not act for."""
 
     def __init__(self, *, source: str, tenant: str) -> None:
         self.source = source
@@ -64,13 +73,13 @@ class NotAllowed(EventcronError):
 
 
 class Conflict(EventcronError):
-    """Another writer was first; nothing was changed."""
+    """Another writer changed the same item first. Nothing was written."""
 
 
 class Unavailable(EventcronError):
-    """A service refused for now (throttling, 5xx, timeout), after the client's own retries.
+    """An AWS service refused for now (throttling, 5xx, timeout), and the client's own retries did not help.
 
-    ``service`` is ``dynamodb``, ``sqs`` or ``events``; ``code`` is the service's own error code.
+    ``service`` is ``dynamodb``, ``sqs`` or ``events``. ``code`` is that service's error code.
     """
 
     retryable = True

@@ -1,13 +1,13 @@
 """What the use cases need from outside. Every port has one contract suite in ``tests/contract``.
 
-Shared promises: a method either did what it says, returns what it could not do, or raises
-``Unavailable``. Nothing turns an error into an empty result. All instants are milliseconds.
+Every method either does what it promises, returns what it could not do, or raises ``Unavailable``. No method turns an
+error into an empty result. Instants are milliseconds since 1970.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
 from msgspec import Struct
 
@@ -26,16 +26,16 @@ class Clock(Protocol):
     """The only source of "now"."""
 
     def now(self) -> Instant:
-        """Milliseconds since 1970, never going back within a process."""
+        """Milliseconds since 1970. Within a process, the value never decreases."""
 
     async def sleep_until(self, instant: Instant) -> None:
-        """Return once ``now() >= instant``, never before; at once if it has passed."""
+        """Return once ``now() >= instant``: never earlier, and at once if *instant* has passed."""
 
 
 class Page(Struct, Generic[T], frozen=True):
-    """Part of an answer: ``cursor`` asks for the next part, None = there is none.
+    """Part of an answer. Pass ``cursor`` to get the next part; None: this is the last.
 
-    ``items`` may be empty while there is a cursor. What is ``unreadable`` is told beside them, not left out.
+    ``items`` may be empty although a cursor follows. Items that this release cannot read are listed in ``unreadable``.
     """
 
     items: list[T]
@@ -44,69 +44,71 @@ class Page(Struct, Generic[T], frozen=True):
 
 
 class ScheduleStore(Protocol):
-    """Holds schedules and tombstones. One record a key; writes are conditional on the stored revision."""
+    """Stores schedules and tombstones, one record a key. Writes are conditional on the stored revision."""
 
     async def get(self, keys: Sequence[Key]) -> Mapping[Key, Record]:
-        """The stored records, read consistently; a key without a record is absent. Any number of keys.
+        """The stored records of any number of keys, read consistently. A key without a record is absent.
 
         Raises:
-            Undecodable: one of them is stored in a form that cannot be read.
+            Undecodable: this release cannot read one of them.
         """
 
     async def put(self, record: Record, *, replacing: int | None) -> bool:
-        """Store *record* if the stored revision is *replacing* (None = no record). False: someone was first."""
+        """Store *record* if the stored revision is *replacing* (None: no record is stored). False: it is another."""
 
     async def clear_pending(self, key: Key, *, revision: int) -> bool:
         """Clear ``pending`` of that revision. False: the stored revision is another."""
 
     async def move_wake(self, entry: IndexEntry, wake: Instant | None, *, handoff: Instant | None = None) -> bool:
-        """Set ``wake`` (None = drop it from the index) if revision and wake are still as in *entry*; else False.
+        """Set ``wake``, and *handoff* if both are given; None removes the record from the index.
 
-        With it goes *handoff*, if that and a wake are given.
+        Returns False, and changes nothing, if the stored revision or wake is no longer as in *entry*.
         """
 
     async def complete(self, key: Key, *, revision: int, expires: int | None) -> bool:
-        """Set state COMPLETED, if revision is unchanged and state ENABLED. In the index it stays as it is.
+        """Set the state to COMPLETED if the revision is unchanged and the state ENABLED. The index stays as it is.
 
-        *expires* (seconds since 1970) sets the TTL. False: the stored record is another.
+        *expires*, seconds since 1970, sets the TTL; None removes it. False: the stored record is another.
         """
 
     async def repair(self, record: Record, *, was: Record) -> bool:
         """Set eras, segment and wake as in *record*, and nothing else.
 
-        False, and nothing is changed: revision, state, segment or wake are no longer as in *was*.
+        Returns False, and changes nothing, if revision, state, segment or wake are no longer as in *was*.
         """
 
     async def delete_expired(self, record: Record) -> bool:
-        """Remove an expired record. False: its revision or ``expires`` is no longer as in *record*."""
+        """Remove an expired record. False: the stored revision or ``expires`` is no longer as in *record*."""
 
-    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
-        """One page of the index: plans of *segment* with ``wake < before``, the latest ``wake`` first, dense ones last.
+    async def read_index(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
+        """One page of the index: entries of *segment* with ``wake < before``, the latest first, dense ones last.
 
-        Eventually consistent: a plan may be missing or stale for seconds after a write. So one that becomes dense
-        between two pages may be seen twice; in the other order it would not be seen.
+        Eventually consistent: an entry may be missing or stale for seconds after a write. An entry that becomes dense
+        between two pages may be returned twice; in ascending order it might not be returned at all.
         """
 
     async def scan(self, part: int, parts: int, *, cursor: str | None = None) -> Page[Record]:
-        """One page of share *part* of *parts* of the whole table, tombstones included, in unspecified order."""
+        """One page of the whole table, of share *part* of *parts*: tombstones included, in unspecified order."""
 
     async def of_tenant(
         self, tenant: str, *, prefix: str = "", cursor: str | None = None, limit: int | None = None
     ) -> Page[Record]:
-        """One page of a tenant's records by name, tombstones included; at most *limit* of them.
+        """One page of a tenant's records whose names start with *prefix*, by name; at most *limit* of them.
 
-        Here a cursor is a name, of a record or not, that starts with *prefix*: the page follows it.
+        Tombstones are included. Here the cursor is a name that starts with *prefix*; the page begins after that name,
+        whether or not a record has it.
 
         Raises:
-            Undecodable: one of them is stored in a form that cannot be read.
+            Undecodable: this release cannot read one of them.
         """
 
 
 class Lease(Struct, frozen=True, kw_only=True):
     """The right of one planner to plan the window ``[start, end)`` of a segment until ``lease_until``.
 
-    ``fence`` rises with each lease of the segment, so that the writes of a slower planner are refused. ``cursor`` is
-    the index page at which an earlier, unfinished pass over the same window stopped; None: begin with the first page.
+    ``fence`` is a fencing token: it rises with each lease of the segment, so that the writes of a slower planner are
+    refused. ``cursor`` is the index page at which an earlier, unfinished pass over the same window stopped; None: begin
+    with the first page.
     """
 
     segment: int
@@ -214,54 +216,57 @@ class Quota(Protocol):
 
 
 class Backfills(Protocol):
-    """Holds backfills, and which of them are open. One item a backfill; writes are conditional on its version."""
+    """Stores backfills, and the list of open ones. Writes are conditional on the stored version."""
 
     async def get(self, keys: Sequence[BackfillKey]) -> Mapping[BackfillKey, Backfill]:
-        """The stored backfills, read consistently; a key without one is absent. Any number of keys."""
+        """The stored backfills of any number of keys, read consistently. A key without a backfill is absent."""
 
     async def put(self, backfill: Backfill, *, replacing: int | None) -> bool:
-        """Store *backfill* if the stored version is *replacing* (None = there is none). False: someone was first."""
+        """Store *backfill* if the stored version is *replacing* (None: none is stored). False: it is another."""
 
     async def open(self) -> list[BackfillKey]:
-        """Those entered and not struck off since, in unspecified order, read consistently."""
+        """The list of open backfills, read consistently, in unspecified order."""
 
     async def enter(self, key: BackfillKey) -> None:
-        """Add *key* to the open ones. Idempotent."""
+        """Add *key* to the list. Idempotent."""
 
     async def strike(self, key: BackfillKey) -> None:
-        """Take *key* off the open ones. Idempotent."""
+        """Remove *key* from the list. Idempotent."""
 
 
 class Calendars(Protocol):
-    """Holds calendars and their tombstones. One item a calendar; writes are conditional on the stored revision."""
+    """Stores calendars and their tombstones. Writes are conditional on the stored revision."""
 
     async def get(self, keys: Sequence[CalendarKey]) -> Mapping[CalendarKey, Calendar]:
-        """The stored calendars, read consistently; a key without one is absent. Any number of keys."""
+        """The stored calendars of any number of keys, read consistently. A key without a calendar is absent."""
 
     async def put(self, calendar: Calendar, *, replacing: int | None) -> bool:
-        """Store *calendar* if the stored revision is *replacing* (None = there is none). False: someone was first."""
+        """Store *calendar* if the stored revision is *replacing* (None: none is stored). False: it is another."""
 
 
 class Refusal(Struct, frozen=True, kw_only=True):
-    """Something not taken: its place in the given sequence, the service's code, and whether trying again may help."""
+    """One item of a call that the service did not take."""
 
+    #: Where the item stands in the sequence that was given.
     index: int
+    #: The service's own error code.
     code: str
     message: str = ""
+    #: Whether the service may take the item later.
     retryable: bool = True
 
 
 class FireQueue(Protocol):
-    """Holds packs until they are due."""
+    """Delays packs until shortly before they are due."""
 
     async def send(self, packs: Sequence[Pack], *, visible_at: Sequence[Instant], now: Instant) -> list[Refusal]:
-        """Hand over *packs*, each to appear no later than its ``visible_at`` (at most a second earlier).
+        """Send any number of packs, each to appear at its ``visible_at`` or up to a second earlier.
 
-        Returns those not taken. Any number of packs; batches respect count and bytes.
+        One call for each batch, with no repetition. Returns the packs that were not taken.
 
         Raises:
-            ValueError: a ``visible_at`` further off than 900 s, the queue's longest delay: a planning fault,
-                never clamped.
+            ValueError: a ``visible_at`` is more than ``MAX_DELAY_SECONDS`` ahead. The caller planned wrongly; the
+                delay is never shortened silently.
         """
 
 
@@ -269,59 +274,63 @@ class SegmentQueue(Protocol):
     """Carries ranges of segments from a tick to the planners."""
 
     async def send(self, ranges: Sequence[SegmentRange]) -> list[Refusal]:
-        """Hand over *ranges*, any number. Returns those not taken."""
+        """Send any number of ranges. One call for each batch, with no repetition. Returns those not taken."""
+
+
+#: A queue that has a dead-letter queue.
+DeadLetterSource: TypeAlias = Literal["commands", "fires", "segments"]
 
 
 class DeadLetters(Protocol):
-    """Where a message ends that cannot be handled: kept with its reason, for ``eventcron redrive``."""
+    """Stores messages that cannot be handled, for ``eventcron redrive``."""
 
-    async def send_to_dlq(self, queue: str, body: str, *, reason: str, code: str) -> None:
-        """Keep *body* in the dead-letter queue of *queue* (``commands``, ``fires`` or ``plans``) with its reason."""
+    async def send_to_dlq(self, queue: DeadLetterSource, body: str, *, reason: str, code: str) -> None:
+        """Send *body* to the dead-letter queue of *queue*, with the reason as a sentence and as a code."""
 
 
 class DeadLetter(Struct, frozen=True, kw_only=True):
-    """A dead letter in hand: hidden from others for a while, then back in its queue unless it was removed."""
+    """A dead letter that was received. It is hidden from other readers for a while, then visible again."""
 
     id: str
-    #: What gives the right to remove it or put it back; another one each time it is taken.
+    #: Identifies this receive; needed to remove the dead letter or to put it back.
     receipt: str
     body: str
-    #: Why it died: a word for programs and one sentence, "" where nobody said.
+    #: Why it is here, as a code and as a sentence; "" if unknown.
     code: str = ""
     reason: str = ""
-    #: When it was sent first.
+    #: When it was sent to this queue.
     sent: Instant = 0
-    #: The ARN of the target that EventBridge could not deliver it to; "" for a message of a queue.
+    #: The ARN of the target to which EventBridge could not deliver it; "" for a message of a queue.
     target: str = ""
-    #: The ARN of that target's rule; "" where there is none.
+    #: The ARN of that target's rule; "" if there is none.
     rule: str = ""
 
 
 class DeadLetterQueue(Protocol):
-    """One dead-letter queue, and the way back out of it."""
+    """One dead-letter queue, and the target to which its dead letters are sent back."""
 
     async def waiting(self) -> int:
-        """About how many letters are there that nobody has in hand."""
+        """Approximately how many dead letters are visible."""
 
     async def take(self, limit: int, *, seconds: int) -> list[DeadLetter]:
-        """Up to *limit* letters, at most ten, hidden from others for *seconds*. Empty: none was found."""
+        """Receive up to *limit* dead letters, at most ten, and hide them from other readers for *seconds*."""
 
-    async def send_back(self, letter: DeadLetter, body: str) -> None:
-        """Send *body* to where *letter* came from; returns only once it was taken there. The letter stays.
+    async def send_back(self, dead_letter: DeadLetter, body: str) -> None:
+        """Send *body* to where *dead_letter* came from. Returns once it was taken there; the dead letter stays.
 
         Raises:
-            Undecodable: it cannot be sent there from here; says why.
+            Undecodable: it cannot be sent there; the error says why.
         """
 
-    async def remove(self, letter: DeadLetter) -> None:
-        """Remove a letter for good."""
+    async def remove(self, dead_letter: DeadLetter) -> None:
+        """Remove a dead letter for good."""
 
-    async def put_back(self, letter: DeadLetter) -> None:
-        """Show a letter to others again at once."""
+    async def put_back(self, dead_letter: DeadLetter) -> None:
+        """Make a dead letter visible to other readers at once."""
 
 
 class EventBus(Protocol):
     """Publishes events."""
 
     async def publish(self, events: Sequence[Event]) -> list[Refusal]:
-        """Put *events* on the bus, any number; calls respect what the service takes. Returns those not taken."""
+        """Publish any number of events. One call for each batch, with no repetition. Returns those not taken."""

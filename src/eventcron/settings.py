@@ -1,4 +1,4 @@
-"""A deployment's parameters, without where they come from."""
+"""A deployment's parameters."""
 
 from __future__ import annotations
 
@@ -30,44 +30,44 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     fire_queue_url: str
     command_dlq_url: str
     fire_dlq_url: str
-    #: Where a tick hands segments out to planners, and where such a message ends that is none. Only with several.
+    #: The queue from which several planners get their segments, and its dead-letter queue.
     segment_queue_url: str = ""
     segment_dlq_url: str = ""
-    #: A bus of EventBridge's newer API, ``eventbridgev2``, that takes the facts instead of ``bus_name``; "" = none.
+    #: The bus of EventBridge's newer API, ``eventbridgev2``, on which to publish instead of ``bus_name``; "" = none.
     event_bus_v2_arn: Annotated[str, Meta(pattern=EVENT_BUS_V2_ARN)] = ""
-    #: Equal shares of all schedules; fixed per deployment.
+    #: Equal shares into which all schedules are divided.
     segments: Annotated[int, Meta(ge=1, le=MAX_SEGMENTS)] = 64
     #: Seconds between planner runs.
     tick_seconds: Annotated[int, Meta(ge=1, le=600)] = 300
-    #: Seconds planned ahead. At least the tick, so that windows meet before they are due.
+    #: Seconds planned ahead. At least the tick, so that each window is planned before it is due.
     horizon_seconds: Annotated[int, Meta(ge=2, le=840)] = 720
-    #: Seconds beyond the horizon that the registrar plans itself when it stores a schedule; longer than the index lags.
+    #: Seconds beyond the horizon that the registrar itself plans of a new schedule. More than the index may lag.
     guard_seconds: Annotated[int, Meta(ge=1, le=60)] = 45
     #: Seconds by which a pack is visible before it is due.
     lead_seconds: Annotated[int, Meta(ge=1, le=10)] = 1
-    #: Fires a pack.
+    #: Fires in a pack, at most.
     pack_size: Annotated[int, Meta(ge=1, le=500)] = 200
-    #: Planners at work at once. 1: the tick plans all segments itself; more: it hands them out by the plan queue.
+    #: Planners that work at once. 1: the tick plans all segments itself. More: it sends them to the segment queue.
     planner_workers: Annotated[int, Meta(ge=1, le=256)] = 1
     #: Segments planned, packs executed or commands handled at once in one invocation.
     concurrency: Annotated[int, Meta(ge=1, le=256)] = 16
-    #: Days the ledger remembers a published pack. The fire queue's own retention is 4.
+    #: Days for which a published pack is remembered. The fire queue retains messages for 4.
     ledger_days: Annotated[int, Meta(ge=1, le=30)] = 5
-    #: Days a tombstone keeps a late put from raising the dead.
+    #: Days for which a tombstone is stored, so that a late put does not restore a deleted schedule.
     tombstone_days: Annotated[int, Meta(ge=1, le=365)] = 14
-    #: Fires that a tenant may publish in one minute; what is beyond is skipped, reason ``quota``. 0 = no limit.
+    #: Fires that a tenant may publish in one minute; further ones are skipped, reason ``quota``. 0 = no limit.
     tenant_fires_per_minute: Annotated[int, Meta(ge=0, le=6_000_000)] = 0
-    #: Sources, beside ``eventcron.tenant.<tenant>``, that may act for every tenant; comma-separated in the environment.
+    #: Sources that may act for every tenant, besides each tenant's own ``eventcron.tenant.<tenant>``.
     trusted_sources: frozenset[str] = frozenset()
-    #: Milliseconds after its instant from which a fire is logged as late.
+    #: Milliseconds by which a fire must be late to be logged as late.
     late_ms: Annotated[int, Meta(ge=100, le=60_000)] = 1_000
-    #: Tenants whose fires are metrics of their own, comma-separated in the environment. CloudWatch charges for each.
+    #: Tenants with metrics of their own. CloudWatch charges for each metric.
     watched_tenants: Annotated[frozenset[str], Meta(max_length=20)] = frozenset()
-    #: The one who may call the REST API for a tenant: ``role/NAME`` or ``user/NAME``.
+    #: The IAM principal that may call the REST API for a tenant: ``role/NAME`` or ``user/NAME``.
     rest_tenant_principal: Annotated[str, Meta(pattern=r"^(role|user)/[^{}/]*\{tenant\}[^{}/]*\Z")] = (
         "role/eventcron-tenant-{tenant}"
     )
-    #: Who may call it for every tenant: ``role/NAME``, ``user/NAME`` or ``root``; comma-separated in the environment.
+    #: Principals that may call it for every tenant: ``role/NAME``, ``user/NAME`` or ``root``.
     rest_trusted_principals: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:

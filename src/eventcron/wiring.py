@@ -21,7 +21,7 @@ from eventcron.adapters.aws.segment_queue import SqsSegmentQueue
 from eventcron.adapters.aws.table import DynamoTable
 from eventcron.adapters.clock import SystemClock
 from eventcron.app.retry import Retry
-from eventcron.app.use_cases import UseCases, use_cases
+from eventcron.app.use_cases import Ports, UseCases
 from eventcron.settings import Settings
 
 
@@ -40,11 +40,10 @@ def over_clients(settings: Settings, clients: AwsClients) -> UseCases:
     ledger = DynamoTable(clients.dynamodb, settings.ledger_table, retry=retry)
     dead_letters = SqsDeadLetters(
         clients.sqs,
-        {"commands": settings.command_dlq_url, "fires": settings.fire_dlq_url, "plans": settings.segment_dlq_url},
+        {"commands": settings.command_dlq_url, "fires": settings.fire_dlq_url, "segments": settings.segment_dlq_url},
         retry=retry,
     )
-    return use_cases(
-        settings,
+    return Ports(
         clock=clock,
         store=DynamoScheduleStore(DynamoTable(clients.dynamodb, settings.schedules_table, retry=retry)),
         leases=DynamoLeases(ledger),
@@ -58,4 +57,4 @@ def over_clients(settings: Settings, clients: AwsClients) -> UseCases:
         dead_letters=dead_letters,
         bus=bus_of(settings, clients.events),
         jitter=random.random,
-    )
+    ).use_cases(settings)

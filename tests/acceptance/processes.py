@@ -6,8 +6,7 @@ import socket
 import time
 from pathlib import Path
 
-#: Seconds after which a hang is ended. What is waited for takes a fraction of it.
-PATIENCE = 240.0
+from tests.waiting import HANG_SECONDS
 
 
 def descendants(pid: int) -> set[int]:
@@ -46,7 +45,7 @@ def wait_gone(pids: set[int], port: int | None = None) -> None:
 
     A worker that was just being started when we looked has no number among them, and holds the socket until it ends.
     """
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + HANG_SECONDS
     while not gone(pids) or (port is not None and listens(port)):
         assert time.monotonic() < deadline, f"still there: {pids}, or who listens on {port}"
         time.sleep(0.02)  # an end is not announced to strangers

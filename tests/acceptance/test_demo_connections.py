@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from eventcron.local.embedded import EmbeddedAws
+from tests.waiting import HANG_SECONDS
 
 pytestmark = pytest.mark.embedded
 
@@ -18,7 +19,7 @@ IDLE_SECONDS = 6.0
 
 async def test_a_connection_idle_for_longer_than_a_tick_answers_again() -> None:
     async with EmbeddedAws(port=0, region="us-east-1", on_output=lambda _: None) as aws:
-        connection = http.client.HTTPConnection(urlsplit(aws.endpoint).netloc, timeout=20)
+        connection = http.client.HTTPConnection(urlsplit(aws.endpoint).netloc, timeout=HANG_SECONDS)
         connection.auto_open = 0
         await asyncio.to_thread(connection.connect)
         first = await asyncio.to_thread(_health, connection)

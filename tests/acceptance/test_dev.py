@@ -13,19 +13,21 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import boto3
 import pytest
 
 from tests.acceptance.processes import descendants, wait_gone
+from tests.waiting import HANG_SECONDS
 
 pytestmark = [
     pytest.mark.embedded,
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes by /proc"),
 ]
 
-#: Seconds after which a hang is ended. What is waited for takes a fraction of it.
-PATIENCE = 240.0
+
+T = TypeVar("T")
 
 
 class Dev:
@@ -45,7 +47,7 @@ class Dev:
 
     def stop(self, number: signal.Signals) -> int:
         self.process.send_signal(number)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(HANG_SECONDS)
 
 
 @contextmanager
@@ -66,12 +68,13 @@ def dev(directory: Path, *arguments: str) -> Iterator[Dev]:
         process.wait()
 
 
-def until(condition: Callable[[], object], running: Dev) -> None:
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
+def until(condition: Callable[[], T], running: Dev) -> T:
+    deadline = time.monotonic() + HANG_SECONDS
+    while not (found := condition()):
         assert running.process.poll() is None, running.stderr
-        assert time.monotonic() < deadline, f"not within {PATIENCE} s; {running.stdout} {running.stderr}"
+        assert time.monotonic() < deadline, f"not within {HANG_SECONDS} s; {running.stdout} {running.stderr}"
         time.sleep(0.05)
+    return found
 
 
 def exports(text: str) -> dict[str, str]:
@@ -107,8 +110,9 @@ def test_what_it_prints_makes_boto3_use_it_and_its_example_fire(
         events.put_targets(Rule="fires", EventBusName=bus, Targets=[{"Id": "queue", "Arn": arn["QueueArn"]}])
 
         put = events.put_events(Entries=json.loads(shlex.split(example)[0]))
-        answer = boto3.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=20)
-        fired = json.loads(answer["Messages"][0]["Body"])["detail"]
+        sqs = boto3.client("sqs")
+        [message] = until(lambda: sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1).get("Messages"), running)
+        fired = json.loads(message["Body"])["detail"]
 
         # The port may not be had by anyone else meanwhile.
         port = events.meta.endpoint_url.rpartition(":")[2]
@@ -171,7 +175,7 @@ def test_it_says_so_and_ends_when_the_embedded_aws_dies(tmp_path: Path) -> None:
             if int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) == running.process.pid
         ]
         os.kill(host, signal.SIGKILL)
-        status = running.process.wait(PATIENCE)
+        status = running.process.wait(HANG_SECONDS)
         wait_gone(below)
 
     assert status == 2

@@ -20,6 +20,7 @@ from schemathesis.core.result import Ok
 from eventcron.entrypoints.rest.openapi import document as openapi_document
 from eventcron.local.runtime import ACCESS_KEY_ID, SECRET_ACCESS_KEY, Runtime
 from tests.rest.contract import CHECKS, document
+from tests.waiting import received
 
 pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]
 
@@ -87,8 +88,8 @@ async def test_a_schedule_that_was_put_fires(runtime: Runtime, root: Client) -> 
     await events.put_targets(Rule="rest", EventBusName=runtime.bus_name, Targets=[{"Id": "queue", "Arn": arn}])
 
     put = await root("PUT", TEA, {"expression": "* * * * * *", "input": {"cups": 2}})
-    answer = await sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20)
-    fired = json.loads(answer["Messages"][0]["Body"])["detail"]
+    [message] = await received(sqs, url)
+    fired = json.loads(message["Body"])["detail"]
     paused = await root("POST", f"{TEA}/pause")
     listed = await root("GET", "/tenants/acme/schedules?state=PAUSED&limit=1")
 

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import io
 import json
-import time
 import zipfile
 from collections.abc import AsyncIterator
 from typing import Any, Self
@@ -16,11 +15,9 @@ import pytest_asyncio
 from aiohttp import web
 
 from eventcron.local.runtime import LocalSettings, Runtime
+from tests.waiting import HANG_SECONDS, received
 
 pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]
-
-#: Seconds after which a hang is ended. What is waited for takes a fraction of it.
-PATIENCE = 240.0
 
 DETAIL = {
     "tenant": "acme",
@@ -78,14 +75,8 @@ class World:
 
     async def receive(self, url: str) -> Any:
         """The next message of the queue, as JSON, taken off it."""
-        sqs = self.client("sqs")
-        deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
-            answer = await sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1)
-            for message in answer.get("Messages", []):
-                await sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-                return json.loads(message["Body"])
-        raise AssertionError(f"nothing came to {url} within {PATIENCE} s")
+        [message] = await received(self.client("sqs"), url)
+        return json.loads(message["Body"])
 
     async def function(self, name: str, source: str, **variables: str) -> str:
         """A Lambda function of the developer's own: its ARN."""
@@ -99,7 +90,7 @@ class World:
             Role=f"arn:aws:iam::{self.runtime.account}:role/any",
             Code={"ZipFile": buffer.getvalue()},
             Environment={"Variables": variables},
-            Timeout=20,
+            Timeout=HANG_SECONDS,
         )
         return str(answer["FunctionArn"])
 
@@ -183,15 +174,8 @@ async def test_a_function_that_fails_is_tried_three_times(world: World) -> None:
     url, _ = await world.queue("retried")
     await world.subscribe("retried", Arn=await world.function("fails-twice", FAILS_TWICE, QUEUE=url))
     await world.fire("retried")
-    deadline = time.monotonic() + PATIENCE
-    count = 0
-    while count < 3 and time.monotonic() < deadline:
-        name = "ApproximateNumberOfMessages"
-        answer = await world.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[name])
-        count = int(answer["Attributes"][name])
-        await asyncio.sleep(0.1)
 
-    assert count == 3
+    assert len([await world.receive(url) for _ in range(3)]) == 3
 
 
 COUNTED = """
@@ -289,7 +273,7 @@ class Receiver:
         return web.Response(status=self._statuses.pop(0) if self._statuses else 200)
 
     async def next(self) -> dict[str, Any]:
-        return await asyncio.wait_for(self._requests.get(), PATIENCE)
+        return await asyncio.wait_for(self._requests.get(), HANG_SECONDS)
 
 
 async def _destination(world: World, name: str, url: str, kind: str, auth: dict[str, Any]) -> str:
@@ -371,8 +355,7 @@ async def test_a_message_that_is_none_of_ours_becomes_a_dead_letter_with_its_rea
 ) -> None:
     outputs, sqs = world.runtime.outputs, world.client("sqs")
     await sqs.send_message(QueueUrl=outputs[queue], MessageBody="not JSON")
-    answer = await sqs.receive_message(QueueUrl=outputs[letters], WaitTimeSeconds=20, MessageAttributeNames=["All"])
-    [message] = answer["Messages"]
+    [message] = await received(sqs, outputs[letters])
 
     assert message["Body"] == "not JSON"
     assert "json" in message["MessageAttributes"]["reason"]["StringValue"].lower()

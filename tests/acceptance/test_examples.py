@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +13,11 @@ import pytest_asyncio
 from eventcron.local.runtime import LocalSettings, Runtime
 from tests.acceptance.test_dev_targets import Receiver
 from tests.acceptance.test_operations import eventcron
+from tests.waiting import received, until
 
 pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]
 
 EXAMPLES = Path(__file__).parents[2] / "infra" / "examples"
-#: Seconds after which a hang is ended. What is waited for takes a fraction of it.
-PATIENCE = 240.0
 INPUT = {"report": "leads"}
 
 
@@ -83,27 +80,14 @@ class World:
 
     async def received(self, url: str) -> Any:
         """The next message of the queue, as JSON."""
-
-        async def next_message() -> Any:
-            answer = await self.client("sqs").receive_message(QueueUrl=url, WaitTimeSeconds=5)
-            return [json.loads(message["Body"]) for message in answer.get("Messages", [])]
-
-        return (await until(next_message))[0]
+        [message] = await received(self.client("sqs"), url)
+        return json.loads(message["Body"])
 
     async def queue(self, name: str) -> tuple[str, str]:
         """A queue of the test's own: its URL and ARN."""
         url = (await self.client("sqs").create_queue(QueueName=name))["QueueUrl"]
         answer = await self.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
         return url, answer["Attributes"]["QueueArn"]
-
-
-async def until(found: Callable[[], Awaitable[Any]]) -> Any:
-    """What *found* gives once it gives anything."""
-    deadline = time.monotonic() + PATIENCE
-    while not (result := await found()):
-        assert time.monotonic() < deadline, f"nothing within {PATIENCE} s"
-        await asyncio.sleep(0.1)  # neither CloudFormation nor a log tells when there is something new
-    return result
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", name="world")
@@ -253,7 +237,7 @@ async def test_example_another_account(world: World) -> None:
 
 async def test_a_stack_with_one_planner_has_no_dead_letters_of_ranges_and_says_so(world: World) -> None:
     listed = await eventcron(world.runtime, "redrive", "list", "--json")
-    shown = await eventcron(world.runtime, "redrive", "show", "plans")
+    shown = await eventcron(world.runtime, "redrive", "show", "segments")
 
     assert listed.json.keys() == {"commands", "fires", "targets"}
     assert (shown.status, shown.out) == (2, "")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import io
+import itertools
 import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,17 +22,17 @@ import pytest
 
 from eventcron.local.embedded import EmbeddedAws
 from eventcron.local.errors import LocalError
+from eventcron.local.runtime import LocalSettings, Runtime
 from eventcron.local.snapshot import Snapshot
 from tests.acceptance.broken import broken
 from tests.acceptance.processes import descendants, wait_gone
+from tests.waiting import HANG_SECONDS
 
 pytestmark = [
     pytest.mark.embedded,
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes by /proc"),
 ]
 
-#: Seconds after which a hang is ended. What is waited for takes a fraction of it.
-PATIENCE = 240.0
 REGION = "us-east-1"
 DEV = [sys.executable, "-m", "eventcron", "dev", "--port", "0"]
 
@@ -49,7 +53,7 @@ def dev(keep: Path, source: Path | None = None) -> Iterator[dict[str, Any]]:
     finally:
         below = descendants(process.pid)
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=PATIENCE)
+        process.communicate(timeout=HANG_SECONDS)
         wait_gone(below)
     assert process.returncode == 0
 
@@ -58,6 +62,15 @@ def client(service: str, facts: dict[str, Any]) -> Any:
     return boto3.client(
         service, endpoint_url=facts["endpoint"], region_name=REGION, aws_access_key_id="t", aws_secret_access_key="t"
     )
+
+
+def receive(sqs: Any, *urls: str) -> list[dict[str, Any]]:
+    """The next messages of the queues. Waits for one."""
+    for url in itertools.cycle(urls):
+        answer = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1, MaxNumberOfMessages=10)
+        if "Messages" in answer:
+            return list(answer["Messages"])
+    raise AssertionError("no queue to receive from")
 
 
 def code_of(function: str, facts: dict[str, Any]) -> str:
@@ -85,7 +98,7 @@ def test_schedules_rules_and_messages_are_saved_and_functions_run_the_new_code(t
                 }
             ]
         )
-        [created] = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20)["Messages"]
+        [created] = receive(sqs, url)
         sqs.delete_message(QueueUrl=url, ReceiptHandle=created["ReceiptHandle"])
         sqs.send_message(QueueUrl=url, MessageBody="left")
         code = code_of("Planner", before)
@@ -94,14 +107,82 @@ def test_schedules_rules_and_messages_are_saved_and_functions_run_the_new_code(t
         sqs = client("sqs", after)
         bodies: list[str] = []
         while "left" not in bodies or not any("Schedule Fired" in body for body in bodies[bodies.index("left") :]):
-            messages = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=20, MaxNumberOfMessages=10)["Messages"]
-            bodies += [message["Body"] for message in messages]
+            bodies += [message["Body"] for message in receive(sqs, url)]
         new_code = code_of("Planner", after)
 
     assert json.loads(created["Body"])["detail-type"] == "Schedule Created"
     assert after["endpoint"] == before["endpoint"]
     assert after["outputs"] == before["outputs"]
     assert new_code != code
+
+
+#: A handler that reports its start and does not end.
+STUCK = """
+import boto3, time
+def handler(event, context):
+    boto3.client("sqs").send_message(QueueUrl="STARTED", MessageBody="started")
+    time.sleep(900)
+"""
+
+
+async def test_no_function_is_invoked_before_it_has_the_new_code(tmp_path: Path) -> None:
+    """A command waits while all registrars are busy. The registrar of the next runtime is the first to receive it."""
+    settings = LocalSettings(keep=tmp_path / "kept", max_registrars=2)
+    async with Runtime(settings) as runtime:
+        arrivals = await _queue_of_events(runtime)
+        started: str = (await runtime.client("sqs").create_queue(QueueName="started"))["QueueUrl"]
+        await _replace_registrar(runtime, STUCK.replace("STARTED", started))
+        sqs = client("sqs", {"endpoint": runtime.endpoint})
+        for _ in range(settings.max_registrars):
+            await _put_schedule(runtime, "stuck")
+            [message] = await asyncio.to_thread(receive, sqs, started)
+            sqs.delete_message(QueueUrl=started, ReceiptHandle=message["ReceiptHandle"])
+        await _put_schedule(runtime, "waiting")
+    came: list[str] = []
+
+    def hold(step: str) -> None:
+        """Delay the start, from the first step after the embedded AWS answers until a registrar was invoked."""
+        if not came and step != "starting the embedded AWS":
+            came.extend(message["Body"] for message in receive(sqs, arrivals, started))
+
+    async with Runtime(settings, on_progress=hold):
+        pass
+
+    assert [json.loads(body)["detail"]["name"] for body in came if body != "started"] == ["waiting"]
+
+
+async def _queue_of_events(runtime: Runtime) -> str:
+    """The URL of a queue that receives every event of eventcron."""
+    sqs, events = runtime.client("sqs"), runtime.client("events")
+    url: str = (await sqs.create_queue(QueueName="arrivals"))["QueueUrl"]
+    arn = (await sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"]))["Attributes"]["QueueArn"]
+    await events.put_rule(Name="all", EventBusName=runtime.bus_name, EventPattern='{"source": ["eventcron"]}')
+    await events.put_targets(Rule="all", EventBusName=runtime.bus_name, Targets=[{"Id": "arrivals", "Arn": arn}])
+    return url
+
+
+async def _replace_registrar(runtime: Runtime, source: str) -> None:
+    package = io.BytesIO()
+    with zipfile.ZipFile(package, "w") as archive:
+        archive.writestr("eventcron/__init__.py", "")
+        archive.writestr("eventcron/entrypoints/__init__.py", "")
+        archive.writestr("eventcron/entrypoints/registrar_lambda.py", source)
+    aws_lambda, name = runtime.client("lambda"), runtime.outputs["RegistrarFunctionName"]
+    await aws_lambda.update_function_configuration(FunctionName=name, Timeout=900)
+    await aws_lambda.update_function_code(FunctionName=name, ZipFile=package.getvalue())
+
+
+async def _put_schedule(runtime: Runtime, name: str) -> None:
+    await runtime.client("events").put_events(
+        Entries=[
+            {
+                "EventBusName": runtime.bus_name,
+                "Source": "eventcron.tenant.acme",
+                "DetailType": "Put Schedule",
+                "Detail": json.dumps({"tenant": "acme", "name": name, "expression": "at(2999-01-01T00:00:00)"}),
+            }
+        ]
+    )
 
 
 def test_another_region_is_an_error_in_one_sentence(tmp_path: Path) -> None:
@@ -111,7 +192,7 @@ def test_another_region_is_an_error_in_one_sentence(tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         check=False,
-        timeout=PATIENCE,
+        timeout=HANG_SECONDS,
     )
 
     assert done.returncode == 2

@@ -17,11 +17,9 @@ import pytest_asyncio
 
 from eventcron.entrypoints.cli.dev import environment
 from eventcron.local.runtime import LocalSettings, Runtime
+from tests.waiting import received, until
 
 pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]
-
-#: Seconds after which a hang is ended. What is waited for takes a fraction of it.
-PATIENCE = 240
 
 
 class Done(NamedTuple):
@@ -70,15 +68,14 @@ async def put_event(runtime: Runtime, detail_type: str, detail: dict[str, Any]) 
     assert answer["FailedEntryCount"] == 0
 
 
-async def until(runtime: Runtime, queue: str, count: int) -> None:
+async def dead_letters(runtime: Runtime, queue: str, count: int) -> None:
     """Wait until so many letters are in *queue*."""
-    counts: dict[str, int] = {}
-    for _ in range(PATIENCE * 2):
-        counts = (await eventcron(runtime, "redrive", "list", "--json")).json
-        if counts[queue] == count:
-            return
-        await asyncio.sleep(0.2)
-    raise AssertionError(f"{counts} letters, expected {count} of {queue}")
+
+    async def so_many() -> bool:
+        listed = await eventcron(runtime, "redrive", "list", "--json")
+        return bool(listed.json[queue] == count)
+
+    await until(so_many)
 
 
 @pytest.mark.parametrize(
@@ -94,7 +91,7 @@ async def test_poison_is_listed_shown_sent_back_and_dropped(
     sqs = runtime.client("sqs")
     assert (await eventcron(runtime, "redrive", "list")).status == 0
     await sqs.send_message(QueueUrl=runtime.outputs[output], MessageBody="poison")
-    await until(runtime, queue, 1)
+    await dead_letters(runtime, queue, 1)
     assert (await eventcron(runtime, "redrive", "list")).status == 1
 
     shown = (await eventcron(runtime, "redrive", "show", queue, "--json")).json
@@ -105,14 +102,14 @@ async def test_poison_is_listed_shown_sent_back_and_dropped(
 
     sent = await eventcron(runtime, "redrive", "send", queue, letter["id"], "--json")
     assert (sent.status, sent.json) == (0, {"sent": 1, "failed": {}, "missing": []})
-    await until(runtime, queue, 1)  # still poison: it dies again
+    await dead_letters(runtime, queue, 1)  # still poison: it dies again
 
     record = tmp_path / "dropped.jsonl"
     dropped = await eventcron(runtime, "redrive", "drop", queue, "--all", "--record", str(record))
     assert (dropped.status, dropped.out) == (0, "1 dropped\n")
     (line,) = [json.loads(line) for line in record.read_text().splitlines()]
     assert (line["queue"], line["body"], line["code"]) == (queue, "poison", "undecodable")
-    await until(runtime, queue, 0)
+    await dead_letters(runtime, queue, 0)
 
 
 async def test_a_command_that_died_takes_effect_when_it_is_sent_back(runtime: Runtime) -> None:
@@ -143,12 +140,11 @@ async def test_a_command_that_died_takes_effect_when_it_is_sent_back(runtime: Ru
     assert reason.startswith("its target is an API destination, which only a rule can invoke: send it to a bus")
     table = {"TableName": runtime.outputs["SchedulesTableName"]}
     key = {"tenant": {"S": "acme"}, "name": {"S": "late"}}
-    for _ in range(PATIENCE * 5):
-        if "Item" in await runtime.client("dynamodb").get_item(**table, Key=key, ConsistentRead=True):
-            break
-        await asyncio.sleep(0.2)
-    else:
-        raise AssertionError("the command did not take effect")
+
+    async def took_effect() -> bool:
+        return "Item" in await runtime.client("dynamodb").get_item(**table, Key=key, ConsistentRead=True)
+
+    assert await until(took_effect)
 
 
 async def test_segments_are_told_and_their_schedules_moved(runtime: Runtime) -> None:
@@ -175,11 +171,12 @@ async def test_what_is_about_to_fire_is_told_with_its_local_time(runtime: Runtim
     often = {"tenant": "soon", "name": "often", "expression": "* * * * *", "timezone": "Asia/Kathmandu"}
     for detail in (once, {**often, "exclude": ["0 0 1 1 *"]}):
         await put_event(runtime, "Put Schedule", detail)
-    told: dict[str, Any] = {}
-    for _ in range(PATIENCE):
-        told = (await eventcron(runtime, "upcoming", "--tenant", "soon", "--json")).json
-        if told["schedules"] == 2:
-            break
+
+    async def both() -> dict[str, Any] | None:
+        told: dict[str, Any] = (await eventcron(runtime, "upcoming", "--tenant", "soon", "--json")).json
+        return told if told["schedules"] == 2 else None
+
+    told = await until(both)
 
     assert told["fires"] == 61
     (shot,) = [fire for fire in told["first"] if fire["name"] == "once"]
@@ -219,15 +216,11 @@ async def test_a_backfill_fires_and_is_cancelled(runtime: Runtime) -> None:
     await events.put_targets(Rule="backfilled", EventBusName=runtime.bus_name, Targets=[{"Id": "queue", "Arn": arn}])
     past = {"tenant": "acme", "name": "past"}
     await put_event(runtime, "Put Schedule", {**past, "expression": "* * * * *", "state": "PAUSED"})
-    received: list[dict[str, Any]] = []
+    arrived: list[dict[str, Any]] = []
 
     async def receive_until(wanted: Any) -> None:
-        async with asyncio.timeout(PATIENCE * 2):
-            while not any(wanted(event) for event in received):
-                answer = await sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10, WaitTimeSeconds=1)
-                for message in answer.get("Messages", []):
-                    received.append(json.loads(message["Body"]))
-                    await sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        while not any(wanted(event) for event in arrived):
+            arrived.extend(json.loads(message["Body"]) for message in await received(sqs, url, at_most=10))
 
     await receive_until(lambda event: event["detail-type"] == "Schedule Created")
     span = {"from": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z", "backfill_id": "day"}
@@ -246,7 +239,7 @@ async def test_a_backfill_fires_and_is_cancelled(runtime: Runtime) -> None:
     await receive_until(lambda event: event["detail"].get("state") == "CANCELLED")
 
     assert (await eventcron(runtime, "backfills", "show", "acme/past/day", "--json")).json["state"] == "CANCELLED"
-    fired = [event["detail"] for event in received if event["detail-type"] == "Schedule Fired"]
+    fired = [event["detail"] for event in arrived if event["detail-type"] == "Schedule Fired"]
     assert {(fire["cause"], fire["cause_id"]) for fire in fired} == {("backfill", "day")}
     assert len({fire["fire_id"] for fire in fired}) == len(fired)
 

@@ -9,10 +9,9 @@ import asyncio
 import os
 import signal
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import TypeVar
 
 import pytest
 
@@ -29,6 +28,7 @@ from eventcron.timing.trigger import parse
 from eventcron.wire.encode import decode_pack
 from tests.records import record_of
 from tests.resources import table
+from tests.waiting import until
 
 pytestmark = [
     pytest.mark.embedded,
@@ -46,10 +46,6 @@ TIMEOUT = 10
 #: Seconds after which the message of a dead planner shows again.
 VISIBILITY = 12
 EXPRESSION, EVERY_MS = "*/5 * * * * *", 5_000
-#: Seconds after which a hang is ended. What is waited for takes a fraction of it.
-PATIENCE = 240.0
-
-T = TypeVar("T")
 Fire = tuple[str, Instant]
 
 
@@ -73,7 +69,7 @@ class Stack:
     async def prepare(self) -> None:
         """Keep executors off, and have a planner's death be over within seconds."""
         await self.planned_through(1)
-        await self.until(lambda: self.is_empty("SegmentQueueUrl"))  # what is in hand keeps the visibility it had
+        await until(lambda: self.is_empty("PlanQueueUrl"))  # what is in hand keeps the visibility it had
         aws_lambda = self._runtime.client("lambda")
         for mapping in (await aws_lambda.list_event_source_mappings())["EventSourceMappings"]:
             if "FireQueue" in mapping["EventSourceArn"]:
@@ -102,7 +98,7 @@ class Stack:
             held = [state for state in await self.states() if state.lease_until in leases]
             return [held] if len({state.lease_until for state in held}) <= planners else []
 
-        (left,) = await self.until(few)
+        (left,) = await until(few)
         return left
 
     def busiest_planners(self, count: int) -> list[int]:
@@ -115,19 +111,11 @@ class Stack:
     async def states(self) -> list[SegmentState]:
         return await self.leases.segments(SEGMENTS)
 
-    async def until(self, condition: Callable[[], Awaitable[T]]) -> T:
-        """What *condition* returns once that is true."""
-        async with asyncio.timeout(PATIENCE):
-            while True:
-                if found := await condition():
-                    return found
-                await asyncio.sleep(0.05)  # neither DynamoDB nor SQS tells when something changes
-
     async def planned_through(self, instant: Instant) -> None:
         async def all_are() -> bool:
             return all(state.planned_through >= instant for state in await self.states())
 
-        await self.until(all_are)
+        await until(all_are)
 
     @asynccontextmanager
     async def collecting(self) -> AsyncIterator[None]:
@@ -209,7 +197,7 @@ async def freeze_two_at_work(stack: Stack) -> tuple[list[int], list[SegmentState
     """
     while True:
         stack.busiest_planners(0)
-        held = await stack.until(lambda: stack.held(at_least=SEGMENTS // 8))
+        held = await until(lambda: stack.held(at_least=SEGMENTS // 8))
         victims = stack.busiest_planners(2)
         for pid in victims:
             os.kill(pid, signal.SIGSTOP)
@@ -244,9 +232,9 @@ async def test_each_window_is_planned_once_and_two_killed_planners_lose_nothing(
             end = max(state.claimed_through for state in theirs)
             await stack.planned_through(end)
             states = await stack.states()
-            await stack.until(lambda: stack.has(due(names, first, end)))
-            await stack.until(lambda: stack.is_empty("SegmentQueueUrl"))
-            dead_letters = await stack.waiting("SegmentDeadLettersUrl")
+            await until(lambda: stack.has(due(names, first, end)))
+            await until(lambda: stack.is_empty("PlanQueueUrl"))
+            dead_letters = await stack.waiting("PlanDeadLettersUrl")
 
     times = stack.times()
     assert len(planners) >= WORKERS

@@ -69,12 +69,12 @@ def test_a_missing_fire_is_reported_and_fails(tmp_path: Path, monkeypatch: pytes
     class WithoutASegment(World):
         def __init__(self, *args: int) -> None:
             super().__init__(*args)
-            plans = self.store.plans
+            read = self.store.read_index
 
             async def without_a_segment(segment: int, **more: object) -> object:
-                return await plans(99 if segment == omitted else segment, **more)  # type: ignore[arg-type]
+                return await read(99 if segment == omitted else segment, **more)  # type: ignore[arg-type]
 
-            self.store.plans = without_a_segment  # type: ignore[method-assign,assignment]
+            self.store.read_index = without_a_segment  # type: ignore[method-assign,assignment]
 
     monkeypatch.setattr("eventcron.preview.simulate.World", WithoutASegment)
     result = CliRunner().invoke(command, [str(path), "--from", "2026-12-01"])

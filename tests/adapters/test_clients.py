@@ -6,8 +6,8 @@ import socket
 
 import pytest
 
-from eventcron.adapters.aws.bus import EventBridgeBus
 from eventcron.adapters.aws.clients import aws_clients
+from eventcron.adapters.aws.event_bus import EventBridgeBus
 from eventcron.adapters.aws.leases import DynamoLeases
 from eventcron.adapters.aws.table import DynamoTable
 from eventcron.errors import Unavailable

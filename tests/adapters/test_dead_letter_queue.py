@@ -8,7 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from eventcron.adapters.aws.dead_letter_queue import SqsDeadLetterQueue
-from eventcron.adapters.aws.redrive_targets import ToQueue
+from eventcron.adapters.aws.redrive_targets import RedriveToQueue
 from eventcron.errors import Unavailable
 from eventcron.ports import DeadLetter
 
@@ -38,7 +38,7 @@ LETTER = DeadLetter(id="1", receipt="r", body="{}")
 
 
 def box(service: Service) -> SqsDeadLetterQueue:
-    return SqsDeadLetterQueue(service, url="https://dead", back=ToQueue(service, "https://fires"))
+    return SqsDeadLetterQueue(service, url="https://dead", target=RedriveToQueue(service, "https://fires"))
 
 
 @pytest.mark.parametrize("operation", ["send_message", "delete_message", "change_message_visibility"])

@@ -110,14 +110,14 @@ async def test_calls_at_once_are_bounded() -> None:
     assert script.most_at_once == 4
 
 
-@pytest.mark.parametrize("read", ["plans", "scan"])
+@pytest.mark.parametrize("read", ["read_index", "scan"])
 async def test_one_item_that_cannot_be_read_does_not_hide_its_page(read: str) -> None:
     good = {**encode(a_record()), "wake": number(7)}
     broken = {**good, "name": text("newer"), "v": number(2), "start": text("soon")}
     script = Script("dynamodb", [{"Items": [broken, good]}])
     store = a_store(script)
 
-    page: Page[Any] = await (store.plans(1, before=9) if read == "plans" else store.scan(0, 1))
+    page: Page[Any] = await (store.read_index(1, before=9) if read == "read_index" else store.scan(0, 1))
 
     assert [item.name for item in page.items] == ["n0"]
     ((key, reason),) = page.unreadable
@@ -130,9 +130,9 @@ async def test_a_cursor_of_a_release_that_read_in_the_other_order_starts_the_pas
     script = Script("dynamodb", [{"Items": [], "LastEvaluatedKey": last}, {"Items": []}, {"Items": []}])
     store = a_store(script)
 
-    first = await store.plans(5, before=10)
-    await store.plans(5, before=10, cursor=first.cursor)
-    await store.plans(5, before=10, cursor=json.dumps(last))
+    first = await store.read_index(5, before=10)
+    await store.read_index(5, before=10, cursor=first.cursor)
+    await store.read_index(5, before=10, cursor=json.dumps(last))
 
     assert [request.get("ExclusiveStartKey") for request in script.requests] == [None, last, None]
     assert all(request["ScanIndexForward"] is False for request in script.requests)
@@ -143,19 +143,19 @@ async def test_an_empty_page_may_have_a_next_one() -> None:
     script = Script("dynamodb", [{"Items": [], "LastEvaluatedKey": last}, {"Items": []}])
     store = a_store(script)
 
-    first = await store.plans(5, before=10)
-    second = await store.plans(5, before=10, cursor=first.cursor)
+    first = await store.read_index(5, before=10)
+    second = await store.read_index(5, before=10, cursor=first.cursor)
 
     assert (first.items, second.items, second.cursor) == ([], [], None)
     assert "ExclusiveStartKey" not in script.requests[0]
     assert script.requests[1]["ExclusiveStartKey"] == last
 
 
-@pytest.mark.parametrize("read", ["plans", "scan", "of_tenant"])
+@pytest.mark.parametrize("read", ["read_index", "scan", "of_tenant"])
 async def test_a_throttled_page_is_an_error_not_an_empty_page(read: str) -> None:
     store = a_store(Script("dynamodb", lambda _request: refused("ProvisionedThroughputExceededException")))
     pages: dict[str, Callable[[], Awaitable[object]]] = {
-        "plans": lambda: store.plans(5, before=10),
+        "read_index": lambda: store.read_index(5, before=10),
         "scan": lambda: store.scan(0, 1),
         "of_tenant": lambda: store.of_tenant("acme"),
     }

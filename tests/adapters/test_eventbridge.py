@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventcron.adapters.aws.bus import EventBridgeBus
+from eventcron.adapters.aws.event_bus import EventBridgeBus
 from eventcron.adapters.aws.put_events import MAX_BYTES, entry_size
 from eventcron.model.events import Event
 from eventcron.ports import Refusal

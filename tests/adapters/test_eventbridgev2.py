@@ -14,8 +14,8 @@ from botocore.validate import validate_parameters
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventcron.adapters.aws.bus_v2 import HOPELESS_CODES, EventBridgeV2Bus, deduplication_id, event_group
 from eventcron.adapters.aws.clients import aws_clients
+from eventcron.adapters.aws.event_bus_v2 import HOPELESS_CODES, EventBridgeV2Bus, deduplication_id, event_group
 from eventcron.adapters.aws.put_events import MAX_BYTES, PutEventsBus, entry_size
 from eventcron.app.delivery import Publisher
 from eventcron.model.commands import Schedule

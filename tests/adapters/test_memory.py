@@ -82,7 +82,7 @@ CALLS: dict[str, Callable[[Trace], Awaitable[object]]] = {
     "clear_pending": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).clear_pending(KEY, revision=1),
     "move_wake": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).move_wake(PLAN, 1),
     "complete": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).complete(KEY, revision=1, expires=None),
-    "plans": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).plans(0, before=1),
+    "read_index": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).read_index(0, before=1),
     "scan": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).scan(0, 1),
     "of_tenant": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).of_tenant("acme"),
     "acquire_lease": lambda pause: MemoryLeases(pause=pause).acquire(0, end=9, now=1, lease_until=9),
@@ -147,14 +147,14 @@ async def test_the_index_shows_the_version_it_is_told_to() -> None:
 
     store = MemoryScheduleStore(clock, visible=a_second_ago)
     await store.put(a_record(), replacing=None)
-    assert (await store.plans(5, before=1)).items == []
+    assert (await store.read_index(5, before=1)).items == []
 
     clock.instant = 2_000
     await store.put(a_record(revision=2, wake=None), replacing=1)
-    assert [plan.revision for plan in (await store.plans(5, before=1)).items] == [1]
+    assert [plan.revision for plan in (await store.read_index(5, before=1)).items] == [1]
 
     clock.instant = 3_000
-    assert (await store.plans(5, before=1)).items == []
+    assert (await store.read_index(5, before=1)).items == []
     assert (await store.get([KEY]))[KEY].revision == 2
 
 
@@ -163,7 +163,7 @@ async def test_a_record_in_the_index_with_nothing_to_plan_is_a_fault() -> None:
     await store.put(msgspec.structs.replace(a_record(), schedule=None), replacing=None)
 
     with pytest.raises(AssertionError, match=r"^acme/nightly is in the index and has nothing to plan$"):
-        await store.plans(5, before=1)
+        await store.read_index(5, before=1)
 
 
 def test_keys_may_hold_any_name_but_a_slash() -> None:

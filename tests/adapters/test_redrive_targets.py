@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, ParamValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventcron.adapters.aws.redrive_targets import ToTarget, payload
+from eventcron.adapters.aws.redrive_targets import RedriveToTarget, payload
 from eventcron.errors import Unavailable, Undecodable
 from eventcron.ports import DeadLetter
 
@@ -21,7 +21,7 @@ FUNCTION = PREFIX.format("lambda", "function:planner")
 TOPIC = PREFIX.format("sns", "fires")
 MACHINE = PREFIX.format("states", "stateMachine:nightly")
 BUS = PREFIX.format("events", "event-bus/theirs")
-LOGS = PREFIX.format("logs", "log-group:/aws/events/eventcron/facts")
+LOGS = PREFIX.format("logs", "log-group:/aws/events/eventcron/published")
 DESTINATION = PREFIX.format("events", "api-destination/hook/0123")
 RULE = PREFIX.format("events", "rule/eventcron/acme")
 #: With numbers that a careless reader would change.
@@ -72,7 +72,7 @@ def letter(target: str = QUEUE, *, rule: str = "") -> DeadLetter:
 
 
 async def send(aws: Aws, a_letter: DeadLetter, *, instead: str | None = None) -> None:
-    await ToTarget(aws.client, instead=instead).send(a_letter, a_letter.body)
+    await RedriveToTarget(aws.client, instead=instead).send(a_letter, a_letter.body)
 
 
 KINDS = [
@@ -106,7 +106,7 @@ KINDS = [
         (
             "put_log_events",
             {
-                "logGroupName": "/aws/events/eventcron/facts",
+                "logGroupName": "/aws/events/eventcron/published",
                 "logStreamName": "redrive",
                 "logEvents": [{"timestamp": 1_796_086_800_000, "message": EVENT}],
             },
@@ -161,7 +161,7 @@ async def test_the_owner_of_a_queue_is_named() -> None:
 
 async def test_a_target_gets_of_the_event_what_its_rule_gives_it_to_the_letter() -> None:
     aws = Aws([{"Arn": QUEUE}, {"Arn": TOPIC, "InputPath": "$.detail.input"}])
-    way = ToTarget(aws.client)
+    way = RedriveToTarget(aws.client)
     for _ in range(2):
         await way.send(letter(TOPIC, rule=RULE), EVENT)
 
@@ -199,18 +199,18 @@ async def test_a_log_stream_that_is_there_is_written_to() -> None:
 
     await send(aws, letter(LOGS + ":*"))
 
-    assert aws.last[1]["logGroupName"] == "/aws/events/eventcron/facts"
+    assert aws.last[1]["logGroupName"] == "/aws/events/eventcron/published"
 
 
 NO_QUEUE = "AWS.SimpleQueueService.NonExistentQueue"
 TOO_OLD = {"rejectedLogEventsInfo": {"tooOldLogEventEndIndex": 1}}
-ANY_RULE = "only a rule can invoke: send it to a bus that has such a rule, with --to and the bus's ARN"
+ANY_RULE = "only a rule can invoke: send it to a bus with such a rule by --to and the bus's ARN"
 
 
 @pytest.mark.parametrize(
     ("a_letter", "aws", "sentence"),
     [
-        pytest.param(letter(""), Aws(), "it does not name its target; say where it is to go with --to ARN", id="none"),
+        pytest.param(letter(""), Aws(), "it does not name its target; name one with --to ARN", id="none"),
         pytest.param(letter("queue"), Aws(), "'queue' is not an ARN, such as arn:aws:sqs:", id="no-arn"),
         pytest.param(letter(DESTINATION), Aws(), f"is an API destination, which {ANY_RULE}", id="destination"),
         pytest.param(
@@ -231,7 +231,8 @@ ANY_RULE = "only a rule can invoke: send it to a bus that has such a rule, with 
         ),
         pytest.param(
             letter(QUEUE, rule=RULE), Aws([{"Arn": TOPIC}]),
-            f"rule {RULE} no longer has its target, so what it takes of an event is not known; --to {QUEUE} sends",
+            f"rule {RULE} no longer has its target, so which part of the event the target receives is not known;"
+            f" --to {QUEUE} sends",
             id="target-is-gone",
         ),
         pytest.param(
@@ -240,7 +241,7 @@ ANY_RULE = "only a rule can invoke: send it to a bus that has such a rule, with 
         ),
         pytest.param(
             letter(QUEUE, rule=RULE), Aws([{"Arn": QUEUE, "InputTransformer": {"InputTemplate": "<x>"}}]),
-            "by an input transformer, which only a rule can: send it to a bus", id="transformer",
+            "has an input transformer, which only EventBridge can apply: send it to a bus", id="transformer",
         ),
         pytest.param(
             letter(BUS), Aws(put_events={"FailedEntryCount": 1, "Entries": [{"ErrorCode": "NotAuthorizedForSource"}]}),
@@ -248,7 +249,7 @@ ANY_RULE = "only a rule can invoke: send it to a bus that has such a rule, with 
         ),
         pytest.param(
             letter(LOGS), Aws(put_log_events=TOO_OLD),
-            f"{LOGS} does not take it: tooOldLogEventEndIndex; drop it, which keeps a record", id="log-refuses",
+            f"{LOGS} does not take it: tooOldLogEventEndIndex; `redrive drop` writes it to a file", id="log-refuses",
         ),
     ],
 )  # fmt: skip
@@ -279,13 +280,13 @@ async def test_throttling_is_unavailable(target: str, aws: Aws) -> None:
 @pytest.mark.parametrize("body", ["poison", "{}", '{"source": 1}'])
 @pytest.mark.parametrize("target", [BUS, LOGS])
 async def test_what_is_no_event_does_not_go_where_events_go(target: str, body: str) -> None:
-    with pytest.raises(Undecodable, match="not an event, as a bus or a log of events needs"):
-        await ToTarget(Aws().client).send(letter(target), body)
+    with pytest.raises(Undecodable, match="not an EventBridge event, which a bus or a log group needs"):
+        await RedriveToTarget(Aws().client).send(letter(target), body)
 
 
 def test_what_is_no_arn_is_refused_before_anything_is_sent() -> None:
     with pytest.raises(Undecodable, match="'work' is not an ARN"):
-        ToTarget(Aws().client, instead="work")
+        RedriveToTarget(Aws().client, instead="work")
 
 
 texts = st.text(st.characters(codec="utf-8"), max_size=8)
@@ -306,5 +307,5 @@ def test_a_path_gives_what_is_there(steps: list[str], value: Any) -> None:
 def test_the_input_of_a_target_is_what_it_gets_or_all_of_the_event() -> None:
     assert payload({"Input": "{}"}, EVENT) == "{}"
     assert payload({}, EVENT) == EVENT
-    with pytest.raises(Undecodable, match=r"its rule gives the target \$.detail.none, which the event does not have"):
+    with pytest.raises(Undecodable, match=r"its rule selects \$.detail.none, which the event does not have"):
         payload({"InputPath": "$.detail.none"}, EVENT)

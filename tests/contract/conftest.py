@@ -9,31 +9,30 @@ import itertools
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, get_args
 
 import msgspec
 import pytest
 from aiobotocore.session import AioSession, get_session
 
 from eventcron.adapters.aws.backfills import DynamoBackfills
-from eventcron.adapters.aws.bus import EventBridgeBus
-from eventcron.adapters.aws.bus_v2 import EventBridgeV2Bus
 from eventcron.adapters.aws.calendars import DynamoCalendars
 from eventcron.adapters.aws.clients import AwsClients, aws_clients
 from eventcron.adapters.aws.dead_letter_queue import SqsDeadLetterQueue
 from eventcron.adapters.aws.dead_letters import SqsDeadLetters
+from eventcron.adapters.aws.event_bus import EventBridgeBus
+from eventcron.adapters.aws.event_bus_v2 import EventBridgeV2Bus
 from eventcron.adapters.aws.fire_queue import SqsFireQueue
 from eventcron.adapters.aws.leases import DynamoLeases
 from eventcron.adapters.aws.published_packs import DynamoPublishedPacks
 from eventcron.adapters.aws.quota import DynamoQuota
-from eventcron.adapters.aws.redrive_targets import ToQueue
+from eventcron.adapters.aws.redrive_targets import RedriveToQueue
 from eventcron.adapters.aws.rules_version import DynamoRulesVersion
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.segment_queue import SqsSegmentQueue
 from eventcron.adapters.aws.table import DynamoTable
 from eventcron.adapters.clock import SystemClock
 from eventcron.adapters.memory import (
-    Buried,
     MemoryBackfills,
     MemoryCalendars,
     MemoryDeadLetterQueue,
@@ -47,6 +46,7 @@ from eventcron.adapters.memory import (
     MemoryRulesVersion,
     MemoryScheduleStore,
     MemorySegmentQueue,
+    SentToDlq,
 )
 from eventcron.model.messages import Pack, SegmentRange
 from eventcron.ports import (
@@ -54,6 +54,7 @@ from eventcron.ports import (
     Calendars,
     DeadLetterQueue,
     DeadLetters,
+    DeadLetterSource,
     EventBus,
     FireQueue,
     Leases,
@@ -97,7 +98,7 @@ class SegmentQueueRig(NamedTuple):
 
 class DeadLettersRig(NamedTuple):
     port: DeadLetters
-    buried: Callable[[], Awaitable[list[Buried]]]
+    buried: Callable[[], Awaitable[list[SentToDlq]]]
 
 
 class DeadLetterQueueRig(NamedTuple):
@@ -191,21 +192,21 @@ class MemoryBackend:
     async def dead_letters(self) -> DeadLettersRig:
         letters = MemoryDeadLetters()
 
-        async def buried() -> list[Buried]:
-            return letters.buried
+        async def buried() -> list[SentToDlq]:
+            return letters.sent
 
         return DeadLettersRig(letters, buried)
 
     async def letters(self) -> DeadLetterQueueRig:
-        box = MemoryDeadLetterQueue(self._clock)
+        queue = MemoryDeadLetterQueue(self._clock)
 
         async def send_to_dlq(body: str, code: str, reason: str) -> None:
-            box.send_to_dlq(body, code=code, reason=reason)
+            queue.send_to_dlq(body, code=code, reason=reason)
 
         async def arrived() -> list[str]:
-            return box.sent
+            return queue.sent
 
-        return DeadLetterQueueRig(box, send_to_dlq, arrived)
+        return DeadLetterQueueRig(queue, send_to_dlq, arrived)
 
     async def event_bus(self) -> EventBusRig:
         bus = MemoryEventBus(self._clock)
@@ -270,11 +271,11 @@ class AwsBackend:
         return SegmentQueueRig(SqsSegmentQueue(self.clients.sqs, url), receive)
 
     async def dead_letters(self) -> DeadLettersRig:
-        urls = {queue: await create_queue(self._sqs, next(_names)) for queue in ("commands", "fires", "plans")}
+        urls = {queue: await create_queue(self._sqs, next(_names)) for queue in get_args(DeadLetterSource)}
 
-        async def buried() -> list[Buried]:
+        async def buried() -> list[SentToDlq]:
             return [
-                Buried(
+                SentToDlq(
                     queue=queue,
                     body=message["Body"],
                     reason=message["MessageAttributes"]["reason"]["StringValue"],
@@ -297,7 +298,7 @@ class AwsBackend:
             return [message["Body"] for message in await self._receive(back, 1)]
 
         return DeadLetterQueueRig(
-            SqsDeadLetterQueue(self._sqs, url=dead, back=ToQueue(self._sqs, back)), send_to_dlq, arrived
+            SqsDeadLetterQueue(self._sqs, url=dead, target=RedriveToQueue(self._sqs, back)), send_to_dlq, arrived
         )
 
     async def event_bus(self) -> EventBusRig:

@@ -20,7 +20,7 @@ BACKFILL = Backfill(
     revision=7,
     trigger="…",
     span=Window(1_000, 9_000),
-    cursor=2_000,
+    enqueued_through=2_000,
     slice=Window(3_000, 4_000),
 )
 

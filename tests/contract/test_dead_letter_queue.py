@@ -13,10 +13,10 @@ async def _rig(backend: Backend) -> DeadLetterQueueRig:
     return await backend.letters()
 
 
-async def all_of(box: DeadLetterQueue) -> list[DeadLetter]:
+async def all_of(queue: DeadLetterQueue) -> list[DeadLetter]:
     """Every letter there is, in hand for a minute."""
     letters: list[DeadLetter] = []
-    while batch := await box.take(10, seconds=60):
+    while batch := await queue.take(10, seconds=60):
         letters += batch
     return letters
 

@@ -91,11 +91,12 @@ async def test_a_pack_stays_hidden_for_the_whole_seconds_until_it_may_show(rig: 
     now = clock.now()
     await rig.port.send([a_pack(1), a_pack(2)], visible_at=[now + 1_900, now - 5_000], now=now)
 
-    first = await received(rig, 1)
-    second = await received(rig, 1)
+    arrived: dict[str, int] = {}
+    while len(arrived) < 2:
+        arrived |= {pack.id: clock.now() for pack in await received(rig, 1)}
 
-    assert [pack.id for pack in first + second] == ["pack-2", "pack-1"]
-    assert clock.now() - now >= 1_000 - TOLERANCE_MS
+    assert arrived.keys() == {"pack-1", "pack-2"}
+    assert arrived["pack-1"] - now >= 1_000 - TOLERANCE_MS
 
 
 async def test_a_longer_delay_than_the_queue_has_is_a_fault_and_sends_nothing(rig: FireQueueRig, now: int) -> None:

@@ -99,8 +99,8 @@ async def every_page(ask: Callable[[str | None], Awaitable[Page[T]]]) -> list[T]
     return items
 
 
-async def plans_of(store: ScheduleStore, segment: int, *, before: int) -> list[IndexEntry]:
-    return await every_page(lambda cursor: store.plans(segment, before=before, cursor=cursor))
+async def index_of(store: ScheduleStore, segment: int, *, before: int) -> list[IndexEntry]:
+    return await every_page(lambda cursor: store.read_index(segment, before=before, cursor=cursor))
 
 
 @pytest.fixture(name="store")
@@ -172,7 +172,7 @@ async def test_a_put_replaces_every_field(store: ScheduleStore) -> None:
 
     assert await store.put(bare, replacing=EVERY_FIELD.revision)
     assert await store.get([bare.key]) == {bare.key: bare}
-    assert await plans_of(store, 63, before=2**53) == []
+    assert await index_of(store, 63, before=2**53) == []
 
 
 async def test_pending_is_cleared_of_that_revision_only(store: ScheduleStore) -> None:
@@ -205,7 +205,7 @@ async def test_with_wake_goes_a_handoff(store: ScheduleStore) -> None:
     assert await store.move_wake(a_plan(record), 0, handoff=700)
     moved = msgspec.structs.replace(record, wake=0, handoff=700)
     assert await store.get([record.key]) == {record.key: moved}
-    assert await plans_of(store, 5, before=1) == [msgspec.structs.replace(a_plan(record), wake=0, handoff=700)]
+    assert await index_of(store, 5, before=1) == [msgspec.structs.replace(a_plan(record), wake=0, handoff=700)]
     assert await store.move_wake(a_plan(moved), None, handoff=900)
     assert (await store.get([record.key]))[record.key].handoff == 700
 
@@ -216,7 +216,7 @@ async def test_wake_none_drops_it_from_the_index_for_good(store: ScheduleStore) 
 
     assert await store.move_wake(a_plan(record), None)
     assert await store.get([record.key]) == {record.key: msgspec.structs.replace(record, wake=None, segment=None)}
-    assert await plans_of(store, 5, before=1_000) == []
+    assert await index_of(store, 5, before=1_000) == []
     assert not await store.move_wake(a_plan(record), 200)
 
 
@@ -230,7 +230,7 @@ async def test_complete_ends_an_enabled_revision(store: ScheduleStore, expires: 
     assert await store.complete(record.key, revision=1, expires=expires)
     assert not await store.complete(record.key, revision=1, expires=expires)
     assert await store.get([record.key]) == {record.key: completed}
-    assert [plan.name for plan in await plans_of(store, 5, before=1)] == [record.name], (
+    assert [plan.name for plan in await index_of(store, 5, before=1)] == [record.name], (
         "a pass may have failed that owes fires of it"
     )
     assert not await store.complete(Key("acme", "missing"), revision=1, expires=expires)
@@ -249,10 +249,10 @@ async def test_plans_are_those_that_wake_before_the_latest_first(store: Schedule
         await store.put(a_record(name, wake=wake), replacing=None)
     await store.put(msgspec.structs.replace(a_record("elsewhere"), segment=6), replacing=None)
 
-    plans = await plans_of(store, 5, before=50)
+    plans = await index_of(store, 5, before=50)
 
     assert [(plan.name, plan.wake) for plan in plans] == [("d", 40), ("c", 30), ("b", 20), ("a", 10), ("dense", 0)]
-    assert await plans_of(store, 7, before=50) == []
+    assert await index_of(store, 7, before=50) == []
 
 
 async def test_pages_of_plans_with_one_wake_leave_none_out(store: ScheduleStore) -> None:
@@ -260,18 +260,18 @@ async def test_pages_of_plans_with_one_wake_leave_none_out(store: ScheduleStore)
     for name in names:
         await store.put(a_record(name), replacing=None)
 
-    plans = await plans_of(store, 5, before=1)
+    plans = await index_of(store, 5, before=1)
 
     assert sorted(plan.name for plan in plans) == sorted(names)
-    assert len((await store.plans(5, before=1)).items) < len(names)
+    assert len((await store.read_index(5, before=1)).items) < len(names)
 
 
 async def test_a_plan_carries_what_planning_needs(store: ScheduleStore) -> None:
     await store.put(EVERY_FIELD, replacing=None)
     await store.put(a_record(), replacing=None)
 
-    assert await plans_of(store, 5, before=1) == [a_plan(a_record())]
-    assert await plans_of(store, 63, before=2**53) == [
+    assert await index_of(store, 5, before=1) == [a_plan(a_record())]
+    assert await index_of(store, 63, before=2**53) == [
         IndexEntry(
             tenant="acme",
             name="every-field",

@@ -13,6 +13,8 @@ from typing import NamedTuple
 
 from sybil import Example
 
+from tests.waiting import HANG_SECONDS
+
 ROOT = Path(__file__).parents[2]
 PROMPT = "$ "
 #: An expected line that stands for any number of lines.
@@ -62,7 +64,7 @@ def run(command: str) -> str:
         capture_output=True,
         text=True,
         check=False,
-        timeout=120,
+        timeout=HANG_SECONDS,
     )
     return done.stdout + done.stderr
 

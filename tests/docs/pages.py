@@ -30,6 +30,12 @@ def prose(page: Path) -> str:
     return _FENCE.sub("", page.read_text())
 
 
+def section(page: str, heading: str) -> str:
+    """The text below a heading of the second level, up to the next one."""
+    parts = re.split(r"^## (.+)\n", read(page), flags=re.MULTILINE)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))[heading]
+
+
 def links(page: Path) -> Iterator[str]:
     """The targets of a page's links."""
     return (found["target"] for found in _LINK.finditer(prose(page)))
@@ -41,9 +47,10 @@ def anchors(page: Path) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading).strip().replace(" ", "-") for heading in headings}
 
 
-def rows(page: str) -> Iterator[list[str]]:
-    """The cells of every table row of a page, head and rule included."""
-    for line in read(page).splitlines():
+def rows(page: str, heading: str | None = None) -> Iterator[list[str]]:
+    """The cells of every table row of a page, or of one section of it, head and rule included."""
+    text = read(page) if heading is None else section(page, heading)
+    for line in text.splitlines():
         if line.startswith("|"):
             yield [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 

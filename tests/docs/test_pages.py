@@ -29,6 +29,14 @@ def _name(page: Path) -> str:
     return str(page.relative_to(ROOT))
 
 
+def _tests() -> set[str]:
+    return {
+        name
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for name in [path.name, *re.findall(r"^ *(?:async )?def (test_\w+)", path.read_text(), re.MULTILINE)]
+    }
+
+
 @pytest.mark.parametrize("page", PAGES, ids=_name)
 def test_links_lead_somewhere(page: Path) -> None:
     broken = []
@@ -71,13 +79,28 @@ def test_json_on_a_page_is_what_the_code_would_take_or_send(page: Path) -> None:
         jsonschema.validate(event["detail"], schema)
 
 
-@pytest.mark.parametrize("page", ["README.md", "docs/schedules.md"])
+@pytest.mark.parametrize("page", ["README.md", "docs/quick-start.md", "docs/reference/events.md"])
 def test_the_fire_on_a_page_carries_its_own_id(page: str) -> None:
     (detail,) = [json.loads(text)["detail"] for text in blocks(page, "json") if "fire_id" in text]
     due = from_datetime(msgspec.convert(detail["due"], Moment))
     fire = Fire(detail["tenant"], detail["name"], detail["revision"], due, due)
 
     assert detail["fire_id"] == fire_id(fire)
+
+
+def test_tests_named_on_a_page_exist() -> None:
+    named = {name for page in PAGES for name in re.findall(r"`(test_\w+(?:\.py)?)`", page.read_text())}
+
+    assert len(named) > 10
+    assert named - _tests() == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=_name)
+def test_files_named_on_a_page_exist(page: Path) -> None:
+    inside = r"`((?:src|tests|infra|events|examples|scripts|tools|benchmarks)/[\w./-]+)`"
+    named = set(re.findall(inside, page.read_text()))
+
+    assert [path for path in sorted(named) if not (ROOT / path).exists()] == []
 
 
 def test_the_changelog_begins_with_this_version() -> None:

@@ -20,6 +20,7 @@ from eventcron.wire.decode import Received, decode_command
 from tests.docs.pages import ROOT, blocks
 from tests.emulators import ministack_server, use_endpoint
 from tests.resources import create_bus
+from tests.waiting import HANG_SECONDS, received
 
 PYTHON = blocks("README.md", "python")
 SHELL = [
@@ -40,9 +41,7 @@ class Bus(NamedTuple):
 
     async def command(self) -> Received:
         """The next event, read as the registrar reads it."""
-        answer = await self.sqs.receive_message(QueueUrl=self.queue_url, WaitTimeSeconds=5)
-        (message,) = answer["Messages"]
-        await self.sqs.delete_message(QueueUrl=self.queue_url, ReceiptHandle=message["ReceiptHandle"])
+        (message,) = await received(self.sqs, self.queue_url)
         return decode_command(message["Body"], trusted_sources=frozenset())
 
 
@@ -93,7 +92,7 @@ async def test_the_rule_of_the_example_matches_the_fire_of_the_example(bus: Bus)
 
 
 def test_the_world_of_the_example_fires_as_it_says() -> None:
-    subprocess.run([sys.executable, "-c", PYTHON[1]], check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", PYTHON[1]], check=True, timeout=HANG_SECONDS)
 
 
 def test_there_are_no_other_examples() -> None:
@@ -106,7 +105,7 @@ def _targets() -> set[str]:
     return set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
-@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/cli.md"])
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "docs/quick-start.md", "docs/design/simulation.md"])
 def test_every_make_target_on_a_page_exists(page: str) -> None:
     text = (ROOT / page).read_text()
     named = set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.MULTILINE))

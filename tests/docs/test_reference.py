@@ -1,14 +1,12 @@
-"""What there is, is documented: commands, settings, fields, facts, codes, words."""
+"""What there is, is documented: commands, settings, fields, events, codes, terms."""
 
 from __future__ import annotations
 
-import ast
 import os
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
-from typing import Any
 
 import msgspec
 import pytest
@@ -17,17 +15,12 @@ from msgspec import NODEFAULT, inspect
 from eventcron.config import PREFIX
 from eventcron.entrypoints.cli.main import COMMANDS as SUBCOMMANDS
 from eventcron.model import events
+from eventcron.model.codes import RejectionCode, SkipReason
 from eventcron.model.commands import COMMANDS, DaylightSaving, Misfire, Schedule
-from eventcron.model.messages import Fire
-from eventcron.model.records import IndexEntry
-from eventcron.ports import Lease
 from eventcron.settings import Settings
-from eventcron.wire.rejection import _CODES
 from tests.docs.pages import ROOT, codes, read, rows
 
 SETTINGS = {field.name: field for field in msgspec.structs.fields(Settings)}
-#: Raised on the command line only, where its message says all there is.
-NOT_REJECTIONS = {"cannot_convert"}
 
 
 def _first_codes(page: str) -> list[str]:
@@ -37,7 +30,7 @@ def _first_codes(page: str) -> list[str]:
 
 @pytest.mark.parametrize("command", SUBCOMMANDS)
 def test_every_subcommand_is_documented(command: str) -> None:
-    assert f"eventcron {command}" in _first_codes("docs/cli.md")
+    assert f"eventcron {command}" in _first_codes("docs/reference/cli.md")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
@@ -48,7 +41,7 @@ def test_the_shell_completes_as_documented(shell: str) -> None:
         env=environment, capture_output=True, text=True, check=True,
     )  # fmt: skip
 
-    assert f"{shell}_source" in read("docs/cli.md")
+    assert f"{shell}_source" in read("docs/reference/cli.md")
     assert f"_EVENTCRON_COMPLETE={shell}_complete" in done.stdout
 
 
@@ -71,7 +64,7 @@ def _bounds(field: msgspec.structs.FieldInfo) -> str:
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_setting_is_documented_with_its_default_and_range(name: str) -> None:
     field = SETTINGS[name]
-    (row,) = [row for row in rows("docs/configuration.md") if codes(row[0]) == [f"{PREFIX}{name.upper()}"]]
+    (row,) = [row for row in rows("docs/reference/configuration.md") if codes(row[0]) == [f"{PREFIX}{name.upper()}"]]
 
     if field.required:
         assert len(row) == 3
@@ -92,7 +85,11 @@ def _fields(*structs: type[msgspec.Struct]) -> set[str]:
 
 
 def test_every_field_of_a_schedule_is_documented_with_its_default() -> None:
-    documented = {codes(row[0])[0]: row[2] for row in rows("docs/schedules.md") if len(row) == 4 and codes(row[0])}
+    documented = {
+        codes(row[0])[0]: row[2]
+        for row in rows("docs/reference/schedules.md", "Put Schedule")
+        if len(row) == 4 and codes(row[0])
+    }
 
     assert set(documented) == _fields(Schedule)
     for field in msgspec.structs.fields(Schedule):
@@ -105,7 +102,7 @@ def test_every_field_of_a_schedule_is_documented_with_its_default() -> None:
 
 @pytest.mark.parametrize("struct", [Misfire, DaylightSaving])
 def test_the_fields_inside_a_schedules_fields_are_documented(struct: type[msgspec.Struct]) -> None:
-    documented = {code for row in rows("docs/schedules.md") if len(row) == 4 for code in codes(row[3])}
+    documented = {code for row in rows("docs/reference/schedules.md") if len(row) == 4 for code in codes(row[3])}
 
     assert _fields(struct) - documented == set()
 
@@ -118,124 +115,53 @@ def _detail_types() -> Iterator[str]:
 
 
 @pytest.mark.parametrize("detail_type", sorted(_detail_types()))
-def test_every_command_and_fact_is_documented(detail_type: str) -> None:
-    headings = re.findall(r"^## (.+)$", read("docs/schedules.md"), re.MULTILINE)
+def test_every_command_and_event_is_documented(detail_type: str) -> None:
+    headings = re.findall(r"^## (.+)$", read("docs/reference/schedules.md"), re.MULTILINE)
+    documented = [code for page in ("schedules", "events") for code in _first_codes(f"docs/reference/{page}.md")]
 
-    assert detail_type in [*_first_codes("docs/schedules.md"), *headings]
-
-
-def _codes_raised() -> set[str]:
-    """Every code that a rejection can carry, read from the source."""
-    found = {code for _, code in _CODES}
-    for package in ("timing", "wire", "rules", "app"):
-        for path in sorted((ROOT / "src" / "eventcron" / package).glob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text())):
-                found.update(_codes_in(node))
-    return found
-
-
-def _codes_in(node: ast.AST) -> Iterator[str]:
-    match node:
-        case ast.Call(
-            func=ast.Name(id="InvalidSchedule") | ast.Attribute(attr="__init__"),
-            args=[ast.Constant(value=str(code)), *_],
-        ):
-            yield code
-        case ast.Call(func=ast.Name(id="InvalidExpression"), keywords=keywords):
-            given = [keyword.value for keyword in keywords if keyword.arg == "code"]
-            yield from _constants(given[0]) if given else ["invalid_expression"]
-        case ast.Assign(targets=[ast.Name(id="code")], value=value):
-            yield from _constants(value)
-
-
-def _constants(node: ast.AST) -> Iterator[str]:
-    """The texts that an expression may come to; what it compares with is not among them."""
-    match node:
-        case ast.Constant(value=str(text)):
-            yield text
-        case ast.IfExp(body=body, orelse=orelse):
-            yield from _constants(body)
-            yield from _constants(orelse)
-        case ast.Call(func=ast.Name(id="next"), args=[_, default]):
-            yield from _constants(default)
+    assert detail_type in [*documented, *headings]
 
 
 def test_every_code_of_a_rejection_is_documented_and_no_other() -> None:
     documented = [
-        codes(row[0])[0] for row in rows("docs/errors.md") if codes(row[0]) and codes(row[0])[0] not in _rejected()
+        codes(row[0])[0]
+        for row in rows("docs/reference/errors.md")
+        if codes(row[0]) and codes(row[0])[0] not in _rejected()
     ]
 
     assert sorted(documented) == documented
-    assert set(documented) == _codes_raised() - NOT_REJECTIONS
-
-
-def _reasons() -> set[str]:
-    """Every reason that a ``Schedule Skipped`` can have, read from the source."""
-    return {
-        reason
-        for package in ("timing", "wire", "rules", "app")
-        for path in (ROOT / "src" / "eventcron" / package).glob("*.py")
-        for node in ast.walk(ast.parse(path.read_text()))
-        for reason in _reasons_in(node)
-    }
-
-
-def _reasons_in(node: ast.AST) -> Iterator[str]:
-    match node:
-        case ast.Call(func=ast.Name(id="SkipNotice" | "_unread"), keywords=keywords):
-            for keyword in keywords:
-                yield from _constants(keyword.value) if keyword.arg == "reason" else ()
-        case ast.Tuple(elts=[ast.Attribute(attr="SKIP"), reason]):
-            yield from _constants(reason)
-        case ast.Tuple(elts=[_, ast.Constant(value=str(reason)), ast.Constant(value=None)]):
-            yield reason
-        case ast.Assign(targets=[ast.Name(id="GAP" | "EXCLUDED" | "QUOTA")], value=value):
-            yield from _constants(value)
-        case ast.FunctionDef(name="_stopped"):
-            for part in ast.walk(node):
-                if isinstance(part, ast.Return) and part.value is not None:
-                    yield from filter(None, _constants(part.value))
+    assert set(documented) == set(RejectionCode)
 
 
 def test_every_reason_of_a_skip_is_documented_and_no_other() -> None:
-    documented = [
-        code
-        for row in rows("docs/schedules.md")
-        if len(row) == 2
-        for code in codes(row[0])
-        if code.islower() and row[0] == f"`{code}`"
-    ]
+    documented = [code for row in rows("docs/reference/events.md", "Skips") for code in codes(row[0])]
 
     assert len(set(documented)) == len(documented)
-    assert set(documented) == _reasons()
+    assert set(documented) == set(SkipReason)
 
 
 def _rejected() -> set[str]:
     return _fields(events.ScheduleRejected)
 
 
-def _entries() -> list[str]:
-    """The words of the glossary, which stand in bold."""
-    return [entry.lower() for entry in re.findall(r"\*\*([^*]+)\*\*", read("docs/glossary.md"))]
+#: The terms of the glossary.
+TERMS = re.findall(r"^- \*\*([^*]+)\*\*:", read("docs/reference/glossary.md"), re.MULTILINE)
+SOURCE = "\n".join(path.read_text() for path in sorted((ROOT / "src" / "eventcron").rglob("*.py")))
 
 
-@pytest.mark.parametrize("struct", [IndexEntry, Fire, Lease])
-def test_the_words_of_the_protocol_are_explained(struct: type[Any]) -> None:
-    words = {
-        word for entry in re.findall(r"\*\*([^*]+)\*\*", read("docs/glossary.md")) for word in entry.lower().split()
-    }
-    ours = {name.partition("_")[0] for name in _fields(struct) - _fields(Schedule)}
-
-    assert ours - words == set()
+def test_the_glossary_is_short_and_sorted_and_explains_each_term_once() -> None:
+    assert len(TERMS) <= 25
+    assert sorted(set(TERMS)) == TERMS
 
 
-def test_no_word_is_explained_twice() -> None:
-    assert sorted(_entries()) == sorted(set(_entries()))
+@pytest.mark.parametrize("term", TERMS)
+def test_the_code_uses_each_term_of_the_glossary(term: str) -> None:
+    assert re.search(rf"(?<![a-z]){term.replace(' ', '[_ ]')}s?(?![a-z])", SOURCE)
 
 
 def test_the_settings_page_names_every_function_variable_of_the_template() -> None:
     template = read("infra/template.yaml")
     named = set(re.findall(r"^ +([A-Z][A-Z_]+[A-Z]): ", template, re.MULTILINE))
-    documented = set(_first_codes("docs/configuration.md"))
+    documented = set(_first_codes("docs/reference/configuration.md"))
 
     assert named - documented == {"POWERTOOLS_SERVICE_NAME"}  # the functions' own names

@@ -137,7 +137,7 @@ def test_registrar_stores_what_is_good_answers_what_is_bad_and_dead_letters_what
     assert response == {"batchItemFailures": []}
     assert set(stack.store.records) == {Key("acme", "good")}
     assert sorted(stack.events) == ["Schedule Created", "Schedule Rejected", "Schedule Rejected"]
-    assert [buried.body for buried in stack.dead.buried] == ["poison"]
+    assert [buried.body for buried in stack.dead.sent] == ["poison"]
     assert {name: metrics(out)[name] for name in ("CommandsAccepted", "CommandsRejected", "CommandsDeadLettered")} == {
         "CommandsAccepted": [1],
         "CommandsRejected": [1],
@@ -239,7 +239,7 @@ def test_executor_dead_letters_what_is_no_pack_and_publishes_what_is_beside_it(
     response = executor(stack, sqs("[]", pack))
 
     assert response == {"batchItemFailures": []}
-    assert [(buried.queue, buried.body) for buried in stack.dead.buried] == [("fires", "[]")]
+    assert [(buried.queue, buried.body) for buried in stack.dead.sent] == [("fires", "[]")]
     assert stack.events.count("Schedule Fired") == 1
     assert "pack_dead_lettered" in caplog.messages
 
@@ -311,7 +311,12 @@ def test_planner_tells_the_lag_of_each_segment_without_a_metric_for_each(
 
 def fan_out(stack: Stack, **settings: Any) -> None:
     """Have several planners from here on."""
-    several = {"planner_workers": 2, "segment_queue_url": "plans", "segment_dlq_url": "plan-dlq", "concurrency": 2}
+    several = {
+        "planner_workers": 2,
+        "segment_queue_url": "segments",
+        "segment_dlq_url": "segment-dlq",
+        "concurrency": 2,
+    }
     stack.change(**several, **settings)
 
 
@@ -362,14 +367,14 @@ def test_a_range_with_a_segment_left_comes_back_and_the_one_beside_it_does_not(
 ) -> None:
     fan_out(stack)
     planner(stack, {})
-    plans = stack.store.plans
+    read = stack.store.read_index
 
     async def throttled(segment: int, **rest: Any) -> Any:
         if segment == 1:
             raise Unavailable("dynamodb", "ThrottlingException")
-        return await plans(segment, **rest)
+        return await read(segment, **rest)
 
-    monkeypatch.setattr(stack.store, "plans", throttled)
+    monkeypatch.setattr(stack.store, "read_index", throttled)
 
     response = planner(stack, sqs(*ranges(stack)))
 
@@ -388,8 +393,8 @@ def test_what_is_no_range_is_dead_lettered_and_what_is_beside_it_is_planned(
     response = planner(stack, sqs("poison", ranges(stack)[0]))
 
     assert response == {"batchItemFailures": []}
-    assert [(buried.queue, buried.body, buried.code) for buried in stack.dead.buried] == [
-        ("plans", "poison", "undecodable")
+    assert [(buried.queue, buried.body, buried.code) for buried in stack.dead.sent] == [
+        ("segments", "poison", "undecodable")
     ]
     assert "range_dead_lettered" in caplog.messages
     assert asyncio.run(stack.leases.planned_through(1)) > 0

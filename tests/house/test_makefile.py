@@ -1,4 +1,4 @@
-"""The one door: targets, their order in CI, and what setting up says when it cannot."""
+"""The Makefile: its targets, what CI runs, and the messages of a setup that fails."""
 
 from __future__ import annotations
 
@@ -11,16 +11,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import HANG_SECONDS
+
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
-#: What issue trackers, CI and fingers rely on.
+#: Targets that people and CI rely on.
 TARGETS = {"help", "setup", "demo", "dev", "test", "check", "lint", "bench", "simulate", "clean"}
 
 
 def _make(*arguments: str, cwd: Path = ROOT) -> str:
     environment = {name: value for name, value in os.environ.items() if not name.startswith("MAKE")}
     done = subprocess.run(
-        ["make", *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=True, timeout=60
+        ["make", *arguments], cwd=cwd, env=environment, capture_output=True, text=True, check=True, timeout=HANG_SECONDS
     )
     return done.stdout
 
@@ -45,7 +47,7 @@ def test_every_target_is_explained_and_phony() -> None:
 
 
 def _commands(*arguments: str) -> list[str]:
-    """What make would run, without what sets up first."""
+    """Return the commands that make would run, without those of the setup."""
     return [line for line in _make("--dry-run", *arguments).splitlines() if re.match(r"\.venv/bin/(?!python)", line)]
 
 
@@ -70,7 +72,7 @@ def test_scripts_can_be_run_and_stop_at_a_failure(script: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["made by make", "made by hand"])
-def test_clean_removes_what_make_made_and_nothing_else(kind: str, tmp_path: Path) -> None:
+def test_clean_removes_what_make_created_and_nothing_else(kind: str, tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     made = [tmp_path / ".venv" / ".pip"] if kind == "made by make" else []
     made += [tmp_path / name for name in ("dist/a.whl", ".mypy_cache/x", "src/eventcron/__pycache__/a.pyc")]
@@ -89,27 +91,27 @@ def test_clean_removes_what_make_made_and_nothing_else(kind: str, tmp_path: Path
 
 
 def _fake_python(folder: Path, version: str, *, has: str = "", fails: str = "", name: str = "python3") -> Path:
-    """A stand-in for a Python of that *version* which has the modules *has* and tells what it is told to do.
+    """Write a fake Python of that *version* with the modules *has*. It prints its arguments.
 
-    Told to do *fails*, it makes its last argument a folder and fails.
+    If its arguments are *fails*, it creates its last argument as a folder and fails.
     """
     path = folder / name
     path.write_text(
         f"""#!{sys.executable}
 import os, sys
-told = " ".join(sys.argv[1:])
+arguments = " ".join(sys.argv[1:])
 sys.version_info = tuple(map(int, {version!r}.split(".")))
-if told == "--version":
+if arguments == "--version":
     print("Python", {version!r})
-elif told.startswith("-c import sys;"):
+elif arguments.startswith("-c import sys;"):
     exec(sys.argv[2])
-elif told.startswith("-c import "):
-    sys.exit(not set(told.removeprefix("-c import ").split(", ")) <= set({has!r}.split()))
-elif told == {fails!r}:
+elif arguments.startswith("-c import "):
+    sys.exit(not set(arguments.removeprefix("-c import ").split(", ")) <= set({has!r}.split()))
+elif arguments == {fails!r}:
     os.makedirs(sys.argv[-1], exist_ok=True)
     sys.exit(3)
 else:
-    print(told)
+    print(arguments)
 """
     )
     path.chmod(0o755)
@@ -136,7 +138,7 @@ def _make_venv(tools: Path, *arguments: str) -> subprocess.CompletedProcess[str]
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=HANG_SECONDS,
     )
 
 
@@ -189,14 +191,14 @@ def test_setting_up_says_what_is_missing(tools: Path, version: str, has: str, as
         ),
     ],
 )
-def test_setting_up_takes_what_there_is(tools: Path, has: str, ran: list[str]) -> None:
+def test_setting_up_uses_the_installed_modules(tools: Path, has: str, ran: list[str]) -> None:
     _fake_python(tools, "3.11.2", has=has)
     done = _make_venv(tools, ".venv")
 
     assert (done.returncode, done.stderr, done.stdout.splitlines()) == (0, "", ran)
 
 
-def test_the_first_python_that_will_do_is_taken(tools: Path) -> None:
+def test_the_first_suitable_python_is_used(tools: Path) -> None:
     _fake_python(tools, "3.14.0", has="ensurepip venv")
     _fake_python(tools, "3.12.1", has="ensurepip venv", name="python3.12")
     done = _make_venv(tools, ".venv")
@@ -204,7 +206,7 @@ def test_the_first_python_that_will_do_is_taken(tools: Path) -> None:
     assert (done.returncode, done.stdout) == (0, "-m venv .venv\n")
 
 
-def test_half_an_environment_is_not_left_behind(tools: Path) -> None:
+def test_a_failed_setup_removes_its_environment(tools: Path) -> None:
     _fake_python(tools, "3.11.2", has="ensurepip venv", fails="-m venv .venv")
     done = _make_venv(tools, ".venv")
 
@@ -212,7 +214,7 @@ def test_half_an_environment_is_not_left_behind(tools: Path) -> None:
     assert not (tools.parent / ".venv").exists()
 
 
-def test_an_environment_that_was_there_is_left_alone_when_setting_up_fails(tools: Path) -> None:
+def test_a_failed_setup_does_not_remove_an_older_environment(tools: Path) -> None:
     _fake_python(tools, "3.11.2", has="ensurepip venv", fails="-m venv .venv")
     (tools.parent / ".venv").mkdir()
     done = _make_venv(tools, ".venv")

@@ -1,4 +1,4 @@
-"""What is installed, pinned and shipped."""
+"""Dependencies, their pinned versions, and the content of the wheel."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ ROOT = Path(__file__).parents[2]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT: dict[str, Any] = PYPROJECT["project"]
 PINS = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
-#: What a test or a tool asks for, beside what the package itself depends on.
-GROUPS = [*PROJECT["optional-dependencies"].values(), PYPROJECT["dependency-groups"]["dev"]]
+#: What a test or a tool needs, in addition to the dependencies of the package itself.
+GROUPS = [*PROJECT["optional-dependencies"].values(), *PYPROJECT["dependency-groups"].values()]
 REQUIREMENTS = [
     Requirement(text)
     for group in [PROJECT["dependencies"], PYPROJECT["build-system"]["requires"], *GROUPS]
     for text in group
-    if not text.startswith("eventcron[")
+    if isinstance(text, str) and not text.startswith("eventcron[")  # a table includes another group
 ]
 
 
-def test_the_version_is_the_packages_own() -> None:
+def test_the_version_is_the_same_in_pyproject_and_package() -> None:
     assert PROJECT["version"] == eventcron.__version__
 
 
 @pytest.mark.parametrize("requirement", REQUIREMENTS, ids=str)
-def test_every_dependency_is_pinned_to_a_version_that_it_allows(requirement: Requirement) -> None:
+def test_every_dependency_is_pinned_to_an_allowed_version(requirement: Requirement) -> None:
     pins = {canonicalize_name(name): Version(version) for name, version in (pin.split("==") for pin in PINS)}
 
     assert pins[canonicalize_name(requirement.name)] in requirement.specifier
 
 
-def test_pins_are_exact_sorted_and_say_nothing_of_where_packages_are_from() -> None:
+def test_pins_are_exact_and_sorted_and_name_no_source() -> None:
     assert [pin for pin in PINS if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", pin)] == []
     assert sorted(PINS, key=lambda pin: pin.partition("==")[0].lower()) == PINS
 
@@ -52,18 +52,18 @@ def test_the_installer_is_pinned_too() -> None:
     assert pip >= Version("25.3")  # dependency groups came with 25.1, build constraints with 25.3
 
 
-def test_every_dependency_has_its_reason_beside_it() -> None:
+def test_every_dependency_has_its_reason_in_a_comment() -> None:
     text = (ROOT / "pyproject.toml").read_text()
     listed = dict(re.findall(r'^ +"([a-z0-9-]+)(?:\[[a-z,]+\])?[<>=][^"]*",?(.*)$', text, re.MULTILINE))
 
     assert set(listed) == {requirement.name for requirement in REQUIREMENTS}
-    assert [name for name, rest in listed.items() if not rest.strip().startswith("# ")] == []
+    assert [name for name, comment in listed.items() if not comment.strip().startswith("# ")] == []
 
 
-def test_lambda_functions_carry_nothing_for_the_command_or_the_tests() -> None:
-    carried = {Requirement(text).name for text in PROJECT["dependencies"]}
+def test_lambda_functions_have_no_dependency_of_the_command_line_or_the_tests() -> None:
+    installed = {Requirement(text).name for text in PROJECT["dependencies"]}
 
-    assert carried == {"aiobotocore", "aws-lambda-powertools", "croniter", "msgspec", "tzdata"}
+    assert installed == {"aiobotocore", "aws-lambda-powertools", "croniter", "msgspec", "tzdata"}
 
 
 @pytest.fixture(name="wheel", scope="module")
@@ -77,7 +77,7 @@ def _files(wheel: zipfile.Path) -> set[str]:
     return {name for name in wheel.root.namelist() if not name.endswith("/")}
 
 
-def test_the_wheel_holds_the_package_and_what_it_needs(wheel: zipfile.Path) -> None:
+def test_the_wheel_contains_the_package_and_its_data(wheel: zipfile.Path) -> None:
     source = ROOT / "src"
     modules = {str(path.relative_to(source)) for path in source.glob("eventcron/**/*.py")}
     data = {
@@ -91,13 +91,13 @@ def test_the_wheel_holds_the_package_and_what_it_needs(wheel: zipfile.Path) -> N
     assert _files(wheel) - information == modules | data
 
 
-def test_the_wheel_holds_the_template_that_is_deployed(wheel: zipfile.Path) -> None:
+def test_the_wheel_contains_the_deployed_template(wheel: zipfile.Path) -> None:
     shipped = wheel.joinpath("eventcron/_infra/template.yaml").read_bytes()
 
     assert shipped == (ROOT / "infra" / "template.yaml").read_bytes()
 
 
-def test_the_wheel_has_the_command_and_the_licence(wheel: zipfile.Path) -> None:
+def test_the_wheel_contains_the_command_and_the_licence(wheel: zipfile.Path) -> None:
     (entry_points,) = [name for name in _files(wheel) if name.endswith("/entry_points.txt")]
     (licence,) = [name for name in _files(wheel) if name.endswith("/LICENSE")]
 
@@ -105,7 +105,7 @@ def test_the_wheel_has_the_command_and_the_licence(wheel: zipfile.Path) -> None:
     assert wheel.joinpath(licence).read_text().startswith("MIT License")
 
 
-def test_the_supported_pythons_are_said_once_and_for_all() -> None:
+def test_every_list_of_supported_pythons_is_the_same() -> None:
     classified = re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["classifiers"]))
 
     assert classified == ["3.11", "3.12", "3.13"]

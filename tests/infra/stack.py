@@ -1,4 +1,4 @@
-"""The parsed template with its conditions decided, and the few questions the tests ask of it."""
+"""The parsed template with its conditions evaluated, and helpers that the tests share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _NOTHING = {"Ref": "AWS::NoValue"}
 
 
 def decided(**conditions: bool) -> template.Template:
-    """The template as it is where exactly these conditions hold; the others do not."""
+    """Return the template with exactly these conditions true and all others false."""
     stack = template.read()
     unknown = conditions.keys() - stack["Conditions"].keys()
     assert not unknown, f"the template has no condition {unknown}"
@@ -43,9 +43,9 @@ RESOURCES: dict[str, dict[str, Any]] = STACK["Resources"]
 PARAMETERS: dict[str, dict[str, Any]] = STACK["Parameters"]
 GLOBALS: dict[str, Any] = STACK["Globals"]["Function"]
 FUNCTIONS = template.of_type(STACK, "AWS::Serverless::Function")
-#: Where a tick hands segments out to several planners.
+#: The stack with several planners, to which a tick sends ranges of segments.
 FANNED_OUT = decided(FansOut=True)
-#: Every queue that there may be.
+#: Every queue that any deployment has.
 QUEUES = template.of_type(FANNED_OUT, "AWS::SQS::Queue")
 RULES = template.of_type(STACK, "AWS::Events::Rule")
 TABLES = template.of_type(STACK, "AWS::DynamoDB::Table")
@@ -58,7 +58,7 @@ def statements(role: str, stack: template.Template = STACK) -> Iterator[dict[str
 
 
 def allowed(role: str, stack: template.Template = STACK) -> dict[str, set[str]]:
-    """Action → logical ids (or other text) of the resources on which *role* may do it."""
+    """Return, for each action of *role*, the logical ids (or other text) of the resources that it is allowed on."""
     found: dict[str, set[str]] = {}
     for statement in statements(role, stack):
         for action in as_list(statement["Action"]):
@@ -71,7 +71,7 @@ def as_list(value: Any) -> list[Any]:
 
 
 def name_of(resource: dict[str, Any]) -> str:
-    """What an ARN in the template is the ARN of: a logical id, or the text of a ``Sub``."""
+    """Return the logical id that an ARN in the template belongs to, or the text of a ``Sub``."""
     if "Fn::GetAtt" in resource:
         return str(resource["Fn::GetAtt"][0])
     return str(resource["Fn::Sub"])

@@ -91,7 +91,7 @@ ELSEWHERE = Principal("arn:aws:iam::999999999999:role/acme", tenant="acme", allo
 @pytest.mark.parametrize(
     ("principal", "source", "may"),
     [
-        pytest.param(OURS, "eventcron", True, id="we-publish-facts"),
+        pytest.param(OURS, "eventcron", True, id="eventcron-publishes-events"),
         pytest.param(ACME, "eventcron.tenant.acme", True, id="a-tenant-puts-as-itself-without-a-policy-of-its-own"),
         pytest.param(ACME, "eventcron.tenant.rival", False, id="a-tenant-does-not-put-as-another"),
         pytest.param(ACME, "eventcron.tenant.acme.more", False, id="nor-as-one-whose-name-begins-alike"),
@@ -128,7 +128,7 @@ def test_a_bus_s_policy_is_changed_one_statement_at_a_time() -> None:
     assert after == [None, *list(POLICIES)[:-1]]
 
 
-def test_who_publishes_facts_publishes_nothing_but_facts() -> None:
+def test_a_role_that_publishes_events_may_publish_nothing_else() -> None:
     [excepted] = [
         policy["Statement"]["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]
         for policy in POLICIES.values()

@@ -1,4 +1,4 @@
-"""BusKind eventbridgev2: what the stack has then, who may publish on it, and how facts get to where they are kept."""
+"""BusKind eventbridgev2: the second bus, who may publish on it, and how its events reach the log group."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventcron import config
-from eventcron.adapters.aws.bus import EventBridgeBus
-from eventcron.adapters.aws.bus_v2 import EventBridgeV2Bus
 from eventcron.adapters.aws.buses import bus_of, bus_service
+from eventcron.adapters.aws.event_bus import EventBridgeBus
+from eventcron.adapters.aws.event_bus_v2 import EventBridgeV2Bus
 from eventcron.local import template
 from eventcron.settings import EVENT_BUS_V2_ARN, InvalidSettings, Settings
 from tests.docs.pages import blocks
@@ -27,7 +27,7 @@ from tests.infra.stack import GLOBALS, PARAMETERS, RESOURCES, STACK, allowed, as
 
 VARIABLE = "EVENTCRON_EVENT_BUS_V2_ARN"
 SECOND = decided(HasEventBusV2=True, HasRestApi=True)
-KEEPING = decided(HasEventBusV2=True, KeepsFacts=True, ForwardsFacts=True)
+KEEPING = decided(HasEventBusV2=True, KeepsEvents=True, ForwardsEvents=True)
 MODEL_S_ARN = model().shape_for("EventBusArn").metadata["pattern"]
 
 
@@ -40,7 +40,7 @@ def _of_newer_kind(stack: template.Template) -> set[str]:
     return {name for name, resource in stack["Resources"].items() if resource["Type"].startswith("AWS::EventsV2::")}
 
 
-def test_there_is_no_second_bus_unless_it_is_asked_for() -> None:
+def test_there_is_no_second_bus_by_default() -> None:
     assert PARAMETERS["BusKind"]["Default"] == "eventbridge"
     assert STACK["Conditions"]["HasEventBusV2"] == {"Fn::Equals": [{"Ref": "BusKind"}, "eventbridgev2"]}
     assert _of_newer_kind(STACK) == set()
@@ -49,7 +49,7 @@ def test_there_is_no_second_bus_unless_it_is_asked_for() -> None:
     assert STACK["Outputs"]["EventBusV2Arn"]["Condition"] == "HasEventBusV2"
 
 
-def test_the_functions_are_told_where_it_is_and_commands_stay_where_they_were() -> None:
+def test_the_functions_get_its_arn_and_commands_stay_on_the_first_bus() -> None:
     variables = SECOND["Globals"]["Function"]["Environment"]["Variables"]
 
     assert _of_newer_kind(SECOND) == {"EventBusV2", "EventBusV2Policy"}
@@ -70,13 +70,13 @@ def test_the_setting_chooses_the_bus() -> None:
 
 
 @given(st.from_regex(MODEL_S_ARN, fullmatch=True))
-def test_every_arn_that_the_service_may_give_is_taken(arn: str) -> None:
-    if arn.isascii():  # the pattern's digits are those of any script to Python
+def test_every_arn_of_the_service_is_accepted(arn: str) -> None:
+    if arn.isascii():  # to Python, the pattern's digits include those of other scripts
         assert _settings(arn).event_bus_v2_arn == arn
 
 
 @given(st.from_regex(EVENT_BUS_V2_ARN, fullmatch=True).filter(bool))
-def test_no_other_arn_is_taken(arn: str) -> None:
+def test_no_other_arn_is_accepted(arn: str) -> None:
     assert re.fullmatch(MODEL_S_ARN, arn)
 
 
@@ -89,12 +89,12 @@ def test_no_other_arn_is_taken(arn: str) -> None:
         pytest.param(ARN[:-1], id="an-id-cut-short"),
     ],
 )
-def test_what_is_no_bus_of_that_kind_is_refused_when_a_function_starts(arn: str) -> None:
+def test_a_function_does_not_start_with_the_arn_of_anything_else(arn: str) -> None:
     with pytest.raises(InvalidSettings, match="event_bus_v2_arn"):
         _settings(arn)
 
 
-def test_the_functions_publish_on_it_alone_and_nobody_else_does() -> None:
+def test_only_the_functions_publish_on_it_and_they_publish_nowhere_else() -> None:
     functions = template.of_type(SECOND, "AWS::Serverless::Function").values()
     roles = {name_of(function["Role"]) for function in functions}
     [denial] = SECOND["Resources"]["EventBusV2Policy"]["Properties"]["PolicyDocument"]["Statement"]
@@ -108,31 +108,31 @@ def test_the_functions_publish_on_it_alone_and_nobody_else_does() -> None:
     assert name_of(denial["Resource"]) == "EventBusV2"
 
 
-def test_facts_to_be_kept_go_on_to_the_rule_that_keeps_them() -> None:
-    forwarder = KEEPING["Resources"]["FactForwarder"]["Properties"]
-    [kept] = forwarder["FilterConfiguration"]["Filters"]
-    rule = KEEPING["Resources"]["FactRule"]["Properties"]
+def test_a_subscriber_forwards_the_events_that_the_log_group_keeps() -> None:
+    forwarder = KEEPING["Resources"]["EventForwarder"]["Properties"]
+    [forwarded] = forwarder["FilterConfiguration"]["Filters"]
+    rule = KEEPING["Resources"]["EventLogRule"]["Properties"]
 
-    assert kept["Scope"] == "DATA"
-    assert json.loads(kept["Pattern"]) == rule["EventPattern"]
+    assert forwarded["Scope"] == "DATA"
+    assert json.loads(forwarded["Pattern"]) == rule["EventPattern"]
     assert name_of(forwarder["EventBusArn"]) == "EventBusV2"
     assert name_of(forwarder["InvokeConfiguration"]["TargetArn"]) == "Bus"
     assert rule["EventBusName"] == {"Ref": "Bus"}
     assert name_of(forwarder["OnFailureConfiguration"]["Arn"]) == "TargetDeadLetters"
 
 
-def test_fires_go_on_too_where_all_facts_are_kept_and_nothing_where_none_is() -> None:
-    everything = decided(HasEventBusV2=True, KeepsFacts=True, ForwardsFacts=True, KeepsEveryFact=True)
-    [kept] = everything["Resources"]["FactForwarder"]["Properties"]["FilterConfiguration"]["Filters"]
+def test_it_forwards_fires_if_all_events_are_kept_and_nothing_if_none_is() -> None:
+    everything = decided(HasEventBusV2=True, KeepsEvents=True, ForwardsEvents=True, KeepsEveryEvent=True)
+    [forwarded] = everything["Resources"]["EventForwarder"]["Properties"]["FilterConfiguration"]["Filters"]
 
-    assert json.loads(kept["Pattern"]) == {"source": ["eventcron"]}
-    assert STACK["Conditions"]["ForwardsFacts"] == {
-        "Fn::And": [{"Condition": "HasEventBusV2"}, {"Condition": "KeepsFacts"}]
+    assert json.loads(forwarded["Pattern"]) == {"source": ["eventcron"]}
+    assert STACK["Conditions"]["ForwardsEvents"] == {
+        "Fn::And": [{"Condition": "HasEventBusV2"}, {"Condition": "KeepsEvents"}]
     }
-    assert "FactForwarder" not in SECOND["Resources"]
+    assert "EventForwarder" not in SECOND["Resources"]
 
 
-def test_what_forwards_may_put_facts_on_the_first_bus_and_bury_what_fails() -> None:
+def test_the_forwarder_may_publish_on_the_first_bus_and_send_to_the_dead_letter_queue() -> None:
     [denial] = [
         properties["Statement"]
         for properties in template.of_type(KEEPING, "AWS::Events::EventBusPolicy").values()
@@ -140,37 +140,37 @@ def test_what_forwards_may_put_facts_on_the_first_bus_and_bury_what_fails() -> N
     ]
     [putting] = [
         statement
-        for statement in statements("FactForwarderRole", KEEPING)
+        for statement in statements("EventForwarderRole", KEEPING)
         if "events:PutEvents" in as_list(statement["Action"])
     ]
     excepted = {name_of(role) for role in denial["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]}
 
-    assert allowed("FactForwarderRole", KEEPING) == {
+    assert allowed("EventForwarderRole", KEEPING) == {
         "events:PutEvents": {"Bus"},
         "sqs:SendMessage": {"TargetDeadLetters"},
     }
     assert putting["Condition"] == {"ForAllValues:StringEquals": {"events:source": "eventcron"}}
-    assert "FactForwarderRole" in excepted
-    assert KEEPING["Resources"]["FactForwarder"]["Properties"]["InvokeConfiguration"]["RoleArn"] == {
-        "Fn::GetAtt": ["FactForwarderRole", "Arn"]
+    assert "EventForwarderRole" in excepted
+    assert KEEPING["Resources"]["EventForwarder"]["Properties"]["InvokeConfiguration"]["RoleArn"] == {
+        "Fn::GetAtt": ["EventForwarderRole", "Arn"]
     }
 
 
-def test_with_a_key_of_one_s_own_the_second_bus_uses_it_too() -> None:
-    stack = decided(HasEventBusV2=True, KeepsFacts=True, ForwardsFacts=True, HasKmsKey=True)
+def test_the_second_bus_is_encrypted_with_the_given_key() -> None:
+    stack = decided(HasEventBusV2=True, KeepsEvents=True, ForwardsEvents=True, HasKmsKey=True)
     key = {"Ref": "KmsKeyArn"}
 
     assert stack["Resources"]["EventBusV2"]["Properties"]["EncryptionConfiguration"] == {"KmsKeyIdentifier": key}
     assert "EncryptionConfiguration" not in SECOND["Resources"]["EventBusV2"]["Properties"]
     assert {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": key} in list(
-        statements("FactForwarderRole", stack)
+        statements("EventForwarderRole", stack)
     )
 
 
-def test_the_subscription_on_the_page_is_one_and_takes_one_tenant_s_fires(tmp_path: Path) -> None:
-    [page] = blocks("docs/operations.md", "yaml")
+def test_the_documented_subscription_is_valid_and_gets_one_tenant_s_fires(tmp_path: Path) -> None:
+    [page] = blocks("docs/operations/second-bus.md", "yaml")
     lint = shutil.which("cfn-lint", path=str(Path(sys.executable).parent))
-    assert lint, "cfn-lint is not installed beside this Python"
+    assert lint, "cfn-lint is not installed in the environment of this Python"
     (tmp_path / "page.yaml").write_text(page, encoding="utf-8")
     command = [
         lint,
@@ -193,7 +193,7 @@ def test_the_subscription_on_the_page_is_one_and_takes_one_tenant_s_fires(tmp_pa
     }
 
 
-def test_it_keeps_facts_as_long_as_the_service_may() -> None:
+def test_its_retention_has_the_limits_of_the_service() -> None:
     days = model().shape_for("RetentionPeriodInDays").metadata
 
     assert (PARAMETERS["EventBusV2RetentionDays"]["MinValue"], PARAMETERS["EventBusV2RetentionDays"]["MaxValue"]) == (

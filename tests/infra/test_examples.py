@@ -1,4 +1,4 @@
-"""What every example of a subscription has, whatever its target. ``tests/acceptance/test_examples.py`` runs them."""
+"""Checks of every example subscription. ``tests/acceptance/test_examples.py`` deploys and runs them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def _example(request: pytest.FixtureRequest) -> template.Template:
     return EXAMPLES[request.param]
 
 
-#: Beside ``Rule``: what sends dead letters on to a target that only a rule can invoke.
+#: Examples with a second rule, which re-sends dead letters to a target that only a rule can invoke.
 REDRIVE_RULES = {"api-destination": "RedriveRule"}
 
 
@@ -28,7 +28,7 @@ def _rules(example: template.Template) -> dict[str, Any]:
     return template.of_type(example, "AWS::Events::Rule")
 
 
-def test_it_takes_one_tenant_s_fires_from_the_bus_and_nothing_else(example: template.Template) -> None:
+def test_its_rule_matches_one_tenant_s_fires_and_nothing_else(example: template.Template) -> None:
     rules = _rules(example)
 
     assert [rule["EventBusName"] for rule in rules.values()] == [{"Ref": "BusName"}, {"Ref": "RedriveBus"}][
@@ -43,15 +43,17 @@ def test_it_takes_one_tenant_s_fires_from_the_bus_and_nothing_else(example: temp
     assert "Default" not in example["Parameters"]["Tenant"]
 
 
-def test_what_cannot_be_delivered_is_kept_and_only_the_rule_may_put_it_there(example: template.Template) -> None:
-    letters = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
+def test_undeliverable_fires_go_to_a_dead_letter_queue_that_only_the_rule_may_send_to(
+    example: template.Template,
+) -> None:
+    dead_letters = {"Fn::GetAtt": ["DeadLetters", "Arn"]}
     [statement] = example["Resources"]["DeadLettersPolicy"]["Properties"]["PolicyDocument"]["Statement"]
 
     arns = [{"Fn::GetAtt": [rule, "Arn"]} for rule in _rules(example)]
 
     for rule in _rules(example).values():
-        assert [target["DeadLetterConfig"] for target in rule["Targets"]] == [{"Arn": letters}]
-    assert statement["Resource"] == letters
+        assert [target["DeadLetterConfig"] for target in rule["Targets"]] == [{"Arn": dead_letters}]
+    assert statement["Resource"] == dead_letters
     assert statement["Condition"] == {"ArnEquals": {"aws:SourceArn": arns if len(arns) > 1 else arns[0]}}
     assert "DeadLettersUrl" in example["Outputs"]
 

@@ -1,4 +1,4 @@
-"""What alarms, widgets and queries ask CloudWatch for is what the handlers print, name by name, dimension by dimension.
+"""Alarms, widgets and queries use metrics and fields that the handlers really print, with the same dimensions.
 
 The handlers run here through good and bad times, on ports in memory; the metrics and log lines that they print are
 held against the template.
@@ -44,22 +44,22 @@ DAY_MS = 86_400_000
 
 
 class Series(NamedTuple):
-    """A metric, and the dimensions that make it one of its own."""
+    """A metric with its dimensions."""
 
     name: str
     dimensions: frozenset[tuple[str, str]]
 
 
 class Printed(NamedTuple):
-    """What the handlers gave CloudWatch."""
+    """The metrics and log lines that the handlers printed."""
 
     metrics: frozenset[Series]
-    #: By message: every field that came with it.
+    #: For each message, the fields that were logged with it.
     fields: dict[str, set[str]]
 
 
 class Bad:
-    """What goes wrong, for as long as it does: a table that throttles or breaks, a bus that refuses."""
+    """Switches for faults: a table that throttles or fails, a bus that refuses."""
 
     def __init__(self) -> None:
         self.table: Exception | None = None
@@ -94,7 +94,7 @@ def pack(name: str, due: Instant) -> str:
 
 @pytest.fixture(name="printed", scope="module")
 def _printed() -> Iterator[Printed]:
-    """A day in the life: every outcome that is counted, once at least."""
+    """Run the handlers so that every counted outcome occurs at least once."""
     with pytest.MonkeyPatch.context() as patch:
         yield _live_through(patch)
 
@@ -143,7 +143,7 @@ def _live_through(patch: pytest.MonkeyPatch) -> Printed:
 
 
 class Log:
-    """Stands in for Powertools' logger: keeps what it is told."""
+    """Replaces Powertools' logger and stores the records."""
 
     def __init__(self, records: list[dict[str, Any]]) -> None:
         self._records = records
@@ -172,7 +172,7 @@ def _fields(records: list[dict[str, Any]]) -> dict[str, set[str]]:
 
 
 def _alarmed() -> dict[str, set[Series]]:
-    """The metrics of ours that each alarm watches."""
+    """Return the eventcron metrics that each alarm watches."""
     watched = {
         alarm: {
             Series(metric["MetricName"], frozenset((one["Name"], one["Value"]) for one in metric["Dimensions"]))
@@ -185,7 +185,7 @@ def _alarmed() -> dict[str, set[Series]]:
 
 
 def _shown() -> Iterator[Series]:
-    """The metrics of ours on the dashboard."""
+    """Yield the eventcron metrics on the dashboard."""
     for widget in WIDGETS:
         for metric in widget["properties"].get("metrics", []):
             if metric[0] == "${BusName}":
@@ -194,7 +194,7 @@ def _shown() -> Iterator[Series]:
 
 
 def _searched() -> Iterator[tuple[str, frozenset[str]]]:
-    """Metrics that a widget searches for: the name, and the names of its dimensions."""
+    """Yield the metrics that a widget searches for: the name, and the names of its dimensions."""
     for widget in WIDGETS:
         for metric in widget["properties"].get("metrics", []):
             if isinstance(metric[0], dict) and "SEARCH" in metric[0]["expression"]:
@@ -204,22 +204,22 @@ def _searched() -> Iterator[tuple[str, frozenset[str]]]:
 
 
 @pytest.mark.parametrize("alarm", _alarmed())
-def test_what_an_alarm_watches_is_printed_under_that_name_with_those_dimensions(alarm: str, printed: Printed) -> None:
+def test_the_handlers_print_every_metric_that_an_alarm_watches(alarm: str, printed: Printed) -> None:
     assert _alarmed()[alarm] <= printed.metrics
 
 
-def test_most_alarms_of_ours_are_looked_at() -> None:
+def test_most_alarms_on_eventcron_metrics_are_checked() -> None:
     assert {"PlannerLagAlarm", "SegmentsFailedAlarm", "LatenessAlarm", "NoFiresAlarm"} <= _alarmed().keys()
 
 
-def test_what_the_dashboard_shows_is_printed_under_that_name_with_those_dimensions(printed: Printed) -> None:
+def test_the_handlers_print_every_metric_on_the_dashboard(printed: Printed) -> None:
     assert set(_shown()) - printed.metrics == set()
     names = {(series.name, frozenset(name for name, _ in series.dimensions)) for series in printed.metrics}
     assert set(_searched()) - names == set()
 
 
-def test_what_is_printed_is_shown(printed: Printed) -> None:
-    """CloudWatch charges for each: one that nobody looks at is not worth it."""
+def test_the_dashboard_shows_every_printed_metric(printed: Printed) -> None:
+    """CloudWatch charges for each metric, so none should be printed that nobody sees."""
     used = set(_shown()).union(*_alarmed().values())
     searched = set(_searched())
     unused = {
@@ -232,9 +232,7 @@ def test_what_is_printed_is_shown(printed: Printed) -> None:
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_messages_that_a_query_filters_are_logged_with_the_fields_it_takes_from_them(
-    query: str, printed: Printed
-) -> None:
+def test_the_handlers_log_the_messages_and_fields_that_a_query_uses(query: str, printed: Printed) -> None:
     text = QUERIES[query]["QueryString"]
     one = re.search(r'filter message = "(\w+)"', text)
     several = re.search(r"message in \[([^\]]+)\]", text)

@@ -1,4 +1,4 @@
-"""What operators are shown: alarms, dashboard and queries of what this stack has, and of fields that are logged."""
+"""Alarms, dashboard and saved queries refer to resources of this stack and to fields that are logged."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from eventcron.local import template
 from tests.infra.stack import FANNED_OUT, FUNCTIONS, PARAMETERS, QUEUES, ROOT, STACK, TABLES, decided
 
-#: Every resource and alarm that there may be.
+#: Every resource and alarm that any deployment has.
 RESOURCES: dict[str, dict[str, Any]] = FANNED_OUT["Resources"]
 ALARMS = template.of_type(FANNED_OUT, "AWS::CloudWatch::Alarm")
 QUERIES = template.of_type(STACK, "AWS::Logs::QueryDefinition")
@@ -21,7 +21,7 @@ ENTRYPOINTS = sorted((ROOT / "src" / "eventcron" / "entrypoints").glob("*_lambda
 
 
 def _dashboard(stack: template.Template) -> str:
-    """The dashboard's body in *stack*, with the parts that depend on conditions put in."""
+    """Return the dashboard's body in *stack*, including the parts that depend on conditions."""
     body, parts = stack["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"]
     for name, part in parts.items():
         body = body.replace(f"${{{name}}}", part["Fn::Sub"] if part else "")
@@ -38,7 +38,7 @@ WIDGETS = _widgets(BODY)
 
 
 def _strings() -> set[str]:
-    """Every text in the entry points that is a name: messages and fields of log lines are among them."""
+    """Return every string in the entry points that could be a name, such as messages and fields of log lines."""
     found: set[str] = set()
     for path in ENTRYPOINTS:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -50,12 +50,12 @@ def _strings() -> set[str]:
 
 
 NAMES = _strings()
-#: Names that are put together: ``command_{outcome}`` and the like.
+#: Names that the code composes, such as ``command_{outcome}``.
 PUT_TOGETHER = {"command_rejected", "command_dead_lettered", "record_failed", "record_crashed", "PacksFailed"}
 
 
 def metrics_of(alarm: dict[str, Any]) -> list[dict[str, Any]]:
-    """The metrics that an alarm watches: namespace, name and dimensions."""
+    """Return the metrics that an alarm watches: namespace, name and dimensions."""
     if "MetricName" in alarm:
         return [alarm]
     return [entry["MetricStat"]["Metric"] for entry in alarm["Metrics"] if "MetricStat" in entry]
@@ -71,8 +71,8 @@ def _dashboard_metrics() -> list[list[str]]:
 
 
 @pytest.mark.parametrize("alarm", ALARMS)
-def test_an_alarm_on_a_metric_of_aws_watches_something_of_this_stack(alarm: str) -> None:
-    """Our own metrics are ``test_metrics``' to look at."""
+def test_an_alarm_on_an_aws_metric_watches_a_resource_of_this_stack(alarm: str) -> None:
+    """``test_metrics`` checks eventcron's own metrics."""
     for metric in metrics_of(ALARMS[alarm]):
         if metric["Namespace"] != OURS:
             resource = metric["Dimensions"][0]["Value"]
@@ -81,7 +81,7 @@ def test_an_alarm_on_a_metric_of_aws_watches_something_of_this_stack(alarm: str)
 
 
 @pytest.mark.parametrize("alarm", ALARMS)
-def test_an_alarm_tells_the_topic_and_says_what_is_wrong(alarm: str) -> None:
+def test_an_alarm_notifies_the_topic_and_describes_the_problem(alarm: str) -> None:
     properties = template.of_type(decided(HasAlarmTopic=True, FansOut=True), "AWS::CloudWatch::Alarm")[alarm]
 
     assert properties["AlarmActions"] == properties["OKActions"] == [{"Ref": "AlarmTopicArn"}]
@@ -103,7 +103,7 @@ def test_every_function_is_watched_for(metric: str) -> None:
     assert watched == template.of_type(stack, "AWS::Serverless::Function").keys()
 
 
-def test_every_dead_letter_queue_has_an_alarm_for_its_first_letter() -> None:
+def test_every_dead_letter_queue_has_an_alarm_for_its_first_message() -> None:
     watched = {
         alarm["Dimensions"][0]["Value"]["Fn::GetAtt"][0]
         for alarm in ALARMS.values()
@@ -113,7 +113,7 @@ def test_every_dead_letter_queue_has_an_alarm_for_its_first_letter() -> None:
     assert watched == {queue for queue in QUEUES if "DeadLetters" in queue}
 
 
-def test_planner_lag_is_late_after_one_tick_and_lateness_after_late_ms() -> None:
+def test_the_planner_is_late_after_one_tick_and_a_fire_after_late_ms() -> None:
     lag, lateness = ALARMS["PlannerLagAlarm"], ALARMS["LatenessAlarm"]
     [expression] = [entry["Expression"] for entry in lag["Metrics"] if "Expression" in entry]
 
@@ -121,7 +121,7 @@ def test_planner_lag_is_late_after_one_tick_and_lateness_after_late_ms() -> None
     assert (lateness["Threshold"], lateness["ExtendedStatistic"]) == ({"Ref": "LateMs"}, "p99")
 
 
-def test_a_planner_that_is_not_started_is_told_unless_another_gives_the_ticks() -> None:
+def test_an_alarm_reports_a_planner_that_never_runs_unless_its_rule_is_disabled() -> None:
     ticking = template.of_type(decided(Ticks=True), "AWS::CloudWatch::Alarm")["PlannerSilentAlarm"]
 
     assert (ticking["TreatMissingData"], ALARMS["PlannerSilentAlarm"]["TreatMissingData"]) == (
@@ -130,21 +130,21 @@ def test_a_planner_that_is_not_started_is_told_unless_another_gives_the_ticks() 
     )
 
 
-def test_no_fires_is_judged_over_longer_than_anything_can_be_planned_ahead() -> None:
+def test_no_fires_alarm_has_a_period_longer_than_the_horizon() -> None:
     periods = {entry["MetricStat"]["Period"] for entry in ALARMS["NoFiresAlarm"]["Metrics"] if "MetricStat" in entry}
 
     assert min(periods) > PARAMETERS["HorizonSeconds"]["MaxValue"]
 
 
 @pytest.mark.parametrize("seconds", PARAMETERS["TickSeconds"]["AllowedValues"])
-def test_an_alarm_s_period_is_a_tick_that_cloudwatch_knows(seconds: int) -> None:
+def test_an_alarm_s_period_is_a_tick_that_cloudwatch_allows(seconds: int) -> None:
     period = STACK["Mappings"]["Ticks"][str(seconds)]["Seconds"]
 
     assert period % 60 == 0
     assert period == max(60, seconds)
 
 
-def test_the_dashboard_shows_metrics_of_aws_of_this_stack() -> None:
+def test_the_dashboard_shows_aws_metrics_of_this_stack() -> None:
     for namespace, _name, *dimensions in _dashboard_metrics():
         if namespace != "${BusName}":
             resource = re.match(r"\$\{(\w+)", dimensions[1])
@@ -173,7 +173,7 @@ def test_the_dashboard_shows_every_alarm_every_function_and_every_queue() -> Non
     assert all(f"${{{queue}.QueueName}}" in BODY for queue in QUEUES)
 
 
-def test_with_one_planner_the_dashboard_shows_all_but_the_segment_queue() -> None:
+def test_with_one_planner_the_dashboard_omits_the_segment_queue() -> None:
     body = _dashboard(STACK)
     here = template.of_type(STACK, "AWS::CloudWatch::Alarm")
     [shown] = [widget["properties"]["alarms"] for widget in _widgets(body) if widget["type"] == "alarm"]
@@ -184,7 +184,7 @@ def test_with_one_planner_the_dashboard_shows_all_but_the_segment_queue() -> Non
 
 
 def test_ranges_are_late_after_a_tick() -> None:
-    age = ALARMS["PlanAgeAlarm"]
+    age = ALARMS["SegmentAgeAlarm"]
 
     assert (age["MetricName"], age["Threshold"]) == ("ApproximateAgeOfOldestMessage", {"Ref": "TickSeconds"})
     assert age["Dimensions"][0]["Value"] == {"Fn::GetAtt": ["SegmentQueue", "QueueName"]}
@@ -203,7 +203,7 @@ def test_lateness_is_a_stack_of_ranks_without_gap_or_overlap() -> None:
 
 
 @pytest.mark.parametrize("query", QUERIES)
-def test_a_query_reads_groups_of_the_stack_and_fields_that_are_logged(query: str) -> None:
+def test_a_query_reads_log_groups_of_the_stack_and_logged_fields(query: str) -> None:
     text = QUERIES[query]["QueryString"]
     texts = set(re.findall(r'"([a-z_]+)"', text)) - {"lambda"}
     metrics = set(re.findall(r"\b([A-Z]\w+)\.0", text))
@@ -213,14 +213,14 @@ def test_a_query_reads_groups_of_the_stack_and_fields_that_are_logged(query: str
     assert QUERIES[query]["Name"]["Fn::Sub"].startswith("${AWS::StackName}/")
 
 
-def test_there_is_a_query_for_each_question_in_the_order_they_are_asked() -> None:
+def test_the_queries_are_numbered_in_the_order_of_the_questions() -> None:
     names = [properties["Name"]["Fn::Sub"].partition("/")[2] for properties in QUERIES.values()]
 
     assert [name[0] for name in names] == [str(number) for number in range(1, len(names) + 1)]
     assert sorted(names) == names
 
 
-def test_a_local_stack_leaves_out_only_what_nothing_refers_to() -> None:
+def test_a_local_stack_omits_only_resources_that_nothing_refers_to() -> None:
     stack = template.without_unsupported(template.read())
     lacking = {name for name, resource in RESOURCES.items() if resource["Type"] in template.UNSUPPORTED}
     text = json.dumps(stack)

@@ -1,4 +1,4 @@
-"""Least privilege, measured: what each function asks AWS for is what its role allows, no more and no less."""
+"""Least privilege, measured: each function makes exactly the calls to AWS that its role allows."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ from tests.rest import gateway
 
 pytestmark = pytest.mark.embedded
 
-#: What Lambda itself does on the function's behalf.
+#: Actions that Lambda itself performs with the function's role.
 BY_LAMBDA = {
     "logs:CreateLogStream",
     "logs:PutLogEvents",
@@ -44,11 +44,11 @@ BY_LAMBDA = {
     "sqs:DeleteMessage",
     "sqs:GetQueueAttributes",
 }
-#: Operations that IAM knows by another's name.
+#: Operations whose IAM action has another name.
 BY_ANOTHER_NAME = {"SendMessageBatch": "SendMessage"}
 #: The newer API of EventBridge, whose actions are ``events:`` too.
 NEWER_API = "eventbridgev2"
-#: Of a schedule that the executor ends.
+#: The schedule that the executor completes.
 REVISION = 1_796_112_000_000
 TABLES = ("SchedulesTable", "LedgerTable")
 QUEUES = ("CommandQueue", "FireQueue", "SegmentQueue", "CommandDeadLetters", "FireDeadLetters", "SegmentDeadLetters")
@@ -60,7 +60,7 @@ Asked = dict[str, set[str]]
 
 
 class Recorder:
-    """Action → the stack's resources it was asked of, and the sources of what was put on the bus."""
+    """Records, for each action, the resources it was called for, and the sources of published events."""
 
     def __init__(self) -> None:
         self.asked: Asked = {}
@@ -79,7 +79,7 @@ class Recorder:
 
 
 def _resources(params: dict[str, Any]) -> set[str]:
-    """Logical ids, as resources are named here after them; an index as the template writes its ARN."""
+    """Return logical ids, after which resources are named here. An index is written as in the template."""
     if "IndexName" in params:
         return {f"${{{params['TableName']}.Arn}}/index/{params['IndexName']}"}
     if "RequestItems" in params:
@@ -95,7 +95,7 @@ def _resources(params: dict[str, Any]) -> set[str]:
 
 @pytest.fixture(scope="module", name="endpoint")
 def _endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The stack's tables, queues and bus, each named as the template names it."""
+    """Create the stack's tables, queues and bus, named after their logical ids."""
     with pytest.MonkeyPatch.context() as patch, ministack_server(tmp_path_factory.mktemp("ministack")) as endpoint:
         use_endpoint(patch, endpoint)
         asyncio.run(_create())
@@ -143,20 +143,20 @@ def _stage(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
 
 
 class Stage:
-    """The functions' environment, and a queue that can be made to refuse."""
+    """The functions' environment, and a queue that refuses on request."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self._monkeypatch = monkeypatch
         self.recorder = Recorder()
 
     def set(self, **settings: str | int) -> None:
-        """Deploy anew with these settings."""
+        """Restart the functions with these settings."""
         for name, value in settings.items():
             self._monkeypatch.setenv(f"EVENTCRON_{name.upper()}", str(value))
         process.close()
 
     def refuse_a_pack(self) -> None:
-        """Have SQS refuse, for good, the first pack of the next call that sends some."""
+        """Make SQS permanently refuse the first pack of the next call that sends packs."""
         send = SqsFireQueue.send
 
         async def refused(queue: SqsFireQueue, packs: list[Any], **rest: Any) -> list[Refusal]:
@@ -213,7 +213,7 @@ def _at(instant: Instant) -> str:
 
 
 def _prepare_registrar(_stage: Stage) -> None:
-    """It needs nothing but commands."""
+    """The registrar needs commands only."""
 
 
 def _drive_registrar(stage: Stage) -> None:
@@ -230,8 +230,8 @@ def _drive_registrar(stage: Stage) -> None:
 
 
 def _prepare_planner(stage: Stage) -> None:
-    """A schedule to be read with every tick, one to be moved on, and an open backfill."""
-    stage.set(tick_seconds=1, horizon_seconds=2, guard_seconds=1)  # the registrar sends little itself
+    """Store a dense schedule, a timed one, and a running backfill."""
+    stage.set(tick_seconds=1, horizon_seconds=2, guard_seconds=1)  # leaves little for the registrar to send
     dense, rare = f"dense-{next(_numbers)}", f"rare-{next(_numbers)}"
     _put(dense, expression="* * * * * *")
     _put(rare, expression=_at(SystemClock().now() + 60_000))
@@ -246,7 +246,7 @@ def _drive_planner(stage: Stage) -> None:
 
 
 def _drive_planners(stage: Stage) -> None:
-    # Further than one planner has planned by then.
+    # Later than the horizon that one planner has already planned.
     stage.set(planner_workers=2, horizon_seconds=800)
     planner_lambda.handler({}, Context())
     planner_lambda.handler(_event("not JSON"), Context())
@@ -270,7 +270,7 @@ def _drive_executor(stage: Stage) -> None:
 
 
 def _prepare_reconciler(_stage: Stage) -> None:
-    """A tombstone that has expired, a schedule that is over, and one the index has lost."""
+    """Store an expired tombstone, a schedule whose last fire is past, and one that is missing in the index."""
     over = Schedule(tenant="acme", name="over", expression="at(2020-01-01T00:00:00)")
     lost = Schedule(tenant="acme", name="lost", expression="* * * * *")
     _store(
@@ -305,8 +305,7 @@ def _ask(method: str, path: str, **body: Any) -> None:
     assert answer["statusCode"] < 300, answer
 
 
-#: Function, and how many planners there are → what must be there before, and what brings it before everything it
-#: ever does.
+#: For each function and number of planners: what prepares the stage, and what makes the function do everything it can.
 SCENARIOS: dict[tuple[str, int], tuple[Callable[[Stage], None], Callable[[Stage], None]]] = {
     ("RegistrarFunction", 1): (_prepare_registrar, _drive_registrar),
     ("PlannerFunction", 1): (_prepare_planner, _drive_planner),
@@ -317,13 +316,13 @@ SCENARIOS: dict[tuple[str, int], tuple[Callable[[Stage], None], Callable[[Stage]
 }
 
 
-def test_every_function_is_driven() -> None:
+def test_every_function_is_covered() -> None:
     assert {function for function, _ in SCENARIOS} == set(FUNCTIONS)
 
 
 @pytest.fixture(name="event_bus_v2")
 def _event_bus_v2(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeBus]:
-    """The stage with BusKind eventbridgev2, before it knows any schedule; that bus is in no emulator."""
+    """The stage with BusKind eventbridgev2 and no schedules. No emulator has that bus, so it is a fake."""
     asyncio.run(_empty_tables())
     with fake_bus() as (bus, endpoint):
         monkeypatch.setenv("AWS_ENDPOINT_URL_EVENTBRIDGEV2", endpoint)
@@ -333,12 +332,12 @@ def _event_bus_v2(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> Iterator[Fak
 
 
 @pytest.mark.parametrize(("function", "planners"), SCENARIOS)
-def test_a_function_asks_for_what_its_role_allows_and_for_all_of_it(function: str, planners: int, stage: Stage) -> None:
+def test_a_function_uses_every_permission_of_its_role_and_no_other(function: str, planners: int, stage: Stage) -> None:
     _asks_for_what_it_may(function, planners, stage)
 
 
 @pytest.mark.parametrize(("function", "planners"), SCENARIOS)
-def test_with_the_second_bus_it_publishes_there_and_may_do_so_only_there(
+def test_with_the_second_bus_a_function_may_publish_there_only(
     function: str, planners: int, stage: Stage, event_bus_v2: FakeBus
 ) -> None:
     _asks_for_what_it_may(function, planners, stage, HasEventBusV2=True)

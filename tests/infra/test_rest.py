@@ -1,4 +1,4 @@
-"""The REST API's part of the stack: there only when asked for, every route signed, nothing allowed that is not used."""
+"""The REST API's resources: absent by default, every route signed, no unused permission."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ ROLES = template.of_type(WITH, "AWS::IAM::Role")
 COMMAND_PATH = f"POST {routes.SCHEDULE}/{{command}}"
 
 
-def test_it_is_there_only_when_it_is_asked_for() -> None:
+def test_it_is_absent_by_default() -> None:
     parameter = WITH["Parameters"]["RestApi"]
 
     assert (parameter["Default"], WITH["Conditions"]["HasRestApi"]) == (
@@ -33,7 +33,7 @@ def test_it_is_there_only_when_it_is_asked_for() -> None:
     assert {WITH["Outputs"][name]["Condition"] for name in ("RestApiId", "RestApiUrl")} == {"HasRestApi"}
 
 
-def test_every_route_of_the_document_is_one_of_the_gateway_s_and_no_other() -> None:
+def test_the_gateway_has_exactly_the_documented_routes() -> None:
     documented = {
         COMMAND_PATH if path.startswith(f"{routes.SCHEDULE}/") else f"{method.upper()} {path}"
         for path, methods in openapi.document()["paths"].items()
@@ -49,7 +49,7 @@ def test_every_route_is_signed(route: str) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_all_but_raw_commands_go_to_the_function(route: str) -> None:
+def test_every_route_but_raw_commands_calls_the_function(route: str) -> None:
     raw = ROUTES[route]["RouteKey"].endswith(openapi.RAW_COMMANDS)
 
     assert ROUTES[route]["Target"] == {
@@ -57,13 +57,13 @@ def test_all_but_raw_commands_go_to_the_function(route: str) -> None:
     }
 
 
-def test_the_function_gets_requests_in_the_format_it_reads_and_only_from_this_api() -> None:
+def test_only_this_api_calls_the_function_and_in_the_format_it_reads() -> None:
     integration = INTEGRATIONS["RestIntegration"]
     permission = ADDED["RestPermission"]["Properties"]
 
     assert (integration["PayloadFormatVersion"], name_of(integration["IntegrationUri"])) == ("2.0", "RestFunction")
     assert permission["SourceArn"]["Fn::Sub"].endswith(":${RestHttpApi}/*")
-    assert ADDED["RestFunction"]["Properties"]["Timeout"] < 30  # seconds: API Gateway waits no longer
+    assert ADDED["RestFunction"]["Properties"]["Timeout"] < 30  # seconds: API Gateway stops waiting then
     assert ADDED["RestFunction"]["Properties"]["Handler"] == "eventcron.entrypoints.rest_lambda.handler"
     assert ADDED["RestFunction"]["Properties"]["Environment"]["Variables"] == {"POWERTOOLS_SERVICE_NAME": "rest"}
 
@@ -91,7 +91,7 @@ def _allowed(role: str) -> dict[str, set[str]]:
     return found
 
 
-def test_the_function_may_do_what_the_registrar_may_and_list() -> None:
+def test_the_function_has_the_registrar_s_permissions_and_may_list_schedules() -> None:
     stores = {"SchedulesTable", "LedgerTable"}
 
     assert _allowed("RestRole") == {
@@ -107,7 +107,7 @@ def test_the_function_may_do_what_the_registrar_may_and_list() -> None:
     }
 
 
-def test_raw_commands_may_only_be_put_on_the_bus_as_a_tenant() -> None:
+def test_the_raw_route_may_publish_as_a_tenant_only() -> None:
     [policy] = ROLES["RestRawRole"]["Policies"]
     [statement] = policy["PolicyDocument"]["Statement"]
 
@@ -115,15 +115,15 @@ def test_raw_commands_may_only_be_put_on_the_bus_as_a_tenant() -> None:
     assert statement["Condition"] == {"ForAllValues:StringLike": {"events:source": f"{TENANT_SOURCE_PREFIX}*"}}
 
 
-def test_the_function_may_publish_facts_where_there_is_one() -> None:
+def test_the_bus_policy_lets_the_function_publish_if_it_exists() -> None:
     def publishers(stack: dict[str, Any]) -> set[str]:
-        statement = stack["Resources"]["OnlyWePublishFacts"]["Properties"]["Statement"]
+        statement = stack["Resources"]["OnlyEventcronPublishesEvents"]["Properties"]["Statement"]
         return {name_of(role) for role in statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"]}
 
     assert publishers(WITH) - publishers(decided()) == {"RestRole"}
 
 
-def test_logs_are_kept_as_long_as_all_others_and_say_who_called() -> None:
+def test_access_logs_name_the_caller_and_have_the_common_retention() -> None:
     groups = template.of_type(WITH, "AWS::Logs::LogGroup")
     stage = ADDED["RestStage"]["Properties"]
 

@@ -1,4 +1,4 @@
-"""What the stack must be, asserted on the parsed template."""
+"""Checks of the parsed template."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ from tests.infra.stack import (
 )
 
 SETTINGS = {field.name: field for field in msgspec.structs.fields(Settings)}
-#: Settings that are set from a resource, where the stack has it.
-PLAN_QUEUES = ("segment_queue_url", "segment_dlq_url")
-OF_RESOURCES = {"event_bus_v2_arn", *PLAN_QUEUES}
+#: Settings whose value is the URL or ARN of an optional resource.
+SEGMENT_QUEUES = ("segment_queue_url", "segment_dlq_url")
+OF_RESOURCES = {"event_bus_v2_arn", *SEGMENT_QUEUES}
 
 
 def _variables(function: str) -> dict[str, Any]:
@@ -51,9 +51,9 @@ def _variables(function: str) -> dict[str, Any]:
 
 
 def _source(function: str) -> dict[str, Any]:
-    """How *function* reads its queue. SAM knows no condition for an event, so the planner's mapping is written out."""
+    """Return how *function* reads its queue. SAM events have no condition, so the planner has a separate mapping."""
     if function == "PlannerFunction":
-        mapping: dict[str, Any] = FANNED_OUT["Resources"]["PlanMapping"]["Properties"]
+        mapping: dict[str, Any] = FANNED_OUT["Resources"]["SegmentMapping"]["Properties"]
         return mapping | {"Queue": mapping["EventSourceArn"]}
     [event] = FUNCTIONS[function]["Events"].values()
     return dict(event["Properties"])
@@ -61,7 +61,7 @@ def _source(function: str) -> dict[str, Any]:
 
 def test_cfn_lint_finds_nothing() -> None:
     lint = shutil.which("cfn-lint", path=str(Path(sys.executable).parent))
-    assert lint, "cfn-lint is not installed beside this Python"
+    assert lint, "cfn-lint is not installed in the environment of this Python"
     command = [
         lint, "--include-checks", "I", "--include-experimental", "--ignore-checks", "I4010",
         "--non-zero-exit-code", "informational", "--",
@@ -73,7 +73,7 @@ def test_cfn_lint_finds_nothing() -> None:
 
 
 @pytest.mark.parametrize("queue", [name for name in QUEUES if "DeadLetters" not in name])
-def test_every_queue_gives_up_into_a_dead_letter_queue(queue: str) -> None:
+def test_every_queue_has_a_dead_letter_queue(queue: str) -> None:
     redrive = QUEUES[queue]["RedrivePolicy"]
     target = name_of(redrive["deadLetterTargetArn"])
 
@@ -86,14 +86,14 @@ def test_every_queue_gives_up_into_a_dead_letter_queue(queue: str) -> None:
 @pytest.mark.parametrize(
     "target", [(rule, target) for rule, properties in RULES.items() for target in properties["Targets"]], ids=str
 )
-def test_every_rule_target_has_a_dead_letter_queue_that_takes_its_events(target: tuple[str, dict[str, Any]]) -> None:
+def test_every_rule_target_has_a_dead_letter_queue_that_accepts_its_events(target: tuple[str, dict[str, Any]]) -> None:
     rule, properties = target
-    letters = name_of(properties["DeadLetterConfig"]["Arn"])
+    dead_letters = name_of(properties["DeadLetterConfig"]["Arn"])
     policies = template.of_type(STACK, "AWS::SQS::QueuePolicy").values()
     takes = [
         statement["Condition"]["ArnEquals"]["aws:SourceArn"]
         for policy in policies
-        if policy["Queues"] == [{"Ref": letters}]
+        if policy["Queues"] == [{"Ref": dead_letters}]
         for statement in policy["PolicyDocument"]["Statement"]
     ]
 
@@ -101,7 +101,7 @@ def test_every_rule_target_has_a_dead_letter_queue_that_takes_its_events(target:
 
 
 @pytest.mark.parametrize("function", ["RegistrarFunction", "PlannerFunction", "ExecutorFunction"])
-def test_messages_stay_invisible_six_times_as_long_as_their_function_may_take(function: str) -> None:
+def test_the_visibility_timeout_is_six_times_the_function_s_timeout(function: str) -> None:
     source = _source(function)
     queue = QUEUES[name_of(source["Queue"])]
 
@@ -126,32 +126,38 @@ def test_each_planner_reads_one_range_at_a_time_with_partial_failures() -> None:
     assert "MaximumBatchingWindowInSeconds" not in source
     assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "PlannerWorkers"}}
     assert source["FunctionName"] == {"Ref": "PlannerFunction"}
-    assert PARAMETERS["PlannerWorkers"]["MaxValue"] <= 1_000  # the most that Lambda takes; the least is 2
+    assert PARAMETERS["PlannerWorkers"]["MaxValue"] <= 1_000  # the maximum of Lambda; the minimum is 2
 
 
-def test_with_one_planner_there_is_no_segment_queue_and_nothing_that_needs_one() -> None:
+def test_with_one_planner_there_is_no_segment_queue() -> None:
     more = FANNED_OUT["Resources"].keys() - RESOURCES.keys()
 
     assert STACK["Conditions"]["FansOut"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "PlannerWorkers"}, 1]}]}
     assert PARAMETERS["PlannerWorkers"]["Default"] == 1
-    assert more == {"SegmentQueue", "SegmentDeadLetters", "PlanMapping", "PlanAgeAlarm", "SegmentDeadLettersAlarm"}
+    assert more == {
+        "SegmentQueue",
+        "SegmentDeadLetters",
+        "SegmentMapping",
+        "SegmentAgeAlarm",
+        "SegmentDeadLettersAlarm",
+    }
     for name in more:
         assert f'"{name}"' not in json.dumps(RESOURCES)
         assert f"${{{name}" not in json.dumps(RESOURCES)
-    assert [GLOBALS["Environment"]["Variables"][PREFIX + name.upper()] for name in PLAN_QUEUES] == ["", ""]
+    assert [GLOBALS["Environment"]["Variables"][PREFIX + name.upper()] for name in SEGMENT_QUEUES] == ["", ""]
 
 
 @pytest.mark.parametrize(
     ("setting", "queue"), [("segment_queue_url", "SegmentQueue"), ("segment_dlq_url", "SegmentDeadLetters")]
 )
-def test_with_several_planners_functions_are_told_the_segment_queue(setting: str, queue: str) -> None:
+def test_with_several_planners_functions_get_the_urls_of_the_segment_queue(setting: str, queue: str) -> None:
     variables = FANNED_OUT["Globals"]["Function"]["Environment"]["Variables"]
 
     assert variables[PREFIX + setting.upper()] == {"Ref": queue}
 
 
-def test_a_range_is_kept_until_it_was_tried_often_enough_and_not_much_longer() -> None:
-    """Each tick asks for the same segments again: what is hours old would only pile up."""
+def test_the_segment_queue_keeps_a_range_a_little_longer_than_its_tries_take() -> None:
+    """Each tick sends the same segments again, so ranges that are hours old would only accumulate."""
     queue = QUEUES["SegmentQueue"]
     tried = PARAMETERS["MaxReceiveCount"]["Default"] * queue["VisibilityTimeout"]
 
@@ -180,7 +186,7 @@ def test_every_variable_is_a_setting_and_every_setting_has_its_variable(function
 
 
 @pytest.mark.parametrize("function", FUNCTIONS)
-def test_functions_log_and_measure_under_their_ownname_of(function: str) -> None:
+def test_functions_log_and_measure_under_their_own_name(function: str) -> None:
     variables = _variables(function)
 
     assert variables["POWERTOOLS_SERVICE_NAME"] == function.removesuffix("Function").lower()
@@ -218,7 +224,7 @@ def _parameter_of(setting: str) -> str:
     return str(value["Ref"] if "Ref" in value else value["Fn::Join"][1]["Ref"])
 
 
-def test_what_a_local_stack_changes_are_parameters_and_make_valid_settings() -> None:
+def test_a_local_stack_changes_only_parameters_and_its_settings_are_valid() -> None:
     parameters = LocalSettings().parameters()
     defaults = {name: str(parameter.get("Default", "")) for name, parameter in PARAMETERS.items()}
     values = defaults | parameters
@@ -233,14 +239,14 @@ def test_what_a_local_stack_changes_are_parameters_and_make_valid_settings() -> 
 
 
 @pytest.mark.parametrize("seconds", PARAMETERS["TickSeconds"]["AllowedValues"])
-def test_the_tick_rule_ticks_as_often_as_the_functions_are_told(seconds: int) -> None:
+def test_the_tick_rule_s_rate_is_the_functions_setting(seconds: int) -> None:
     count, unit = re.fullmatch(r"rate\((\d+) (minutes?)\)", STACK["Mappings"]["Ticks"][str(seconds)]["Rate"]).groups()  # type: ignore[union-attr]  # no match: the test fails
 
     assert int(count) * 60 == max(seconds, 60)
     assert unit == ("minute" if count == "1" else "minutes")
 
 
-def test_ticks_below_a_minute_are_refused_while_the_rule_is_to_tick() -> None:
+def test_ticks_below_a_minute_need_a_disabled_rule() -> None:
     rule = STACK["Rules"]["TickIsPossible"]
     possible, tick = rule["Assertions"][0]["Assert"]["Fn::Contains"]
 
@@ -253,7 +259,7 @@ def test_the_default_horizon_outlasts_a_missed_tick() -> None:
     assert PARAMETERS["HorizonSeconds"]["Default"] > 2 * PARAMETERS["TickSeconds"]["Default"]
 
 
-def test_the_ledger_remembers_a_pack_for_longer_than_the_queue_keeps_it() -> None:
+def test_the_ledger_remembers_a_pack_longer_than_the_queue_keeps_it() -> None:
     assert PARAMETERS["LedgerDays"]["Default"] * 86_400 > QUEUES["FireQueue"]["MessageRetentionPeriod"]
 
 
@@ -268,35 +274,35 @@ def test_commands_of_tenants_and_trusted_sources_reach_the_command_queue() -> No
     assert [target["Arn"] for target in rule["Targets"]] == [{"Fn::GetAtt": ["CommandQueue", "Arn"]}]
 
 
-def test_facts_are_kept_as_the_parameter_says() -> None:
-    rule = RULES["FactRule"]
+def test_the_log_group_keeps_the_events_that_the_parameter_names() -> None:
+    rule = RULES["EventLogRule"]
     kept = rule["EventPattern"]["detail-type"]
-    [all_of_them] = template.of_type(decided(KeepsEveryFact=True), "AWS::Events::Rule")["FactRule"]["EventPattern"][
-        "detail-type"
-    ]
+    [all_of_them] = template.of_type(decided(KeepsEveryEvent=True), "AWS::Events::Rule")["EventLogRule"][
+        "EventPattern"
+    ]["detail-type"]
 
     assert rule["EventPattern"]["source"] == [EVENT_SOURCE]
     assert set(kept) == EVENT_DETAILS.keys() - {"Schedule Fired"}
     assert all_of_them == {"prefix": ""}
     assert rule["State"] == "DISABLED"
-    assert decided(KeepsFacts=True)["Resources"]["FactRule"]["Properties"]["State"] == "ENABLED"
-    assert STACK["Conditions"]["KeepsFacts"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "KeepFacts"}, "NONE"]}]}
-    assert STACK["Conditions"]["KeepsEveryFact"] == {"Fn::Equals": [{"Ref": "KeepFacts"}, "ALL"]}
+    assert decided(KeepsEvents=True)["Resources"]["EventLogRule"]["Properties"]["State"] == "ENABLED"
+    assert STACK["Conditions"]["KeepsEvents"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "KeepEvents"}, "NONE"]}]}
+    assert STACK["Conditions"]["KeepsEveryEvent"] == {"Fn::Equals": [{"Ref": "KeepEvents"}, "ALL"]}
 
 
-def test_the_group_of_facts_is_where_eventbridge_may_write_and_only_its_rule_does() -> None:
-    group = RESOURCES["FactLogs"]["Properties"]
-    policy = json.loads(RESOURCES["FactLogsPolicy"]["Properties"]["PolicyDocument"]["Fn::Sub"])
-    [target] = RULES["FactRule"]["Targets"]
+def test_only_the_rule_may_write_to_the_log_group_of_events() -> None:
+    group = RESOURCES["EventLogs"]["Properties"]
+    policy = json.loads(RESOURCES["EventLogsPolicy"]["Properties"]["PolicyDocument"]["Fn::Sub"])
+    [target] = RULES["EventLogRule"]["Targets"]
 
     assert group["LogGroupName"]["Fn::Sub"].startswith("/aws/events/")
-    assert target["Arn"]["Fn::Sub"].endswith(":log-group:${FactLogs}")
-    assert policy["Statement"][0]["Resource"] == "${FactLogs.Arn}"
-    assert policy["Statement"][0]["Condition"] == {"ArnEquals": {"aws:SourceArn": "${FactRule.Arn}"}}
+    assert target["Arn"]["Fn::Sub"].endswith(":log-group:${EventLogs}")
+    assert policy["Statement"][0]["Resource"] == "${EventLogs.Arn}"
+    assert policy["Statement"][0]["Condition"] == {"ArnEquals": {"aws:SourceArn": "${EventLogRule.Arn}"}}
 
 
 class _Reads(dict[str, Any]):
-    """An item with every attribute, which remembers those it was asked for."""
+    """An item that has every attribute and records which ones were read."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -310,12 +316,12 @@ class _Reads(dict[str, Any]):
         return {"N": "1", "S": "{}"}
 
 
-def test_the_index_projects_what_the_planner_reads_and_no_more() -> None:
+def test_the_index_projects_exactly_what_the_planner_reads() -> None:
     [index] = TABLES["SchedulesTable"]["GlobalSecondaryIndexes"]
     projected = index["Projection"]["NonKeyAttributes"]
     item = _Reads()
     items.decode_entry(item)
-    keys = {"tenant", "name", "segment", "wake"}  # projected into every index by themselves
+    keys = {"tenant", "name", "segment", "wake"}  # DynamoDB projects keys into every index
 
     assert index["IndexName"] == schedules.INDEX
     assert [key["AttributeName"] for key in index["KeySchema"]] == ["segment", "wake"]
@@ -324,7 +330,7 @@ def test_the_index_projects_what_the_planner_reads_and_no_more() -> None:
 
 
 @pytest.mark.parametrize("table", TABLES)
-def test_tables_forget_by_expires_and_are_encrypted_and_recoverable(table: str) -> None:
+def test_tables_delete_expired_items_and_are_encrypted(table: str) -> None:
     properties = TABLES[table]
 
     assert properties["TimeToLiveSpecification"] == {"AttributeName": "expires", "Enabled": True}
@@ -359,7 +365,7 @@ def test_nothing_names_a_key_unless_one_is_given() -> None:
     assert "KmsKeyArn" not in json.dumps(GLOBALS)
 
 
-def test_with_a_key_of_one_s_own_all_that_rests_is_encrypted_with_it() -> None:
+def test_all_stored_data_is_encrypted_with_the_given_key() -> None:
     stack = decided(HasKmsKey=True, FansOut=True)
     key = {"Ref": "KmsKeyArn"}
     where: dict[str, Callable[[dict[str, Any]], object]] = {
@@ -380,7 +386,7 @@ def test_with_a_key_of_one_s_own_all_that_rests_is_encrypted_with_it() -> None:
     assert all("SqsManagedSseEnabled" not in queue for queue in template.of_type(stack, "AWS::SQS::Queue").values())
 
 
-def test_with_a_key_of_one_s_own_functions_may_use_it_and_a_bus_that_may_not_tells() -> None:
+def test_functions_may_use_the_given_key_and_a_bus_that_may_not_dead_letters() -> None:
     stack = decided(HasKmsKey=True)
     use = {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": {"Ref": "KmsKeyArn"}}
     functions = template.of_type(stack, "AWS::Serverless::Function")
@@ -392,11 +398,11 @@ def test_with_a_key_of_one_s_own_functions_may_use_it_and_a_bus_that_may_not_tel
 
 
 @pytest.mark.parametrize("output", [name for name in STACK["Outputs"] if name != "DashboardUrl"])
-def test_others_can_import_what_the_stack_has(output: str) -> None:
+def test_other_stacks_can_import_every_output(output: str) -> None:
     assert STACK["Outputs"][output]["Export"] == {"Name": {"Fn::Sub": "${AWS::StackName}-" + output}}
 
 
-def test_every_parameter_is_explained_bounded_and_grouped() -> None:
+def test_every_parameter_is_described_bounded_and_grouped() -> None:
     groups = STACK["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
     grouped = [name for group in groups for name in group["Parameters"]]
     free = {"TrustedSources", "WatchedTenants", "RestTrustedPrincipals"}  # lists, which CloudFormation cannot bound
@@ -419,7 +425,7 @@ def test_every_parameter_is_explained_bounded_and_grouped() -> None:
         pytest.param("alias/mine", False, id="no-arn"),
     ],
 )
-def test_arns_are_checked_before_the_stack_is_made(parameter: str, arn: str, taken: bool) -> None:
+def test_cloudformation_checks_arns_before_it_creates_the_stack(parameter: str, arn: str, taken: bool) -> None:
     service = {"AlarmTopicArn": "sns", "KmsKeyArn": "kms"}[parameter]
 
     assert bool(re.fullmatch(PARAMETERS[parameter]["AllowedPattern"], arn.format(service))) is taken
@@ -434,7 +440,7 @@ def test_each_function_has_a_role_and_a_log_group_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("role", ROLES)
-def test_no_role_may_do_anything_to_everything(role: str) -> None:
+def test_no_role_has_a_wildcard(role: str) -> None:
     assert "ManagedPolicyArns" not in ROLES[role]
     for statement in statements(role):
         assert "*" not in json.dumps(statement)
@@ -446,11 +452,13 @@ def test_no_role_may_do_anything_to_everything(role: str) -> None:
         pytest.param("RegistrarRole", "dynamodb:PutItem", {"SchedulesTable", "LedgerTable"}, id="registrar-stores"),
         pytest.param("RegistrarRole", "sqs:ReceiveMessage", {"CommandQueue"}, id="registrar-reads-commands"),
         pytest.param("PlannerRole", "dynamodb:Query", {"${SchedulesTable.Arn}/index/plan"}, id="planner-reads-index"),
-        pytest.param("PlannerRole", "dynamodb:PutItem", {"LedgerTable"}, id="planner-carries-on-backfills"),
+        pytest.param("PlannerRole", "dynamodb:PutItem", {"LedgerTable"}, id="planner-continues-backfills"),
         pytest.param("PlannerRole", "dynamodb:UpdateItem", {"SchedulesTable", "LedgerTable"}, id="planner-updates"),
         pytest.param("PlannerRole", "sqs:SendMessage", {"FireQueue", "FireDeadLetters"}, id="planner-sends-packs"),
         pytest.param("ReconcilerRole", "dynamodb:Scan", {"SchedulesTable"}, id="reconciler-reads-all"),
-        pytest.param("ReconcilerRole", "dynamodb:DeleteItem", {"SchedulesTable"}, id="reconciler-removes-the-expired"),
+        pytest.param(
+            "ReconcilerRole", "dynamodb:DeleteItem", {"SchedulesTable"}, id="reconciler-deletes-expired-records"
+        ),
         pytest.param("ReconcilerRole", "dynamodb:PutItem", {"LedgerTable"}, id="reconciler-notes-the-rules"),
         pytest.param("ExecutorRole", "dynamodb:PutItem", {"LedgerTable"}, id="executor-records-packs"),
         pytest.param("ExecutorRole", "sqs:SendMessage", {"FireQueue", "FireDeadLetters"}, id="executor-sends"),
@@ -458,7 +466,7 @@ def test_no_role_may_do_anything_to_everything(role: str) -> None:
         *(pytest.param(role, "events:PutEvents", {"Bus"}, id=f"{role}-publishes") for role in ROLES),
     ],
 )
-def test_a_role_may_do_an_action_on_these_and_nothing_else(role: str, action: str, resources: set[str]) -> None:
+def test_a_role_may_do_an_action_on_these_resources_only(role: str, action: str, resources: set[str]) -> None:
     assert allowed(role)[action] == resources
 
 
@@ -470,11 +478,11 @@ def test_a_role_may_do_an_action_on_these_and_nothing_else(role: str, action: st
         pytest.param(
             "sqs:SendMessage",
             {"FireQueue", "FireDeadLetters", "SegmentQueue", "SegmentDeadLetters"},
-            id="hands-out-ranges",
+            id="sends-ranges",
         ),
     ],
 )
-def test_with_several_planners_only_their_role_may_more(action: str, resources: set[str]) -> None:
+def test_with_several_planners_only_their_role_has_more_permissions(action: str, resources: set[str]) -> None:
     assert allowed("PlannerRole", FANNED_OUT)[action] == resources
     assert all(allowed(role, FANNED_OUT) == allowed(role) for role in ROLES if role != "PlannerRole")
 

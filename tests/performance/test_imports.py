@@ -1,4 +1,4 @@
-"""What a cold start pays for: handlers import what they need and nothing else."""
+"""Handlers import only what they need, so that a cold start is short."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import pytest
 
 HANDLERS = ("registrar_lambda", "planner_lambda", "executor_lambda")
 
-#: For the command and the tests only, or seconds of a cold start that buy nothing.
+#: Packages for the command line and the tests, and others that would only slow a cold start down.
 NEVER = (
     *("boto3", "pydantic", "click", "rich", "yaml", "moto", "ministack", "samtranslator"),
     *("uvloop", "pendulum", "cronsim", "pytest", "hypothesis", "jsonschema", "eventcron.local", "eventcron.testing"),
 )
 
-#: What a handler cannot do without: the clients' library, logs and metrics, structs.
+#: What every handler needs: the library of the AWS clients, logs and metrics, structs.
 NEEDED = "import aiobotocore.session, aiobotocore.client, aws_lambda_powertools, aws_lambda_powertools.metrics, msgspec"
 
-#: Modules that all handlers together load beyond ``NEEDED``. Measured: see ``make bench`` for what that costs.
+#: Modules that all handlers together load beyond ``NEEDED``. ``make bench`` measures the time that they take.
 CEILING = 200
 
 
@@ -27,12 +27,12 @@ def _python(program: str) -> str:
 
 
 def _loaded(statement: str) -> set[str]:
-    """The modules of a fresh process after *statement*."""
+    """Return the modules that a fresh process has loaded after *statement*."""
     return set(_python(f"import sys\n{statement}\nprint(*sys.modules)").split())
 
 
 @pytest.mark.parametrize("handler", HANDLERS)
-def test_a_handler_imports_nothing_that_it_does_not_need(handler: str) -> None:
+def test_a_handler_imports_none_of_these_packages(handler: str) -> None:
     assert sorted(_loaded(f"import eventcron.entrypoints.{handler}") & set(NEVER)) == []
 
 

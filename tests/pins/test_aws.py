@@ -1,4 +1,4 @@
-"""What the AWS adapters and their tests rely on in botocore, aiobotocore, moto and ministack: one test a fact."""
+"""What the AWS adapters rely on in botocore, aiobotocore, moto and ministack: one test for each assumption."""
 
 from __future__ import annotations
 
@@ -71,8 +71,8 @@ def test_put_events_takes_ten_entries() -> None:
     assert shape.metadata["max"] == 10
 
 
-def test_the_newer_bus_is_asked_at_its_owner_s_own_endpoint() -> None:
-    """What a network without a way out must let through; docs/operations.md says so."""
+def test_requests_for_the_newer_bus_go_to_its_owner_s_endpoint() -> None:
+    """docs/operations/second-bus.md tells operators of closed networks to allow this endpoint."""
     asked: list[str] = []
 
     def refuse(request: Any, **_: object) -> None:
@@ -91,7 +91,7 @@ def test_the_newer_bus_is_asked_at_its_owner_s_own_endpoint() -> None:
 
 
 async def test_a_failed_condition_shows_the_stored_item(clients: AwsClients) -> None:
-    """A put whose answer was lost is recognised by it."""
+    """The adapter recognises its own put by that item if the first answer was lost."""
     table = await create_table(clients.dynamodb, f"pins-{os.getpid()}", "LedgerTable")
     item = {"pk": {"S": "a"}, "fence": {"N": "1"}}
     await clients.dynamodb.put_item(TableName=table, Item=item)
@@ -120,8 +120,8 @@ async def test_a_standard_queue_takes_a_message_group(clients: AwsClients) -> No
     assert [entry["Id"] for entry in response["Successful"]] == ["0"]
 
 
-async def test_a_queue_url_is_where_the_client_was_told_to_go(clients: AwsClients) -> None:
-    """SQS requests go to the endpoint, not to the host in the queue's URL."""
+async def test_sqs_requests_go_to_the_client_s_endpoint(clients: AwsClients) -> None:
+    """The host in the queue's URL does not matter."""
     sqs: Any = clients.sqs
     url = await create_queue(sqs, f"pins-url-{os.getpid()}")
 
@@ -136,7 +136,7 @@ async def test_a_queue_url_is_where_the_client_was_told_to_go(clients: AwsClient
 async def test_moto_refuses_a_delay_of_901_seconds_by_entry(
     moto_endpoint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """ministack takes it, and AWS refuses the call: so the adapter's own check is what keeps it out."""
+    """ministack accepts it, and AWS refuses the whole call. So the adapter must check the delay itself."""
     use_endpoint(monkeypatch, moto_endpoint)
     async with aws_clients(concurrency=1) as clients:
         url = await create_queue(clients.sqs, "pins-delay")
@@ -154,7 +154,7 @@ async def test_moto_refuses_a_delay_of_901_seconds_by_entry(
 
 @pytest.mark.embedded
 async def test_ministack_never_refuses_an_event(ministack_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Not even one for a bus that is not there: refusals are tested with a hand-made client."""
+    """It accepts events even for a missing bus, so tests of refusals use a fake client."""
     use_endpoint(monkeypatch, ministack_endpoint)
     async with aws_clients(concurrency=1) as clients:
         response = await clients.events.put_events(

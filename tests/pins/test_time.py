@@ -1,4 +1,4 @@
-"""What the time engine relies on in croniter, zoneinfo and tzdata, and the traps it closes: one test a fact."""
+"""What the time engine relies on in croniter, zoneinfo and tzdata, and the mistakes of croniter that it avoids."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class TestWhatIsUsed:
 
 
 class TestTraps:
-    """Each would be a wrong fire if croniter saw the user's text; eventcron's reading stands beside it."""
+    """croniter misreads these expressions. Each test also shows how eventcron reads the expression."""
 
     def test_a_range_of_one_value_is_every_value(self) -> None:
         assert croniter_next("5-5 0 1 1 *", "2026-01-01") == ["2026-01-01T00:01:00Z"]
@@ -76,13 +76,13 @@ class TestTraps:
             croniter("0 0 * * 5L")
         assert croniter_next("0 0 * * L5", "2026-01-01") == ours("0 0 * * 5L", "2026-01-01")
 
-    def test_an_nth_weekday_beside_a_day_finds_nothing(self) -> None:
+    def test_an_nth_weekday_with_a_day_of_month_finds_nothing(self) -> None:
         with pytest.raises(CroniterError):
             croniter_next("0 0 11 * 1#1", "2026-01-01")
         assert ours("0 0 11 * 1#1", "2026-01-01", 2) == ["2026-01-05T00:00:00Z", "2026-01-11T00:00:00Z"]
 
     def test_hashed_fields_are_correlated(self) -> None:
-        """One hash for both fields: 240 of 1,440 minutes are reached."""
+        """croniter uses one hash for both fields, so it reaches 240 of 1,440 minutes."""
         pairs = {
             (fields[0][0], fields[1][0])
             for number in range(3_000)
@@ -113,7 +113,7 @@ def test_tzdata_lists_its_zones() -> None:
     assert all(files("tzdata").joinpath("zoneinfo", *name.split("/")).is_file() for name in names)
 
 
-def test_fold_tells_the_passes_apart() -> None:
+def test_fold_distinguishes_the_two_passes() -> None:
     oslo = ZoneInfo("Europe/Oslo")
     first = datetime(2026, 10, 25, 0, 30, tzinfo=UTC).astimezone(oslo)
     second = datetime(2026, 10, 25, 1, 30, tzinfo=UTC).astimezone(oslo)

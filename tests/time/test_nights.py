@@ -1,4 +1,4 @@
-"""Nights with a clock change. docs/time.md explains each one."""
+"""Nights with a clock change. docs/reference/expressions.md explains each one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every expression, zone and window."""
+"""Properties that hold for every expression, zone and window."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ offsets = st.integers(0, 48 * HOUR_MS)
 
 
 def case(seed: int, zone: str) -> tuple[Trigger, Window]:
-    """A trigger, of up to three expressions, and two days around a change of the clocks."""
+    """Return a trigger of up to three expressions, and two days around a clock change."""
     maker = Maker(seed)
     night = maker.random.choice(changes(zone))
     start = instant(night - timedelta(hours=24))
@@ -63,7 +63,7 @@ def test_splitting_a_window_changes_nothing(seed: int, zone: str, cuts: list[int
 
 
 @given(seeds, zones)
-def test_order_is_strict_and_all_is_inside(seed: int, zone: str) -> None:
+def test_occurrences_are_in_strict_order_and_inside_the_window(seed: int, zone: str) -> None:
     trigger, window = case(seed, zone)
     dues = [occurrence.due for occurrence in walk(trigger, window)]
 
@@ -81,14 +81,14 @@ def test_next_is_the_first_that_fires_from_any_start(seed: int, zone: str, offse
 
 
 @given(seeds, zones)
-def test_passing_over_excluded_days_loses_no_fire(seed: int, zone: str) -> None:
+def test_skipping_excluded_days_loses_no_fire(seed: int, zone: str) -> None:
     trigger, window = case(seed, zone)
 
     assert list(occurrences(trigger, window)) == [o.due for o in walk(trigger, window) if o.skipped is None]
 
 
 @given(seeds, zones)
-def test_canonical_text_means_the_same(seed: int, zone: str) -> None:
+def test_the_canonical_text_has_the_same_occurrences(seed: int, zone: str) -> None:
     trigger, window = case(seed, zone)
     from_canonical.cache_clear()
     again = from_canonical(trigger.canonical)
@@ -114,22 +114,22 @@ def test_a_union_fires_at_the_instants_of_all(seed: int) -> None:
 
 
 @given(seeds, st.sampled_from(Notation), st.sampled_from(Notation))
-def test_conversion_keeps_occurrences_or_is_refused(seed: int, source: Notation, target: Notation) -> None:
+def test_a_conversion_keeps_the_occurrences_or_is_rejected(seed: int, source: Notation, target: Notation) -> None:
     maker = Maker(seed)
     day, weekday = maker.day(), maker.weekday(0)
     text = f"{maker.minute()} {maker.hour()} {day} {maker.month()} {weekday}"
-    since = instant(changes("UTC")[0])
+    checked_from = instant(changes("UTC")[0])
     try:
-        written = convert(text, Notation.UNIX, source, since=since)
-        converted = convert(written, source, target, since=since)
+        written = convert(text, Notation.UNIX, source, checked_from=checked_from)
+        converted = convert(written, source, target, checked_from=checked_from)
     except InvalidExpression as error:
-        assert error.code in {"cannot_convert", "never_matches"}  # noqa: PT017  what is refused is part of the property
+        assert error.code in {"cannot_convert", "never_matches"}  # noqa: PT017  the code of a rejection is part of the property
         return
     before, after = read(written, source), read(converted, target)
 
     assert isinstance(before, Cron)
     assert isinstance(after, Cron)
-    window = Window(since, since + 90 * 24 * HOUR_MS)
+    window = Window(checked_from, checked_from + 90 * 24 * HOUR_MS)
     assert _walk(before, window) == _walk(after, window)
 
 

@@ -1,6 +1,6 @@
-"""cronsim and croniter on the same random expressions: every disagreement falls under a rule of docs/time.md.
+"""cronsim and croniter on the same random expressions: every disagreement falls under a rule of docs/design/time.md.
 
-A disagreement that no rule explains fails. The table in docs/time.md has the same rules, and says who is right.
+A disagreement that no rule explains fails. The table in docs/design/time.md has the same rules, and says who is right.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ COUNT = 5_000 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 400
 
 HOUR_MS = 3_600_000
 
-#: None: it was refused.
+#: None if the expression was rejected.
 Answer = list[Instant] | None
 
 _NAMES = {name: str(n) for n, name in enumerate(["SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"])}
@@ -84,7 +84,7 @@ def never_matches(expression: str) -> bool:
 
 @dataclass(frozen=True)
 class Case:
-    """One disagreement; the expression with its weekdays as numbers, the instant of the change nearby."""
+    """One disagreement. The expression has weekdays as numbers; the instant is that of the nearest clock change."""
 
     expression: str
     ours: Answer
@@ -100,7 +100,7 @@ class Case:
         return set(self.theirs or ()) ^ set(self.ours or ())
 
 
-#: Rule → whether it explains a disagreement.
+#: For each rule, whether it explains a disagreement.
 Rules = dict[str, Callable[[Case], bool]]
 
 CRONSIM: Rules = {
@@ -121,7 +121,7 @@ CRONITER: Rules = {
     "miscounts-steps-around-the-end": lambda case: case.both_answer and wraps_with_step(case.expression),
     "ORs-days-with-*/n": lambda case: case.both_answer and star_with_step_joins_days(case.expression),
     "ends-weekday-steps-at-6": lambda case: case.both_answer and steps_in_weekday(case.expression),
-    "loses-#-W-and-L-beside-the-other-day-field": lambda case: (
+    "loses-#-W-and-L-next-to-the-other-day-field": lambda case: (
         bool(re.search("[#WL]", case.expression)) and "*" not in case.expression.split()[2::2]
     ),
 }

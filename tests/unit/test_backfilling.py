@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import CancelReason
 from eventcron.model.commands import BackfillSchedule, Schedule
 from eventcron.model.messages import Fire
 from eventcron.model.names import Window
@@ -73,7 +74,7 @@ def test_a_past_span_fires_at_the_rate_from_now_on() -> None:
     ]
     assert {(fire.cause, fire.cause_id, fire.revision) for fire in part.fires} == {("backfill", "e-1", 7)}
     assert len(part.fires) == 30, "a slice is a minute's worth"
-    assert (part.after.cursor, part.after.at) == (NOW - DAY + 30 * 60_000, NOW + SLICE_MS)
+    assert (part.after.enqueued_through, part.after.at) == (NOW - DAY + 30 * 60_000, NOW + SLICE_MS)
     assert (part.after.fires, part.after.slice) == (30, None)
 
 
@@ -117,7 +118,7 @@ def test_what_is_excluded_is_counted_and_told() -> None:
     (notice,) = part.skips
     assert (len(part.fires), notice.reason, notice.count, notice.by) == (2, "excluded", 24, "2026-11-20")
     assert (notice.cause, notice.cause_id) == ("backfill", "e-1")
-    assert (part.after.fires, part.after.skipped, part.after.cursor) == (2, 24, since + DAY + 2 * HOUR)
+    assert (part.after.fires, part.after.skipped, part.after.enqueued_through) == (2, 24, since + DAY + 2 * HOUR)
 
 
 def test_a_long_exclusion_is_walked_in_bounded_steps() -> None:
@@ -126,7 +127,7 @@ def test_a_long_exclusion_is_walked_in_bounded_steps() -> None:
     part = make_slice(taken(opened(since, since + DAY, stored=stored)))
 
     assert (part.fires, part.after.skipped) == ([], MAX_LOOKED_AT)
-    assert part.after.cursor == since + MAX_LOOKED_AT * 1000
+    assert part.after.enqueued_through == since + MAX_LOOKED_AT * 1000
 
 
 @pytest.mark.parametrize(
@@ -146,7 +147,7 @@ def test_a_span_that_cannot_be_is_refused(since: int, until: int, code: str) -> 
 
 
 def test_a_slice_nobody_claimed_is_a_fault_of_ours() -> None:
-    with pytest.raises(ValueError, match="backfill acme/report/e-1 has no slice in hand"):
+    with pytest.raises(ValueError, match="backfill acme/report/e-1 has no leased slice"):
         make_slice(opened(NOW - DAY, NOW))
 
 
@@ -174,7 +175,7 @@ def test_it_fires_each_occurrence_once_in_order_never_early_never_faster(
         return
     backfill = opened(*span, per_minute=per_minute, stored=stored)
     if len(expected) > 2_000:
-        backfill = replace(backfill, cursor=expected[-2_000])
+        backfill = replace(backfill, enqueued_through=expected[-2_000])
         expected = expected[-2_000:]
     fires = all_fires(backfill)
 
@@ -187,7 +188,7 @@ def test_it_fires_each_occurrence_once_in_order_never_early_never_faster(
 def test_an_ended_one_holds_nothing() -> None:
     claimed = taken(opened(NOW - DAY, NOW))
 
-    ended = rules.cancel(claimed, "deleted", expires=9)
+    ended = rules.cancel(claimed, CancelReason.DELETED, expires=9)
 
     assert (ended.state, ended.reason, ended.slice, ended.lease_until, ended.expires) == (
         BackfillState.CANCELLED, "deleted", None, 0, 9,

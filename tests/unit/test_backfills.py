@@ -276,7 +276,7 @@ class Stage:
     async def tick(self) -> list[BackfillOutcome]:
         now = self.clock.instant
         reports = await self.backfiller.run(deadline=now + 60_000)
-        return [report.went for report in reports]
+        return [report.outcome for report in reports]
 
     def packs(self) -> list[Pack]:
         self.clock.instant += 900_000
@@ -389,7 +389,7 @@ async def test_near_the_deadline_it_stops_and_goes_on_with_the_next_tick(world: 
     await stage.open(world, per_minute=10)
 
     reports = await stage.backfiller.run(deadline=NOW + 1_000)
-    assert [(report.went, report.fires) for report in reports] == [(BackfillOutcome.ON, 10)]
+    assert [(report.outcome, report.fires) for report in reports] == [(BackfillOutcome.ON, 10)]
     assert stage.backfills._stored[KEY].lease_until == 0
     reports = await stage.backfiller.run(deadline=NOW + 60_000)
     assert [report.fires for report in reports] == [38]
@@ -404,7 +404,9 @@ async def test_a_cancellation_that_is_always_second_says_so(world: World) -> Non
 
     stage.backfills.put = refuse  # type: ignore[assignment]  # someone else is always first
 
-    with pytest.raises(Conflict, match="backfill acme/report/november is being carried on: not cancelled after 8"):
+    with pytest.raises(
+        Conflict, match="backfill acme/report/november not cancelled: the planner changed it during each of 8 tries"
+    ):
         await stage.commands.cancel(CancelBackfill(tenant="acme", name="report", backfill_id="november"))
 
 

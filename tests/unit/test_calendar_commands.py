@@ -155,10 +155,10 @@ def test_after_its_deletion_schedules_keep_the_days_they_have(world: World, rule
     put(world, "calendar:norway")
     world.emit("Delete Calendar", {"tenant": "acme", "name": "norway"})
     world.run(minutes=1)
-    survey = walk(world, rules=rules)
+    report = walk(world, rules=rules)
     world.run(hours=48)
 
-    assert (survey.unreadable, survey.repaired.total()) == ([], 0)
+    assert (report.unreadable, report.repaired.total()) == ([], 0)
     assert days(world) == ["25"]
     put(world, "calendar:norway")
     assert [code for code, *_ in rejections(world)] == ["unknown_calendar"]
@@ -334,5 +334,5 @@ async def test_a_storm_on_one_calendar_is_left_to_the_queue() -> None:
     commands = CalendarCommands(clock=FakeClock(0), calendars=Contested(), settings=SETTINGS)
     command = PutCalendar(tenant="acme", name="norway", dates=["2026-12-24"])
 
-    with pytest.raises(Conflict, match="acme/calendar:norway is being changed by others: not applied after 8 tries"):
+    with pytest.raises(Conflict, match="acme/calendar:norway not changed: other writers were first in each of 8 tries"):
         await commands.apply(command, time=0, event_id="e-1")

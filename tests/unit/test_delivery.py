@@ -111,7 +111,7 @@ async def test_refused_packs_are_sent_again(times: int) -> None:
     await sender(queue, dead).send(PACKS, visible_at=lambda pack: pack.at)
 
     assert sorted(pack.id for pack in queue.taken) == sorted(pack.id for pack in PACKS)
-    assert dead.buried == []
+    assert dead.sent == []
 
 
 async def test_a_pack_that_stays_refused_stops_the_caller() -> None:
@@ -127,5 +127,5 @@ async def test_a_pack_that_can_never_be_sent_is_dead_lettered_and_stops_nothing(
     await sender(queue, dead).send(PACKS, visible_at=lambda pack: pack.at)
 
     assert len(queue.taken) == 24
-    assert [(buried.queue, buried.code) for buried in dead.buried] == [("fires", "InternalError")]
-    assert PACKS[2].id in dead.buried[0].body
+    assert [(buried.queue, buried.code) for buried in dead.sent] == [("fires", "InternalError")]
+    assert PACKS[2].id in dead.sent[0].body

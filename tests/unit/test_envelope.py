@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventcron.errors import Undecodable
+from eventcron.model.codes import SkipReason
 from eventcron.model.commands import COMMANDS, Schedule
 from eventcron.model.events import EVENT_DETAILS, SkipNotice, is_reserved
 from eventcron.model.messages import Fire, Pack
@@ -254,7 +255,13 @@ def test_a_completed_schedule_is_completed_whatever_is_still_stored() -> None:
 
 def test_a_skip_bears_the_id_of_its_first_occurrence() -> None:
     notice = SkipNotice(
-        tenant="acme", name="nightly-export", revision=7, reason="misfire", first_due=DUE, last_due=DUE + 1, count=2
+        tenant="acme",
+        name="nightly-export",
+        revision=7,
+        reason=SkipReason.MISFIRE,
+        first_due=DUE,
+        last_due=DUE + 1,
+        count=2,
     )
     detail = json.loads(skipped(notice, now=0).detail)
 

@@ -22,6 +22,7 @@ from eventcron.adapters.memory import (
 from eventcron.app.delivery import REMEMBER_S
 from eventcron.app.executor import MAX_ATTEMPTS, MAX_HOLD_MS, REREAD_MS, Report
 from eventcron.app.retry import TRIES
+from eventcron.app.use_cases import Ports
 from eventcron.errors import Unavailable, Undecodable
 from eventcron.model.commands import Misfire, MisfirePolicy, Schedule
 from eventcron.model.events import Event
@@ -31,7 +32,6 @@ from eventcron.model.records import Era, Record, State
 from eventcron.ports import Quota, Refusal
 from eventcron.rules.packing import make_pack
 from eventcron.testing import JumpingClock, memory_ports
-from eventcron.testing.ports import MemoryPorts
 from eventcron.testing.world import SETTINGS
 from eventcron.timing.trigger import parse
 from eventcron.wire.encode import decode_pack
@@ -65,7 +65,7 @@ class Stage:
         self.backfills = MemoryBackfills()
         self.executor = self.ports().use_cases(SETTINGS).executor
 
-    def ports(self) -> MemoryPorts:
+    def ports(self) -> Ports:
         return memory_ports(
             self.clock,
             store=self.store,
@@ -295,7 +295,7 @@ async def test_what_is_given_up_is_dead_lettered_and_told(stage: Stage, attempt:
     assert report.failed == 1
     ((kind, detail),) = stage.told
     assert (kind, detail["code"], detail["attempts"]) == ("Schedule Failed", refusal.code, attempt)
-    (buried,) = stage.dead.buried
+    (buried,) = stage.dead.sent
     assert (buried.queue, buried.code) == ("fires", refusal.code)
     assert [f.name for f in decode_pack(buried.body).fires] == ["report"]
 
@@ -351,7 +351,7 @@ async def test_a_schedule_that_stays_unreadable_is_given_up_in_the_open(stage: S
     report = await stage.execute(fire(name="newer", last=True), attempt=MAX_ATTEMPTS)
 
     assert report.failed == 1
-    (letter,) = stage.dead.buried
+    (letter,) = stage.dead.sent
     assert "acme/newer is stored in format 2" in letter.reason
     ((kind, detail),) = stage.told
     assert (kind, detail["code"], detail["attempts"]) == ("Schedule Failed", "Unreadable", MAX_ATTEMPTS)

@@ -37,7 +37,12 @@ TICK_MS = SETTINGS.tick_seconds * 1000
 HORIZON_MS = SETTINGS.horizon_seconds * 1000
 SEGMENTS = 24
 MANY = msgspec.structs.replace(
-    SETTINGS, segments=SEGMENTS, planner_workers=4, concurrency=4, segment_queue_url="plans", segment_dlq_url="plan-dlq"
+    SETTINGS,
+    segments=SEGMENTS,
+    planner_workers=4,
+    concurrency=4,
+    segment_queue_url="segments",
+    segment_dlq_url="segment-dlq",
 )
 
 

@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 import eventcron.oracle
+from eventcron.model.codes import SkipReason
 from eventcron.model.commands import Schedule
 from eventcron.model.names import Instant, Occurrence, Window
 from eventcron.oracle.occurrences import NotComputed, can_match, due_instants, occurrences
@@ -67,6 +68,8 @@ def on(day: str, *times: str) -> list[str]:
         pytest.param("0 4 LW * *", "2026-05-29", ["04:00:00"], id="last-workday"),
         pytest.param("@daily", "2026-06-01", ["00:00:00"], id="macro"),
         pytest.param("at(2026-06-01T09:00:00.250)", "2026-06-01", ["09:00:00.250000"], id="at-with-milliseconds"),
+        pytest.param("@every 8h30m", "2026-01-01", ["08:30:00", "17:00:00"], id="every-in-several-units"),
+        pytest.param("@EVERY 0.5h1h7.5h", "2026-01-01", ["09:00:00", "18:00:00"], id="every-in-fractions"),
         pytest.param("rate(9 hours)", "2026-01-01", ["09:00:00", "18:00:00"], id="rate-not-at-its-creation"),
         pytest.param(["0 4 * * *", "0 */4 1 6 *"], "2026-06-02", ["04:00:00"], id="each-instant-of-several-once"),
     ],
@@ -175,13 +178,13 @@ def test_a_skipped_occurrence_says_why() -> None:
     window = Window(at("2026-03-28T22:00:00"), at("2026-03-29T01:30:00"))
     end_of_gap = at("2026-03-29T01:00:00")
 
-    assert occurrences(gap, window, 0) == [Occurrence(end_of_gap, "daylight_saving_gap")]
+    assert occurrences(gap, window, 0) == [Occurrence(end_of_gap, SkipReason.DAYLIGHT_SAVING_GAP)]
     # One expression of two is excluded, so the schedule fires at that instant.
     assert occurrences(both, window, 0) == [Occurrence(end_of_gap)]
     assert occurrences(rate, window, 0) == [
-        Occurrence(window.start, "excluded", "2026-03-28"),
+        Occurrence(window.start, SkipReason.EXCLUDED, "2026-03-28"),
         Occurrence(at("2026-03-28T23:00:00")),
-        Occurrence(at("2026-03-29T00:00:00"), "excluded", "* 1 * * *"),
+        Occurrence(at("2026-03-29T00:00:00"), SkipReason.EXCLUDED, "* 1 * * *"),
         Occurrence(end_of_gap),
     ]
 
@@ -217,7 +220,13 @@ def test_it_shares_no_code_with_the_engine(module: Path) -> None:
     imported |= {name.name for node in ast.walk(tree) if isinstance(node, ast.Import) for name in node.names}
     ours = {name for name in imported if name.startswith("eventcron")}
 
-    assert ours <= {"eventcron.errors", "eventcron.model.commands", "eventcron.model.names", "eventcron.oracle.cron"}
+    assert ours <= {
+        "eventcron.errors",
+        "eventcron.model.codes",
+        "eventcron.model.commands",
+        "eventcron.model.names",
+        "eventcron.oracle.cron",
+    }
 
 
 def test_importing_it_imports_nothing_of_the_engine() -> None:

@@ -181,13 +181,13 @@ async def test_a_slow_twin_is_fenced_off() -> None:
         return []
 
     async def slow_page(segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
-        page = await MemoryScheduleStore.plans(stage.store, segment, before=before, cursor=cursor)
+        page = await MemoryScheduleStore.read_index(stage.store, segment, before=before, cursor=cursor)
         stage.clock.instant += 61_000
         now = stage.clock.now()
         claimed.append(await stage.leases.acquire(0, end=now + MINUTE, now=now, lease_until=now + MINUTE))
         return page
 
-    stage.store.plans = slow_page  # type: ignore[method-assign]  # this store is slow
+    stage.store.read_index = slow_page  # type: ignore[method-assign]  # this store is slow
 
     report = await stage.plan()
 
@@ -205,11 +205,11 @@ async def test_near_its_deadline_a_pass_saves_its_page_and_the_next_goes_on_from
     async def slow_page(segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         nonlocal pages
         pages += 1
-        page = await MemoryScheduleStore.plans(stage.store, segment, before=before, cursor=cursor)
+        page = await MemoryScheduleStore.read_index(stage.store, segment, before=before, cursor=cursor)
         stage.clock.instant += 4_000
         return page
 
-    stage.store.plans = slow_page  # type: ignore[method-assign]  # this store is slow
+    stage.store.read_index = slow_page  # type: ignore[method-assign]  # this store is slow
 
     ends = [await stage.plan(seconds=9) for _ in range(4)]
 
@@ -310,15 +310,15 @@ async def test_an_index_that_catches_up_between_two_pages_hides_nothing() -> Non
     for name in ("a", "b", "c"):
         await stage.put(name, wake=NOW + 5 * MINUTE)
     assert (await stage.plan()).fires == 3 * 7
-    read, stale = stage.store.plans, True
+    read, stale = stage.store.read_index, True
 
-    async def plans(segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
+    async def read_index(segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         nonlocal stale
         page = await read(segment, before=before, cursor=cursor)
         stale = False
         return page
 
-    stage.store.plans = plans  # type: ignore[method-assign]
+    stage.store.read_index = read_index  # type: ignore[method-assign]
     stage.clock.instant = NOW + 720_000
 
     assert (await stage.plan()).ended is SegmentOutcome.PLANNED
@@ -329,13 +329,13 @@ async def test_a_pass_that_is_resumed_does_not_plan_again_what_its_first_half_ma
     stage = Stage(page_size=1)
     for name in ("a", "b"):
         await stage.put(name, wake=NOW + 5 * MINUTE)
-    read = stage.store.plans
+    read = stage.store.read_index
 
     async def slow_page(segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         stage.clock.instant += 4_000
         return await read(segment, before=before, cursor=cursor)
 
-    stage.store.plans = slow_page  # type: ignore[method-assign]
+    stage.store.read_index = slow_page  # type: ignore[method-assign]
     assert (await stage.plan(seconds=9)).ended is SegmentOutcome.SAVED
     assert (await stage.plan()).ended is SegmentOutcome.PLANNED
 
@@ -368,8 +368,8 @@ async def test_a_trigger_of_another_release_is_skipped_in_the_open_and_stays() -
 class HalfReadable(MemoryScheduleStore):
     """An index with one schedule that cannot be read."""
 
-    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
-        page = await super().plans(segment, before=before, cursor=cursor)
+    async def read_index(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
+        page = await super().read_index(segment, before=before, cursor=cursor)
         return Page(page.items, page.cursor, [Unreadable(Key("acme", "newer"), "stored in format 2")])
 
 
@@ -460,18 +460,18 @@ async def test_another_segment_is_first_each_time_so_that_none_waits_for_ever(ji
 async def test_segments_are_planned_at_once() -> None:
     stage = Stage()
     under_way = most = 0
-    plans = stage.store.plans
+    read = stage.store.read_index
 
     async def watched(segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
         await asyncio.sleep(0)
-        page = await plans(segment, before=before, cursor=cursor)
+        page = await read(segment, before=before, cursor=cursor)
         under_way -= 1
         return page
 
-    stage.store.plans = watched  # type: ignore[method-assign]  # counted
+    stage.store.read_index = watched  # type: ignore[method-assign]  # counted
 
     await stage.planner.run(range(40), deadline=NOW + 60_000)
 

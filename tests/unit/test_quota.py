@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from eventcron.adapters.memory import MemoryQuota
-from eventcron.app.executor import COUNT_MS, REREAD_MS
+from eventcron.app.executor import QUOTA_MS, REREAD_MS
 from eventcron.app.retry import TRIES
 from eventcron.errors import Unavailable
 from eventcron.model.commands import Misfire
@@ -144,13 +144,13 @@ async def test_places_are_asked_for_once_a_tenant_and_pack_before_the_last_readi
 
     assert stage.quota.asked == [
         (
-            DUE - COUNT_MS,
+            DUE - QUOTA_MS,
             QuotaRequest(tenant=tenant, minute=MINUTE, pack_id=pack.id, count=count, limit=9),
-            (DUE - COUNT_MS) // 1000 + SETTINGS.ledger_days * 86_400,
+            (DUE - QUOTA_MS) // 1000 + SETTINGS.ledger_days * 86_400,
         )
         for tenant, count in (("acme", 2), ("quiet", 1))
     ]
-    assert [instant for instant in stage.clock.slept_to if instant <= DUE] == [DUE - COUNT_MS, DUE - REREAD_MS, DUE]
+    assert [instant for instant in stage.clock.slept_to if instant <= DUE] == [DUE - QUOTA_MS, DUE - REREAD_MS, DUE]
     assert [detail["name"] for _, detail in stage.told] == ["a", "y", "b"]
 
 
@@ -161,7 +161,7 @@ async def test_without_a_limit_the_ledger_is_not_asked_and_nothing_is_read_twice
     await stage.execute(*fires("abc"))
 
     assert (len(stage.fired), stage.quota.asked) == (3, [])
-    assert DUE - COUNT_MS not in stage.clock.slept_to
+    assert DUE - QUOTA_MS not in stage.clock.slept_to
 
 
 async def test_what_would_not_be_published_takes_no_place() -> None:

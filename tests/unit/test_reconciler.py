@@ -200,10 +200,10 @@ async def test_every_record_is_seen_once_and_counted(stage: Stage) -> None:
     await stage.put(*(enabled(name=f"n{number}") for number in range(100)))
     await stage.put(*(enabled(name=f"p{n}", state=State.PAUSED, segment=None, wake=None) for n in range(7)))
 
-    survey = await stage.run()
+    report = await stage.run()
 
-    assert (survey.states, survey.records) == ({State.ENABLED: 100, State.PAUSED: 7}, 107)
-    assert (survey.repaired.total(), survey.contested, survey.finished) == (0, 0, True)
+    assert (report.states, report.records) == ({State.ENABLED: 100, State.PAUSED: 7}, 107)
+    assert (report.repaired.total(), report.contested, report.finished) == (0, 0, True)
 
 
 async def test_what_is_wrong_is_put_right_and_the_second_run_finds_nothing(stage: Stage) -> None:
@@ -211,9 +211,9 @@ async def test_what_is_wrong_is_put_right_and_the_second_run_finds_nothing(stage
     over = enabled("0 7 30 11 *", name="over", end=NOW - DAY, wake=None, schedule={"after_completion": "DELETE"})
     await stage.put(enabled(name="lost", wake=None, segment=None), gone, over, enabled(name="well"))
 
-    survey = await stage.run()
+    report = await stage.run()
 
-    assert survey.repaired == {Fault.WAKE: 1, Fault.EXPIRED: 1, Fault.OVER: 1}
+    assert report.repaired == {Fault.WAKE: 1, Fault.EXPIRED: 1, Fault.OVER: 1}
     assert gone.key not in stage.store.records
     completed = stage.store.records[over.key]
     assert (completed.state, completed.expires) == (State.COMPLETED, NOW // 1000 + REMEMBER_S)
@@ -231,9 +231,9 @@ async def test_what_changed_meanwhile_is_left_to_who_changed_it(stage: Stage) ->
         return await MemoryScheduleStore.repair(stage.store, record, was=was)
 
     stage.store.repair = repair  # type: ignore[method-assign]  # a command comes in between
-    survey = await stage.run()
+    report = await stage.run()
 
-    assert (survey.contested, survey.repaired.total()) == (1, 0)
+    assert (report.contested, report.repaired.total()) == (1, 0)
     assert stage.store.records[lost.key] == replace(lost, revision=8)
 
 
@@ -241,9 +241,9 @@ async def test_what_this_release_cannot_read_is_named_and_stays(stage: Stage) ->
     odd = replace(enabled(name="odd"), schedule=Schedule(tenant="acme", name="odd", expression="every full moon"))
     await stage.put(odd, enabled(name="well"))
 
-    survey = await stage.run()
+    report = await stage.run()
 
-    (line,) = survey.unreadable
+    (line,) = report.unreadable
     assert line.startswith("acme/odd: ")
     assert stage.store.records[odd.key] == odd
 
@@ -262,15 +262,15 @@ async def test_near_the_deadline_it_stops_and_does_not_say_it_is_done(stage: Sta
     await stage.put(*(enabled(name=f"n{number}") for number in range(100)))
     seen: list[int] = []
 
-    def late(survey: ReconcileReport) -> None:
-        seen.append(survey.records)
+    def late(report: ReconcileReport) -> None:
+        seen.append(report.records)
         stage.clock.instant += 1_000
 
-    survey = await stage.run(seconds=10, on_progress=late)
+    report = await stage.run(seconds=10, on_progress=late)
 
-    assert not survey.finished
-    assert 0 < survey.records < 100
-    assert seen[-1] == survey.records
+    assert not report.finished
+    assert 0 < report.records < 100
+    assert seen[-1] == report.records
     assert await stage.rules_version.read() == "", "the next run starts with the triggers again"
 
 
@@ -282,10 +282,10 @@ def test_every_schedule_fires_on_while_the_segments_change() -> None:
         world.run(minutes=12)
         reconciler = world.ports.use_cases(world.settings).reconciler
         world.run(seconds=30)
-        survey = world._runner.run(reconciler.run(deadline=world.now + 900_000, rules="x", segments=2))
+        report = world._runner.run(reconciler.run(deadline=world.now + 900_000, rules="x", segments=2))
         world.run(minutes=30)
 
-        assert survey.repaired[Fault.SEGMENT] > 0
+        assert report.repaired[Fault.SEGMENT] > 0
         fired = {(fire.schedule, fire.due) for fire in world.fired}
         assert len(fired) == 24 * 42
         assert {record.segment for record in world.store.records.values()} == {0, 1}

@@ -21,13 +21,13 @@ class Killed(Exception):
 
 
 class Stage:
-    """Letters of one queue, and who deals with them."""
+    """The dead letters of one queue, and the use case that handles them."""
 
-    def __init__(self, queue: str = "commands") -> None:
+    def __init__(self, name: str = "commands") -> None:
         self.clock = JumpingClock(NOW)
         self.die_at = ""
-        self.box = MemoryDeadLetterQueue(self.clock, pause=self._pause)
-        self.redrive = Redrive(clock=self.clock, box=self.box, queue=queue)
+        self.queue = MemoryDeadLetterQueue(self.clock, pause=self._pause)
+        self.redrive = Redrive(clock=self.clock, queue=self.queue, name=name)
 
     async def _pause(self, point: str) -> None:
         if point == self.die_at:
@@ -35,7 +35,7 @@ class Stage:
             raise Killed
 
     def send_to_dlq(self, count: int) -> list[str]:
-        return [self.box.send_to_dlq(f"letter {number}", code="c", reason="r") for number in range(count)]
+        return [self.queue.send_to_dlq(f"letter {number}", code="c", reason="r") for number in range(count)]
 
 
 @pytest.fixture(name="stage")
@@ -49,17 +49,17 @@ async def test_looking_changes_nothing(stage: Stage) -> None:
     assert len(await stage.redrive.look(limit=100)) == 25
     assert len(await stage.redrive.look(limit=7)) == 7
     assert [letter.id for letter in await stage.redrive.look(limit=10, ids=[ids[3]])] == [ids[3]]
-    assert (await stage.redrive.waiting(), stage.box.sent) == (25, [])
+    assert (await stage.redrive.waiting(), stage.queue.sent) == (25, [])
 
 
 async def test_all_go_back_and_are_removed_at_the_rate(stage: Stage) -> None:
     stage.send_to_dlq(25)
     seen: list[int] = []
 
-    dealt = await stage.redrive.send(limit=25, per_second=5, on_progress=seen.append)
+    report = await stage.redrive.send(limit=25, per_second=5, on_progress=seen.append)
 
-    assert (dealt.done, dealt.failed, dealt.missing) == (25, {}, [])
-    assert sorted(stage.box.sent) == sorted(f"letter {number}" for number in range(25))
+    assert (report.done, report.failed, report.missing) == (25, {}, [])
+    assert sorted(stage.queue.sent) == sorted(f"letter {number}" for number in range(25))
     assert stage.clock.instant == NOW + 24 * 200
     assert await stage.redrive.waiting() == 0
     assert seen == list(range(1, 26))
@@ -68,10 +68,10 @@ async def test_all_go_back_and_are_removed_at_the_rate(stage: Stage) -> None:
 async def test_those_asked_for_go_back_and_the_others_stay(stage: Stage) -> None:
     ids = stage.send_to_dlq(25)
 
-    dealt = await stage.redrive.send(limit=2, ids=[ids[20], ids[3], "unknown"], per_second=100)
+    report = await stage.redrive.send(limit=2, ids=[ids[20], ids[3], "unknown"], per_second=100)
 
-    assert sorted(stage.box.sent) == ["letter 20", "letter 3"]
-    assert (dealt.done, dealt.missing) == (2, ["unknown"])
+    assert sorted(stage.queue.sent) == ["letter 20", "letter 3"]
+    assert (report.done, report.missing) == (2, ["unknown"])
     assert await stage.redrive.waiting() == 23
 
 
@@ -85,29 +85,29 @@ async def test_no_more_than_the_limit(stage: Stage) -> None:
 async def test_what_comes_back_while_it_is_sent_does_not_keep_it_going(stage: Stage) -> None:
     stage.send_to_dlq(5)
 
-    async def comes_back(letter: DeadLetter, body: str) -> None:
-        await MemoryDeadLetterQueue.send_back(stage.box, letter, body)
-        stage.box.send_to_dlq(body)
+    async def comes_back(dead_letter: DeadLetter, body: str) -> None:
+        await MemoryDeadLetterQueue.send_back(stage.queue, dead_letter, body)
+        stage.queue.send_to_dlq(body)
 
-    stage.box.send_back = comes_back  # type: ignore[method-assign]  # its handler fails at once
-    dealt = await stage.redrive.send(limit=5, per_second=100)
+    stage.queue.send_back = comes_back  # type: ignore[method-assign]  # its handler fails at once
+    report = await stage.redrive.send(limit=5, per_second=100)
 
-    assert dealt.done == 5
+    assert report.done == 5
     assert await stage.redrive.waiting() == 5
 
 
 async def test_what_cannot_be_sent_stays_and_says_why(stage: Stage) -> None:
     ids = stage.send_to_dlq(3)
 
-    async def refuse(letter: DeadLetter, body: str) -> None:
-        if letter.id == ids[1]:
+    async def refuse(dead_letter: DeadLetter, body: str) -> None:
+        if dead_letter.id == ids[1]:
             raise Unavailable("sqs", "ThrottlingException")
-        await MemoryDeadLetterQueue.send_back(stage.box, letter, body)
+        await MemoryDeadLetterQueue.send_back(stage.queue, dead_letter, body)
 
-    stage.box.send_back = refuse  # type: ignore[method-assign]  # SQS is busy
-    dealt = await stage.redrive.send(limit=10, per_second=100)
+    stage.queue.send_back = refuse  # type: ignore[method-assign]  # SQS is busy
+    report = await stage.redrive.send(limit=10, per_second=100)
 
-    assert (dealt.done, dealt.failed) == (2, {ids[1]: "sqs is unavailable: ThrottlingException"})
+    assert (report.done, report.failed) == (2, {ids[1]: "sqs is unavailable: ThrottlingException"})
     assert [letter.id for letter in await stage.redrive.look(limit=10)] == [ids[1]]
 
 
@@ -121,8 +121,8 @@ async def test_a_crash_anywhere_loses_no_letter(stage: Stage, point: str) -> Non
     stage.clock.instant += HIDE_SECONDS * 1000
     await stage.redrive.send(limit=3, per_second=100)
 
-    assert set(stage.box.sent) == {"letter 0", "letter 1", "letter 2"}
-    assert len(stage.box.sent) <= 4
+    assert set(stage.queue.sent) == {"letter 0", "letter 1", "letter 2"}
+    assert len(stage.queue.sent) <= 4
     assert await stage.redrive.waiting() == 0
 
 
@@ -141,13 +141,13 @@ async def test_a_letter_is_dropped_only_once_it_is_recorded(stage: Stage) -> Non
 
     assert recorded == ["letter 0", "letter 1"]
     assert [letter.body for letter in await stage.redrive.look(limit=10)] == ["letter 2"]
-    assert stage.box.sent == []
+    assert stage.queue.sent == []
 
 
 async def test_a_pack_goes_back_under_an_id_that_no_ledger_knows_and_the_same_each_time() -> None:
     stage = Stage("fires")
     pack = make_pack([Fire("acme", "report", 1, NOW, NOW)], attempt=30)
-    letter_id = stage.box.send_to_dlq(encode_pack(pack))
+    letter_id = stage.queue.send_to_dlq(encode_pack(pack))
     stage.die_at = "send_back.after"
 
     with pytest.raises(Killed):
@@ -155,17 +155,17 @@ async def test_a_pack_goes_back_under_an_id_that_no_ledger_knows_and_the_same_ea
     stage.clock.instant += HIDE_SECONDS * 1000
     await stage.redrive.send(limit=1, per_second=1)
 
-    first, second = map(decode_pack, stage.box.sent)
+    first, second = map(decode_pack, stage.queue.sent)
     assert first == second
     assert (first.id, first.attempt, first.fires) == (f"{pack.id}-{letter_id}", 1, pack.fires)
 
 
 async def test_poison_among_the_fires_stays() -> None:
     stage = Stage("fires")
-    letter_id = stage.box.send_to_dlq("not a pack")
+    letter_id = stage.queue.send_to_dlq("not a pack")
 
-    dealt = await stage.redrive.send(limit=10, per_second=100)
+    report = await stage.redrive.send(limit=10, per_second=100)
 
-    assert list(dealt.failed) == [letter_id]
-    assert dealt.failed[letter_id].startswith("not a pack: ")
+    assert list(report.failed) == [letter_id]
+    assert report.failed[letter_id].startswith("not a pack: ")
     assert await stage.redrive.waiting() == 1

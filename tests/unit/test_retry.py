@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from eventcron.adapters.aws.bus import EventBridgeBus
+from eventcron.adapters.aws.event_bus import EventBridgeBus
 from eventcron.adapters.aws.fire_queue import SqsFireQueue
 from eventcron.adapters.memory import MemoryDeadLetters
 from eventcron.app.delivery import PackSender, Publisher

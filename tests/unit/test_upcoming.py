@@ -17,6 +17,7 @@ from eventcron.adapters.memory import MemoryBackfills, MemoryScheduleStore
 from eventcron.app.upcoming import MAX_SPAN_MS, UpcomingReport
 from eventcron.entrypoints.cli.upcoming import by_minute, notes, one_by_one
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import SkipReason
 from eventcron.model.events import SkipNotice
 from eventcron.model.names import Instant, Key, Unreadable, Window
 from eventcron.model.records import Backfill, BackfillState, Record
@@ -79,7 +80,7 @@ schedules = st.fixed_dictionaries(
 changes = st.sampled_from(["Pause Schedule", "Delete Schedule", "Resume Schedule"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     given_ones=st.lists(schedules, min_size=1, max_size=6),
     changed=st.lists(changes, max_size=3),
@@ -331,8 +332,10 @@ class TestText:
 
     def test_what_will_not_fire_and_what_fires_besides_are_told_below(self) -> None:
         outlook = self.outlook()
-        one = SkipNotice(tenant="acme", name="a", revision=1, reason="daylight_saving_gap", first_due=0, last_due=0)
-        many = replace(one, name="b", reason="excluded", by="calendar:no", last_due=HOUR, count=7)
+        one = SkipNotice(
+            tenant="acme", name="a", revision=1, reason=SkipReason.DAYLIGHT_SAVING_GAP, first_due=0, last_due=0
+        )
+        many = replace(one, name="b", reason=SkipReason.EXCLUDED, by="calendar:no", last_due=HOUR, count=7)
         outlook.skips = [one, many]
         outlook.backfills = [Backfill(tenant="acme", name="r", id="november", per_minute=1_200)]
 

@@ -1,6 +1,6 @@
 """How release 0.1 reads packs, ranges and items, frozen: a copy, so that a change of the code cannot change it.
 
-It is what runs again after a rollback, and beside the new release while a deployment goes on.
+This code runs again after a rollback. It also runs together with the new release during a deployment.
 """
 
 from __future__ import annotations
@@ -128,7 +128,7 @@ class Backfill(Struct, frozen=True, kw_only=True):
     trigger: str = ""
     span: tuple[int, int] = (0, 0)
     per_minute: int = 60
-    cursor: int = 0
+    enqueued_through: int = 0
     at: int = 0
     slice: tuple[int, int] | None = None
     lease_until: int = 0

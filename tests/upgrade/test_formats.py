@@ -1,7 +1,7 @@
 """Deploying and rolling back while packs are on their way and schedules stored: each release reads the other's.
 
 ``events/formats/<release>/`` holds what a release wrote; ``release_<release>.py`` how it reads. A release that can no
-longer do one of the two has a format of its own, and needs the steps in docs/operations.md.
+longer do one of the two has a format of its own, and needs the steps in docs/operations/upgrade.md.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ async def test_a_backfill_of_an_earlier_release_goes_on_where_it_was(release: st
 
     again, body = json.loads(msgspec.json.encode(backfill)), json.loads(written["body"]["S"])
     assert again | body == again
-    assert (backfill.cursor, backfill.slice, backfill.fires) == (
+    assert (backfill.enqueued_through, backfill.slice, backfill.fires) == (
         1_796_068_800_000,
         (1_796_112_000_000, 1_796_112_060_000),
         5,
@@ -298,7 +298,13 @@ async def test_every_item_of_the_ledger_s_table_has_a_number_and_is_read_by_earl
     use_endpoint(monkeypatch, moto_endpoint)
     old = RELEASES[release]
     backfill = Backfill(
-        tenant="acme", name="report", id="november", event_id="e", span=Window(1, 9), cursor=5, slice=Window(2, 3)
+        tenant="acme",
+        name="report",
+        id="november",
+        event_id="e",
+        span=Window(1, 9),
+        enqueued_through=5,
+        slice=Window(2, 3),
     )
     calendar = Calendar(tenant="acme", name="norway", revision=7, dates=("2026-12-24",), expires=99)
     async with aws_clients(concurrency=4) as clients:

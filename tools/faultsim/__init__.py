@@ -4,7 +4,7 @@
     python -m tools.faultsim --seed 17        # one, with every step
     python -m tools.faultsim --mutants        # does it notice faults in the protocol?
 
-See ``docs/delivery.md``.
+See ``docs/design/delivery.md``.
 """
 
 from tools.faultsim.checker import violations

@@ -1,7 +1,7 @@
 """Check the eight guarantees against what happened. The checks rest on what users are promised, not on the protocol.
 
-Two tolerances apply, both stated in ``docs/delivery.md``. A clock may be off by ``clock_skew_ms``, so "before" and
-"after" hold only to that. And an action counts at the instant at which the bus or the table took it.
+Two tolerances apply, both stated in ``docs/design/delivery.md``. A clock may be off by ``clock_skew_ms``, so "before"
+and "after" hold only to that. And an action counts at the instant at which the bus or the table took it.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ from tools.faultsim.workload import Scenario
 
 #: Seconds: timeouts of the functions, and visibility timeouts of the queues, as in the template.
 TIMEOUT_S = {"registrar": 30, "executor": 60, "reconciler": 120, "redrive": 600}
-VISIBILITY_S = {"commands": 180, "fires": 360, "plans": 720}
+VISIBILITY_S = {"commands": 180, "fires": 360, "segments": 720}
 #: Seconds between two redrives by the operator.
 ROUND_S = 120
 #: Milliseconds by which a planner ends before its Lambda timeout.
@@ -65,12 +65,12 @@ class WatchedStore(MemoryScheduleStore):
             found |= await super().get(left)
         return found
 
-    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
-        page = await super().plans(segment, before=before, cursor=cursor)
+    async def read_index(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
+        page = await super().read_index(segment, before=before, cursor=cursor)
         now = self._clock.now()
-        self._history.index_reads += [IndexRead(now, plan.key, plan.wake) for plan in page.items]
-        for plan in page.items:
-            self._network.note("read", f"{plan.key} revision {plan.revision} wake {plan.wake} before {before}")
+        self._history.index_reads += [IndexRead(now, entry.key, entry.wake) for entry in page.items]
+        for entry in page.items:
+            self._network.note("read", f"{entry.key} revision {entry.revision} wake {entry.wake} before {before}")
         return page
 
 
@@ -138,10 +138,10 @@ class Deployment:
         self.dead = MemoryDeadLetters(pause=network)
         self.commands = self._queue("commands")
         self.fires = self._queue("fires")
-        self.plans = self._queue("plans")
+        self.segments = self._queue("segments")
         self.commands.deliver = lambda batch: self._invoke("registrar", lambda: self._on_commands(batch))
         self.fires.deliver = lambda batch: self._invoke("executor", lambda: self._on_packs(batch))
-        self.plans.deliver = lambda batch: self._invoke("planner", lambda: self._on_segment_ranges(batch))
+        self.segments.deliver = lambda batch: self._invoke("planner", lambda: self._on_segment_ranges(batch))
         self._memory_backfills = MemoryBackfills(pause=network)
         self._memory_calendars = MemoryCalendars(pause=network)
         self._leases = WatchedLeases(self.history, network)
@@ -155,15 +155,19 @@ class Deployment:
             dead_letters=self.dead,
             backfills=self._memory_backfills,
             calendars=self._memory_calendars,
-            segment_queue=MemorySegmentQueue(self.plans, refuse=self._refuse_range, pause=network),  # type: ignore[arg-type]
+            segment_queue=MemorySegmentQueue(self.segments, refuse=self._refuse_range, pause=network),  # type: ignore[arg-type]
             jitter=random.fraction,
         )
-        loop.timer(scenario.first_tick_ms * 1000, self._tick)
-        loop.timer(faults.faults_end_s * 1_000_000, self._redrive_regularly)
-        # Once also while there are faults: an operator may not wait for their end.
-        loop.timer(random.between(0, faults.faults_end_s * 1_000_000), self._redrive_once)
-        # Daily in a deployment; in a simulation once, at any moment.
-        at_us = random.between(0, faults.faults_end_s * 2_000_000)
+        self._start_timers()
+
+    def _start_timers(self) -> None:
+        loop, random, faults_end_us = self._loop, self._random, self._faults.faults_end_s * 1_000_000
+        loop.timer(self._scenario.first_tick_ms * 1000, self._tick)
+        loop.timer(faults_end_us, self._redrive_regularly)
+        # Once also during the faults: an operator may not wait for their end.
+        loop.timer(random.between(0, faults_end_us), self._redrive_once)
+        # The reconciler runs daily in a deployment, and once in a simulation.
+        at_us = random.between(0, 2 * faults_end_us)
         loop.timer(at_us, self._invoke, "reconciler", self._reconciler)
 
     def _queue(self, name: str) -> SimulatedQueue:
@@ -198,7 +202,7 @@ class Deployment:
 
     @property
     def queues(self) -> Sequence[SimulatedQueue]:
-        return (self.commands, self.fires, self.plans)
+        return (self.commands, self.fires, self.segments)
 
     def _refuse_range(self, index: int, asked: SegmentRange) -> Refusal | None:
         refusal = self._network.refuse_pack(index, asked)
@@ -232,7 +236,7 @@ class Deployment:
             if how.result is not None and not how.comes_back:
                 asked = how.result.asked
                 self.history.ranges_done.append(RangeDone(process.get().name, asked, self._leases.planned(asked)))
-        self._settle(self.plans, batch, handled)
+        self._settle(self.segments, batch, handled)
 
     async def _on_tick(self) -> None:
         report = await self._cases().handlers.on_tick(deadline=self._deadline())
@@ -330,7 +334,7 @@ class Deployment:
 
     async def _redrive(self) -> None:
         for queue in self.queues:
-            redrive = Redrive(clock=process.get().clock, box=queue.dead, queue=queue.name)
+            redrive = Redrive(clock=process.get().clock, queue=queue.dead, name=queue.name)
             report = await redrive.send(limit=1_000, per_second=10)
             self._network.note("sent back", f"{queue.name} {report}")
 

@@ -76,7 +76,7 @@ class Network:
             self._lose(service, point)
             await self.delay()
             self.check_alive(point)
-        self._query += method == "plans"
+        self._query += method == "read_index"
 
     @property
     def profile(self) -> FaultProfile:

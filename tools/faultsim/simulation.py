@@ -81,7 +81,7 @@ def _at_rest(deployment: Deployment, end: Instant) -> bool:
     """Whether nothing is left to do for what was due before *end*."""
     if deployment.running or deployment.commands.stored or len(deployment.commands.dead):
         return False
-    if any(map(_is_pack, deployment.fires.dead.bodies)) or any(map(_is_poison, deployment.plans.stored.values())):
+    if any(map(_is_pack, deployment.fires.dead.bodies)) or any(map(_is_poison, deployment.segments.stored.values())):
         return False
     return not any(_is_left(message.body, end) for message in deployment.fires.stored.values())
 

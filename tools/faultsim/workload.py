@@ -141,7 +141,7 @@ def draw_scenario(random: SeededRandom) -> Scenario:
 def several_planners(settings: Settings) -> Settings:
     """*settings* with a planner for each segment."""
     return replace(
-        settings, planner_workers=settings.segments + 1, segment_queue_url="plans", segment_dlq_url="plan-dlq"
+        settings, planner_workers=settings.segments + 1, segment_queue_url="segments", segment_dlq_url="segment-dlq"
     )
 
 
@@ -161,7 +161,7 @@ def draw_commands(random: SeededRandom, scenario: Scenario, faults: FaultPlan) -
         writer.schedule(UNPUBLISHABLE)
     for _ in range(random.between(0, 3)):
         writer.invalid()
-    for queue in ("fires", "plans") if scenario.settings.planner_workers > 1 else ("fires",):
+    for queue in ("fires", "segments") if scenario.settings.planner_workers > 1 else ("fires",):
         if random.chance(0.3):
             writer.poison(queue)
     return sorted(writer.sent, key=lambda sent: (sent.emitted, sent.event_id))
@@ -385,7 +385,12 @@ _CRONS = (
 _POISON_MESSAGES: dict[str, Sequence[str]] = {
     "commands": ("not json ID", '{"half": "ID', '{"id": "ID"}', '["ID", 2]', "null"),
     "fires": ("not json ID", '{"v": 1, "fires": [], "id": "ID"}', '{"v": 2, "id": "ID"}', "null"),
-    "plans": ("not json ID", '{"v": 1, "tick": 0, "first": 1, "end": 1, "id": "ID"}', '{"v": 2, "id": "ID"}', "null"),
+    "segments": (
+        "not json ID",
+        '{"v": 1, "tick": 0, "first": 1, "end": 1, "id": "ID"}',
+        '{"v": 2, "id": "ID"}',
+        "null",
+    ),
 }
 _FAULTS: dict[str, dict[str, Any]] = {
     "field": {"colour": "red"},

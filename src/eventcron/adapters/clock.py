@@ -1,4 +1,4 @@
-"""The wall clock: the only file that reads it."""
+"""The wall clock. No other module reads it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NANOSECONDS_PER_MILLISECOND = 1_000_000
 
 
 class SystemClock:
-    """The host's clock, held still while it is set back. One a process, made in ``wiring``."""
+    """The host's clock. If the host sets it back, it stands still until the host has caught up."""
 
     def __init__(self, time_ns: Callable[[], int] = time.time_ns) -> None:
         self._time_ns = time_ns
@@ -26,7 +26,7 @@ class SystemClock:
     async def sleep_until(self, instant: Instant) -> None:
         """Return once ``now() >= instant``, never before; at once if it has passed.
 
-        The loop sleeps by the monotonic clock, which may run ahead of the wall clock, so it looks again.
+        The event loop sleeps by the monotonic clock, which may run ahead of the wall clock. So the clock is read again.
         """
         while (remaining := instant - self.now()) > 0:  # noqa: ASYNC110  nothing signals that time has passed
             await asyncio.sleep(remaining / 1000)

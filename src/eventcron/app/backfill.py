@@ -1,8 +1,9 @@
-"""Backfills: taken by command, carried on with every tick, slice by slice, until they are done or cancelled.
+"""Backfills: a command starts one, and every tick continues it slice by slice until it completes or is cancelled.
 
-For each slice: claim, make, send, advance. The cursor moves only after every pack was taken, and a slice made again
-after a crash is the same slice, so a crash repeats a slice at most, under the same ids. Whoever writes second with
-the same version is refused: a slow twin, or a planner that a cancellation overtook.
+For each slice, the planner leases it, computes its fires, sends them, and records the progress. It records progress
+only after the queue took every pack. After a crash, the next planner sends the same slice again, with the same ids.
+Every write is conditional on the version that the writer read. So a slower planner, or one that a cancellation
+overtook, cannot write.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import PackSender, Publisher
 from eventcron.app.reading import read_readable
 from eventcron.errors import Conflict, InvalidSchedule, Unavailable, Undecodable
+from eventcron.model.codes import CancelReason, RejectionCode
 from eventcron.model.commands import BackfillSchedule, CancelBackfill
 from eventcron.model.events import Event
 from eventcron.model.names import BackfillKey, Instant, Key
@@ -29,18 +31,18 @@ from eventcron.rules.packing import pack_fires
 from eventcron.settings import Settings
 from eventcron.wire.encode import backfilled, skipped
 
-#: Open at once. The list of them is one DynamoDB item: with the longest names, 258 KB of the 400 KB it may have.
+#: Backfills that may run at once. One DynamoDB item lists them: with the longest names 258 KB, of 400 KB allowed.
 MAX_OPEN = 1_000
-#: Open at once for one tenant, so that one cannot take all the places. As many as EventBridge replays at once.
+#: Backfills that one tenant may run at once, so that it leaves room for others. EventBridge allows ten replays.
 MAX_OPEN_OF_TENANT = 10
-#: How often a cancellation is tried anew because a slice was counted at the same moment; a slice takes longer.
+#: A cancellation is tried this often. A try fails if the planner records a slice at the same moment, which is rare.
 MAX_TRIES = 8
-#: Milliseconds before the deadline at which no further slice is begun. A slice takes well under a second.
+#: Milliseconds. Closer than this to its deadline, a planner starts no slice. A slice takes well under a second.
 STOP_BEFORE_MS = 2_000
 
 
 class BackfillCommands:
-    """Takes and cancels backfills, for the registrar."""
+    """Starts and cancels backfills, for the registrar."""
 
     def __init__(self, *, clock: Clock, store: ScheduleStore, backfills: Backfills, settings: Settings) -> None:
         self._clock = clock
@@ -49,16 +51,18 @@ class BackfillCommands:
         self._remember_days = settings.tombstone_days
 
     async def start(self, command: BackfillSchedule, *, event_id: str) -> tuple[Backfill, bool]:
-        """The backfill as stored, and whether it is new. The same again, by whatever event, changes nothing.
+        """Start the backfill that *command* requests. Return the stored backfill, and whether it is new.
+
+        Idempotent: the same command changes nothing the second time, even in another event.
 
         Raises:
-            InvalidSchedule: there is no such schedule, nothing is due in the span, the id stands for another
-                backfill, or too many are open.
+            InvalidSchedule: the schedule does not exist, nothing is due in the span, the id is already used for
+                another span or rate, or too many backfills are running.
         """
         key = BackfillKey(command.tenant, command.name, command.backfill_id or event_id)
         stored = await self._find(key)
         if stored is not None and stored.event_id == event_id:
-            # Its first handling may have died before it was entered; what became of the schedule since is no matter.
+            # The first attempt may have crashed before it entered the backfill. The schedule may have changed since.
             await self._enter(stored)
             return stored, False
         record = (await self._store.get([command.key])).get(command.key)
@@ -71,20 +75,21 @@ class BackfillCommands:
                 stored = await self._find(asked.key)
         if stored is not None and stored.event_id and not backfill.is_same(stored, asked):
             raise _taken(asked.key)
-        standing = asked if stored is None else stored
-        await self._enter(standing)
-        return standing, stored is None
+        result = asked if stored is None else stored
+        await self._enter(result)
+        return result, stored is None
 
     async def _enter(self, backfill: Backfill) -> None:
         if backfill.state is BackfillState.RUNNING:
             await self._backfills.enter(backfill.key)
 
     async def cancel(self, command: CancelBackfill) -> Backfill:
-        """The cancelled backfill; one that has ended stays as it is.
+        """Cancel a backfill and return it. A backfill that has ended stays as it is.
 
         Raises:
-            InvalidSchedule: there is no such backfill. It is remembered, and does not start if it arrives later.
-            Conflict: it is being carried on at this moment; nothing was changed.
+            InvalidSchedule: the backfill does not exist. Its id is stored, so that it does not start if it arrives
+                later.
+            Conflict: the planner changed the backfill at every try. Nothing was written.
         """
         key = BackfillKey(command.tenant, command.name, command.backfill_id)
         for _ in range(MAX_TRIES):
@@ -98,50 +103,54 @@ class BackfillCommands:
                 if not stored.event_id:
                     raise _no_backfill(key)
                 return stored
-            cancelled = backfill.cancel(stored, "command", expires=self._expires())
+            cancelled = backfill.cancel(stored, CancelReason.COMMAND, expires=self._expires())
             if await self._backfills.put(cancelled, replacing=stored.version):
                 await self._backfills.strike(key)
                 return cancelled
-        raise Conflict(f"backfill {key} is being carried on: not cancelled after {MAX_TRIES} tries")
+        raise Conflict(f"backfill {key} not cancelled: the planner changed it during each of {MAX_TRIES} tries")
 
     async def _find(self, key: BackfillKey) -> Backfill | None:
         return (await self._backfills.get([key])).get(key)
 
     async def _check_room(self, key: BackfillKey) -> None:
-        """Commands taken at the same moment may pass together; the list has room for that."""
+        """Check the limits. Commands handled at the same moment may exceed them a little; the list has room for that.
+
+        Raises:
+            InvalidSchedule: too many backfills are running.
+        """
         open_ones = Counter(other.tenant for other in await self._backfills.open())
         limit, count = MAX_OPEN_OF_TENANT, open_ones[key.tenant]
         if count >= limit or open_ones.total() >= MAX_OPEN:
             given = f"{count} of {key.tenant!r} and {open_ones.total()} in all are running"
-            allowed = f"at most {limit} of a tenant and {MAX_OPEN} in all; cancel one or wait"
-            raise InvalidSchedule("quota", field="backfill_id", given=given, allowed=allowed)
+            allowed = f"at most {limit} of a tenant and {MAX_OPEN} in all; cancel one or wait until one ends"
+            raise InvalidSchedule(RejectionCode.QUOTA, field="backfill_id", given=given, allowed=allowed)
 
     def _expires(self) -> int:
         return _expires(self._clock.now(), self._remember_days)
 
 
 class BackfillOutcome(StrEnum):
-    """How a tick's work on a backfill ended."""
+    """How one tick's work on a backfill ended."""
 
-    ON = "on"  # as far as the horizon, or the deadline
+    ON = "on"  # sent up to the horizon or the deadline; the next tick continues
     COMPLETED = "completed"
-    CANCELLED = "cancelled"  # its schedule is gone, or it was cancelled meanwhile
-    HELD = "held"  # another planner is at it
-    FAILED = "failed"  # a service refused, or it cannot be read; the slice in hand will be made again
+    CANCELLED = "cancelled"  # its schedule was deleted, or a command cancelled it meanwhile
+    HELD = "held"  # another planner has the lease
+    FAILED = "failed"  # a service refused, or the record cannot be read; the next tick repeats the slice
 
 
 class BackfillReport(Struct, frozen=True, kw_only=True):
     """What one tick did for one backfill."""
 
     key: BackfillKey
-    went: BackfillOutcome
+    outcome: BackfillOutcome
     fires: int = 0
     skipped: int = 0
     reason: str = ""
 
 
 class Backfiller:
-    """Carries on the open backfills."""
+    """Continues the running backfills, for the planner."""
 
     def __init__(
         self,
@@ -163,12 +172,12 @@ class Backfiller:
         self._settings = settings
 
     async def run(self, *, deadline: Instant) -> list[BackfillReport]:
-        """Carry on every open backfill through the horizon, at most ``concurrency`` at once; one report each.
+        """Continue every running backfill up to the horizon, at most ``concurrency`` at once. Return one report each.
 
-        One that fails does not stop the others. *deadline* is when this process may be killed.
+        A backfill that fails does not stop the others. *deadline* is the instant at which this process may be killed.
 
         Raises:
-            Unavailable: the open ones could not be read.
+            Unavailable: the list of running backfills could not be read.
         """
         slots = asyncio.Semaphore(self._settings.concurrency)
         keys = await self._backfills.open()
@@ -176,42 +185,44 @@ class Backfiller:
 
         async def carry_on(key: BackfillKey) -> BackfillReport:
             if key in unreadable:
-                return BackfillReport(key=key, went=BackfillOutcome.FAILED, reason=unreadable[key])
+                return BackfillReport(key=key, outcome=BackfillOutcome.FAILED, reason=unreadable[key])
             async with slots:
                 try:
                     return await self._carry_on(key, stored.get(key), deadline=deadline)
                 except (Unavailable, Undecodable) as error:
-                    return BackfillReport(key=key, went=BackfillOutcome.FAILED, reason=str(error))
+                    return BackfillReport(key=key, outcome=BackfillOutcome.FAILED, reason=str(error))
 
         return await all_of(carry_on(key) for key in keys)
 
     async def _carry_on(self, key: BackfillKey, stored: Backfill | None, *, deadline: Instant) -> BackfillReport:
         if stored is None or stored.state is not BackfillState.RUNNING:
-            # Whoever ended it died before this.
+            # The process that ended the backfill crashed before it could do this.
             await self._backfills.strike(key)
-            return BackfillReport(key=key, went=BackfillOutcome.CANCELLED)
+            return BackfillReport(key=key, outcome=BackfillOutcome.CANCELLED)
         now = self._clock.now()
         if stored.lease_until > now:
-            return BackfillReport(key=key, went=BackfillOutcome.HELD)
+            return BackfillReport(key=key, outcome=BackfillOutcome.HELD)
         if not await self._has_schedule(stored):
             return await self._end(
-                backfill.cancel(stored, "deleted", expires=self._expires()), stored, BackfillOutcome.CANCELLED
+                backfill.cancel(stored, CancelReason.DELETED, expires=self._expires()),
+                stored,
+                BackfillOutcome.CANCELLED,
             )
         if backfill.is_spent(stored):
             if now < stored.at:
-                return BackfillReport(key=key, went=BackfillOutcome.ON)
+                return BackfillReport(key=key, outcome=BackfillOutcome.ON)
             return await self._end(
                 backfill.complete(stored, expires=self._expires()), stored, BackfillOutcome.COMPLETED
             )
         return await self._hand_over(stored, deadline=deadline)
 
     async def _hand_over(self, stored: Backfill, *, deadline: Instant) -> BackfillReport:
-        """Slices of *stored* up to the horizon or the deadline, each counted once its packs were taken."""
+        """Send slices of *stored* up to the horizon or the deadline. Record each one after the queue took its packs."""
         reached = stored
         horizon_end = self._clock.now() + self._settings.horizon_seconds * 1000
         claimed = backfill.claim(stored, now=self._clock.now(), horizon_end=horizon_end, lease_until=deadline)
         if claimed is not None and not await self._backfills.put(claimed, replacing=stored.version):
-            return BackfillReport(key=stored.key, went=BackfillOutcome.HELD)
+            return BackfillReport(key=stored.key, outcome=BackfillOutcome.HELD)
         while claimed is not None:
             part = backfill.make_slice(claimed)
             await self._send(part)
@@ -219,14 +230,14 @@ class Backfiller:
             further = None
             if now < deadline - STOP_BEFORE_MS:
                 further = backfill.claim(part.after, now=now, horizon_end=horizon_end, lease_until=deadline)
-                # One write counts this slice and claims the next.
+                # One write records this slice and leases the next one.
                 further = None if further is None else replace(further, version=part.after.version)
             reached = part.after if further is None else further
             if not await self._backfills.put(reached, replacing=claimed.version):
                 return self._report(stored, claimed, BackfillOutcome.CANCELLED)
             claimed = further
         if reached is not stored:
-            await self._tell(backfilled(reached, now=self._clock.now()))
+            await self._publish(backfilled(reached, now=self._clock.now()))
         return self._report(stored, reached, BackfillOutcome.ON)
 
     async def _send(self, part: backfill.Slice) -> None:
@@ -236,50 +247,54 @@ class Backfiller:
             visible_at=lambda pack: pack.at - lead_ms,
         )
         now = self._clock.now()
-        await self._tell(*(skipped(notice, now=now) for notice in part.skips))
+        await self._publish(*(skipped(notice, now=now) for notice in part.skips))
 
-    async def _end(self, ended: Backfill, stored: Backfill, went: BackfillOutcome) -> BackfillReport:
-        # The fact first: a crash in between repeats it, the other way round it would never be told.
-        await self._tell(backfilled(ended, now=self._clock.now()))
+    async def _end(self, ended: Backfill, stored: Backfill, outcome: BackfillOutcome) -> BackfillReport:
+        # Publish first: a crash in between repeats the event. In the other order, a crash would lose it.
+        await self._publish(backfilled(ended, now=self._clock.now()))
         if await self._backfills.put(ended, replacing=stored.version):
             await self._backfills.strike(ended.key)
-        return BackfillReport(key=ended.key, went=went)
+        return BackfillReport(key=ended.key, outcome=outcome)
 
     async def _has_schedule(self, backfill: Backfill) -> bool:
-        """Whether the schedule is still the one that was there: not deleted, nor put anew after that."""
+        """Whether the schedule of *backfill* still exists. One that was deleted and put again is another schedule."""
         key = Key(backfill.tenant, backfill.name)
         record = (await self._store.get([key])).get(key)
         return record is not None and record.schedule is not None and record.created == backfill.schedule_created
 
-    async def _tell(self, *facts: Event) -> None:
-        await self._publisher.publish(facts)
+    async def _publish(self, *events: Event) -> None:
+        await self._publisher.publish(events)
 
     def _expires(self) -> int:
         return _expires(self._clock.now(), self._settings.tombstone_days)
 
     @staticmethod
-    def _report(before: Backfill, reached: Backfill, went: BackfillOutcome) -> BackfillReport:
+    def _report(before: Backfill, reached: Backfill, outcome: BackfillOutcome) -> BackfillReport:
         return BackfillReport(
             key=before.key,
-            went=went,
+            outcome=outcome,
             fires=reached.fires - before.fires,
             skipped=reached.skipped - before.skipped,
         )
 
 
 def not_found(key: Key) -> InvalidSchedule:
-    return InvalidSchedule("not_found", field="name", given=repr(str(key)), allowed="a schedule that exists")
+    return InvalidSchedule(
+        RejectionCode.NOT_FOUND, field="name", given=repr(str(key)), allowed="a schedule that exists"
+    )
 
 
 def _no_backfill(key: BackfillKey) -> InvalidSchedule:
-    return InvalidSchedule("not_found", field="backfill_id", given=repr(str(key)), allowed="a backfill that exists")
+    return InvalidSchedule(
+        RejectionCode.NOT_FOUND, field="backfill_id", given=repr(str(key)), allowed="a backfill that exists"
+    )
 
 
 def _taken(key: BackfillKey) -> InvalidSchedule:
-    allowed = "an id that stands for no other span or rate yet, or none"
-    return InvalidSchedule("backfill_exists", field="backfill_id", given=repr(key.id), allowed=allowed)
+    allowed = "an id that no backfill with another span or rate has, or no id"
+    return InvalidSchedule(RejectionCode.BACKFILL_EXISTS, field="backfill_id", given=repr(key.id), allowed=allowed)
 
 
 def _expires(now: Instant, days: int) -> int:
-    """Seconds since 1970 until which an ended backfill is remembered."""
+    """Return the time, in seconds since 1970, after which the record of an ended backfill is deleted."""
     return now // 1000 + days * 86_400

@@ -1,4 +1,4 @@
-"""Commands → stored calendars; and the calendars that schedules exclude."""
+"""Apply commands about calendars, and read the calendars that schedules exclude."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from eventcron.app.reading import read_readable
 from eventcron.errors import Conflict, InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import DeleteCalendar, PutCalendar, Schedule
 from eventcron.model.names import CalendarKey, Instant
 from eventcron.model.records import Calendar
@@ -17,12 +18,12 @@ from eventcron.settings import Settings
 from eventcron.timing.calendars import read_dates
 from eventcron.timing.exclusions import DateSpan, calendar_names
 
-#: How often a command is decided anew because another writer was first.
+#: A command is tried this often. A try fails if another writer changes the calendar at the same moment.
 MAX_TRIES = 8
 
 
 class Change(NamedTuple):
-    """A calendar after a command, and whether the command changed it."""
+    """The calendar after a command; ``new`` says whether the command changed it."""
 
     calendar: Calendar
     new: bool
@@ -37,38 +38,41 @@ class CalendarCommands:
         self._remember_days = settings.tombstone_days
 
     async def apply(self, command: PutCalendar | DeleteCalendar, *, time: Instant, event_id: str) -> Change:
-        """Store what *command*, sent at *time*, makes of the calendar.
+        """Apply *command*, sent at *time*, and return the calendar. Idempotent: a repeated command changes nothing.
 
         Raises:
-            InvalidSchedule: the command has to be changed by its sender.
-            Unavailable, Conflict: the command may be applied again.
+            InvalidSchedule: the sender must change the command.
+            Unavailable: a service refused; the command may be applied again.
+            Conflict: other writers were first at every try; the command may be applied again.
         """
         for _ in range(MAX_TRIES):
             stored = (await self._calendars.get([command.key])).get(command.key)
-            place = ordering.version_of(stored, given=command.revision, time=time, event_id=event_id)
-            verdict = Verdict.DUPLICATE if place is None else _judge(stored, command, place.revision)
-            if stored is not None and (place is None or verdict is Verdict.DUPLICATE):
+            version = ordering.version_of(stored, given=command.revision, time=time, event_id=event_id)
+            verdict = Verdict.DUPLICATE if version is None else _judge(stored, command, version.revision)
+            if stored is not None and (version is None or verdict is Verdict.DUPLICATE):
                 return Change(stored, new=False)
-            assert place is not None  # noqa: S101  # nothing was seen where nothing is stored
+            assert version is not None  # noqa: S101  # an event is a repetition only if something is stored
             if stored is not None and verdict is Verdict.STALE:
-                raise _stale(stored, place.revision)
+                raise _stale(stored, version.revision)
             expires = self._clock.now() // 1000 + self._remember_days * 86_400
-            calendar = _changed(command, place, expires=expires)
+            calendar = _changed(command, version, expires=expires)
             if await self._calendars.put(calendar, replacing=None if stored is None else stored.revision):
                 if calendar.dates is None and (stored is None or stored.dates is None):
-                    # Kept all the same: the put it belongs to may still be on its way.
+                    # The tombstone stays: the put that this delete follows may still be on its way.
                     raise _not_found(command.key)
                 return Change(calendar, new=True)
-        raise Conflict(f"{command.key} is being changed by others: not applied after {MAX_TRIES} tries")
+        raise Conflict(f"{command.key} not changed: other writers were first in each of {MAX_TRIES} tries")
 
 
 async def named_by(
     schedules: Iterable[Schedule], calendars: Calendars, *, unreadable_too: bool = False
 ) -> dict[str, dict[str, tuple[DateSpan, ...]]]:
-    """Tenant → name → the days of the calendars that *schedules* exclude; those that do not exist are not there.
+    """Return the days of the calendars that *schedules* exclude, by tenant and name.
+
+    Calendars that do not exist are absent. With *unreadable_too*, so are calendars that cannot be read.
 
     Raises:
-        Undecodable: one of them cannot be read; with *unreadable_too* it is not there instead.
+        Undecodable: a calendar cannot be read, and *unreadable_too* is false.
     """
     keys = [CalendarKey(schedule.tenant, name) for schedule in schedules for name in calendar_names(schedule.exclude)]
     found: dict[str, dict[str, tuple[DateSpan, ...]]] = {}
@@ -82,7 +86,7 @@ async def named_by(
 
 
 def _judge(stored: Calendar | None, command: PutCalendar | DeleteCalendar, revision: int) -> Verdict:
-    """Whether *command* acts. The highest revision wins; a delete wins a tie, in whatever order they arrive."""
+    """Whether *command* applies. The highest revision wins, and a delete wins a tie, in any order of arrival."""
     if stored is None or revision > stored.revision:
         return Verdict.APPLY
     if revision < stored.revision:
@@ -91,11 +95,11 @@ def _judge(stored: Calendar | None, command: PutCalendar | DeleteCalendar, revis
     return Verdict.APPLY if undoes else Verdict.DUPLICATE
 
 
-def _changed(command: PutCalendar | DeleteCalendar, place: Version, *, expires: int) -> Calendar:
-    """The calendar after *command*; a tombstone may be removed at *expires*, seconds since 1970.
+def _changed(command: PutCalendar | DeleteCalendar, version: Version, *, expires: int) -> Calendar:
+    """Return the calendar after *command*. A tombstone is deleted after *expires*, in seconds since 1970.
 
     Raises:
-        InvalidSchedule: one of its dates is none.
+        InvalidSchedule: an entry of ``dates`` is no date and no range.
     """
     dates = None
     if isinstance(command, PutCalendar):
@@ -104,17 +108,19 @@ def _changed(command: PutCalendar | DeleteCalendar, place: Version, *, expires: 
     return Calendar(
         tenant=command.tenant,
         name=command.name,
-        revision=place.revision,
+        revision=version.revision,
         dates=dates,
-        recent_event_ids=place.recent_event_ids,
+        recent_event_ids=version.recent_event_ids,
         expires=expires if dates is None else None,
     )
 
 
 def _stale(stored: Calendar, revision: int) -> InvalidSchedule:
     allowed = f"more than {stored.revision}, the revision already applied"
-    return InvalidSchedule("stale_revision", field="revision", given=str(revision), allowed=allowed)
+    return InvalidSchedule(RejectionCode.STALE_REVISION, field="revision", given=str(revision), allowed=allowed)
 
 
 def _not_found(key: CalendarKey) -> InvalidSchedule:
-    return InvalidSchedule("not_found", field="name", given=repr(str(key)), allowed="a calendar that exists")
+    return InvalidSchedule(
+        RejectionCode.NOT_FOUND, field="name", given=repr(str(key)), allowed="a calendar that exists"
+    )

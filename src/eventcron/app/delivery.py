@@ -1,4 +1,4 @@
-"""What leaves eventcron: events for the bus, packs for the fire queue. Each is taken, or the caller is told."""
+"""What leaves eventcron: events for the bus, packs for the fire queue. A caller learns what was not taken."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Pack → bus: holds each fire to its instant, reads its schedule again, publishes, settles.
+"""Publish packs. Wait for each fire's instant, read its schedule again, publish it, or retry or report it.
 
-Between the last reading and the publication lie ``REREAD_MS`` at most in a healthy system, so that what was deleted,
-paused or replaced before does not fire (guarantee 3), and nothing is published before its instant (guarantee 2).
+The executor reads a schedule ``REREAD_MS`` before the fire's instant. In a healthy system a schedule that was deleted,
+paused or replaced earlier does not fire (guarantee 3). Nothing is published before its instant (guarantee 2).
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from msgspec import Struct
 
 from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import LONGEST_DELAY_MS, PackSender, Publisher, complete
-from eventcron.app.quota import QUOTA, beyond, named
+from eventcron.app.quota import beyond, named
 from eventcron.app.reading import read_readable
+from eventcron.model.codes import CancelReason, SkipReason
 from eventcron.model.events import Event, SkipNotice
 from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import BackfillKey, Instant, Key
@@ -39,22 +40,23 @@ from eventcron.settings import Settings
 from eventcron.timing.trigger import local_time
 from eventcron.wire.encode import encode_pack, failed, fire_id, fired, skipped
 
-#: Milliseconds before its instant at which a fire's schedule is read for the last time: a few round trips to
-#: DynamoDB, and well within the one second of guarantee 3.
+#: Milliseconds before a fire's instant at which its schedule is read for the last time. It allows for a few round trips
+#: to DynamoDB, and is well within the one second of guarantee 3.
 REREAD_MS = 300
-#: Milliseconds before a pack's first instant at which its fires' places are taken, where tenants have a limit: early
-#: enough to be done when the fires are read for the last time, late enough to leave out most of what was deleted.
-COUNT_MS = 2 * REREAD_MS
-#: Milliseconds. A pack visible earlier than its lead and this goes back to the queue: holding it would cost a worker.
+#: Milliseconds before a pack's first instant at which its quota is acquired, if tenants have a limit. Early enough to
+#: finish before the schedules are read for the last time; late enough that few fires with a quota are dropped.
+QUOTA_MS = 2 * REREAD_MS
+#: Milliseconds beyond its lead for which a pack is held. A pack that is due later would occupy a worker, so it goes
+#: back to the queue.
 MAX_HOLD_MS = 5_000
-#: Rounds through the queue, about 90 minutes with the pauses below, before a fire is given up.
+#: Rounds through the queue before a fire fails for good: about 90 minutes with the pauses below.
 MAX_ATTEMPTS = 30
-#: Seconds. Longest pause between two rounds; the first is 1, and it doubles.
+#: Seconds. The longest pause between two rounds. The first pause is 1 second, and each next one is twice as long.
 MAX_PAUSE_S = 240
 
 
 class Published(Struct, frozen=True):
-    """One fire on the bus. ``lateness_ms`` is publication minus the instant it was to be published at."""
+    """A published fire. ``lateness_ms`` is the instant of publication minus the planned one, ``at``."""
 
     key: Key
     fire_id: str
@@ -63,7 +65,7 @@ class Published(Struct, frozen=True):
 
 
 class Report(Struct, kw_only=True):
-    """What became of a pack's fires."""
+    """How many of a pack's fires were published, dropped, skipped, put back or failed."""
 
     pack_id: str
     published: list[Published] = msgspec.field(default_factory=list)
@@ -72,13 +74,15 @@ class Report(Struct, kw_only=True):
     over_quota: int = 0  # of those skipped
     put_back: int = 0
     failed: int = 0
-    repeated: bool = False  # the ledger knows the pack: nothing was done
+    repeated: bool = False  # the ledger has the pack: the executor did nothing
 
 
 class _Verdict(StrEnum):
     PUBLISH = "publish"
-    DROP = "drop"  # another revision fires in its stead, or none should
-    SKIP = "skip"  # it was to fire, and will not
+    DROP = (
+        "drop"  # no event: another revision publishes the occurrence, or its schedule was deleted, paused or replaced
+    )
+    SKIP = "skip"  # ``Schedule Skipped`` reports it
 
 
 class Executor:
@@ -109,10 +113,10 @@ class Executor:
         self._settings = settings
 
     async def execute(self, pack: Pack) -> Report:
-        """Publish what is due in *pack*, once its ledger entry says it was not done before.
+        """Publish the fires of *pack*, unless the ledger says that the pack was published before.
 
         Raises:
-            Unavailable: a service refused; the pack may be executed again, repeats carry the same ``fire_id``.
+            Unavailable: a service refused. The pack may be executed again; repeated fires have the same ``fire_id``.
         """
         report = Report(pack_id=pack.id)
         if await self._packs.published([pack.id]):
@@ -132,15 +136,15 @@ class Executor:
         return report
 
     def _expires(self, now: Instant) -> int:
-        """When the ledger may delete_expired what it is told at *now*, in seconds."""
+        """When TTL may remove a ledger item written at *now*, in seconds since 1970."""
         return now // 1000 + self._settings.ledger_days * 86_400
 
     async def _over_quota(self, pack: Pack) -> frozenset[Fire]:
-        """The fires of *pack* for which their tenants have no place left; a pack put back has its places already."""
+        """The fires of *pack* that exceed their tenant's limit. A pack that was put back has its quota already."""
         limit = self._settings.tenant_fires_per_minute
         if not limit or pack.attempt > 1:
             return frozenset()
-        await self._clock.sleep_until(pack.at - COUNT_MS)
+        await self._clock.sleep_until(pack.at - QUOTA_MS)
         known, now = await self._read(pack.fires), self._clock.now()
         wanted = [fire for fire in pack.fires if known.may_publish(fire, now=max(now, fire.at))]
         return await beyond(self._quota, pack.id, wanted, limit=limit, expires=self._expires(now))
@@ -154,29 +158,29 @@ class Executor:
         await self._skip(sorted_fires.skip, known.records)
         report.dropped += sorted_fires.dropped
         report.skipped += len(sorted_fires.skip)
-        report.over_quota += sum(reason == QUOTA for _, reason in sorted_fires.skip)
-        await self._set_aside(sorted_fires.unreadable, known, pack, report)
+        report.over_quota += sum(reason is SkipReason.QUOTA for _, reason in sorted_fires.skip)
+        await self._put_back_unreadable(sorted_fires.unreadable, known, pack, report)
 
     async def _known_at(self, at: Instant, fires: Sequence[Fire]) -> _Known:
-        """What *fires* are judged by, read ``REREAD_MS`` before *at*; returns at *at*."""
+        """Read the schedules and backfills of *fires* at ``REREAD_MS`` before *at*. Returns at *at*."""
         await self._clock.sleep_until(at - REREAD_MS)
         known = await self._read(fires)
         await self._clock.sleep_until(at)
         return known
 
-    async def _skip(self, fires: Sequence[tuple[Fire, str]], records: Mapping[Key, Record]) -> None:
-        """Publish a skip notice for each fire, with its reason, and end the schedules whose last fire is skipped."""
+    async def _skip(self, fires: Sequence[tuple[Fire, SkipReason]], records: Mapping[Key, Record]) -> None:
+        """Report each fire as skipped, with its reason. Complete the schedules whose last fire is skipped."""
         now, limit = self._clock.now(), self._settings.tenant_fires_per_minute
-        await self._tell([skipped(_notice(fire, reason, limit), now=now) for fire, reason in fires])
+        await self._report([skipped(_notice(fire, reason, limit), now=now) for fire, reason in fires])
         await self._complete([fire for fire, _ in fires if fire.last], records)
 
-    async def _set_aside(self, fires: Sequence[Fire], known: _Known, pack: Pack, report: Report) -> None:
-        """Put *fires* back that cannot be judged: the release that can read what they need may be back in time."""
-        why = {
-            place: Refusal(index=place, code="Unreadable", message=known.unreadable(fire))
-            for place, fire in enumerate(fires)
+    async def _put_back_unreadable(self, fires: Sequence[Fire], known: _Known, pack: Pack, report: Report) -> None:
+        """Put back *fires* whose schedule or backfill this release cannot read. The next release may read it."""
+        unreadable = {
+            index: Refusal(index=index, code="Unreadable", message=known.unreadable(fire))
+            for index, fire in enumerate(fires)
         }
-        await self._settle_refused(fires, why, known.records, pack, report)
+        await self._handle_refused(fires, unreadable, known.records, pack, report)
 
     async def _read(self, fires: Sequence[Fire]) -> _Known:
         records, unreadable = await read_readable(self._store.get, list({fire.key for fire in fires}))
@@ -196,10 +200,10 @@ class Executor:
         by_index = {refusal.index: refusal for refusal in refused}
         done = [fire for index, fire in enumerate(fires) if index not in by_index]
         report.published += [Published(fire.key, fire_id(fire), fire.cause, now - fire.at) for fire in done]
-        await self._settle_refused(fires, by_index, records, pack, report)
+        await self._handle_refused(fires, by_index, records, pack, report)
         await self._complete([fire for fire in done if fire.last], records)
 
-    async def _settle_refused(
+    async def _handle_refused(
         self,
         fires: Sequence[Fire],
         refused: Mapping[int, Refusal],
@@ -207,33 +211,33 @@ class Executor:
         pack: Pack,
         report: Report,
     ) -> None:
-        """Put back what may be taken later, as a smaller pack; give up on the rest, in the open."""
-        hopeless = {
+        """Put back the *refused* fires that can be retried, as a smaller pack. Report the others as failed."""
+        final = {
             index: refusal
             for index, refusal in refused.items()
             if not refusal.retryable or pack.attempt >= MAX_ATTEMPTS
         }
-        again = [fires[index] for index in refused if index not in hopeless]
+        again = [fires[index] for index in refused if index not in final]
         if again:
             pause_ms = 1000 * min(2 ** (pack.attempt - 1), MAX_PAUSE_S)
             smaller = make_pack(again, attempt=pack.attempt + 1)
             await self._put_back(smaller, visible_at=self._clock.now() + pause_ms)
             report.put_back += len(again)
-        for index, refusal in hopeless.items():
-            await self._give_up(fires[index], refusal, records, pack)
+        for index, refusal in final.items():
+            await self._fail(fires[index], refusal, records, pack)
             report.failed += 1
 
-    async def _give_up(self, fire: Fire, refusal: Refusal, records: Mapping[Key, Record], pack: Pack) -> None:
+    async def _fail(self, fire: Fire, refusal: Refusal, records: Mapping[Key, Record], pack: Pack) -> None:
         reason = f"given up after {pack.attempt} tries, the last with {refusal.code}: {refusal.message}"
         await self._dead_letters.send_to_dlq("fires", encode_pack(make_pack([fire])), reason=reason, code=refusal.code)
         record, now = records.get(fire.key), self._clock.now()
-        fact = failed(record, fire, code=refusal.code, message=refusal.message, attempts=pack.attempt, now=now)
-        await self._tell([fact])
+        event = failed(record, fire, code=refusal.code, message=refusal.message, attempts=pack.attempt, now=now)
+        await self._report([event])
         if fire.last:
             await self._complete([fire], records)
 
     async def _complete(self, fires: Sequence[Fire], records: Mapping[Key, Record]) -> None:
-        """End the schedules whose last fire this was."""
+        """Complete the schedules of *fires*, each of which is the last of its schedule."""
         for fire in fires:
             record = records.get(fire.key)
             if record is not None and record.revision == fire.revision and record.state is State.ENABLED:
@@ -243,27 +247,27 @@ class Executor:
         visible_at = min(visible_at, self._clock.now() + LONGEST_DELAY_MS)
         await self._sender.send([pack], visible_at=lambda _pack: visible_at)
 
-    async def _tell(self, facts: Sequence[Event]) -> None:
-        await self._publisher.publish(facts)
+    async def _report(self, events: Sequence[Event]) -> None:
+        await self._publisher.publish(events)
 
 
 class _Sorted(NamedTuple):
-    """Fires that are to be published at one instant, by what becomes of them."""
+    """The fires of one instant, by verdict."""
 
     publish: list[Fire]
     #: Each with the reason.
-    skip: list[tuple[Fire, str]]
+    skip: list[tuple[Fire, SkipReason]]
     unreadable: list[Fire]
-    #: How many are left out: another revision fires in their stead, or none should.
+    #: How many have the verdict ``DROP``.
     dropped: int
 
 
 class _Known(NamedTuple):
-    """What fires are judged by, as it is stored now."""
+    """The schedules and backfills by which fires are judged, as they are stored now."""
 
     records: Mapping[Key, Record]
     backfills: Mapping[BackfillKey, Backfill]
-    #: Why something could not be read.
+    #: Those that this release cannot read, with the reason.
     lost_records: Mapping[Key, str]
     lost_backfills: Mapping[BackfillKey, str]
 
@@ -273,35 +277,35 @@ class _Known(NamedTuple):
         return self.lost_records.get(fire.key, "") or ("" if key is None else self.lost_backfills.get(key, ""))
 
     def may_publish(self, fire: Fire, *, now: Instant) -> bool:
-        """Whether *fire* goes out, now or when its schedule can be read again."""
+        """Whether *fire* may be published now, or once its schedule can be read again."""
         return bool(self.unreadable(fire)) or self.judge(fire, now=now)[0] is _Verdict.PUBLISH
 
-    def judge(self, fire: Fire, *, now: Instant) -> tuple[_Verdict, str]:
-        """What becomes of *fire*, and for what reason it is skipped, if it is."""
+    def judge(self, fire: Fire, *, now: Instant) -> tuple[_Verdict, SkipReason | None]:
+        """The verdict on *fire*. If the fire is skipped, the reason comes with it."""
         stop = self._stopped(fire)
         return (_Verdict.SKIP, stop) if stop else _judge(fire, self.records.get(fire.key), now=now)
 
-    def _stopped(self, fire: Fire) -> str:
-        """Why a fire of a backfill does not go out any more; "" if it does.
+    def _stopped(self, fire: Fire) -> SkipReason | None:
+        """Why the backfill of *fire* no longer publishes it; None if it does, or if *fire* is of no backfill.
 
-        A schedule put anew after its deletion is another one: what was begun for the first does not fire for it.
+        A schedule that is put again after its deletion is a new schedule. Backfills of the old one do not fire for it.
         """
         key = _backfill(fire)
         backfill = None if key is None else self.backfills.get(key)
         if backfill is None:
-            return ""
+            return None
         record = self.records.get(fire.key)
         if record is not None and record.created != backfill.schedule_created:
-            return "deleted"
+            return SkipReason.DELETED
         if backfill.state is not BackfillState.CANCELLED:
-            return ""
-        return "deleted" if backfill.reason == "deleted" else "cancelled"
+            return None
+        return SkipReason.DELETED if backfill.reason is CancelReason.DELETED else SkipReason.CANCELLED
 
 
 def _sort(fires: Sequence[Fire], known: _Known, over: frozenset[Fire], *, now: Instant) -> _Sorted:
-    """Judge each fire; those of *over* are beyond their tenant's limit."""
+    """Sort *fires* by verdict. Those in *over* exceed their tenant's limit and are skipped."""
     publish: list[Fire] = []
-    skip: list[tuple[Fire, str]] = []
+    skip: list[tuple[Fire, SkipReason]] = []
     unreadable: list[Fire] = []
     for fire in fires:
         if known.unreadable(fire):
@@ -309,37 +313,37 @@ def _sort(fires: Sequence[Fire], known: _Known, over: frozenset[Fire], *, now: I
             continue
         verdict, reason = known.judge(fire, now=now)
         if verdict is _Verdict.PUBLISH and fire in over:
-            verdict, reason = _Verdict.SKIP, QUOTA
+            verdict, reason = _Verdict.SKIP, SkipReason.QUOTA
         if verdict is _Verdict.PUBLISH:
             publish.append(fire)
-        elif verdict is _Verdict.SKIP:
+        elif reason is not None:
             skip.append((fire, reason))
     return _Sorted(publish, skip, unreadable, len(fires) - len(publish) - len(skip) - len(unreadable))
 
 
-def _judge(fire: Fire, record: Record | None, *, now: Instant) -> tuple[_Verdict, str]:
-    """What becomes of *fire*, given its schedule as it is stored now.
+def _judge(fire: Fire, record: Record | None, *, now: Instant) -> tuple[_Verdict, SkipReason | None]:
+    """The verdict on *fire*, given the stored *record* of its schedule, and the reason if the fire is skipped.
 
-    A resume reports what a pause dropped, and a delete is report enough for what is due after it: nothing to add here.
+    Resume and Delete report the fires that they drop, so a dropped fire is not reported here.
     """
     if record is None:
-        return _Verdict.DROP, ""
+        return _Verdict.DROP, None
     if fire.cause == "schedule" and not may_publish(record.eras, fire.revision, due=fire.due, at=fire.at):
         superseded = is_superseded(record.eras, fire.revision, due=fire.due)
-        return (_Verdict.SKIP, "superseded") if superseded else (_Verdict.DROP, "")
+        return (_Verdict.SKIP, SkipReason.SUPERSEDED) if superseded else (_Verdict.DROP, None)
     if record.schedule is None:
-        return _Verdict.SKIP, "deleted"
+        return _Verdict.SKIP, SkipReason.DELETED
     if fire.cause == "schedule" and is_missed(fire.at, record.schedule.misfire, now=now):
-        return _Verdict.SKIP, "misfire"
-    return _Verdict.PUBLISH, ""
+        return _Verdict.SKIP, SkipReason.MISFIRE
+    return _Verdict.PUBLISH, None
 
 
 def _backfill(fire: Fire) -> BackfillKey | None:
-    """The backfill that *fire* is of, if it is of one."""
+    """The backfill that planned *fire*; None if a schedule or a run did."""
     return BackfillKey(fire.tenant, fire.name, fire.cause_id) if fire.cause == "backfill" else None
 
 
-def _notice(fire: Fire, reason: str, limit: int) -> SkipNotice:
+def _notice(fire: Fire, reason: SkipReason, limit: int) -> SkipNotice:
     return SkipNotice(
         tenant=fire.tenant,
         name=fire.name,
@@ -347,7 +351,7 @@ def _notice(fire: Fire, reason: str, limit: int) -> SkipNotice:
         reason=reason,
         first_due=fire.due,
         last_due=fire.due,
-        by=named(limit) if reason == QUOTA else None,
+        by=named(limit) if reason is SkipReason.QUOTA else None,
         cause=fire.cause,
         cause_id=fire.cause_id,
     )
@@ -355,5 +359,5 @@ def _notice(fire: Fire, reason: str, limit: int) -> SkipNotice:
 
 def _local_time(fire: Fire, records: Mapping[Key, Record]) -> str:
     schedule = records[fire.key].schedule
-    assert schedule is not None  # noqa: S101  # only fires of defined schedules are published
+    assert schedule is not None  # noqa: S101  # only fires of schedules that exist are published
     return local_time(fire.due, schedule.timezone)

@@ -1,8 +1,8 @@
-"""One tick, many planners: the tick hands the segments out in ranges, each a message of the segment queue.
+"""Distribute the segments of a tick to many planners. The tick sends ranges of segments to the segment queue.
 
-A message names the tick for which its segments are to be planned. A planner leaves alone a segment that is planned
-through a horizon from that tick, so a message that comes twice, or late, finds its work done. A lease keeps two
-planners out of one segment. The tick itself plans the ranges that the queue does not take.
+A message names its tick. A planner skips a segment that is already planned through a horizon from that tick, so a
+repeated or late message causes no second planning. A lease keeps two planners out of one segment. The tick itself plans
+the ranges that the queue does not take.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from eventcron.rules.lag import lag_ms
 from eventcron.settings import Settings
 from eventcron.wire.segment_ranges import split
 
-#: Outcomes that leave part of a segment unplanned: its range has to come back.
+#: Outcomes that leave part of a segment unplanned. The message with its range is then received again.
 UNFINISHED = (SegmentOutcome.FAILED, SegmentOutcome.SAVED)
 
 
 class FanOutReport(Struct, frozen=True, kw_only=True):
-    """What became of a tick's segments: ``sent`` in ranges, or ``left`` for the tick to plan itself."""
+    """The ranges ``sent`` to the segment queue, and the segments ``left`` for the tick to plan itself."""
 
     sent: Sequence[SegmentRange] = ()
     left: Sequence[int]
@@ -41,7 +41,7 @@ class Behind(NamedTuple):
 
 
 class FanOut:
-    """Hands segments to planners."""
+    """Distributes segments to planners."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class FanOut:
         self._settings = settings
 
     async def run(self) -> FanOutReport:
-        """Send every segment to the segment queue; where there is one planner only, send none."""
+        """Send every segment to the segment queue. A deployment with one planner sends none."""
         settings = self._settings
         if settings.planner_workers == 1:
             return FanOutReport(left=range(settings.segments))
@@ -72,13 +72,13 @@ class FanOut:
         refusals = await self._retry.deliver(ranges, self._queue.send)
         refused = {refusal.index for refusal in refusals}
         return FanOutReport(
-            sent=[asked for index, asked in enumerate(ranges) if index not in refused],
+            sent=[segments for index, segments in enumerate(ranges) if index not in refused],
             left=[segment for index in sorted(refused) for segment in range(ranges[index].first, ranges[index].end)],
             refusals=refusals,
         )
 
     async def furthest_behind(self) -> Behind | None:
-        """The segment that the ledger shows furthest behind; None if no segment was ever planned.
+        """The segment that is furthest behind; None if no segment was ever planned.
 
         A planner reports the lag of each segment that it leases. Only this method sees a segment that no planner
         leases.

@@ -22,17 +22,20 @@ from eventcron.app.fanout import UNFINISHED, Behind, FanOut, FanOutReport
 from eventcron.app.planner import Planner, SegmentReport
 from eventcron.app.registrar import Registrar, Result
 from eventcron.errors import EventcronError, InvalidSchedule, Unavailable, Undecodable
+from eventcron.model.codes import RejectionCode
 from eventcron.model.messages import SegmentRange
 from eventcron.model.names import Instant
-from eventcron.ports import DeadLetters
+from eventcron.ports import DeadLetters, DeadLetterSource
 from eventcron.wire.decode import Received, Rejected, decode_command
 from eventcron.wire.encode import decode_pack
 from eventcron.wire.segment_ranges import decode_range
 
 T = TypeVar("T")
 
-#: What the dead-letter port calls the three queues.
-COMMANDS, FIRES, SEGMENTS = "commands", "fires", "plans"
+#: The queues whose messages end in a dead-letter queue.
+COMMANDS: DeadLetterSource = "commands"
+FIRES: DeadLetterSource = "fires"
+SEGMENTS: DeadLetterSource = "segments"
 
 
 class QueueMessage(Protocol):
@@ -41,10 +44,6 @@ class QueueMessage(Protocol):
     @property
     def body(self) -> str:
         """Its text."""
-
-    @property
-    def receives(self) -> int:
-        """How many times the queue has handed it out, this time included."""
 
 
 class MessageOutcome(StrEnum):
@@ -124,16 +123,16 @@ class Handlers:
 
     async def on_commands(self, messages: Sequence[QueueMessage]) -> list[Handled[Result]]:
         """Apply the commands of one batch."""
-        return await all_of(self.on_command(one.body, redelivered=one.receives > 1) for one in messages)
+        return await all_of(self.on_command(one.body) for one in messages)
 
-    async def on_command(self, body: str, *, redelivered: bool = False) -> Handled[Result]:
-        """Apply a command; *redelivered* means that the queue handed out this message before.
+    async def on_command(self, body: str) -> Handled[Result]:
+        """Apply a command.
 
         ``Schedule Rejected`` answers a bad command. A message that is no command is a dead letter.
         """
-        return await _report_failure(self._command(body, redelivered=redelivered))
+        return await _report_failure(self._command(body))
 
-    async def _command(self, body: str, *, redelivered: bool) -> Handled[Result]:
+    async def _command(self, body: str) -> Handled[Result]:
         try:
             received = decode_command(body, trusted_sources=self._trusted_sources)
         except Undecodable as error:
@@ -144,11 +143,11 @@ class Handlers:
             return handled
         except Rejected as error:
             return _done(await self._registrar.reject(error))
-        return _done(await self._apply(received, redelivered=redelivered))
+        return _done(await self._apply(received))
 
-    async def _apply(self, received: Received, *, redelivered: bool) -> Result:
+    async def _apply(self, received: Received) -> Result:
         try:
-            return await self._registrar.apply(received, redelivered=redelivered)
+            return await self._registrar.apply(received)
         except InvalidSchedule as error:
             return await self._registrar.reject(received.reject(error))
 
@@ -228,7 +227,7 @@ class Handlers:
             # Planners that cannot read the ledger report that themselves.
             report.behind_unknown = str(error)
 
-    async def _dead_letter(self, queue: str, body: str, error: Undecodable) -> Handled[Any]:
+    async def _dead_letter(self, queue: DeadLetterSource, body: str, error: Undecodable) -> Handled[Any]:
         await self._dead_letters.send_to_dlq(queue, body, reason=error.reason, code="undecodable")
         return Handled(outcome=MessageOutcome.DEAD_LETTERED, reason=error.reason, error=error)
 
@@ -256,5 +255,7 @@ def _is_json(body: str) -> bool:
 
 
 def _unreadable(body: str) -> Rejected:
-    error = InvalidSchedule("not_json", field="body", given=ascii(body[:80]), allowed="an EventBridge event as JSON")
+    error = InvalidSchedule(
+        RejectionCode.NOT_JSON, field="body", given=ascii(body[:80]), allowed="an EventBridge event as JSON"
+    )
     return Rejected(error, command="", event_id="", source="", tenant=None, name=None)

@@ -1,8 +1,8 @@
-"""Tick → packs: plans segments ahead of time, many at once, each under a claim.
+"""Plan segments ahead of time, many at once, each under a lease.
 
-For each segment: claim, read the index page by page, plan, send, move ``wake``, commit the cursor. The order is the
-guarantee: a crash anywhere repeats work and never skips it, because the cursor moves last and only if every pack
-and every skip notice was taken.
+The planner acquires a segment's lease. It reads the index page by page, plans each page, sends the packs and moves each
+``wake``. Last, and only if every pack and every skip notice was taken, it commits ``planned_through``. So a crash
+repeats work and never skips any.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import PackSender, Publisher, complete
 from eventcron.app.reading import read_readable
 from eventcron.errors import InvalidSchedule, Unavailable
+from eventcron.model.codes import SkipReason
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Pack
 from eventcron.model.names import Instant, Key, Window
@@ -28,28 +29,28 @@ from eventcron.rules.planning import DENSE, Contribution, WindowMemo, contributi
 from eventcron.settings import Settings
 from eventcron.wire.encode import skipped
 
-#: Milliseconds before the deadline at which a pass saves its page and stops. A page takes well under a second.
+#: Milliseconds before the deadline at which a planner saves its page and stops. A page takes well under a second.
 SAVE_BEFORE_MS = 2_000
 #: Conditional ``wake`` updates in flight for one segment.
 MOVES_AT_ONCE = 32
 
 
 class SegmentOutcome(StrEnum):
-    """How a segment's pass ended."""
+    """How planning a segment ended."""
 
-    PLANNED = "planned"  # the cursor moved to the window's end
-    SAVED = "saved"  # stopped near the deadline; the next pass resumes at the page
-    HELD = "held"  # another planner holds a live claim
-    FENCED = "fenced"  # a later claim took over; what was sent is known by its ids
+    PLANNED = "planned"  # the segment is planned through the window's end
+    SAVED = "saved"  # stopped near the deadline; the next planner resumes at the saved page
+    HELD = "held"  # another planner holds the lease
+    FENCED = "fenced"  # a later lease took over; the ids of the packs sent make repeats harmless
     FAILED = "failed"  # a service refused; the whole window will be planned again
 
 
 class SegmentReport(Struct, frozen=True, kw_only=True):
-    """What one pass over one segment did.
+    """What a planner did with one segment.
 
-    ``behind_ms`` is how far the cursor was behind now when the segment was claimed: what was due meanwhile is late.
-    ``lag_ms`` is how long after its time, a tick after the pass before, it was claimed; None = it was not, or never
-    had been.
+    ``behind_ms`` is now minus ``planned_through`` when the lease was acquired: fires due in that time are late.
+    ``lag_ms`` is how long after its scheduled time, a tick after the previous lease, the segment was leased. It is None
+    if the segment was not leased, or was never planned before.
     """
 
     segment: int
@@ -96,17 +97,17 @@ class Planner:
     async def run(
         self, segments: Iterable[int], *, deadline: Instant, tick: Instant | None = None
     ) -> list[SegmentReport]:
-        """IndexEntry *segments*, at most ``concurrency`` at once; one report each, in the given order.
+        """Plan *segments*, at most ``concurrency`` at once. Returns one report each, in the given order.
 
-        A segment that fails does not stop the others. *deadline* is when this process may be killed: claims are
-        held no longer, so a planner that dies delays its segments to the next tick at most. A segment that is planned
-        through a horizon from *tick* already is left as it is: someone has planned it for that tick, or a later one.
+        A segment that fails does not stop the others. *deadline* is when this process may be killed. Leases end then,
+        so the segments of a planner that dies wait for the next tick at most. A segment that is already planned through
+        a horizon from *tick* is not planned again: another planner planned it for that tick or a later one.
         """
         slots = asyncio.Semaphore(self._settings.concurrency)
         memos: dict[Window, WindowMemo] = {}
-        # Whole seconds, and the same for all: segments of one run share windows, and so the memo of their triggers.
-        # From now, not from the tick: after an outage one pass must see all that was missed, so that the latest of it
-        # fires once, and not once for each message that waited.
+        # In whole seconds and equal for all segments, so that they share windows and the memo of their triggers.
+        # From now, not from the tick. After an outage one window must hold every missed occurrence, so that the latest
+        # fires once, not once for each message that waited.
         end = self._horizon(self._clock.now())
         asked = None if tick is None else self._horizon(tick)
 
@@ -114,14 +115,14 @@ class Planner:
             async with slots:
                 return await self._plan_segment(segment, end=end, asked=asked, deadline=deadline, memos=memos)
 
-        # Another first each time: if there is never time for all, it is not always the same that wait.
+        # Start at a random segment. If time never suffices for all, different segments wait each time.
         chosen = list(segments)
         first = int(self._jitter() * len(chosen))
         reports = await all_of(plan(segment) for segment in chosen[first:] + chosen[:first])
         return reports[len(chosen) - first :] + reports[: len(chosen) - first]
 
     def _horizon(self, instant: Instant) -> Instant:
-        """A horizon from *instant*, in whole seconds."""
+        """The instant one horizon after *instant*, in whole seconds."""
         return (instant // 1000 + self._settings.horizon_seconds) * 1000
 
     async def _plan_segment(
@@ -150,7 +151,7 @@ class Planner:
             reason = ""
         except Unavailable as error:
             ended, reason = SegmentOutcome.FAILED, str(error)
-            await self._give_up(lease)
+            await self._release(lease)
         return SegmentReport(
             segment=segment,
             ended=ended,
@@ -169,11 +170,11 @@ class Planner:
             lease.start, now=now, horizon_seconds=settings.horizon_seconds, tick_seconds=settings.tick_seconds
         )
 
-    async def _give_up(self, lease: Lease) -> None:
+    async def _release(self, lease: Lease) -> None:
         try:
             await self._leases.release(lease)
         except Unavailable:
-            # The lease runs out by itself at the deadline; only then will the next pass come.
+            # The lease ends by itself at the deadline. Only then can the next planner acquire it.
             return
 
     async def _plan_lease(
@@ -203,102 +204,108 @@ class Planner:
                     ahead.cancel()
 
     async def _page(self, lease: Lease, cursor: str | None) -> Page[IndexEntry]:
-        return await self._store.plans(lease.segment, before=lease.end, cursor=cursor)
+        return await self._store.read_index(lease.segment, before=lease.end, cursor=cursor)
 
     async def _plan_page(
         self, page: Page[IndexEntry], window: Window, memo: WindowMemo, tally: _Tally, looked_up: set[Key]
     ) -> None:
-        plans = await self._verified(page.items, window, looked_up)
+        entries = await self._verified(page.items, window, looked_up)
         now = self._clock.now()
-        done = [(plan, _contribution(plan, window, memo, now=now)) for plan in plans]
+        done = [(entry, _contribution(entry, window, memo, now=now)) for entry in entries]
         packs = pack_fires((fire for _, part in done for fire in part.fires), size=self._settings.pack_size)
         notices = [notice for _, part in done for notice in part.skips]
-        notices += [_unread(item.key, window, reason="unreadable", by=item.reason) for item in page.unreadable]
+        notices += [_unread(item.key, window, reason=SkipReason.UNREADABLE, by=item.reason) for item in page.unreadable]
         await self._send(packs)
-        await self._publisher.publish([skipped(notice, now=now) for notice in notices])
+        await self._report(notices, now=now)
         await self._move(done, window)
-        tally.visited += len(plans)
+        tally.visited += len(entries)
         tally.packs += len(packs)
         tally.fires += sum(len(pack.fires) for pack in packs)
         tally.skipped += sum(notice.count for notice in notices)
 
     async def _verified(self, items: Sequence[IndexEntry], window: Window, looked_up: set[Key]) -> list[IndexEntry]:
-        """*items*, with those the index may show as they no longer are replaced by what is stored.
+        """*items*, in which entries that may be stale are replaced by what the table stores.
 
-        A timed plan that should have been planned in an earlier window was either invisible then, or is shown as it
-        was before that pass moved it on; only the table itself knows. This is rare, so the reading costs little.
+        A timed entry should have been planned in the window that holds its ``wake``. If that window is past, the index
+        did not show the entry then, or it shows an entry that has moved on since. Only the table says which. Such
+        entries are rare, so reading them costs little.
 
-        Those found dense there are *looked_up*: the index may catch up and show them among the dense ones, the last.
+        Entries that are dense in the table are added to *looked_up*. The index may catch up and return them again among
+        the dense entries, which come last.
         """
-        items = [plan for plan in items if plan.wake != DENSE or plan.key not in looked_up]
-        doubtful = [plan for plan in items if DENSE < plan.wake < window.start]
+        items = [entry for entry in items if entry.wake != DENSE or entry.key not in looked_up]
+        doubtful = [entry for entry in items if DENSE < entry.wake < window.start]
         if not doubtful:
             return list(items)
-        stored, unreadable = await read_readable(self._store.get, [plan.key for plan in doubtful])
+        stored, unreadable = await read_readable(self._store.get, [entry.key for entry in doubtful])
         actual = [index_entry_of(record) for record in stored.values()]
-        looked_up |= {plan.key for plan in actual if plan is not None and plan.wake == DENSE}
-        sure = [plan for plan in items if not DENSE < plan.wake < window.start or plan.key in unreadable]
-        return sure + [plan for plan in actual if plan is not None and plan.wake < window.end]
+        looked_up |= {entry.key for entry in actual if entry is not None and entry.wake == DENSE}
+        sure = [entry for entry in items if not DENSE < entry.wake < window.start or entry.key in unreadable]
+        return sure + [entry for entry in actual if entry is not None and entry.wake < window.end]
 
     async def _send(self, packs: Sequence[Pack]) -> None:
         lead_ms = self._settings.lead_seconds * 1000
         await self._sender.send(packs, visible_at=lambda pack: pack.at - lead_ms)
 
-    async def _move(self, done: Sequence[tuple[IndexEntry, Contribution]], window: Window) -> None:
-        """Move on the timed plans, and take the finished ones out of the index.
+    async def _report(self, notices: Sequence[SkipNotice], *, now: Instant) -> None:
+        await self._publisher.publish([skipped(notice, now=now) for notice in notices])
 
-        Nobody else takes them out: a last fire may be published, and complete its schedule, while a pass that failed
-        after sending it still owes what comes before.
+    async def _move(self, done: Sequence[tuple[IndexEntry, Contribution]], window: Window) -> None:
+        """Move the ``wake`` of timed entries, and remove finished entries from the index.
+
+        Only the planner removes them. If planning fails after the last fire was sent, the executor may publish that
+        fire and complete the schedule before the planner has sent the fires before it.
         """
         slots = asyncio.Semaphore(MOVES_AT_ONCE)
         now = self._clock.now()
 
-        async def move(plan: IndexEntry, part: Contribution) -> None:
+        async def move(entry: IndexEntry, part: Contribution) -> None:
             wake = next_wake(part)
-            if plan.wake == DENSE and wake is not None:
+            if entry.wake == DENSE and wake is not None:
                 return
-            if wake is None and not part.fires and not _is_past(plan, now):
-                # What it fired last may still be on its way: it stays until all that was planned is past.
-                wake = window.end if part.skips or plan.wake == DENSE else plan.wake
-            if wake == plan.wake:
+            if wake is None and not part.fires and not _is_past(entry, now):
+                # Its last fires may still be in the queue. Keep the entry until they are past.
+                wake = window.end if part.skips or entry.wake == DENSE else entry.wake
+            if wake == entry.wake:
                 return
             async with slots:
                 if wake is None and not part.fires:
-                    await self._finish(plan)
-                # False: the schedule was changed meanwhile, and the change has its own wake.
-                # A pass reads the dense ones last, this one perhaps too, which is planned through the window already.
-                await self._store.move_wake(plan, wake, handoff=window.end if wake == DENSE else None)
+                    await self._finish(entry)
+                # False: the schedule was changed meanwhile, and the change set its own wake.
+                # The index returns dense entries last. It may return an entry that becomes dense here once more, and
+                # that entry is planned through the window already: hence *handoff*.
+                await self._store.move_wake(entry, wake, handoff=window.end if wake == DENSE else None)
 
-        await all_of(move(plan, part) for plan, part in done)
+        await all_of(move(entry, part) for entry, part in done)
 
-    async def _finish(self, plan: IndexEntry) -> None:
-        """End a schedule whose last occurrence did not fire: there is no last fire for the executor to end it with."""
-        record = (await read_readable(self._store.get, [plan.key])).found.get(plan.key)
-        if record is None or record.revision != plan.revision or record.state is not State.ENABLED:
+    async def _finish(self, entry: IndexEntry) -> None:
+        """Complete a schedule whose last occurrence did not fire. The executor completes the others."""
+        record = (await read_readable(self._store.get, [entry.key])).found.get(entry.key)
+        if record is None or record.revision != entry.revision or record.state is not State.ENABLED:
             return
         await complete(record, clock=self._clock, store=self._store, publisher=self._publisher)
 
 
-def _is_past(plan: IndexEntry, now: Instant) -> bool:
-    """Whether everything of a timed plan without an occurrence left is past."""
-    return plan.wake != DENSE and plan.wake <= now
+def _is_past(entry: IndexEntry, now: Instant) -> bool:
+    """Whether the last fires of a timed *entry* without further occurrences are past."""
+    return entry.wake != DENSE and entry.wake <= now
 
 
-def _contribution(plan: IndexEntry, window: Window, memo: WindowMemo, *, now: Instant) -> Contribution:
-    """A plan's contribution; a trigger this version cannot read is skipped in the open and stops nothing else.
+def _contribution(entry: IndexEntry, window: Window, memo: WindowMemo, *, now: Instant) -> Contribution:
+    """The contribution of *entry*. If this release cannot read its trigger, a skip notice reports that.
 
-    It stays in the index: the code that can read it may be back with the next deployment.
+    Such an entry stays in the index, because the next deployment may read it.
     """
     try:
-        return contribution(plan, window, memo, now=now)
+        return contribution(entry, window, memo, now=now)
     except (InvalidSchedule, ValueError) as error:
-        span = Window(max(window.start, plan.wake), window.end)
-        notice = _unread(plan.key, span, revision=plan.revision, reason="unreadable_trigger", by=str(error))
-        return Contribution([], [notice], plan.wake)
+        span = Window(max(window.start, entry.wake), window.end)
+        notice = _unread(entry.key, span, revision=entry.revision, reason=SkipReason.UNREADABLE_TRIGGER, by=str(error))
+        return Contribution([], [notice], entry.wake)
 
 
-def _unread(key: Key, window: Window, *, revision: int = 0, reason: str, by: str) -> SkipNotice:
-    """What is due in the window of a schedule that cannot be read, nobody knows: that it does not fire is told."""
+def _unread(key: Key, window: Window, *, revision: int = 0, reason: SkipReason, by: str) -> SkipNotice:
+    """The notice that a schedule that cannot be read does not fire in *window*. How often it was due is unknown."""
     return SkipNotice(
         tenant=key.tenant,
         name=key.name,

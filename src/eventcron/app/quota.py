@@ -1,4 +1,4 @@
-"""A tenant's limit: which fires of a pack are beyond what their tenant may publish in a minute."""
+"""Decide which fires of a pack exceed the number that their tenant may publish in a minute."""
 
 from __future__ import annotations
 
@@ -11,17 +11,14 @@ from eventcron.model.messages import Fire
 from eventcron.model.names import Instant
 from eventcron.ports import Quota, QuotaRequest
 
-#: Why such a fire is skipped.
-QUOTA = "quota"
-
 _MINUTE_MS = 60_000
 
 
 async def beyond(quota: Quota, pack_id: str, fires: Iterable[Fire], *, limit: int, expires: int) -> frozenset[Fire]:
-    """Those of the pack's *fires* that have no place among the *limit* of their tenant and minute of publication.
+    """The pack's *fires* that exceed *limit*, counted by tenant and by minute of publication.
 
-    Among a tenant's fires the first have the places, by ``at``, ``due`` and name. Asked again, of the same pack, the
-    answer is the same, or that all have a place; see ``Quota.acquire``, and there for *expires* too.
+    A tenant's fires are granted in order of ``at``, ``due`` and name. A repeated call for the same pack returns the
+    same fires, or none: see ``Quota.acquire``, which also explains *expires*.
 
     Raises:
         Unavailable: the quota cannot be read.
@@ -30,16 +27,16 @@ async def beyond(quota: Quota, pack_id: str, fires: Iterable[Fire], *, limit: in
     for fire in sorted(fires, key=_order):
         wanted[fire.tenant, fire.at // _MINUTE_MS].append(fire)
 
-    async def refused(tenant: str, minute: int, theirs: list[Fire]) -> list[Fire]:
-        request = QuotaRequest(tenant=tenant, minute=minute, pack_id=pack_id, count=len(theirs), limit=limit)
-        return theirs[await quota.acquire(request, expires=expires) :]
+    async def refused(tenant: str, minute: int, of_tenant: list[Fire]) -> list[Fire]:
+        request = QuotaRequest(tenant=tenant, minute=minute, pack_id=pack_id, count=len(of_tenant), limit=limit)
+        return of_tenant[await quota.acquire(request, expires=expires) :]
 
-    asked = (refused(tenant, minute, theirs) for (tenant, minute), theirs in wanted.items())
+    asked = (refused(tenant, minute, of_tenant) for (tenant, minute), of_tenant in wanted.items())
     return frozenset(chain.from_iterable(await all_of(asked)))
 
 
 def named(limit: int) -> str:
-    """The limit, as ``Schedule Skipped`` names it.
+    """*limit* as ``Schedule Skipped`` names it.
 
     >>> named(100)
     '100 fires a minute'

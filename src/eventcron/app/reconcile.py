@@ -1,7 +1,7 @@
-"""The whole table, daily: what is wrong is repaired, what is over is ended, what has expired is removed.
+"""Check the whole table daily: repair faulty records, complete finished schedules, delete expired records.
 
-Every write is conditional on what was read, so it may run beside registrar and planner: whoever changed a record
-meanwhile has put it right, or the next run will.
+Every write is conditional on what the reconciler read, so it can run while registrar and planner do. If another writer
+was first, that writer has repaired the record, or the next run will.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from eventcron.ports import Calendars, Clock, EventBus, Leases, RulesVersion, Sc
 from eventcron.rules.reconcile import Fault, Finding, Setting, find
 from eventcron.settings import Settings
 
-#: Milliseconds before the deadline at which no further page is read. A page takes well under a second.
+#: Milliseconds. Closer than this to its deadline, the reconciler reads no further page. A page takes under a second.
 STOP_BEFORE_MS = 5_000
 
 
 class ReconcileReport(Struct, kw_only=True):
-    """What a run has seen and done so far."""
+    """What a run has found and done so far."""
 
-    #: Records by state, tombstones included.
+    #: Records by state, including tombstones.
     states: Counter[State] = msgspec.field(default_factory=Counter)
-    #: Faults found and put right.
+    #: Repaired faults.
     repaired: Counter[Fault] = msgspec.field(default_factory=Counter)
-    #: Faults found in what someone else changed meanwhile.
+    #: Faults that were not repaired, because another writer changed the record meanwhile.
     contested: int = 0
-    #: Schedules that this release cannot read.
+    #: Schedules that this release cannot read, each with the reason.
     unreadable: list[str] = msgspec.field(default_factory=list)
-    #: Whether every record was seen; else the deadline came first.
+    #: Whether the run read every record before its deadline.
     finished: bool = False
 
     @property
@@ -46,12 +46,12 @@ class ReconcileReport(Struct, kw_only=True):
         return self.states.total()
 
 
-def _ignore(_survey: ReconcileReport) -> None:
-    """What happens to progress nobody asked for."""
+def _ignore(_report: ReconcileReport) -> None:
+    """Discard the progress: the default for ``on_progress``."""
 
 
 class Reconciler:
-    """Walks the table."""
+    """Checks and repairs every record of the table."""
 
     def __init__(
         self,
@@ -81,18 +81,17 @@ class Reconciler:
         segments: int | None = None,
         on_progress: Callable[[ReconcileReport], None] = _ignore,
     ) -> ReconcileReport:
-        """Look at every record once, in ``concurrency`` shares at once.
+        """Check every record once, in ``concurrency`` parallel parts. Return what was found and repaired.
 
-        *rules* names the zone rules and the release: if they are not those of the last run that finished, every
-        trigger is worked out anew; None leaves triggers as they are, but for those that exclude calendars, which
-        always follow. *segments* is the number to place schedules
-        by, the deployment's own if not given.
+        *rules* names the zone rules and the release. If they differ from those of the last finished run, every trigger
+        is computed again. None keeps the triggers, except those of schedules that exclude calendars. *segments* is the
+        number of segments, by default the deployment's. *on_progress* gets the report after each page.
 
         Raises:
-            Unavailable: a service refused; what was repaired stays so.
+            Unavailable: a service refused. Repairs made before that stay.
         """
-        survey = ReconcileReport()
-        # All that this deployment, or one before it, can have had.
+        report = ReconcileReport()
+        # The number of segments may have been changed, so read all that there can be.
         states = await self._leases.segments(MAX_SEGMENTS)
         setting = Setting(
             now=self._clock.now(),
@@ -103,65 +102,65 @@ class Reconciler:
         )
         parts = self._settings.concurrency
         ended = await all_of(
-            self._walk(part, parts, setting, survey, deadline=deadline, on_progress=on_progress)
+            self._walk(part, parts, setting, report, deadline=deadline, on_progress=on_progress)
             for part in range(parts)
         )
-        survey.finished = all(ended)
-        if survey.finished and setting.work_out and rules is not None:
+        report.finished = all(ended)
+        if report.finished and setting.work_out and rules is not None:
             await self._rules_version.write(rules)
-        return survey
+        return report
 
     async def _walk(
         self,
         part: int,
         parts: int,
         setting: Setting,
-        survey: ReconcileReport,
+        report: ReconcileReport,
         *,
         deadline: Instant,
         on_progress: Callable[[ReconcileReport], None],
     ) -> bool:
-        """Go through one share of the table. False: the deadline came first."""
+        """Check one part of the table. Return False if the deadline came first."""
         cursor: str | None = None
         while self._clock.now() < deadline - STOP_BEFORE_MS:
             page = await self._store.scan(part, parts, cursor=cursor)
-            survey.unreadable += [f"{item.key}: {item.reason}" for item in page.unreadable]
-            await self._look_at(page.items, setting, survey)
-            on_progress(survey)
+            report.unreadable += [f"{item.key}: {item.reason}" for item in page.unreadable]
+            await self._check(page.items, setting, report)
+            on_progress(report)
             cursor = page.cursor
             if cursor is None:
                 return True
         return False
 
-    async def _look_at(self, records: Sequence[Record], setting: Setting, survey: ReconcileReport) -> None:
+    async def _check(self, records: Sequence[Record], setting: Setting, report: ReconcileReport) -> None:
         slots = asyncio.Semaphore(self._settings.concurrency)
 
-        async def put_right(record: Record, finding: Finding) -> None:
+        async def repair(record: Record, finding: Finding) -> None:
             async with slots:
-                done = await self._put_right(record, finding)
-            survey.repaired[finding.fault] += done
-            survey.contested += not done
+                done = await self._repair(record, finding)
+            report.repaired[finding.fault] += done
+            report.contested += not done
 
         schedules = (record.schedule for record in records if record.schedule)
-        # Of a calendar that cannot be read its schedules keep the days they have.
+        # If a calendar cannot be read, the schedules that exclude it keep their days.
         calendars = await named_by(schedules, self._calendars, unreadable_too=True)
         findings: list[tuple[Record, Finding]] = []
         for record in records:
-            survey.states[record.state] += 1
+            report.states[record.state] += 1
             try:
                 finding = find(record, setting, calendars.get(record.tenant))
             except (InvalidSchedule, ValueError) as error:
-                # It stays as it is: the release that can read it may be back with the next deployment.
-                survey.unreadable.append(f"{record.key}: {error}")
+                # The record stays: the next deployment may bring a release that can read it.
+                report.unreadable.append(f"{record.key}: {error}")
                 continue
             if finding is not None:
                 findings.append((record, finding))
-        await all_of(put_right(record, finding) for record, finding in findings)
+        await all_of(repair(record, finding) for record, finding in findings)
 
-    async def _put_right(self, record: Record, finding: Finding) -> bool:
+    async def _repair(self, record: Record, finding: Finding) -> bool:
         if finding.fault is Fault.EXPIRED:
             return await self._store.delete_expired(record)
         if finding.fault is Fault.OVER:
-            # Its last fire ended nothing: it was lost on its way, or nobody could read its pack.
+            # The executor normally completes a schedule after its last fire. Here that pack was lost or unreadable.
             return await complete(record, clock=self._clock, store=self._store, publisher=self._publisher)
         return await self._store.repair(finding.record, was=record)

@@ -1,7 +1,7 @@
-"""Dead letters: looked at, sent back, dropped. None is removed before it is certain that it was taken elsewhere.
+"""List, re-send and delete dead letters. A dead letter is deleted only after it has been re-sent or recorded.
 
-A crash between sending and removing sends a letter twice. A command that comes twice changes nothing the second time;
-a pack goes out under an id made of the letter's own, so the ledger knows the second one.
+A crash between the two can duplicate a message, never lose it. A duplicate command changes nothing. A pack is re-sent
+under an id made from the dead letter's id, so the ledger recognises a duplicate pack.
 """
 
 from __future__ import annotations
@@ -16,52 +16,54 @@ from eventcron.errors import EventcronError
 from eventcron.ports import Clock, DeadLetter, DeadLetterQueue
 from eventcron.wire.encode import decode_pack, encode_pack
 
-#: Letters taken at once.
+#: Dead letters received at once: the most that SQS ReceiveMessage returns.
 BATCH = 10
-#: Seconds for which letters in hand are hidden: a batch at the slowest rate, one in ten seconds, and some.
+#: Seconds for which received dead letters stay hidden: a whole batch at the slowest rate takes 100 seconds.
 HIDE_SECONDS = 120
-#: Letters a second at least, so that a batch is dealt with before it shows again.
+#: The slowest rate, in dead letters a second. At this rate a batch is handled before it becomes visible again.
 SLOWEST = 0.1
 
 
 class RedriveReport(Struct, kw_only=True):
-    """What a run did: how many letters it dealt with, and which it could not, with the reason."""
+    """What a run did."""
 
+    #: How many dead letters were re-sent or deleted.
     done: int = 0
+    #: The reason for each dead letter that was not, by id.
     failed: dict[str, str] = msgspec.field(default_factory=dict)
-    #: Ids asked for that were not found.
+    #: Requested ids that are not in the queue.
     missing: list[str] = msgspec.field(default_factory=list)
 
 
 def _ignore(_done: int) -> None:
-    """What happens to progress nobody asked for."""
+    """Discard the progress: the default for ``on_progress``."""
 
 
 class Redrive:
-    """Deals with the letters of one queue: ``commands``, ``fires`` or ``targets``.
+    """Handles the dead letters of one queue. *name* is ``commands``, ``fires``, ``segments`` or ``targets``.
 
-    With *ids*, each method deals with those letters only; *limit* bounds how many in any case.
+    Each method handles at most *limit* dead letters. With *ids*, it handles only the dead letters with those ids.
     """
 
-    def __init__(self, *, clock: Clock, box: DeadLetterQueue, queue: str) -> None:
+    def __init__(self, *, clock: Clock, queue: DeadLetterQueue, name: str) -> None:
         self._clock = clock
-        self._box = box
         self._queue = queue
+        self._name = name
 
     async def waiting(self) -> int:
-        """About how many letters there are."""
-        return await self._box.waiting()
+        """Return about how many dead letters are in the queue."""
+        return await self._queue.waiting()
 
     async def look(self, *, limit: int, ids: Collection[str] = ()) -> list[DeadLetter]:
-        """Letters, in unspecified order. They stay, and are shown to others again."""
-        letters: list[DeadLetter] = []
+        """Return dead letters, in unspecified order. They stay in the queue."""
+        found: list[DeadLetter] = []
 
-        async def keep(letter: DeadLetter) -> bool:
-            letters.append(letter)
+        async def collect(dead_letter: DeadLetter) -> bool:
+            found.append(dead_letter)
             return False
 
-        await self._each(keep, limit=limit, ids=ids)
-        return letters
+        await self._each(collect, limit=limit, ids=ids)
+        return found
 
     async def send(
         self,
@@ -71,25 +73,25 @@ class Redrive:
         per_second: float,
         on_progress: Callable[[int], None] = _ignore,
     ) -> RedriveReport:
-        """Send letters back to where they came from, at most *per_second* of them, which is at least ``SLOWEST``."""
-        dealt = RedriveReport()
+        """Re-send dead letters to where they came from, *per_second* at most. *per_second* is at least ``SLOWEST``."""
+        report = RedriveReport()
         free_at = self._clock.now()
 
-        async def send(letter: DeadLetter) -> bool:
+        async def send(dead_letter: DeadLetter) -> bool:
             nonlocal free_at
             await self._clock.sleep_until(free_at)
             free_at = self._clock.now() + round(1000 / per_second)
             try:
-                await self._box.send_back(letter, self._body(letter))
+                await self._queue.send_back(dead_letter, self._body(dead_letter))
             except EventcronError as error:
-                dealt.failed[letter.id] = str(error)
+                report.failed[dead_letter.id] = str(error)
                 return False
-            dealt.done += 1
-            on_progress(dealt.done)
+            report.done += 1
+            on_progress(report.done)
             return True
 
-        dealt.missing = await self._each(send, limit=limit, ids=ids)
-        return dealt
+        report.missing = await self._each(send, limit=limit, ids=ids)
+        return report
 
     async def drop(
         self,
@@ -99,56 +101,57 @@ class Redrive:
         record: Callable[[DeadLetter], None],
         on_progress: Callable[[int], None] = _ignore,
     ) -> RedriveReport:
-        """Remove letters, each once *record* has returned, and so has it safe."""
-        dealt = RedriveReport()
+        """Delete dead letters. Each one is deleted only after *record* has saved it and returned."""
+        report = RedriveReport()
 
-        async def drop(letter: DeadLetter) -> bool:
-            record(letter)
-            dealt.done += 1
-            on_progress(dealt.done)
+        async def drop(dead_letter: DeadLetter) -> bool:
+            record(dead_letter)
+            report.done += 1
+            on_progress(report.done)
             return True
 
-        dealt.missing = await self._each(drop, limit=limit, ids=ids)
-        return dealt
+        report.missing = await self._each(drop, limit=limit, ids=ids)
+        return report
 
     async def _each(
-        self, deal: Callable[[DeadLetter], Awaitable[bool]], *, limit: int, ids: Collection[str]
+        self, handle: Callable[[DeadLetter], Awaitable[bool]], *, limit: int, ids: Collection[str]
     ) -> list[str]:
-        """Hand letters to *deal*; those it is done with are removed, all others are shown again in the end.
+        """Call *handle* with each dead letter. Delete those for which it returns True, show the others again.
 
-        No letter is met twice, so what comes back here while it is being sent does not keep the run going for ever.
+        A dead letter is handled at most once, so a run ends even if a re-sent message comes back meanwhile.
         Returns those of *ids* that were not found.
         """
         met: set[str] = set()
         wanted = set(ids)
-        kept: list[DeadLetter] = []
+        unhandled: list[DeadLetter] = []
         handled = 0
         try:
             while handled < limit and (wanted or not ids):
-                batch = await self._box.take(BATCH, seconds=HIDE_SECONDS)
-                if not {letter.id for letter in batch} - met:
-                    kept += batch
+                batch = await self._queue.take(BATCH, seconds=HIDE_SECONDS)
+                if not {dead_letter.id for dead_letter in batch} - met:
+                    unhandled += batch
                     break
-                for letter in batch:
-                    asked = letter.id not in met and handled < limit and (not ids or letter.id in wanted)
-                    met.add(letter.id)
-                    wanted.discard(letter.id)
-                    handled += asked
-                    if asked and await deal(letter):
-                        await self._box.remove(letter)
+                for dead_letter in batch:
+                    requested = not ids or dead_letter.id in wanted
+                    selected = requested and dead_letter.id not in met and handled < limit
+                    met.add(dead_letter.id)
+                    wanted.discard(dead_letter.id)
+                    handled += selected
+                    if selected and await handle(dead_letter):
+                        await self._queue.remove(dead_letter)
                     else:
-                        kept.append(letter)
+                        unhandled.append(dead_letter)
         finally:
-            for letter in kept:
-                await self._box.put_back(letter)
+            for dead_letter in unhandled:
+                await self._queue.put_back(dead_letter)
         return sorted(wanted)
 
-    def _body(self, letter: DeadLetter) -> str:
-        """What is sent in place of *letter*.
+    def _body(self, dead_letter: DeadLetter) -> str:
+        """Return the body to re-send.
 
-        A pack gets an id of its own: the ledger may know the one it died under, and would have it left alone.
+        A pack gets a new id. The ledger may have recorded the old one, and the executor would then ignore the pack.
         """
-        if self._queue != "fires":
-            return letter.body
-        pack = decode_pack(letter.body)
-        return encode_pack(replace(pack, id=f"{pack.id}-{letter.id}", attempt=1))
+        if self._name != "fires":
+            return dead_letter.body
+        pack = decode_pack(dead_letter.body)
+        return encode_pack(replace(pack, id=f"{pack.id}-{dead_letter.id}", attempt=1))

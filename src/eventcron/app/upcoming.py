@@ -1,7 +1,7 @@
-"""What is about to fire, for an operator: the stored schedules' fires in a span to come, counted and the first shown.
+"""Report to an operator what is about to fire: count the fires of a coming window, and list the first of them.
 
-It reads the table, not the index: a fire that was handed to the queue already has left the index, and is the very one
-that is asked for. All of it once, in parallel shares, as the reconciler does daily; for one tenant, that tenant's.
+The use case reads the table, not the index, because a schedule whose fires are already in the queue may have left the
+index. It reads the whole table once, in parallel parts, or only the records of one tenant.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from eventcron.app.concurrency import all_of
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.model.events import SkipNotice
 from eventcron.model.names import Instant, Unreadable, Window
 from eventcron.model.records import Backfill, BackfillState, Record
@@ -24,31 +25,31 @@ from eventcron.ports import Backfills, Page, ScheduleStore
 from eventcron.rules.upcoming import UpcomingFire, upcoming_entries, upcoming_fires
 from eventcron.settings import Settings
 
-#: Milliseconds. A day of minutes is what a person can read, and bounds the work.
+#: Milliseconds. One day: a person can read its minutes, and it bounds the work.
 MAX_SPAN_MS = 86_400_000
-#: Fires held beyond those wanted before the later ones are dropped.
+#: Fires held in memory beyond twice the requested number before the later ones are dropped.
 SLACK = 10_000
 MINUTE_MS = 60_000
 
 
 class UpcomingReport(Struct, kw_only=True):
-    """What is to be published in a window, as stored when it was read."""
+    """What will be published in a window, by the records as they were read."""
 
     window: Window
-    #: Schedules looked at, whether or not they fire in the window.
+    #: How many schedules were read, whether or not they fire in the window.
     schedules: int = 0
     #: Fires by tenant and by name of the schedule, ``tenant/name``.
     tenants: Counter[str] = msgspec.field(default_factory=Counter)
     names: Counter[str] = msgspec.field(default_factory=Counter)
-    #: Fires by the instant at which their second and their minute begins.
+    #: Fires by the instant at which their second, or their minute, begins.
     seconds: Counter[Instant] = msgspec.field(default_factory=Counter)
     minutes: Counter[Instant] = msgspec.field(default_factory=Counter)
-    #: The first of them, in order of publication.
+    #: The first fires, in order of publication.
     first: list[UpcomingFire] = msgspec.field(default_factory=list)
-    #: What will not fire, one for each schedule and reason, in order of the first.
+    #: What will not fire: one notice for each schedule and reason, in order of ``first_due``.
     skips: list[SkipNotice] = msgspec.field(default_factory=list)
     unreadable: list[Unreadable] = msgspec.field(default_factory=list)
-    #: Running; what they fire is not among the fires counted here.
+    #: Running backfills. Their fires are not counted here.
     backfills: list[Backfill] = msgspec.field(default_factory=list)
 
     @property
@@ -56,12 +57,12 @@ class UpcomingReport(Struct, kw_only=True):
         return self.minutes.total()
 
 
-def _ignore(_outlook: UpcomingReport) -> None:
-    """What happens to progress nobody asked for."""
+def _ignore(_report: UpcomingReport) -> None:
+    """Discard the progress: the default for ``on_progress``."""
 
 
 class Upcoming:
-    """Answers what is about to fire. Reads only."""
+    """Reports what is about to fire. Reads only."""
 
     def __init__(self, *, store: ScheduleStore, backfills: Backfills, settings: Settings) -> None:
         self._store = store
@@ -76,33 +77,33 @@ class Upcoming:
         limit: int,
         on_progress: Callable[[UpcomingReport], None] = _ignore,
     ) -> UpcomingReport:
-        """What is to be published in *window*, of *tenant* or of all; the first *limit* fires are told one by one.
+        """Report what will be published in *window*, of *tenant* or of all tenants, and list the first *limit* fires.
 
-        A schedule that changes while it reads is told of as it was or as it is. Runs, and what a resume fires of what
-        was missed, go out at once and are never to come.
+        A schedule that changes during the call is reported as before or as after the change. Runs and the missed fires
+        of a resume are not reported, because they are published at once.
 
         Raises:
             InvalidSchedule: the window is empty or longer than ``MAX_SPAN_MS``.
             Unavailable: a service refused.
         """
         _check(window)
-        outlook = UpcomingReport(window=window)
+        report = UpcomingReport(window=window)
         skips: dict[tuple[str, str, str, str], SkipNotice] = {}
 
         def note(page: Page[Record]) -> None:
-            outlook.unreadable += page.unreadable
-            _note(outlook, page.items, skips, limit=limit)
-            on_progress(outlook)
+            report.unreadable += page.unreadable
+            _note(report, page.items, skips, limit=limit)
+            on_progress(report)
 
         store, parts = self._store, self._settings.concurrency
         if tenant is not None:
             await _each(partial(store.of_tenant, tenant), note)
         else:
             await all_of(_each(partial(store.scan, part, parts), note) for part in range(parts))
-        outlook.first = _earliest(outlook.first, limit)
-        outlook.skips = [skip for _, skip in sorted(skips.items(), key=lambda item: (item[1].first_due, item[0]))]
-        outlook.backfills = await self._running(tenant)
-        return outlook
+        report.first = _earliest(report.first, limit)
+        report.skips = [skip for _, skip in sorted(skips.items(), key=lambda item: (item[1].first_due, item[0]))]
+        report.backfills = await self._running(tenant)
+        return report
 
     async def _running(self, tenant: str | None) -> list[Backfill]:
         keys = [key for key in await self._backfills.open() if tenant in {None, key.tenant}]
@@ -110,67 +111,69 @@ class Upcoming:
         return [stored[key] for key in sorted(stored) if stored[key].state is BackfillState.RUNNING]
 
 
-class _Ask(Protocol):
-    """Asks for one page: the first, or the one at *cursor*."""
+class _Read(Protocol):
+    """Reads one page: the first, or the one at *cursor*."""
 
     def __call__(self, *, cursor: str | None) -> Awaitable[Page[Record]]: ...
 
 
-async def _each(ask: _Ask, note: Callable[[Page[Record]], None]) -> None:
-    """Hand every page to *note*."""
-    page = await ask(cursor=None)
+async def _each(read: _Read, note: Callable[[Page[Record]], None]) -> None:
+    """Pass every page to *note*."""
+    page = await read(cursor=None)
     note(page)
     while page.cursor is not None:
-        page = await ask(cursor=page.cursor)
+        page = await read(cursor=page.cursor)
         note(page)
 
 
 def _check(window: Window) -> None:
     span = window.end - window.start
     if span <= 0:
-        raise InvalidSchedule("out_of_range", field="until", given="a span that is empty", allowed="after --from")
+        raise InvalidSchedule(
+            RejectionCode.OUT_OF_RANGE, field="until", given="a span that is empty", allowed="after --from"
+        )
     if span > MAX_SPAN_MS:
         given = f"a span of {span / 3_600_000:,.1f} hours"
         allowed = "at most 24 hours at a time; give --from to look further ahead"
-        raise InvalidSchedule("out_of_range", field="until", given=given, allowed=allowed)
+        raise InvalidSchedule(RejectionCode.OUT_OF_RANGE, field="until", given=given, allowed=allowed)
 
 
 def _note(
-    outlook: UpcomingReport,
+    report: UpcomingReport,
     records: Sequence[Record],
     skips: dict[tuple[str, str, str, str], SkipNotice],
     *,
     limit: int,
 ) -> None:
-    """Add what *records* fire to *outlook*, and what they skip to *skips*."""
-    outlook.schedules += sum(record.schedule is not None for record in records)
-    plans = [plan for record in records for plan in upcoming_entries(record, since=outlook.window.start)]
-    for found in upcoming_fires(plans, outlook.window):
+    """Add the fires of *records* to *report*, and their skips to *skips*."""
+    report.schedules += sum(record.schedule is not None for record in records)
+    entries = [entry for record in records for entry in upcoming_entries(record, since=report.window.start)]
+    for found in upcoming_fires(entries, report.window):
         if isinstance(found, UpcomingFire):
-            _count(outlook, found)
-            outlook.first.append(found)
-            if len(outlook.first) > 2 * limit + SLACK:
-                outlook.first = _earliest(outlook.first, limit)
+            _count(report, found)
+            report.first.append(found)
+            if len(report.first) > 2 * limit + SLACK:
+                report.first = _earliest(report.first, limit)
         elif isinstance(found, SkipNotice):
             which = (found.tenant, found.name, found.reason, found.by or "")
             skips[which] = _joined(skips.get(which), found)
         else:
-            outlook.unreadable.append(found)
+            report.unreadable.append(found)
 
 
-def _count(outlook: UpcomingReport, coming: UpcomingFire) -> None:
-    outlook.tenants[coming.fire.tenant] += 1
-    outlook.names[str(coming.fire.key)] += 1
-    outlook.seconds[coming.at // 1000 * 1000] += 1
-    outlook.minutes[coming.at // MINUTE_MS * MINUTE_MS] += 1
+def _count(report: UpcomingReport, upcoming: UpcomingFire) -> None:
+    report.tenants[upcoming.fire.tenant] += 1
+    report.names[str(upcoming.fire.key)] += 1
+    report.seconds[upcoming.at // 1000 * 1000] += 1
+    report.minutes[upcoming.at // MINUTE_MS * MINUTE_MS] += 1
 
 
 def _earliest(fires: list[UpcomingFire], limit: int) -> list[UpcomingFire]:
-    return sorted(fires, key=lambda coming: (coming.at, coming.fire.key, coming.fire.due))[:limit]
+    return sorted(fires, key=lambda upcoming: (upcoming.at, upcoming.fire.key, upcoming.fire.due))[:limit]
 
 
 def _joined(before: SkipNotice | None, after: SkipNotice) -> SkipNotice:
-    """Both in one: a plan's skips come in order, a slice at a time."""
+    """Join two notices of one schedule and reason. Notices come in order, one slice after the other."""
     if before is None:
         return after
     return replace(before, last_due=after.last_due, count=before.count + after.count)

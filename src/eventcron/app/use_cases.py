@@ -1,4 +1,4 @@
-"""All use cases over one set of ports: each gets the ports that it uses, and no others."""
+"""All use cases over one set of ports. Each use case gets only the ports that it uses."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from eventcron.settings import Settings
 
 
 class UseCases(NamedTuple):
-    """What entry points call, and the ports that they read without a use case."""
+    """The use cases that entry points call, and the ports that entry points read without a use case."""
 
     settings: Settings
     handlers: Handlers
@@ -48,99 +48,127 @@ class UseCases(NamedTuple):
     backfills: Backfills
 
 
-def use_cases(
-    settings: Settings,
-    *,
-    clock: Clock,
-    store: ScheduleStore,
-    leases: Leases,
-    rules_version: RulesVersion,
-    packs: PublishedPacks,
-    quota: Quota,
-    backfills: Backfills,
-    calendars: Calendars,
-    fire_queue: FireQueue,
-    segment_queue: SegmentQueue,
-    dead_letters: DeadLetters,
-    bus: EventBus,
-    jitter: Callable[[], float],
-) -> UseCases:
-    """The use cases over these ports. *jitter* gives numbers in [0, 1), which spread retries."""
-    registrar = Registrar(
-        clock=clock,
-        store=store,
-        leases=leases,
-        backfills=backfills,
-        calendars=calendars,
-        fire_queue=fire_queue,
-        dead_letters=dead_letters,
-        bus=bus,
-        jitter=jitter,
-        settings=settings,
-    )
-    planner = Planner(
-        clock=clock,
-        store=store,
-        leases=leases,
-        fire_queue=fire_queue,
-        dead_letters=dead_letters,
-        bus=bus,
-        jitter=jitter,
-        settings=settings,
-    )
-    fanout = FanOut(clock=clock, segment_queue=segment_queue, leases=leases, jitter=jitter, settings=settings)
-    executor = Executor(
-        clock=clock,
-        store=store,
-        backfills=backfills,
-        packs=packs,
-        quota=quota,
-        fire_queue=fire_queue,
-        dead_letters=dead_letters,
-        bus=bus,
-        jitter=jitter,
-        settings=settings,
-    )
-    backfiller = Backfiller(
-        clock=clock,
-        store=store,
-        backfills=backfills,
-        fire_queue=fire_queue,
-        dead_letters=dead_letters,
-        bus=bus,
-        jitter=jitter,
-        settings=settings,
-    )
-    handlers = Handlers(
-        registrar=registrar,
-        executor=executor,
-        fanout=fanout,
-        planner=planner,
-        backfiller=backfiller,
-        dead_letters=dead_letters,
-        trusted_sources=settings.trusted_sources,
-    )
-    return UseCases(
-        settings=settings,
-        handlers=handlers,
-        registrar=registrar,
-        planner=planner,
-        fanout=fanout,
-        executor=executor,
-        backfiller=backfiller,
-        reconciler=Reconciler(
-            clock=clock,
-            store=store,
-            leases=leases,
-            rules_version=rules_version,
-            calendars=calendars,
-            bus=bus,
-            jitter=jitter,
+class Ports(NamedTuple):
+    """Every port by the name that use cases give it."""
+
+    clock: Clock
+    store: ScheduleStore
+    leases: Leases
+    rules_version: RulesVersion
+    packs: PublishedPacks
+    quota: Quota
+    backfills: Backfills
+    calendars: Calendars
+    fire_queue: FireQueue
+    segment_queue: SegmentQueue
+    dead_letters: DeadLetters
+    bus: EventBus
+    #: Gives numbers in [0, 1), which spread retries.
+    jitter: Callable[[], float]
+
+    def use_cases(self, settings: Settings) -> UseCases:
+        """All use cases over these ports."""
+        registrar = _registrar(self, settings)
+        planner = _planner(self, settings)
+        executor = _executor(self, settings)
+        backfiller = _backfiller(self, settings)
+        fanout = FanOut(
+            clock=self.clock,
+            segment_queue=self.segment_queue,
+            leases=self.leases,
+            jitter=self.jitter,
             settings=settings,
-        ),
-        upcoming=Upcoming(store=store, backfills=backfills, settings=settings),
-        clock=clock,
-        store=store,
-        leases=leases,
-        backfills=backfills,
+        )
+        handlers = Handlers(
+            registrar=registrar,
+            executor=executor,
+            fanout=fanout,
+            planner=planner,
+            backfiller=backfiller,
+            dead_letters=self.dead_letters,
+            trusted_sources=settings.trusted_sources,
+        )
+        return UseCases(
+            settings=settings,
+            handlers=handlers,
+            registrar=registrar,
+            planner=planner,
+            fanout=fanout,
+            executor=executor,
+            backfiller=backfiller,
+            reconciler=_reconciler(self, settings),
+            upcoming=Upcoming(store=self.store, backfills=self.backfills, settings=settings),
+            clock=self.clock,
+            store=self.store,
+            leases=self.leases,
+            backfills=self.backfills,
+        )
+
+
+def _registrar(ports: Ports, settings: Settings) -> Registrar:
+    return Registrar(
+        clock=ports.clock,
+        store=ports.store,
+        leases=ports.leases,
+        backfills=ports.backfills,
+        calendars=ports.calendars,
+        fire_queue=ports.fire_queue,
+        dead_letters=ports.dead_letters,
+        bus=ports.bus,
+        jitter=ports.jitter,
+        settings=settings,
+    )
+
+
+def _planner(ports: Ports, settings: Settings) -> Planner:
+    return Planner(
+        clock=ports.clock,
+        store=ports.store,
+        leases=ports.leases,
+        fire_queue=ports.fire_queue,
+        dead_letters=ports.dead_letters,
+        bus=ports.bus,
+        jitter=ports.jitter,
+        settings=settings,
+    )
+
+
+def _executor(ports: Ports, settings: Settings) -> Executor:
+    return Executor(
+        clock=ports.clock,
+        store=ports.store,
+        backfills=ports.backfills,
+        packs=ports.packs,
+        quota=ports.quota,
+        fire_queue=ports.fire_queue,
+        dead_letters=ports.dead_letters,
+        bus=ports.bus,
+        jitter=ports.jitter,
+        settings=settings,
+    )
+
+
+def _backfiller(ports: Ports, settings: Settings) -> Backfiller:
+    return Backfiller(
+        clock=ports.clock,
+        store=ports.store,
+        backfills=ports.backfills,
+        fire_queue=ports.fire_queue,
+        dead_letters=ports.dead_letters,
+        bus=ports.bus,
+        jitter=ports.jitter,
+        settings=settings,
+    )
+
+
+def _reconciler(ports: Ports, settings: Settings) -> Reconciler:
+    return Reconciler(
+        clock=ports.clock,
+        store=ports.store,
+        leases=ports.leases,
+        rules_version=ports.rules_version,
+        calendars=ports.calendars,
+        bus=ports.bus,
+        jitter=ports.jitter,
+        settings=settings,
     )

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine, Sequence
 from typing import Any, NoReturn
 
-from eventcron.adapters.aws.bus import EventBridgeBus
+from eventcron.adapters.aws.event_bus import EventBridgeBus
 from eventcron.demo import samples
 from eventcron.demo.comparison import CREATED, Report, compare, expect
 from eventcron.demo.observations import REJECTED, News, Observations, QueueReader

@@ -112,9 +112,9 @@ def _report(reports: Sequence[SegmentReport], **fields: int) -> dict[str, int]:
 
 def _report_backfills(reports: Sequence[BackfillReport]) -> None:
     for report in reports:
-        log = logger.warning if report.went is BackfillOutcome.FAILED else logger.info
+        log = logger.warning if report.outcome is BackfillOutcome.FAILED else logger.info
         log(
-            f"backfill_{report.went}",
+            f"backfill_{report.outcome}",
             backfill=str(report.key),
             fires=report.fires,
             skipped=report.skipped,
@@ -122,6 +122,6 @@ def _report_backfills(reports: Sequence[BackfillReport]) -> None:
         )
     sums = {
         "BackfillFiresPlanned": sum(report.fires for report in reports),
-        "BackfillsFailed": sum(report.went is BackfillOutcome.FAILED for report in reports),
+        "BackfillsFailed": sum(report.outcome is BackfillOutcome.FAILED for report in reports),
     }
     emit("planner", sums if reports else {})

@@ -39,7 +39,6 @@ def apply() -> None:
     _queues_change_on_one_thread()
     _maximum_concurrency_is_a_number()
     _an_environment_dies_alone()
-    _new_code_lets_invocations_end()
     _rules_invoke_functions_in_turn()
     _rules_send_again_to_api_destinations()
     _put_events_checks_entries_and_keeps_their_time()
@@ -120,35 +119,6 @@ def _an_environment_dies_alone() -> None:
         return result
 
     lambda_runtime.Worker.invoke = invoke_alone
-
-
-def _new_code_lets_invocations_end() -> None:
-    """Let an environment finish its invocation when its function gets new code, as Lambda does.
-
-    ministack kills it at once and removes its files, even while the environment imports them: an invocation that an
-    event source mapping has just started fails with "No module named …".
-    """
-    from ministack.core import lambda_runtime  # noqa: PLC0415
-    from ministack.services import lambda_svc  # noqa: PLC0415
-
-    kill, release = lambda_runtime.kill_workers, lambda_runtime.release_worker
-    retired: list[Any] = []
-
-    def kill_idle(workers: Iterable[Any]) -> None:
-        with lambda_runtime._lock:
-            at_work = [worker for worker in workers if worker is not None and worker.in_use]
-            retired.extend(at_work)
-        kill([worker for worker in workers if worker not in at_work])
-
-    def release_or_kill(worker: Any) -> None:
-        release(worker)
-        with lambda_runtime._lock:
-            ended = [one for one in retired if one is worker]
-            retired[:] = [one for one in retired if one is not worker]
-        kill(ended)
-
-    lambda_runtime.kill_workers = kill_idle
-    lambda_runtime.release_worker = lambda_svc.release_worker = release_or_kill
 
 
 def _rules_invoke_functions_in_turn() -> None:

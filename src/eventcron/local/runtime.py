@@ -88,7 +88,7 @@ class LocalSettings(Struct, frozen=True, kw_only=True):
             "MaxExecutors": str(self.max_executors),
             "PlannerWorkers": str(self.planner_workers),
             "LogLevel": self.log_level,
-            "KeepFacts": "NONE",  # the embedded EventBridge does not deliver to log groups
+            "KeepEvents": "NONE",  # the embedded EventBridge does not deliver to log groups
             "TrustedSources": ",".join(self.trusted_sources),
             "RestApi": "ENABLED",
             "RestTrustedPrincipals": "root",  # the principal of callers who have assumed no role
@@ -203,7 +203,7 @@ class Runtime:
         self.account = (await self.client("sts").get_caller_identity())["Account"]
         if resumed:
             self._on_progress("resuming the saved stack")
-            outputs = await stack.resume(self, stack.bundle())
+            outputs = await stack.resume(self)
         else:
             self._on_progress("creating the stack")
             outputs = await stack.deploy(self, self.settings.parameters(), stack.bundle())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import logging
 from concurrent.futures import Future
+from http import HTTPStatus
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,6 +16,7 @@ from msgspec import Struct
 
 from eventcron.local import template
 from eventcron.local.errors import LocalError
+from eventcron.local.stack import STACK_NAME, bundle
 
 #: Seconds. Tens of thousands of schedules are saved in a few.
 SAVE_SECONDS = 60.0
@@ -121,15 +124,26 @@ class SnapshotWriter:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def install(self) -> None:
-        """Mark the state as incomplete once ministack has loaded it. Only ``save`` makes it complete again."""
+        """Mark the state as incomplete once ministack has loaded it. Only ``save`` makes it complete again.
+
+        The stack's functions get the running code before anything invokes them. ministack removes a worker's files when
+        it replaces the code, and a worker that starts at that moment fails its batch.
+        """
         from ministack import app  # noqa: PLC0415
+        from ministack.services import lambda_svc  # noqa: PLC0415
 
         load = app._load_persisted_state
+        poll_event_sources = lambda_svc._ensure_poller
 
         def load_and_mark() -> None:
+            lambda_svc._ensure_poller = lambda: None  # loading a mapping starts the polling
             load()
+            _replace_code(bundle())
             self._complete.unlink(missing_ok=True)
             self._loop = asyncio.get_running_loop()
+            lambda_svc._ensure_poller = poll_event_sources
+            if lambda_svc._esms.has_any():
+                poll_event_sources()
 
         app._load_persisted_state = load_and_mark
 
@@ -157,6 +171,27 @@ class SnapshotWriter:
                 self._complete.touch()
         finally:
             done.set_result(None)
+
+
+def _replace_code(code: bytes) -> None:
+    """Replace the code of the loaded stack's functions by *code*, where it differs.
+
+    Raises:
+        RuntimeError: ministack rejected the code of a function.
+    """
+    from ministack.services import cloudformation, lambda_svc  # noqa: PLC0415
+
+    digest = base64.b64encode(hashlib.sha256(code).digest()).decode()
+    # Outside a request, the account and the Region are those of the stack.
+    resources = (cloudformation._stacks.get(STACK_NAME) or {}).get("_resources", {})
+    for resource in resources.values():
+        if resource["ResourceType"] != "AWS::Lambda::Function":
+            continue
+        name = resource["PhysicalResourceId"]
+        if lambda_svc._functions[name]["config"]["CodeSha256"] != digest:
+            status, _, body = lambda_svc._update_code(name, {"ZipFile": base64.b64encode(code)})
+            if status != HTTPStatus.OK:
+                raise RuntimeError(f"the code of {name} cannot be replaced: {body}")
 
 
 class _Failures(logging.Handler):

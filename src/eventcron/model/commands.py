@@ -230,7 +230,7 @@ class BackfillSchedule(
 class CancelBackfill(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The ``detail`` of ``Cancel Backfill``: the backfill publishes nothing from one second after it on.
 
-    EventBridge has CancelReplay beside StartReplay for the same reason: one command does one thing.
+    EventBridge also separates CancelReplay from StartReplay: one command does one thing.
     """
 
     tenant: TenantId

@@ -10,6 +10,7 @@ from typing import Annotated, Literal, TypeAlias
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from eventcron.model.codes import CancelReason, RejectionCode, SkipReason
 from eventcron.model.commands import COMMANDS
 from eventcron.model.names import Cause, Instant
 
@@ -22,7 +23,7 @@ class SkipNotice(Struct, frozen=True, kw_only=True):
     tenant: str
     name: str
     revision: int
-    reason: str
+    reason: SkipReason
     first_due: Instant
     last_due: Instant
     count: int = 1
@@ -120,7 +121,7 @@ class ScheduleSkipped(Struct, frozen=True, kw_only=True):
     tenant: str
     name: str
     revision: int
-    reason: Annotated[str, Meta(description="misfire, daylight_saving_gap, excluded, paused, superseded, quota, …")]
+    reason: Annotated[SkipReason, Meta(description="Why they do not fire.")]
     by: (
         Annotated[str, Meta(description="The exclusion or limit at work, or why the schedule cannot be read.")]
         | UnsetType
@@ -164,7 +165,7 @@ class ScheduleBackfilled(Struct, frozen=True, kw_only=True, rename={"since": "fr
     state: Literal["RUNNING", "COMPLETED", "CANCELLED"]
     reason: (
         Annotated[
-            Literal["command", "deleted"],
+            CancelReason,
             Meta(description="Why it was cancelled: by Cancel Backfill, or with the deletion of its schedule."),
         ]
         | UnsetType
@@ -212,7 +213,7 @@ class CalendarDeleted(Struct, frozen=True, kw_only=True):
 class ScheduleRejected(Struct, frozen=True, kw_only=True):
     """A command that its sender has to change. Nothing was stored."""
 
-    code: Annotated[str, Meta(description="Machine-readable and stable: unknown_field, wrong_type, out_of_range, …")]
+    code: Annotated[RejectionCode, Meta(description="Machine-readable and stable.")]
     field: Annotated[str, Meta(description="Dotted path into the command's detail.")]
     given: Annotated[str, Meta(description="A short form of the value that was sent.")]
     allowed: Annotated[str, Meta(description="What eventcron takes there.")]

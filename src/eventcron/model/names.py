@@ -11,6 +11,8 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 from msgspec import Meta
 
+from eventcron.model.codes import SkipReason
+
 #: Milliseconds since 1970-01-01T00:00:00Z.
 Instant: TypeAlias = int
 
@@ -130,11 +132,11 @@ class CalendarKey(NamedTuple):
 class Occurrence(NamedTuple):
     """One instant at which a trigger matches.
 
-    ``skipped`` says why it will not fire: ``daylight_saving_gap`` or ``excluded``; None = it fires.
+    ``skipped`` says why it will not fire; None = it fires.
     """
 
     due: Instant
-    skipped: str | None = None
+    skipped: SkipReason | None = None
     by: str | None = None  # the exclusion that did it
 
 

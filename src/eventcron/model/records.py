@@ -7,6 +7,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from eventcron.model.codes import CancelReason
 from eventcron.model.commands import Misfire, Schedule
 from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key, Window
 
@@ -162,8 +163,8 @@ class Backfill(Struct, frozen=True, kw_only=True):
     #: The due instants asked for.
     span: Window = Window(0, 0)
     per_minute: int = 60
-    #: Occurrences due before it were handed to the fire queue.
-    cursor: Instant = 0
+    #: The due instant before which every occurrence has been handed to the fire queue.
+    enqueued_through: Instant = 0
     #: No fire after those is published before it: the rate.
     at: Instant = 0
     #: The instants of publication of the slice in hand; None = no slice is.
@@ -171,11 +172,11 @@ class Backfill(Struct, frozen=True, kw_only=True):
     #: Until when the one who has the slice in hand may be at it; 0 = nobody is.
     lease_until: Instant = 0
     version: int = 0
-    #: Occurrences before the cursor that fire, and that do not.
+    #: Occurrences before ``enqueued_through`` that fire, and that do not.
     fires: int = 0
     skipped: int = 0
     #: Why it was cancelled: by ``command``, or because its schedule was ``deleted``.
-    reason: Literal["command", "deleted"] | None = None
+    reason: CancelReason | None = None
     #: When TTL may remove it, seconds since 1970; None = never.
     expires: int | None = None
 

@@ -1,7 +1,7 @@
 """Reads cron expressions slowly: every field becomes a set of numbers, and each day is tested by itself.
 
-It follows ``docs/time.md`` and shares no code with ``eventcron.timing``. It takes only expressions that eventcron
-accepts, so it does not report what is wrong with others.
+It follows ``docs/reference/expressions.md`` and shares no code with ``eventcron.timing``. It takes only expressions
+that eventcron accepts, so it does not report what is wrong with others.
 """
 
 from __future__ import annotations

@@ -1,31 +1,36 @@
 """Computes the occurrences of a schedule a second time, to compare with what eventcron fired.
 
 It looks at the local time of every single minute and tries each expression on it: plain rather than quick. It follows
-``docs/time.md`` and shares neither code nor approach with ``eventcron.timing``.
+``docs/reference/expressions.md`` and shares neither code nor approach with ``eventcron.timing``.
 """
 
 from __future__ import annotations
 
 import importlib.resources
+import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
+from eventcron.model.codes import SkipReason
 from eventcron.model.commands import Schedule
 from eventcron.model.names import Instant, Occurrence, Window
 from eventcron.oracle.cron import Cron, NotComputed, read_cron
 
 __all__ = ["NotComputed", "can_match", "due_instants", "occurrences", "zone_info"]
 
-GAP, EXCLUDED = "daylight_saving_gap", "excluded"
+GAP, EXCLUDED = SkipReason.DAYLIGHT_SAVING_GAP, SkipReason.EXCLUDED
 
 _MINUTE = timedelta(minutes=1)
 _SECOND_MS = 1_000
 _MINUTE_MS = 60_000
 _DAY_MS = 86_400_000
-_RATE_MS = {"second": 1_000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
+_UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+#: How expressions of a fixed interval begin.
+_INTERVALS = ("rate(", "@every")
 #: No clock was ever put back by more than a day, and none is more than a day from UTC.
 _DAY_AND_MORE_MS = 26 * 3_600_000
 #: Of two reasons to skip the same instant, the lower one is reported.
@@ -93,25 +98,26 @@ def can_match(schedule: Schedule) -> bool:
     Raises:
         NotComputed: an expression uses ``H``.
     """
-    crons = [text for text in schedule.expressions if not text.lower().startswith(("rate(", "at("))]
+    crons = [text for text in schedule.expressions if not text.lower().startswith((*_INTERVALS, "at("))]
     return all(read_cron(text).can_match() for text in crons)
 
 
 def _of_expression(
     expression: str, schedule: Schedule, window: Window, created: Instant, excluded: Excluded
 ) -> Iterator[Occurrence]:
-    if expression.lower().startswith("rate("):
-        return _of_rate(expression, schedule, window, created, excluded)
+    if expression.lower().startswith(_INTERVALS):
+        return _of_interval(expression, schedule, window, created, excluded)
     if expression.lower().startswith("at("):
         return _of_at(expression, schedule, excluded)
     return _of_cron(read_cron(expression), schedule, window, excluded)
 
 
-def _of_rate(
+def _of_interval(
     expression: str, schedule: Schedule, window: Window, created: Instant, excluded: Excluded
 ) -> Iterator[Occurrence]:
-    count, unit = expression[5:].strip(" )").split()
-    period = int(count) * _RATE_MS[unit.lower().removesuffix("s")]
+    # The first letter of each unit of ``rate(…)`` and of ``@every`` says which it is.
+    parts = re.findall(r"([0-9.]+) *([smhd])", expression.lower().removeprefix("@every"))
+    period = int(sum(Decimal(count) * _UNIT_MS[unit] for count, unit in parts))
     # A schedule fires at its start, but not at its creation.
     due = created // _SECOND_MS * _SECOND_MS + period if schedule.start is None else _instant(schedule.start)
     due += max(0, window.start - due) // period * period

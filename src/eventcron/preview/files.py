@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from eventcron.errors import EventcronError, InvalidSchedule
+from eventcron.model.codes import RequestCode
 from eventcron.model.commands import Schedule
 from eventcron.model.names import Key
 from eventcron.preview.yaml_json import YamlError, yaml_entries
@@ -111,7 +112,7 @@ def _once(entry: Entry, places: dict[Key, str]) -> Entry:
         return entry
     allowed = f"each schedule once; {first} has it already"
     return entry._replace(
-        schedule=None, error=InvalidSchedule("duplicate", field="name", given=repr(str(key)), allowed=allowed)
+        schedule=None, error=InvalidSchedule(RequestCode.DUPLICATE, field="name", given=repr(str(key)), allowed=allowed)
     )
 
 

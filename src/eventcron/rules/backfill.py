@@ -1,17 +1,18 @@
-"""How a backfill goes on: slice by slice, each at most a minute's worth, never faster than its rate.
+"""How a backfill progresses: in slices of at most a minute, never faster than its rate.
 
-A slice is claimed, made, handed over, and only then counted. Made again after a crash it is the same: the same fires
-at the same instants, so the same ids and packs.
+The planner leases a slice, computes its fires, sends them, and only then records the slice as done. After a crash, the
+next planner computes the same slice again: the same fires at the same instants, in packs with the same ids.
 """
 
 from __future__ import annotations
 
 from itertools import islice
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from msgspec.structs import replace
 
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import CancelReason, RejectionCode, SkipReason
 from eventcron.model.commands import BackfillSchedule
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
@@ -21,28 +22,26 @@ from eventcron.rules.planning import first_occurrence, notices
 from eventcron.timing.instant import from_datetime, rfc3339
 from eventcron.timing.trigger import from_canonical, occurrences, walk
 
-#: Milliseconds. After a crash what is left of a slice is published at once, so a slice is a minute's worth at most.
+#: Milliseconds. After a crash, the remaining fires of a slice are published at once; a minute bounds that burst.
 SLICE_MS = 60_000
-#: Occurrences looked at for one slice: bounds the work where an exclusion swallows nearly all of them.
+#: One slice examines at most this many occurrences. An exclusion may skip nearly all of them, so fires do not bound it.
 MAX_LOOKED_AT = 10_000
-
-
-#: Occurrences counted of what is left, at most: a fraction of a second of work.
+#: ``left`` counts at most this many occurrences, which takes a fraction of a second.
 MAX_COUNTED = 100_000
 
 
 class Left(NamedTuple):
-    """What a running backfill has still to hand over."""
+    """What a running backfill has still to send."""
 
-    #: Fires; ``MAX_COUNTED`` may stand for more.
+    #: At most ``MAX_COUNTED``; then ``more`` says whether there are more.
     fires: int
     more: bool
-    #: When the last of those counted is published, at the soonest.
+    #: The earliest instant at which the last counted fire can be published.
     ends: Instant
 
 
 class Slice(NamedTuple):
-    """What one slice fires and skips, and the backfill once that was handed over."""
+    """The fires and skips of one slice, and the backfill as it is after the slice was sent."""
 
     fires: list[Fire]
     skips: list[SkipNotice]
@@ -50,19 +49,19 @@ class Slice(NamedTuple):
 
 
 def open_backfill(command: BackfillSchedule, record: Record, *, event_id: str, now: Instant) -> Backfill:
-    """The backfill that *command* asks for, of the schedule stored in *record*.
+    """Return the backfill that *command* requests, for the schedule stored in *record*.
 
     Raises:
-        InvalidSchedule: the span is empty, too long, or holds no occurrence.
+        InvalidSchedule: the span is empty, longer than ``MAX_BACKFILL_MS``, or holds no occurrence.
     """
     span = Window(from_datetime(command.since), from_datetime(command.until))
     given = repr(rfc3339(span.end))
     if not span.start < span.end <= span.start + MAX_BACKFILL_MS:
         allowed = f"after {rfc3339(span.start)} and at most {MAX_BACKFILL_MS // 86_400_000} days later"
-        raise InvalidSchedule("out_of_range", field="until", given=given, allowed=allowed)
+        raise InvalidSchedule(RejectionCode.OUT_OF_RANGE, field="until", given=given, allowed=allowed)
     if first_occurrence(record.era.trigger, span.start, span.end) is None:
-        allowed = f"a span with an occurrence of {record.key}; none is due from {rfc3339(span.start)} until then"
-        raise InvalidSchedule("nothing_due", field="until", given=given, allowed=allowed)
+        allowed = f"an end after the next occurrence of {record.key}; none is due from {rfc3339(span.start)} until then"
+        raise InvalidSchedule(RejectionCode.NOTHING_DUE, field="until", given=given, allowed=allowed)
     return Backfill(
         tenant=command.tenant,
         name=command.name,
@@ -73,46 +72,49 @@ def open_backfill(command: BackfillSchedule, record: Record, *, event_id: str, n
         trigger=record.era.trigger,
         span=span,
         per_minute=command.per_minute,
-        cursor=span.start,
+        enqueued_through=span.start,
         at=now,
     )
 
 
 def is_same(stored: Backfill, asked: Backfill) -> bool:
-    """Whether *stored* is what was asked for, perhaps by another event."""
+    """Whether *stored* has the span and rate of *asked*. Their events may differ."""
     return (stored.span, stored.per_minute) == (asked.span, asked.per_minute)
 
 
 def cancelled_before_it_arrived(key: BackfillKey, *, expires: int) -> Backfill:
-    """What keeps a backfill from starting whose cancellation overtook it."""
+    """Return a cancelled backfill for a ``Cancel Backfill`` that arrived first. It keeps the backfill from starting.
+
+    *expires* is in seconds since 1970.
+    """
     return Backfill(
         tenant=key.tenant,
         name=key.name,
         id=key.id,
         state=BackfillState.CANCELLED,
-        reason="command",
+        reason=CancelReason.COMMAND,
         expires=expires,
     )
 
 
-def cancel(backfill: Backfill, reason: Literal["command", "deleted"], *, expires: int) -> Backfill:
-    """*backfill* cancelled for *reason*, to be forgotten at *expires* (seconds since 1970)."""
+def cancel(backfill: Backfill, reason: CancelReason, *, expires: int) -> Backfill:
+    """Return *backfill* as cancelled for *reason*. Its record is deleted after *expires*, in seconds since 1970."""
     return _ended(backfill, BackfillState.CANCELLED, reason, expires)
 
 
 def complete(backfill: Backfill, *, expires: int) -> Backfill:
-    """*backfill* with nothing left to publish, to be forgotten at *expires* (seconds since 1970)."""
+    """Return *backfill* as completed. Its record is deleted after *expires*, in seconds since 1970."""
     return _ended(backfill, BackfillState.COMPLETED, None, expires)
 
 
 def is_spent(backfill: Backfill) -> bool:
-    """Whether everything was handed over; the last fires may be published only at ``backfill.at``."""
-    return backfill.slice is None and backfill.cursor >= backfill.span.end
+    """Whether all fires were sent. The executor may publish the last ones only at ``backfill.at``."""
+    return backfill.slice is None and backfill.enqueued_through >= backfill.span.end
 
 
 def left(backfill: Backfill, *, now: Instant) -> Left:
-    """What *backfill* still fires if nobody cancels it. A slice in hand counts as not handed over."""
-    window = Window(backfill.cursor, backfill.span.end)
+    """Return what *backfill* still has to send, if nobody cancels it. A leased slice counts as not sent."""
+    window = Window(backfill.enqueued_through, backfill.span.end)
     dues = list(islice(occurrences(from_canonical(backfill.trigger), window), MAX_COUNTED + 1))
     gap = gap_ms(backfill.per_minute)
     free = max(backfill.at, now) if backfill.slice is None else backfill.slice.start
@@ -124,9 +126,10 @@ def left(backfill: Backfill, *, now: Instant) -> Left:
 
 
 def claim(backfill: Backfill, *, now: Instant, horizon_end: Instant, lease_until: Instant) -> Backfill | None:
-    """*backfill* with its next slice in hand, or the one that someone died at; None: nothing is to be handed over yet.
+    """Return *backfill* with a slice leased until *lease_until*, or None if there is nothing to send yet.
 
-    *horizon_end* bounds the instants of publication: a queue does not delay longer.
+    The slice is the next one, or the one that a crashed planner left. Its fires are published before *horizon_end*,
+    because the queue cannot delay messages longer.
     """
     taken = backfill.slice or _next_slice(backfill, now=now, horizon_end=horizon_end)
     if taken is None:
@@ -135,19 +138,23 @@ def claim(backfill: Backfill, *, now: Instant, horizon_end: Instant, lease_until
 
 
 def make_slice(backfill: Backfill) -> Slice:
-    """The fires of the slice in hand, an even distance apart and none before it is due."""
+    """Return the leased slice. Its fires are evenly spaced, and none is published before it is due.
+
+    Raises:
+        ValueError: *backfill* has no leased slice.
+    """
     window = backfill.slice
     if window is None:
-        raise ValueError(f"backfill {backfill.key} has no slice in hand")
+        raise ValueError(f"backfill {backfill.key} has no leased slice")
     gap = gap_ms(backfill.per_minute)
-    at, cursor = window.start, backfill.span.end
+    at, enqueued_through = window.start, backfill.span.end
     fires: list[Fire] = []
-    silent: list[tuple[Instant, str, str | None]] = []
+    silent: list[tuple[Instant, SkipReason, str | None]] = []
     looked_at = 0
-    for occurrence in walk(from_canonical(backfill.trigger), Window(backfill.cursor, backfill.span.end)):
+    for occurrence in walk(from_canonical(backfill.trigger), Window(backfill.enqueued_through, backfill.span.end)):
         due = occurrence.due
         if max(at, due) >= window.end or looked_at == MAX_LOOKED_AT:
-            cursor = due
+            enqueued_through = due
             break
         looked_at += 1
         if occurrence.skipped is not None:
@@ -158,7 +165,7 @@ def make_slice(backfill: Backfill) -> Slice:
         at += gap
     after = replace(
         backfill,
-        cursor=cursor,
+        enqueued_through=enqueued_through,
         at=at,
         slice=None,
         lease_until=0,
@@ -172,7 +179,7 @@ def make_slice(backfill: Backfill) -> Slice:
 
 
 def gap_ms(per_minute: int) -> int:
-    """Milliseconds between two fires, rounded up: the rate is a limit.
+    """Return the milliseconds between two fires, rounded up so that the rate is never exceeded.
 
     >>> gap_ms(60), gap_ms(7)
     (1000, 8572)
@@ -183,8 +190,8 @@ def gap_ms(per_minute: int) -> int:
 def _next_slice(backfill: Backfill, *, now: Instant, horizon_end: Instant) -> Window | None:
     if is_spent(backfill):
         return None
-    due = first_occurrence(backfill.trigger, backfill.cursor, backfill.span.end)
-    start = max(backfill.at, now, backfill.cursor if due is None else due)
+    due = first_occurrence(backfill.trigger, backfill.enqueued_through, backfill.span.end)
+    start = max(backfill.at, now, backfill.enqueued_through if due is None else due)
     return Window(start, min(start + SLICE_MS, horizon_end)) if start < horizon_end else None
 
 
@@ -192,9 +199,7 @@ def _fire(backfill: Backfill, due: Instant, at: Instant) -> Fire:
     return Fire(backfill.tenant, backfill.name, backfill.revision, due, at, cause="backfill", cause_id=backfill.id)
 
 
-def _ended(
-    backfill: Backfill, state: BackfillState, reason: Literal["command", "deleted"] | None, expires: int
-) -> Backfill:
+def _ended(backfill: Backfill, state: BackfillState, reason: CancelReason | None, expires: int) -> Backfill:
     return replace(
         backfill,
         state=state,

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from eventcron.model.codes import SkipReason
 from eventcron.model.commands import MisfirePolicy
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
@@ -150,7 +151,7 @@ def _dropped(record: Record, before: Era) -> list[SkipNotice]:
             tenant=record.tenant,
             name=record.name,
             revision=record.era.revision,
-            reason="paused",
+            reason=SkipReason.PAUSED,
             first_due=first,
             last_due=last,
             count=count,

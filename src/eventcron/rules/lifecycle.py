@@ -28,6 +28,7 @@ from typing import NamedTuple, TypeAlias
 from msgspec.structs import replace
 
 from eventcron.errors import InvalidExpression
+from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import MisfirePolicy, Schedule
 from eventcron.model.names import Instant, Key, Window
 from eventcron.model.records import Era, LastCommands, Record, State
@@ -361,5 +362,7 @@ def _never_fires(schedule: Schedule, when: When) -> InvalidExpression:
     bounds = f"an occurrence after {rfc3339(after - 1)}"
     if schedule.end is not None:
         bounds += f" and before {rfc3339(from_datetime(schedule.end))}"
-    code = "in_the_past" if schedule.expressions[0].lstrip().startswith("at(") else "never_fires"
+    code = (
+        RejectionCode.IN_THE_PAST if schedule.expressions[0].lstrip().startswith("at(") else RejectionCode.NEVER_FIRES
+    )
     return InvalidExpression(field="expression", given=repr(schedule.expression), allowed=bounds, code=code)

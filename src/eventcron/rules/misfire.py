@@ -1,4 +1,4 @@
-"""Which late occurrences still fire."""
+"""Decide which late occurrences still fire."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import NamedTuple
 from eventcron.model.commands import Misfire, MisfirePolicy
 from eventcron.model.names import Instant
 
-#: Milliseconds. Up to here a fire is merely late and always published; beyond it, it was missed and the policy decides.
-#: EventBridge Scheduler's own precision: "within 60 seconds".
+#: Milliseconds. A fire that is less late than this is always published. A later one is missed, and the policy decides.
+#: The number is EventBridge Scheduler's precision: "within 60 seconds".
 LATE_MS = 60_000
-#: Milliseconds. Never called late, whatever the grace: no publication is instantaneous.
+#: Milliseconds. A fire that is less late than this counts as punctual whatever the grace, since publishing takes time.
 TIMELY_MS = 1_000
 
 
 class Sorted(NamedTuple):
-    """Instants split by what happens to them, both in order."""
+    """Late instants split into those that still fire and those that do not, both in order."""
 
     fire: list[Instant]
     miss: list[Instant]
@@ -25,8 +25,9 @@ class Sorted(NamedTuple):
 def sort_late(instants: Sequence[Instant], misfire: Misfire, *, now: Instant) -> Sorted:
     """Split *instants*, in order, into those that still fire at *now* and those that do not.
 
-    Nothing older than the grace fires. Within it, what is more than ``LATE_MS`` late fires by the policy:
-    ``fire_all`` every one, ``fire_once`` the latest only (and not that if a merely late one fires now), ``skip`` none.
+    An instant older than the grace never fires. The policy decides about instants within the grace that are more than
+    ``LATE_MS`` late. ``fire_all`` fires all of them and ``skip`` none. ``fire_once`` fires the latest, unless a less
+    late one fires now anyway.
 
     >>> sort_late([0, 3_540_000, 3_720_000], Misfire(), now=3_700_000)
     Sorted(fire=[3540000, 3720000], miss=[0])
@@ -36,17 +37,17 @@ def sort_late(instants: Sequence[Instant], misfire: Misfire, *, now: Instant) ->
     timely = [instant for instant in instants if instant >= timely_from]
     late = [instant for instant in instants if instant < timely_from]
     within = [instant for instant in late if instant >= now - grace_ms]
-    kept = _kept(within, misfire.policy, fires_now=any(instant <= now for instant in timely))
-    dropped = set(late).difference(kept)
-    return Sorted(kept + timely, [instant for instant in late if instant in dropped])
+    fired = _fired_late(within, misfire.policy, fires_now=any(instant <= now for instant in timely))
+    missed = set(late).difference(fired)
+    return Sorted(fired + timely, [instant for instant in late if instant in missed])
 
 
 def is_missed(at: Instant, misfire: Misfire, *, now: Instant) -> bool:
-    """Whether one fire that was to be published *at* must not be any more, at *now*."""
+    """Whether a fire with the instant of publication *at* is too late to be published at *now*."""
     return not sort_late([at], misfire, now=now).fire
 
 
-def _kept(late: list[Instant], policy: MisfirePolicy, *, fires_now: bool) -> list[Instant]:
+def _fired_late(late: list[Instant], policy: MisfirePolicy, *, fires_now: bool) -> list[Instant]:
     if policy is MisfirePolicy.FIRE_ALL:
         return late
     return late[-1:] if policy is MisfirePolicy.FIRE_ONCE and not fires_now else []

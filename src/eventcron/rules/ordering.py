@@ -85,7 +85,7 @@ def judge_delete(stored: Record | None, revision: int) -> Verdict:
     return Verdict.APPLY if later else Verdict.STALE
 
 
-def judge_switch(stored: Record | None, revision: int) -> Verdict:
+def judge_pause(stored: Record | None, revision: int) -> Verdict:
     """What becomes of a pause or a resume under *revision*."""
     if stored is None:
         return Verdict.APPLY
@@ -97,5 +97,5 @@ def judge_switch(stored: Record | None, revision: int) -> Verdict:
 
 
 def next_revision(stored: Record | None, revision: int) -> int:
-    """Later than anything stored, so that fires planned before the change are told from those after it."""
+    """Return a revision later than the stored one. It distinguishes fires planned before the change from later ones."""
     return revision if stored is None else max(revision, stored.revision + 1)

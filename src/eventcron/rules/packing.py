@@ -1,4 +1,4 @@
-"""Fires → packs: those of one second travel together, a busy tenant's by themselves."""
+"""Group fires into packs. A pack holds fires of one second; a busy tenant gets packs of its own."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import Instant
 from eventcron.wire.encode import pack_id
 
-#: A tenant with this share of a full pack in one second gets packs of its own: the queue can then be fair to the rest.
+#: A tenant whose fires of one second fill this share of a pack gets packs of its own. SQS can then be fair to others.
 OWN_PACK_SHARE = 0.25
 
 
 def pack_fires(fires: Iterable[Fire], *, size: int) -> list[Pack]:
-    """Packs of at most *size* fires, each of one second of publication, by second.
+    """Return packs of at most *size* fires, ordered by second. All fires of a pack are published in the same second.
 
-    Deterministic: the same fires make the same packs with the same ids, in whatever order they are given.
+    The result is deterministic: the same fires make the same packs with the same ids, in any order.
     """
     packs: list[Pack] = []
     by_second: dict[int, list[Fire]] = defaultdict(list)
@@ -32,9 +32,9 @@ def pack_fires(fires: Iterable[Fire], *, size: int) -> list[Pack]:
 
 
 def make_pack(fires: Sequence[Fire], *, attempt: int = 1) -> Pack:
-    """One pack of *fires*; its id says what is in it, and which round through the queue this is.
+    """Return one pack of *fires*. Its id depends on its fires and on *attempt*, the round through the queue.
 
-    A pack put back must not carry the id under which the ledger records the round before.
+    Each round needs its own id, because the ledger records the previous round under the previous id.
     """
     at: Instant = min(fire.at for fire in fires)
     content = pack_id(fires)
@@ -49,10 +49,10 @@ def _split_by_tenant(fires: list[Fire], size: int) -> list[list[Fire]]:
         by_tenant[fire.tenant].append(fire)
     if len(by_tenant) == 1:
         return [fires]
-    busy = {tenant for tenant, theirs in by_tenant.items() if len(theirs) >= size * OWN_PACK_SHARE}
+    busy = {tenant for tenant, of_tenant in by_tenant.items() if len(of_tenant) >= size * OWN_PACK_SHARE}
     groups = [by_tenant[tenant] for tenant in sorted(busy)]
-    rest = [fire for fire in fires if fire.tenant not in busy]
-    return [*groups, rest] if rest else groups
+    others = [fire for fire in fires if fire.tenant not in busy]
+    return [*groups, others] if others else groups
 
 
 def _order(fire: Fire) -> tuple[Instant, str, str, Instant, str, str]:

@@ -1,7 +1,7 @@
-"""What one schedule contributes to a window: its fires, what it skips, and when to look at it again.
+"""Plan one schedule for one window: its fires, its skips, and its next ``wake``.
 
-Two kinds of instants meet here. An entry's ``start`` and ``end`` bound nominal instants (``due``). Windows, ``handoff``
-and ``wake`` are instants of publication (``at``). The two differ by the flexible window's offset.
+There are two kinds of instants. An entry's ``start`` and ``end`` bound due instants (``due``). Windows, ``handoff`` and
+``wake`` are instants of publication (``at``). The two kinds differ by the offset of the flexible window.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby, islice
 from typing import NamedTuple
 
+from eventcron.model.codes import SkipReason
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
 from eventcron.model.names import Cause, Instant, Key, Occurrence, Window
@@ -18,22 +19,25 @@ from eventcron.rules.misfire import sort_late
 from eventcron.timing.hashing import flexible_offset_ms
 from eventcron.timing.trigger import from_canonical, occurrences, walk
 
-#: Where every search ends: 2200-01-01T00:00:00Z. EventBridge's cron() knows no year after 2199.
+#: The end of every search: 2200-01-01T00:00:00Z. The last year of EventBridge's cron() is 2199.
 END_OF_TIME: Instant = 7_258_118_400_000
 
-#: Milliseconds between fires under which a schedule is dense. Being read each tick costs 288 ticks a day x 150 bytes
-#: / 4 KiB x 0.5 read units = 5.3 units a day; being timed costs 3 write units a fire (item, index delete, index put),
-#: and a write unit costs five times a read unit: 15 / 5.3 = a fire in 2.8 days, rounded up.
+#: Milliseconds between fires under which a schedule is dense. A dense schedule is read each tick: 288 ticks a day x
+#: 150 bytes / 4 KiB x 0.5 = 5.3 read units a day. A timed one takes 3 write units a fire (item, index delete, index
+#: put), and a write unit costs as much as five read units. Both cost the same at 15 / 5.3 = 2.8 days, rounded up.
 DENSE_GAP_MS = 3 * 86_400_000
 
 #: ``wake`` of a dense schedule.
 DENSE: Instant = 0
-#: Where the window of a segment's very first pass starts.
+#: The start of the first window of a new segment.
 NEVER_PLANNED: Instant = 0
 
 
 class Contribution(NamedTuple):
-    """``following`` is the publication instant of the first occurrence after the window; None = finished."""
+    """What one schedule adds to a window.
+
+    ``following`` is the publication instant of the first occurrence after the window; None if there is none.
+    """
 
     fires: list[Fire]
     skips: list[SkipNotice]
@@ -41,7 +45,7 @@ class Contribution(NamedTuple):
 
 
 class WindowMemo:
-    """Occurrences of each distinct trigger in one window, computed once: a million schedules share a few thousand."""
+    """Each trigger's occurrences in one window, computed once. A million schedules share a few thousand triggers."""
 
     def __init__(self, window: Window) -> None:
         self.window = window
@@ -70,14 +74,14 @@ def nth_fire(canonical: str, since: Instant, count: int) -> Instant | None:
 
 
 def index_entry_of(record: Record) -> IndexEntry | None:
-    """What the index holds of *record*; None if the planner has no work with it."""
+    """The index entry of *record*; None if *record* has nothing to plan."""
     if not record.fires or record.wake is None:
         return None
     return index_entry(record, record.era, handoff=record.handoff, wake=record.wake)
 
 
 def index_entry(record: Record, era: Era, *, handoff: Instant, wake: Instant) -> IndexEntry:
-    """One *era* of *record* as the planner sees it, with that *handoff* and *wake*."""
+    """The index entry of one *era* of *record*, with that *handoff* and *wake*."""
     return IndexEntry(
         tenant=record.tenant,
         name=record.name,
@@ -93,10 +97,11 @@ def index_entry(record: Record, era: Era, *, handoff: Instant, wake: Instant) ->
 
 
 def contribution(entry: IndexEntry, window: Window, memo: WindowMemo, *, now: Instant) -> Contribution:
-    """The fires of *entry* to be published in *window*, with what is skipped on the way.
+    """The fires of *entry* to be published in *window*, and its skips.
 
-    A timed entry is planned from its ``wake``, even if the window starts later: a fresh item that an earlier pass
-    could not see yet is late, never lost. The last fire before the schedule ends is marked ``last``.
+    A timed entry is planned from its ``wake``, even if the window starts later. The index may show a new entry too
+    late for that entry's own window; its fires are then late, not lost. The last fire before the schedule ends is
+    marked ``last``.
     """
     offset = flexible_offset_ms(entry.key, entry.flexible_window_seconds)
     start = entry.wake if entry.wake != DENSE else window.start
@@ -110,7 +115,7 @@ def contribution(entry: IndexEntry, window: Window, memo: WindowMemo, *, now: In
 
 
 def next_wake(done: Contribution) -> Instant | None:
-    """Where an entry goes after its window was planned: dense, a later instant, or out of the index (None)."""
+    """The ``wake`` of an entry after its window was planned: ``DENSE``, a later instant, or None to leave the index."""
     if done.following is None:
         return None
     if done.fires and done.following - done.fires[-1].at >= DENSE_GAP_MS:
@@ -127,7 +132,7 @@ def _between(
         if first > memo.window.start:
             occurrences = tuple(o for o in occurrences if o.due >= first)
     else:
-        # A flexible window, a late look or a segment's very first pass gives each schedule a span of its own.
+        # With a flexible window, after a late read, and in a segment's first window, each entry has its own span.
         occurrences = tuple(walk(from_canonical(entry.trigger), Window(first, end))) if first < end else ()
         following = first_occurrence(entry.trigger, max(first, end), entry.end)
     if entry.end is not None:
@@ -146,27 +151,27 @@ def _sort(
     fire, missed = sort_late(at, entry.misfire, now=now)
     fires = [Fire(entry.tenant, entry.name, entry.revision, instant - offset, instant) for instant in fire]
     silent = [(o.due, o.skipped, o.by) for o in occurrences if o.skipped is not None]
-    silent += [(instant - offset, "misfire", None) for instant in missed]
+    silent += [(instant - offset, SkipReason.MISFIRE, None) for instant in missed]
     return fires, notices(entry.key, entry.revision, silent)
 
 
 def notices(
     key: Key,
     revision: int,
-    silent: Iterable[tuple[Instant, str, str | None]],
+    silent: Iterable[tuple[Instant, SkipReason, str | None]],
     *,
     cause: Cause = "schedule",
     cause_id: str = "",
 ) -> list[SkipNotice]:
-    """One notice for each reason and cause, not one for each of perhaps thousands of instants.
+    """One notice for each reason and ``by``, instead of one for each of perhaps thousands of due instants.
 
-    *silent* holds due instants, each with its reason and what did it.
+    *silent* holds due instants, each with the reason of the skip and ``by``, the text that says what caused it.
     """
-    told = []
+    found = []
     by_reason = sorted(silent, key=lambda item: (item[1], item[2] or "", item[0]))
     for (reason, by), group in groupby(by_reason, key=lambda item: (item[1], item[2])):
         dues = [due for due, _, _ in group]
-        told.append(
+        found.append(
             SkipNotice(
                 tenant=key.tenant,
                 name=key.name,
@@ -180,4 +185,4 @@ def notices(
                 cause_id=cause_id,
             )
         )
-    return told
+    return found

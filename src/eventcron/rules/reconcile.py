@@ -1,7 +1,7 @@
-"""What a stored schedule should be like, and what is wrong with one that is not: pure, one record at a time.
+"""Find what is wrong with a stored record, and how the record should be. Pure functions, one record at a time.
 
-Only what is certain is repaired. What falls due within the reach, horizon and guard, may be planned already and on its
-way, so a ``wake`` that has passed it by proves nothing; one that has passed by something later is wrong.
+The rules repair only what is certainly wrong. A fire due within the reach (horizon plus guard) may be planned already,
+so a ``wake`` after that fire proves nothing. A ``wake`` after a later fire is wrong.
 """
 
 from __future__ import annotations
@@ -19,55 +19,58 @@ from eventcron.rules.planning import DENSE, first_occurrence
 from eventcron.timing.exclusions import calendar_names
 from eventcron.timing.hashing import flexible_offset_ms, segment_of
 
-#: Milliseconds after which a last fire is no longer on its way: the executor gives one up after some 90 minutes.
+#: Milliseconds after which a last fire is no longer on its way. The executor gives a fire up after about 90 minutes.
 OVER_MS = 86_400_000
 
 
 class Fault(StrEnum):
-    """What is wrong with a record; the names of the reconciler's metrics."""
+    """What is wrong with a record. The reconciler's metrics use these names."""
 
-    EXPIRED = "expired"  # TTL should have removed it
-    INDEXED = "indexed"  # in the index, though the planner has no work with it
-    TRIGGER = "trigger"  # worked out by other zone rules or calendars, or by another release
-    SEGMENT = "segment"  # not where the planner would look for it
-    WAKE = "wake"  # out of the index with occurrences left, or asleep beyond the next one
-    OVER = "over"  # its last occurrence is long past, and it was never completed
+    EXPIRED = "expired"  # DynamoDB's TTL should have deleted the record
+    INDEXED = "indexed"  # the record is in the index, but the planner has nothing to do with it
+    TRIGGER = "trigger"  # the trigger was computed with other zone rules or calendars, or by another release
+    SEGMENT = "segment"  # the record is not in its segment, so the planner does not find it
+    WAKE = "wake"  # the record has occurrences left but is not in the index, or its wake is after the next one
+    OVER = "over"  # the last occurrence is long past, but the schedule was never completed
 
 
 class Finding(NamedTuple):
-    """A fault, and the record without it; an expired one is to be removed, one that is over to be completed."""
+    """A fault, and the repaired record.
+
+    The caller deletes a record that is EXPIRED and completes one that is OVER; for these, ``record`` is unchanged.
+    """
 
     fault: Fault
     record: Record
 
 
 class Setting(NamedTuple):
-    """What a record is held against."""
+    """What the checks compare a record with."""
 
     now: Instant
-    #: Milliseconds ahead that may be planned already.
+    #: Milliseconds: fires due this far ahead may be planned already.
     reach: int
     segments: int
-    #: Through which instant each segment is planned, by the number it has now.
+    #: For each segment, the instant through which it is planned.
     planned_through: Mapping[int, Instant]
-    #: Whether zone rules or release have changed since the last time.
+    #: Whether the zone rules or the release have changed since the last finished run.
     work_out: bool = False
 
 
 def find(record: Record, setting: Setting, calendars: Calendars | None = None) -> Finding | None:
-    """The first fault of *record*, with what it takes to repair it and all that follows from it; None: it is well.
+    """Return the first fault of *record*, with the fully repaired record; None if nothing is wrong.
 
-    *calendars* has those that it excludes, as they are now.
+    *calendars* has the current days of the calendars that the schedule excludes.
 
     Raises:
-        InvalidSchedule: its expression does not parse by this release.
+        InvalidSchedule: this release cannot parse the schedule's expression.
     """
     if record.expires is not None and record.expires * 1000 <= setting.now:
         return Finding(Fault.EXPIRED, record)
     if record.schedule is not None and record.state is State.ENABLED:
         return _of_enabled(record, setting, calendars)
     if record.schedule is not None and record.state is State.COMPLETED:
-        # In the index only while a pass that sent its last fire has failed: the next one takes it out.
+        # A pass that sent the last fire and then failed leaves the record in the index. The next pass takes it out.
         placed = _placed(record, setting)
         return None if placed == record else Finding(Fault.SEGMENT, placed)
     if record.segment is not None or record.wake is not None:
@@ -87,20 +90,23 @@ def _of_enabled(record: Record, setting: Setting, calendars: Calendars | None) -
 
 
 def _of_paused(record: Record, setting: Setting, calendars: Calendars | None) -> Finding | None:
-    """Its end is worked out when it is resumed."""
+    """Check the trigger only: ``Resume Schedule`` computes the rest."""
     anew = _worked_out(record, setting, calendars)
     return None if anew == record else Finding(Fault.TRIGGER, anew)
 
 
 def _worked_out(record: Record, setting: Setting, calendars: Calendars | None) -> Record:
-    """*record* as it is, or with its trigger and end worked out anew if the rules it follows may have changed."""
-    assert record.schedule is not None  # noqa: S101  # callers pass defined schedules only
+    """Return *record* with its trigger and end computed again, if its zone rules or calendars may have changed."""
+    assert record.schedule is not None  # noqa: S101  # callers pass records with a schedule
     follows = setting.work_out or calendar_names(record.schedule.exclude)
     return worked_out_anew(record, calendars) if follows else record
 
 
 def _placed(record: Record, setting: Setting) -> Record:
-    """*record* in its segment. There it is timed at first: that segment may be planned further than the one before."""
+    """Return *record* in its segment.
+
+    A dense record becomes timed at first, because the new segment may be planned further than the old one.
+    """
     segment = segment_of(record.key, setting.segments)
     if record.wake is None or record.segment is None or segment == record.segment:
         return record
@@ -110,7 +116,7 @@ def _placed(record: Record, setting: Setting) -> Record:
 
 
 def _awake(record: Record, setting: Setting) -> Record:
-    """*record* as it is, or woken from now on if it sleeps beyond an occurrence."""
+    """Return *record*, with a new wake if its wake is after its next occurrence."""
     if record.wake == DENSE:
         return record
     at = _next_at(record, max(record.handoff, setting.now + setting.reach))
@@ -118,9 +124,9 @@ def _awake(record: Record, setting: Setting) -> Record:
     return _woken(record, max(record.handoff, setting.now), setting) if passed_by else record
 
 
-def _woken(record: Record, since: Instant, setting: Setting) -> Record:
-    """*record* in the index, to be looked at when its next fire from *since* on is due; out of it if there is none."""
-    at = _next_at(record, since)
+def _woken(record: Record, at_or_after: Instant, setting: Setting) -> Record:
+    """Return *record* with its wake at its next fire from *at_or_after* on, or outside the index if there is none."""
+    at = _next_at(record, at_or_after)
     return replace(record, segment=None if at is None else segment_of(record.key, setting.segments), wake=at)
 
 
@@ -128,12 +134,12 @@ def _is_over(record: Record, now: Instant) -> bool:
     return record.handoff < now - OVER_MS and _next_at(record, now - OVER_MS) is None
 
 
-def _next_at(record: Record, since: Instant) -> Instant | None:
-    """The instant of publication of the first occurrence that is to be published at or after *since*."""
-    assert record.schedule is not None  # noqa: S101  # callers pass defined schedules only
+def _next_at(record: Record, at_or_after: Instant) -> Instant | None:
+    """Return the first instant of publication at or after *at_or_after*, or None."""
+    assert record.schedule is not None  # noqa: S101  # callers pass records with a schedule
     offset = flexible_offset_ms(record.key, record.schedule.flexible_window_seconds)
     era = record.era
-    start = max(era.start, since - offset)
+    start = max(era.start, at_or_after - offset)
     if era.end is not None and start >= era.end:
         return None
     due = first_occurrence(era.trigger, start, era.end)

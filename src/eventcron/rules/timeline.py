@@ -1,8 +1,8 @@
-"""Questions about a schedule's eras: whose fire is it, is it still to be published, does an earlier era have it.
+"""Decide which of a schedule's eras a fire belongs to, and whether it may still be published.
 
-Eras may overlap, because a command takes time to arrive: a definition counts from the instant at which it was sent,
-and the one before fires until the new one is applied. One rule settles every overlap: **a due instant belongs to the
-earliest era that has it.**
+Eras may overlap, because a command takes time to arrive. A new definition counts from the instant at which its command
+was sent; the previous definition fires until the command is applied. One rule decides every overlap: **a due instant
+belongs to the earliest era that has it.**
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What is about to fire: the fires of stored schedules in a span to come, by the planner's own code.
+"""Compute what is about to fire: the fires of stored schedules in a coming window, by the planner's own code.
 
-Whoever is to hand a fire over, the planner, the registrar, or nobody any more because it is on its way, makes no
-difference here: it counts if it is to be published in the span.
+A fire counts if it will be published in the window, whether the planner or the registrar sends it or the queue already
+holds it.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from eventcron.model.records import Era, IndexEntry, Record
 from eventcron.rules.planning import DENSE, WindowMemo, contribution, index_entry
 from eventcron.timing.trigger import from_canonical
 
-#: Milliseconds worked out at once, as long as a tick: bounds the occurrences that are held in memory.
+#: Milliseconds of a window that are computed at once: one tick. It bounds the occurrences held in memory.
 SLICE_MS = 300_000
 
 
 class UpcomingFire(NamedTuple):
-    """A fire to come, in order of publication."""
+    """A fire that will be published at the instant ``at``."""
 
     at: Instant
     fire: Fire
@@ -31,10 +31,10 @@ class UpcomingFire(NamedTuple):
 
 
 def upcoming_entries(record: Record, *, since: Instant) -> list[IndexEntry]:
-    """What of *record* may be published from *since* on: one entry for each era that fires.
+    """One entry for each era of *record* that may publish a fire at or after *since*.
 
-    A paused or deleted schedule has none in force, and an earlier era may still have fires on the way. A completed
-    schedule may too: it completes when its last occurrence is skipped, while the fire before waits in the queue.
+    The last era of a paused schedule has no fires, but fires of an earlier era may be in the queue. A completed
+    schedule may have such fires too, if its last occurrence was skipped while an earlier fire was in the queue.
     """
     if record.schedule is None:
         return []
@@ -46,7 +46,7 @@ def upcoming_entries(record: Record, *, since: Instant) -> list[IndexEntry]:
 
 
 def _may_fire(era: Era, since: Instant) -> bool:
-    """Whether the flexible window may bring a fire of *era* to *since* or later."""
+    """Whether *era*, with its flexible window, may publish a fire at or after *since*."""
     return era.end is None or era.end + era.flexible_window_seconds * 1000 > since
 
 
@@ -60,39 +60,39 @@ def slices(window: Window) -> Iterator[Window]:
         yield Window(start, min(start + SLICE_MS, window.end))
 
 
-def upcoming_fires(plans: Sequence[IndexEntry], window: Window) -> Iterator[UpcomingFire | SkipNotice | Unreadable]:
-    """All that *plans* fire and skip with an instant of publication in *window*, slice by slice, else unordered.
+def upcoming_fires(entries: Sequence[IndexEntry], window: Window) -> Iterator[UpcomingFire | SkipNotice | Unreadable]:
+    """The fires and skips of *entries* with an instant of publication in *window*.
 
-    An occurrence that both a revision and the one it replaced have comes once: the executor publishes it once.
-    A plan that this release cannot read is told of, and stops no other.
+    They come slice by slice, unordered within a slice. If a revision and its successor have the same occurrence, it
+    comes once, because the executor publishes it once. An entry that this release cannot read comes as ``Unreadable``.
     """
-    waiting: dict[int, Instant] = dict.fromkeys(range(len(plans)), window.start)
-    counts = Counter(plan.key for plan in plans)
-    told: dict[Key, set[Instant]] = {key: set() for key, count in counts.items() if count > 1}
+    waiting: dict[int, Instant] = dict.fromkeys(range(len(entries)), window.start)
+    counts = Counter(entry.key for entry in entries)
+    known: dict[Key, set[Instant]] = {key: set() for key, count in counts.items() if count > 1}
     for part in slices(window):
         memo = WindowMemo(part)
         for index in [index for index, following in waiting.items() if following < part.end]:
-            plan = plans[index]
+            entry = entries[index]
             try:
-                done = contribution(plan, part, memo, now=part.start)
-                zone = from_canonical(plan.trigger).timezone
+                done = contribution(entry, part, memo, now=part.start)
+                zone = from_canonical(entry.trigger).timezone
             except (InvalidSchedule, ValueError) as error:
                 del waiting[index]
-                yield Unreadable(plan.key, str(error))
+                yield Unreadable(entry.key, str(error))
                 continue
             if done.following is None:
                 del waiting[index]
             else:
                 waiting[index] = done.following
-            for fire in _once(done.fires, told.get(plan.key)):
+            for fire in _once(done.fires, known.get(entry.key)):
                 yield UpcomingFire(fire.at, fire, zone)
             yield from done.skips
 
 
-def _once(fires: Iterable[Fire], told: set[Instant] | None) -> Iterator[Fire]:
-    """Those of *fires* that are not *told* yet, by due instant; None: there is nothing to confuse them with."""
+def _once(fires: Iterable[Fire], known: set[Instant] | None) -> Iterator[Fire]:
+    """The *fires* whose due instant is not *known* yet, added to *known*. If *known* is None, all of them."""
     for fire in fires:
-        if told is None or fire.due not in told:
+        if known is None or fire.due not in known:
             yield fire
-        if told is not None:
-            told.add(fire.due)
+        if known is not None:
+            known.add(fire.due)

@@ -1,9 +1,8 @@
-"""All ports in memory, and the use cases over them."""
+"""All ports in memory."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from eventcron.adapters.memory import (
     MemoryBackfills,
@@ -21,48 +20,11 @@ from eventcron.adapters.memory import (
     Pause,
     yield_once,
 )
-from eventcron.app.use_cases import UseCases, use_cases
-from eventcron.ports import (
-    Backfills,
-    Calendars,
-    Clock,
-    DeadLetters,
-    EventBus,
-    FireQueue,
-    Leases,
-    PublishedPacks,
-    Quota,
-    RulesVersion,
-    ScheduleStore,
-    SegmentQueue,
-)
-from eventcron.settings import Settings
+from eventcron.app.use_cases import Ports
+from eventcron.ports import Clock
 
 
-class MemoryPorts(NamedTuple):
-    """Every port by the name that use cases give it."""
-
-    clock: Clock
-    store: ScheduleStore
-    leases: Leases
-    rules_version: RulesVersion
-    packs: PublishedPacks
-    quota: Quota
-    backfills: Backfills
-    calendars: Calendars
-    fire_queue: FireQueue
-    segment_queue: SegmentQueue
-    dead_letters: DeadLetters
-    bus: EventBus
-    #: Gives numbers in [0, 1), which spread retries.
-    jitter: Callable[[], float]
-
-    def use_cases(self, settings: Settings) -> UseCases:
-        """All use cases over these ports."""
-        return use_cases(settings, **self._asdict())
-
-
-def memory_ports(clock: Clock, *, pause: Pause = yield_once, **replaced: Any) -> MemoryPorts:
+def memory_ports(clock: Clock, *, pause: Pause = yield_once, **replaced: Any) -> Ports:
     """All ports in memory, on *clock*; *replaced* names ports to use instead.
 
     Each port awaits *pause* before and after each of its effects.
@@ -71,7 +33,7 @@ def memory_ports(clock: Clock, *, pause: Pause = yield_once, **replaced: Any) ->
     >>> memory_ports(FakeClock(0), jitter=lambda: 0.25).jitter()
     0.25
     """
-    ports = MemoryPorts(
+    ports = Ports(
         clock=clock,
         store=MemoryScheduleStore(clock, pause=pause),
         leases=MemoryLeases(pause=pause),

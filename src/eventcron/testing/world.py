@@ -31,12 +31,13 @@ from eventcron.adapters.memory import (
     yield_once,
 )
 from eventcron.app.handlers import Handled, Handlers
+from eventcron.app.use_cases import Ports
 from eventcron.model.commands import TENANT_SOURCE_PREFIX
 from eventcron.model.events import EVENT_SOURCE
 from eventcron.model.names import Instant
 from eventcron.settings import Settings
 from eventcron.testing.clock import VirtualClock, VirtualLoop
-from eventcron.testing.ports import MemoryPorts, memory_ports
+from eventcron.testing.ports import memory_ports
 from eventcron.timing.instant import from_datetime, rfc3339
 
 #: The template's defaults, with fewer segments: each segment costs one query a tick.
@@ -76,7 +77,7 @@ class World:
     """One deployment, from PutEvents to the bus, without AWS and in virtual time. A context manager.
 
     *start* is RFC 3339 text or an instant. ``emit`` queues a command, ``run`` lets time pass, ``fired`` and ``events``
-    show what was published, ``dead.buried`` the dead letters. The ports are attributes: look into them, or replace
+    show what was published, ``dead.sent`` the dead letters. The ports are attributes: look into them, or replace
     them before the first ``run``. With ``planner_workers`` above 1, ticks hand segments out through ``segment_ranges``.
 
     Each port awaits *pause* before and after each of its effects; ``invocation`` names the invocation that called the
@@ -114,7 +115,7 @@ class World:
         self._runner.close()
 
     @property
-    def ports(self) -> MemoryPorts:
+    def ports(self) -> Ports:
         """All ports, those that were replaced included."""
         return memory_ports(
             self.clock,

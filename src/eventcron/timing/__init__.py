@@ -1,1 +1,1 @@
-"""When: cron fields, zones and clock changes, from text to instants. Pure."""
+"""When schedules fire: expressions, time zones and clock changes, from text to instants. Pure functions."""

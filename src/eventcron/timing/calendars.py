@@ -9,10 +9,10 @@ from eventcron.timing.exclusions import DateSpan, merge, parse_dates
 
 
 def read_dates(dates: Sequence[str]) -> tuple[DateSpan, ...]:
-    """The days of a calendar, from the ``dates`` of Put Calendar.
+    """Return the days of a ``Put Calendar`` command, merged and in order.
 
     Raises:
-        InvalidSchedule: one of *dates* is no date or range; ``field`` counts them from 0.
+        InvalidSchedule: an entry of *dates* is no date and no range; ``field`` is ``dates.N``, counted from 0.
     """
     spans = []
     for index, text in enumerate(dates):

@@ -1,8 +1,13 @@
-"""Triggers as one line of text, equal for equal meaning: what the index stores and the planner's memo is keyed by.
+"""Triggers as one line of text. Triggers that mean the same have the same text.
 
-``1;Europe/Oslo;shift,once;f& 0 30 2 * * * *;x 2026-12-24``: the version, the zone, the daylight-saving policy, then
-items and exclusions. An item is ``f`` (fixed-time) or ``w`` (wildcard) with ``&`` or ``|`` (how the day fields are
-joined) and seven fields as sorted numbers; ``r period phase`` in milliseconds; or ``a local-time`` in milliseconds.
+The index stores this text, and the planner's memo uses it as its key. An example is
+``1;Europe/Oslo;shift,once;f& 0 30 2 * * * *;x 2026-12-24``: format version, zone, daylight-saving policy, items,
+exclusions. An item has one of three forms:
+
+- seven cron fields as sorted numbers, after ``f`` (fixed time) or ``w`` (wildcard) and ``&`` or ``|``, which says how
+  the two day fields combine;
+- ``r period phase``, both in milliseconds;
+- ``a local-time``, in milliseconds.
 """
 
 from __future__ import annotations
@@ -11,6 +16,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import DaylightSaving
 from eventcron.timing.cron import Cron
 from eventcron.timing.exclusions import Exclusion, parse_dates, read_exclusions
@@ -36,7 +42,7 @@ _VERSION = "1"
 
 
 class Parts(NamedTuple):
-    """What a canonical text consists of."""
+    """The parts of a canonical text."""
 
     zone: str
     policy: DaylightSaving
@@ -45,7 +51,10 @@ class Parts(NamedTuple):
 
 
 def encode(parts: Parts) -> str:
-    """*parts* as text. What makes no difference to the occurrences is left out, so that more triggers are shared."""
+    """Return *parts* as canonical text.
+
+    The text leaves out whatever does not change the occurrences, so that more schedules share one trigger.
+    """
     zone, policy, items, exclusions = parts
     if not exclusions and all(isinstance(item, Rate) for item in items):
         zone = "UTC"
@@ -56,16 +65,18 @@ def encode(parts: Parts) -> str:
 
 
 def decode(text: str) -> Parts:
-    """What ``encode`` wrote.
+    """Return the parts that ``encode`` wrote as *text*.
 
     Raises:
-        InvalidSchedule: the text is not of this version of the format.
+        InvalidSchedule: *text* is not in this version of the format.
     """
     try:
         return _decode(text)
     except ValueError:
         allowed = f"the canonical text of a trigger, version {_VERSION}"
-        raise InvalidSchedule("invalid_trigger", field="trigger", given=shorten(text), allowed=allowed) from None
+        raise InvalidSchedule(
+            RejectionCode.INVALID_TRIGGER, field="trigger", given=shorten(text), allowed=allowed
+        ) from None
 
 
 def _decode(text: str) -> Parts:
@@ -79,7 +90,7 @@ def _decode(text: str) -> Parts:
 
 
 def render(values: Sequence[int], field: Field) -> str:
-    """Sorted numbers as a list of ranges; ``*`` for all of them.
+    """Return sorted numbers as a list of ranges, or ``*`` for all values of *field*.
 
     >>> render((0, 1, 2, 5), MINUTE)
     '0-2,5'
@@ -96,7 +107,7 @@ def render(values: Sequence[int], field: Field) -> str:
 
 
 def render_rule(rule: DayRule) -> str:
-    """A day rule as it is written, days of the week from Sunday = 0."""
+    """Return a day rule in cron notation. Days of the week count from Sunday = 0."""
     if isinstance(rule, LastDay):
         return "L" + (f"-{rule.before}" if rule.before else "") + ("W" if rule.weekday else "")
     if isinstance(rule, NearestWeekday):

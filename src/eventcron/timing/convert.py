@@ -1,4 +1,4 @@
-"""The same schedule in another dialect, or the reason why that dialect cannot say it."""
+"""Rewrite an expression in another dialect, or say why that dialect cannot express it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from enum import StrEnum
 from itertools import islice, pairwise
 
 from eventcron.errors import InvalidExpression
+from eventcron.model.codes import RequestCode
 from eventcron.model.names import Instant
 from eventcron.timing.canonical import render, render_rule
 from eventcron.timing.cron import DAY_S, EVERY_SECOND, Cron
@@ -31,12 +32,12 @@ from eventcron.timing.fields import (
     shorten,
 )
 
-#: Quartz knows no later year.
+#: The last year that Quartz accepts.
 _LAST_QUARTZ_YEAR = 2099
-#: Days that are compared, and as many again of those that match after them, for what matches less than yearly.
+#: A conversion is checked over every day of a year, then over the next ten matching days: some expressions match less
+#: than once a year.
 _COMPARED_DAYS, _COMPARED_MATCHES = 366, 10
 
-_EVERY = re.compile(r"@every\s+((?:[0-9]+[hms])+)", re.IGNORECASE)
 _CELERY_ARGUMENT = re.compile(
     r"""(?P<name>[a-z_]+)\s*=\s*(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)"|(?P<bare>[0-9]+))"""
 )
@@ -53,33 +54,34 @@ class Notation(StrEnum):
     CELERY = "celery"
 
 
-def convert(text: str, source: Notation, target: Notation, *, since: Instant) -> str:
-    """*text*, written in *source*, as *target* writes it; checked by comparing the year from *since* on.
+def convert(text: str, source: Notation, target: Notation, *, checked_from: Instant) -> str:
+    """Return *text*, an expression in *source*, as an expression in *target*.
 
-    Clock changes are left to whoever runs it: each of the dialects has rules of its own for them, or none.
+    ``convert`` reads its own result back and compares both over the year from *checked_from* on. It does not compare
+    clock changes: each scheduler has its own rules for them, or none.
 
     Raises:
-        InvalidExpression: *text* is not of *source*, or *target* cannot say it; ``cannot_convert`` is the code then.
+        InvalidExpression: *text* is not valid in *source*; with code ``cannot_convert``, *target* cannot express it.
     """
     item = read(text, source)
     converted = _WRITERS[target](_plainest(item) if isinstance(item, Cron) else item)
     again = read(converted, target)
-    if not _same(item, again, since):
+    if not _same(item, again, checked_from):
         raise _refusal(text, f"in {target}, {converted!r} fires at other times")
     return converted
 
 
 def read(text: str, notation: Notation) -> Item:
-    """What *text* says where *notation* is spoken.
+    """Read *text* by the rules of *notation*.
 
     Raises:
-        InvalidExpression: it does not parse there.
+        InvalidExpression: *text* does not parse in that notation.
     """
     return _READERS[notation](text)
 
 
 def _plainest(cron: Cron) -> Cron:
-    """The same occurrences without day rules and an OR that make no difference."""
+    """Return *cron* without the day rules and the OR that do not change its occurrences."""
     every_day, every_weekday = len(cron.days) == DAY_OF_MONTH.cycle, len(cron.weekdays) == DAY_OF_WEEK.cycle
     if cron.either and (every_day or every_weekday):
         return replace(
@@ -109,27 +111,24 @@ def _read_quartz(text: str) -> Item:
 
 
 def _read_kubernetes(text: str) -> Item:
-    every = _EVERY.fullmatch(text.strip())
-    if every is None:
-        return KUBERNETES.read(_fields(text))
-    units = {"h": UNITS_MS["hour"], "m": UNITS_MS["minute"], "s": UNITS_MS["second"]}
-    period = sum(int(count) * units[unit] for count, unit in re.findall(r"([0-9]+)([hms])", every[1].lower()))
-    return read_expression(f"rate({period // 1000} seconds)", anchor=0)
+    if text.lstrip().lower().startswith("@every"):
+        return read_expression(text, anchor=0)
+    return KUBERNETES.read(_fields(text))
 
 
 def _read_celery(text: str) -> Item:
     called = re.fullmatch(r"\s*crontab\((.*)\)\s*", text, re.DOTALL)
     if called is None:
         return CELERY.read(split_call(text)[1].split())
-    rest = _CELERY_ARGUMENT.sub("", called[1])
+    unparsed = _CELERY_ARGUMENT.sub("", called[1])
     given = {
         matched["name"]: next(filter(None, matched.groups()[1:]), "")
         for matched in _CELERY_ARGUMENT.finditer(called[1])
     }
-    if rest.strip(", \n") or not set(given) <= set(_CELERY_FIELDS):
+    if unparsed.strip(", \n") or not set(given) <= set(_CELERY_FIELDS):
         allowed = f"crontab() with {', '.join(_CELERY_FIELDS)} as keywords"
         raise InvalidExpression(field="expression", given=shorten(text), allowed=allowed)
-    # A crontab() without an argument means every value of it. Spaces inside a field are Celery's to allow.
+    # Celery reads a missing argument as every value, and allows spaces inside a field.
     return CELERY.read([given.get(name, "*").replace(" ", "") or "*" for name in _CELERY_FIELDS])
 
 
@@ -145,7 +144,7 @@ def _write_unix(item: Item) -> str:
     day, weekday = _days(cron), _weekdays(cron)
     if not cron.either and "*" not in {day[0], weekday[0]}:
         raise _refusal(
-            f"{day} {weekday}", "Unix cron takes a day that satisfies either field, not one that must satisfy both"
+            f"{day} {weekday}", "Unix cron fires on a day that matches either day field; it cannot require both"
         )
     if cron.either:
         day, weekday = _days(cron, star=False), _weekdays(cron, star=False)
@@ -162,7 +161,7 @@ def _write_kubernetes(item: Item) -> str:
     day, weekday = _days(cron), _weekdays(cron)
     if not cron.either and "*" not in {day, weekday}:
         raise _refusal(
-            f"{day} {weekday}", "Kubernetes takes a day that satisfies either field, not one that must satisfy both"
+            f"{day} {weekday}", "Kubernetes fires on a day that matches either day field; it cannot require both"
         )
     return f"{_clock_fields(cron)} {day} {_months(cron)} {weekday}"
 
@@ -174,9 +173,7 @@ def _write_celery(item: Item) -> str:
     _no_rules(cron, "Celery")
     day, weekday = _days(cron), _weekdays(cron)
     if cron.either:
-        raise _refusal(
-            f"{day} {weekday}", "Celery takes a day that satisfies both fields, not one that satisfies either"
-        )
+        raise _refusal(f"{day} {weekday}", "Celery requires both day fields to match; it cannot accept either")
     values = [*_clock_fields(cron).split(), day, _months(cron), weekday]
     return f"crontab({', '.join(f'{name}={value!r}' for name, value in zip(_CELERY_FIELDS, values, strict=True))})"
 
@@ -188,7 +185,7 @@ def _write_eventbridge(item: Item) -> str:
         return _eventbridge_at(item)
     _no_seconds(item, "EventBridge")
     if any(isinstance(rule, LastDay) and rule.before for rule in item.day_rules):
-        raise _refusal(_days(item), "EventBridge knows L and LW, not days before the last")
+        raise _refusal(_days(item), "EventBridge has L and LW, but no days before the last, such as L-3")
     day, weekday = _one_day_field(item, "EventBridge")
     year = "*" if item.years is None else _numbers(item.years, YEAR)
     return f"cron({_clock_fields(item)} {day} {_months(item)} {weekday} {year})"
@@ -200,29 +197,29 @@ def _write_quartz(item: Item) -> str:
     fields = [_numbers(cron.seconds, SECOND), _clock_fields(cron), day, _months(cron), weekday]
     if cron.years is not None:
         if cron.years[-1] > _LAST_QUARTZ_YEAR:
-            raise _refusal(str(cron.years[-1]), f"Quartz knows no year after {_LAST_QUARTZ_YEAR}")
+            raise _refusal(str(cron.years[-1]), f"Quartz accepts no year after {_LAST_QUARTZ_YEAR}")
         fields.append(_numbers(cron.years, YEAR))
     return " ".join(fields)
 
 
 def _eventbridge_rate(rate: Rate) -> str:
     for unit in ("day", "hour", "minute"):
-        count, rest = divmod(rate.period, UNITS_MS[unit])
-        if count and not rest:
+        count, remainder = divmod(rate.period, UNITS_MS[unit])
+        if count and not remainder:
             return f"rate({count} {unit}{'s' if count > 1 else ''})"
-    raise _refusal(f"{rate.period // 1000} seconds", "EventBridge knows whole minutes, hours and days")
+    raise _refusal(f"{rate.period // 1000} seconds", "EventBridge accepts whole minutes, hours and days")
 
 
 def _eventbridge_at(at: At) -> str:
     if at.local % 1000:
-        raise _refusal(f"{at.local % 1000} milliseconds", "EventBridge knows whole seconds")
+        raise _refusal(f"{at.local % 1000} milliseconds", "EventBridge accepts whole seconds")
     moment = datetime(1970, 1, 1) + timedelta(milliseconds=at.local)  # noqa: DTZ001  a wall clock has no offset
     return f"at({moment.isoformat(timespec='seconds')})"
 
 
 def _only_cron(item: Item, name: str) -> Cron:
     if isinstance(item, Rate):
-        raise _refusal("rate()", f"{name} counts from the wall clock, not elapsed time")
+        raise _refusal("rate()", f"{name} follows the wall clock and has no fixed intervals")
     if isinstance(item, At):
         raise _refusal("at()", f"{name} has no expression for a single instant")
     return item
@@ -230,22 +227,22 @@ def _only_cron(item: Item, name: str) -> Cron:
 
 def _no_seconds(cron: Cron, name: str) -> None:
     if cron.seconds != (0,):
-        raise _refusal(_numbers(cron.seconds, SECOND), f"{name} knows no seconds", field="second")
+        raise _refusal(_numbers(cron.seconds, SECOND), f"{name} has no seconds", field="second")
 
 
 def _no_years(cron: Cron, name: str) -> None:
     if cron.years is not None:
-        raise _refusal(_numbers(cron.years, YEAR), f"{name} knows no years", field="year")
+        raise _refusal(_numbers(cron.years, YEAR), f"{name} has no years", field="year")
 
 
 def _no_rules(cron: Cron, name: str) -> None:
     for field, rules in (("day_of_month", cron.day_rules), ("day_of_week", cron.weekday_rules)):
         if rules:
-            raise _refusal(render_rule(rules[0]), f"{name} knows no L, W or #", field=field)
+            raise _refusal(render_rule(rules[0]), f"{name} has no L, W or #", field=field)
 
 
 def _one_day_field(cron: Cron, name: str) -> tuple[str, str]:
-    """The two day fields where exactly one must be ``?``."""
+    """Return the two day fields for a dialect that wants ``?`` in exactly one of them."""
     free_day, free_weekday = len(cron.days) == DAY_OF_MONTH.cycle, len(cron.weekdays) == DAY_OF_WEEK.cycle
     if free_weekday:
         _one_rule(cron.days, cron.day_rules, name, "day_of_month")
@@ -253,20 +250,25 @@ def _one_day_field(cron: Cron, name: str) -> tuple[str, str]:
     if free_day:
         _one_rule(cron.weekdays, cron.weekday_rules, name, "day_of_week")
         return "?", _named_weekdays(cron)
-    both = "both and takes a day that satisfies either" if cron.either else "both and takes a day that satisfies both"
+    wants = "fires on a day that matches either" if cron.either else "requires a day to match both"
     raise _refusal(
         f"{_days(cron)} {_weekdays(cron)}",
-        f"{name} restricts one of the two day fields; this schedule restricts {both}",
+        f"{name} can restrict one of the two day fields; this schedule restricts both and {wants}",
     )
 
 
 def _one_rule(values: Sequence[int], rules: Sequence[DayRule], name: str, field: str) -> None:
     if rules and (values or len(rules) > 1):
-        raise _refusal(",".join(map(render_rule, rules)), f"{name} takes L, W and # alone, not in a list", field=field)
+        raise _refusal(
+            ",".join(map(render_rule, rules)), f"{name} accepts L, W and # alone, not in a list", field=field
+        )
 
 
 def _clock_fields(cron: Cron) -> str:
-    """Minute and hour; they start with ``*`` only if the expression is a wildcard, which eventcron tells by that."""
+    """Return the minute and hour fields.
+
+    Only a wildcard expression's start with ``*``: a leading ``*`` is how eventcron recognises a wildcard.
+    """
     star = not cron.fixed
     return f"{_numbers(cron.minutes, MINUTE, star=star)} {_numbers(cron.hours, HOUR, star=star)}"
 
@@ -288,7 +290,7 @@ def _with_rules(numbers: str, values: Sequence[int], rules: Sequence[DayRule]) -
 
 
 def _named_weekdays(cron: Cron) -> str:
-    """Days of the week by name, and from Sunday = 1 where only a number will do."""
+    """Return the days of the week by name. ``L`` and ``#`` need numbers, which count from Sunday = 1."""
     names = [WEEKDAYS[weekday] for weekday in cron.weekdays]
     positions = [(weekday - 1) % 7 for weekday in cron.weekdays]  # Monday first, so that MON-SUN would be a range
     positions.sort()
@@ -303,7 +305,7 @@ def _named_weekdays(cron: Cron) -> str:
 
 
 def _numbers(values: Sequence[int], field: Field, *, star: bool = True) -> str:
-    """Sorted numbers as ``*``, ``*/n``, ``a-b/n`` or a list of ranges; without *star*, nothing starts with ``*``."""
+    """Return sorted numbers as ``*``, ``*/n``, ``a-b/n`` or a list of ranges. Without *star*, avoid a leading ``*``."""
     low, high = field.low, field.low + field.cycle - 1
     if len(values) == field.cycle:
         return "*" if star else f"{low}-{high}"
@@ -316,19 +318,19 @@ def _numbers(values: Sequence[int], field: Field, *, star: bool = True) -> str:
 
 
 def _refusal(given: str, reason: str, *, field: str = "expression") -> InvalidExpression:
-    return InvalidExpression(field=field, given=shorten(given), allowed=reason, code="cannot_convert")
+    return InvalidExpression(field=field, given=shorten(given), allowed=reason, code=RequestCode.CANNOT_CONVERT)
 
 
-def _same(item: Item, other: Item, since: Instant) -> bool:
-    """Whether both have the same occurrences: a cron expression's are the same times on each of its days."""
+def _same(item: Item, other: Item, checked_from: Instant) -> bool:
+    """Whether both have the same occurrences. A cron expression matches the same times of day on each of its days."""
     if not (isinstance(item, Cron) and isinstance(other, Cron)):
         return item == other
-    first = since // 1000 // DAY_S
+    first = checked_from // 1000 // DAY_S
     return _sample(item, first) == _sample(other, first)
 
 
 def _sample(cron: Cron, first: int) -> tuple[list[int], list[int], list[int]]:
-    """The matching days of a year, the ten after them, and every matching second of the first of all these days."""
+    """Return the matching days of a year, the ten matching days after it, and the matching seconds of the first day."""
     year = list(cron.matching_days(first, first + _COMPARED_DAYS))
     later = list(
         islice(cron.matching_days(first + _COMPARED_DAYS + 1, first + 300 * _COMPARED_DAYS), _COMPARED_MATCHES)

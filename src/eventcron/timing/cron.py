@@ -1,6 +1,6 @@
-"""A cron expression as sets of numbers, and the local times it matches: the calendar, without zones.
+"""A cron expression as sets of numbers, and the local times it matches. This module knows no time zones.
 
-Local times are whole seconds since 1970-01-01T00:00:00 on the wall clock, days are counted from the same date.
+A local time is the number of whole seconds since 1970-01-01T00:00:00 on the wall clock. Days count from that date.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from eventcron.timing.fields import FIRST_YEAR, LAST_YEAR, DayRule, LastDay, Nth
 DAY_S = 86_400
 HOUR_S = 3_600
 
-#: Day number → yes or no.
+#: Takes a day number, answers yes or no.
 DayTest = Callable[[int], bool]
 
 _FIRST_ORDINAL = date(1970, 1, 1).toordinal()
@@ -41,10 +41,11 @@ def month_shape(year: int, month: int) -> MonthShape:
 
 @dataclass(frozen=True)
 class Cron:
-    """What an expression matches, whichever dialect it was written in.
+    """The values that each field of an expression matches, independent of its dialect.
 
-    ``either``: the two day fields are joined by OR, else by AND. ``fixed``: neither the minute nor the hour field
-    started with ``*``, so that the expression names times of day; only these heed the daylight-saving policy.
+    ``either``: a day must match one of the two day fields; otherwise it must match both. ``fixed``: neither the
+    minute nor the hour field starts with ``*``, so the expression names times of day. The daylight-saving policy
+    applies to fixed expressions only.
     """
 
     seconds: tuple[int, ...]
@@ -60,9 +61,9 @@ class Cron:
     fixed: bool = True
 
     def local_times(self, low: int, high: int, *, skip: DayTest | None = None) -> Iterator[int]:
-        """Every local time in ``[low, high)`` that matches, in order, without the days that *skip* is true of."""
-        first_day, rest = divmod(low, DAY_S)
-        first_hour, first_second = divmod(rest, HOUR_S)
+        """Yield every matching local time in ``[low, high)``, in order, except on days for which *skip* is true."""
+        first_day, second_of_day = divmod(low, DAY_S)
+        first_hour, first_second = divmod(second_of_day, HOUR_S)
         hours, within_hour = self.hours, self.within_hour
         size = len(within_hour)
         for day in self.matching_days(first_day, (high - 1) // DAY_S):
@@ -79,19 +80,19 @@ class Cron:
                     yield local
 
     def matches(self, local: int) -> bool:
-        """Whether the fields match this second of the wall clock."""
-        day, rest = divmod(local, DAY_S)
-        hour, second = divmod(rest, HOUR_S)
+        """Whether the fields match the local time *local*."""
+        day, second_of_day = divmod(local, DAY_S)
+        hour, second = divmod(second_of_day, HOUR_S)
         index = bisect_left(self.within_hour, second)
         in_hour = index < len(self.within_hour) and self.within_hour[index] == second
         return in_hour and hour in self.hours and self.first_day(day, day) == day
 
     def first_day(self, first: int, last: int) -> int | None:
-        """The first matching day in ``[first, last]``; None if there is none."""
+        """Return the first matching day in ``[first, last]``, or None."""
         return next(self.matching_days(first, last), None)
 
     def matching_days(self, first: int, last: int) -> Iterator[int]:
-        """Every day number in ``[first, last]`` that matches. The search ends with the year 2199."""
+        """Yield every matching day number in ``[first, last]``, in order. The search ends with the year 2199."""
         start = date.fromordinal(max(first, 0) + _FIRST_ORDINAL)
         for year in self._years(start.year):
             months = self.months if year > start.year else self.months[bisect_left(self.months, start.month) :]
@@ -111,11 +112,11 @@ class Cron:
 
     @cached_property
     def within_hour(self) -> tuple[int, ...]:
-        """The seconds of an hour at which minute and second match."""
+        """The seconds of an hour at which the minute and second fields match, sorted."""
         return tuple(minute * 60 + second for minute in self.minutes for second in self.seconds)
 
     def _days_in(self, year: int, month: int) -> tuple[int, ...]:
-        """The matching day numbers of a month, remembered."""
+        """Return the matching day numbers of a month, from the cache if it has them."""
         known = self._months.get(year * 12 + month)
         if known is None:
             shape = month_shape(year, month)
@@ -132,7 +133,10 @@ class Cron:
         return {}
 
     def _days_of(self, shape: MonthShape) -> tuple[int, ...]:
-        """The matching days of such a month, counted from 0; there are only 28 kinds of month."""
+        """Return the matching days of any month with this length and first weekday, counted from 0.
+
+        There are only 28 such combinations, so the cache stays small.
+        """
         known = self._shapes.get(shape[1:])
         if known is None:
             known = tuple(day for day in range(shape.length) if self._day_matches(day + 1, shape))
@@ -146,7 +150,7 @@ class Cron:
         return by_day or by_weekday if self.either else by_day and by_weekday
 
 
-#: Matches at any time.
+#: Matches every second.
 EVERY_SECOND = Cron(
     seconds=tuple(range(60)),
     minutes=tuple(range(60)),
@@ -159,13 +163,13 @@ EVERY_SECOND = Cron(
 
 
 def first_match(cron: Cron) -> int | None:
-    """The first day of the years 1970-2199 that matches; None: the expression can never match."""
+    """Return the first matching day of the years 1970-2199. None means that the expression can never match."""
     last = month_shape(LAST_YEAR, 12).first + 30
     return cron.first_day(month_shape(FIRST_YEAR, 1).first, last)
 
 
 def _day_of(rule: DayRule, shape: MonthShape) -> int | None:
-    """The day of the month that *rule* names; None if this month has none."""
+    """Return the day of the month that *rule* names, or None if this month has no such day."""
     if isinstance(rule, NthWeekday):
         first = 1 + (rule.weekday - shape.weekday) % 7
         if rule.nth == -1:
@@ -183,7 +187,7 @@ def _day_of(rule: DayRule, shape: MonthShape) -> int | None:
 
 
 def _nearest_weekday(day: int, shape: MonthShape) -> int:
-    """The Monday to Friday nearest to *day* without leaving the month."""
+    """Return the Monday to Friday of the same month that is nearest to *day*."""
     weekday = (shape.weekday + day - 1) % 7
     if weekday == _SATURDAY:
         return day - 1 if day > 1 else day + 2

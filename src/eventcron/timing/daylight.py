@@ -1,30 +1,28 @@
-"""From local times to instants, over the nights the clocks change. The rules are written out in docs/time.md.
+"""From local times to instants, across clock changes. docs/reference/expressions.md explains the rules.
 
-Each change of a zone's offset is treated by itself, however long it is and whenever it comes:
+The same two rules apply to every change of a zone's offset, however long and at whatever hour:
 
-- a *wildcard* job (its minute or hour field starts with ``*``) follows real time: it fires at every instant whose
-  local time matches, so in both passes of a repeated hour and at nothing the clocks skip;
-- a *fixed-time* job fires at local times as if clocks never changed: what they skip falls to the first instant after
-  the gap, all of it to one occurrence; what they repeat counts the first time only, or both if so asked.
+- A *wildcard* schedule (its minute or hour field starts with ``*``) follows real time. It fires at every instant
+  whose local time matches. So it fires in both passes of a repeated hour, and never in a skipped one.
+- A *fixed-time* schedule fires at times of day. If the clocks skip some of its times, it fires once, at the first
+  instant after the gap. If they repeat a time, it fires the first time only, or both times if the policy says so.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from eventcron.model.codes import SkipReason
 from eventcron.model.commands import DaylightSaving
 from eventcron.model.names import Instant, Occurrence, Window
 from eventcron.timing.cron import DAY_S, Cron, DayTest
 from eventcron.timing.exclusions import Excluder
 from eventcron.timing.zones import OffsetSpan, Zone
 
-GAP = "daylight_saving_gap"
-EXCLUDED = "excluded"
-
-#: Seconds. 1970-01-01 and 2200-01-01: where every search begins and ends.
+#: Seconds. 1970-01-01 and 2200-01-01. No search looks outside them.
 EARLIEST, LATEST = 0, 7_258_118_400
 
-_UTC_DAYS_MARGIN = 2  # no local date is further than a day from the UTC date
+_UTC_DAYS_MARGIN = 2  # a local date is at most one day from the UTC date
 
 
 def walk_cron(
@@ -36,9 +34,9 @@ def walk_cron(
     excluded: Excluder | None = None,
     skip: DayTest | None = None,
 ) -> Iterator[Occurrence]:
-    """Every occurrence due in *window*, in order, strictly increasing, with those that are skipped.
+    """Yield every occurrence due in *window*, strictly increasing, including those that will not fire.
 
-    Days that *skip* is true of are passed over, whatever would be skipped on them.
+    Days for which *skip* is true yield nothing, not even occurrences that will not fire.
     """
     begin = max(-(-window.start // 1000), EARLIEST)
     end = min(-(-window.end // 1000), LATEST)
@@ -57,14 +55,15 @@ def walk_cron(
         for local in cron.local_times(low, stop + span.offset, skip=skip):
             by = None if excluded is None else excluded(local)
             due = (local - span.offset) * 1000
-            yield Occurrence(due) if by is None else Occurrence(due, EXCLUDED, by)
+            yield Occurrence(due) if by is None else Occurrence(due, SkipReason.EXCLUDED, by)
         begin = stop if stop >= end else _leap(cron, stop)
 
 
 def _after_gap(cron: Cron, span: OffsetSpan, policy: DaylightSaving, excluded: Excluder | None) -> Occurrence | None:
-    """The one occurrence of all local times that the change into *span* skips, and of the first local time after them.
+    """Return the single occurrence at the end of a gap, or None if no local time matches there.
 
-    None if nothing of them matches. An excluded local time does not count, unless there is no other.
+    It stands for all local times that the change into *span* skips, and for the first local time after them. It
+    counts as excluded only if every match is excluded.
     """
     gap_start, gap_end = span.start + span.before, span.start + span.offset
     skipped, by_gap = _any_left(cron, gap_start, gap_end, excluded)
@@ -73,13 +72,13 @@ def _after_gap(cron: Cron, span: OffsetSpan, policy: DaylightSaving, excluded: E
     if landing or (skipped and policy.gap == "shift"):
         return Occurrence(due)
     if skipped:
-        return Occurrence(due, GAP)
+        return Occurrence(due, SkipReason.DAYLIGHT_SAVING_GAP)
     by = by_landing or by_gap
-    return None if by is None else Occurrence(due, EXCLUDED, by)
+    return None if by is None else Occurrence(due, SkipReason.EXCLUDED, by)
 
 
 def _any_left(cron: Cron, low: int, high: int, excluded: Excluder | None) -> tuple[bool, str | None]:
-    """Whether a match in ``[low, high)`` is not excluded; if all are, what excluded the first of them."""
+    """Whether some match in ``[low, high)`` is not excluded; if all are, also the entry that excludes the first."""
     first_by = None
     for local in cron.local_times(low, high):
         by = None if excluded is None else excluded(local)
@@ -90,14 +89,17 @@ def _any_left(cron: Cron, low: int, high: int, excluded: Excluder | None) -> tup
 
 
 def _leap(cron: Cron, instant: int) -> int:
-    """Where to go on from *instant*: over all the years in which no day matches; ``LATEST`` if none does."""
+    """Return the second at which to continue after *instant*. It skips years without a match, up to ``LATEST``."""
     today = instant // DAY_S
     day = cron.first_day(today - _UTC_DAYS_MARGIN, LATEST // DAY_S - 1)
     return LATEST if day is None else max(instant, (day - _UTC_DAYS_MARGIN) * DAY_S)
 
 
 def to_instants(local: int, zone: Zone) -> list[Instant]:
-    """When the wall clock shows *local* (milliseconds), in order: never in a gap, twice in an overlap."""
+    """Return the instants at which the wall clock shows *local* (milliseconds), in order.
+
+    There are none in a gap and two in an overlap.
+    """
     found = set()
     for guess in (local // 1000 - DAY_S, local // 1000 + DAY_S):
         instant = local - zone.span(guess).offset * 1000
@@ -107,7 +109,7 @@ def to_instants(local: int, zone: Zone) -> list[Instant]:
 
 
 def end_of_gap(local: int, zone: Zone) -> Instant:
-    """The first instant after the gap that swallows *local* (milliseconds)."""
+    """Return the first instant after the gap that skips *local* (milliseconds)."""
     span = zone.span(local // 1000 - DAY_S)
     while span.start * 1000 + span.offset * 1000 <= local:
         span = zone.span(span.end)

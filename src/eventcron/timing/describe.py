@@ -27,14 +27,14 @@ MONTHS = (
 )
 _NTH = {1: "first", 2: "second", 3: "third", 4: "fourth", 5: "fifth", -1: "last"}
 
-#: Times of day that are listed one by one.
+#: A description lists up to this many times of day one by one.
 _MAX_TIMES = 6
-#: Numbers that are listed one by one where they are no range and no even step.
+#: A description writes at least this many consecutive numbers as a range.
 _MIN_STEPS = 3
 
 
 def describe(item: Item) -> str:
-    """What *item* matches, as a sentence without its full stop.
+    """Return what *item* matches as an English sentence, without its full stop.
 
     >>> from eventcron.timing.trigger import parse
     >>> describe(parse("*/15 9-17 * * MON-FRI", anchor=0).items[0])
@@ -51,14 +51,14 @@ def describe(item: Item) -> str:
 
 
 def join(parts: Sequence[str], word: str = "and") -> str:
-    """``a``, ``a and b``, ``a, b and c``."""
+    """Join *parts* as ``a``, ``a and b``, ``a, b and c``."""
     return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} {word} {parts[-1]}"
 
 
 def _duration(milliseconds: int) -> str:
     for unit in ("day", "hour", "minute", "second"):
-        count, rest = divmod(milliseconds, UNITS_MS[unit])
-        if rest == 0 and count > 0:
+        count, remainder = divmod(milliseconds, UNITS_MS[unit])
+        if remainder == 0 and count > 0:
             return unit if count == 1 else f"{count} {unit}s"
     return f"{milliseconds} milliseconds"
 
@@ -75,7 +75,7 @@ def _times(cron: Cron) -> str:
     parts = []
     if cron.seconds != (0,):
         parts.append(_every(cron.seconds, 60, "second"))
-    if not parts or len(cron.minutes) != 60:  # noqa: PLR2004  every minute goes without saying after the seconds
+    if not parts or len(cron.minutes) != 60:  # noqa: PLR2004  "every second" already implies every minute
         parts.append(_every(cron.minutes, 60, "minute"))
     phrase = " of ".join(part if index == 0 else part.replace("at ", "", 1) for index, part in enumerate(parts))
     if len(cron.hours) == 24:  # noqa: PLR2004  all of them
@@ -94,7 +94,7 @@ def _every(values: Sequence[int], size: int, unit: str) -> str:
 
 
 def _step(values: Sequence[int], size: int) -> int | None:
-    """The one distance between neighbours, around the end of the field as well; None if there is none such."""
+    """Return the distance between neighbouring values if it is always the same, also across the end of the field."""
     if len(values) < 2:  # noqa: PLR2004  one value has no neighbour
         return None
     distances = {(later - earlier) % size for earlier, later in zip(values, [*values[1:], values[0]], strict=True)}
@@ -109,7 +109,7 @@ def _numbers(values: Sequence[int]) -> str:
 
 
 def _runs(values: Sequence[int], names: Sequence[str]) -> str:
-    """The names of sorted values, three or more in a row as ``first to last``."""
+    """Join the names of sorted values. Three or more consecutive ones become ``first to last``."""
     runs: list[list[int]] = []
     for value in values:
         if runs and value == runs[-1][-1] + 1:
@@ -183,7 +183,7 @@ def _years(cron: Cron) -> str:
 
 
 def last_or_nth(day: date) -> str:
-    """``the last Sunday of March``, ``the second Sunday of March``."""
+    """Return a date as ``the last Sunday of March`` or ``the second Sunday of March``."""
     following = day + timedelta(days=7)
     nth = "last" if following.month != day.month else _NTH[(day.day - 1) // 7 + 1]
     return f"the {nth} {WEEKDAYS[day.isoweekday() % 7]} of {MONTHS[day.month - 1]}"

@@ -1,4 +1,4 @@
-"""The dialects of cron: which fields in which order, and how the two day fields are joined."""
+"""The dialects of cron: which fields each one has, in which order, and how its two day fields combine."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from enum import Enum, auto
 from typing import NoReturn
 
 from eventcron.errors import InvalidExpression
+from eventcron.model.codes import RejectionCode
 from eventcron.model.names import Key
 from eventcron.timing.cron import Cron, first_match
 from eventcron.timing.fields import (
@@ -30,17 +31,21 @@ from eventcron.timing.fields import (
 
 
 class DayJoin(Enum):
-    """What a day must satisfy when day-of-month and day-of-week are both given."""
+    """Which days match when an expression restricts day-of-month and day-of-week."""
 
-    DEBIAN = auto()  # either one; both, if one of the fields starts with *
-    ROBFIG = auto()  # either one; both, if one of the fields is * or ?: "*/2" is none of these, unlike Debian's
-    BOTH = auto()  # both, always
-    ONE = auto()  # exactly one of the fields must be ?
+    DEBIAN = auto()  # a day that matches either field; both fields, if one of them starts with *
+    ROBFIG = auto()  # a day that matches either field; both fields, if one is * or ?. Unlike Debian, "*/2" is neither
+    BOTH = auto()  # a day that matches both fields
+    ONE = auto()  # the expression must have ? in exactly one of the fields
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """``name`` as shown to people; ``fields`` in order; ``rules``: whether it knows ``L``, ``W`` and ``#``."""
+    """One way to write cron.
+
+    ``name`` is what messages call it, ``fields`` are in the order they are written, and ``rules`` says whether the
+    dialect has ``L``, ``W`` and ``#``.
+    """
 
     name: str
     fields: tuple[Field, ...]
@@ -48,10 +53,10 @@ class Dialect:
     rules: bool = True
 
     def read(self, texts: Sequence[str], *, key: Key | None = None) -> Cron:
-        """The expression whose fields are *texts*.
+        """Read an expression from the texts of its fields. *key* decides the value of ``H``.
 
         Raises:
-            InvalidExpression: the number of fields is wrong, one does not parse, or nothing can ever match.
+            InvalidExpression: the number of fields is wrong, a field does not parse, or no date can ever match.
         """
         if len(texts) != len(self.fields):
             refuse_count(" ".join(texts), len(texts), f"{len(self.fields)}: {self.order}")
@@ -66,12 +71,12 @@ class Dialect:
     def _reading(self, field: Field, text: str, key: Key | None) -> Reading:
         reading = read_field(field, text, key=key)
         if not self.rules and (reading.rules or "L" in text.upper().split(",")):
-            field.refuse(text, f"no L, W or #: {self.name} does not know them")
+            field.refuse(text, f"no L, W or #: {self.name} does not have them")
         return reading
 
     @property
     def order(self) -> str:
-        """The fields' names, for messages."""
+        """The names of the fields in order, for messages."""
         return " ".join(field.name for field in self.fields)
 
     def _cron(self, readings: dict[str, Reading]) -> Cron:
@@ -112,7 +117,7 @@ class Dialect:
             )
 
     def _refuse_never(self, cron: Cron, texts: Sequence[str]) -> NoReturn:
-        """Name the field without which it would match."""
+        """Raise an error that names the field which keeps the expression from ever matching."""
         named = {field.name: text for field, text in zip(self.fields, texts, strict=True)}
         if first_match(replace(cron, years=None)) is not None:
             field, allowed = "year", "a year in which that date exists"
@@ -122,7 +127,7 @@ class Dialect:
             field=field,
             given=f"{named[field]!r}, so it can never match",
             allowed=allowed,
-            code="never_matches",
+            code=RejectionCode.NEVER_MATCHES,
         )
 
 
@@ -137,7 +142,7 @@ WITH_SECONDS = Dialect("cron with seconds first", (SECOND, *UNIX.fields))
 WITH_YEAR = Dialect("cron with seconds first and year last", (*WITH_SECONDS.fields, YEAR))
 EVENTBRIDGE = Dialect("EventBridge cron()", (MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK_FROM_1, YEAR), DayJoin.ONE)
 
-# What ``convert`` knows besides.
+# Dialects that only ``convert`` reads and writes.
 QUARTZ = Dialect("Quartz", (SECOND, MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK_FROM_1), DayJoin.ONE)
 QUARTZ_WITH_YEAR = Dialect("Quartz", (*QUARTZ.fields, YEAR), DayJoin.ONE)
 KUBERNETES = Dialect("Kubernetes", (MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK_TO_6), DayJoin.ROBFIG, rules=False)

@@ -1,4 +1,4 @@
-"""What a schedule leaves out: dates, date ranges, cron expressions and named calendars, matched on local time."""
+"""A schedule's exclusions: dates, date ranges, cron expressions and named calendars, all matched on local time."""
 
 from __future__ import annotations
 
@@ -11,12 +11,13 @@ from functools import cached_property
 from typing import NamedTuple
 
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.model.names import MAX_CALENDAR_SPANS
 from eventcron.timing.cron import DAY_S, Cron, DayTest
 from eventcron.timing.expression import dialect_of, split_call
 from eventcron.timing.fields import shorten
 
-#: Local time in seconds → the entry that excludes it, or None.
+#: Takes a local time in seconds, returns the entry that excludes it, or None.
 Excluder = Callable[[int], "str | None"]
 
 _DATE = r"[0-9]{4}-[0-9]{2}-[0-9]{2}"
@@ -41,20 +42,20 @@ class DateSpan(NamedTuple):
 
 @dataclass(frozen=True)
 class Exclusion:
-    """One entry of ``exclude``. ``entry`` is its text, shown in what is skipped by it."""
+    """One entry of ``exclude``. ``entry`` is its text, which ``Schedule Skipped`` events repeat in ``by``."""
 
     entry: str
     spans: tuple[DateSpan, ...] = ()
     cron: Cron | None = None
 
     def covers(self, local: int) -> bool:
-        """Whether it excludes that second of the wall clock."""
+        """Whether the entry excludes the local time *local*, in seconds."""
         if self.cron is not None:
             return self.cron.matches(local)
         return self.covers_some_of(local // DAY_S)
 
     def covers_some_of(self, day: int) -> bool:
-        """Whether it excludes any time of that day."""
+        """Whether the entry excludes at least one time of the day *day*."""
         if self.cron is not None:
             return self.cron.first_day(day, day) is not None
         index = bisect_right(self._firsts, day) - 1
@@ -68,11 +69,11 @@ class Exclusion:
 def read_exclusions(
     entries: Sequence[str], calendars: Mapping[str, Sequence[DateSpan]] | None = None
 ) -> tuple[Exclusion, ...]:
-    """Each entry once, in the given order.
+    """Read the entries of ``exclude``, in the given order, without repetitions.
 
     Raises:
-        InvalidSchedule: an entry does not parse, or names a calendar that *calendars* lacks; ``field`` counts the
-            entries from 0. Or the calendars have more than ``MAX_CALENDAR_SPANS`` in all.
+        InvalidSchedule: an entry does not parse, or names a calendar that is not in *calendars*; ``field`` is
+            ``exclude.N``, counted from 0. Also if the calendars have more than ``MAX_CALENDAR_SPANS`` spans in all.
     """
     found: dict[str, Exclusion] = {}
     for index, entry in enumerate(entries):
@@ -87,7 +88,7 @@ def read_exclusions(
 
 
 def calendar_names(entries: Sequence[str]) -> tuple[str, ...]:
-    """The calendars that *entries* of ``exclude`` name, in order.
+    """Return the names of the calendars in *entries* of ``exclude``, in order.
 
     >>> calendar_names(["2026-12-24", "calendar:norway", "* * * * SUN"])
     ('norway',)
@@ -103,46 +104,50 @@ def _read(text: str, calendars: Mapping[str, Sequence[DateSpan]]) -> Exclusion:
         if name not in calendars:
             known = f", such as {', '.join(sorted(calendars))}" if calendars else ""
             allowed = f"a known calendar{known}"
-            raise InvalidSchedule("unknown_calendar", field="exclude", given=shorten(text), allowed=allowed)
+            raise InvalidSchedule(RejectionCode.UNKNOWN_CALENDAR, field="exclude", given=shorten(text), allowed=allowed)
         return Exclusion(text, merge(calendars[name]))
     return Exclusion(text, cron=_cron(text))
 
 
 def _cron(text: str) -> Cron:
-    """An expression without a seconds field covers whole minutes."""
+    """Read a cron expression. One without a seconds field excludes whole minutes."""
     if split_call(text)[0] in {"rate", "at"} or not re.search(r"[*?@ ]", text):
-        raise InvalidSchedule("invalid_exclusion", field="exclude", given=shorten(text), allowed=_ALLOWED)
+        raise InvalidSchedule(RejectionCode.INVALID_EXCLUSION, field="exclude", given=shorten(text), allowed=_ALLOWED)
     dialect, fields = dialect_of(text)
     cron = dialect.read(fields)
     return cron if "second" in dialect.order.split() else replace(cron, seconds=tuple(range(60)))
 
 
 def parse_dates(text: str) -> DateSpan:
-    """``2026-12-24`` or ``2026-12-24/2026-12-26``, the last day included.
+    """Read ``2026-12-24`` or ``2026-12-24/2026-12-26``. A range includes its last day.
 
     Raises:
-        InvalidSchedule: it is neither, a date does not exist, or the later one comes first.
+        InvalidSchedule: *text* has neither form, a date does not exist, or the later date comes first.
     """
     matched = _DATES.fullmatch(text)
     if matched is None:
-        raise InvalidSchedule("invalid_date", field="exclude", given=shorten(text), allowed=_ALLOWED_DATES)
+        raise InvalidSchedule(RejectionCode.INVALID_DATE, field="exclude", given=shorten(text), allowed=_ALLOWED_DATES)
     try:
         first, last = (
             date.fromisoformat(day).toordinal() - _EPOCH_ORDINAL for day in (matched[1], matched[2] or matched[1])
         )
     except ValueError as error:
         allowed = f"dates that exist ({error})"
-        raise InvalidSchedule("invalid_date", field="exclude", given=shorten(text), allowed=allowed) from None
+        raise InvalidSchedule(
+            RejectionCode.INVALID_DATE, field="exclude", given=shorten(text), allowed=allowed
+        ) from None
     if last < first:
-        raise InvalidSchedule("invalid_date", field="exclude", given=shorten(text), allowed="the earlier date first")
+        raise InvalidSchedule(
+            RejectionCode.INVALID_DATE, field="exclude", given=shorten(text), allowed="the earlier date first"
+        )
     return DateSpan(first, last)
 
 
 def merge(spans: Sequence[DateSpan]) -> tuple[DateSpan, ...]:
-    """The same days in order, each once, in as few spans as can be.
+    """Return the days of *spans* in order, in as few spans as possible.
 
     Raises:
-        InvalidSchedule: they are more than ``MAX_CALENDAR_SPANS``.
+        InvalidSchedule: the result has more than ``MAX_CALENDAR_SPANS`` spans.
     """
     merged: list[DateSpan] = []
     for span in sorted(spans):
@@ -157,11 +162,11 @@ def merge(spans: Sequence[DateSpan]) -> tuple[DateSpan, ...]:
 def _check_length(spans: int) -> None:
     if spans > MAX_CALENDAR_SPANS:
         given, allowed = f"{spans} spans of days", f"at most {MAX_CALENDAR_SPANS}"
-        raise InvalidSchedule("calendar_too_long", field="exclude", given=given, allowed=allowed)
+        raise InvalidSchedule(RejectionCode.CALENDAR_TOO_LONG, field="exclude", given=given, allowed=allowed)
 
 
 def excluder(exclusions: Sequence[Exclusion]) -> Excluder | None:
-    """Tells which entry, the first in order, excludes a local time; None if there are no entries."""
+    """Return a function that finds the first entry to exclude a local time. None if there are no entries."""
     if not exclusions:
         return None
 
@@ -174,28 +179,28 @@ def excluder(exclusions: Sequence[Exclusion]) -> Excluder | None:
     return excluded
 
 
-def spent_days(cron: Cron, exclusions: Sequence[Exclusion]) -> DayTest | None:
-    """Tells the days on which *exclusions* leave nothing of *cron*; None if there are no exclusions.
+def fully_excluded_days(cron: Cron, exclusions: Sequence[Exclusion]) -> DayTest | None:
+    """Return a test for days on which *exclusions* cover every time of *cron*. None if there are no exclusions.
 
-    What is left of a day depends only on which exclusions have a part in it, and few combinations occur.
+    The answer depends only on which exclusions apply to the day. Few combinations occur, so the test caches by them.
     """
     if not exclusions:
         return None
     known: dict[tuple[int, ...], bool] = {(): False}
 
-    def spent(day: int) -> bool:
+    def fully_excluded(day: int) -> bool:
         active = tuple(index for index, exclusion in enumerate(exclusions) if exclusion.covers_some_of(day))
         if active not in known:
-            known[active] = _nothing_left(cron, [exclusions[index].cron for index in active])
+            known[active] = _covers_all(cron, [exclusions[index].cron for index in active])
         return known[active]
 
-    return spent
+    return fully_excluded
 
 
-def _nothing_left(cron: Cron, taken: Sequence[Cron | None]) -> bool:
-    """Whether *taken*, all of which apply to the day, cover each time of day of *cron*; None covers all of them."""
-    crons = [other for other in taken if other is not None]
-    if len(crons) < len(taken):
+def _covers_all(cron: Cron, excluding: Sequence[Cron | None]) -> bool:
+    """Whether *excluding*, the exclusions of one day, cover every time of *cron*. None excludes the whole day."""
+    crons = [other for other in excluding if other is not None]
+    if len(crons) < len(excluding):
         return True
     for hour in cron.hours:
         left = set(cron.within_hour).difference(*(other.within_hour for other in crons if hour in other.hours))

@@ -1,4 +1,4 @@
-"""What a trigger does: in words, and on each night of the coming year on which the clocks change."""
+"""Explain a trigger: one English sentence, and its behaviour at each clock change."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from eventcron.timing.instant import rfc3339
 from eventcron.timing.trigger import Trigger, local_time
 from eventcron.timing.zones import OffsetSpan
 
-#: Local times that are named one by one.
+#: A sentence names up to this many local times one by one.
 _MAX_NAMED = 3
 
 
 class Change(NamedTuple):
-    """One change of the clocks. ``before`` and ``after`` are the local times just before and from ``at`` on."""
+    """One clock change. At the instant ``at``, the local time jumps from ``before`` to ``after``."""
 
     at: Instant
     kind: Literal["gap", "overlap"]
@@ -28,7 +28,7 @@ class Change(NamedTuple):
 
     @property
     def sentence(self) -> str:
-        """``Sunday 2027-03-28, the last Sunday of March: clocks go forward 1 hour, from 02:00 to 03:00.``"""
+        """``2027-03-28 (the last Sunday of March): clocks go forward 1 hour, from 02:00 to 03:00``."""
         forward = self.kind == "gap"
         size = self.after - self.before if forward else self.before - self.after
         whole_dates = self.before.date() != self.after.date()
@@ -39,15 +39,19 @@ class Change(NamedTuple):
 
 
 class Night(NamedTuple):
-    """What one change does to a trigger. Not *touched*: no time it matches is skipped or repeated."""
+    """The effect of one clock change on a trigger.
+
+    ``affected`` is false if the change neither skips nor repeats a time that the trigger matches. ``happens`` is a
+    sentence for people.
+    """
 
     change: Change
-    touched: bool
+    affected: bool
     happens: str
 
 
 def dialect_name(expression: str) -> str:
-    """The dialect *expression* is written in, as shown to people."""
+    """Return the name of the dialect of *expression*, for people."""
     kind, _ = split_call(expression)
     if kind == "rate":
         return "rate()"
@@ -57,23 +61,23 @@ def dialect_name(expression: str) -> str:
     return f"macro for {name}" if expression.strip().startswith("@") else name
 
 
-def in_words(trigger: Trigger) -> str:
-    """One sentence about when the trigger fires."""
-    words = join([describe(item) for item in trigger.items], "or")
+def describe_trigger(trigger: Trigger) -> str:
+    """Return one English sentence that says when the trigger fires."""
+    sentence = join([describe(item) for item in trigger.items], "or")
     if trigger.exclusions:
-        words += ", except " + join([exclusion.entry for exclusion in trigger.exclusions])
-    return words[0].upper() + words[1:] + "."
+        sentence += ", except " + join([exclusion.entry for exclusion in trigger.exclusions])
+    return sentence[0].upper() + sentence[1:] + "."
 
 
-def kind_of(item: Item) -> str:
-    """How the item heeds clock changes, see docs/time.md."""
+def clock_rule(item: Item) -> str:
+    """Return which daylight-saving rule of docs/reference/expressions.md applies to *item*."""
     if isinstance(item, Cron):
         return "fixed time of day" if item.fixed else "wildcard: follows real time"
-    return "fixed time of day" if isinstance(item, At) else "elapsed time: knows nothing of clocks"
+    return "fixed time of day" if isinstance(item, At) else "fixed interval, unaffected by daylight saving"
 
 
 def nights(trigger: Trigger, window: Window) -> list[Night]:
-    """Every change of the clocks in *window*, and what it does to the trigger, in order."""
+    """Return every clock change in *window* and its effect on the trigger, in order."""
     return [_night(trigger, span) for span in _changes(trigger, window)]
 
 
@@ -92,8 +96,8 @@ def _night(trigger: Trigger, span: OffsetSpan) -> Night:
     sentences = [
         _gap(trigger, item, span) if kind == "gap" else _overlap(trigger, item, span) for item in trigger.items
     ]
-    told = [sentence for sentence in sentences if sentence]
-    return Night(change, bool(told), "; ".join(dict.fromkeys(told)) if told else "not touched")
+    effects = [sentence for sentence in sentences if sentence]
+    return Night(change, bool(effects), "; ".join(dict.fromkeys(effects)) if effects else "no effect")
 
 
 def _gap(trigger: Trigger, item: Item, span: OffsetSpan) -> str:
@@ -103,12 +107,12 @@ def _gap(trigger: Trigger, item: Item, span: OffsetSpan) -> str:
     dated = span.offset - span.before >= 86_400  # noqa: PLR2004  seconds of a day
     times = f"{_name(lost, dated=dated)} {'does' if len(lost) == 1 else 'do'} not exist"
     if isinstance(item, Cron) and not item.fixed:
-        return f"{times} and {'is' if len(lost) == 1 else 'are'} left out, as a wildcard follows real time"
+        return f"{times} and {'is' if len(lost) == 1 else 'are'} left out, because a wildcard follows real time"
     landing = _moment(trigger, span.start * 1000)
     if _matches(trigger, item, span.start + span.offset, span.start + span.offset + 1):
         return f"{times}; it fires at {landing} as on any day, once"
     if trigger.policy.gap == "skip":
-        return f"{times}: skipped, with the reason daylight_saving_gap"
+        return f"{times}: skipped, with reason daylight_saving_gap"
     return f"{times}: fires once at {landing}, the first instant after the gap"
 
 
@@ -120,12 +124,12 @@ def _overlap(trigger: Trigger, item: Item, span: OffsetSpan) -> str:
     first, second = (_moment(trigger, (again[0] - offset) * 1000) for offset in (span.before, span.offset))
     if isinstance(item, At) or (isinstance(item, Cron) and item.fixed and trigger.policy.overlap == "once"):
         return f"{times}: fires once, the first time, {first}"
-    why = "" if isinstance(item, Cron) and item.fixed else ", as a wildcard follows real time"
+    why = "" if isinstance(item, Cron) and item.fixed else ", because a wildcard follows real time"
     return f"{times}: fires both times, {first} and {second}{why}"
 
 
 def _matches(trigger: Trigger, item: Item, low: int, high: int) -> list[int]:
-    """The local times in ``[low, high)`` that the item names and nothing excludes."""
+    """Return the local times in ``[low, high)`` that the item matches and no exclusion covers."""
     if isinstance(item, Cron):
         found = list(item.local_times(low, high))
     elif isinstance(item, At):
@@ -137,12 +141,12 @@ def _matches(trigger: Trigger, item: Item, low: int, high: int) -> list[int]:
 
 def _name(locals_: Sequence[int], *, dated: bool) -> str:
     named = [_clock(_wall(local), dated=dated) for local in locals_[:_MAX_NAMED]]
-    rest = len(locals_) - len(named)
-    return join([*named, f"{rest} more"] if rest else named)
+    more = len(locals_) - len(named)
+    return join([*named, f"{more} more"] if more else named)
 
 
 def _moment(trigger: Trigger, instant: Instant) -> str:
-    """``03:00 (2027-03-28T01:00:00Z)``; the local date is that of the night."""
+    """Return the local time and the instant, ``03:00 (2027-03-28T01:00:00Z)``. The change already names the date."""
     shown = local_time(instant, trigger.timezone, millis=False)
     return f"{shown[11:].replace(':00+', '+').replace(':00-', '-')} ({rfc3339(instant, millis=False)})"
 
@@ -159,7 +163,7 @@ def _clock(moment: datetime, *, dated: bool) -> str:
 def _size(size: timedelta) -> str:
     minutes = round(size.total_seconds() / 60)
     for unit, length in (("day", 1440), ("hour", 60)):
-        count, rest = divmod(minutes, length)
-        if count and not rest:
+        count, remainder = divmod(minutes, length)
+        if count and not remainder:
             return f"{count} {unit}{'s' if count > 1 else ''}"
     return f"{minutes} minutes"

@@ -1,7 +1,8 @@
-"""One field of a cron expression: its grammar, and the plain spans that croniter expands into numbers.
+"""The grammar of one cron field. croniter expands the plain spans that this module produces into numbers.
 
-Every term is checked here and rewritten as spans ``first-last/step`` with ``first <= last``, so that croniter never
-sees what it misreads: ``5-5`` (which it takes for every value), wrap-around ranges, ``R``, ``H``, ``?``, ``L``, ``W``.
+This module checks every term and rewrites it as spans ``first-last/step`` with ``first <= last``. croniter misreads
+some terms, so it never gets them: ``5-5`` (croniter reads every value), wrap-around ranges, ``R``, ``H``, ``?``, ``L``
+and ``W``.
 """
 
 from __future__ import annotations
@@ -17,10 +18,10 @@ from eventcron.timing.hashing import stable_hash
 MONTHS = ("JAN", "FEB", "MAR", "APR", "MAY", "JUN", "JUL", "AUG", "SEP", "OCT", "NOV", "DEC")
 WEEKDAYS = ("SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT")
 
-#: EventBridge's cron() knows the years 1970-2199; so does all of eventcron.
+#: The years that EventBridge's cron() accepts. Eventcron uses the same bounds everywhere.
 FIRST_YEAR, LAST_YEAR = 1970, 2199
 
-#: ``H`` alone picks a day of the month that every month has.
+#: ``H`` alone chooses a day of the month up to this one, which every month has.
 _LAST_COMMON_DAY = 28
 
 
@@ -38,7 +39,7 @@ class NearestWeekday(NamedTuple):
 
 
 class NthWeekday(NamedTuple):
-    """``MON#2`` and ``5L``. *weekday* counts from Sunday = 0; *nth* is 1-5, or -1 for the last of the month."""
+    """``MON#2`` and ``5L``. ``weekday`` counts from Sunday = 0; ``nth`` is 1-5, or -1 for the month's last."""
 
     weekday: int
     nth: int
@@ -56,7 +57,7 @@ class Span(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """What one field says. ``starred``: its text starts with ``*`` (or is ``?``), Debian's sign of a wildcard."""
+    """The content of one field. ``starred``: its text starts with ``*`` or is ``?``, which Debian calls a wildcard."""
 
     starred: bool
     spans: tuple[Span, ...]
@@ -64,7 +65,7 @@ class Reading(NamedTuple):
 
 
 class Field(NamedTuple):
-    """One position of an expression. ``sunday`` is the number a day-of-week field gives to Sunday."""
+    """One position of an expression. ``sunday`` is the number for Sunday in a day-of-week field."""
 
     name: str
     low: int
@@ -74,7 +75,7 @@ class Field(NamedTuple):
 
     @property
     def cycle(self) -> int:
-        """How many distinct values it has; 0 and 7 are the same Sunday."""
+        """The number of distinct values. In a day-of-week field, 0 and 7 are the same Sunday."""
         return 7 if self.name == "day_of_week" else self.high - self.low + 1
 
     @property
@@ -95,12 +96,12 @@ class Field(NamedTuple):
         return forms
 
     def refuse(self, given: str, allowed: str | None = None) -> NoReturn:
-        """Raise an error about this field. Without *allowed*, it lists the field's whole grammar."""
+        """Raise ``InvalidExpression`` for this field. Without *allowed*, the error lists the field's whole grammar."""
         raise InvalidExpression(field=self.name, given=shorten(given), allowed=allowed or self.grammar)
 
 
 def shorten(text: str) -> str:
-    """*text* in quotes, cut where it is longer than a message should be."""
+    """Return *text* in quotes, cut to 60 characters."""
     return repr(text) if len(text) <= 60 else repr(text[:57]) + "…"  # noqa: PLR2004  a line of a terminal
 
 
@@ -115,7 +116,7 @@ DAY_OF_MONTH = Field("day_of_month", 1, 31)
 MONTH = Field("month", 1, 12, {name: position for position, name in enumerate(MONTHS, 1)})
 #: Unix: 0 and 7 are Sunday.
 DAY_OF_WEEK = Field("day_of_week", 0, 7, weekday_names(0))
-#: Kubernetes and Celery: 0 is Sunday, 7 is nothing.
+#: Kubernetes and Celery: 0 is Sunday, 7 is invalid.
 DAY_OF_WEEK_TO_6 = Field("day_of_week", 0, 6, weekday_names(0))
 #: EventBridge and Quartz: 1 is Sunday.
 DAY_OF_WEEK_FROM_1 = Field("day_of_week", 1, 7, weekday_names(1), 1)
@@ -130,10 +131,10 @@ _NTH = re.compile(rf"(?P<weekday>{_VALUE})(?:#(?P<nth>[0-9]+)|L)")
 
 
 def read_field(field: Field, text: str, *, key: Key | None) -> Reading:
-    """What *text* says in the place of *field*. *key* decides ``H``.
+    """Read *text* as the given field. *key* decides the value of ``H``.
 
     Raises:
-        InvalidExpression: naming the field, the term at fault and what it takes.
+        InvalidExpression: a term does not parse; the error names the field, the term and what the field accepts.
     """
     spans: list[Span] = []
     rules: list[DayRule] = []
@@ -154,7 +155,7 @@ def read_field(field: Field, text: str, *, key: Key | None) -> Reading:
 
 def _plain(field: Field, term: str) -> Iterable[Span]:
     if term == "L" and field.name == "day_of_week":
-        term = "SAT"  # Quartz and EventBridge: the last day of the week
+        term = "SAT"  # Quartz and EventBridge: L alone is the last day of the week
     matched = _PLAIN.fullmatch(term)
     if matched is None:
         field.refuse(term)
@@ -171,7 +172,7 @@ def _plain(field: Field, term: str) -> Iterable[Span]:
 
 
 def _range(field: Field, first: int, last: int, step: int, term: str) -> list[Span]:
-    """One span, or two where it wraps around: ``22-2`` is 22, 23, 0, 1, 2."""
+    """Return one span, or two if the range wraps around: ``22-2`` is 22, 23, 0, 1, 2."""
     if first <= last:
         return [Span(first, last, step)]
     if field is YEAR:
@@ -185,14 +186,18 @@ def _range(field: Field, first: int, last: int, step: int, term: str) -> list[Sp
 
 
 def _hashed(field: Field, term: str, key: Key | None) -> Span:
-    """``H``: a value of the field; ``H/15``: every 15 from a value below 15; each field hashes by its own name."""
+    """Return the span of a hashed term.
+
+    ``H`` is one value of the field. ``H/15`` is every 15th, from a value below 15. The hash includes the field's name,
+    so that ``H H`` does not give the same number twice.
+    """
     matched = _HASHED.fullmatch(term)
     if matched is None:
         field.refuse(term)
     if key is None:
-        field.refuse(term, "H only where the schedule's tenant and name are known")
+        field.refuse(term, "no H here: its value depends on a schedule's tenant and name")
     if field is YEAR:
-        field.refuse(term, "H in any field but this")
+        field.refuse(term, "no H in the year field")
     if matched["first"] is None:
         first, last = field.low, field.low + field.cycle - 1
         if field.name == "day_of_month" and matched["step"] is None:
@@ -210,7 +215,7 @@ def _hashed(field: Field, term: str, key: Key | None) -> Span:
 
 
 def _rule(field: Field, term: str) -> DayRule | None:
-    """The term as a rule about days that no set of numbers can express; None if it is not one."""
+    """Return the day rule that *term* stands for, such as ``L``, or None if *term* is plain numbers."""
     if field.name == "day_of_month":
         if matched := _LAST_DAY.fullmatch(term):
             return _last_day(field, matched)
@@ -257,16 +262,17 @@ def _whole(field: Field) -> Span:
 
 
 def is_whole(field: Field, spans: Sequence[Span]) -> bool:
-    """Whether one of the spans is the whole field, as in ``*``."""
+    """Whether one of the spans covers the whole field, as ``*`` does."""
     return any(span.step == 1 and span.last - span.first + 1 >= field.cycle for span in spans)
 
 
 def expand(fields: Sequence[Field], readings: Sequence[Reading]) -> list[tuple[int, ...]]:
-    """The numbers each reading's spans stand for, sorted; days of the week from Sunday = 0.
+    """Return the sorted numbers of each field. Days of the week count from Sunday = 0.
 
-    croniter reads five or six fields, seconds last, and no year after 2099: the year's spans are expanded here.
+    croniter reads five or six fields, with seconds last, and rejects years after 2099. So this module expands the
+    year field itself.
     """
-    from croniter import croniter  # noqa: PLC0415  40 ms that only what parses expressions pays, not the planner
+    from croniter import croniter  # noqa: PLC0415  takes 40 ms to import, and the planner never parses expressions
 
     texts = {field.name: _text(field, reading) for field, reading in zip(fields, readings, strict=True)}
     order = ["minute", "hour", "day_of_month", "month", "day_of_week"]
@@ -291,7 +297,7 @@ def _values(field: Field, reading: Reading, numbers: Sequence[int | str] | None)
         return ()
     if field is YEAR:
         values = {year for span in reading.spans for year in range(span.first, span.last + 1, span.step)}
-    elif numbers is None:  # a second field of "0", not worth croniter's time
+    elif numbers is None:  # the second field is "0", so croniter was not asked
         values = {0}
     elif "*" in numbers:
         values = set(range(field.low, field.low + field.cycle))

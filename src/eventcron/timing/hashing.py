@@ -1,6 +1,6 @@
-"""Where a schedule belongs, decided by its name alone: its segment, and its place in a flexible window.
+"""Hashes of a schedule's tenant and name: they choose its segment and its offset in a flexible window.
 
-The hashes are part of what is stored, so they never change: another language or release computes the same.
+The store keeps the results, so these hashes never change. Any language and any release must compute the same values.
 """
 
 from __future__ import annotations
@@ -9,14 +9,15 @@ from hashlib import blake2b
 
 from eventcron.model.names import Key
 
-#: Keeps the flexible window's spread independent of the segments: else all of one segment would share few offsets.
+#: Makes the flexible offset independent of the segment. Otherwise the schedules of one segment would share few offsets.
 _FLEXIBLE = b"flexible"
 
 
 def stable_hash(key: Key, *, purpose: bytes = b"") -> int:
-    """64 bits that depend on *key* and *purpose* only: BLAKE2b over the tenant's length, the tenant, the name.
+    """Return 64 bits that depend on *key* and *purpose* only.
 
-    The length keeps ``("a", "bc")`` apart from ``("ab", "c")``.
+    The hash is BLAKE2b over the tenant's length, the tenant and the name. The length distinguishes ``("a", "bc")``
+    from ``("ab", "c")``.
 
     >>> stable_hash(Key("acme", "nightly-export"))
     15012691568425330901
@@ -27,16 +28,17 @@ def stable_hash(key: Key, *, purpose: bytes = b"") -> int:
 
 
 def segment_of(key: Key, segments: int) -> int:
-    """Which of *segments* equal shares the schedule is in: 0 … segments-1.
+    """Return the segment of a schedule: 0 … segments-1.
 
-    Twice as many segments split each in two: what was in ``s`` is then in ``s`` or ``s + segments``.
+    Doubling *segments* splits each segment in two: a schedule of segment ``s`` is then in ``s`` or ``s + segments``.
     """
     return stable_hash(key) % segments
 
 
 def flexible_offset_ms(key: Key, seconds: int) -> int:
-    """How long after its due instants the schedule fires, in ``[0, seconds * 1000)``, in whole seconds.
+    """Return by how many milliseconds a schedule's fires follow their due instants.
 
-    The same for all its fires, so that the distance between them stays; 0 without a flexible window.
+    The result is whole seconds in ``[0, seconds * 1000)``, or 0 without a flexible window. It is the same for all
+    fires of the schedule, so the intervals between them do not change.
     """
     return stable_hash(key, purpose=_FLEXIBLE) % seconds * 1000 if seconds else 0

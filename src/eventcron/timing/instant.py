@@ -1,4 +1,4 @@
-"""Instants as text: RFC 3339, always UTC, always ``Z``."""
+"""Instants as RFC 3339 text in UTC, always with ``Z``, and as datetimes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _MILLISECOND = timedelta(milliseconds=1)
 
 
 def rfc3339(instant: Instant, *, millis: bool = True) -> str:
-    """*instant* as RFC 3339 text; with ``millis=False``, milliseconds only where they are not zero.
+    """Return *instant* as RFC 3339 text. With ``millis=False``, the text omits milliseconds that are zero.
 
     >>> rfc3339(1764550800000)
     '2025-12-01T01:00:00.000Z'
@@ -23,10 +23,10 @@ def rfc3339(instant: Instant, *, millis: bool = True) -> str:
 
 
 def to_datetime(instant: Instant) -> datetime:
-    """*instant* as an aware datetime in UTC, exact to the millisecond."""
+    """Return *instant* as an aware datetime in UTC, exact to the millisecond."""
     return _EPOCH + timedelta(milliseconds=instant)
 
 
 def from_datetime(moment: datetime) -> Instant:
-    """The instant of an aware datetime, cut to whole milliseconds."""
+    """Return the instant of an aware datetime, rounded down to whole milliseconds."""
     return (moment - _EPOCH) // _MILLISECOND

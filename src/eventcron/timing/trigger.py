@@ -1,8 +1,8 @@
 """When a schedule fires: a pure function from a window to the occurrences in it.
 
-``parse`` makes a ``Trigger`` from what a schedule says; ``walk`` and ``occurrences`` answer for any window without
-memory, so that splitting a window changes nothing; ``canonical`` is the trigger as text. Every search is bounded by
-the years 1970-2199.
+``parse`` makes a ``Trigger`` from a schedule's fields. ``walk`` and ``occurrences`` answer for any window and keep no
+state between calls, so splitting a window changes nothing. ``canonical`` is the trigger as text. Every search stops at
+the end of the year 2199.
 """
 
 from __future__ import annotations
@@ -16,30 +16,32 @@ from itertools import groupby
 from typing import Literal
 
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode, SkipReason
 from eventcron.model.commands import DaylightSaving
 from eventcron.model.names import Instant, Key, Occurrence, Window
 from eventcron.timing import canonical as text_form
 from eventcron.timing.cron import DAY_S, EVERY_SECOND, Cron, DayTest
-from eventcron.timing.daylight import EARLIEST, EXCLUDED, GAP, LATEST, end_of_gap, to_instants, walk_cron
-from eventcron.timing.exclusions import DateSpan, Excluder, Exclusion, excluder, read_exclusions, spent_days
+from eventcron.timing.daylight import EARLIEST, LATEST, end_of_gap, to_instants, walk_cron
+from eventcron.timing.exclusions import DateSpan, Excluder, Exclusion, excluder, fully_excluded_days, read_exclusions
 from eventcron.timing.expression import At, Item, Rate, read_expression
 from eventcron.timing.instant import rfc3339, to_datetime
 from eventcron.timing.zones import Zone, load_zone
 
-#: The named profile: EventBridge Scheduler skips what the clocks skip, and does not repeat what they repeat.
+#: The policy named ``eventbridge``. EventBridge Scheduler skips a time that the clocks skip, and fires once for a time
+#: that they repeat.
 EVENTBRIDGE_POLICY = DaylightSaving(gap="skip", overlap="once")
 
-#: Excluded instants of ``rate()`` in a row, on days that are not wholly excluded, after which the search gives up:
-#: more than two days of seconds.
+#: The search gives up after this many excluded instants of ``rate()`` in a row, more than two days of seconds. Days
+#: that are fully excluded do not count.
 MAX_EXCLUDED_STEPS = 200_000
 
-#: Decoded canonical triggers kept: "a million schedules share a few thousand".
+#: How many decoded triggers stay in memory. A million schedules share a few thousand triggers.
 _CACHED_TRIGGERS = 8_192
 
 
 @dataclass(frozen=True)
 class Trigger:
-    """What says when. Two triggers with the same canonical text have the same occurrences, and are equal."""
+    """Decides when a schedule fires. Triggers with the same canonical text are equal and have the same occurrences."""
 
     canonical: str
     items: tuple[Item, ...] = field(compare=False)
@@ -69,19 +71,21 @@ def parse(
     key: Key | None = None,
     calendars: Mapping[str, Sequence[DateSpan]] | None = None,
 ) -> Trigger:
-    """The trigger of a schedule: the union of its expressions, less what it excludes.
+    """Return the trigger of a schedule: the union of its expressions, minus its exclusions.
 
-    *anchor* is where ``rate()`` counts from; the occurrences before it are there as well, the caller bounds the
-    first. *key* decides ``H``. *calendars* holds what ``calendar:NAME`` in *exclude* may name.
+    ``rate()`` counts from *anchor* in both directions, so the trigger also has occurrences before *anchor*. The caller
+    bounds them. *key* decides the value of ``H``. *calendars* holds the calendars that *exclude* may name.
 
     Raises:
-        InvalidExpression: an expression does not parse or can never match.
+        InvalidExpression: an expression does not parse, or can never match.
         InvalidSchedule: the zone is unknown, or an entry of *exclude* does not parse.
     """
     load_zone(timezone)
     expressions = [expression] if isinstance(expression, str) else expression
     if not expressions:
-        raise InvalidSchedule("wrong_length", field="expression", given="an empty list", allowed="1 to 16 expressions")
+        raise InvalidSchedule(
+            RejectionCode.WRONG_LENGTH, field="expression", given="an empty list", allowed="1 to 16 expressions"
+        )
     policy = EVENTBRIDGE_POLICY if daylight_saving == "eventbridge" else daylight_saving
     items = tuple(read_expression(text, anchor=anchor, key=key) for text in expressions)
     return from_canonical(
@@ -91,10 +95,10 @@ def parse(
 
 @lru_cache(maxsize=_CACHED_TRIGGERS)
 def from_canonical(text: str) -> Trigger:
-    """The trigger whose ``canonical`` is *text*.
+    """Return the trigger whose ``canonical`` text is *text*.
 
     Raises:
-        InvalidSchedule: it is not such a text, one of another version of the format, or of a zone that is gone.
+        InvalidSchedule: *text* is no canonical text, has another format version, or names a zone that is unknown.
     """
     zone, policy, items, exclusions = text_form.decode(text)
     load_zone(zone)
@@ -102,33 +106,33 @@ def from_canonical(text: str) -> Trigger:
 
 
 def walk(trigger: Trigger, window: Window) -> Iterator[Occurrence]:
-    """Every occurrence due in *window*, in order, strictly increasing; the skipped ones say why."""
+    """Yield every occurrence due in *window*, strictly increasing. Those that will not fire carry the reason."""
     return _walk(trigger, window, fires_only=False)
 
 
 def occurrences(trigger: Trigger, window: Window) -> Iterator[Instant]:
-    """The instants in *window* at which the trigger fires, in order, strictly increasing.
+    """Yield the instants in *window* at which the trigger fires, strictly increasing.
 
-    Passes over excluded days without counting what they exclude, so it finds the end of a long exclusion quickly.
+    Unlike ``walk``, it jumps over fully excluded days, so a long exclusion costs little.
     """
     return (found.due for found in _walk(trigger, window, fires_only=True) if found.skipped is None)
 
 
 def next_occurrence(trigger: Trigger, at_or_after: Instant, *, before: Instant | None = None) -> Instant | None:
-    """The first instant at which the trigger fires, from *at_or_after* on; None: never again (or not *before* then)."""
+    """Return the first instant in ``[at_or_after, before)`` at which the trigger fires, or None."""
     end = LATEST * 1000 if before is None else before
     return next(occurrences(trigger, Window(at_or_after, end)), None)
 
 
 class Memo:
-    """The occurrences of each distinct trigger in one window, worked out once."""
+    """Computes the occurrences of each distinct trigger once per window."""
 
     def __init__(self) -> None:
         self._window: Window | None = None
         self._known: dict[str, tuple[Occurrence, ...]] = {}
 
     def occurrences_of(self, canonical: str, window: Window) -> tuple[Occurrence, ...]:
-        """``walk`` of that trigger over *window*. Another window than the last forgets the last."""
+        """Return ``walk`` of that trigger over *window*. A new window clears the results of the previous one."""
         if window is not self._window and window != self._window:
             self._window, self._known = window, {}
         known = self._known.get(canonical)
@@ -138,13 +142,13 @@ class Memo:
 
 
 def local_time(instant: Instant, zone: str, *, millis: bool = True) -> str:
-    """*instant* on the wall clock of *zone*, RFC 3339 with its offset; ``millis`` as in ``rfc3339``.
+    """Return *instant* as local time of *zone*, RFC 3339 with its offset. ``millis`` works as in ``rfc3339``.
 
     >>> local_time(1764550800000, "Europe/Oslo")
     '2025-12-01T02:00:00.000+01:00'
 
     Raises:
-        InvalidSchedule: there is no such zone.
+        InvalidSchedule: the zone is unknown.
     """
     offset = load_zone(zone).offset(instant // 1000)
     local = to_datetime(instant).astimezone(timezone(timedelta(seconds=offset)))
@@ -159,10 +163,10 @@ def _walk(trigger: Trigger, window: Window, *, fires_only: bool) -> Iterator[Occ
 
 def _walk_item(item: Item, trigger: Trigger, window: Window, *, fires_only: bool) -> Iterator[Occurrence]:
     if isinstance(item, Cron):
-        skip = spent_days(item, trigger.exclusions) if fires_only else None
+        skip = fully_excluded_days(item, trigger.exclusions) if fires_only else None
         return walk_cron(item, trigger.zone, trigger.policy, window, excluded=trigger.excluded, skip=skip)
     if isinstance(item, Rate):
-        skip = spent_days(EVERY_SECOND, trigger.exclusions) if fires_only else None
+        skip = fully_excluded_days(EVERY_SECOND, trigger.exclusions) if fires_only else None
         return _walk_rate(item, trigger, window, skip)
     return _walk_at(item, trigger, window)
 
@@ -179,7 +183,7 @@ def _walk_rate(rate: Rate, trigger: Trigger, window: Window, skip: DayTest | Non
             if by is not None and skip is not None and skip(local // DAY_S):
                 due = _first_due(rate, max(due + 1, _end_of_run(skip, local // DAY_S) * 1000))
                 continue
-        yield Occurrence(due) if by is None else Occurrence(due, EXCLUDED, by)
+        yield Occurrence(due) if by is None else Occurrence(due, SkipReason.EXCLUDED, by)
         due += rate.period
 
 
@@ -188,29 +192,29 @@ def _first_due(rate: Rate, at_or_after: Instant) -> Instant:
 
 
 def _end_of_run(skip: DayTest, day: int) -> int:
-    """A second not later than the end of the days from *day* on that *skip* is true of, in any zone."""
+    """Return a second at which, in any zone, *day* and the days after it for which *skip* is true are not yet over."""
     while skip(day) and day < LATEST // DAY_S:
         day += 1
     return (day - 1) * DAY_S
 
 
 def _walk_at(at: At, trigger: Trigger, window: Window) -> Iterator[Occurrence]:
-    """Once: in an overlap the first time, in a gap at its end or not at all."""
+    """Yield at most one occurrence: in an overlap the first, in a gap its end, which the policy may skip."""
     instants = to_instants(at.local, trigger.zone)
     due = instants[0] if instants else end_of_gap(at.local, trigger.zone)
     if not window.start <= due < window.end:
         return
     by = None if trigger.excluded is None else trigger.excluded(at.local // 1000)
     if by is not None:
-        yield Occurrence(due, EXCLUDED, by)
+        yield Occurrence(due, SkipReason.EXCLUDED, by)
     elif instants or trigger.policy.gap == "shift":
         yield Occurrence(due)
     else:
-        yield Occurrence(due, GAP)
+        yield Occurrence(due, SkipReason.DAYLIGHT_SAVING_GAP)
 
 
 def _union(streams: Sequence[Iterator[Occurrence]]) -> Iterator[Occurrence]:
-    """One occurrence an instant: it fires if any of the expressions makes it fire."""
+    """Merge the occurrences of all expressions, one per instant. An instant fires if one of the expressions fires."""
     for _, same in groupby(
         merge(*streams, key=lambda occurrence: occurrence.due), key=lambda occurrence: occurrence.due
     ):
@@ -218,7 +222,7 @@ def _union(streams: Sequence[Iterator[Occurrence]]) -> Iterator[Occurrence]:
 
 
 def _precedence(occurrence: Occurrence) -> int:
-    return (None, GAP, EXCLUDED).index(occurrence.skipped)
+    return (None, SkipReason.DAYLIGHT_SAVING_GAP, SkipReason.EXCLUDED).index(occurrence.skipped)
 
 
 __all__ = [

@@ -1,6 +1,6 @@
-"""Time zones from the ``tzdata`` package, never from the host: spans of constant UTC offset.
+"""Time zones as spans of constant UTC offset. The rules come from the ``tzdata`` package, never from the host.
 
-Instants here are whole seconds since 1970-01-01T00:00:00Z, offsets are seconds east of UTC.
+In this module, instants are whole seconds since 1970-01-01T00:00:00Z. Offsets are seconds east of UTC.
 """
 
 from __future__ import annotations
@@ -13,24 +13,26 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.timing.fields import shorten
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 
-#: Seconds between two looks at a zone's offset. No zone has changed twice within six days since 1970.
+#: Seconds between two samples of a zone's offset. Since 1970, no zone has changed twice within six days.
 _STEP_S = 86_400
-#: Seconds of a zone's life worked out at once: about a year.
+#: Seconds that are computed at once: about a year.
 CHUNK_S = 2**25
-#: Seconds before a chunk that are looked at as well, so that a change just before it is not taken for none.
+#: Sampling starts this many seconds before a chunk, so that it sees a change at the chunk's very beginning.
 _OVERHANG_S = 3 * _STEP_S
-#: Far more chunks than 1970-2199 has for a few zones; they are small.
+#: Cache size. 1970-2199 has 217 chunks a zone, and chunks are small.
 _MAX_CHUNKS = 16_384
 
 
 class OffsetSpan(NamedTuple):
-    """Instants ``[start, end)`` of one offset. ``before`` is the offset up to ``start``; equal to ``offset`` where
-    the span starts for another reason than a change of the clocks.
+    """The instants ``[start, end)``, during which the offset is constant.
+
+    ``before`` is the offset just before ``start``. It equals ``offset`` if the span does not begin at a clock change.
     """
 
     start: int
@@ -40,7 +42,7 @@ class OffsetSpan(NamedTuple):
 
 
 class Zone:
-    """A zone's offsets, worked out a year at a time and remembered."""
+    """One time zone. It computes and caches offsets about a year at a time."""
 
     def __init__(self, name: str, info: tzinfo) -> None:
         self.name = name
@@ -50,11 +52,11 @@ class Zone:
         return f"Zone({self.name!r})"
 
     def offset(self, instant: int) -> int:
-        """Seconds east of UTC at *instant*."""
+        """Return the offset at *instant*, in seconds east of UTC."""
         return (_EPOCH + instant * _SECOND).astimezone(self.info).utcoffset() // _SECOND  # type: ignore[operator]  # aware
 
     def span(self, instant: int) -> OffsetSpan:
-        """The span of constant offset around *instant*."""
+        """Return the span of constant offset that contains *instant*."""
         starts, spans = _chunk(self, instant // CHUNK_S)
         return spans[bisect_right(starts, instant) - 1]
 
@@ -78,7 +80,7 @@ def _chunk(zone: Zone, number: int) -> tuple[list[int], list[OffsetSpan]]:
 
 
 def _bisect(zone: Zone, low: int, high: int) -> int:
-    """The first instant in ``(low, high]`` with the offset of *high*."""
+    """Return the first instant in ``(low, high]`` that has the same offset as *high*."""
     offset = zone.offset(high)
     while high - low > 1:
         middle = (low + high) // 2
@@ -91,25 +93,27 @@ def _bisect(zone: Zone, low: int, high: int) -> int:
 
 @lru_cache(maxsize=1)
 def zone_names() -> frozenset[str]:
-    """Every IANA name the installed ``tzdata`` knows."""
+    """Return every IANA name in the installed ``tzdata``."""
     return frozenset(files("tzdata").joinpath("zones").read_text(encoding="ascii").split())
 
 
 @lru_cache(maxsize=1024)
 def load_zone(name: str) -> Zone:
-    """The zone of that exact IANA name.
+    """Return the zone with exactly that IANA name.
 
     Raises:
-        InvalidSchedule: there is no such zone; ``allowed`` suggests the nearest name.
+        InvalidSchedule: the zone is unknown; ``allowed`` suggests the most similar name.
     """
     if name not in zone_names():
-        raise InvalidSchedule("unknown_timezone", field="timezone", given=shorten(name), allowed=_suggestion(name))
+        raise InvalidSchedule(
+            RejectionCode.UNKNOWN_TIMEZONE, field="timezone", given=shorten(name), allowed=_suggestion(name)
+        )
     with files("tzdata").joinpath("zoneinfo", *name.split("/")).open("rb") as file:
         return Zone(name, ZoneInfo.from_file(file, key=name))
 
 
 def _suggestion(name: str) -> str:
-    """A sentence naming the zone most likely meant: the same letters in another case, the same city, or a near miss."""
+    """Suggest the zone that *name* most likely means: the same in another case, the same city, or a similar name."""
     wanted = name.strip().replace(" ", "_").lower()
     by_lower = {known.lower(): known for known in sorted(zone_names())}
     by_city = {lower.rsplit("/", 1)[-1]: known for lower, known in by_lower.items()}
@@ -118,7 +122,7 @@ def _suggestion(name: str) -> str:
 
 
 def _near_miss(wanted: str, by_lower: dict[str, str]) -> str | None:
-    from difflib import get_close_matches  # noqa: PLC0415  only a misspelt zone pays for it
+    from difflib import get_close_matches  # noqa: PLC0415  needed for misspelt zones only
 
     similar = [lower for lower in by_lower if abs(len(lower) - len(wanted)) <= 3 and lower[:2] == wanted[:2]]  # noqa: PLR2004
     matches = get_close_matches(wanted, similar, n=1, cutoff=0.75)

@@ -1,6 +1,6 @@
-"""Strangers' text → commands, strictly; or an answer that says which field, what was given, what is allowed.
+"""Decode commands strictly. A bad command raises an error that names the field, what was given and what is allowed.
 
-What an expression or a zone *means* is not judged here: the trigger engine does that.
+This module does not check what an expression or a zone means. ``timing`` does.
 """
 
 from __future__ import annotations
@@ -12,17 +12,18 @@ import msgspec
 from msgspec import Meta, Struct
 
 from eventcron.errors import InvalidSchedule, NotAllowed, Undecodable
+from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import COMMANDS, TENANT_SOURCE_PREFIX, Command, Schedule
 from eventcron.model.events import EVENT_SOURCE, is_reserved
 from eventcron.model.names import MAX_INPUT_BYTES, Instant, Moment, ScheduleName, TenantId
 from eventcron.timing.instant import from_datetime, rfc3339
-from eventcron.wire.rejection import explain
+from eventcron.wire.rejection import to_invalid_schedule
 from eventcron.wire.strict_json import parse, parse_leniently, short
 
-#: Bytes of JSON. With the input, the names and the rest it leaves every fact below EventBridge's 256 KB.
+#: Bytes of JSON. With labels and input at their limits, an event still fits into EventBridge's 256 KB.
 MAX_LABELS_BYTES = 16_384
 
-#: 1970-01-01T00:00:00Z and 2200-01-01T00:00:00Z: no trigger looks further.
+#: 1970-01-01T00:00:00Z and 2200-01-01T00:00:00Z: no trigger searches outside them.
 EARLIEST: Instant = 0
 LATEST: Instant = 7_258_118_400_000
 
@@ -30,7 +31,7 @@ _Word = Annotated[str, Meta(pattern=r"^[!-~]{1,256}\Z")]
 
 
 class _Envelope(Struct, rename={"detail_type": "detail-type"}):
-    """The part of an EventBridge event that a command needs; others may be added by AWS."""
+    """The fields of an EventBridge event that a command needs. AWS may add others, which are ignored."""
 
     id: _Word
     detail_type: Annotated[str, Meta(pattern=r"^[^\ud800-\udfff]{1,128}\Z")]  # whole characters
@@ -40,7 +41,7 @@ class _Envelope(Struct, rename={"detail_type": "detail-type"}):
 
 
 class Received(Struct, frozen=True, kw_only=True):
-    """A command that may act, and the event that brought it."""
+    """A valid command, and the event that carried it."""
 
     command: Command
     detail_type: str
@@ -50,7 +51,7 @@ class Received(Struct, frozen=True, kw_only=True):
     time: Instant
 
     def reject(self, error: InvalidSchedule) -> Rejected:
-        """*error*, found later on, as an answer to this command."""
+        """Turn *error*, raised while the command was applied, into an answer to this command's sender."""
         return Rejected(
             error,
             command=self.detail_type,
@@ -62,10 +63,10 @@ class Received(Struct, frozen=True, kw_only=True):
 
 
 class Rejected(InvalidSchedule):
-    """A command refused, with all that its sender needs to know which and why.
+    """A rejected command, with everything its sender needs to find the command and the mistake.
 
-    ``tenant`` is the sender's own (None: a platform source that named none that could be read), ``name`` None
-    unless the command named one of that tenant's.
+    ``tenant`` is the sender's own tenant. It is None if a platform source named no readable tenant. ``name`` is None
+    unless the command named a schedule or calendar of that tenant.
     """
 
     def __init__(
@@ -87,11 +88,12 @@ class Rejected(InvalidSchedule):
 
 
 def decode_command(body: str | bytes, *, trusted_sources: frozenset[str]) -> Received:
-    """The command in the body of a queue message that an EventBridge rule put there.
+    """Decode the command in *body*, a queue message from an EventBridge rule.
 
     Raises:
-        Undecodable: there is nobody to answer: not an EventBridge event, or not one of a sender of commands.
-        Rejected: the command has to be changed, or its source may not act for its tenant (``not_allowed``).
+        Undecodable: nobody can be answered, because *body* is no EventBridge event or does not come from a sender of
+            commands.
+        Rejected: the sender must change the command, or may not act for its tenant (``not_allowed``).
     """
     envelope, fault = _open(body.encode(errors="surrogatepass") if isinstance(body, str) else body)
     time = _time(envelope)
@@ -116,10 +118,10 @@ def decode_command(body: str | bytes, *, trusted_sources: frozenset[str]) -> Rec
 
 
 def decode_schedule(raw: bytes) -> Schedule:
-    """The schedule in *raw*, exactly the ``detail`` of ``Put Schedule``.
+    """Decode the schedule in *raw*, which is the ``detail`` of ``Put Schedule``.
 
     Raises:
-        InvalidSchedule: says field, given, allowed.
+        InvalidSchedule: a field is unknown, missing, of the wrong type or out of range.
     """
     return decode_detail(raw, Schedule)
 
@@ -128,32 +130,34 @@ _C = TypeVar("_C", bound=Command)
 
 
 def decode_detail(raw: bytes, kind: type[_C]) -> _C:
-    """The command of *kind* whose ``detail`` is *raw*.
+    """Decode *raw*, the ``detail`` of a command of that *kind*.
 
     Raises:
-        InvalidSchedule: says field, given, allowed.
+        InvalidSchedule: a field is unknown, missing, of the wrong type or out of range.
     """
     value = parse(raw, field="detail")
-    if type(value) is str:  # a Number is one too
-        raise InvalidSchedule("not_json", field="detail", given=short(value), allowed="a JSON object, not text")
+    if type(value) is str:  # isinstance would accept a Number too
+        raise InvalidSchedule(
+            RejectionCode.NOT_JSON, field="detail", given=short(value), allowed="a JSON object, not text"
+        )
     try:
         command: _C = _DETAILS[kind].decode(raw)
     except msgspec.ValidationError as error:
-        raise explain(error, value, kind) from error
+        raise to_invalid_schedule(error, value, kind) from error
     if isinstance(command, Schedule):
         _check(command)
     return command
 
 
 class _Fault(NamedTuple):
-    """Why the text of a detail cannot be read, and as much of it as could be."""
+    """Why the text of a detail cannot be read, and the part of the detail that could be."""
 
     error: InvalidSchedule
     detail: object
 
 
 def _open(body: bytes) -> tuple[_Envelope, _Fault | None]:
-    """The envelope, even if the text of its detail is at fault: its sender deserves an answer."""
+    """Decode the envelope, even if its detail cannot be read: the sender is still to get an answer."""
     try:
         return _ENVELOPES.decode(body), None
     except msgspec.ValidationError as error:
@@ -168,7 +172,7 @@ def _open(body: bytes) -> tuple[_Envelope, _Fault | None]:
 
 
 def _salvage(body: bytes, fault: InvalidSchedule) -> tuple[_Envelope, _Fault]:
-    """The envelope around a detail whose text cannot be read, for *fault*."""
+    """Decode the envelope around a detail that cannot be read because of *fault*."""
     try:
         event = parse_leniently(body)
         if not isinstance(event, dict):
@@ -187,12 +191,12 @@ def _time(envelope: _Envelope) -> Instant:
 
 
 def _refuse_strays(envelope: _Envelope, *, trusted: bool) -> None:
-    """An event that no sender of commands sent gets no answer.
+    """Refuse to answer an event that is no command.
 
-    Our own facts least of all: a rule that sends all of the bus here would make us answer our answers for ever.
+    Eventcron must not answer its own events: if a rule sent the whole bus here, each answer would cause another one.
 
     Raises:
-        Undecodable: it is a fact, or neither a command nor from a sender of commands.
+        Undecodable: the event is eventcron's own, or is neither a command nor from a sender of commands.
     """
     sender = trusted or _tenant_of(envelope.source) is not None
     if envelope.source == EVENT_SOURCE or not (sender or envelope.detail_type in COMMANDS):
@@ -203,21 +207,24 @@ def _kind(detail_type: str) -> type[Command]:
     kind = COMMANDS.get(detail_type)
     if kind is None:
         raise InvalidSchedule(
-            "unknown_command", field="detail-type", given=short(detail_type), allowed=", ".join(COMMANDS)
+            RejectionCode.UNKNOWN_COMMAND, field="detail-type", given=short(detail_type), allowed=", ".join(COMMANDS)
         )
     return kind
 
 
 def _authorise(source: str, tenant: str) -> None:
-    """A tenant's source acts for that tenant alone."""
+    """Check that a tenant's source acts for that tenant only."""
     if tenant != _tenant_of(source):
         raise InvalidSchedule(
-            "not_allowed", field="tenant", given=repr(tenant), allowed=f"the tenant that {short(source)} stands for"
+            RejectionCode.NOT_ALLOWED,
+            field="tenant",
+            given=repr(tenant),
+            allowed=f"the tenant that source {short(source)} names",
         ) from NotAllowed(source=source, tenant=tenant)
 
 
 def _rejected(error: InvalidSchedule, envelope: _Envelope, detail: object, *, trusted: bool) -> Rejected:
-    """*error* addressed to the sender, never to a tenant that the sender only claims to be."""
+    """Address *error* to the sender. A tenant that the sender is not allowed to act for never gets the answer."""
     tenant, name = (_named(detail, field) for field in ("tenant", "name"))
     if not trusted:
         own = _named({"tenant": _tenant_of(envelope.source)}, "tenant")
@@ -233,14 +240,14 @@ def _rejected(error: InvalidSchedule, envelope: _Envelope, detail: object, *, tr
 
 
 def _tenant_of(source: str) -> str | None:
-    """The tenant that *source* stands for, if it is a tenant's."""
+    """Return the tenant that *source* names, or None if it is not a tenant's source."""
     return source.removeprefix(TENANT_SOURCE_PREFIX) if source.startswith(TENANT_SOURCE_PREFIX) else None
 
 
 def _named(detail: object, field: str) -> str | None:
-    """The tenant or name in *detail*, if it is one."""
+    """Return the tenant or name in *detail*, or None if it is missing or invalid."""
     given = detail.get(field) if isinstance(detail, dict) else None
-    if type(given) is not str:  # a Number is one too
+    if type(given) is not str:  # isinstance would accept a Number too
         return None
     try:
         msgspec.convert(given, _NAMES[field])
@@ -250,21 +257,29 @@ def _named(detail: object, field: str) -> str | None:
 
 
 def _check(schedule: Schedule) -> None:
-    """What no single field's type can say."""
+    """Check the limits that the type of a single field cannot express.
+
+    Raises:
+        InvalidSchedule: input or labels are too large, ``detail_type`` is reserved, or ``end`` is not after ``start``.
+    """
     _check_size("input", len(bytes(schedule.input)), MAX_INPUT_BYTES)
     _check_size("labels", len(msgspec.json.encode(schedule.labels)), MAX_LABELS_BYTES)
     if is_reserved(schedule.detail_type):
-        allowed = "'Schedule Fired' or a name that is no command's and no other fact's"
-        raise InvalidSchedule("reserved", field="detail_type", given=short(schedule.detail_type), allowed=allowed)
+        allowed = "'Schedule Fired', or a name that eventcron does not use for commands or other events"
+        raise InvalidSchedule(
+            RejectionCode.RESERVED, field="detail_type", given=short(schedule.detail_type), allowed=allowed
+        )
     start, end = (_instant(field, getattr(schedule, field)) for field in ("start", "end"))
     if start is not None and end is not None and end <= start:
-        raise InvalidSchedule("out_of_range", field="end", given=repr(rfc3339(end)), allowed=f"after {rfc3339(start)}")
+        raise InvalidSchedule(
+            RejectionCode.OUT_OF_RANGE, field="end", given=repr(rfc3339(end)), allowed=f"after {rfc3339(start)}"
+        )
 
 
 def _check_size(field: str, size: int, limit: int) -> None:
     if size > limit:
         allowed = f"at most {limit:,} bytes of JSON"
-        raise InvalidSchedule("too_large", field=field, given=f"{size:,} bytes of JSON", allowed=allowed)
+        raise InvalidSchedule(RejectionCode.TOO_LARGE, field=field, given=f"{size:,} bytes of JSON", allowed=allowed)
 
 
 def _instant(field: str, moment: datetime | None) -> Instant | None:
@@ -273,7 +288,7 @@ def _instant(field: str, moment: datetime | None) -> Instant | None:
     instant = from_datetime(moment)
     if not EARLIEST <= instant < LATEST:
         allowed = f"from {rfc3339(EARLIEST)} to before {rfc3339(LATEST)}"
-        raise InvalidSchedule("out_of_range", field=field, given=repr(moment.isoformat()), allowed=allowed)
+        raise InvalidSchedule(RejectionCode.OUT_OF_RANGE, field=field, given=repr(moment.isoformat()), allowed=allowed)
     return instant
 
 

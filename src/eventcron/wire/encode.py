@@ -1,4 +1,4 @@
-"""What leaves eventcron: packs for the fire queue and facts for the bus. Its own ids."""
+"""Encode what eventcron sends: packs for the fire queue and events for the bus. Compute their ids."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
 from eventcron.errors import Undecodable
+from eventcron.model.codes import RejectionCode
 from eventcron.model.events import (
     EVENT_SOURCE,
     CalendarDeleted,
@@ -37,7 +38,7 @@ from eventcron.timing.instant import rfc3339
 from eventcron.wire.decode import Rejected
 from eventcron.wire.messages import LAST_INSTANT, decode_message
 
-#: The version of packs this release writes, and the latest it reads.
+#: The version of the pack format: what this release writes, and the only one that it reads.
 PACK_VERSION = 1
 
 
@@ -46,10 +47,10 @@ _pack_decoder = msgspec.json.Decoder(Pack)
 
 
 def fire_id(fire: Fire) -> str:
-    """32 hexadecimal digits: the same for the same occurrence, whoever computes it and however often.
+    """Return the id of a fire, 32 hexadecimal digits. The same occurrence always has the same id.
 
-    BLAKE2b over the JSON array of tenant, name, due, cause and the cause's id. The revision is not in it: an
-    occurrence that an update left where it was is still the same.
+    The id is BLAKE2b over the JSON array of tenant, name, due, cause and cause id. It does not include the revision:
+    an update that keeps an occurrence also keeps its id.
 
     >>> fire_id(Fire("acme", "nightly-export", 7, 1764550800000, 1764550800000))
     'e524f81ad5036886e1ddcdadacf0caec'
@@ -58,27 +59,27 @@ def fire_id(fire: Fire) -> str:
 
 
 def pack_id(fires: Sequence[Fire]) -> str:
-    """32 hexadecimal digits that say which fires are in a pack, in whatever order they are given.
+    """Return the id of a pack of *fires*, 32 hexadecimal digits. The order of *fires* does not matter.
 
-    A run is the same whatever became of its schedule before the command was repeated.
+    The id ignores the revision of a run: the schedule may change before ``Run Schedule`` is delivered again.
     """
-    return _digest(b"\n".join(sorted(_encoder.encode(_timeless(fire)) for fire in fires)))
+    return _digest(b"\n".join(sorted(_encoder.encode(_without_run_revision(fire)) for fire in fires)))
 
 
-def _timeless(fire: Fire) -> Fire:
+def _without_run_revision(fire: Fire) -> Fire:
     return replace(fire, revision=0) if fire.cause == "run" else fire
 
 
 def encode_pack(pack: Pack) -> str:
-    """*pack* as the body of a queue message."""
+    """Encode *pack* as the body of a queue message."""
     return _encoder.encode(pack).decode()
 
 
 def decode_pack(body: str | bytes) -> Pack:
-    """The pack in a message's body.
+    """Decode the pack in the body of a queue message.
 
     Raises:
-        Undecodable: the body is not a pack, or one of a later release.
+        Undecodable: *body* is no pack, has another format version, or holds no fires or a fire outside 1970-9999.
     """
     pack = decode_message(body, _pack_decoder, name="pack", version=PACK_VERSION)
     if not pack.fires:
@@ -89,9 +90,12 @@ def decode_pack(body: str | bytes) -> Pack:
 
 
 def fired(record: Record, fire: Fire, *, attempt: int, local_time: str) -> Event:
-    """``Schedule Fired``, or the name the schedule gives its fires, with its input spliced in unread.
+    """Return ``Schedule Fired``, or the event named by the schedule's ``detail_type``.
 
-    *record* holds a schedule: a deleted one does not fire. The event's time is the nominal instant.
+    The event's time is the due instant. The schedule's input is copied byte for byte.
+
+    Raises:
+        ValueError: *record* is a tombstone.
     """
     schedule = record.schedule
     if schedule is None:
@@ -134,12 +138,12 @@ def resumed(record: Record, *, now: Instant, next_due: Instant | None = None) ->
 
 
 def completed(record: Record, *, now: Instant) -> Event:
-    """``Schedule Completed``. The caller is about to store that state, or just did."""
+    """Return ``Schedule Completed``. Its state is COMPLETED, even if *record* does not say so yet."""
     return _changed("Schedule Completed", ScheduleCompleted, record, now)
 
 
 def skipped(notice: SkipNotice, *, now: Instant) -> Event:
-    """``Schedule Skipped``: one for all that is skipped for the same reason."""
+    """Return ``Schedule Skipped``, one event for all occurrences of *notice*."""
     first = Fire(
         notice.tenant,
         notice.name,
@@ -166,9 +170,9 @@ def skipped(notice: SkipNotice, *, now: Instant) -> Event:
 
 
 def failed(record: Record | None, fire: Fire, *, code: str, message: str, attempts: int, now: Instant) -> Event:
-    """``Schedule Failed``: *code* and *message* are those of the service that refused it last.
+    """Return ``Schedule Failed``. *code* and *message* come from the service that refused the last attempt.
 
-    *record* is None if it cannot be read.
+    *record* is None if the stored record cannot be read; the event then has no labels.
     """
     detail = ScheduleFailed(
         tenant=fire.tenant,
@@ -187,7 +191,7 @@ def failed(record: Record | None, fire: Fire, *, code: str, message: str, attemp
 
 
 def backfilled(backfill: Backfill, *, now: Instant) -> Event:
-    """``Schedule Backfilled``: how far *backfill* has come."""
+    """Return ``Schedule Backfilled``, which reports the progress of *backfill*."""
     known = backfill.event_id != ""
     detail = ScheduleBackfilled(
         tenant=backfill.tenant,
@@ -197,7 +201,7 @@ def backfilled(backfill: Backfill, *, now: Instant) -> Event:
         reason=UNSET if backfill.reason is None else backfill.reason,
         since=rfc3339(backfill.span.start) if known else UNSET,
         until=rfc3339(backfill.span.end) if known else UNSET,
-        through=rfc3339(backfill.cursor) if known else UNSET,
+        through=rfc3339(backfill.enqueued_through) if known else UNSET,
         per_minute=backfill.per_minute,
         fires=backfill.fires,
         skipped=backfill.skipped,
@@ -206,7 +210,7 @@ def backfilled(backfill: Backfill, *, now: Instant) -> Event:
 
 
 def calendar_changed(calendar: Calendar, *, now: Instant) -> Event:
-    """``Calendar Updated``, or ``Calendar Deleted`` of a tombstone."""
+    """Return ``Calendar Updated``, or ``Calendar Deleted`` if *calendar* is a tombstone."""
     tenant, name, revision = calendar.tenant, calendar.name, calendar.revision
     if calendar.dates is None:
         return _event(
@@ -218,9 +222,9 @@ def calendar_changed(calendar: Calendar, *, now: Instant) -> Event:
 
 
 def rejected(error: Rejected, *, now: Instant) -> Event:
-    """``Schedule Rejected``, addressed to the sender: its tenant, not one that it may only have claimed to be."""
+    """Return ``Schedule Rejected``, which answers the sender of the command."""
     detail = ScheduleRejected(
-        code=error.code,
+        code=RejectionCode(error.code),
         field=error.field,
         given=error.given,
         allowed=error.allowed,

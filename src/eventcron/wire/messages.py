@@ -1,4 +1,4 @@
-"""Bodies of queue messages: what is common to their formats."""
+"""Decoding that all queue messages share: the version in ``v`` comes first."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from eventcron.model.names import Instant
 
 T = TypeVar("T")
 
-#: 9999-12-31T23:59:59.999Z, the last instant that has a date.
+#: 9999-12-31T23:59:59.999Z, the last instant that Python's datetime can express.
 LAST_INSTANT: Instant = 253_402_300_799_999
 
 
@@ -24,12 +24,12 @@ _version_decoder = msgspec.json.Decoder(_Version)
 
 
 def decode_message(body: str | bytes, decoder: msgspec.json.Decoder[T], *, name: str, version: int) -> T:
-    """The message in *body*, whose format has the number *version* in ``v``; *name* is what a person calls it.
+    """Decode the message in *body*, if its ``v`` is *version*. Errors call the message *name*.
 
-    The number comes first: what a later release writes is refused by it, and never guessed at.
+    The version is read before anything else, so that an older release never misreads a newer format.
 
     Raises:
-        Undecodable: the body is not such a message, or one of another version.
+        Undecodable: *body* is no such message, or has another version.
     """
     try:
         given = _version_decoder.decode(body).v

@@ -1,4 +1,4 @@
-"""From a decoder's complaint to a rejection: field, given, allowed."""
+"""From a decoder's message to a rejection: field, given, allowed."""
 
 from __future__ import annotations
 
@@ -11,28 +11,29 @@ import msgspec
 from msgspec import inspect
 
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.wire.strict_json import Number, short
 
-#: How msgspec ends a complaint: ``- at `$.misfire.policy` `` or ``- at `key` in `$.labels` ``.
-_PLACE = re.compile(r" - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`\Z")
+#: How msgspec ends a message: ``- at `$.misfire.policy` `` or ``- at `key` in `$.labels` ``.
+_PATH = re.compile(r" - at (?P<key>`key` in )?`\$(?P<path>[^`]*)`\Z")
 _STEP = re.compile(r"\.([^.\[]+)|\[(\d+|\.\.\.)\]")
 _UNKNOWN = "Object contains unknown field `"
 _MISSING = "Object missing required field `"
 
-#: How a complaint starts → its code. In order: the first that fits.
+#: How a message starts → its code. In order: the first that fits.
 _CODES = [
-    (re.compile(re.escape("Invalid enum value")), "unknown_value"),
-    (re.compile(re.escape("Invalid RFC3339")), "invalid_time"),
-    (re.compile("Expected `datetime` with a timezone"), "invalid_time"),
-    (re.compile("Expected `[^`]*`, got `"), "wrong_type"),
-    (re.compile("Expected `str` matching regex"), "invalid_name"),
+    (re.compile(re.escape("Invalid enum value")), RejectionCode.UNKNOWN_VALUE),
+    (re.compile(re.escape("Invalid RFC3339")), RejectionCode.INVALID_TIME),
+    (re.compile("Expected `datetime` with a timezone"), RejectionCode.INVALID_TIME),
+    (re.compile("Expected `[^`]*`, got `"), RejectionCode.WRONG_TYPE),
+    (re.compile("Expected `str` matching regex"), RejectionCode.INVALID_NAME),
 ]
 
 #: Characters of an unknown name that are compared with the known ones; more would only take time.
 _COMPARED_CHARS = 64
 
 
-class _Place(NamedTuple):
+class _Node(NamedTuple):
     field: str
     value: object
     type: inspect.Type
@@ -47,21 +48,21 @@ class _Place(NamedTuple):
         return [name for name in self.members if name not in _fields(self.type)]
 
 
-def explain(error: msgspec.ValidationError, value: object, kind: type[msgspec.Struct]) -> InvalidSchedule:
+def to_invalid_schedule(error: msgspec.ValidationError, value: object, kind: type[msgspec.Struct]) -> InvalidSchedule:
     """The rejection for *error*, which msgspec raised when it decoded *value* as *kind*."""
-    complaint = str(error)
-    whole = _Place("", value, inspect.type_info(kind))
-    if complaint.startswith(_UNKNOWN):
-        return _unknown_field(whole)
-    found = _PLACE.search(complaint)
-    complaint = complaint[: found.start()] if found else complaint
-    place = _follow(found["path"] if found else "", whole)
-    if complaint.startswith(_MISSING):
-        return _missing_field(place, complaint.removeprefix(_MISSING).rstrip("`"))
+    message = str(error)
+    root = _Node("", value, inspect.type_info(kind))
+    if message.startswith(_UNKNOWN):
+        return _unknown_field(root)
+    found = _PATH.search(message)
+    message = message[: found.start()] if found else message
+    node = _follow(found["path"] if found else "", root)
+    if message.startswith(_MISSING):
+        return _missing_field(node, message.removeprefix(_MISSING).rstrip("`"))
     if found and found["key"]:
-        place = _bad_key(place)
-    code = next((code for start, code in _CODES if start.match(complaint)), "out_of_range")
-    return InvalidSchedule(code, field=place.field or "detail", given=short(place.value), allowed=allowed(place.type))
+        node = _bad_key(node)
+    code = next((code for start, code in _CODES if start.match(message)), RejectionCode.OUT_OF_RANGE)
+    return InvalidSchedule(code, field=node.field or "detail", given=short(node.value), allowed=allowed(node.type))
 
 
 def allowed(kind: inspect.Type, form: str = "") -> str:
@@ -100,63 +101,61 @@ def _sized(kind: inspect.Type, form: str) -> str:
             return "any JSON"
 
 
-def _unknown_field(whole: _Place) -> InvalidSchedule:
-    """Look for the unknown name in the value, not in the complaint.
+def _unknown_field(root: _Node) -> InvalidSchedule:
+    """Look for the unknown name in the value, not in the message.
 
-    The sender chose the name. A name such as ``x` - at `$.tenant`` would make the complaint point elsewhere.
+    The sender chose the name. A name such as ``x` - at `$.tenant`` would make the message point elsewhere.
     """
-    place = next(place for place in _structs(whole) if place.unknown)
-    known = _fields(place.type)
-    name = place.unknown[0]
+    node = next(node for node in _structs(root) if node.unknown)
+    known = _fields(node.type)
+    name = node.unknown[0]
     near = get_close_matches(name[:_COMPARED_CHARS], known, n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return InvalidSchedule(
-        "unknown_field",
-        field=_join(place.field, name[:_COMPARED_CHARS] or "''"),
-        given=short(place.members[name]),
+        RejectionCode.UNKNOWN_FIELD,
+        field=_join(node.field, name[:_COMPARED_CHARS] or "''"),
+        given=short(node.members[name]),
         allowed=", ".join(known) + hint,
     )
 
 
-def _structs(place: _Place) -> Iterator[_Place]:
-    """*place* and every object with fields inside it."""
-    if _fields(place.type):
-        yield place
-        for name in _fields(place.type):
-            yield from _structs(_enter(place, name))
+def _structs(node: _Node) -> Iterator[_Node]:
+    """*node* and every object with fields inside it."""
+    if _fields(node.type):
+        yield node
+        for name in _fields(node.type):
+            yield from _structs(_enter(node, name))
 
 
-def _missing_field(place: _Place, name: str) -> InvalidSchedule:
-    missing = _enter(place, name)
+def _missing_field(node: _Node, name: str) -> InvalidSchedule:
+    missing = _enter(node, name)
     return InvalidSchedule(
-        "missing_field", field=missing.field, given="nothing", allowed=f"required: {allowed(missing.type)}"
+        RejectionCode.MISSING_FIELD, field=missing.field, given="nothing", allowed=f"required: {allowed(missing.type)}"
     )
 
 
-def _follow(path: str, place: _Place) -> _Place:
+def _follow(path: str, node: _Node) -> _Node:
     for name, index in _STEP.findall(path):
-        place = _enter(place, name) if name else _item(place, index)
-    return place
+        node = _enter(node, name) if name else _item(node, index)
+    return node
 
 
-def _enter(place: _Place, name: str) -> _Place:
-    return _Place(_join(place.field, name), place.members.get(name), _fields(place.type)[name])
+def _enter(node: _Node, name: str) -> _Node:
+    return _Node(_join(node.field, name), node.members.get(name), _fields(node.type)[name])
 
 
-def _item(place: _Place, index: str) -> _Place:
+def _item(node: _Node, index: str) -> _Node:
     """The item of a list, or the entry of a mapping. msgspec does not name the entry, so take the first wrong one."""
-    if isinstance(place.value, list):
-        return _Place(
-            f"{place.field}.{index}", place.value[int(index)], _option(place.type, inspect.ListType).item_type
-        )
-    type_ = _option(place.type, inspect.DictType).value_type
-    key = next(key for key, value in place.members.items() if not _fits(value, type_))
-    return _Place(_join(place.field, key), place.members[key], type_)
+    if isinstance(node.value, list):
+        return _Node(f"{node.field}.{index}", node.value[int(index)], _option(node.type, inspect.ListType).item_type)
+    type_ = _option(node.type, inspect.DictType).value_type
+    key = next(key for key, value in node.members.items() if not _fits(value, type_))
+    return _Node(_join(node.field, key), node.members[key], type_)
 
 
-def _bad_key(place: _Place) -> _Place:
-    type_ = _option(place.type, inspect.DictType).key_type
-    return _Place(place.field, next(key for key in place.members if not _fits(key, type_)), type_)
+def _bad_key(node: _Node) -> _Node:
+    type_ = _option(node.type, inspect.DictType).key_type
+    return _Node(node.field, next(key for key in node.members if not _fits(key, type_)), type_)
 
 
 def _fits(value: object, type_: inspect.Type) -> bool:
@@ -171,7 +170,7 @@ _T = TypeVar("_T", bound=inspect.Type)
 
 
 def _option(type_: inspect.Type, wanted: type[_T]) -> _T:
-    """The member of *type_* that is of the *wanted* kind. The complaint implies that there is one."""
+    """The member of *type_* that is of the *wanted* kind. The message implies that there is one."""
     return next(member for member in _members(type_) if isinstance(member, wanted))
 
 

@@ -1,4 +1,4 @@
-"""Segments → ranges, the messages of the plan queue; and back."""
+"""Split all segments into ranges, and encode and decode the messages of the segment queue."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from eventcron.model.messages import SegmentRange
 from eventcron.model.names import Instant
 from eventcron.wire.messages import LAST_INSTANT, decode_message
 
-#: The version of ranges this release writes, and the latest it reads.
+#: The version of the range format: what this release writes, and the only one that it reads.
 RANGE_VERSION = 1
 
 _encoder = msgspec.json.Encoder()
@@ -17,10 +17,10 @@ _decoder = msgspec.json.Decoder(SegmentRange)
 
 
 def split(segments: int, *, workers: int, at_once: int, tick: Instant) -> list[SegmentRange]:
-    """All *segments* in ranges for *workers* planners, each of which plans *at_once* of them at once.
+    """Split *segments* into ranges for *workers* planners, each of which plans *at_once* segments at once.
 
-    A range has as many segments as one planner works on at once, so that none waits within it; fewer, if else some
-    planner had nothing to do. All but the last are alike.
+    A range has at most *at_once* segments, so that no segment waits inside its range. A range has fewer if otherwise
+    some planner would get none. All ranges but the last have the same size.
 
     >>> [(part.first, part.end) for part in split(10, workers=4, at_once=16, tick=0)]
     [(0, 3), (3, 6), (6, 9), (9, 10)]
@@ -29,20 +29,20 @@ def split(segments: int, *, workers: int, at_once: int, tick: Instant) -> list[S
     return [SegmentRange(tick=tick, first=first, end=min(first + size, segments)) for first in range(0, segments, size)]
 
 
-def encode_range(asked: SegmentRange) -> str:
-    """*asked* as the body of a queue message."""
-    return _encoder.encode(asked).decode()
+def encode_range(segments: SegmentRange) -> str:
+    """Encode *segments* as the body of a queue message."""
+    return _encoder.encode(segments).decode()
 
 
 def decode_range(body: str | bytes) -> SegmentRange:
-    """The range in a message's body.
+    """Decode the range in the body of a queue message.
 
     Raises:
-        Undecodable: the body is not a range, or one of a later release.
+        Undecodable: *body* is no range, has another format version, is empty, or has a tick outside 1970-9999.
     """
-    asked = decode_message(body, _decoder, name="range", version=RANGE_VERSION)
-    if asked.first >= asked.end:
-        raise Undecodable(f"a range without segments: from {asked.first}, before {asked.end}")
-    if not 0 <= asked.tick <= LAST_INSTANT:
+    segments = decode_message(body, _decoder, name="range", version=RANGE_VERSION)
+    if segments.first >= segments.end:
+        raise Undecodable(f"a range without segments: from {segments.first}, before {segments.end}")
+    if not 0 <= segments.tick <= LAST_INSTANT:
         raise Undecodable("a range of a tick before 1970 or after 9999")
-    return asked
+    return segments

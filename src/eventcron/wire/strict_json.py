@@ -1,4 +1,4 @@
-"""JSON as it came from strangers: UTF-8, each key once, nested only so deep."""
+"""Strict JSON for text from untrusted senders: UTF-8, no duplicate keys, bounded nesting."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from collections import Counter
 from typing import NoReturn
 
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 
-#: Arrays and objects inside one another. Far below where any reader's stack ends (Python's at about 1,000).
+#: How deep arrays and objects may nest. Python's json module overflows its stack at about 1,000.
 MAX_DEPTH = 100
 
-#: Characters of what was sent that an answer repeats.
+#: An answer repeats at most this many characters of what was sent.
 MAX_GIVEN_CHARS = 120
 
-#: A string or a bracket. Closing the string is optional, or a search through broken JSON would be quadratic.
+#: A string or a bracket. The closing quote is optional; otherwise a search through broken JSON would be quadratic.
 _TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?|[\[{\]}]', re.DOTALL)
 
 
 class Number(str):
-    """A number as it was written: converting a huge one would cost more than reading it."""
+    """A number as it was written. Converting a number with a million digits would take seconds."""
 
     __slots__ = ()
 
@@ -29,7 +30,7 @@ class Number(str):
 
 
 def short(value: object) -> str:
-    """*value* in a readable form, cut to what an answer may repeat.
+    """Return *value* in readable form, cut to ``MAX_GIVEN_CHARS``.
 
     >>> short({"report": "leads"}), len(short("x" * 1000))
     ("{'report': 'leads'}", 120)
@@ -39,32 +40,37 @@ def short(value: object) -> str:
 
 
 def parse(raw: bytes, *, field: str) -> object:
-    """*raw* as Python values, numbers as they were written.
+    """Parse *raw* strictly. Numbers stay as they were written.
 
     Raises:
-        InvalidSchedule: about *field*, with code ``not_utf8``, ``not_json``, ``too_deep`` or ``duplicate_key``.
+        InvalidSchedule: code ``not_utf8``, ``not_json``, ``too_deep`` or ``duplicate_key``. Its field is *field*, or
+            the duplicate key.
     """
     try:
         text = raw.decode()
     except UnicodeDecodeError as error:
         given = f"byte 0x{raw[error.start]:02x} at {error.start}"
-        raise InvalidSchedule("not_utf8", field=field, given=given, allowed="UTF-8") from error
+        raise InvalidSchedule(RejectionCode.NOT_UTF8, field=field, given=given, allowed="UTF-8") from error
     if prune(raw) != raw:
         allowed = f"arrays and objects at most {MAX_DEPTH} deep"
-        raise InvalidSchedule("too_deep", field=field, given=f"more than {MAX_DEPTH} levels", allowed=allowed)
+        raise InvalidSchedule(
+            RejectionCode.TOO_DEEP, field=field, given=f"more than {MAX_DEPTH} levels", allowed=allowed
+        )
     try:
         value = _DECODER.decode(text)
     except ValueError as error:
-        raise InvalidSchedule("not_json", field=field, given=str(error), allowed="JSON as RFC 8259 has it") from error
+        raise InvalidSchedule(
+            RejectionCode.NOT_JSON, field=field, given=str(error), allowed="JSON as in RFC 8259"
+        ) from error
     if r"\ud" in text.lower():
         _refuse_lone_surrogates(value, field)
     return value
 
 
 def parse_leniently(raw: bytes) -> object:
-    """As much of *raw* as can be read: what is not UTF-8 replaced, what is too deep None, NaN and repeated keys taken.
+    """Parse as much of *raw* as possible, to find out whom to answer.
 
-    Only for finding out whom to answer.
+    Bytes that are not UTF-8 are replaced, values that are too deep become None, NaN and duplicate keys are accepted.
 
     Raises:
         ValueError: *raw* is not JSON at all.
@@ -73,10 +79,10 @@ def parse_leniently(raw: bytes) -> object:
 
 
 def end_of_value(text: str, start: int) -> int:
-    """Where the JSON value that starts at *start* ends. It may be of any kind and need not be strict.
+    """Return the index after the JSON value that starts at *start*. The value need not be strict.
 
     Raises:
-        ValueError: there is none.
+        ValueError: no JSON value starts there.
     """
     try:
         return _LENIENT_DECODER.raw_decode(text, start)[1]
@@ -85,42 +91,42 @@ def end_of_value(text: str, start: int) -> int:
 
 
 def prune(raw: bytes) -> bytes:
-    """*raw* with every array and object deeper than `MAX_DEPTH` replaced by null; *raw* itself if there is none."""
+    """Replace every array and object deeper than ``MAX_DEPTH`` by null. Return *raw* itself if there is none."""
     if raw.count(b"[") + raw.count(b"{") <= MAX_DEPTH:
         return raw
-    kept, kept_until, depth = [], 0, 0
+    pieces, copied_until, depth = [], 0, 0
     for token in _TOKEN.finditer(raw):
         if token[0] in b"[{":
             depth += 1
             if depth == MAX_DEPTH + 1:
-                kept.append(raw[kept_until : token.start()])
-                kept_until = len(raw)  # in case it never closes
+                pieces.append(raw[copied_until : token.start()])
+                copied_until = len(raw)  # in case the bracket never closes
         elif token[0] in b"]}":
             if depth == MAX_DEPTH + 1:
-                kept.append(b"null")
-                kept_until = token.end()
+                pieces.append(b"null")
+                copied_until = token.end()
             depth -= 1
-    return b"".join([*kept, raw[kept_until:]]) if kept else raw
+    return b"".join([*pieces, raw[copied_until:]]) if pieces else raw
 
 
 def _refuse_lone_surrogates(value: object, field: str) -> None:
-    """A half of a surrogate pair can be escaped in JSON, but is no character: AWS would refuse what carries it."""
+    """Reject an escaped half of a surrogate pair. JSON allows it, but AWS refuses messages that contain it."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError as error:
         given = f"\\u{ord(error.object[error.start]):04x}, half of a surrogate pair"
-        raise InvalidSchedule("not_utf8", field=field, given=given, allowed="whole characters") from error
+        raise InvalidSchedule(RejectionCode.NOT_UTF8, field=field, given=given, allowed="whole characters") from error
 
 
 class _DuplicateKeyError(InvalidSchedule):
     def __init__(self, key: str) -> None:
-        # an answer has to be text, which half of a surrogate pair is not
+        # A key may contain half of a surrogate pair, which cannot be encoded in the answer.
         field = key[:MAX_GIVEN_CHARS].encode(errors="backslashreplace").decode()
-        super().__init__("duplicate_key", field=field, given="the same key twice", allowed="each key once")
+        super().__init__(RejectionCode.DUPLICATE_KEY, field=field, given="the same key twice", allowed="each key once")
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    """An object whose keys are told apart: readers disagree about which of two counts, so a stranger could use both."""
+    """Build an object and reject duplicate keys. Parsers disagree about which one counts: senders could exploit it."""
     found = dict(pairs)
     if len(found) < len(pairs):
         [(key, _)] = Counter(key for key, _ in pairs).most_common(1)

@@ -18,6 +18,7 @@ from eventcron.local.runtime import LocalSettings
 from eventcron.model.names import Instant
 from eventcron.ports import SegmentState
 from tests.resources import table
+from tests.waiting import HANG_SECONDS
 
 #: Seconds for which a message stays away whose reader was killed. The template has six times the reader's timeout, as
 #: AWS asks, so that a message is not given to a second reader because calls of the first were throttled; no call is
@@ -105,7 +106,7 @@ async def becomes(condition: Callable[[], Awaitable[object]]) -> bool:
 async def connected(facts: Mapping[str, Any]) -> AsyncIterator[Aws]:
     """The services, for as long as the context lasts; they may die and come back meanwhile."""
     environment = facts["environment"]
-    config = AioConfig(read_timeout=60, retries={"total_max_attempts": 1}, proxies={})
+    config = AioConfig(read_timeout=HANG_SECONDS, retries={"total_max_attempts": 1}, proxies={})
     async with AsyncExitStack() as exits:
         clients = {
             service: await exits.enter_async_context(

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from eventcron.adapters.aws.bus import EventBridgeBus
+from eventcron.adapters.aws.event_bus import EventBridgeBus
 from eventcron.adapters.clock import SystemClock
 from eventcron.demo.comparison import expect
 from eventcron.demo.samples import Sample, Sent, put, send

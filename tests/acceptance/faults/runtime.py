@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.acceptance.processes import descendants, wait_gone
+from tests.waiting import HANG_SECONDS
 
-#: Seconds after which a hang is ended. What is waited for takes a fraction of it.
-START_SECONDS = 240.0
 #: The embedded AWS's module; its arguments are a socket, its directory, and what it keeps.
 _SERVER = "eventcron.local.host"
 #: A Lambda execution environment: ministack names its directory after the function.
@@ -53,7 +52,7 @@ class KeptRuntime:
                 start_new_session=True,
             )
         assert self._process.stdout is not None
-        line = await asyncio.wait_for(self._process.stdout.readline(), START_SECONDS)
+        line = await asyncio.wait_for(self._process.stdout.readline(), HANG_SECONDS)
         assert line, self.log()
         self.facts = json.loads(line)
 

@@ -196,12 +196,12 @@ class TestExplain:
 
     def test_json(self, run: Run) -> None:
         ran = run("explain", "rate(1 hour)", "--timezone", "Europe/Oslo", "--from", "2026-11-21", "--json")
-        told = json.loads(ran.out)
+        document = json.loads(ran.out)
 
-        assert told["expressions"] == [{"expression": "rate(1 hour)", "dialect": "rate()"}]
-        assert told["description"] == "Every hour of elapsed time."
-        assert told["next"][0] == {"utc": "2026-11-21T01:00:00Z", "local": "2026-11-21T02:00:00+01:00"}
-        assert [(change["kind"], change["touched"]) for change in told["clock_changes"]] == [
+        assert document["expressions"] == [{"expression": "rate(1 hour)", "dialect": "rate()"}]
+        assert document["description"] == "Every hour of elapsed time."
+        assert document["next"][0] == {"utc": "2026-11-21T01:00:00Z", "local": "2026-11-21T02:00:00+01:00"}
+        assert [(change["kind"], change["affected"]) for change in document["clock_changes"]] == [
             ("gap", False),
             ("overlap", False),
         ]
@@ -230,8 +230,8 @@ class TestConvert:
 
         assert (ran.status, ran.out) == (2, "")
         assert ran.err == (
-            "eventcron: '0 0 1 * 1' has no eventbridge form: '1 1' (expression): EventBridge restricts one of the two "
-            "day fields; this schedule restricts both and takes a day that satisfies either\n"
+            "eventcron: '0 0 1 * 1' has no eventbridge form: '1 1' (expression): EventBridge can restrict one of the "
+            "two day fields; this schedule restricts both and fires on a day that matches either\n"
         )
 
     def test_what_is_wrong_is_refused_as_everywhere(self, run: Run) -> None:

@@ -1,4 +1,4 @@
-"""``convert``: the same schedule in another dialect, or the reason why not."""
+"""``convert``: rewrites an expression in another dialect, or says why it cannot."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from eventcron.timing import convert as convert_module
 from eventcron.timing.convert import Notation, convert
 
 #: 2026-11-21T00:00:00Z.
-SINCE = 1_795_219_200_000
+CHECKED_FROM = 1_795_219_200_000
 
 U, E, Q, K, C = Notation.UNIX, Notation.EVENTBRIDGE, Notation.QUARTZ, Notation.KUBERNETES, Notation.CELERY
 
@@ -47,33 +47,35 @@ CELERY_WEEKDAYS = "crontab(minute='*/10', hour='*', day_of_month='*', month_of_y
     ],
 )  # fmt: skip
 def test_it_is_written_as(source: Notation, text: str, target: Notation, expected: str) -> None:
-    assert convert(text, source, target, since=SINCE) == expected
+    assert convert(text, source, target, checked_from=CHECKED_FROM) == expected
 
 
 @pytest.mark.parametrize(
     ("source", "text", "target", "reason"),
     [
-        pytest.param(U, "0 0 1 * 1", E, "EventBridge restricts one of the two day fields", id="either-day"),
-        pytest.param(U, "0 0 */2 * 1", Q, "takes a day that satisfies both", id="both-days"),
-        pytest.param(U, "0 0 */2 * 1", K, "Kubernetes takes a day that satisfies either field", id="both-kubernetes"),
-        pytest.param(U, "0 0 1 * 1", C, "Celery takes a day that satisfies both fields", id="either-celery"),
-        pytest.param(C, "0 0 1-7 * 1", U, "Unix cron takes a day that satisfies either field", id="both-unix"),
-        pytest.param(E, "cron(0 10 ? * 6L *)", K, "Kubernetes knows no L, W or #", id="rules-kubernetes"),
-        pytest.param(E, "cron(0 10 LW * ? *)", C, "Celery knows no L, W or #", id="rules-celery"),
-        pytest.param(Q, "0 0 0 L-3 * ?", E, "EventBridge knows L and LW, not days before the last", id="L-3"),
-        pytest.param(U, "0 0 L,15 * *", E, "EventBridge takes L, W and # alone, not in a list", id="rules-in-a-list"),
-        pytest.param(Q, "30 0 0 * * ?", U, "Unix cron knows no seconds", id="seconds"),
-        pytest.param(E, "cron(0 0 1 1 ? 2027)", K, "Kubernetes knows no years", id="years"),
-        pytest.param(E, "cron(0 0 1 1 ? 2150)", Q, "Quartz knows no year after 2099", id="late-years"),
-        pytest.param(E, "rate(5 minutes)", U, "Unix cron counts from the wall clock, not elapsed time", id="rate"),
+        pytest.param(U, "0 0 1 * 1", E, "EventBridge can restrict one of the two day fields", id="either-day"),
+        pytest.param(U, "0 0 */2 * 1", Q, "restricts both and requires a day to match both", id="both-days"),
+        pytest.param(
+            U, "0 0 */2 * 1", K, "Kubernetes fires on a day that matches either day field", id="both-kubernetes"
+        ),
+        pytest.param(U, "0 0 1 * 1", C, "Celery requires both day fields to match", id="either-celery"),
+        pytest.param(C, "0 0 1-7 * 1", U, "Unix cron fires on a day that matches either day field", id="both-unix"),
+        pytest.param(E, "cron(0 10 ? * 6L *)", K, "Kubernetes has no L, W or #", id="rules-kubernetes"),
+        pytest.param(E, "cron(0 10 LW * ? *)", C, "Celery has no L, W or #", id="rules-celery"),
+        pytest.param(Q, "0 0 0 L-3 * ?", E, "EventBridge has L and LW, but no days before the last", id="L-3"),
+        pytest.param(U, "0 0 L,15 * *", E, "EventBridge accepts L, W and # alone, not in a list", id="rules-in-a-list"),
+        pytest.param(Q, "30 0 0 * * ?", U, "Unix cron has no seconds", id="seconds"),
+        pytest.param(E, "cron(0 0 1 1 ? 2027)", K, "Kubernetes has no years", id="years"),
+        pytest.param(E, "cron(0 0 1 1 ? 2150)", Q, "Quartz accepts no year after 2099", id="late-years"),
+        pytest.param(E, "rate(5 minutes)", U, "Unix cron follows the wall clock and has no fixed intervals", id="rate"),
         pytest.param(E, "at(2026-12-01T09:00:00)", C, "Celery has no expression for a single instant", id="at"),
-        pytest.param(K, "@every 90s", E, "EventBridge knows whole minutes, hours and days", id="seconds-of-a-rate"),
-        pytest.param(E, "at(2026-12-01T09:00:00.5)", E, "EventBridge knows whole seconds", id="milliseconds"),
+        pytest.param(K, "@every 90s", E, "EventBridge accepts whole minutes, hours and days", id="seconds-of-a-rate"),
+        pytest.param(E, "at(2026-12-01T09:00:00.5)", E, "EventBridge accepts whole seconds", id="milliseconds"),
     ],
 )
 def test_it_is_refused_because(source: Notation, text: str, target: Notation, reason: str) -> None:
     with pytest.raises(InvalidExpression) as caught:
-        convert(text, source, target, since=SINCE)
+        convert(text, source, target, checked_from=CHECKED_FROM)
 
     assert caught.value.code == "cannot_convert"
     assert reason in caught.value.allowed
@@ -83,7 +85,7 @@ def test_it_is_refused_because(source: Notation, text: str, target: Notation, re
     ("source", "text", "message"),
     [
         pytest.param(K, "0 0 * * 7", "day_of_week: got '7'; allowed: 0-6 or SUN-SAT", id="kubernetes-has-no-7"),
-        pytest.param(K, "0 0 L * *", "no L, W or #: Kubernetes does not know them", id="kubernetes-has-no-L"),
+        pytest.param(K, "0 0 L * *", "no L, W or #: Kubernetes does not have them", id="kubernetes-has-no-L"),
         pytest.param(Q, "0 0 12 * * *", "? in exactly one of day_of_month and day_of_week", id="quartz-needs-?"),
         pytest.param(Q, "0 12 * * ?", "5 fields in '0 12 * * ?'", id="quartz-has-six-fields"),
         pytest.param(C, "crontab(second=3)", "crontab() with minute, hour, day_of_month", id="celery-has-no-second"),
@@ -93,7 +95,7 @@ def test_it_is_refused_because(source: Notation, text: str, target: Notation, re
 )
 def test_what_is_not_of_the_dialect_is_refused(source: Notation, text: str, message: str) -> None:
     with pytest.raises(InvalidExpression) as caught:
-        convert(text, source, Notation.UNIX, since=SINCE)
+        convert(text, source, Notation.UNIX, checked_from=CHECKED_FROM)
 
     assert message in str(caught.value)
     assert caught.value.code == "invalid_expression"
@@ -104,4 +106,4 @@ def test_what_would_fire_at_other_times_is_never_printed(monkeypatch: pytest.Mon
     monkeypatch.setitem(convert_module._WRITERS, Notation.QUARTZ, lambda _: "0 0 10 * * ?")
 
     with pytest.raises(InvalidExpression, match="in quartz, '0 0 10 \\* \\* \\?' fires at other times"):
-        convert("0 9 * * *", Notation.UNIX, Notation.QUARTZ, since=SINCE)
+        convert("0 9 * * *", Notation.UNIX, Notation.QUARTZ, checked_from=CHECKED_FROM)

@@ -1,4 +1,4 @@
-"""``explain``: words, and what each change of the clocks does."""
+"""``explain``: the sentence about a trigger, and its behaviour at each clock change."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import pytest
 from eventcron.entrypoints.cli.moments import read_moment
 from eventcron.model.commands import DaylightSaving
 from eventcron.model.names import Window
-from eventcron.timing.explain import dialect_name, in_words, nights
+from eventcron.timing.explain import describe_trigger, dialect_name, nights
 from eventcron.timing.trigger import parse
 
 
 @pytest.mark.parametrize(
-    ("expression", "words"),
+    ("expression", "sentence"),
     [
         ("30 2 * * *", "At 02:30, every day."),
         ("0 2,14 * * *", "At 02:00 and 14:00, every day."),
@@ -48,17 +48,19 @@ from eventcron.timing.trigger import parse
         ("at(2026-12-01T09:00:00.250)", "Once, on Tuesday 1 December 2026 at 09:00:00.250."),
     ],
 )
-def test_in_words(expression: str, words: str) -> None:
-    # A seconds field of 0 goes without saying.
-    assert in_words(parse(expression, anchor=0)) == words.replace("00:00:00,", "00:00,")
+def test_a_trigger_is_described_in_one_sentence(expression: str, sentence: str) -> None:
+    # The description omits a seconds field of 0.
+    assert describe_trigger(parse(expression, anchor=0)) == sentence.replace("00:00:00,", "00:00,")
 
 
-def test_unions_and_exclusions_in_words() -> None:
+def test_the_sentence_names_unions_and_exclusions() -> None:
     trigger = parse(
         ["0 9 * * *", "0 12 * * SAT"], exclude=["2026-12-24", "calendar:no"], calendars={"no": []}, anchor=0
     )
 
-    assert in_words(trigger) == ("At 12:00, on Saturdays or at 09:00, every day, except 2026-12-24 and calendar:no.")
+    assert describe_trigger(trigger) == (
+        "At 12:00, on Saturdays or at 09:00, every day, except 2026-12-24 and calendar:no."
+    )
 
 
 @pytest.mark.parametrize(
@@ -96,10 +98,10 @@ def happens(expression: str, zone: str = "Europe/Oslo", policy: DaylightSaving =
         pytest.param(
             "30 2 * * *",
             DaylightSaving(gap="skip", overlap="twice"),
-            "02:30 does not exist: skipped, with the reason daylight_saving_gap",
+            "02:30 does not exist: skipped, with reason daylight_saving_gap",
             "02:30 comes twice: fires both times, 02:30+02:00 (2026-10-25T00:30:00Z) "
             "and 02:30+01:00 (2026-10-25T01:30:00Z)",
-            id="fixed-time-otherwise",
+            id="fixed-time-with-the-other-policy",
         ),
         pytest.param(
             "0,30 2,3 * * *",
@@ -111,25 +113,25 @@ def happens(expression: str, zone: str = "Europe/Oslo", policy: DaylightSaving =
         pytest.param(
             "30 * * * *",
             DaylightSaving(),
-            "02:30 does not exist and is left out, as a wildcard follows real time",
+            "02:30 does not exist and is left out, because a wildcard follows real time",
             "02:30 comes twice: fires both times, 02:30+02:00 (2026-10-25T00:30:00Z) "
             "and 02:30+01:00 (2026-10-25T01:30:00Z), "
-            "as a wildcard follows real time",
+            "because a wildcard follows real time",
             id="wildcard",
         ),
-        pytest.param("30 4 * * *", DaylightSaving(), "not touched", "not touched", id="another-hour"),
-        pytest.param("30 2 * * MON", DaylightSaving(), "not touched", "not touched", id="another-day"),
-        pytest.param("rate(1 hour)", DaylightSaving(), "not touched", "not touched", id="rate"),
+        pytest.param("30 4 * * *", DaylightSaving(), "no effect", "no effect", id="another-hour"),
+        pytest.param("30 2 * * MON", DaylightSaving(), "no effect", "no effect", id="another-day"),
+        pytest.param("rate(1 hour)", DaylightSaving(), "no effect", "no effect", id="rate"),
         pytest.param(
             "at(2026-03-29T02:15:00)",
             DaylightSaving(),
             "02:15 does not exist: fires once at 03:00+02:00 (2026-03-29T01:00:00Z), the first instant after the gap",
-            "not touched",
+            "no effect",
             id="at",
         ),
     ],
 )
-def test_what_happens_that_night(expression: str, policy: DaylightSaving, spring: str, autumn: str) -> None:
+def test_the_behaviour_at_each_clock_change(expression: str, policy: DaylightSaving, spring: str, autumn: str) -> None:
     expected = [] if expression.startswith("rate") else [spring, autumn]  # a rate alone has no zone
 
     assert happens(expression, policy=policy) == expected
@@ -137,15 +139,15 @@ def test_what_happens_that_night(expression: str, policy: DaylightSaving, spring
 
 def test_many_times_are_counted_not_listed() -> None:
     assert happens("*/10 * * * *")[0] == (
-        "02:00, 02:10, 02:20 and 3 more do not exist and are left out, as a wildcard follows real time"
+        "02:00, 02:10, 02:20 and 3 more do not exist and are left out, because a wildcard follows real time"
     )
 
 
-def test_an_excluded_time_is_not_touched() -> None:
+def test_a_clock_change_does_not_affect_an_excluded_time() -> None:
     trigger = parse("30 2 * * *", timezone="Europe/Oslo", exclude=["2026-03-29"], anchor=0)
     spring = nights(trigger, Window(read_moment("2026-03-01", "from"), read_moment("2026-04-01", "until")))
 
-    assert [(night.touched, night.happens) for night in spring] == [(False, "not touched")]
+    assert [(night.affected, night.happens) for night in spring] == [(False, "no effect")]
 
 
 @pytest.mark.parametrize(
@@ -183,14 +185,14 @@ def test_an_excluded_time_is_not_touched() -> None:
         ),
     ],
 )
-def test_the_change_in_words(zone: str, since: str, until: str, sentence: str) -> None:
+def test_a_clock_change_is_described(zone: str, since: str, until: str, sentence: str) -> None:
     trigger = parse("0 0 * * *", timezone=zone, anchor=0)
     window = Window(read_moment(since, "from"), read_moment(until, "until"))
 
     assert [night.change.sentence for night in nights(trigger, window)] == [sentence]
 
 
-def test_a_change_is_told_once_where_a_chunk_of_the_zone_ends() -> None:
+def test_a_change_at_the_end_of_a_chunk_is_reported_once() -> None:
     trigger = parse("0 0 * * *", timezone="America/St_Johns", anchor=0)
 
     assert len(nights(trigger, Window(read_moment("1991-01-01", "from"), read_moment("1992-01-01", "until")))) == 2

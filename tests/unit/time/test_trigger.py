@@ -1,4 +1,4 @@
-"""The trigger's public face: parse, canonical text, walk, occurrences, next_occurrence, Memo."""
+"""The public functions of ``trigger``: parse, canonical text, walk, occurrences, next_occurrence, Memo."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import pytest
 
 from eventcron.entrypoints.cli.moments import read_moment
 from eventcron.errors import InvalidExpression, InvalidSchedule
+from eventcron.model.codes import SkipReason
 from eventcron.model.commands import DaylightSaving
 from eventcron.model.names import Instant, Key, Occurrence, Window
 from eventcron.timing import zones
@@ -143,7 +144,7 @@ def test_walk_says_why_it_skips_and_occurrences_leaves_it_out() -> None:
     trigger = parse("30 2 * * *", timezone="Europe/Oslo", daylight_saving="eventbridge", anchor=0)
     night = Window(at("2026-03-29"), at("2026-03-30"))
 
-    assert list(walk(trigger, night)) == [Occurrence(at("2026-03-29T01:00"), "daylight_saving_gap")]
+    assert list(walk(trigger, night)) == [Occurrence(at("2026-03-29T01:00"), SkipReason.DAYLIGHT_SAVING_GAP)]
     assert list(occurrences(trigger, night)) == []
 
 
@@ -188,7 +189,8 @@ def test_memo_answers_as_walk_does_and_forgets_another_window() -> None:
 
 def test_hashed_fields_need_a_key_and_are_independent() -> None:
     with pytest.raises(
-        InvalidExpression, match=r"minute: got 'H'; allowed: H only where the schedule's tenant and name"
+        InvalidExpression,
+        match=r"minute: got 'H'; allowed: no H here: its value depends on a schedule's tenant and name",
     ):
         parse("H H * * *", anchor=0)
 
@@ -240,7 +242,7 @@ def test_an_unknown_zone_is_refused_with_the_likely_name(given: str, suggestion:
         pytest.param(
             "at(2026-02-30T00:00:00)", "at: got '2026-02-30T00:00:00'; allowed: a date that exists", id="february"
         ),
-        pytest.param("at(2026-02-03T00:00:00Z)", "no offset: it is in `timezone`", id="at-with-offset"),
+        pytest.param("at(2026-02-03T00:00:00Z)", "no offset: `timezone` sets it", id="at-with-offset"),
         pytest.param("@reboot", "expression: got '@reboot'; allowed: @yearly", id="reboot"),
         pytest.param("", "expression: got ''", id="empty"),
     ],
@@ -250,3 +252,17 @@ def test_a_bad_expression_is_refused_by_field_value_and_allowed(expression: str,
         parse(expression, anchor=0)
 
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("every", "seconds"),
+    [("5m", 300), ("1h30m", 5_400), ("90s", 90), ("1.5h", 5_400), ("1000ms", 1), ("2h0m1s", 7_201)],
+)
+def test_every_is_a_rate_in_the_units_of_go(every: str, seconds: int) -> None:
+    anchor = at("2026-01-01T00:01:02")
+
+    assert (
+        parse(f"@every {every}", anchor=anchor).canonical
+        == parse(f" @EVERY  {every} ", anchor=anchor).canonical
+        == parse(f"rate({seconds} seconds)", anchor=anchor).canonical
+    )

@@ -32,11 +32,11 @@ def _record_first(original: Any) -> Function:
 
 
 def _drop_refused(original: Any) -> Function:
-    async def settle_refused(self: Any, fires: Sequence[Fire], refused: Any, *rest: Any) -> None:
-        hopeless = {index: refusal for index, refusal in refused.items() if not refusal.retryable}
-        await original(self, fires, hopeless, *rest)
+    async def handle_refused(self: Any, fires: Sequence[Fire], refused: Any, *rest: Any) -> None:
+        final = {index: refusal for index, refusal in refused.items() if not refusal.retryable}
+        await original(self, fires, final, *rest)
 
-    return settle_refused
+    return handle_refused
 
 
 def _publish_early(_original: Any) -> Function:
@@ -60,10 +60,10 @@ def _without(detail_type: str) -> Change:
     """The executor reports everything except events of that type."""
 
     def change(original: Any) -> Function:
-        async def tell(self: Any, events: Sequence[Event]) -> None:
+        async def report(self: Any, events: Sequence[Event]) -> None:
             await original(self, [event for event in events if event.detail_type != detail_type])
 
-        return tell
+        return report
 
     return change
 
@@ -89,7 +89,7 @@ MUTANTS = (
         changes(MemoryPublishedPacks, "published", _know_no_pack),
     ),
     Mutant("a pack is recorded as published before it is published", changes(Executor, "_publish_at", _record_first)),
-    Mutant("a fire that the bus refused is not put back", changes(Executor, "_settle_refused", _drop_refused)),
+    Mutant("a fire that the bus refused is not put back", changes(Executor, "_handle_refused", _drop_refused)),
     Mutant("a fire is not held to its instant", changes(Executor, "_known_at", _publish_early)),
     Mutant(
         "the schedule is read when the pack arrives, not at the last moment",
@@ -99,8 +99,8 @@ MUTANTS = (
         "the executor knows no grace",
         changes(executor, "is_missed", lambda _original: lambda *_fire, **_now: False),
     ),
-    Mutant("the executor does not report what it skips", changes(Executor, "_tell", _without("Schedule Skipped"))),
-    Mutant("the executor does not report a fire given up", changes(Executor, "_tell", _without("Schedule Failed"))),
+    Mutant("the executor does not report what it skips", changes(Executor, "_report", _without("Schedule Skipped"))),
+    Mutant("the executor does not report a fire given up", changes(Executor, "_report", _without("Schedule Failed"))),
     Mutant("a schedule whose last fire is skipped never ends", changes(Executor, "_skip", _skip_no_last_fire)),
     Mutant("a cancelled backfill goes on", changes(executor._Known, "_stopped", _go_on)),
 )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from msgspec.structs import replace
 
 from eventcron.app import handlers
-from eventcron.app.concurrency import all_of
 from eventcron.app.fanout import FanOut
-from eventcron.app.handlers import Handled, Handlers, MessageOutcome, QueueMessage
+from eventcron.app.handlers import Handled, Handlers, MessageOutcome
 from eventcron.app.planner import SegmentOutcome
+from eventcron.app.registrar import Outcome, Registrar, Result
 from eventcron.errors import Undecodable
+from eventcron.model.records import Record
+from eventcron.wire.decode import Received
 from tools.faultsim.mutants.planting import Change, Function, Mutant, changes
 
 
@@ -51,11 +52,11 @@ def _swallow_failures(original: Any) -> Function:
     return handle
 
 
-def _never_redelivered(_original: Any) -> Function:
-    async def on_commands(self: Any, messages: Sequence[QueueMessage]) -> object:
-        return await all_of(self.on_command(one.body, redelivered=False) for one in messages)
+def _publish_once(_original: Any) -> Function:
+    async def repeat(_self: Any, _received: Received, stored: Record | None) -> object:
+        return Result(Outcome.DUPLICATE, None if stored is None else stored.key, record=stored)
 
-    return on_commands
+    return repeat
 
 
 MUTANTS = (
@@ -74,9 +75,11 @@ MUTANTS = (
     Mutant("a range that the queue refused is planned by nobody", changes(FanOut, "run", _drop_refused_ranges)),
     Mutant("a message that is no command is dropped", changes(Handlers, "_dead_letter", _drop_poison("commands"))),
     Mutant("a message that is no pack is dropped", changes(Handlers, "_dead_letter", _drop_poison("fires"))),
-    Mutant("a message that is no range is dropped", changes(Handlers, "_dead_letter", _drop_poison("plans"))),
+    Mutant("a message that is no range is dropped", changes(Handlers, "_dead_letter", _drop_poison("segments"))),
     Mutant("a command that failed counts as done", changes(Handlers, "on_command", _swallow_failures)),
     Mutant("a pack that failed counts as done", changes(Handlers, "on_pack", _swallow_failures)),
     Mutant("a range that failed counts as done", changes(Handlers, "on_segments", _swallow_failures)),
-    Mutant("a redelivered command passes for a new one", changes(Handlers, "on_commands", _never_redelivered)),
+    Mutant(
+        "the event of a command is lost with the registrar that stored it", changes(Registrar, "_repeat", _publish_once)
+    ),
 )

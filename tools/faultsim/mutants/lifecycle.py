@@ -1,4 +1,4 @@
-"""Faults in how commands change a schedule, and in how one era hands over to the next."""
+"""Faults in which command acts, in the eras of a schedule, and in what one era hands over to the next."""
 
 from __future__ import annotations
 
@@ -6,37 +6,64 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from eventcron.app import executor
+from eventcron.app import executor, registrar
 from eventcron.app.registrar import Registrar
-from eventcron.model.names import Instant, Key
-from eventcron.model.records import Era, Record
+from eventcron.model.commands import Command, DeleteSchedule, PauseSchedule, ResumeSchedule, Schedule
+from eventcron.model.events import SkipNotice
+from eventcron.model.names import Key
+from eventcron.model.records import Era, Record, State
 from eventcron.rules import handover, lifecycle, ordering
+from eventcron.rules.handover import Handover
 from tools.faultsim.mutants.planting import Change, Function, Mutant, changes
 
-#: Milliseconds for which an era that was replaced goes on.
+#: Milliseconds for which a replaced revision goes on.
 LONG_CUTOVER_MS = 60_000
+#: Delivers nothing.
+NOTHING = Handover([], [], is_over=False)
+
+
+# --- Which command acts ----------------------------------------------------------------------------------------------
+
+
+def _judged_without(*kinds: type[Command], **revisions: int) -> Change:
+    """Commands of these kinds are judged as if the record had those revisions of its last commands."""
+
+    def change(table: Any) -> object:
+        changed = {kind: table[kind]._replace(judge=_without(table[kind].judge, revisions)) for kind in kinds}
+        return table | changed
+
+    return change
+
+
+def _without(judge: Any, revisions: dict[str, int]) -> Function:
+    return lambda stored, revision: judge(stored and _with_commands(stored, **revisions), revision)
+
+
+def _with_commands(record: Record, **revisions: int) -> Record:
+    return replace(record, last_commands=replace(record.last_commands, **revisions))
+
+
+def _ignore_event_ids(original: Any) -> Function:
+    return lambda stored, **version: original(stored and replace(stored, recent_event_ids=()), **version)
+
+
+def _put_enabled(original: Any) -> Function:
+    def put(stored: Record | None, *rest: Any, **calendars: Any) -> Record:
+        record: Record = original(stored and _with_commands(stored, pause_revision=-1), *rest, **calendars)
+        return record if stored is None else _with_commands(record, pause_revision=stored.last_commands.pause_revision)
+
+    return put
 
 
 # --- What the registrar delivers -------------------------------------------------------------------------------------
 
 
-def _with_enabled(**changed: Any) -> Change:
-    """An enabled record with those fields; a wake only where it has one."""
-
-    def change(original: Any) -> Change:
-        def fire_from(*given: Any, **more: Any) -> Record | None:
-            enabled: Record | None = original(*given, **more)
-            if enabled is None or ("wake" in changed and enabled.wake is None):
-                return enabled
-            return replace(enabled, **changed)
-
-        return fire_from
-
-    return change
+def _deliver_nothing(_original: Any) -> Function:
+    return lambda *_record, **_now: NOTHING
 
 
-def _skip_delivery(_original: Any) -> Function:
-    async def delivered(self: Any, key: Key, _event_id: str, **_redelivered: bool) -> Record | None:
+def _ignore_pending(_original: Any) -> Function:
+    async def delivered(self: Any, key: Key) -> Record | None:
         stored = (await self._store.get([key])).get(key)
         return None if stored is None else replace(stored, pending=None)
 
@@ -44,112 +71,103 @@ def _skip_delivery(_original: Any) -> Function:
 
 
 def _clear_first(original: Any) -> Function:
-    async def deliver(self: Any, record: Record) -> None:
+    async def deliver_pending(self: Any, record: Record) -> None:
         if record.pending is not None:
             await self._store.clear_pending(record.key, revision=record.revision)
         await original(self, record)
 
-    return deliver
+    return deliver_pending
 
 
-def _nothing_unplanned(_original: Any) -> Function:
-    return lambda *_record, **_now: handover.Handover([], [], is_over=False)
+def _report_no_pause(*, of_puts: bool) -> Change:
+    """A pause that ended with a put, or else with a resume, is not reported."""
 
+    def change(original: Any) -> Function:
+        def dropped(record: Record, before: Era) -> list[SkipNotice]:
+            last = record.last_commands
+            notices: list[SkipNotice] = original(record, before)
+            return [] if of_puts == (last.put_revision > last.pause_revision) else notices
 
-# --- The order of commands -------------------------------------------------------------------------------------------
-
-
-def _without(**revisions: int) -> Change:
-    """A verdict on a command as if the record remembered no such command."""
-
-    def blank(stored: Record | None) -> Record | None:
-        return stored and replace(stored, last_commands=replace(stored.last_commands, **revisions))
-
-    def change(original: Any) -> Change:
-        return lambda stored, *rest, **more: original(blank(stored), *rest, **more)
+        return dropped
 
     return change
 
 
-def _forget_event_ids(original: Any) -> Function:
-    return lambda stored, **given: original(stored and replace(stored, recent_event_ids=()), **given)
-
-
-# --- From one era to the next ----------------------------------------------------------------------------------------
+# --- Eras ------------------------------------------------------------------------------------------------------------
 
 
 def _stay_in_the_index(original: Any) -> Function:
-    def pause(stored: Record | None, *rest: Any, **more: Any) -> Record:
-        paused: Record = original(stored, *rest, **more)
-        return paused if stored is None else replace(paused, segment=stored.segment, wake=stored.wake)
+    def pause(stored: Record | None, *rest: Any, **expires: int) -> Record:
+        record: Record = original(stored, *rest, **expires)
+        if stored is None or record.state is not State.PAUSED:
+            return record
+        return replace(record, segment=stored.segment, wake=stored.wake)
 
     return pause
 
 
-def _overlap(original: Any) -> Function:
-    """As if no earlier era had a due instant."""
-    return lambda eras: original(eras[-1:])
+def _always_awake(original: Any) -> Function:
+    def fire_from(*record: Any, **catch_up: int) -> Record | None:
+        enabled: Record | None = original(*record, **catch_up)
+        return enabled if enabled is None or enabled.wake is None else replace(enabled, wake=0)
+
+    return fire_from
 
 
-def _only_two_eras(original: Any) -> Function:
-    return lambda eras, *fire, **instants: original(eras[-2:], *fire, **instants)
-
-
-def _planned_everything(_original: Any) -> Function:
-    return lambda _stored, _when: None
-
-
-def _unbounded_cut(original: Any) -> Function:
-    """An era that was cut ends where it was cut, though its definition ended before."""
-
-    def cut(stored: Record | None, when: Any, *, at: Instant, pause_ends: Instant | None = None) -> tuple[Era, ...]:
-        eras: tuple[Era, ...] = original(stored, when, at=at, pause_ends=pause_ends)
-        return eras and (*eras[:-1], eras[-1] if eras[-1].paused else replace(eras[-1], end=at))
-
-    return cut
+def _only_the_last_two(original: Any) -> Function:
+    return lambda eras, revision, **fire: original(eras[-2:], revision, **fire)
 
 
 MUTANTS = (
     Mutant(
+        "a put does not see the tombstone", changes(registrar, "TABLE", _judged_without(Schedule, delete_revision=-1))
+    ),
+    Mutant(
+        "a delete does not ask which revision it deletes",
+        changes(registrar, "TABLE", _judged_without(DeleteSchedule, put_revision=-1)),
+    ),
+    Mutant(
+        "a stale pause or resume acts",
+        changes(
+            registrar, "TABLE", _judged_without(PauseSchedule, ResumeSchedule, put_revision=-1, delete_revision=-1)
+        ),
+    ),
+    Mutant("a put ignores the pause that overtook it", changes(lifecycle, "put", _put_enabled)),
+    Mutant(
+        "the ids of the events of one second are not remembered", changes(ordering, "version_of", _ignore_event_ids)
+    ),
+    Mutant(
         "the registrar hands over to the planner at once",
         changes(Registrar, "_reach_ms", lambda _original: property(lambda _self: 0)),
     ),
-    Mutant("the registrar enqueues no fires itself", changes(lifecycle, "_fire_from", _with_enabled(pending=None))),
-    Mutant("pending fires of a dead registrar are not delivered", changes(Registrar, "_delivered", _skip_delivery)),
-    Mutant("pending is cleared before the fires are sent", changes(Registrar, "_deliver_pending", _clear_first)),
-    Mutant("an update fires again what the era before it has", changes(handover, "not_taken", _overlap)),
-    Mutant("unplanned fires of an era that was cut are lost", changes(handover, "_unplanned", _nothing_unplanned)),
-    Mutant("an era that was cut is taken for planned to its end", changes(lifecycle, "_planned", _planned_everything)),
+    Mutant("the registrar enqueues no fires before the handoff", changes(handover, "_until_handoff", _deliver_nothing)),
+    Mutant("unplanned fires of a replaced revision are lost", changes(handover, "_unplanned", _deliver_nothing)),
     Mutant(
-        "an era that was cut takes what is due after its definition ended", changes(lifecycle, "_cut", _unbounded_cut)
+        "an era that was cut counts as planned to its end",
+        changes(lifecycle, "_planned", lambda _original: lambda _stored, _when: None),
     ),
     Mutant(
-        "an era that was replaced goes on for a minute", changes(lifecycle, "CUTOVER_MS", lambda _ms: LONG_CUTOVER_MS)
+        "a resume catches up on nothing", changes(handover, "_caught_up", lambda _original: lambda _record, _era: [])
     ),
+    Mutant("pending fires of a dead registrar are not delivered", changes(Registrar, "_delivered", _ignore_pending)),
+    Mutant(
+        "pending fires count as delivered before they are sent", changes(Registrar, "_deliver_pending", _clear_first)
+    ),
+    Mutant(
+        "an update fires again what the revision before it fires already",
+        changes(handover, "not_taken", lambda _original: lambda _eras: lambda _due: True),
+    ),
+    Mutant(
+        "a put does not report what the pause before it kept from firing",
+        changes(handover, "_dropped", _report_no_pause(of_puts=True)),
+    ),
+    Mutant("a resume does not report what it skips", changes(handover, "_dropped", _report_no_pause(of_puts=False))),
+    Mutant("a replaced revision goes on for a minute", changes(lifecycle, "CUTOVER_MS", lambda _ms: LONG_CUTOVER_MS)),
     Mutant("a paused schedule stays in the index", changes(lifecycle, "pause", _stay_in_the_index)),
-    Mutant("a sleeping schedule is read with each tick", changes(lifecycle, "_fire_from", _with_enabled(wake=0))),
-    Mutant("a put does not see the tombstone", changes(ordering, "judge_put", _without(delete_revision=-1))),
+    Mutant("a sleeping schedule is read with each tick", changes(lifecycle, "_fire_from", _always_awake)),
     Mutant(
-        "a delete does not ask which revision it deletes", changes(ordering, "judge_delete", _without(put_revision=-1))
+        "the revision of a fire is not compared",
+        changes(executor, "may_publish", lambda _original: lambda *_eras, **_fire: True),
     ),
-    Mutant("a put ignores the pause that overtook it", changes(lifecycle, "put", _without(pause_revision=-1))),
-    Mutant(
-        "a stale pause or resume acts",
-        changes(ordering, "judge_switch", _without(put_revision=-1, delete_revision=-1)),
-    ),
-    Mutant(
-        "the ids of the events of one second are not remembered", changes(ordering, "version_of", _forget_event_ids)
-    ),
-    Mutant(
-        "the executor accepts a fire from any sender",
-        changes(executor, "may_publish", lambda _original: lambda *_fire, **_instants: True),
-    ),
-    Mutant("only the last era but one may still fire", changes(executor, "may_publish", _only_two_eras)),
-    Mutant(
-        "what a pause kept back is not reported", changes(handover, "_dropped", lambda _original: lambda *_record: [])
-    ),
-    Mutant(
-        "a resume fires none of what the pause kept back",
-        changes(handover, "_caught_up", lambda _original: lambda *_record: []),
-    ),
+    Mutant("only the last revision but one may still fire", changes(executor, "may_publish", _only_the_last_two)),
 )

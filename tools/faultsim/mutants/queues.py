@@ -52,5 +52,8 @@ MUTANTS = (
         "a tenant's source may act for any tenant",
         changes(decode, "_authorise", lambda _original: lambda _source, _tenant: None),
     ),
-    Mutant("a run after an update is another run", changes(encode, "_timeless", lambda _original: lambda fire: fire)),
+    Mutant(
+        "a run after an update is another run",
+        changes(encode, "_without_run_revision", lambda _original: lambda fire: fire),
+    ),
 )

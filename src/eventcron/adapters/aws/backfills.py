@@ -15,7 +15,7 @@ _LIST: Item = {"pk": text("backfills")}
 
 
 class DynamoBackfills(DynamoDocuments[BackfillKey, Backfill]):
-    """Backfills by key, beside segments and packs."""
+    """One item a backfill, and one for the list of open ones."""
 
     def __init__(self, table: DynamoTable) -> None:
         super().__init__(table, Backfill, kind="backfill", order="version")

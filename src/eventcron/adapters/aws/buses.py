@@ -1,21 +1,21 @@
-"""Which kind of bus a deployment's facts go to."""
+"""Chooses the kind of bus on which a deployment publishes."""
 
 from __future__ import annotations
 
-from eventcron.adapters.aws.bus import EventBridgeBus
-from eventcron.adapters.aws.bus_v2 import EventBridgeV2Bus
 from eventcron.adapters.aws.clients import EventsClient
+from eventcron.adapters.aws.event_bus import EventBridgeBus
+from eventcron.adapters.aws.event_bus_v2 import EventBridgeV2Bus
 from eventcron.ports import EventBus
 from eventcron.settings import Settings
 
 
 def bus_service(settings: Settings) -> str:
-    """botocore's name of the service whose client ``bus_of`` wants."""
+    """botocore's name of the service whose client ``bus_of`` needs."""
     return EventBridgeV2Bus.service if settings.event_bus_v2_arn else EventBridgeBus.service
 
 
 def bus_of(settings: Settings, client: EventsClient) -> EventBus:
-    """The bus that takes facts, fires among them."""
+    """The bus on which the deployment publishes fires and all other events."""
     if settings.event_bus_v2_arn:
         return EventBridgeV2Bus(client, settings.event_bus_v2_arn)
     return EventBridgeBus(client, settings.bus_name)

@@ -9,7 +9,7 @@ from eventcron.model.records import Calendar
 
 
 class DynamoCalendars(DynamoDocuments[CalendarKey, Calendar]):
-    """Calendars by key, beside segments, packs and backfills."""
+    """One item a calendar."""
 
     def __init__(self, table: DynamoTable) -> None:
         super().__init__(table, Calendar, kind="calendar", order="revision")

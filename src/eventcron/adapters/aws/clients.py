@@ -1,4 +1,4 @@
-"""The three AWS clients, made once a process, and the part of each that the adapters use."""
+"""The three AWS clients, opened once per process, and the operations that the adapters use."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession, get_session
 
-#: An answer as botocore parses it.
+#: A response as botocore parses it.
 Response: TypeAlias = dict[str, Any]
 
 
 class DynamoClient(Protocol):
-    """What is used of DynamoDB."""
+    """The operations of DynamoDB that are used."""
 
     async def batch_get_item(self, **request: Any) -> Response: ...
     async def delete_item(self, **request: Any) -> Response: ...
@@ -26,20 +26,20 @@ class DynamoClient(Protocol):
 
 
 class SqsClient(Protocol):
-    """What is used of SQS."""
+    """The operations of SQS that are used."""
 
     async def send_message(self, **request: Any) -> Response: ...
     async def send_message_batch(self, **request: Any) -> Response: ...
 
 
 class EventsClient(Protocol):
-    """What is used of EventBridge, of either API."""
+    """The operation of EventBridge that is used, of either API."""
 
     async def put_events(self, **request: Any) -> Response: ...
 
 
 class AwsClients(NamedTuple):
-    """Open clients; they belong to the event loop they were made on."""
+    """Open clients. They belong to the event loop on which they were opened."""
 
     dynamodb: DynamoClient
     sqs: SqsClient

@@ -8,16 +8,16 @@ from typing import Any, Protocol
 
 from eventcron.adapters.aws.clients import Response
 from eventcron.adapters.aws.failures import mapped
-from eventcron.adapters.aws.redrive_targets import WayBack
+from eventcron.adapters.aws.redrive_targets import RedriveTarget
 from eventcron.ports import DeadLetter
 
 #: Messages. SQS ReceiveMessage, MaxNumberOfMessages: "Valid values: 1 to 10".
 MOST = 10
-#: Seconds. Without a wait SQS asks only some of its servers, and may find nothing where there is something.
+#: Seconds. Without a wait, SQS asks only some of its servers and may miss messages.
 WAIT_SECONDS = 1
 
 
-class LetterSqsClient(Protocol):
+class RedriveSqsClient(Protocol):
     """What is used of SQS."""
 
     async def change_message_visibility(self, **request: Any) -> Response: ...
@@ -27,12 +27,12 @@ class LetterSqsClient(Protocol):
 
 
 class SqsDeadLetterQueue:
-    """The dead-letter queue at *url*, and the way back of its letters."""
+    """The dead-letter queue at *url*. Its dead letters are sent back to *target*."""
 
-    def __init__(self, sqs: LetterSqsClient, *, url: str, back: WayBack) -> None:
+    def __init__(self, sqs: RedriveSqsClient, *, url: str, target: RedriveTarget) -> None:
         self._sqs = sqs
         self._url = url
-        self._back = back
+        self._target = target
 
     async def waiting(self) -> int:
         name = "ApproximateNumberOfMessages"
@@ -50,30 +50,30 @@ class SqsDeadLetterQueue:
                 AttributeNames=["All"],
                 MessageAttributeNames=["All"],
             )
-        return [_letter(message) for message in response.get("Messages", [])]
+        return [_dead_letter(message) for message in response.get("Messages", [])]
 
-    async def send_back(self, letter: DeadLetter, body: str) -> None:
-        await self._back.send(letter, body)
+    async def send_back(self, dead_letter: DeadLetter, body: str) -> None:
+        await self._target.send(dead_letter, body)
 
-    async def remove(self, letter: DeadLetter) -> None:
+    async def remove(self, dead_letter: DeadLetter) -> None:
         with mapped("sqs"):
-            await self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=letter.receipt)
+            await self._sqs.delete_message(QueueUrl=self._url, ReceiptHandle=dead_letter.receipt)
 
-    async def put_back(self, letter: DeadLetter) -> None:
+    async def put_back(self, dead_letter: DeadLetter) -> None:
         with mapped("sqs"):
             await self._sqs.change_message_visibility(
-                QueueUrl=self._url, ReceiptHandle=letter.receipt, VisibilityTimeout=0
+                QueueUrl=self._url, ReceiptHandle=dead_letter.receipt, VisibilityTimeout=0
             )
 
 
-def _letter(message: Response) -> DeadLetter:
+def _dead_letter(message: Response) -> DeadLetter:
     given = {name: value.get("StringValue", "") for name, value in message.get("MessageAttributes", {}).items()}
     return DeadLetter(
         id=message["MessageId"],
         receipt=message["ReceiptHandle"],
         body=message["Body"],
-        # Ours; then EventBridge's, by its page "Using dead-letter queues"; then Lambda's, of an asynchronous
-        # invocation; SQS itself gives none.
+        # Our attribute, else EventBridge's (its page "Using dead-letter queues"), else that of Lambda's asynchronous
+        # invocations. SQS itself adds none.
         code=given.get("code") or given.get("ERROR_CODE") or given.get("ErrorCode") or "received_too_often",
         reason=given.get("reason")
         or given.get("ERROR_MESSAGE")

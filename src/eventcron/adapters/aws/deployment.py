@@ -1,4 +1,4 @@
-"""A deployed eventcron, found by the name of its stack: for people at a terminal, never for the functions."""
+"""Finds a deployment by the name of its stack. For the command line; the functions know their settings."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from eventcron.settings import Settings
 
 
 class NoDeployment(EventcronError):
-    """The stack cannot be reached: it is not there, or this shell may not see it. Says what to set."""
+    """The stack does not exist, or this shell may not see it. The message says what to set."""
 
 
 class Deployment(NamedTuple):
-    """Open clients, and what the stack says of itself."""
+    """Open clients, and what the stack tells about itself."""
 
     #: For the adapters of the ports.
     clients: AwsClients
@@ -39,7 +39,7 @@ async def deployment(stack: str, *, concurrency: int) -> AsyncIterator[Deploymen
     """The deployment of *stack*. Region, credentials and endpoint come from the environment, as boto reads it.
 
     Raises:
-        NoDeployment: there is no such stack, or no way to it.
+        NoDeployment: there is no such stack, or this shell cannot reach it.
         Unavailable: AWS refused for now.
     """
     session = get_session()
@@ -57,7 +57,7 @@ async def deployment(stack: str, *, concurrency: int) -> AsyncIterator[Deploymen
 
             outputs = await _outputs(await client("cloudformation"), stack)
             aws_lambda = await client("lambda")
-            # The functions' own variables: what is deployed, not what this shell believes.
+            # The settings of the deployed function, not those of this shell.
             function = await aws_lambda.get_function_configuration(FunctionName=outputs["PlannerFunctionName"])
             settings = config.read(function.get("Environment", {}).get("Variables", {}))
             clients = await exits.enter_async_context(
@@ -70,13 +70,13 @@ async def _outputs(cloudformation: Any, stack: str) -> dict[str, str]:
     described = (await cloudformation.describe_stacks(StackName=stack))["Stacks"]
     outputs = {output["OutputKey"]: output["OutputValue"] for found in described for output in found.get("Outputs", [])}
     if "PlannerFunctionName" not in outputs:
-        raise NoDeployment(f"stack {stack!r} is not one of eventcron, or is still being created")
+        raise NoDeployment(f"stack {stack!r} is not an eventcron stack, or is still being created")
     return outputs
 
 
 @contextmanager
 def _explained(stack: str) -> Iterator[None]:
-    """Raise errors of AWS and its client in words for whoever sits at the terminal."""
+    """Turn errors of AWS and of its client into messages for the command line."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:

@@ -1,9 +1,9 @@
-"""Documents in the ledger's table: whole structs as JSON, each under a key, each write conditional on the one before.
+"""Whole structs as JSON in the ledger's table, each under its key. Each write is conditional on the one before.
 
-pk = "<kind>#<part of the key>#…"  v N (the format), <order> N (what conditions read), body S (JSON),
+pk = "<kind>#<part of the key>#…"  v N (the format), <order> N (read by conditions), body S (JSON),
                                    expires N (TTL, in seconds; absent = never)
 
-A field added to a struct with a default goes into ``body`` by itself; older items lack it and read as the default.
+A new field with a default needs no change here: it becomes part of ``body``, and older items read as the default.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ K_co = TypeVar("K_co", bound=tuple[str, ...], covariant=True)
 
 
 class Document(Protocol[K_co]):
-    """A struct that can be kept."""
+    """A struct that can be stored."""
 
     @property
     def key(self) -> K_co: ...
@@ -36,7 +36,7 @@ D = TypeVar("D", bound=Document[Any])
 
 
 class DynamoDocuments(Generic[K, D]):
-    """Structs of one *type_*, by key; their field *order* rises with each write."""
+    """Structs of one *type_*, by key. Each write raises their field *order*."""
 
     def __init__(
         self,
@@ -52,17 +52,17 @@ class DynamoDocuments(Generic[K, D]):
         self._order = order
 
     async def get(self, keys: Sequence[K]) -> dict[K, D]:
-        """See the ports.
+        """As the ports promise.
 
         Raises:
-            Undecodable: one is of another format, or not one of ours.
+            Undecodable: this release cannot read one of the items.
         """
         items = await self._table.get_many([self._key(key) for key in dict.fromkeys(keys)])
         found = [self._decode(item) for item in items]
         return {document.key: document for document in found}
 
     async def put(self, document: D, *, replacing: int | None) -> bool:
-        """See the ports."""
+        """As the ports promise."""
         item = self._item(document)
         if replacing is None:
             return await self._table.put(item, when="attribute_not_exists(#pk)")

@@ -1,4 +1,4 @@
-"""Which of botocore's errors mean "later"."""
+"""Which of botocore's errors mean that a call may succeed later."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from botocore.exceptions import ConnectionError as BotoConnectionError
 
 from eventcron.errors import Unavailable
 
-#: Codes by which DynamoDB, SQS and EventBridge ask for patience, whatever the HTTP status: the errors of the
-#: three service models and those that botocore's standard retries know as throttling or transient.
+#: Codes of DynamoDB, SQS and EventBridge that are worth a retry, whatever the HTTP status: those of the three service
+#: models, and those that botocore's standard retry mode treats as throttling or transient.
 RETRYABLE_CODES = frozenset(
     {
         "InternalException",
@@ -45,9 +45,9 @@ SERVER_ERROR = 500
 def unavailable(
     service: str, error: ClientError | BotoCoreError, *, also: frozenset[str] = frozenset()
 ) -> Unavailable | None:
-    """*error* as ``Unavailable`` if trying again may help; None: it is a fault of ours or of the deployment.
+    """*error* as ``Unavailable`` if a retry may help. None: the fault is ours or the deployment's.
 
-    *also* are codes that mean "later" of this service alone.
+    *also* has further retryable codes of this service.
     """
     if isinstance(error, ClientError):
         code = str(error.response.get("Error", {}).get("Code", "Unknown"))
@@ -62,9 +62,9 @@ def unavailable(
 
 @contextmanager
 def mapped(service: str, *, also: frozenset[str] = frozenset()) -> Iterator[None]:
-    """Raise ``Unavailable`` in place of botocore's errors that mean "later"; all others rise as they are.
+    """Raise ``Unavailable`` in place of botocore's errors that are worth a retry; raise all others unchanged.
 
-    *also* are codes that mean "later" of this service alone.
+    *also* has further retryable codes of this service.
     """
     try:
         yield

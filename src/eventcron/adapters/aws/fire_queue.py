@@ -1,4 +1,4 @@
-"""``FireQueue`` on SQS: a standard queue, as only those take a delay per message."""
+"""``FireQueue`` on SQS, on a standard queue: FIFO queues take no delay per message."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from eventcron.model.names import Instant
 from eventcron.ports import MAX_DELAY_SECONDS, Refusal
 from eventcron.wire.encode import encode_pack
 
-#: The fair-queue group of packs that carry several tenants' fires. No tenant's name: ``~`` is not allowed in one.
+#: The fair-queue group of packs with several tenants' fires. No tenant can have this name, as ``~`` is not allowed.
 MIXED = "~mixed"
 
 
 class SqsFireQueue:
-    """Packs as messages, at most *concurrency* calls at once.
+    """One message a pack; at most *concurrency* calls at once.
 
-    ``MessageGroupId`` makes it a fair queue: a tenant with many packs does not hold up the others.
+    ``MessageGroupId`` makes it a fair queue: a tenant with many packs does not hold up other tenants.
     """
 
     def __init__(self, client: SqsClient, url: str, *, concurrency: int = 16) -> None:
@@ -33,10 +33,10 @@ class SqsFireQueue:
 
 
 def delay_seconds(visible_at: Instant, now: Instant) -> int:
-    """Whole seconds to delay a message so that it appears no later than *visible_at*, and less than one sooner.
+    """Whole seconds of delay with which a message appears at *visible_at*, or less than a second earlier.
 
     Raises:
-        ValueError: more than 900 s, the queue's longest delay.
+        ValueError: it would be more than ``MAX_DELAY_SECONDS``.
 
     >>> delay_seconds(12_999, 10_000), delay_seconds(9_000, 10_000)
     (2, 0)
@@ -48,6 +48,6 @@ def delay_seconds(visible_at: Instant, now: Instant) -> int:
 
 
 def group(pack: Pack) -> str:
-    """The tenant, when all fires of *pack* are one tenant's."""
+    """The pack's tenant, or ``MIXED`` if its fires belong to several."""
     tenants = {fire.tenant for fire in pack.fires}
     return tenants.pop() if len(tenants) == 1 else MIXED

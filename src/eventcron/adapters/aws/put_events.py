@@ -1,4 +1,4 @@
-"""What both kinds of EventBridge bus have in common: PutEvents in batches, with failures inside a 200."""
+"""What both kinds of EventBridge bus share: PutEvents in batches, whose response may report failed entries."""
 
 from __future__ import annotations
 
@@ -25,16 +25,13 @@ TIME_BYTES = 14
 
 
 class PutEventsBus(ABC):
-    """An ``EventBus`` over an operation PutEvents; at most *concurrency* calls at once.
-
-    Nothing is tried twice here: who publishes knows which events are still worth it.
-    """
+    """An ``EventBus`` over an operation PutEvents; at most *concurrency* calls at once."""
 
     #: botocore's name of the service, and the one in errors.
     service: ClassVar[str]
     #: Entries a call.
     max_entries: ClassVar[int]
-    #: Codes that ask for patience, beside those every service may answer with.
+    #: Codes that are worth a retry, besides those of all services.
     later_codes: ClassVar[frozenset[str]] = frozenset()
 
     def __init__(self, client: EventsClient, *, concurrency: int = 16) -> None:
@@ -43,11 +40,11 @@ class PutEventsBus(ABC):
 
     @abstractmethod
     def _request(self, events: Sequence[Event]) -> Response:
-        """What the call for *events* says, their entries in order."""
+        """The request with the entries of *events*, in order."""
 
     @abstractmethod
     def _may_pass(self, code: str) -> bool:
-        """Whether an entry that was refused with *code* may be taken another time."""
+        """Whether an entry that was refused with *code* may be taken later."""
 
     async def publish(self, events: Sequence[Event]) -> list[Refusal]:
         sizes = [entry_size(event) for event in events]
@@ -59,7 +56,7 @@ class PutEventsBus(ABC):
         return sorted(refusals, key=lambda refusal: refusal.index)
 
     async def _put(self, indexes: Sequence[int], events: Sequence[Event]) -> list[Refusal]:
-        """Put the events at *indexes* in one call; one that fails as a whole refuses them all."""
+        """Put the events at *indexes* in one call. A call that fails for now refuses every one of them."""
         request = self._request([events[index] for index in indexes])
         try:
             async with self._calls:
@@ -84,7 +81,7 @@ class PutEventsBus(ABC):
 
 
 def entry_of(event: Event) -> Response:
-    """The members that an entry has on both kinds of bus."""
+    """The fields of an entry that both kinds of bus have."""
     return {
         "Time": datetime.fromtimestamp(event.time // 1000, UTC),
         "Source": event.source,
@@ -95,13 +92,13 @@ def entry_of(event: Event) -> Response:
 
 
 def entry_size(event: Event) -> int:
-    """Bytes by which EventBridge counts an entry: time, source, detail type, detail and resources, in UTF-8."""
+    """The size of an entry as EventBridge counts it: bytes of time, source, detail type, detail and resources."""
     texts = (event.source, event.detail_type, *event.resources)
     return TIME_BYTES + len(event.detail) + sum(len(part.encode()) for part in texts)
 
 
 def _taken(result: Response) -> bool:
-    """Whether an entry's result says so: by its event's id, or by ``SuccessCode``, which a repetition has too."""
+    """Whether the entry was taken: its result has an event id, or a ``SuccessCode``, as a suppressed duplicate has."""
     return "ErrorCode" not in result and ("EventId" in result or "SuccessCode" in result)
 
 

@@ -3,8 +3,8 @@
 pk = "minute#<tenant>#<minute>"          v N (the format), wanted N (fires asked for), expires N (TTL, in seconds)
 pk = "places#<tenant>#<minute>#<pack>"   v N, expires N, places N (fires granted; only if not all were)
 
-A minute's item stays small, however many packs ask for it. A set of packs in that item would be written whole, and
-paid for, with each of them.
+A minute's item stays small, however many packs ask for it. If that item held the set of packs, each pack would write,
+and be charged for, the whole set.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Where dead letters are sent back to: the queue they came from, or the target that EventBridge could not reach.
 
-EventBridge puts the event as it was matched among the dead letters, with rule and target beside it; what the target
-takes of the event stands in the rule. API destinations, and what else only a rule can invoke, are reached through a
-bus that has such a rule.
+EventBridge stores the whole matched event in the dead-letter queue, with the ARNs of rule and target as attributes. The
+rule defines which part of the event the target receives. Targets that only a rule can invoke, such as API
+destinations, are reached through a bus with such a rule.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ from eventcron.errors import Unavailable, Undecodable
 from eventcron.ports import DeadLetter
 from eventcron.timing.instant import from_datetime
 
-#: What an ARN has between colons: arn, partition, service, Region, account, resource.
+#: Parts of an ARN, between colons: arn, partition, service, Region, account, resource.
 ARN_PARTS = 6
-#: The log stream that events go to which a rule should have put in a log group.
+#: The log stream for events that a rule should have put into a log group.
 LOG_STREAM = "redrive"
 
 
-class WayBack(Protocol):
-    """The way back of a dead letter."""
+class RedriveTarget(Protocol):
+    """Takes dead letters back."""
 
-    async def send(self, letter: DeadLetter, body: str) -> None:
-        """Send *body* to where *letter* came from; returns only once it was taken there.
+    async def send(self, dead_letter: DeadLetter, body: str) -> None:
+        """Send *body* to where *dead_letter* came from. Returns once it was taken there.
 
         Raises:
-            Undecodable: it cannot be sent there; says why, and what to do.
-            Unavailable: later it may.
+            Undecodable: it cannot be sent there; the error says why, and what to do.
+            Unavailable: the service refused for now.
         """
 
 
 class QueueClient(Protocol):
-    """What is used of SQS."""
+    """The operation of SQS that is used."""
 
     async def send_message(self, **request: Any) -> Response: ...
 
 
-class ToQueue:
-    """Back to the queue at *url*."""
+class RedriveToQueue:
+    """Sends every dead letter to the queue at *url*."""
 
     def __init__(self, sqs: QueueClient, url: str) -> None:
         self._sqs = sqs
         self._url = url
 
-    async def send(self, letter: DeadLetter, body: str) -> None:  # noqa: ARG002  it is the same for every letter
+    async def send(self, dead_letter: DeadLetter, body: str) -> None:  # noqa: ARG002  the port's signature
         with mapped("sqs"):
             await self._sqs.send_message(QueueUrl=self._url, MessageBody=body)
 
@@ -75,33 +75,33 @@ class _Event(Struct, rename={"detail_type": "detail-type"}):
     resources: list[str] = []
 
 
-#: Delivers one payload of a letter to a target.
+#: Delivers one payload to a target: ARN, dead letter, payload, the target as its rule defines it.
 Delivery = Callable[[Arn, DeadLetter, str, Mapping[str, Any]], Awaitable[None]]
 
 
-class ToTarget:
-    """Back to the target that each letter names, or all to the one whose ARN is *instead*.
+class RedriveToTarget:
+    """Sends each dead letter to the target that it names, or all of them to the target with the ARN *instead*.
 
-    A target gets what its rule says it takes of the event; one given *instead* gets the event as it is. *client* is
-    the client of a service, the same each time.
+    A named target receives the part of the event that its rule selects. The target *instead* receives the whole event.
+    *client* returns the client of a service, the same one each time.
     """
 
     def __init__(self, client: Callable[[str], Awaitable[Any]], *, instead: str | None = None) -> None:
         self._client = client
         self._instead = None if instead is None else _arn(instead)
-        #: Targets of a rule as they were when they were asked for.
+        #: The targets of each rule, as they were when they were first needed.
         self._rules: dict[str, list[Response]] = {}
 
-    async def send(self, letter: DeadLetter, body: str) -> None:
+    async def send(self, dead_letter: DeadLetter, body: str) -> None:
         if self._instead is not None:
-            await self._delivery(self._instead)(self._instead, letter, body, {})
+            await self._delivery(self._instead)(self._instead, dead_letter, body, {})
             return
-        if not letter.target:
-            raise Undecodable("it does not name its target; say where it is to go with --to ARN")
-        arn = _arn(letter.target)
+        if not dead_letter.target:
+            raise Undecodable("it does not name its target; name one with --to ARN")
+        arn = _arn(dead_letter.target)
         deliver = self._delivery(arn)
-        definition = await self._definition(letter) if letter.rule else {}
-        await deliver(arn, letter, payload(definition, body), definition)
+        definition = await self._definition(dead_letter) if dead_letter.rule else {}
+        await deliver(arn, dead_letter, payload(definition, body), definition)
 
     def _delivery(self, arn: Arn) -> Delivery:
         """How to deliver to *arn*.
@@ -122,21 +122,21 @@ class ToTarget:
             return deliveries[kind]
         what = "an API destination, which" if kind == "events:api-destination" else f"{arn.text}, which"
         raise Undecodable(
-            f"its target is {what} only a rule can invoke: send it to a bus that has such a rule, with --to and the"
-            " bus's ARN, as output RedriveBusArn of infra/examples/api-destination.yaml"
+            f"its target is {what} only a rule can invoke: send it to a bus with such a rule by --to and the bus's ARN,"
+            " such as output RedriveBusArn of infra/examples/api-destination.yaml"
         )
 
-    async def _definition(self, letter: DeadLetter) -> Response:
-        """The target of *letter* as its rule has it."""
-        if letter.rule not in self._rules:
-            self._rules[letter.rule] = await self._targets(_arn(letter.rule))
-        found = [target for target in self._rules[letter.rule] if target["Arn"] == letter.target]
+    async def _definition(self, dead_letter: DeadLetter) -> Response:
+        """The target of *dead_letter* as its rule defines it."""
+        if dead_letter.rule not in self._rules:
+            self._rules[dead_letter.rule] = await self._targets(_arn(dead_letter.rule))
+        found = [target for target in self._rules[dead_letter.rule] if target["Arn"] == dead_letter.target]
         inputs = {msgspec.json.encode({name: target.get(name) for name in _INPUTS}) for target in found}
         if len(inputs) != 1:
-            told = "no longer has its target" if not found else "has its target more than once"
+            problem = "no longer has its target" if not found else "has its target more than once"
             raise Undecodable(
-                f"rule {letter.rule} {told}, so what it takes of an event is not known; --to {letter.target} sends the"
-                " event as it is"
+                f"rule {dead_letter.rule} {problem}, so which part of the event the target receives is not known;"
+                f" --to {dead_letter.target} sends the whole event"
             )
         return found[0]
 
@@ -153,36 +153,42 @@ class ToTarget:
                     return targets
                 request["NextToken"] = page["NextToken"]
 
-    async def _to_queue(self, arn: Arn, letter: DeadLetter, body: str, definition: Mapping[str, Any]) -> None:
+    async def _to_queue(self, arn: Arn, dead_letter: DeadLetter, body: str, definition: Mapping[str, Any]) -> None:
         sqs = await self._client("sqs")
-        group = definition.get("SqsParameters", {}).get("MessageGroupId", letter.id)
-        fifo = {"MessageGroupId": group, "MessageDeduplicationId": letter.id} if arn.resource.endswith(".fifo") else {}
+        group = definition.get("SqsParameters", {}).get("MessageGroupId", dead_letter.id)
+        fifo = (
+            {"MessageGroupId": group, "MessageDeduplicationId": dead_letter.id}
+            if arn.resource.endswith(".fifo")
+            else {}
+        )
         with _refused(arn.text, "sqs"):
             where = await sqs.get_queue_url(QueueName=arn.resource, QueueOwnerAWSAccountId=arn.account)
             await sqs.send_message(QueueUrl=where["QueueUrl"], MessageBody=body, **fifo)
 
-    async def _to_function(self, arn: Arn, _letter: DeadLetter, body: str, _definition: Mapping[str, Any]) -> None:
+    async def _to_function(self, arn: Arn, _dead_letter: DeadLetter, body: str, _definition: Mapping[str, Any]) -> None:
         function = await self._client("lambda")
         with _refused(arn.text, "lambda"):
             await function.invoke(FunctionName=arn.text, InvocationType="Event", Payload=body.encode())
 
-    async def _to_topic(self, arn: Arn, _letter: DeadLetter, body: str, _definition: Mapping[str, Any]) -> None:
+    async def _to_topic(self, arn: Arn, _dead_letter: DeadLetter, body: str, _definition: Mapping[str, Any]) -> None:
         sns = await self._client("sns")
         with _refused(arn.text, "sns"):
             await sns.publish(TopicArn=arn.text, Message=body)
 
-    async def _to_state_machine(self, arn: Arn, letter: DeadLetter, body: str, _definition: Mapping[str, Any]) -> None:
-        """Under the letter's own name, so that a letter that is sent twice starts one execution."""
+    async def _to_state_machine(
+        self, arn: Arn, dead_letter: DeadLetter, body: str, _definition: Mapping[str, Any]
+    ) -> None:
+        """The dead letter's id names the execution, so that a dead letter sent twice starts one execution."""
         states = await self._client("stepfunctions")
         with _refused(arn.text, "states"):
             try:
-                await states.start_execution(stateMachineArn=arn.text, name=f"redrive-{letter.id}", input=body)
+                await states.start_execution(stateMachineArn=arn.text, name=f"redrive-{dead_letter.id}", input=body)
             except ClientError as error:
                 if error.response["Error"]["Code"] != "ExecutionAlreadyExists":
                     raise
 
-    async def _to_bus(self, arn: Arn, _letter: DeadLetter, body: str, _definition: Mapping[str, Any]) -> None:
-        """As another event: EventBridge gives it an id of its own."""
+    async def _to_bus(self, arn: Arn, _dead_letter: DeadLetter, body: str, _definition: Mapping[str, Any]) -> None:
+        """As a new event: EventBridge gives it another id."""
         event = _event(body)
         entry = {
             "EventBusName": arn.text,
@@ -202,7 +208,9 @@ class ToTarget:
                 raise Unavailable("events", code, message)
             raise Undecodable(f"{arn.text} does not take it: {code}: {message}")
 
-    async def _to_log_group(self, arn: Arn, _letter: DeadLetter, body: str, _definition: Mapping[str, Any]) -> None:
+    async def _to_log_group(
+        self, arn: Arn, _dead_letter: DeadLetter, body: str, _definition: Mapping[str, Any]
+    ) -> None:
         logs = await self._client("logs")
         group = arn.resource.removeprefix("log-group:").removesuffix(":*")
         entry = {"timestamp": from_datetime(_event(body).time), "message": body}
@@ -215,25 +223,28 @@ class ToTarget:
                     raise
             answer = await logs.put_log_events(**where, logEvents=[entry])
         if rejected := answer.get("rejectedLogEventsInfo"):
-            raise Undecodable(f"{arn.text} does not take it: {', '.join(rejected)}; drop it, which keeps a record")
+            raise Undecodable(
+                f"{arn.text} does not take it: {', '.join(rejected)}; `redrive drop` writes it to a file and removes it"
+            )
 
 
-#: What of a target says what it takes of an event.
+#: The fields of a target that select the part of the event that it receives.
 _INPUTS = ("Input", "InputPath", "InputTransformer")
 
 
 def payload(definition: Mapping[str, Any], event: str) -> str:
-    """What a target so defined gets of *event*, to the letter.
+    """The text that a target defined by *definition* receives of *event*, byte for byte.
 
     Raises:
-        Undecodable: an input transformer makes it, which is EventBridge's own, or the event does not have it.
+        Undecodable: the rule uses an input transformer, which only EventBridge can apply, or selects a part that the
+            event does not have.
     """
     if "Input" in definition:
         return str(definition["Input"])
     if "InputTransformer" in definition:
         raise Undecodable(
-            "its rule makes what the target gets by an input transformer, which only a rule can: send it to a bus"
-            " that has such a rule, with --to and the bus's ARN"
+            "its rule has an input transformer, which only EventBridge can apply: send it to a bus with such a rule by"
+            " --to and the bus's ARN"
         )
     path = definition.get("InputPath", "$")
     found = msgspec.Raw(event.encode())
@@ -242,7 +253,7 @@ def payload(definition: Mapping[str, Any], event: str) -> str:
             found = msgspec.json.decode(found, type=dict[str, msgspec.Raw])[step]
         except (msgspec.DecodeError, KeyError):
             raise Undecodable(
-                f"its rule gives the target {path}, which the event does not have or is no plain path"
+                f"its rule selects {path}, which the event does not have or is not a plain path"
             ) from None
     return bytes(found).decode()
 
@@ -251,7 +262,7 @@ def _event(body: str) -> _Event:
     try:
         return msgspec.json.decode(body, type=_Event)
     except msgspec.DecodeError as error:
-        raise Undecodable(f"not an event, as a bus or a log of events needs: {error}") from error
+        raise Undecodable(f"not an EventBridge event, which a bus or a log group needs: {error}") from error
 
 
 def _arn(text: str) -> Arn:
@@ -263,7 +274,7 @@ def _arn(text: str) -> Arn:
 
 @contextmanager
 def _refused(what: str, service: str) -> Iterator[None]:
-    """Raise what *service* refuses for good as a sentence about *what*, so that other letters go on."""
+    """Turn what *service* refuses for good into ``Undecodable`` about *what*, so that other dead letters go on."""
     try:
         yield
     except (ClientError, BotoCoreError) as error:

@@ -15,14 +15,15 @@ from eventcron.model.records import IndexEntry, Record, State
 from eventcron.ports import Page
 
 INDEX = "plan"
-#: Marks a cursor of ``plans``. One that a release left behind which read in the other order starts the pass anew.
+#: Marks a cursor of ``read_index``. A cursor without it is from a release that read in ascending order. Then the
+#: index is read from its first page.
 DESCENDING = "<"
 
 T = TypeVar("T")
 
 
 class _Last(msgspec.Struct):
-    """The part of a table's cursor that is the name of the last item."""
+    """The name of the last item, as a table's cursor has it."""
 
     name: dict[str, str]
 
@@ -34,9 +35,9 @@ _name = msgspec.json.Decoder(_Last)
 
 
 class DynamoScheduleStore:
-    """Schedules in one table, by tenant and name, and in its index ``plan``, by segment and wake.
+    """One item a schedule, by tenant and name; index ``plan``, by segment and wake.
 
-    Pages are of at most *page_size* items (None: as many as fit DynamoDB's 1 MB).
+    A page has at most *page_size* items; None: as many as fit into DynamoDB's 1 MB.
     """
 
     def __init__(self, table: DynamoTable, *, page_size: int | None = None) -> None:
@@ -111,7 +112,7 @@ class DynamoScheduleStore:
             values={":revision": number(record.revision), ":expires": number(record.expires)},
         )
 
-    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
+    async def read_index(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         items, following = await self._table.query(
             "#segment = :segment AND #wake < :before",
             {":segment": number(segment), ":before": number(before)},

@@ -12,7 +12,7 @@ from eventcron.wire.segment_ranges import encode_range
 
 
 class SqsSegmentQueue:
-    """Ranges as messages, at most *concurrency* calls at once."""
+    """One message a range; at most *concurrency* calls at once."""
 
     def __init__(self, client: SqsClient, url: str, *, concurrency: int = 16) -> None:
         self._sender = SqsSender(client, url, concurrency=concurrency)

@@ -1,4 +1,4 @@
-"""Messages to one SQS queue, any number at once; those not taken are told by their place."""
+"""Sends any number of messages to one SQS queue, in batches, and returns those that were not taken."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ class SqsSender:
         self._calls = asyncio.Semaphore(concurrency)
 
     async def send(self, bodies: Sequence[str], options: Sequence[dict[str, Any]]) -> list[Refusal]:
-        """Send *bodies*, each with the *options* of its entry (``DelaySeconds`` and the like). Returns those not taken.
+        """Send *bodies*, each with the further *options* of its entry, such as ``DelaySeconds``.
 
-        Batches respect count and bytes.
+        Batches respect SQS's limits of count and bytes. Returns the messages that were not taken.
         """
         entries = [
             {"Id": str(index), "MessageBody": body, **more}
@@ -52,7 +52,7 @@ class SqsSender:
 
 
 def _refusals(entries: Sequence[Response], response: Response) -> list[Refusal]:
-    """What *response* does not say was taken, in order: a message that is in neither list may be lost."""
+    """The messages that *response* does not report as taken, in order. One that it does not report at all is one."""
     taken = {entry["Id"] for entry in response.get("Successful", [])}
     failed = {entry["Id"]: entry for entry in response.get("Failed", [])}
     return [_refusal(entry["Id"], failed.get(entry["Id"])) for entry in entries if entry["Id"] not in taken]

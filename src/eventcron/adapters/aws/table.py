@@ -1,4 +1,4 @@
-"""One DynamoDB table: calls bounded in number, failures mapped, refused calls and unprocessed keys tried again."""
+"""One DynamoDB table: bounds concurrent calls, maps errors, repeats refused calls and unprocessed keys."""
 
 from __future__ import annotations
 
@@ -34,7 +34,10 @@ def text(value: str) -> dict[str, str]:
 
 
 class DynamoTable:
-    """A table, by name. In expressions every attribute is written ``#name``, so that no reserved word bites."""
+    """A table, by name. Expressions write every attribute as ``#name``, because some names are reserved words.
+
+    At most *concurrency* calls are made at once.
+    """
 
     def __init__(self, client: DynamoClient, name: str, *, retry: Retry, concurrency: int = 16) -> None:
         self._client = client
@@ -43,7 +46,7 @@ class DynamoTable:
         self._retry = retry
 
     async def _call(self, operation: Callable[..., Awaitable[Response]], **request: Any) -> Response:
-        """Call *operation* on this table, again if it is refused for now."""
+        """Call *operation*, and repeat it while the service refuses it for now."""
 
         async def once() -> Response:
             async with self._calls:
@@ -59,7 +62,7 @@ class DynamoTable:
         return item
 
     async def get_many(self, keys: Sequence[Item]) -> list[Item]:
-        """Those of the items that exist, read consistently, in unspecified order. *keys* are distinct.
+        """The items that exist, read consistently, in unspecified order. *keys* must be distinct.
 
         Raises:
             Unavailable: keys were left unprocessed ``Retry.tries`` times running.
@@ -76,7 +79,7 @@ class DynamoTable:
             )
             found += response["Responses"].get(self._name, [])
             left = response.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
-            # An answer is cut at 16 MB as well as by throttling: only calls that bring nothing count against it.
+            # DynamoDB also cuts an answer at 16 MB. So only a call that returns nothing counts as a failed try.
             fruitless = fruitless + 1 if len(left) == len(keys) else 0
             if fruitless == self._retry.tries:
                 raise Unavailable("dynamodb", "UnprocessedKeys", f"{len(left)} keys of {self._name} left")
@@ -88,7 +91,7 @@ class DynamoTable:
     async def put(self, item: Item, *, when: str | None = None, values: Item | None = None) -> bool:
         """Store *item* if the condition *when* holds. False: it does not.
 
-        A put whose answer was lost is sent again and then finds its own item: that is True.
+        A put whose answer was lost is repeated, and then finds its own item: the result is True.
         """
         request: dict[str, Any] = {"TableName": self._name, "Item": item}
         if when is not None:
@@ -121,9 +124,9 @@ class DynamoTable:
         return True
 
     async def change(self, key: Item, change: str, *, values: Item) -> Item:
-        """Apply the update expression *change* whatever is there; the attributes it changed, as they are now.
+        """Apply the update expression *change* unconditionally. Returns the changed attributes with their new values.
 
-        One whose answer was lost is sent again, and then applied twice.
+        An update whose answer was lost is repeated, and so applied twice.
         """
         response = await self._call(
             self._client.update_item,
@@ -155,17 +158,17 @@ class DynamoTable:
     async def query(
         self, where: str, values: Item, *, cursor: str | None, **options: Any
     ) -> tuple[list[Item], str | None]:
-        """One page of the items that *where* selects, by sort key, and the cursor of the next."""
+        """One page of the items that *where* selects, by sort key, and the cursor of the next page."""
         request = {"TableName": self._name, "KeyConditionExpression": where} | _expression(where, values)
         return _page(await self._call(self._client.query, **request, **options, **_from(cursor)))
 
     async def scan(self, *, cursor: str | None, **options: Any) -> tuple[list[Item], str | None]:
-        """One page of the items, in unspecified order, and the cursor of the next."""
+        """One page of all items, in unspecified order, and the cursor of the next page."""
         return _page(await self._call(self._client.scan, TableName=self._name, **options, **_from(cursor)))
 
 
 def _expression(expressions: str, values: Item | None) -> dict[str, Any]:
-    """The names that *expressions* mention, and the values."""
+    """The request fields with the names that *expressions* mention, and with *values*."""
     names = {f"#{name}": name for name in re.findall(r"#(\w+)", expressions)}
     return {"ExpressionAttributeNames": names} | ({"ExpressionAttributeValues": values} if values else {})
 

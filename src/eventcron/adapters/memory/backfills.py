@@ -19,12 +19,12 @@ class MemoryBackfills:
 
     @property
     def stored(self) -> Mapping[BackfillKey, Backfill]:
-        """All that is stored."""
+        """All stored backfills."""
         return self._stored
 
     @property
     def entered(self) -> Collection[BackfillKey]:
-        """The open ones."""
+        """The list of open backfills."""
         return self._open
 
     async def get(self, keys: Sequence[BackfillKey]) -> dict[BackfillKey, Backfill]:

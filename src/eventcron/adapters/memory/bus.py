@@ -1,4 +1,4 @@
-"""``EventBus`` in memory: what was published, and when."""
+"""``EventBus`` in memory."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from eventcron.model.events import Event
 from eventcron.model.names import Instant
 from eventcron.ports import Clock, Refusal
 
-#: PutEvents takes at most ten, so a crash can come between any two tens.
+#: PutEvents takes at most ten entries, so a crash can come between any two calls.
 BATCH = 10
 
 
@@ -26,7 +26,7 @@ def _take_all(_index: int, _event: Event) -> None:
 
 
 class MemoryEventBus:
-    """Keeps what it takes in ``published``, in order.
+    """``published`` lists the events in order.
 
     *refuse* returns a ``Refusal`` for an event that is not to be taken.
     """

@@ -18,7 +18,7 @@ class MemoryCalendars:
 
     @property
     def stored(self) -> Mapping[CalendarKey, Calendar]:
-        """All that is stored."""
+        """All stored calendars."""
         return self._stored
 
     async def get(self, keys: Sequence[CalendarKey]) -> dict[CalendarKey, Calendar]:

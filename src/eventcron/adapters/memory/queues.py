@@ -1,4 +1,4 @@
-"""Queues in memory: delay, visibility, receive count and dead letters, as SQS has them."""
+"""Queues in memory, with the delay, visibility timeout, receive count and dead letters of SQS."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from eventcron.ports import MAX_DELAY_SECONDS, Clock, Refusal
 from eventcron.wire.encode import encode_pack
 from eventcron.wire.segment_ranges import encode_range
 
-#: SQS SendMessageBatch takes at most ten, so a crash can come between any two tens.
+#: SQS SendMessageBatch takes at most ten messages, so a crash can come between any two calls.
 BATCH = 10
 
 
 class Message(Struct, frozen=True, kw_only=True):
-    """A message as received. A later receive of the same message has another ``receives``."""
+    """A received message. A later receive of the same message has a higher ``receives``."""
 
     id: str
     body: str
@@ -35,9 +35,9 @@ class _Stored(Struct, kw_only=True):
 
 
 class MemoryQueue:
-    """Messages that appear after a delay, vanish while someone works on them and come back if not deleted.
+    """Messages appear after a delay, are hidden once received, and reappear if they are not deleted.
 
-    After *max_receives* receives the next one moves a message to ``dead`` instead.
+    After *max_receives* receives, the next one moves the message to ``dead`` instead.
     """
 
     def __init__(self, clock: Clock, *, visibility_seconds: int = 30, max_receives: int = 5) -> None:
@@ -49,7 +49,7 @@ class MemoryQueue:
         self.dead: list[Message] = []
 
     def __len__(self) -> int:
-        """Messages not deleted, delayed and received ones included."""
+        """How many messages are not deleted, delayed and received ones included."""
         return len(self._stored)
 
     def put(self, body: str, *, delay_seconds: int = 0) -> str:
@@ -67,11 +67,11 @@ class MemoryQueue:
         return message_id
 
     def next_visible(self) -> Instant | None:
-        """When the next message appears, which may have passed; None: the queue is empty."""
+        """When the next message appears or has appeared; None: the queue is empty."""
         return min((stored.visible_at for stored in self._stored.values()), default=None)
 
     def receive(self, limit: int = 10) -> list[Message]:
-        """Up to *limit* visible messages, the longest visible first; they stay hidden for the visibility time."""
+        """Up to *limit* visible messages, the longest visible first. They are hidden for the visibility timeout."""
         now = self._clock.now()
         visible = sorted(
             (stored for stored in self._stored.values() if stored.visible_at <= now), key=lambda one: one.visible_at
@@ -89,15 +89,15 @@ class MemoryQueue:
         return received
 
     def delete(self, message_id: str) -> None:
-        """Forget a message; one that is not there stays so."""
+        """Delete a message, if it is there."""
         self._stored.pop(message_id, None)
 
     def change_visibility(self, message_id: str, *, seconds: int) -> None:
-        """Show a received message again in *seconds*, 0 = at once."""
+        """Make a received message visible again in *seconds*."""
         self._stored[message_id].visible_at = self._clock.now() + seconds * 1000
 
     def deliver_again(self, message: Message) -> None:
-        """Show *message* once more, even if it was deleted: a standard queue may do that."""
+        """Make *message* visible once more, even if it was deleted. A standard queue may do that."""
         self._stored[message.id] = _Stored(
             id=message.id, body=message.body, visible_at=self._clock.now(), receives=message.receives
         )
@@ -169,25 +169,3 @@ class MemorySegmentQueue:
                 self.queue.put(encode_range(asked))
             await self._pause("send.after")
         return refusals
-
-
-class Buried(Struct, frozen=True, kw_only=True):
-    """A message given up on, with its reason."""
-
-    queue: str
-    body: str
-    reason: str
-    code: str
-
-
-class MemoryDeadLetters:
-    """``DeadLetters`` as a list."""
-
-    def __init__(self, *, pause: Pause = yield_once) -> None:
-        self._pause = pause
-        self.buried: list[Buried] = []
-
-    async def send_to_dlq(self, queue: str, body: str, *, reason: str, code: str) -> None:
-        await self._pause("send_to_dlq.before")
-        self.buried.append(Buried(queue=queue, body=body, reason=reason, code=code))
-        await self._pause("send_to_dlq.after")

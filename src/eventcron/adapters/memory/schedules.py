@@ -1,4 +1,4 @@
-"""``ScheduleStore`` in memory: a dictionary with an index that may lag."""
+"""``ScheduleStore`` in memory, with an index that may lag."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from eventcron.model.records import IndexEntry, Record, State
 from eventcron.ports import Clock, Page
 from eventcron.rules.planning import index_entry
 
-#: Versions of a record that the index can still show: more than are written within any lag worth testing.
+#: Versions of a record that the index can still show. More are never written within the lags that are tested.
 HISTORY = 16
 
 _cursor = msgspec.json.Decoder(tuple[int, str, str])
 
 
 class Version(NamedTuple):
-    """What a record was from an instant on; None: there was no record."""
+    """A record as it was from an instant on; None: there was no record."""
 
     written: Instant
     record: Record | None
@@ -53,7 +53,7 @@ class MemoryScheduleStore:
         self._pause = pause
         self._records: dict[Key, Record] = {}
         self._versions: dict[Key, deque[Version]] = {}
-        #: Keys that were ever in a segment: what a query has to look at.
+        #: All keys that were ever in a segment: the keys at which a query looks.
         self._members: defaultdict[int, set[Key]] = defaultdict(set)
 
     @property
@@ -125,8 +125,8 @@ class MemoryScheduleStore:
         await self._pause("delete_expired.after")
         return same
 
-    async def plans(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
-        await self._pause("plans.before")
+    async def read_index(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
+        await self._pause("read_index.before")
         after = None if cursor is None else _cursor.decode(cursor)
         shown = (record for record in map(self._shown, self._members[segment]) if record is not None)
         awake = [

@@ -13,6 +13,7 @@ from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
 from eventcron.entrypoints.cli.tables import columns, table
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import TENANT_SOURCE_PREFIX
 from eventcron.model.names import BackfillKey, Instant
 from eventcron.model.records import Backfill, BackfillState
@@ -83,7 +84,7 @@ def show(backfill: str, stack: str, *, as_json: bool) -> None:
 
 
 def _unknown(given: str, *, allowed: str) -> InvalidSchedule:
-    return InvalidSchedule("not_found", field="backfill", given=repr(given), allowed=allowed)
+    return InvalidSchedule(RejectionCode.NOT_FOUND, field="backfill", given=repr(given), allowed=allowed)
 
 
 def _status(backfill: Backfill, cases: UseCases) -> Status:
@@ -103,7 +104,7 @@ def as_table(found: list[Status]) -> str:
             f"{backfill.per_minute:,}",
             f"{backfill.fires:,}",
             _left(rest),
-            _utc(backfill.cursor),
+            _utc(backfill.enqueued_through),
             _ends(rest),
         )
         for backfill, rest, _, _ in found
@@ -119,7 +120,7 @@ def in_full(status: Status) -> str:
         rows += [
             ("command", f"event {backfill.event_id}"),
             ("span", f"{_utc(backfill.span.start)} until {_utc(backfill.span.end)}"),
-            ("through", _utc(backfill.cursor)),
+            ("through", _utc(backfill.enqueued_through)),
             ("rate", f"{backfill.per_minute:,} a minute"),
             ("fired", f"{backfill.fires:,}, skipped {backfill.skipped:,}"),
         ]
@@ -149,7 +150,7 @@ def as_object(status: Status) -> dict[str, Any]:
         "event_id": backfill.event_id or None,
         "from": _utc(backfill.span.start) if known else None,
         "until": _utc(backfill.span.end) if known else None,
-        "through": _utc(backfill.cursor) if known else None,
+        "through": _utc(backfill.enqueued_through) if known else None,
         "per_minute": backfill.per_minute if known else None,
         "fires": backfill.fires,
         "skipped": backfill.skipped,

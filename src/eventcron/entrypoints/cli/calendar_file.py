@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RequestCode
 from eventcron.timing.exclusions import DateSpan, merge, parse_dates
 from eventcron.timing.fields import shorten
 
@@ -32,7 +33,7 @@ def read_calendar_file(path: Path, *, field: str) -> tuple[DateSpan, ...]:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         allowed = "a readable file in UTF-8"
-        raise InvalidSchedule("unreadable", field=field, given=f"{path} ({error})", allowed=allowed) from None
+        raise InvalidSchedule(RequestCode.UNREADABLE, field=field, given=f"{path} ({error})", allowed=allowed) from None
     try:
         return read_calendar(text)
     except InvalidSchedule as error:
@@ -55,12 +56,14 @@ def read_calendar(text: str) -> tuple[DateSpan, ...]:
         entries = msgspec.json.decode(text, type=list[str])
     except msgspec.DecodeError as error:
         allowed = f"an .ics file or a JSON list of dates ({error})"
-        raise InvalidSchedule("invalid_calendar", field="calendar", given=shorten(text), allowed=allowed) from None
+        raise InvalidSchedule(
+            RequestCode.INVALID_CALENDAR, field="calendar", given=shorten(text), allowed=allowed
+        ) from None
     return merge([parse_dates(entry) for entry in entries])
 
 
 def _events(text: str) -> Iterator[DateSpan]:
-    from icalendar import Calendar  # noqa: PLC0415  # only an .ics file pays for it
+    from icalendar import Calendar  # noqa: PLC0415  # slow to import, and only an .ics file needs it
 
     if not text.rstrip().upper().endswith("END:VCALENDAR"):  # the library drops what is cut short
         raise _invalid(shorten(text), "an .ics file that ends with END:VCALENDAR")
@@ -96,4 +99,4 @@ def _day(moment: date | datetime) -> tuple[int, bool]:
 
 
 def _invalid(given: str, allowed: str) -> InvalidSchedule:
-    return InvalidSchedule("invalid_calendar", field="calendar", given=given, allowed=allowed)
+    return InvalidSchedule(RequestCode.INVALID_CALENDAR, field="calendar", given=given, allowed=allowed)

@@ -6,6 +6,7 @@ import click
 
 from eventcron.adapters.clock import SystemClock
 from eventcron.errors import InvalidExpression
+from eventcron.model.codes import RequestCode
 from eventcron.timing.convert import Notation, convert
 
 _NOTATIONS = click.Choice([notation.value for notation in Notation])
@@ -21,9 +22,9 @@ def command(*, expression: str, source: str, target: str) -> None:
     The command prints the result only if both expressions have the same occurrences for a year.
     """
     try:
-        converted = convert(expression, Notation(source), Notation(target), since=SystemClock().now())
+        converted = convert(expression, Notation(source), Notation(target), checked_from=SystemClock().now())
     except InvalidExpression as error:
-        if error.code != "cannot_convert":
+        if error.code != RequestCode.CANNOT_CONVERT:
             raise
         click.echo(
             f"eventcron: {expression!r} has no {target} form: {error.given} ({error.field}): {error.allowed}", err=True

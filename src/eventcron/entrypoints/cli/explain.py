@@ -12,7 +12,7 @@ from eventcron.entrypoints.cli.moments import INSTANT
 from eventcron.entrypoints.cli.trigger_options import TriggerOptions, trigger_options
 from eventcron.model.names import Instant, Window
 from eventcron.timing.daylight import LATEST
-from eventcron.timing.explain import Night, dialect_name, in_words, kind_of, nights
+from eventcron.timing.explain import Night, clock_rule, describe_trigger, dialect_name, nights
 from eventcron.timing.trigger import Trigger, local_time, occurrences, rfc3339
 
 COUNT = 5
@@ -43,7 +43,7 @@ def command(*, expressions: tuple[str, ...], start: Instant, as_json: bool, **op
         return
     for expression in expressions:
         click.echo(f"{expression}  ({dialect_name(expression)})")
-    click.echo(f"{in_words(trigger)}\n{_kinds(trigger)}, time zone {given.timezone}.\n")
+    click.echo(f"{describe_trigger(trigger)}\n{_kinds(trigger)}, time zone {given.timezone}.\n")
     click.echo("Next:" if following else "Never fires again.")
     for instant in following:
         click.echo(f"  {local_time(instant, given.timezone, millis=False)}  {rfc3339(instant, millis=False)}")
@@ -58,7 +58,7 @@ def _in_zone(trigger: Trigger, given: TriggerOptions) -> Trigger:
 
 
 def _kinds(trigger: Trigger) -> str:
-    return _capitalised("; ".join(dict.fromkeys(kind_of(item) for item in trigger.items)))
+    return _capitalised("; ".join(dict.fromkeys(clock_rule(item) for item in trigger.items)))
 
 
 def _capitalised(sentence: str) -> str:
@@ -70,7 +70,7 @@ def _document(
 ) -> dict[str, Any]:
     return {
         "expressions": [{"expression": text, "dialect": dialect_name(text)} for text in expressions],
-        "description": in_words(trigger),
+        "description": describe_trigger(trigger),
         "timezone": timezone,
         "next": [
             {"utc": rfc3339(instant, millis=False), "local": local_time(instant, timezone, millis=False)}
@@ -82,7 +82,7 @@ def _document(
                 "kind": night.change.kind,
                 "before": night.change.before.isoformat(),
                 "after": night.change.after.isoformat(),
-                "touched": night.touched,
+                "affected": night.affected,
                 "happens": night.happens,
             }
             for night in changes

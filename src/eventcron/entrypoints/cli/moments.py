@@ -10,6 +10,7 @@ import click
 
 from eventcron.adapters.clock import SystemClock
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.model.names import Instant
 from eventcron.timing.fields import FIRST_YEAR, LAST_YEAR, shorten
 from eventcron.timing.instant import from_datetime
@@ -49,7 +50,7 @@ def read_moment(text: str, option: str, *, now: Instant | None = None) -> Instan
         instant = _absolute(wanted, option, given=text)
     if not _FIRST <= instant < _END:
         raise InvalidSchedule(
-            "out_of_range", field=option, given=shorten(text), allowed=f"a year {FIRST_YEAR}-{LAST_YEAR}"
+            RejectionCode.OUT_OF_RANGE, field=option, given=shorten(text), allowed=f"a year {FIRST_YEAR}-{LAST_YEAR}"
         )
     return instant
 
@@ -64,10 +65,10 @@ def read_span(text: str, option: str) -> int:
     parts = _PART.findall(wanted) if _SPAN.fullmatch(wanted) else []
     span = sum(int(number) * _UNIT_MS[unit] for number, unit in parts)
     if not span:
-        raise InvalidSchedule("invalid_time", field=option, given=shorten(text), allowed=SPAN_FORMS)
+        raise InvalidSchedule(RejectionCode.INVALID_TIME, field=option, given=shorten(text), allowed=SPAN_FORMS)
     if span > _MAX_SPAN_MS:
         allowed = f"at most {_MAX_SPAN_MS // _UNIT_MS['d']}d"
-        raise InvalidSchedule("out_of_range", field=option, given=shorten(text), allowed=allowed)
+        raise InvalidSchedule(RejectionCode.OUT_OF_RANGE, field=option, given=shorten(text), allowed=allowed)
     return span
 
 
@@ -79,7 +80,9 @@ def _absolute(wanted: str, option: str, *, given: str) -> Instant:
             return from_datetime(moment if moment.tzinfo else moment.replace(tzinfo=UTC))
         except ValueError as error:
             reason = f" ({error})"
-    raise InvalidSchedule("invalid_time", field=option, given=shorten(given), allowed=f"{INSTANT_FORMS}{reason}")
+    raise InvalidSchedule(
+        RejectionCode.INVALID_TIME, field=option, given=shorten(given), allowed=f"{INSTANT_FORMS}{reason}"
+    )
 
 
 def _whole_second() -> Instant:

@@ -10,7 +10,7 @@ import click
 
 from eventcron.adapters.aws.dead_letter_queue import SqsDeadLetterQueue
 from eventcron.adapters.aws.deployment import NoDeployment, deployment
-from eventcron.adapters.aws.redrive_targets import ToQueue, ToTarget
+from eventcron.adapters.aws.redrive_targets import RedriveToQueue, RedriveToTarget
 from eventcron.app.redrive import Redrive
 from eventcron.app.use_cases import UseCases
 from eventcron.wiring import over_clients
@@ -61,15 +61,19 @@ async def operations(stack: str) -> AsyncIterator[Operations]:
     async with deployment(stack, concurrency=CONNECTIONS) as (clients, client, settings, outputs):
         cases = over_clients(settings, clients)
         sqs = await client("sqs")
-        queues = [queue for queue, (letters, _) in QUEUES.items() if letters in outputs]
+        queues = [queue for queue, (dead_letters, _) in QUEUES.items() if dead_letters in outputs]
 
         def redrive(queue: str, instead: str | None) -> Redrive:
-            letters, back = QUEUES.get(queue, (None, None))
-            if letters is not None and letters not in outputs:
+            dead_letters, back = QUEUES.get(queue, (None, None))
+            if dead_letters is not None and dead_letters not in outputs:
                 raise _missing(queue, queues)
-            url = queue if letters is None else outputs[letters]
-            way = ToTarget(client, instead=instead) if instead or back is None else ToQueue(sqs, outputs[back])
-            return Redrive(clock=cases.clock, box=SqsDeadLetterQueue(sqs, url=url, back=way), queue=queue)
+            url = queue if dead_letters is None else outputs[dead_letters]
+            way = (
+                RedriveToTarget(client, instead=instead)
+                if instead or back is None
+                else RedriveToQueue(sqs, outputs[back])
+            )
+            return Redrive(clock=cases.clock, queue=SqsDeadLetterQueue(sqs, url=url, target=way), name=queue)
 
         yield Operations(cases, redrive, queues)
 

@@ -11,6 +11,7 @@ import click
 
 from eventcron.entrypoints.cli.calendar_file import read_calendar_file
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import DaylightSaving
 from eventcron.model.names import Instant, Key
 from eventcron.timing.exclusions import DateSpan
@@ -72,7 +73,9 @@ class TriggerOptions(NamedTuple):
             return None
         if self.tenant is None or self.name is None:
             given = "--name" if self.tenant is None else "--tenant"
-            raise InvalidSchedule("missing_field", field="--tenant, --name", given=f"{given} alone", allowed="both")
+            raise InvalidSchedule(
+                RejectionCode.MISSING_FIELD, field="--tenant, --name", given=f"{given} alone", allowed="both"
+            )
         return Key(self.tenant, self.name)
 
     def trigger(self, expressions: tuple[str, ...], *, anchor: Instant) -> Trigger:
@@ -96,5 +99,5 @@ def trigger_options(command: Callable[..., Any]) -> Callable[..., Any]:
 def _read_calendar(option: str) -> tuple[str, Sequence[DateSpan]]:
     name, given, path = option.partition("=")
     if not given or not name:
-        raise InvalidSchedule("wrong_type", field="--calendar", given=repr(option), allowed="NAME=PATH")
+        raise InvalidSchedule(RejectionCode.WRONG_TYPE, field="--calendar", given=repr(option), allowed="NAME=PATH")
     return name, read_calendar_file(Path(path), field="--calendar")

@@ -15,6 +15,7 @@ from eventcron.entrypoints.cli.moments import INSTANT, SPAN
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
 from eventcron.entrypoints.cli.tables import columns
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.model.events import SkipNotice
 from eventcron.model.names import Instant, Window
 from eventcron.rules.upcoming import UpcomingFire
@@ -88,7 +89,7 @@ def _require_future(start: Instant) -> None:
     now = SystemClock().now()
     if start < now - TOLERATED_MS:
         allowed = f"{_utc(now)}, now, or later; the log group of events has earlier fires"
-        raise InvalidSchedule("in_the_past", field="--from", given=_utc(start), allowed=allowed)
+        raise InvalidSchedule(RejectionCode.IN_THE_PAST, field="--from", given=_utc(start), allowed=allowed)
 
 
 async def _look(stack: str, window: Window, tenant: str | None, *, limit: int) -> UpcomingReport:

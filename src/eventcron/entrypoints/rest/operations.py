@@ -26,6 +26,7 @@ from eventcron.entrypoints.rest.problem import refused
 from eventcron.entrypoints.rest.representation import Accepted, SchedulePage, entity_tag, in_full, stored_schedule
 from eventcron.entrypoints.rest.request import Request, Response
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode, RequestCode
 from eventcron.model.commands import COMMANDS, TENANT_SOURCE_PREFIX, Command, DeleteSchedule, Schedule
 from eventcron.model.names import Key
 from eventcron.model.records import Record
@@ -45,7 +46,9 @@ async def get_schedule(cases: UseCases, request: Request, path: Mapping[str, str
     decode_parameters(request.query, NoParameters)
     record = (await cases.store.get([key])).get(key)
     if record is None or record.schedule is None:
-        raise InvalidSchedule("not_found", field="name", given=repr(str(key)), allowed="a schedule that exists")
+        raise InvalidSchedule(
+            RejectionCode.NOT_FOUND, field="name", given=repr(str(key)), allowed="a schedule that exists"
+        )
     return _shown(cases, record, record.schedule, HTTPStatus.OK)
 
 
@@ -73,7 +76,7 @@ async def delete_schedule(cases: UseCases, request: Request, path: Mapping[str, 
     revision = decode_parameters(request.query, DeleteQuery).revision
     if request.body:
         about = InvalidSchedule(
-            "unexpected_body", field="body", given="a body", allowed="no body; ?revision=… sets the revision"
+            RequestCode.UNEXPECTED_BODY, field="body", given="a body", allowed="no body; ?revision=… sets the revision"
         )
         raise refused(about, status=HTTPStatus.BAD_REQUEST)
     deletion = DeleteSchedule(tenant=key.tenant, name=key.name, revision=None if revision is UNSET else revision)
@@ -129,11 +132,11 @@ def _detail(body: bytes, path: Mapping[str, str]) -> bytes:
     """
     value = parse(body, field="body")
     if not isinstance(value, dict):
-        raise InvalidSchedule("not_json", field="body", given=short(value), allowed="a JSON object")
+        raise InvalidSchedule(RejectionCode.NOT_JSON, field="body", given=short(value), allowed="a JSON object")
     for part, text in path.items():
         if part in value and value[part] != text:
             allowed = f"{text!r}, as in the path; the body may leave it out"
-            raise InvalidSchedule("not_allowed", field=part, given=short(value[part]), allowed=allowed)
+            raise InvalidSchedule(RejectionCode.NOT_ALLOWED, field=part, given=short(value[part]), allowed=allowed)
     missing = msgspec.json.encode({part: text for part, text in path.items() if part not in value})
     members = body.strip(b" \t\r\n").removeprefix(b"{")
     return missing[:-1] + (b"," if len(missing) > len(b"{}") and value else b"") + members
@@ -173,7 +176,7 @@ def _require_same(record: Record, put: Schedule) -> None:
     """
     if record.schedule is None or msgspec.json.encode(record.schedule) != msgspec.json.encode(put):
         raise InvalidSchedule(
-            "stale_revision",
+            RejectionCode.STALE_REVISION,
             field="revision",
             given=str(put.revision),
             allowed=f"more than {record.revision}: another schedule was put with this revision",

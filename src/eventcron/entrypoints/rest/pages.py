@@ -10,6 +10,7 @@ import msgspec
 
 from eventcron.entrypoints.rest.problem import refused
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RequestCode
 from eventcron.model.names import ScheduleName
 from eventcron.wire.strict_json import short
 
@@ -34,7 +35,7 @@ def decode_token(token: str, *, prefix: str) -> str:
         pass  # refused below, as is a token of another list
     raise refused(
         InvalidSchedule(
-            "invalid_token", field="next", given=short(token), allowed="the field next of the previous page"
+            RequestCode.INVALID_TOKEN, field="next", given=short(token), allowed="the field next of the previous page"
         ),
         status=HTTPStatus.BAD_REQUEST,
     )

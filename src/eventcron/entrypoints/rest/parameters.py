@@ -11,7 +11,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from eventcron.entrypoints.rest.problem import refused
 from eventcron.model.names import Revision, ScheduleName, TenantId, form
-from eventcron.wire.rejection import explain
+from eventcron.wire.rejection import to_invalid_schedule
 
 T = TypeVar("T", bound=Struct)
 
@@ -70,4 +70,4 @@ def decode_parameters(given: Mapping[str, str], kind: type[T]) -> T:
     try:
         return msgspec.convert(given, kind, strict=False)
     except msgspec.ValidationError as error:
-        raise refused(explain(error, dict(given), kind), status=HTTPStatus.BAD_REQUEST) from error
+        raise refused(to_invalid_schedule(error, dict(given), kind), status=HTTPStatus.BAD_REQUEST) from error

@@ -10,6 +10,7 @@ from eventcron.entrypoints.rest.problem import Refused
 from eventcron.entrypoints.rest.representation import entity_tag
 from eventcron.entrypoints.rest.request import Request
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RequestCode
 from eventcron.model.records import Record
 from eventcron.wire.strict_json import short
 
@@ -58,12 +59,12 @@ def _header(request: Request, name: str) -> str | None:
 
 
 def _malformed(header: str, value: str, *, allowed: str) -> Refused:
-    about = InvalidSchedule("invalid_header", field=header, given=short(value), allowed=allowed)
+    about = InvalidSchedule(RequestCode.INVALID_HEADER, field=header, given=short(value), allowed=allowed)
     return Refused(HTTPStatus.BAD_REQUEST, about.code, str(about), about=about)
 
 
 def _failed(header: str, given: str, found: str | None) -> Refused:
     about = InvalidSchedule(
-        "precondition_failed", field=header, given=short(given), allowed=found or "no schedule is stored"
+        RequestCode.PRECONDITION_FAILED, field=header, given=short(given), allowed=found or "no schedule is stored"
     )
     return Refused(HTTPStatus.PRECONDITION_FAILED, about.code, str(about), about=about)

@@ -10,21 +10,22 @@ from typing import Annotated
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from eventcron.errors import EventcronError, InvalidSchedule
+from eventcron.model.codes import RejectionCode
 
 #: The path of the code in a problem's ``type``.
 TYPE_PREFIX = "urn:eventcron:problem:"
 
 #: Code of a rejected command → status. Every other code belongs to a well-formed request with a wrong value: 422.
-STATUSES = {
-    "not_json": HTTPStatus.BAD_REQUEST,
-    "not_utf8": HTTPStatus.BAD_REQUEST,
-    "too_deep": HTTPStatus.BAD_REQUEST,
-    "duplicate_key": HTTPStatus.BAD_REQUEST,
-    "not_found": HTTPStatus.NOT_FOUND,
-    "completed": HTTPStatus.CONFLICT,
-    "stale_revision": HTTPStatus.CONFLICT,
-    "backfill_exists": HTTPStatus.CONFLICT,
-    "quota": HTTPStatus.TOO_MANY_REQUESTS,
+STATUSES: Mapping[str, HTTPStatus] = {
+    RejectionCode.NOT_JSON: HTTPStatus.BAD_REQUEST,
+    RejectionCode.NOT_UTF8: HTTPStatus.BAD_REQUEST,
+    RejectionCode.TOO_DEEP: HTTPStatus.BAD_REQUEST,
+    RejectionCode.DUPLICATE_KEY: HTTPStatus.BAD_REQUEST,
+    RejectionCode.NOT_FOUND: HTTPStatus.NOT_FOUND,
+    RejectionCode.COMPLETED: HTTPStatus.CONFLICT,
+    RejectionCode.STALE_REVISION: HTTPStatus.CONFLICT,
+    RejectionCode.BACKFILL_EXISTS: HTTPStatus.CONFLICT,
+    RejectionCode.QUOTA: HTTPStatus.TOO_MANY_REQUESTS,
 }
 
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl
 from eventcron.entrypoints.rest.caller import principal
 from eventcron.entrypoints.rest.problem import Refused
 from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.wire.strict_json import short
 
 #: Bytes. PutEvents takes entries of less than 256 KB, so no command is larger.
@@ -90,10 +91,13 @@ def _body(event: Mapping[str, Any], content_type: str) -> bytes:
         raise Refused(HTTPStatus.BAD_REQUEST, "not_utf8", f"the body cannot be read: {error}") from error
     if len(body) > MAX_BODY_BYTES:
         about = InvalidSchedule(
-            "too_large", field="body", given=f"{len(body):,} bytes", allowed=f"at most {MAX_BODY_BYTES:,} bytes"
+            RejectionCode.TOO_LARGE,
+            field="body",
+            given=f"{len(body):,} bytes",
+            allowed=f"at most {MAX_BODY_BYTES:,} bytes",
         )
         raise Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, about.code, str(about), about=about)
     if body and content_type.partition(";")[0].strip().lower() != JSON:
-        about = InvalidSchedule("not_json", field="Content-Type", given=short(content_type), allowed=JSON)
+        about = InvalidSchedule(RejectionCode.NOT_JSON, field="Content-Type", given=short(content_type), allowed=JSON)
         raise Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, about.code, str(about), about=about)
     return body

@@ -1,6 +1,6 @@
-"""``EventBus`` on EventBridge's newer bus of subscribers: API ``eventbridgev2``, 2025-05-15.
+"""``EventBus`` on EventBridge's newer bus with subscribers: API ``eventbridgev2``, 2025-05-15.
 
-Written from the service model that botocore ships and from AWS's documentation; no release has run against AWS.
+Written from botocore's service model and AWS's documentation. No release has run against AWS itself.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from eventcron.ports import Refusal
 
 #: Characters. Service model, EventGroupId and EventDeduplicationId: at most 128.
 MAX_ID_CHARS = 128
-#: The errors of PutEvents that its model lists and does not call retryable, but for the one below. The model does not
-#: list the codes of entries, so every other one is tried again until the caller gives up: late is better than lost.
+#: Errors of PutEvents that its model lists as not retryable, except ``InvalidStateException`` below. The model does not
+#: list the codes of entries. Every other code is treated as retryable: a late event is better than a lost one.
 HOPELESS_CODES = frozenset({"AccessDeniedException", "InvalidInputException", "ResourceNotFoundException"})
 
 _encode = msgspec.json.Encoder().encode
 
 
 class EventBridgeV2Bus(PutEventsBus):
-    """One bus, by ARN. It suppresses what is published again within five minutes, by ``deduplication_id``."""
+    """The bus of one ARN. By ``deduplication_id`` it suppresses an event that is published again within 5 minutes."""
 
     service = "eventbridgev2"
     #: Service model, PutEventsRequestEntryList: at most 100.
     max_entries = 100
-    #: "The resource is not in a state that allows the operation": a bus that is still being created, for example.
+    #: "The resource is not in a state that allows the operation", such as a bus that is being created.
     later_codes = frozenset({"InvalidStateException"})
 
     def __init__(self, client: EventsClient, arn: str, *, concurrency: int = 16) -> None:
@@ -45,9 +45,9 @@ class EventBridgeV2Bus(PutEventsBus):
         return code not in HOPELESS_CODES
 
     async def _put(self, indexes: Sequence[int], events: Sequence[Event]) -> list[Refusal]:
-        """Put the events at *indexes*; where the call is refused for what it says, find out which of them it is.
+        """Put the events at *indexes*. If the call is refused as invalid, find the entry that is.
 
-        An entry that the service cannot read fails the call and all entries with it, so each half is tried by itself.
+        One invalid entry fails the whole call, so each half is put by itself.
         """
         try:
             return await super()._put(indexes, events)
@@ -62,9 +62,9 @@ class EventBridgeV2Bus(PutEventsBus):
 
 
 def deduplication_id(event: Event) -> str:
-    """32 hexadecimal digits: the fire's id, or, of any other fact, a hash of all it says and of its time.
+    """32 hexadecimal digits: the id of a fire, or a hash of the whole event, its time included.
 
-    Two facts are the same only if they are one that is published again: a schedule that fails twice has failed twice.
+    So only an event that is published again has the same id. A schedule that fails twice has two different events.
     """
     return event.fire_id or _digest(
         _encode((event.source, event.detail_type, event.time, event.resources, event.detail))
@@ -72,10 +72,10 @@ def deduplication_id(event: Event) -> str:
 
 
 def event_group(event: Event) -> str | None:
-    """What subscribers that ask for order receive in order: the schedule, ``tenant/name``, or its hash if that is long.
+    """The group within which subscribers may ask for order: ``tenant/name``, or the hash of a long one.
 
-    None: the event is about none, as a refused command that does not say which. A hash has no stroke, so it is
-    nobody's name.
+    None: the event is about no schedule, such as a rejected command without a name. A hash contains no ``/``, so it
+    cannot be taken for a name.
     """
     if not event.resources:
         return None

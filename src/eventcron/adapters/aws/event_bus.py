@@ -1,4 +1,4 @@
-"""``EventBus`` on EventBridge's bus of rules and targets, which AWS calls Custom Event Bus - Classic by now."""
+"""``EventBus`` on EventBridge's bus with rules and targets, which AWS now calls Custom Event Bus - Classic."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from eventcron.model.events import Event
 
 
 class EventBridgeBus(PutEventsBus):
-    """One bus, by name."""
+    """The bus of one name."""
 
     service = "events"
     #: EventBridge PutEvents: "Array Members: … Maximum number of 10 items".
