@@ -195,8 +195,8 @@ def _fired(fire: Fire, schedule: Schedule = SCHEDULE, attempt: int = 1) -> Event
 
 
 def _rejected() -> Event:
-    event = load("commands/put-schedule.json")
-    event["detail"]["timezon"] = "Europe/Oslo"
+    event = load("commands/run-schedule.json")
+    event["detail"]["runid"] = event["detail"].pop("run_id")
     with pytest.raises(InvalidSchedule) as caught:
         decode_command(json.dumps(event), trusted_sources=frozenset())
     return rejected(caught.value, now=NOW)  # type: ignore[arg-type]  # it is a Rejected

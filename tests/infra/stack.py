@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +14,15 @@ ROOT = Path(__file__).parents[2]
 _NOTHING = {"Ref": "AWS::NoValue"}
 
 
+@cache
+def _read() -> template.Template:
+    """Read the template, once: that takes half a second."""
+    return template.read()
+
+
 def decided(**conditions: bool) -> template.Template:
     """Return the template with exactly these conditions true and all others false."""
-    stack = template.read()
+    stack = deepcopy(_read())
     unknown = conditions.keys() - stack["Conditions"].keys()
     assert not unknown, f"the template has no condition {unknown}"
     stack["Resources"] = {

@@ -18,6 +18,9 @@ from scripts import package_lambda
 from tests.eventbridgev2 import ARN
 from tests.infra.stack import GLOBALS, ROOT, decided
 
+#: It builds the package.
+pytestmark = pytest.mark.slow
+
 #: Bytes. The target is 8 MB for what is deployed; the compiled parts of the wheels differ a little between machines.
 MAX_ZIPPED = 8_500_000
 #: What a cold start imports, the standard library's included. Measured: 660.

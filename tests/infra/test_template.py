@@ -59,6 +59,7 @@ def _source(function: str) -> dict[str, Any]:
     return dict(event["Properties"])
 
 
+@pytest.mark.slow
 def test_cfn_lint_finds_nothing() -> None:
     lint = shutil.which("cfn-lint", path=str(Path(sys.executable).parent))
     assert lint, "cfn-lint is not installed in the environment of this Python"

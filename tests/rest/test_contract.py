@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis import Case
 
 from tests.rest.contract import CHECKS, DAY, document
 from tests.rest.gateway import PLATFORM, Api, Application
+
+#: A sweep. ``test_api`` and ``test_openapi`` are quick.
+pytestmark = pytest.mark.slow
 
 #: For each operation: some seconds in all.
 EXAMPLES = 40

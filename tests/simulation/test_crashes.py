@@ -82,6 +82,7 @@ def test_without_a_crash_every_occurrence_is_published_exactly_once(undisturbed:
     assert undisturbed.repeats == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", ["registrar", "planner", "executor"])
 def test_a_crash_between_any_two_steps_loses_nothing(undisturbed: History, function: str) -> None:
     steps = undisturbed.steps[function]

@@ -26,6 +26,7 @@ SLICE = 150
 SEVEN = [0.32383276483316237, 0.15084917392450192, 0.6509344730398537]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("first", range(0, SLICE, 25))
 def test_every_guarantee_holds(first: int) -> None:
     broken = [result.text for result in map(run_seed, range(first, first + 25)) if result.broken]
@@ -33,6 +34,7 @@ def test_every_guarantee_holds(first: int) -> None:
     assert broken == []
 
 
+@pytest.mark.slow
 def test_without_faults_every_occurrence_is_published_exactly_once() -> None:
     faultless = [simulation for simulation in map(simulate, range(60)) if simulation.faults.faultless]
 
@@ -40,6 +42,7 @@ def test_without_faults_every_occurrence_is_published_exactly_once() -> None:
     assert [violation for simulation in faultless for violation in violations(simulation)] == []
 
 
+@pytest.mark.slow
 def test_a_seed_replays_step_for_step_whatever_the_hash_seed() -> None:
     script = "from tools.faultsim import simulate; print(simulate(17).history.digest())"
     digests = {
@@ -167,6 +170,7 @@ def _seeds_with_an_outage(service: str, count: int) -> list[int]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("service", SERVICES)
 def test_an_outage_loses_nothing(service: str) -> None:
     results = [run_seed(seed) for seed in _seeds_with_an_outage(service, 8)]

@@ -18,6 +18,9 @@ from eventcron.oracle.occurrences import can_match, occurrences
 from eventcron.timing.trigger import parse, walk
 from tests.time.expressions import ZONES, Maker, changes
 
+#: A sweep. ``test_nights`` and ``test_properties`` are quick.
+pytestmark = pytest.mark.slow
+
 ALL = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 #: Schedules in each zone: over two days, by the second, with exclusions, with several expressions.
 OVER_DAYS, BY_SECOND, WITH_EXCLUSIONS, WITH_SEVERAL = (4_000, 500, 500, 100) if ALL else (160, 16, 40, 12)

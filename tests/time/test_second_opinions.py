@@ -23,6 +23,9 @@ from eventcron.oracle.occurrences import zone_info
 from eventcron.timing.trigger import occurrences, parse
 from tests.time.expressions import Maker, changes
 
+#: A sweep. ``test_published`` and ``test_nights`` are quick.
+pytestmark = pytest.mark.slow
+
 COUNT = 5_000 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 400
 
 HOUR_MS = 3_600_000

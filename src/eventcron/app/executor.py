@@ -79,9 +79,7 @@ class Report(Struct, kw_only=True):
 
 class _Verdict(StrEnum):
     PUBLISH = "publish"
-    DROP = (
-        "drop"  # no event: another revision publishes the occurrence, or its schedule was deleted, paused or replaced
-    )
+    DROP = "drop"  # no event: another revision has the occurrence, or the command that stopped it reports it
     SKIP = "skip"  # ``Schedule Skipped`` reports it
 
 

@@ -136,7 +136,7 @@ class SnapshotWriter:
         poll_event_sources = lambda_svc._ensure_poller
 
         def load_and_mark() -> None:
-            lambda_svc._ensure_poller = lambda: None  # loading a mapping starts the polling
+            lambda_svc._ensure_poller = lambda: None  # loading an event source mapping starts the polling
             load()
             _replace_code(bundle())
             self._complete.unlink(missing_ok=True)

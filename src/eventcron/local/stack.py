@@ -74,7 +74,7 @@ async def _deploy(aws: Clients, parameters: Mapping[str, str], code: bytes) -> d
 
 
 async def resume(aws: Clients) -> dict[str, str]:
-    """The outputs of the existing stack, by name. Its functions got the running code when ministack loaded them."""
+    """The existing stack's outputs by name. Its functions got the running code when the snapshot was loaded."""
     return _outputs(await _created(aws.client("cloudformation")))
 
 

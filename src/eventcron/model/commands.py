@@ -175,8 +175,8 @@ class ResumeSchedule(DeleteSchedule, frozen=True):
     missed: Annotated[
         MisfirePolicy,
         Meta(
-            description="The occurrences that fell due during the pause: skip fires none of them, fire_once the latest, "
-            "fire_all every one. They fire at once, except those older than the schedule's misfire grace."
+            description="The occurrences that fell due during the pause: skip fires none of them, fire_once the "
+            "latest, fire_all every one. They fire at once, except those older than the schedule's misfire grace."
         ),
     ] = MisfirePolicy.SKIP
 

@@ -10,7 +10,6 @@ import importlib.resources
 import re
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
-from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
@@ -22,19 +21,16 @@ from eventcron.oracle.cron import Cron, NotComputed, read_cron
 
 __all__ = ["NotComputed", "can_match", "due_instants", "occurrences", "zone_info"]
 
-GAP, EXCLUDED = SkipReason.DAYLIGHT_SAVING_GAP, SkipReason.EXCLUDED
-
 _MINUTE = timedelta(minutes=1)
 _SECOND_MS = 1_000
 _MINUTE_MS = 60_000
 _DAY_MS = 86_400_000
-_UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-#: How expressions of a fixed interval begin.
-_INTERVALS = ("rate(", "@every")
+_RATE_MS = {"second": 1_000, "minute": 60_000, "hour": 3_600_000, "day": 86_400_000}
+_GO_MS = {"h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
 #: No clock was ever put back by more than a day, and none is more than a day from UTC.
 _DAY_AND_MORE_MS = 26 * 3_600_000
 #: Of two reasons to skip the same instant, the lower one is reported.
-_PRECEDENCE = {None: 0, GAP: 1, EXCLUDED: 2}
+_PRECEDENCE = {None: 0, SkipReason.DAYLIGHT_SAVING_GAP: 1, SkipReason.EXCLUDED: 2}
 
 
 class Minute(NamedTuple):
@@ -98,26 +94,24 @@ def can_match(schedule: Schedule) -> bool:
     Raises:
         NotComputed: an expression uses ``H``.
     """
-    crons = [text for text in schedule.expressions if not text.lower().startswith((*_INTERVALS, "at("))]
+    crons = [text for text in schedule.expressions if not text.lower().startswith(("rate(", "@every", "at("))]
     return all(read_cron(text).can_match() for text in crons)
 
 
 def _of_expression(
     expression: str, schedule: Schedule, window: Window, created: Instant, excluded: Excluded
 ) -> Iterator[Occurrence]:
-    if expression.lower().startswith(_INTERVALS):
-        return _of_interval(expression, schedule, window, created, excluded)
+    if expression.lower().startswith(("rate(", "@every")):
+        return _of_rate(expression, schedule, window, created, excluded)
     if expression.lower().startswith("at("):
         return _of_at(expression, schedule, excluded)
     return _of_cron(read_cron(expression), schedule, window, excluded)
 
 
-def _of_interval(
+def _of_rate(
     expression: str, schedule: Schedule, window: Window, created: Instant, excluded: Excluded
 ) -> Iterator[Occurrence]:
-    # The first letter of each unit of ``rate(…)`` and of ``@every`` says which it is.
-    parts = re.findall(r"([0-9.]+) *([smhd])", expression.lower().removeprefix("@every"))
-    period = int(sum(Decimal(count) * _UNIT_MS[unit] for count, unit in parts))
+    period = _period(expression)
     # A schedule fires at its start, but not at its creation.
     due = created // _SECOND_MS * _SECOND_MS + period if schedule.start is None else _instant(schedule.start)
     due += max(0, window.start - due) // period * period
@@ -125,6 +119,15 @@ def _of_interval(
     while due < window.end:
         yield _occurrence(due, excluded(datetime.fromtimestamp(due // _SECOND_MS, zone).replace(tzinfo=None)))
         due += period
+
+
+def _period(expression: str) -> int:
+    """The milliseconds between two fires of ``rate(5 minutes)`` or ``@every 5m``."""
+    if not expression.startswith("@"):
+        count, unit = expression[5:].strip(" )").split()
+        return int(count) * _RATE_MS[unit.lower().removesuffix("s")]
+    parts = re.findall(r"([0-9.]+)(h|ms|m|s)", expression.split()[1])
+    return round(sum(float(count) * _GO_MS[unit] for count, unit in parts))
 
 
 def _of_at(expression: str, schedule: Schedule, excluded: Excluded) -> Iterator[Occurrence]:
@@ -162,14 +165,14 @@ def _of_cron(cron: Cron, schedule: Schedule, window: Window, excluded: Excluded)
 
 
 def _occurrence(due: Instant, exclusion: str | None) -> Occurrence:
-    return Occurrence(due) if exclusion is None else Occurrence(due, EXCLUDED, exclusion)
+    return Occurrence(due) if exclusion is None else Occurrence(due, SkipReason.EXCLUDED, exclusion)
 
 
 def _after_gap(due: Instant, jumped: list[datetime], schedule: Schedule, excluded: Excluded) -> Occurrence:
     """The occurrence at the end of a gap that skipped the local times *jumped*."""
     if all(excluded(time) is not None for time in jumped):
         return _occurrence(due, excluded(jumped[0]))
-    return Occurrence(due, GAP if _policy(schedule)[0] == "skip" else None)
+    return Occurrence(due, SkipReason.DAYLIGHT_SAVING_GAP if _policy(schedule)[0] == "skip" else None)
 
 
 def _policy(schedule: Schedule) -> tuple[str, str]:

@@ -19,7 +19,7 @@ from eventcron.timing.instant import rfc3339
 #: Milliseconds. The schedules are put this long before the span, so that they can fire at its first instant.
 PUT_BEFORE_MS = 1_000
 #: Seconds. The simulation runs on for this long, so that the last fires of the span are published.
-SETTLE_SECONDS = 30
+EXTRA_SECONDS = 30
 #: The most differences listed.
 MAX_DIFFERENCES = 20
 
@@ -55,7 +55,7 @@ def simulate(paths: Iterable[Path], *, start: Instant, end: Instant) -> Simulati
     with World(put_at) as world:
         emitted = {_emit(world, entry.schedule): entry for entry in entries if entry.schedule is not None}
         world.run(until=end)
-        world.run(seconds=SETTLE_SECONDS)
+        world.run(seconds=EXTRA_SECONDS)
         rejections = {event["event_id"]: event for event in world.events_of("Schedule Rejected")}
         fired = [(fire.schedule, fire.due_at) for fire in world.fired if start <= fire.due_at < end]
         skips = world.events_of("Schedule Skipped")

@@ -137,7 +137,7 @@ class MemoryScheduleStore:
         found = sorted((item for item in awake if after is None or item[0] < after), reverse=True)
         page = found[: self._page_size]
         further = len(found) > len(page)
-        await self._pause("plans.after")
+        await self._pause("read_index.after")
         return Page(
             [_entry(record) for _, record in page],
             msgspec.json.encode(page[-1][0]).decode() if further else None,

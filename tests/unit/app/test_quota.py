@@ -20,7 +20,7 @@ from eventcron.model.records import State
 from eventcron.ports import QuotaRequest, Refusal
 from eventcron.rules.packing import make_pack
 from eventcron.testing.world import SETTINGS
-from tests.unit.test_executor import DUE, NOW, HalfReadable, Stage, fire
+from tests.unit.app.test_executor import DUE, NOW, HalfReadable, Stage, fire
 
 MINUTE = DUE // 60_000
 
