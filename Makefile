@@ -92,9 +92,10 @@ format: $(VENV)/.dev  ## Format the code and fix what ruff can fix
 bench: $(VENV)/.dev  ## Run the benchmarks
 	@for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
 
-schemas: $(VENV)/.dev  ## Generate events/schemas and the OpenAPI document from the structs
+schemas: $(VENV)/.dev  ## Generate events/schemas, events/published and the OpenAPI document from the structs
 	@$(BIN)/python -m eventcron.wire.schemas events/schemas
 	@$(BIN)/python -m eventcron.entrypoints.rest.openapi
+	@$(BIN)/python -m tests.handlers.test_events_folder
 
 # Not --quiet: then warnings are not counted, and --strict fails for none.
 docs: $(VENV)/.docs  ## Build the documentation into build/site; a broken link is an error
