@@ -242,5 +242,5 @@ async def test_a_stack_with_one_planner_has_no_segment_queue_and_says_so(world: 
     assert listed.json.keys() == {"commands", "fires", "targets"}
     assert (shown.status, shown.out) == (2, "")
     assert (
-        "this stack has no queue of 'plans', as its parameter PlannerWorkers is 1; it has commands, fires" in shown.err
+        "this stack has no queue 'segments', as its parameter PlannerWorkers is 1; it has commands, fires" in shown.err
     )
