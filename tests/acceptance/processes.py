@@ -1,4 +1,4 @@
-"""Processes that tests started, and what those started, as /proc has them."""
+"""Finds the processes that tests started, and their descendants, in /proc."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.waiting import HANG_SECONDS
 
 
 def descendants(pid: int) -> set[int]:
-    """Every process below *pid*, from /proc."""
+    """Every descendant of the process *pid*."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -25,7 +25,7 @@ def descendants(pid: int) -> set[int]:
 
 
 def gone(pids: set[int]) -> bool:
-    """No process of *pids* is alive; one that nobody has collected yet is not."""
+    """Whether no process of *pids* is alive. A zombie is not alive."""
     for pid in pids:
         try:
             if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z":
@@ -41,7 +41,7 @@ def listens(port: int) -> bool:
 
 
 def wait_gone(pids: set[int], port: int | None = None) -> None:
-    """Wait until no process of *pids* is left, and nobody listens on *port*, if it is given.
+    """Wait until no process of *pids* is left and no process listens on *port*.
 
     A worker that was just being started when we looked has no number among them, and holds the socket until it ends.
     """

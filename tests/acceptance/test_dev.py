@@ -1,4 +1,4 @@
-"""``eventcron dev`` as its user meets it: a process that starts, fires, and is gone when it is told to."""
+"""``eventcron dev`` from the command line: it starts, its schedules fire, and it leaves nothing when it is stopped."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 class Dev:
-    """A running ``eventcron dev`` and what it printed."""
+    """A running ``eventcron dev`` and its output."""
 
     def __init__(self, process: subprocess.Popen[str], directory: Path) -> None:
         self.process = process
@@ -52,7 +52,7 @@ class Dev:
 
 @contextmanager
 def dev(directory: Path, *arguments: str) -> Iterator[Dev]:
-    """Start the command; end it in any case."""
+    """Start the command. Kill it at the end."""
     with (directory / "stdout").open("w") as stdout, (directory / "stderr").open("w") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", "eventcron", "dev", *arguments],
@@ -84,9 +84,7 @@ def exports(text: str) -> dict[str, str]:
     return dict(word.split("=", 1) for line in lines for word in shlex.split(line))
 
 
-def test_what_it_prints_makes_boto3_use_it_and_its_example_fire(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_its_output_makes_boto3_use_it_and_its_example_fires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     # Nothing of the developer's own may reach it.
     for name, value in {
         "AWS_PROFILE": "not-there",
@@ -132,7 +130,7 @@ def test_what_it_prints_makes_boto3_use_it_and_its_example_fire(
     wait_gone(below, int(port))
 
 
-def test_killed_it_leaves_nothing_and_it_starts_again_on_the_same_port(tmp_path: Path) -> None:
+def test_a_killed_dev_leaves_nothing_and_starts_again_on_the_same_port(tmp_path: Path) -> None:
     with dev(tmp_path, "--port", "0", "--json", "--planner-workers", "2") as running:
         until(lambda: running.stdout.endswith("\n"), running)
         facts = json.loads(running.stdout)
@@ -164,7 +162,7 @@ def test_it_can_be_stopped_while_it_starts(tmp_path: Path, number: signal.Signal
     assert running.stdout == ""
 
 
-def test_it_says_so_and_ends_when_the_embedded_aws_dies(tmp_path: Path) -> None:
+def test_it_reports_the_death_of_the_embedded_aws_and_ends(tmp_path: Path) -> None:
     with dev(tmp_path, "--port", "0", "--json") as running:
         until(lambda: running.stdout.endswith("\n"), running)
         below = descendants(running.process.pid)

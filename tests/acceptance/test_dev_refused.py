@@ -1,4 +1,4 @@
-"""A stack that cannot be created is a sentence, not a traceback."""
+"""An error in the creation of the stack is reported in one sentence, without a traceback."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from eventcron.local.runtime import LocalSettings, Runtime
 
 
 class Refusing:
-    """An AWS that refuses one operation, or creates a stack that fails."""
+    """An AWS that rejects one operation, or creates a stack that fails."""
 
     def __init__(self, refused: str = "") -> None:
         self._refused = refused
@@ -50,11 +50,11 @@ async def test_a_parameter_that_the_template_does_not_allow_is_named() -> None:
 
 
 @pytest.mark.parametrize("operation", ["create_bucket", "create_stack", "describe_stacks"])
-async def test_whatever_is_refused_is_told_with_the_reason(operation: str) -> None:
+async def test_a_rejected_operation_is_reported_with_the_reason(operation: str) -> None:
     with pytest.raises(LocalError, match=f"the embedded AWS refused {operation}: no such thing"):
         await stack.deploy(Refusing(operation), {}, b"")
 
 
-async def test_a_stack_that_fails_is_told_with_the_resources_in_order() -> None:
+async def test_a_failed_stack_is_reported_with_its_failed_resources_in_order() -> None:
     with pytest.raises(LocalError, match="the stack was not created: Rule: first; Bus: later"):
         await stack.deploy(Refusing(), {}, b"")

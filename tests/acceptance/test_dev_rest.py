@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]
 
 TEA = "/tenants/acme/schedules/tea"
 
-#: For each operation. A request takes 60 ms here, and the document is tried at length in tests/rest.
+#: Examples for each operation. A request takes 60 ms here, and tests/rest tests the document at length.
 EXAMPLES = 6
 
 
@@ -37,7 +37,7 @@ class Answer(NamedTuple):
 
 
 class Client:
-    """Signs requests with the credentials it has, none if it has none."""
+    """Signs requests with its credentials, if it has any."""
 
     def __init__(self, runtime: Runtime, session: aiohttp.ClientSession, credentials: Credentials | None) -> None:
         self._runtime = runtime
@@ -139,7 +139,7 @@ async def test_a_tenant_s_role_acts_for_that_tenant_alone(
     assert theirs.body["schedule"]["expression"] == "@daily"
 
 
-async def test_what_is_not_signed_is_not_heard(runtime: Runtime, session: aiohttp.ClientSession) -> None:
+async def test_an_unsigned_request_is_rejected(runtime: Runtime, session: aiohttp.ClientSession) -> None:
     answer = await Client(runtime, session, None)("GET", TEA)
 
     assert (answer.status, answer.body) == (403, {"message": "Forbidden"})
@@ -156,7 +156,7 @@ async def test_it_serves_its_document_and_says_what_else_there_is(root: Client) 
 
 
 @pytest.mark.slow
-async def test_schemathesis_finds_no_fault_in_it(runtime: Runtime, root: Client) -> None:
+async def test_schemathesis_finds_no_fault(runtime: Runtime, root: Client) -> None:
     for name in ("n0", "n1"):
         await root("PUT", f"/tenants/acme/schedules/{name}", {"expression": "@daily", "revision": 10})
 

@@ -1,4 +1,4 @@
-"""Rules that a developer adds are honoured locally: every kind of target receives what was put on the bus."""
+"""Rules that a developer adds work locally: every kind of target receives the events on the bus."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ DETAIL = {
     "cause": "schedule",
     "input": {"report": "leads", "text": 'quotes " and ünïcode'},
 }
-#: What `Schedule Fired` events of a test are told apart by.
+#: Distinguishes the fires of one test from those of another.
 FIRED_AT = 1_796_086_800  # 2026-12-01T01:00:00Z
 
 
 class World:
-    """A running stack, and the few words the tests speak to it in."""
+    """A running stack, and the calls that the tests make."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.runtime = runtime
@@ -126,7 +126,7 @@ async def test_a_queue_receives_the_whole_event(world: World) -> None:
     _whole(await world.receive(url), detail)
 
 
-async def test_another_bus_passes_the_event_on_to_its_own_rules(world: World) -> None:
+async def test_another_bus_delivers_the_event_to_its_own_rules(world: World) -> None:
     url, arn = await world.queue("behind-bus")
     other = await world.client("events").create_event_bus(Name="team-acme")
     await world.subscribe("behind-bus", bus="team-acme", Arn=arn)
@@ -143,7 +143,7 @@ async def test_another_bus_passes_the_event_on_to_its_own_rules(world: World) ->
     _whole(await world.receive(url), detail)
 
 
-#: Sends what it was given to a queue, through the endpoint Lambda's environment names.
+#: Sends its event to a queue, at the endpoint in Lambda's environment.
 ECHO = """
 import json, os, boto3
 sqs = boto3.client("sqs")
@@ -187,7 +187,7 @@ def handler(event, context):
 """
 
 
-async def test_a_burst_of_events_is_queued_for_a_function_not_met_by_a_process_each(world: World) -> None:
+async def test_a_burst_of_events_is_queued_and_does_not_start_a_process_for_each(world: World) -> None:
     url, _ = await world.queue("burst")
     await world.subscribe("burst", Arn=await world.function("counted", COUNTED, QUEUE=url))
     await asyncio.gather(*(world.fire("burst") for _ in range(24)))
@@ -237,7 +237,7 @@ async def test_a_state_machine_catches_a_function_s_exception_by_its_class(world
 
 
 class Receiver:
-    """An HTTP server on loopback that keeps what it was sent, and answers with the given statuses, then 200."""
+    """An HTTP server on loopback that stores each request, and answers with the given statuses, then 200."""
 
     def __init__(self, *statuses: int) -> None:
         self._statuses = list(statuses)
@@ -313,7 +313,7 @@ async def test_an_api_destination_is_called_with_key_path_header_and_query(world
     _whole(request["body"], detail)
 
 
-async def test_an_api_destination_that_is_busy_is_called_again(world: World) -> None:
+async def test_a_busy_api_destination_is_called_again(world: World) -> None:
     async with Receiver(503) as receiver:
         basic = {"BasicAuthParameters": {"Username": "acme", "Password": "pass"}}
         arn = await _destination(world, "busy", f"{receiver.url}/", "BASIC", basic)
@@ -334,7 +334,7 @@ async def test_an_api_destination_that_is_busy_is_called_again(world: World) -> 
         pytest.param({"DetailType": ""}, "InvalidArgument", id="no-detail-type"),
     ],
 )
-async def test_an_entry_that_aws_refuses_is_refused_and_the_one_beside_it_is_not(
+async def test_an_entry_that_aws_rejects_is_rejected_and_the_other_entry_of_the_call_is_not(
     world: World, entry: dict[str, str], code: str
 ) -> None:
     good = {"EventBusName": world.runtime.bus_name, "Source": "test", "DetailType": "Test", "Detail": "{}"}
@@ -346,16 +346,16 @@ async def test_an_entry_that_aws_refuses_is_refused_and_the_one_beside_it_is_not
 
 
 @pytest.mark.parametrize(
-    ("queue", "letters"),
+    ("queue", "dead_letters"),
     [("CommandQueueUrl", "CommandDeadLettersUrl"), ("FireQueueUrl", "FireDeadLettersUrl")],
     ids=["commands", "fires"],
 )
-async def test_a_message_that_is_none_of_ours_becomes_a_dead_letter_with_its_reason(
-    world: World, queue: str, letters: str
+async def test_a_message_that_is_not_eventcron_s_becomes_a_dead_letter_with_its_reason(
+    world: World, queue: str, dead_letters: str
 ) -> None:
     outputs, sqs = world.runtime.outputs, world.client("sqs")
     await sqs.send_message(QueueUrl=outputs[queue], MessageBody="not JSON")
-    [message] = await received(sqs, outputs[letters])
+    [message] = await received(sqs, outputs[dead_letters])
 
     assert message["Body"] == "not JSON"
     assert "json" in message["MessageAttributes"]["reason"]["StringValue"].lower()

@@ -1,4 +1,4 @@
-"""Every example stack, created beside a running eventcron by CloudFormation, gets a fire through its own target."""
+"""Every example stack receives a fire through its own target, next to a running eventcron."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ INPUT = {"report": "leads"}
 
 
 class World:
-    """A running eventcron, and stacks beside it."""
+    """A running eventcron and the example stacks."""
 
     def __init__(self, runtime: Runtime) -> None:
         self.client = runtime.client
@@ -169,9 +169,9 @@ async def test_example_step_functions(world: World) -> None:
         return list(answer["executions"])
 
     [execution] = await until(executions)
-    told = await states.describe_execution(executionArn=execution["executionArn"])
-    _is_the_fire(json.loads(told["input"]), "machine")
-    output = json.loads(told["output"])
+    described = await states.describe_execution(executionArn=execution["executionArn"])
+    _is_the_fire(json.loads(described["input"]), "machine")
+    output = json.loads(described["output"])
     assert (output["done"], output["with"]) == ("nightly", INPUT)
 
     assert await world.redrive(outputs, "machine", outputs["MachineArn"]) == SENT
@@ -180,8 +180,8 @@ async def test_example_step_functions(world: World) -> None:
         return [one for one in await executions() if one["name"].startswith("redrive-")]
 
     [execution] = await until(redriven)
-    told = await states.describe_execution(executionArn=execution["executionArn"])
-    assert json.loads(told["input"]) == _late_fire("machine")
+    described = await states.describe_execution(executionArn=execution["executionArn"])
+    assert json.loads(described["input"]) == _late_fire("machine")
 
 
 async def test_example_api_destination(world: World) -> None:
@@ -201,7 +201,7 @@ async def test_example_api_destination(world: World) -> None:
     assert request["headers"]["Idempotency-Key"] == request["body"]["detail"]["fire_id"]
     (reason,) = refused["failed"].values()
     assert "only a rule can invoke: send it to a bus that has such a rule" in reason
-    assert sent.json == SENT, "the letter had stayed"
+    assert sent.json == SENT, "the dead letter was lost"
     assert late["body"]["detail"] == _late_fire("hook")["detail"]
     assert late["headers"]["Idempotency-Key"] == "f-late"
 
@@ -235,12 +235,12 @@ async def test_example_another_account(world: World) -> None:
     assert (late["source"], late["detail"]) == ("eventcron", _late_fire("abroad")["detail"])
 
 
-async def test_a_stack_with_one_planner_has_no_dead_letters_of_ranges_and_says_so(world: World) -> None:
+async def test_a_stack_with_one_planner_has_no_segment_queue_and_says_so(world: World) -> None:
     listed = await eventcron(world.runtime, "redrive", "list", "--json")
     shown = await eventcron(world.runtime, "redrive", "show", "segments")
 
     assert listed.json.keys() == {"commands", "fires", "targets"}
     assert (shown.status, shown.out) == (2, "")
     assert (
-        "this stack has no queue of 'plans', as its parameter PlannerWorkers is 1; it has commands, fires" in shown.err
+        "this stack has no queue 'segments', as its parameter PlannerWorkers is 1; it has commands, fires" in shown.err
     )

@@ -1,4 +1,4 @@
-"""kill -9 of every Lambda host in turn, and of the whole, while 200 schedules fire every second or two."""
+"""No fire is lost when every Lambda host, and once everything, is killed while 200 schedules fire."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes by /proc"),
 ]
 
-#: Another plan each time; ``make test-faults SEED=n`` deals the blows of a run that failed once more.
+#: A new plan for each run. ``make test-faults SEED=n`` repeats the plan of a failed run.
 SEED = int(os.environ.get("FAULTS_SEED") or random.randrange(1_000_000))
 
 
-def tell(what: object) -> None:
+def report(what: object) -> None:
     print(what)  # noqa: T201  # pytest shows it with a failure, and `make test-faults` always
 
 
 @pytest.mark.timeout(900)  # a minute and a half, if the machine does nothing else
-async def test_nothing_is_lost_when_every_host_is_killed_in_turn_and_the_whole_once(tmp_path: Path) -> None:
-    tell(f"\nSEED={SEED}")
+async def test_nothing_is_lost_when_every_host_is_killed_in_turn_and_everything_once(tmp_path: Path) -> None:
+    report(f"\nSEED={SEED}")
     async with running(tmp_path) as runtime:
         done = await play(runtime, plan(SEED, seconds=60), schedules=200, seconds=60)
-    tell(done)
+    report(done)
     verdict = done.verdict
 
     assert verdict.faults == []
@@ -47,7 +47,7 @@ async def test_nothing_is_lost_when_every_host_is_killed_in_turn_and_the_whole_o
     assert verdict.latest_ms > VISIBILITY_SECONDS * 1000 / 2
 
 
-#: What an executor dies of counts as published.
+#: An executor that dies has recorded packs that it did not publish.
 SETTLES_BEFORE_IT_PUBLISHES = (
     "app/executor.py",
     "        by_instant: dict[Instant, list[Fire]] = {}\n",
@@ -56,7 +56,7 @@ SETTLES_BEFORE_IT_PUBLISHES = (
         by_instant: dict[Instant, list[Fire]] = {}
 """,
 )
-#: What a planner dies of counts as planned.
+#: A planner that dies has committed a window that it did not send.
 COMMITS_BEFORE_IT_SENDS = (
     "app/planner.py",
     "        looked_up: set[Key] = set()\n        while True:\n",
@@ -70,12 +70,12 @@ COMMITS_BEFORE_IT_SENDS = (
 
 
 def missing(verdict: Verdict, start: int) -> set[int]:
-    """Seconds after *start* at which fires were due that never came."""
+    """The due times of the missing fires, in seconds after *start*."""
     found = [re.fullmatch(r"missing: \S+ due (\S+)", fault) for fault in verdict.faults]
     return {round(datetime.fromisoformat(one[1]).timestamp()) - start // 1000 for one in found if one}
 
 
-async def test_it_notices_an_executor_that_records_before_it_publishes_and_a_planner_that_commits_before_it_sends(
+async def test_the_verdict_notices_an_executor_that_records_too_early_and_a_planner_that_commits_too_early(
     tmp_path: Path,
 ) -> None:
     source = broken(tmp_path, SETTLES_BEFORE_IT_PUBLISHES, COMMITS_BEFORE_IT_SENDS)
@@ -83,9 +83,9 @@ async def test_it_notices_an_executor_that_records_before_it_publishes_and_a_pla
     blows = [Blow(3.3, What.EXECUTORS), Blow(14.8, What.PLANNER, after=1.5)]
     async with running(tmp_path, source=source) as runtime:
         done = await play(runtime, blows, schedules=40, seconds=28)
-    tell(done)
+    report(done)
     lost = missing(done.verdict, done.start)
 
-    assert lost & set(range(8))  # what the executors held, a lead before it was due
+    assert lost & set(range(8))  # what the executors held, a lead before the due instants
     assert lost & set(range(18, 28))  # what the planner had claimed, a horizon ahead
     assert all(fault.startswith("missing: ") for fault in done.verdict.faults)

@@ -65,7 +65,7 @@ def client(service: str, facts: dict[str, Any]) -> Any:
 
 
 def receive(sqs: Any, *urls: str) -> list[dict[str, Any]]:
-    """The messages that are first in the queues; waits for one."""
+    """The next messages of the queues. Waits for one."""
     for url in itertools.cycle(urls):
         answer = sqs.receive_message(QueueUrl=url, WaitTimeSeconds=1, MaxNumberOfMessages=10)
         if "Messages" in answer:
@@ -116,7 +116,7 @@ def test_schedules_rules_and_messages_are_saved_and_functions_run_the_new_code(t
     assert new_code != code
 
 
-#: Says that it runs, and does not end.
+#: A handler that reports its start and does not end.
 STUCK = """
 import boto3, time
 def handler(event, context):
@@ -125,8 +125,8 @@ def handler(event, context):
 """
 
 
-async def test_no_function_is_invoked_before_it_has_the_code_that_is_run(tmp_path: Path) -> None:
-    """A command waits while all registrars are busy; the next runtime's registrar is the first to get it."""
+async def test_no_function_is_invoked_before_it_has_the_new_code(tmp_path: Path) -> None:
+    """A command waits while all registrars are busy. The registrar of the next runtime is the first to receive it."""
     settings = LocalSettings(keep=tmp_path / "kept", max_registrars=2)
     async with Runtime(settings) as runtime:
         arrivals = await _queue_of_events(runtime)
@@ -141,7 +141,7 @@ async def test_no_function_is_invoked_before_it_has_the_code_that_is_run(tmp_pat
     came: list[str] = []
 
     def hold(step: str) -> None:
-        """Hold up the start at the first step after the embedded AWS answers, until some registrar was invoked."""
+        """Delay the start, from the first step after the embedded AWS answers until a registrar was invoked."""
         if not came and step != "starting the embedded AWS":
             came.extend(message["Body"] for message in receive(sqs, arrivals, started))
 
@@ -152,7 +152,7 @@ async def test_no_function_is_invoked_before_it_has_the_code_that_is_run(tmp_pat
 
 
 async def _queue_of_events(runtime: Runtime) -> str:
-    """The URL of a queue where all that eventcron says arrives."""
+    """The URL of a queue that receives every event of eventcron."""
     sqs, events = runtime.client("sqs"), runtime.client("events")
     url: str = (await sqs.create_queue(QueueName="arrivals"))["QueueUrl"]
     arn = (await sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"]))["Attributes"]["QueueArn"]

@@ -1,4 +1,4 @@
-"""What an operator does at a terminal, against a running stack: dead letters, segments, the reconciler, a backfill."""
+"""The commands of an operator on a running stack: dead letters, segments, the reconciler, a backfill."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]
 
 
 class Done(NamedTuple):
-    """A command that has ended."""
+    """A finished command."""
 
     status: int
     out: str
@@ -42,7 +42,7 @@ async def _runtime() -> AsyncIterator[Runtime]:
 
 
 async def eventcron(runtime: Runtime, *arguments: str, **env: str) -> Done:
-    """Run the command as in a shell that the three lines of ``eventcron dev`` were copied into."""
+    """Run the command with the environment that ``eventcron dev`` prints."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "eventcron", *arguments,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
@@ -69,7 +69,7 @@ async def put_event(runtime: Runtime, detail_type: str, detail: dict[str, Any]) 
 
 
 async def dead_letters(runtime: Runtime, queue: str, count: int) -> None:
-    """Wait until so many letters are in *queue*."""
+    """Wait until *queue* holds *count* dead letters."""
 
     async def so_many() -> bool:
         listed = await eventcron(runtime, "redrive", "list", "--json")
@@ -95,14 +95,14 @@ async def test_poison_is_listed_shown_sent_back_and_dropped(
     assert (await eventcron(runtime, "redrive", "list")).status == 1
 
     shown = (await eventcron(runtime, "redrive", "show", queue, "--json")).json
-    (letter,) = shown["dead_letters"]
-    assert (letter["code"], letter["body"]) == ("undecodable", "poison")
-    assert letter["reason"].startswith(reason)
+    (dead_letter,) = shown["dead_letters"]
+    assert (dead_letter["code"], dead_letter["body"]) == ("undecodable", "poison")
+    assert dead_letter["reason"].startswith(reason)
     assert f"undecodable: {reason}" in (await eventcron(runtime, "redrive", "show", queue)).out
 
-    sent = await eventcron(runtime, "redrive", "send", queue, letter["id"], "--json")
+    sent = await eventcron(runtime, "redrive", "send", queue, dead_letter["id"], "--json")
     assert (sent.status, sent.json) == (0, {"sent": 1, "failed": {}, "missing": []})
-    await dead_letters(runtime, queue, 1)  # still poison: it dies again
+    await dead_letters(runtime, queue, 1)  # it is still poison, so it becomes a dead letter again
 
     record = tmp_path / "dropped.jsonl"
     dropped = await eventcron(runtime, "redrive", "drop", queue, "--all", "--record", str(record))
@@ -112,8 +112,8 @@ async def test_poison_is_listed_shown_sent_back_and_dropped(
     await dead_letters(runtime, queue, 0)
 
 
-async def test_a_command_that_died_takes_effect_when_it_is_sent_back(runtime: Runtime) -> None:
-    """EventBridge could not deliver it: it names its target, and goes there."""
+async def test_a_dead_command_takes_effect_after_its_redrive(runtime: Runtime) -> None:
+    """EventBridge could not deliver it. Its dead letter names the target, and the redrive sends it there."""
     sqs = runtime.client("sqs")
     arn = await sqs.get_queue_attributes(QueueUrl=runtime.outputs["CommandQueueUrl"], AttributeNames=["QueueArn"])
     event = {
@@ -147,11 +147,11 @@ async def test_a_command_that_died_takes_effect_when_it_is_sent_back(runtime: Ru
     assert await until(took_effect)
 
 
-async def test_segments_are_told_and_their_schedules_moved(runtime: Runtime) -> None:
+async def test_segments_are_listed_and_their_schedules_are_moved(runtime: Runtime) -> None:
     await put_event(runtime, "Put Schedule", {"tenant": "acme", "name": "often", "expression": "rate(5 seconds)"})
-    told = await eventcron(runtime, "segments", "--json")
+    listed = await eventcron(runtime, "segments", "--json")
 
-    segments = told.json["segments"]
+    segments = listed.json["segments"]
     assert "SegmentQueueUrl" in runtime.outputs
     assert [segment["segment"] for segment in segments] == list(range(runtime.settings.segments))
     assert all(segment["planned_through"] for segment in segments)
@@ -164,8 +164,8 @@ async def test_segments_are_told_and_their_schedules_moved(runtime: Runtime) -> 
     assert {item["segment"]["N"] for item in items if "segment" in item} == {"0"}
 
 
-async def test_what_is_about_to_fire_is_told_with_its_local_time(runtime: Runtime) -> None:
-    """Of a tenant or of all; handed to the queue already or not."""
+async def test_upcoming_fires_are_listed_with_their_local_time(runtime: Runtime) -> None:
+    """Of one tenant or of all, whether they are in the queue already or not."""
     due = datetime.now(UTC) + timedelta(minutes=3)
     once = {"tenant": "soon", "name": "once", "expression": f"at({due:%Y-%m-%dT%H:%M:%S})"}
     often = {"tenant": "soon", "name": "often", "expression": "* * * * *", "timezone": "Asia/Kathmandu"}
@@ -173,17 +173,17 @@ async def test_what_is_about_to_fire_is_told_with_its_local_time(runtime: Runtim
         await put_event(runtime, "Put Schedule", detail)
 
     async def both() -> dict[str, Any] | None:
-        told: dict[str, Any] = (await eventcron(runtime, "upcoming", "--tenant", "soon", "--json")).json
-        return told if told["schedules"] == 2 else None
+        listed: dict[str, Any] = (await eventcron(runtime, "upcoming", "--tenant", "soon", "--json")).json
+        return listed if listed["schedules"] == 2 else None
 
-    told = await until(both)
+    listed = await until(both)
 
-    assert told["fires"] == 61
-    (shot,) = [fire for fire in told["first"] if fire["name"] == "once"]
+    assert listed["fires"] == 61
+    (shot,) = [fire for fire in listed["first"] if fire["name"] == "once"]
     assert shot["at"] == f"{due:%Y-%m-%dT%H:%M:%S}Z"
-    kathmandu = [fire for fire in told["first"] if fire["name"] == "often"]
+    kathmandu = [fire for fire in listed["first"] if fire["name"] == "often"]
     assert {fire["local_time"][-6:] for fire in kathmandu} == {"+05:45"}
-    assert len(told["first"]) == 20
+    assert len(listed["first"]) == 20
 
     everyone = await eventcron(runtime, "upcoming", "--for", "5m", "--summary", "--json")
     assert everyone.status == 0
@@ -196,7 +196,7 @@ async def test_what_is_about_to_fire_is_told_with_its_local_time(runtime: Runtim
     assert "a minute, at " in (await eventcron(runtime, "upcoming", "--summary", "--tenant", "soon")).out
 
 
-async def test_the_reconciler_runs_where_it_is_deployed(runtime: Runtime) -> None:
+async def test_the_deployed_reconciler_runs(runtime: Runtime) -> None:
     functions = (await runtime.client("lambda").list_functions())["Functions"]
     (name,) = [one["FunctionName"] for one in functions if "ReconcilerFunction" in one["FunctionName"]]
     answer = await runtime.client("lambda").invoke(FunctionName=name, Payload=b"{}")
@@ -261,7 +261,7 @@ async def test_a_backfill_fires_and_is_cancelled(runtime: Runtime) -> None:
         ),
     ],
 )
-async def test_a_mistake_is_a_sentence(
+async def test_a_mistake_is_reported_in_one_sentence(
     runtime: Runtime, arguments: list[str], env: dict[str, str], sentence: str
 ) -> None:
     done = await eventcron(runtime, *arguments, **env)

@@ -1,6 +1,6 @@
 """256 segments over eight planners on the embedded AWS: each window is planned once; killing two of them loses nothing.
 
-Executors are kept from the fire queue, so that what the planners sent can be read there, pack by pack.
+The executors do not read the fire queue, so that the test can read the planners' packs there.
 """
 
 from __future__ import annotations
@@ -67,9 +67,9 @@ class Stack:
         self._spent: dict[int, int] = {}
 
     async def prepare(self) -> None:
-        """Keep executors off, and have a planner's death be over within seconds."""
+        """Stop the executors, and shorten the timeouts after a planner's death to seconds."""
         await self.planned_through(1)
-        await until(lambda: self.is_empty("PlanQueueUrl"))  # what is in hand keeps the visibility it had
+        await until(lambda: self.is_empty("SegmentQueueUrl"))  # a received message keeps its old visibility timeout
         aws_lambda = self._runtime.client("lambda")
         for mapping in (await aws_lambda.list_event_source_mappings())["EventSourceMappings"]:
             if "FireQueue" in mapping["EventSourceArn"]:
@@ -87,12 +87,12 @@ class Stack:
         return await self.waiting(queue) == 0
 
     async def held(self, *, at_least: int = 0) -> list[SegmentState]:
-        """The segments that are being planned; none, if they are fewer than that."""
+        """The segments that are being planned; none if they are fewer than *at_least*."""
         held = [state for state in await self.states() if state.lease_until]
         return held if len(held) >= at_least else []
 
-    async def claims_left(self, leases: set[Instant], *, planners: int) -> list[SegmentState]:
-        """Those of the claims with *leases* that are still held, once they are that many planners' at most."""
+    async def leases_left(self, leases: set[Instant], *, planners: int) -> list[SegmentState]:
+        """Those of the *leases* that are still held, once at most so many *planners* hold them."""
 
         async def few() -> list[list[SegmentState]]:
             held = [state for state in await self.states() if state.lease_until in leases]
@@ -102,7 +102,7 @@ class Stack:
         return left
 
     def busiest_planners(self, count: int) -> list[int]:
-        """Those of the planners that have used the processor most since this was asked before."""
+        """The planners that have used the processor most since the last call."""
         spent = {pid: ticks(pid) for pid in self.planners()}
         busiest = sorted(spent, key=lambda pid: self._spent.get(pid, 0) - spent[pid])[:count]
         self._spent = spent
@@ -191,9 +191,9 @@ def due(names: list[str], start: Instant, end: Instant) -> set[Fire]:
 
 
 async def freeze_two_at_work(stack: Stack) -> tuple[list[int], list[SegmentState]]:
-    """Stop two planners in the midst of their work, as they are; which they are, and what they have claimed.
+    """Stop two planners at work. Return their process ids and the segments that they hold leases of.
 
-    A claim names the instant at which its planner's time ends, so claims with the same one are one planner's.
+    A lease ends when its planner's invocation times out, so leases with the same end belong to one planner.
     """
     while True:
         stack.busiest_planners(0)
@@ -201,9 +201,9 @@ async def freeze_two_at_work(stack: Stack) -> tuple[list[int], list[SegmentState
         victims = stack.busiest_planners(2)
         for pid in victims:
             os.kill(pid, signal.SIGSTOP)
-        # What was claimed before the two stopped, less what the others bring to its end, is the two's.
-        seen = {state.lease_until for state in [*held, *await stack.held()]}
-        left = await stack.claims_left(seen, planners=2)
+        # The leases from before the stop that the other planners do not finish are those of the two.
+        leases = {state.lease_until for state in [*held, *await stack.held()]}
+        left = await stack.leases_left(leases, planners=2)
         if len({state.lease_until for state in left}) == 2:
             return victims, left
         for pid in victims:  # one of them had just ended its work
@@ -218,7 +218,7 @@ async def test_each_window_is_planned_once_and_two_killed_planners_lose_nothing(
         await stack.prepare()
         records = [a_record(name, segment) for segment, name in enumerate(names)]
         assert all(await asyncio.gather(*(stack.store.put(record, replacing=None) for record in records)))
-        # Whatever is claimed from here on sees them all.
+        # Every lease from here on covers all records.
         first = max(state.claimed_through for state in await stack.states())
         async with stack.collecting():
             await stack.planned_through(first + 2 * TICK_MS)
@@ -233,17 +233,17 @@ async def test_each_window_is_planned_once_and_two_killed_planners_lose_nothing(
             await stack.planned_through(end)
             states = await stack.states()
             await until(lambda: stack.has(due(names, first, end)))
-            await until(lambda: stack.is_empty("PlanQueueUrl"))
-            dead_letters = await stack.waiting("PlanDeadLettersUrl")
+            await until(lambda: stack.is_empty("SegmentQueueUrl"))
+            dead_letters = await stack.waiting("SegmentDeadLettersUrl")
 
     times = stack.times()
     assert len(planners) >= WORKERS
     # Two windows and more, each planned once.
     assert {fire: times[fire] for fire in due(names, first, calm)} == dict.fromkeys(due(names, first, calm), 1)
-    # They died holding claims, and others claimed the same windows once those had run out.
+    # They died with leases, and other planners leased the same windows after those expired.
     assert all(killed_at < state.lease_until for state in theirs)
     assert all(states[state.segment].fence > state.fence for state in theirs)
-    # Nothing is lost; what was sent twice is the very same pack, which the ledger knows by its id.
+    # No fire is lost. A pack that was sent twice has the same id and the same fires.
     assert due(names, first, end) <= times.keys()
     assert max(Counter(fire for came in stack.packs.values() for fire in came[0]).values()) == 1
     assert all(fires == came[0] for came in stack.packs.values() for fires in came)

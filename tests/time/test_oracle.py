@@ -118,7 +118,7 @@ def test_with_several_expressions(zone: str) -> None:
             local = night + timedelta(minutes=maker.random.randint(-600, 600))
             others = [
                 maker.expression(),
-                f"rate({maker.random.randint(1, 500)} minutes)",
+                maker.random.choice(["rate({} minutes)", "@every {}m"]).format(maker.random.randint(1, 500)),
                 f"at({local.isoformat(timespec='seconds')})",
             ]
             compare(replace(schedule, expression=[str(schedule.expression), *others]), two_days(night))

@@ -14,6 +14,7 @@ from msgspec import Struct
 from eventcron.app.retry import Retry
 from eventcron.errors import Unavailable
 from eventcron.local.errors import LocalError
+from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import TENANT_SOURCE_PREFIX, Schedule
 from eventcron.model.events import Event
 from eventcron.model.names import Instant, Key
@@ -24,8 +25,6 @@ from eventcron.timing.instant import rfc3339, to_datetime
 PUT, DELETE, PAUSE = "Put Schedule", "Delete Schedule", "Pause Schedule"
 #: One tenant for each kind of target: see ``subscriptions``.
 ACME, GLOBEX, INITECH = "acme", "globex", "initech"
-#: The rejection code of ``0 0 30 2 *``: no February has a 30th.
-NEVER_MATCHES = "never_matches"
 
 _PACKAGE = Path(__file__).parents[1]
 _NAME = "prow-periodics.jsonl"
@@ -116,7 +115,9 @@ async def send(samples: Sequence[Sample], bus: EventBus, clock: Clock) -> list[S
 
 def real(schedules: Iterable[Schedule]) -> list[Sample]:
     """A put of each of *schedules*. Two of those that ship name a day that never comes, so eventcron rejects them."""
-    return [put(schedule, rejected=None if can_match(schedule) else NEVER_MATCHES) for schedule in schedules]
+    return [
+        put(schedule, rejected=None if can_match(schedule) else RejectionCode.NEVER_MATCHES) for schedule in schedules
+    ]
 
 
 def frequent(now: Instant) -> list[Sample]:
@@ -177,9 +178,9 @@ def _valid(now: Instant) -> list[dict[str, Any]]:
 
 def _invalid() -> list[Sample]:
     details = {
-        "invalid_expression": {"tenant": ACME, "name": "second-61", "expression": "61 * * * * *"},
-        "unknown_timezone": {"tenant": GLOBEX, "name": "zone-misspelt", "timezone": "Europe/Olso"},
-        "unknown_field": {"tenant": INITECH, "name": "field-unknown", "colour": "red"},
+        RejectionCode.INVALID_EXPRESSION: {"tenant": ACME, "name": "second-61", "expression": "61 * * * * *"},
+        RejectionCode.UNKNOWN_TIMEZONE: {"tenant": GLOBEX, "name": "zone-misspelt", "timezone": "Europe/Olso"},
+        RejectionCode.UNKNOWN_FIELD: {"tenant": INITECH, "name": "field-unknown", "colour": "red"},
     }
     return [put_invalid({"expression": "* * * * * *"} | detail, rejected=code) for code, detail in details.items()]
 

@@ -126,8 +126,8 @@ class SnapshotWriter:
     def install(self) -> None:
         """Mark the state as incomplete once ministack has loaded it. Only ``save`` makes it complete again.
 
-        The stack's functions get the running code before anything invokes them: ministack removes a worker's files when
-        the code is replaced, and a worker that starts at that moment fails its batch.
+        The stack's functions get the running code before anything invokes them. ministack removes a worker's files when
+        it replaces the code, and a worker that starts at that moment fails its batch.
         """
         from ministack import app  # noqa: PLC0415
         from ministack.services import lambda_svc  # noqa: PLC0415
@@ -174,15 +174,15 @@ class SnapshotWriter:
 
 
 def _replace_code(code: bytes) -> None:
-    """Give the functions of the stack that was loaded *code*, unless they have it.
+    """Replace the code of the loaded stack's functions by *code*, where it differs.
 
     Raises:
-        RuntimeError: ministack refused the code of a function.
+        RuntimeError: ministack rejected the code of a function.
     """
     from ministack.services import cloudformation, lambda_svc  # noqa: PLC0415
 
     digest = base64.b64encode(hashlib.sha256(code).digest()).decode()
-    # Outside a request, the account and the Region are those that the stack is in.
+    # Outside a request, the account and the Region are those of the stack.
     resources = (cloudformation._stacks.get(STACK_NAME) or {}).get("_resources", {})
     for resource in resources.values():
         if resource["ResourceType"] != "AWS::Lambda::Function":

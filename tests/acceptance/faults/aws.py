@@ -1,4 +1,4 @@
-"""What a run asks of the embedded AWS it strikes at, beside what any user would."""
+"""The calls that a run makes to the embedded AWS, apart from those of any user."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from tests.waiting import HANG_SECONDS
 #: AWS asks, so that a message is not given to a second reader because calls of the first were throttled; no call is
 #: throttled here. A registrar or executor has a message for about four, and one that came back early would be repeated.
 VISIBILITY_SECONDS = 12
-#: Seconds after which a planner ends at the latest, so that a dead one's claims run out. The template has 120. Enough
+#: Seconds after which a planner ends at the latest, so that a dead one's leases expire. The template has 120. Enough
 #: for one to start on a machine that has everything to start at once.
 PLANNER_TIMEOUT = 20
-#: Seconds within which a host that has something to do begins with it: a few ticks, as the first may find live claims.
+#: Seconds within which a host with work begins it: a few ticks, because a dead planner's leases may still be live.
 BEGIN_SECONDS = 15.0
 
 
 class Aws:
-    """The services of a running stack; *facts* are what ``eventcron dev --json`` said."""
+    """The services of a running stack. *document* is the output of ``eventcron dev --json``."""
 
-    def __init__(self, clients: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    def __init__(self, clients: Mapping[str, Any], document: Mapping[str, Any]) -> None:
         self.sqs, self.events = clients["sqs"], clients["events"]
-        self.bus: str = facts["bus"]
+        self.bus: str = document["bus"]
         self._lambda = clients["lambda"]
-        self._outputs: dict[str, str] = facts["outputs"]
+        self._outputs: dict[str, str] = document["outputs"]
         self._leases = DynamoLeases(table(clients["dynamodb"], self._outputs["LedgerTableName"]))
 
     async def shorten(self) -> None:
-        """Have what is lost with a process come back within seconds instead of minutes."""
+        """Shorten the timeouts, so that the work of a dead process comes back within seconds."""
         for queue in ("CommandQueueUrl", "FireQueueUrl"):
             attributes = {"VisibilityTimeout": str(VISIBILITY_SECONDS)}
             await self.sqs.set_queue_attributes(QueueUrl=self._outputs[queue], Attributes=attributes)
@@ -51,12 +51,12 @@ class Aws:
         )
 
     async def planner_begins(self) -> bool:
-        """Wait until a segment is claimed anew; False = none is."""
+        """Wait until a planner takes a new lease. Return False if none does."""
         fences = await self._fences()
-        return await becomes(lambda: self._claimed_since(fences))
+        return await becomes(lambda: self._leased_since(fences))
 
     async def registrar_begins(self) -> bool:
-        """Wait until a registrar was given a command; False = none is."""
+        """Wait until a registrar receives a command. Return False if none does."""
         return await becomes(lambda: self.count(self._outputs["CommandQueueUrl"], "NotVisible"))
 
     async def planned_through(self) -> Instant:
@@ -69,15 +69,15 @@ class Aws:
     async def _fences(self) -> list[int]:
         return [state.fence for state in await self._segments()]
 
-    async def _claimed_since(self, fences: list[int]) -> bool:
+    async def _leased_since(self, fences: list[int]) -> bool:
         return await self._fences() != fences
 
     async def on_their_way(self) -> int:
         """Commands and packs that are not done with."""
         return await self.count(self._outputs["CommandQueueUrl"]) + await self.count(self._outputs["FireQueueUrl"])
 
-    async def letters(self) -> dict[str, int]:
-        """How many dead letters there are, by queue."""
+    async def dead_letters(self) -> dict[str, int]:
+        """The number of dead letters, by queue."""
         queues = ("CommandDeadLettersUrl", "FireDeadLettersUrl", "TargetDeadLettersUrl")
         return {queue: await self.count(self._outputs[queue]) for queue in queues}
 
@@ -89,13 +89,13 @@ class Aws:
 
 
 async def becomes(condition: Callable[[], Awaitable[object]]) -> bool:
-    """Wait until *condition* is so, asking all the time.
+    """Wait until *condition* holds.
 
-    False = it is not within ``BEGIN_SECONDS``, or the AWS that was asked died meanwhile.
+    Return False if it does not within ``BEGIN_SECONDS``, or if the embedded AWS died meanwhile.
     """
     try:
         async with asyncio.timeout(BEGIN_SECONDS):
-            while not await condition():  # noqa: ASYNC110  # in another process, which tells nobody
+            while not await condition():  # noqa: ASYNC110  # in another process, which sends no signal
                 await asyncio.sleep(0.005)
     except (TimeoutError, HTTPClientError, NoConnectionError, Unavailable):
         return False
@@ -103,9 +103,9 @@ async def becomes(condition: Callable[[], Awaitable[object]]) -> bool:
 
 
 @asynccontextmanager
-async def connected(facts: Mapping[str, Any]) -> AsyncIterator[Aws]:
-    """The services, for as long as the context lasts; they may die and come back meanwhile."""
-    environment = facts["environment"]
+async def connected(document: Mapping[str, Any]) -> AsyncIterator[Aws]:
+    """The services, for as long as the context lasts. They may die and come back meanwhile."""
+    environment = document["environment"]
     config = AioConfig(read_timeout=HANG_SECONDS, retries={"total_max_attempts": 1}, proxies={})
     async with AsyncExitStack() as exits:
         clients = {
@@ -121,4 +121,4 @@ async def connected(facts: Mapping[str, Any]) -> AsyncIterator[Aws]:
             )
             for service in ("sqs", "events", "lambda", "dynamodb")
         }
-        yield Aws(clients, facts)
+        yield Aws(clients, document)

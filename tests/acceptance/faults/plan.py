@@ -1,4 +1,4 @@
-"""What is killed when: by chance, from a seed, so that a plan can be told and tried again."""
+"""Chooses at random what is killed and when, from a seed, so that a plan can be repeated."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import NamedTuple
 TICK_SECONDS = 5
 #: Seconds that a local stack plans ahead.
 HORIZON_SECONDS = 12
-#: Seconds around the death of the whole in which no other blow begins: one takes a while, as does coming back.
+#: Seconds around the death of the whole without another blow: the death and the restart take a while.
 QUIET = (5.0, 6.0)
 
 
 class What(StrEnum):
-    """Whom a blow is meant for."""
+    """What a blow kills."""
 
     EXECUTORS = "executors"
     PLANNER = "planner"
@@ -25,7 +25,7 @@ class What(StrEnum):
 
 
 class Blow(NamedTuple):
-    """One deed, *at* seconds after the window's start; executors are always at work.
+    """One kill, *at* seconds after the window's start. Executors are always at work.
 
     A planner and registrars are struck *after* seconds of the work they begin then. *share* of the hosts in question
     is hit, at least one.
@@ -38,7 +38,7 @@ class Blow(NamedTuple):
 
 
 def plan(seed: int, *, seconds: int) -> list[Blow]:
-    """The blows of a window of so many *seconds* that begins with a tick, in order."""
+    """The blows in a window of *seconds* that begins with a tick, in order."""
     chance = random.Random(seed)
     last = seconds - 4  # a blow after the last fire would hit nothing
     everything = Blow(chance.uniform(seconds * 0.4, seconds * 0.6), What.EVERYTHING)
@@ -56,8 +56,8 @@ def plan(seed: int, *, seconds: int) -> list[Blow]:
             # They start, which takes half a second and more, or are already there.
             *(Blow(when(), What.REGISTRARS, after=chance.uniform(0, 1)) for _ in range(seconds // 15)),
             *(Blow(when(), What.EVERY_HOST) for _ in range(seconds // 30)),
-            # Two only: a dead planner's claims live on, and a planner has to come through in between. At times when
-            # what it claims is due in the window, and not the registrar's to send because the schedules are new.
+            # Only two: a dead planner's leases stay for a while, and another planner has to succeed in between. They
+            # come when the planner's fires are due in the window, and after the registrar's part of new schedules.
             _planner(chance, HORIZON_SECONDS, before),
             _planner(chance, after, seconds - HORIZON_SECONDS),
         ]

@@ -1,4 +1,4 @@
-"""One run: schedules that fire every second or two, blows while they do, and the comparison."""
+"""One run: schedules that fire every second or two, kills while they fire, and the comparison."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from tests.acceptance.faults.runtime import KeptRuntime, kill_host
 from tests.acceptance.faults.verdict import Verdict, judge
 from tests.acceptance.faults.watch import Watch
 
-#: Seconds from the first order to the first fire, within which all are stored if the registrars live.
+#: Seconds from the first command to the first fire. Within them, live registrars store all schedules.
 LEAD_IN = 5
-#: Schedules put at each blow against the registrars, and the seconds until they fire.
+#: Schedules that are put at each blow to the registrars, and the seconds until they fire.
 MORE, MORE_LEAD_IN = 5, 3
 #: Seconds after which a hang is ended. What is waited for takes a fraction of it.
 PATIENCE = 240.0
-#: Faults told of a run: a thousand would say no more.
-TOLD_FAULTS = 20
+#: The most faults printed of a run.
+SHOWN_FAULTS = 20
 
 _FUNCTIONS = {What.EXECUTORS: "executor", What.PLANNER: "planner", What.REGISTRARS: "registrar"}
 
 
 class Done(Struct, frozen=True, kw_only=True):
-    """How a run went."""
+    """The outcome of a run."""
 
     verdict: Verdict
     #: The window's start.
@@ -52,11 +52,11 @@ class Done(Struct, frozen=True, kw_only=True):
             f"due {verdict.due:,}, published {verdict.published:,}, repeats {verdict.repeats:,}, "
             f"late by {verdict.latest_ms / 1000:.1f} s at most"
         )
-        return "\n".join([*self.story, f"killed: {dict(self.killed)}", sums, *verdict.faults[:TOLD_FAULTS]])
+        return "\n".join([*self.story, f"killed: {dict(self.killed)}", sums, *verdict.faults[:SHOWN_FAULTS]])
 
 
 class Play:
-    """A run on *runtime*, which has just been started, with *aws* behind it."""
+    """A run on *runtime*, which must be new. *aws* are its services."""
 
     def __init__(self, runtime: KeptRuntime, aws: Aws) -> None:
         self._runtime = runtime
@@ -106,12 +106,12 @@ class Play:
         if blow.what is What.REGISTRARS:
             first = self._clock.now() // 1000 * 1000 + MORE_LEAD_IN * 1000
             if first >= end:
-                self._tell(blow, "too late, everything took long to come back")
+                self._record(blow, "too late, everything took long to come back")
                 return
             await self._put([f"more{number}-{n}" for n in range(MORE)], first, end)
         begins = {What.REGISTRARS: self._registrar_begins, What.PLANNER: self._aws.planner_begins}.get(blow.what)
         if begins is not None and not await begins():
-            self._tell(blow, "nobody began")
+            self._record(blow, "none began")
             return
         await asyncio.sleep(blow.after)
         self._kill(blow)
@@ -129,7 +129,7 @@ class Play:
         hosts = len(self._runtime.hosts())
         await self._runtime.kill()
         await self._runtime.start()
-        self._tell(blow, f"{hosts} hosts and all that ran them; here they are again")
+        self._record(blow, f"{hosts} hosts and all that ran them; here they are again")
         self._up.set()
 
     def _kill(self, blow: Blow) -> None:
@@ -138,9 +138,9 @@ class Play:
         # In the order of their start, which is that in which ministack gives them work.
         hit = [host for host in meant[: max(1, round(len(meant) * blow.share))] if kill_host(host)]
         self._killed.update(host.function for host in hit)
-        self._tell(blow, ", ".join(f"{host.function} {host.pid}" for host in hit) or "nobody there")
+        self._record(blow, ", ".join(f"{host.function} {host.pid}" for host in hit) or "none running")
 
-    def _tell(self, blow: Blow, whom: str) -> None:
+    def _record(self, blow: Blow, whom: str) -> None:
         self._story.append(f"{rfc3339(self._clock.now(), millis=True)} {blow.what} at {blow.at:.3f} s: {whom}")
 
     async def _settled(self, end: Instant) -> None:
@@ -161,28 +161,28 @@ class Play:
         return [f"unanswered: {one.sample.key}" for one in self._sent if one.sample.key not in created]
 
     async def _sent_back(self) -> int:
-        """Send back what was received five times in vain, as its operator would; how many letters that were."""
-        letters = await self._aws.letters()
+        """Redrive the dead letters, as an operator does. Return their number."""
+        dead_letters = await self._aws.dead_letters()
         count = 0
         for output, queue in (("CommandDeadLettersUrl", "commands"), ("FireDeadLettersUrl", "fires")):
-            if letters[output]:
-                count += letters[output]
+            if dead_letters[output]:
+                count += dead_letters[output]
                 await self._runtime.command("redrive", "send", queue, "--all")
-                self._story.append(f"{letters[output]} letters of {queue} sent back")
+                self._story.append(f"{dead_letters[output]} dead letters of {queue} sent back")
         return count
 
     async def _given_up(self) -> list[str]:
-        return [f"given up: {count} in {queue}" for queue, count in (await self._aws.letters()).items() if count]
+        return [f"given up: {count} in {queue}" for queue, count in (await self._aws.dead_letters()).items() if count]
 
 
 async def play(runtime: KeptRuntime, blows: Sequence[Blow], *, schedules: int, seconds: int) -> Done:
-    """A run on *runtime*, which has just been started."""
-    async with connected(runtime.facts) as aws:
+    """Run on *runtime*, which must be new."""
+    async with connected(runtime.document) as aws:
         return await Play(runtime, aws).run(schedules, blows, seconds=seconds)
 
 
 def _sample(name: str, start: Instant, end: Instant, *, every: int, rate: bool) -> Sample:
-    """A schedule that fires every second or two from *start* until *end*, and however late."""
+    """A schedule that fires every second or two from *start* until *end*, however late."""
     units = "second" if every == 1 else "seconds"
     detail = {
         "tenant": "acme" if rate else "globex",

@@ -1,4 +1,4 @@
-"""``eventcron dev``, kept in a directory, as a process that can be killed in whole or in part and started again."""
+"""``eventcron dev --keep`` as a process that tests kill, in whole or in part, and start again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from tests.acceptance.processes import descendants, wait_gone
 from tests.waiting import HANG_SECONDS
 
-#: The embedded AWS's module; its arguments are a socket, its directory, and what it keeps.
+#: The module of the embedded AWS. Its arguments are a socket, its directory and the snapshot's directory.
 _SERVER = "eventcron.local.host"
 #: A Lambda execution environment: ministack names its directory after the function.
 _HOST = re.compile(r"/ministack-lambda-eventcron-(\w+?)Function-")
@@ -37,8 +37,8 @@ class KeptRuntime:
         self._directory = directory
         self._environment = os.environ | ({"PYTHONPATH": str(source)} if source is not None else {})
         self._process: Process | None = None
-        #: What it says of itself once it runs.
-        self.facts: dict[str, Any] = {}
+        #: The output of ``--json``.
+        self.document: dict[str, Any] = {}
 
     async def start(self) -> None:
         """Start it, for the first time or again; returns when it runs."""
@@ -54,7 +54,7 @@ class KeptRuntime:
         assert self._process.stdout is not None
         line = await asyncio.wait_for(self._process.stdout.readline(), HANG_SECONDS)
         assert line, self.log()
-        self.facts = json.loads(line)
+        self.document = json.loads(line)
 
     async def command(self, *arguments: str) -> None:
         """Run ``eventcron`` with *arguments*, in a shell that the three lines were copied into."""
@@ -62,7 +62,7 @@ class KeptRuntime:
             *(sys.executable, "-m", "eventcron", *arguments),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            env=self._environment | self.facts["environment"],
+            env=self._environment | self.document["environment"],
         )
         out, _ = await process.communicate()
         assert process.returncode == 0, out.decode()
@@ -107,7 +107,7 @@ class KeptRuntime:
 
 
 def _command_line(pid: int) -> list[str]:
-    """The arguments of a process; none if it ended while we looked."""
+    """The arguments of a process; none if it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_text().split("\0")
     except OSError:
@@ -115,7 +115,7 @@ def _command_line(pid: int) -> list[str]:
 
 
 def kill_host(host: Host) -> bool:
-    """``kill -9``; whether it was still there."""
+    """``kill -9``. Return whether the process was still there."""
     try:
         os.kill(host.pid, signal.SIGKILL)
     except ProcessLookupError:
@@ -125,7 +125,7 @@ def kill_host(host: Host) -> bool:
 
 @asynccontextmanager
 async def running(directory: Path, *, source: Path | None = None) -> AsyncIterator[KeptRuntime]:
-    """A runtime that has just been started, in *directory*; killed in any case."""
+    """Start a runtime in *directory*. Kill it at the end."""
     runtime = KeptRuntime(directory, source=source)
     try:
         await runtime.start()

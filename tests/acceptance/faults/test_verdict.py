@@ -65,7 +65,7 @@ def _skip(seen: Observations) -> None:
     [
         (_lose, "missing: acme/tea due 2026-12-01T12:00:01.000Z"),
         (_be_early, "early: acme/tea due 2026-12-01T12:00:01.000Z was published at 2026-12-01T12:00:00.999Z"),
-        (_invent, "not asked for: acme/tea due 2026-12-01T12:00:00.500Z"),
+        (_invent, "unexpected: acme/tea due 2026-12-01T12:00:00.500Z"),
         (_rename, "acme/tea due 2026-12-01T12:00:01.000Z came under 2 ids"),
         (_confuse, "id id0 came for 2 fires"),
         (_skip, "skipped: 1 of acme/tea from 2026-12-01T12:00:00.000Z: misfire"),

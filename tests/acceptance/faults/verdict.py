@@ -1,4 +1,4 @@
-"""What came against what had to come: nothing missing, early or unasked for; repeats only of the same fire."""
+"""Compares the fires that came with those that had to: none missing, early or unexpected; repeats have the same id."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ from eventcron.timing.instant import rfc3339
 
 
 class Verdict(Struct, frozen=True):
-    """The outcome. ``repeats`` is by how many the publications exceed the fires."""
+    """The outcome. ``repeats`` is the number of publications beyond the first of each fire."""
 
     due: int
     published: int
     repeats: int
-    #: Milliseconds from its instant to the first publication of the fire that took longest.
+    #: Milliseconds. The greatest lateness of a first publication.
     latest_ms: int
-    #: One sentence for each thing that is not as it must be.
+    #: One sentence for each fault.
     faults: list[str]
 
 
 def judge(required: Collection[Due], observed: Observations) -> Verdict:
-    """Hold what was *observed* against the fires that were *required*."""
+    """Compare what was *observed* with the fires that were *required*."""
     first: dict[Due, int] = {}
     for one in observed.publications:
         first[one.due] = min(one.at, first.get(one.due, one.at))
     wanted = set(required)
     faults = [
         *(f"missing: {due}" for due in sorted(wanted - first.keys())),
-        *(f"not asked for: {due}" for due in sorted(first.keys() - wanted)),
+        *(f"unexpected: {due}" for due in sorted(first.keys() - wanted)),
         *(
             f"early: {one.due} was published at {rfc3339(one.at, millis=True)}"
             for one in observed.publications
@@ -50,7 +50,7 @@ def judge(required: Collection[Due], observed: Observations) -> Verdict:
 
 
 def _ambiguous(publications: Iterable[Publication]) -> list[str]:
-    """Fires under two ids, and ids of two fires."""
+    """Fires with two ids, and ids of two fires."""
     pairs = {(one.due, one.fire_id) for one in publications}
     dues = Counter(due for due, _ in pairs)
     ids = Counter(fire_id for _, fire_id in pairs)

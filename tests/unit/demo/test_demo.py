@@ -35,6 +35,7 @@ from eventcron.testing import FakeClock
 from eventcron.testing.clock import JumpingClock
 from eventcron.timing.trigger import parse
 from eventcron.wire.decode import decode_schedule
+from tests.waiting import HANG_SECONDS
 
 #: 2026-06-01T12:00:00Z.
 NOW: Instant = 1_780_315_200_000
@@ -198,7 +199,7 @@ async def test_a_reader_takes_each_message_once_and_deletes_it() -> None:
 
 async def test_news_wakes_a_task_that_waits_for_a_condition() -> None:
     news, observed = News(), Observations()
-    waiting = asyncio.create_task(news.until(lambda: len(observed.answers) == 2, seconds=240))
+    waiting = asyncio.create_task(news.until(lambda: len(observed.answers) == 2, seconds=HANG_SECONDS))
     for _ in range(2):
         await asyncio.sleep(0)
         observed.answers.append(Answer("Schedule Created", Key("acme", "a"), NOW))

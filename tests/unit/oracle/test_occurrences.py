@@ -68,6 +68,8 @@ def on(day: str, *times: str) -> list[str]:
         pytest.param("0 4 LW * *", "2026-05-29", ["04:00:00"], id="last-workday"),
         pytest.param("@daily", "2026-06-01", ["00:00:00"], id="macro"),
         pytest.param("at(2026-06-01T09:00:00.250)", "2026-06-01", ["09:00:00.250000"], id="at-with-milliseconds"),
+        pytest.param("@every 8h30m", "2026-01-01", ["08:30:00", "17:00:00"], id="every-in-several-units"),
+        pytest.param("@EVERY 0.5h1h7.5h", "2026-01-01", ["09:00:00", "18:00:00"], id="every-in-fractions"),
         pytest.param("rate(9 hours)", "2026-01-01", ["09:00:00", "18:00:00"], id="rate-not-at-its-creation"),
         pytest.param(["0 4 * * *", "0 */4 1 6 *"], "2026-06-02", ["04:00:00"], id="each-instant-of-several-once"),
     ],
