@@ -91,6 +91,13 @@ def test_the_wheel_contains_the_package_and_its_data(wheel: zipfile.Path) -> Non
     assert _files(wheel) - information == modules | data
 
 
+def test_the_wheel_contains_neither_simulator_nor_mutants(wheel: zipfile.Path) -> None:
+    sources = "\n".join((wheel / name).read_text(encoding="utf-8") for name in _files(wheel) if name.endswith(".py"))
+
+    assert [name for name in _files(wheel) if "faultsim" in name or "mutant" in name or name.startswith("tools/")] == []
+    assert "faultsim" not in sources
+
+
 def test_the_wheel_contains_the_deployed_template(wheel: zipfile.Path) -> None:
     shipped = wheel.joinpath("eventcron/_infra/template.yaml").read_bytes()
 
