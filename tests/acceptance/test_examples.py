@@ -200,7 +200,7 @@ async def test_example_api_destination(world: World) -> None:
     assert request["headers"]["X-Api-Key"] == "secret"
     assert request["headers"]["Idempotency-Key"] == request["body"]["detail"]["fire_id"]
     (reason,) = refused["failed"].values()
-    assert "only a rule can invoke: send it to a bus that has such a rule" in reason
+    assert "only a rule can invoke: send it to a bus with such a rule" in reason
     assert sent.json == SENT, "the dead letter was lost"
     assert late["body"]["detail"] == _late_fire("hook")["detail"]
     assert late["headers"]["Idempotency-Key"] == "f-late"

@@ -48,11 +48,11 @@ async def test_nothing_is_lost_when_every_host_is_killed_in_turn_and_everything_
 
 
 #: An executor that dies has recorded packs that it did not publish.
-SETTLES_BEFORE_IT_PUBLISHES = (
+RECORDS_BEFORE_IT_PUBLISHES = (
     "app/executor.py",
     "        by_instant: dict[Instant, list[Fire]] = {}\n",
     """\
-        await self._ledger.record(pack.id, now=self._clock.now(), expires=self._clock.now() // 1000 + 86_400)
+        await self._packs.record(pack.id, now=self._clock.now(), expires=self._clock.now() // 1000 + 86_400)
         by_instant: dict[Instant, list[Fire]] = {}
 """,
 )
@@ -62,7 +62,7 @@ COMMITS_BEFORE_IT_SENDS = (
     "        looked_up: set[Key] = set()\n        while True:\n",
     """\
         looked_up: set[Key] = set()
-        await self._ledger.commit(claim)
+        await self._leases.commit(lease)
         await asyncio.sleep(3)
         while True:
 """,
@@ -78,7 +78,7 @@ def missing(verdict: Verdict, start: int) -> set[int]:
 async def test_the_verdict_notices_an_executor_that_records_too_early_and_a_planner_that_commits_too_early(
     tmp_path: Path,
 ) -> None:
-    source = broken(tmp_path, SETTLES_BEFORE_IT_PUBLISHES, COMMITS_BEFORE_IT_SENDS)
+    source = broken(tmp_path, RECORDS_BEFORE_IT_PUBLISHES, COMMITS_BEFORE_IT_SENDS)
     # The first 17 seconds of a schedule are the registrar's: only after them is the planner missed.
     blows = [Blow(3.3, What.EXECUTORS), Blow(14.8, What.PLANNER, after=1.5)]
     async with running(tmp_path, source=source) as runtime:
@@ -87,5 +87,5 @@ async def test_the_verdict_notices_an_executor_that_records_too_early_and_a_plan
     lost = missing(done.verdict, done.start)
 
     assert lost & set(range(8))  # what the executors held, a lead before the due instants
-    assert lost & set(range(18, 28))  # what the planner had claimed, a horizon ahead
+    assert lost & set(range(18, 28))  # what the planner had a lease for, a horizon ahead
     assert all(fault.startswith("missing: ") for fault in done.verdict.faults)

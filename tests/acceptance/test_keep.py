@@ -73,6 +73,12 @@ def receive(sqs: Any, *urls: str) -> list[dict[str, Any]]:
     raise AssertionError("no queue to receive from")
 
 
+def _received(sqs: Any, url: str) -> Iterator[dict[str, Any]]:
+    """The messages of the queue, one by one. Waits for each."""
+    while True:
+        yield from receive(sqs, url)
+
+
 def code_of(function: str, facts: dict[str, Any]) -> str:
     name = facts["outputs"][f"{function}FunctionName"]
     digest: str = client("lambda", facts).get_function_configuration(FunctionName=name)["CodeSha256"]
@@ -98,7 +104,7 @@ def test_schedules_rules_and_messages_are_saved_and_functions_run_the_new_code(t
                 }
             ]
         )
-        [created] = receive(sqs, url)
+        created = next(message for message in _received(sqs, url) if "Schedule Created" in message["Body"])
         sqs.delete_message(QueueUrl=url, ReceiptHandle=created["ReceiptHandle"])
         sqs.send_message(QueueUrl=url, MessageBody="left")
         code = code_of("Planner", before)
