@@ -69,6 +69,7 @@ class Stack:
     async def prepare(self) -> None:
         """Stop the executors, and shorten the timeouts after a planner's death to seconds."""
         await self.planned_through(1)
+        await until(lambda: self.is_empty("SegmentQueueUrl"))  # a received message keeps its old visibility timeout
         aws_lambda = self._runtime.client("lambda")
         for mapping in (await aws_lambda.list_event_source_mappings())["EventSourceMappings"]:
             if "FireQueue" in mapping["EventSourceArn"]:
@@ -78,8 +79,6 @@ class Stack:
         await self._sqs.set_queue_attributes(
             QueueUrl=self._runtime.outputs["SegmentQueueUrl"], Attributes={"VisibilityTimeout": str(VISIBILITY)}
         )
-        # A message that was received before keeps its old timeout: wait for a tick that came after.
-        await self.planned_through(self.clock.now() + SETTINGS.horizon_seconds * 1000)
 
     async def has(self, fires: set[Fire]) -> bool:
         return fires <= self.times().keys()
