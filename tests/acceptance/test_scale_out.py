@@ -9,7 +9,7 @@ import asyncio
 import os
 import signal
 from collections import Counter, defaultdict
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from eventcron.ports import SegmentState
 from eventcron.timing.hashing import segment_of
 from eventcron.timing.trigger import parse
 from eventcron.wire.encode import decode_pack
+from tests.acceptance.processes import descendants
 from tests.records import record_of
 from tests.resources import table
 from tests.waiting import until
@@ -55,6 +56,7 @@ class Stack:
     def __init__(self, runtime: Runtime) -> None:
         self._runtime = runtime
         self._sqs = runtime.client("sqs")
+        self._lambda = runtime.client("lambda")
         self.clock = SystemClock()
         self.leases = DynamoLeases(
             table(runtime.client("dynamodb"), runtime.outputs["LedgerTableName"], concurrency=64)
@@ -69,16 +71,32 @@ class Stack:
     async def prepare(self) -> None:
         """Stop the executors, and shorten the timeouts after a planner's death to seconds."""
         await self.planned_through(1)
-        await until(lambda: self.is_empty("SegmentQueueUrl"))  # a received message keeps its old visibility timeout
-        aws_lambda = self._runtime.client("lambda")
-        for mapping in (await aws_lambda.list_event_source_mappings())["EventSourceMappings"]:
-            if "FireQueue" in mapping["EventSourceArn"]:
-                await aws_lambda.update_event_source_mapping(UUID=mapping["UUID"], Enabled=False)
+        await self._invoke_from("FireQueue", enabled=False)
+        # A received message keeps its old visibility timeout. On a busy machine the queue is never empty between ticks.
+        await self._invoke_from("SegmentQueue", enabled=False)
+        await until(self.nothing_is_received)
         name = self._runtime.outputs["PlannerFunctionName"]
-        await aws_lambda.update_function_configuration(FunctionName=name, Timeout=TIMEOUT)
+        await self._lambda.update_function_configuration(FunctionName=name, Timeout=TIMEOUT)
         await self._sqs.set_queue_attributes(
             QueueUrl=self._runtime.outputs["SegmentQueueUrl"], Attributes={"VisibilityTimeout": str(VISIBILITY)}
         )
+        await self._invoke_from("SegmentQueue", enabled=True)
+
+    async def _invoke_from(self, queue: str, *, enabled: bool) -> None:
+        """Turn the event source mapping of *queue* on or off."""
+        [mapping] = [
+            mapping
+            for mapping in (await self._lambda.list_event_source_mappings())["EventSourceMappings"]
+            if queue in mapping["EventSourceArn"]
+        ]
+        await self._lambda.update_event_source_mapping(UUID=mapping["UUID"], Enabled=enabled)
+
+    async def nothing_is_received(self) -> bool:
+        """Whether no planner has a message of the segment queue."""
+        kind = "ApproximateNumberOfMessagesNotVisible"
+        url = self._runtime.outputs["SegmentQueueUrl"]
+        answer = await self._sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[kind])
+        return int(answer["Attributes"][kind]) == 0
 
     async def has(self, fires: set[Fire]) -> bool:
         return fires <= self.times().keys()
@@ -149,17 +167,17 @@ class Stack:
         return sum(int(answer["Attributes"][kind]) for kind in kinds)
 
     def planners(self) -> list[int]:
-        """The processes of the planner's function."""
+        """The processes of the planner's function. Another stack on this machine has a function of the same name."""
         name = f"AWS_LAMBDA_FUNCTION_NAME={self._runtime.outputs['PlannerFunctionName']}".encode()
-        return sorted(pid for pid, environment in environments() if name in environment.split(b"\0"))
+        return sorted(pid for pid in descendants(os.getpid()) if name in environment(pid).split(b"\0"))
 
 
-def environments() -> Iterator[tuple[int, bytes]]:
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            yield int(folder.name), (folder / "environ").read_bytes()
-        except OSError:
-            continue  # it ended while we looked, or is not ours
+def environment(pid: int) -> bytes:
+    """The environment of the process *pid*; empty if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return b""
 
 
 def ticks(pid: int) -> int:

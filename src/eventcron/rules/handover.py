@@ -39,6 +39,9 @@ class Handover(NamedTuple):
     is_over: bool
 
 
+_NOTHING = Handover([], [], is_over=False)
+
+
 def handover(record: Record, *, now: Instant) -> Handover:
     """All that the registrar delivers after the change that *record* is the result of. The same however often asked.
 
@@ -46,9 +49,9 @@ def handover(record: Record, *, now: Instant) -> Handover:
         InvalidSchedule: this release cannot read one of the triggers.
     """
     before = record.eras[-2] if len(record.eras) > 1 else None
-    unplanned = _unplanned(record, before, now=now) if before is not None else Handover([], [], is_over=False)
+    unplanned = _unplanned(record, before, now=now) if before is not None else _NOTHING
     dropped = _dropped(record, before) if before is not None else []
-    own = _until_handoff(record, now=now) if record.fires else Handover([], [], is_over=False)
+    own = _until_handoff(record, now=now) if record.fires else _NOTHING
     return Handover(unplanned.fires + own.fires, dropped + unplanned.skips + own.skips, own.is_over)
 
 
@@ -121,7 +124,7 @@ def _caught_up(record: Record, era: Era) -> list[Fire]:
 def _unplanned(record: Record, before: Era, *, now: Instant) -> Handover:
     """What the planner had not planned of the era *before* when it was cut. It fires under the next era's revision."""
     if not before.trigger or before.paused or before.planned_through is None or before.end is None:
-        return Handover([], [], is_over=False)
+        return _NOTHING
     offset = flexible_offset_ms(record.key, before.flexible_window_seconds)
     window = Window(before.planned_through, max(before.planned_through, before.end + offset))
     entry = index_entry(

@@ -146,15 +146,19 @@ class Play:
     async def _settled(self, end: Instant) -> None:
         """Wait until all is planned that is due before *end*, has come and was read: nothing could come any more."""
         deadline = self._clock.now() + PATIENCE * 1000
-        while not await self._rests(end):
-            assert self._clock.now() < deadline, "\n".join(["not at rest", *self._story])
+        while left := await self._left(end):
+            assert self._clock.now() < deadline, "\n".join([f"not at rest: {left}", *self._story])
             await asyncio.sleep(0.5)  # a queue does not announce that it is empty
 
-    async def _rests(self, end: Instant) -> bool:
+    async def _left(self, end: Instant) -> dict[str, int]:
+        """What could still come: milliseconds that are not planned, messages on their way, messages not read."""
         aws = self._aws
-        return (
-            await aws.planned_through() >= end and not await aws.on_their_way() and not await aws.count(self._watch.url)
-        )
+        left = {
+            "unplanned_ms": max(0, end - await aws.planned_through()),
+            "on_their_way": await aws.on_their_way(),
+            "unread": await aws.count(self._watch.url),
+        }
+        return left if any(left.values()) else {}
 
     def _unanswered(self) -> list[str]:
         created = {answer.key for answer in self._watch.observed.answers if answer.detail_type == "Schedule Created"}
