@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import pkgutil
+from collections.abc import Generator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+TESTS = Path(__file__).parent
 
 # How long an example takes says how busy the machine is.
 settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -22,3 +28,31 @@ def _no_host_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+
+
+#: What is tested from outside, in processes of its own or against an emulator. Coverage of it would only cost time.
+FROM_OUTSIDE = {"acceptance", "adapters", "contract", "docs", "house", "infra", "performance", "pins", "rest", "upgrade"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if FROM_OUTSIDE & set(item.path.relative_to(TESTS.parent).parts):
+            item.add_marker(pytest.mark.no_cover)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
+    """Import what coverage measures. Then collect without it, because it would double the time."""
+    plugin = session.config.pluginmanager.getplugin("_cov")
+    coverage = getattr(plugin, "cov_controller", None)
+    if coverage is None or not coverage.started:
+        return (yield)
+    for name in coverage.cov.get_option("run:source_pkgs"):
+        package = importlib.import_module(name)
+        for module in pkgutil.iter_modules(package.__path__, f"{name}."):
+            importlib.import_module(module.name)
+    coverage.pause()
+    try:
+        return (yield)
+    finally:
+        coverage.resume()

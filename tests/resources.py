@@ -16,7 +16,7 @@ from eventcron.app.retry import Retry
 TEMPLATE = Path(__file__).parents[1] / "infra" / "template.yaml"
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """Reads a template's ``!Ref`` and its like as None: nothing here needs what they stand for."""
 
 

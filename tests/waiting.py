@@ -24,7 +24,7 @@ async def until(condition: Callable[[], Awaitable[T | None]]) -> T:
         while True:
             if found := await condition():
                 return found
-            await asyncio.sleep(0.05)  # neither SQS, DynamoDB nor CloudFormation tells when something changes
+            await asyncio.sleep(0.2)  # neither SQS, DynamoDB nor CloudFormation tells when something changes
 
 
 async def received(sqs: Any, url: str, *, at_most: int = 1) -> list[dict[str, Any]]:

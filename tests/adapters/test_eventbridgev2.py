@@ -11,7 +11,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import ClientError
 from botocore.validate import validate_parameters
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from eventcron.adapters.aws.clients import aws_clients
@@ -332,6 +332,7 @@ _events = st.builds(
 )
 
 
+@settings(max_examples=settings().max_examples // 4)  # of many events each
 @given(st.lists(_events, max_size=150))
 async def test_every_request_is_as_the_model_wants_it_and_loses_nothing(events: list[Event]) -> None:
     calls: list[dict[str, Any]] = []

@@ -15,6 +15,9 @@ PLACES = (_PACKAGE / "_infra" / "template.yaml", _PACKAGE.parents[1] / "infra" /
 
 Template = dict[str, Any]
 
+#: libyaml's where PyYAML has it: it takes a tenth of the time.
+_SAFE: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
 #: Resource types that ministack's CloudFormation does not support, and why a local stack does not need them.
 UNSUPPORTED = {
     "AWS::CloudWatch::Alarm": "the embedded CloudWatch rejects metric math, and a developer watches the console",
@@ -66,7 +69,7 @@ def of_type(template: Template, kind: str) -> dict[str, dict[str, Any]]:
     }
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(_SAFE):
     """Reads YAML with CloudFormation's tags."""
 
 

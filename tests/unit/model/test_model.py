@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import inspect
 
@@ -85,6 +85,7 @@ STRUCTS = sorted(
 
 
 @pytest.mark.parametrize("kind", STRUCTS)
+@settings(max_examples=settings().max_examples // 5)  # for each of 40 structs
 @given(data=st.data())
 def test_a_struct_survives_being_written_and_read(kind: type[msgspec.Struct], data: st.DataObject) -> None:
     value = data.draw(structs(kind))
@@ -139,6 +140,7 @@ def test_a_schedule_has_one_expression_or_several() -> None:
 
 
 @pytest.mark.parametrize("kind", [kind for kind in STRUCTS if isinstance(getattr(kind, "key", None), property)])
+@settings(max_examples=settings().max_examples // 10)
 @given(data=st.data())
 def test_keys_are_tenant_and_name(kind: type[msgspec.Struct], data: st.DataObject) -> None:
     value = data.draw(structs(kind))
