@@ -30,13 +30,16 @@ def _no_host_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
-#: What is tested from outside, in processes of its own or against an emulator. Coverage of it would only cost time.
-FROM_OUTSIDE = {"acceptance", "adapters", "contract", "docs", "house", "infra", "performance", "pins", "rest", "upgrade"}
+#: What is tested from outside or swept. Coverage counts the unit tests alone; tracing the others would only cost time.
+NOT_MEASURED = {
+    *("acceptance", "adapters", "contract", "docs", "house", "infra", "performance", "pins", "rest"),
+    *("simulation", "time", "upgrade"),
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if FROM_OUTSIDE & set(item.path.relative_to(TESTS.parent).parts):
+        if NOT_MEASURED & set(item.path.relative_to(TESTS.parent).parts):
             item.add_marker(pytest.mark.no_cover)
 
 

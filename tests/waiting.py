@@ -14,8 +14,8 @@ LONG_POLL_SECONDS = 20
 T = TypeVar("T")
 
 
-async def until(condition: Callable[[], Awaitable[T | None]]) -> T:
-    """What *condition* returns once that is true.
+async def until(condition: Callable[[], Awaitable[T | None]], *, every: float = 0.2) -> T:
+    """What *condition* returns once that is true. It is asked again *every* so many seconds.
 
     Raises:
         TimeoutError: it never is.
@@ -24,7 +24,7 @@ async def until(condition: Callable[[], Awaitable[T | None]]) -> T:
         while True:
             if found := await condition():
                 return found
-            await asyncio.sleep(0.2)  # neither SQS, DynamoDB nor CloudFormation tells when something changes
+            await asyncio.sleep(every)  # neither SQS, DynamoDB nor CloudFormation tells when something changes
 
 
 async def received(sqs: Any, url: str, *, at_most: int = 1) -> list[dict[str, Any]]:

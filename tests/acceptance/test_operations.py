@@ -69,13 +69,16 @@ async def put_event(runtime: Runtime, detail_type: str, detail: dict[str, Any]) 
 
 
 async def dead_letters(runtime: Runtime, queue: str, count: int) -> None:
-    """Wait until *queue* holds *count* dead letters."""
+    """Wait until *queue* holds *count* dead letters, and ``redrive list`` says so."""
+    url = runtime.outputs[f"{queue.removesuffix('s').title()}DeadLettersUrl"]
 
     async def so_many() -> bool:
-        listed = await eventcron(runtime, "redrive", "list", "--json")
-        return bool(listed.json[queue] == count)
+        name = "ApproximateNumberOfMessages"
+        answer = await runtime.client("sqs").get_queue_attributes(QueueUrl=url, AttributeNames=[name])
+        return int(answer["Attributes"][name]) == count
 
     await until(so_many)
+    assert (await eventcron(runtime, "redrive", "list", "--json")).json[queue] == count
 
 
 @pytest.mark.parametrize(

@@ -116,7 +116,7 @@ class Stack:
             held = [state for state in await self.states() if state.lease_until in leases]
             return [held] if len({state.lease_until for state in held}) <= planners else []
 
-        (left,) = await until(few)
+        (left,) = await until(few, every=0.05)
         return left
 
     def busiest_planners(self, count: int) -> list[int]:
@@ -215,7 +215,7 @@ async def freeze_two_at_work(stack: Stack) -> tuple[list[int], list[SegmentState
     """
     while True:
         stack.busiest_planners(0)
-        held = await until(lambda: stack.held(at_least=SEGMENTS // 8))
+        held = await until(lambda: stack.held(at_least=SEGMENTS // 8), every=0.05)
         victims = stack.busiest_planners(2)
         for pid in victims:
             os.kill(pid, signal.SIGSTOP)

@@ -21,7 +21,7 @@ from tools.faultsim.sweep import run_seed
 from tools.faultsim.workload import draw_scenario
 
 #: Seeds in the test suite; ``make simulate`` runs more.
-SLICE = 150
+SLICE = 100
 #: The first numbers that seed 7 draws, on any machine and any Python.
 SEVEN = [0.32383276483316237, 0.15084917392450192, 0.6509344730398537]
 
@@ -36,9 +36,9 @@ def test_every_guarantee_holds(first: int) -> None:
 
 @pytest.mark.slow
 def test_without_faults_every_occurrence_is_published_exactly_once() -> None:
-    faultless = [simulation for simulation in map(simulate, range(60)) if simulation.faults.faultless]
+    faultless = [simulation for simulation in map(simulate, range(30)) if simulation.faults.faultless]
 
-    assert len(faultless) > 10
+    assert len(faultless) > 5
     assert [violation for simulation in faultless for violation in violations(simulation)] == []
 
 

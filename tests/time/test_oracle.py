@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 ALL = os.environ.get("HYPOTHESIS_PROFILE") == "thorough"
 #: Schedules in each zone: over two days, by the second, with exclusions, with several expressions.
-OVER_DAYS, BY_SECOND, WITH_EXCLUSIONS, WITH_SEVERAL = (4_000, 500, 500, 100) if ALL else (160, 16, 40, 12)
+OVER_DAYS, BY_SECOND, WITH_EXCLUSIONS, WITH_SEVERAL = (4_000, 500, 500, 100) if ALL else (80, 8, 20, 6)
 #: How many clock changes the schedules of one zone are tried at.
 NIGHTS = 80 if ALL else 6
 MINUTE_MS, HOUR_MS = 60_000, 3_600_000

@@ -26,7 +26,7 @@ from tests.time.expressions import Maker, changes
 #: A sweep. ``test_published`` and ``test_nights`` are quick.
 pytestmark = pytest.mark.slow
 
-COUNT = 5_000 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 400
+COUNT = 5_000 if os.environ.get("HYPOTHESIS_PROFILE") == "thorough" else 200
 
 HOUR_MS = 3_600_000
 

@@ -206,18 +206,17 @@ def test_an_unknown_schedule_cannot_be_backfilled(world: World) -> None:
     assert [fact["code"] for fact in world.events_of("Schedule Rejected")] == ["not_found"]
 
 
-@pytest.mark.slow
-def test_a_month_of_a_minutely_schedule_respects_its_rate() -> None:
+def test_a_week_of_a_minutely_schedule_respects_its_rate() -> None:
     with World(START) as world:
         world.emit("Put Schedule", {**ACME, "expression": "* * * * *", "state": "PAUSED"})
         world.run(seconds=1)
-        span = {"from": "2026-11-01T00:00:00Z", "until": "2026-12-01T00:00:00Z"}
+        span = {"from": "2026-11-01T00:00:00Z", "until": "2026-11-08T00:00:00Z"}
         backfill(world, **span, per_minute=3_000)
         world.run(minutes=30)
 
         per_minute = Counter(fire.published // 60_000 for fire in world.fired)
         ids = {fire.detail["fire_id"] for fire in world.fired}
-        assert (len(world.fired), len(ids)) == (43_200, 43_200)
+        assert (len(world.fired), len(ids)) == (10_080, 10_080)
         assert max(per_minute.values()) <= 3_000
         assert states(world)[-1] == "COMPLETED"
         assert world.failures == []

@@ -80,7 +80,7 @@ schedules = st.fixed_dictionaries(
 changes = st.sampled_from(["Pause Schedule", "Delete Schedule", "Resume Schedule"])
 
 
-@settings(max_examples=settings().max_examples // 5)  # each runs a World for an hour
+@settings(max_examples=settings().max_examples // 10)  # each runs a World for an hour
 @given(
     given_ones=st.lists(schedules, min_size=1, max_size=6),
     changed=st.lists(changes, max_size=3),
