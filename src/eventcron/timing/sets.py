@@ -1,0 +1,335 @@
+"""The local times that some cron expressions match and no exclusion covers, by arithmetic on sets.
+
+A cron expression is a product of sets: the days that it matches, times the hours, times the seconds of an hour. So
+nothing here looks at one time after another:
+
+- The days of a year are bits of a number, and so are the seconds of an hour. A union or a difference of such sets is
+  one operation on two numbers.
+- A *sign* is a number with one bit for each expression and each exclusion. The sign of a day says which of them match
+  the day, that of a time of day which of them match the time; both match where both signs have the bit. A year has few
+  signs of days, and a day few signs of times.
+- A day has a time left if one sign of times has, with the day's sign, the bit of an expression and none of an exclusion.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
+
+from eventcron.timing.cron import DAY_S, EVERY_SECOND, HOUR_S, Cron, bits_of, year_of, year_shape
+from eventcron.timing.exclusions import DateSpan, Exclusion
+from eventcron.timing.fields import LAST_YEAR
+
+_HOURS, _SIXTY = 24, 60
+_WHOLE_HOUR = (1 << HOUR_S) - 1
+
+#: After this many comparisons of signs, the days that are left are computed for all years at once.
+_MAX_COMPARED = 50_000
+#: Entries of the caches of one object. It bounds memory; few objects have more.
+_MAX_KNOWN = 4_096
+
+
+class LocalTimes:
+    """The local times, in seconds, that one of *crons* matches and none of *exclusions* covers.
+
+    *only*: ``(step, first)`` leaves those whose second of the day is ``first``, ``first + step``, …. *within*: other
+    local times that have all days of these.
+    """
+
+    def __init__(
+        self,
+        crons: Sequence[Cron],
+        exclusions: Sequence[Exclusion],
+        *,
+        only: tuple[int, int] = (1, 0),
+        within: LocalTimes | None = None,
+    ) -> None:
+        whole = [exclusion.cron for exclusion in exclusions if exclusion.cron is not None and _is_whole(exclusion.cron)]
+        partial = [exclusion.cron for exclusion in exclusions if exclusion.cron is not None]
+        self._spans = _joined(span for exclusion in exclusions for span in exclusion.spans)
+        self._firsts = [span.first for span in self._spans]
+        self._whole = whole
+        self._only = only
+        self._within = within
+        self._members = [*crons, *(cron for cron in partial if not _is_whole(cron))]
+        #: A sign below this has the bit of no exclusion.
+        self._top = 1 << len(crons)
+        self._patterns = _by_days(self._members)
+        self._left: dict[int, bool] = {}
+        self._open: dict[int, int] = {}
+        self._seconds: dict[int, tuple[int, ...]] = {}
+        self._signs: dict[int, list[int]] = {}
+
+    # --- What callers ask --------------------------------------------------------------------------------------------
+
+    def local_times(self, low: int, high: int) -> Iterator[int]:
+        """Yield the times in ``[low, high)``, in order."""
+        first_day, last_day = low // DAY_S, (high - 1) // DAY_S
+        for day in self.matching_days(first_day, last_day):
+            midnight = day * DAY_S
+            begin, end = max(low - midnight, 0), min(high - midnight, DAY_S)
+            sign = self._sign(day)
+            for hour in range(begin // HOUR_S, -(-end // HOUR_S)):
+                seconds, start = self._seconds_of(sign & self._hour_signs[hour]), hour * HOUR_S
+                if begin <= start and start + HOUR_S <= end:
+                    for second in seconds:
+                        yield midnight + start + second
+                else:
+                    yield from (midnight + start + second for second in seconds if begin <= start + second < end)
+
+    def matching_days(self, first: int, last: int) -> Iterator[int]:
+        """Yield the days in ``[first, last]`` that have such a time, in order. The search ends with the year 2199."""
+        first = max(first, 0)
+        for year in range(year_of(first), LAST_YEAR + 1):
+            shape = year_shape(year)
+            if shape.first > last:
+                return
+            for position in bits_of(self.days_in(year) & (-1 << max(first - shape.first, 0))):
+                if shape.first + position > last:
+                    return
+                yield shape.first + position
+
+    def first_day(self, first: int, last: int) -> int | None:
+        """Return the first day in ``[first, last]`` that has such a time, or None."""
+        return next(self.matching_days(first, last), None)
+
+    def days_in(self, year: int) -> int:
+        """Return the days of *year* that have such a time, as bits from the 1st of January on."""
+        known = self._open.get(year)
+        if known is None:
+            if len(self._left) * len(self._time_signs) > _MAX_COMPARED:
+                self._open_from(year)
+                return self._open[year]
+            known = 0
+            for sign, days in self._kinds(year):
+                if self._has_time(sign):
+                    known |= days
+            self._open[year] = known
+        return known
+
+    def count(self, year: int, days: int) -> int:
+        """Return how many such times the *days* of *year* have; *days* are bits from the 1st of January on."""
+        return sum(self._count_of(sign) * (days & of_sign).bit_count() for sign, of_sign in self._kinds(year))
+
+    def hours(self, day: int) -> Iterator[tuple[int, int]]:
+        """Yield the hours of *day* that have such a time, with their seconds as bits."""
+        sign = self._sign(day)
+        for hour, of_hour in enumerate(self._hour_signs):
+            if mask := self._mask_of(sign & of_hour):
+                yield hour, mask
+
+    # --- Days --------------------------------------------------------------------------------------------------------
+
+    def _kinds(self, year: int) -> list[tuple[int, int]]:
+        """The days of *year*, as bits, by their signs. Days without an expression are missing."""
+        rest = self._days_left(year)
+        kinds, common = [(0, rest)], 0
+        for bits, cron in self._patterns:
+            inside = cron.days_in(year) & rest
+            if inside == rest:
+                common |= bits
+            elif inside:
+                kinds = [part for kind in kinds for part in _split(kind, inside, bits)]
+        return [(sign | common, days) for sign, days in kinds if days and (sign | common) % self._top]
+
+    def _days_left(self, year: int) -> int:
+        """The days of *year* that no exclusion covers as a whole."""
+        if self._within is not None:
+            return self._within.days_in(year)
+        shape = year_shape(year)
+        left = (1 << shape.length) - 1
+        for cron in self._whole:
+            left &= ~cron.days_in(year)
+        index = max(bisect_right(self._firsts, shape.first) - 1, 0)
+        for span in self._spans[index:]:
+            first, end = max(span.first - shape.first, 0), min(span.last + 1 - shape.first, shape.length)
+            if first >= shape.length:
+                break
+            if first < end:
+                left &= ~((1 << end) - (1 << first))
+        return left
+
+    def _sign(self, day: int) -> int:
+        year = year_of(day)
+        known = self._signs.get(year)
+        if known is None:
+            known = [0] * year_shape(year).length
+            for sign, days in self._kinds(year):
+                for position in bits_of(days):
+                    known[position] = sign
+            self._signs[year] = known
+        return known[day - year_shape(year).first]
+
+    def _open_from(self, first: int) -> None:
+        """Compute ``days_in`` of *first* and of all years after it.
+
+        For each sign of times, the days that match one of its expressions and none of its exclusions are left.
+        """
+        years = range(first, LAST_YEAR + 1)
+        lengths = [year_shape(year).length for year in years]
+        rest = _concatenated([self._days_left(year) for year in years], lengths)
+        patterns = [_concatenated([cron.days_in(year) for year in years], lengths) for _, cron in self._patterns]
+        unions = [_Union(patterns[start : start + 8]) for start in range(0, len(patterns), 8)]
+        open_days = 0
+        for matching, excluding in self._pattern_signs():
+            found = rest & ~open_days
+            if not found:
+                break
+            matched = 0
+            for index, union in enumerate(unions):
+                matched |= union.of(matching >> 8 * index & 0xFF)
+            found &= matched
+            for index, union in enumerate(unions):
+                if not found:
+                    break
+                found &= ~union.of(excluding >> 8 * index & 0xFF)
+            open_days |= found
+        for year, length in zip(years, lengths, strict=True):
+            self._open[year] = open_days & (1 << length) - 1
+            open_days >>= length
+
+    def _pattern_signs(self) -> list[tuple[int, int]]:
+        """For each sign of times, the patterns of days of its expressions and of its exclusions, as bits."""
+        items = self._top - 1
+        found = set()
+        for sign in self._time_signs:
+            active = [(1 << index, bits & sign) for index, (bits, _) in enumerate(self._patterns) if bits & sign]
+            matching = sum(bit for bit, bits in active if bits & items)
+            found.add((matching, sum(bit for bit, bits in active if bits & ~items)))
+        return sorted(found, key=lambda pair: pair[1].bit_count())
+
+    # --- Times of day ------------------------------------------------------------------------------------------------
+
+    def _has_time(self, day_sign: int) -> bool:
+        known = self._left.get(day_sign)
+        if known is None:
+            top = self._top
+            known = any(0 < day_sign & sign < top for sign in self._time_signs)
+            self._left[day_sign] = known
+        return known
+
+    @cached_property
+    def _hour_signs(self) -> list[int]:
+        return _signs([member.hours for member in self._members], _HOURS)
+
+    @cached_property
+    def _time_signs(self) -> list[int]:
+        """The distinct signs of the times of day, those with the fewest exclusions first."""
+        minutes = _signs([member.minutes for member in self._members], _SIXTY)
+        seconds = _signs([member.seconds for member in self._members], _SIXTY)
+        step, first = self._only
+        if step == 1:
+            of_minutes = {hour & minute for hour in set(self._hour_signs) for minute in set(minutes)}
+            found = {one & second for one in of_minutes for second in set(seconds)}
+        else:
+            found = {
+                self._hour_signs[second // HOUR_S] & minutes[second // _SIXTY % _SIXTY] & seconds[second % _SIXTY]
+                for second in range(first, DAY_S, step)
+            }
+        return sorted((sign for sign in found if sign % self._top), key=int.bit_count)
+
+    def _mask_of(self, sign: int) -> int:
+        """The seconds of an hour that are left, as bits. *sign* is that of the day and the hour together."""
+        expressions = sign % self._top
+        if not expressions:
+            return 0
+        mask = 0
+        for bit in bits_of(expressions):
+            mask |= self._members[bit].hour_mask
+        for bit in bits_of(sign - expressions):
+            mask &= ~self._members[bit].hour_mask
+            if not mask:
+                break
+        return mask
+
+    def _seconds_of(self, sign: int) -> tuple[int, ...]:
+        """The seconds of an hour that are left, sorted. *sign* is that of the day and the hour together."""
+        known = self._seconds.get(sign)
+        if known is None:
+            known = seconds_in(self._mask_of(sign))
+            if len(self._seconds) >= _MAX_KNOWN:
+                self._seconds.clear()
+            self._seconds[sign] = known
+        return known
+
+    def _count_of(self, day_sign: int) -> int:
+        return sum(len(self._seconds_of(day_sign & sign)) for sign in self._hour_signs)
+
+
+class _Union:
+    """Up to eight sets; ``of`` returns the union of some of them, each union computed once."""
+
+    def __init__(self, members: Sequence[int]) -> None:
+        self._members = members
+        self._known = {0: 0}
+
+    def of(self, chosen: int) -> int:
+        """Return the union of the members whose bits are set in *chosen*."""
+        known = self._known.get(chosen)
+        if known is None:
+            others = chosen & (chosen - 1)
+            known = self.of(others) | self._members[(chosen ^ others).bit_length() - 1]
+            self._known[chosen] = known
+        return known
+
+
+def seconds_in(mask: int) -> tuple[int, ...]:
+    """Return the positions of the bits of *mask*, the seconds of an hour."""
+    if mask == _WHOLE_HOUR:
+        return EVERY_SECOND.within_hour
+    if mask.bit_count() < _SIXTY:
+        return tuple(bits_of(mask))
+    return tuple(position for position, bit in enumerate(reversed(f"{mask:b}")) if bit == "1")
+
+
+def _is_whole(cron: Cron) -> bool:
+    """Whether *cron* matches every time of the days that it matches."""
+    return len(cron.hours) == _HOURS and cron.hour_mask == _WHOLE_HOUR
+
+
+def _by_days(members: Sequence[Cron]) -> list[tuple[int, Cron]]:
+    """The different sets of days of *members*: the sign of those that have it, and one of them."""
+    found: dict[tuple[object, ...], tuple[int, Cron]] = {}
+    for bit, cron in enumerate(members):
+        bits, _ = found.get(cron.day_fields, (0, cron))
+        found[cron.day_fields] = (bits | 1 << bit, cron)
+    return list(found.values())
+
+
+def _signs(fields: Sequence[Sequence[int]], size: int) -> list[int]:
+    """For each value of a field, the sign with the bits of those *fields* that have the value."""
+    signs = [0] * size
+    for bit, values in enumerate(fields):
+        for value in values:
+            signs[value] |= 1 << bit
+    return signs
+
+
+def _split(kind: tuple[int, int], inside: int, bit: int) -> Iterator[tuple[int, int]]:
+    sign, days = kind
+    if yes := days & inside:
+        yield sign | bit, yes
+    if no := days & ~inside:
+        yield sign, no
+
+
+def _concatenated(masks: Sequence[int], lengths: Sequence[int]) -> int:
+    """Return *masks*, each of as many bits as its length, one after another, the first as the lowest bits."""
+    while len(masks) > 1:
+        pairs = range(0, len(masks) - 1, 2)
+        odd = slice(len(masks) // 2 * 2, None)
+        masks = [*(masks[i] | masks[i + 1] << lengths[i] for i in pairs), *masks[odd]]
+        lengths = [*(lengths[i] + lengths[i + 1] for i in pairs), *lengths[odd]]
+    return masks[0]
+
+
+def _joined(spans: Iterable[DateSpan]) -> list[DateSpan]:
+    """The days of *spans* in order, in as few spans as possible."""
+    joined: list[DateSpan] = []
+    for span in sorted(spans):
+        if joined and span.first <= joined[-1].last + 1:
+            joined[-1] = DateSpan(joined[-1].first, max(joined[-1].last, span.last))
+        else:
+            joined.append(span)
+    return joined
