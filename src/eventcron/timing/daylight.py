@@ -16,8 +16,9 @@ from typing import NamedTuple, Protocol
 from eventcron.model.codes import SkipReason
 from eventcron.model.commands import DaylightSaving
 from eventcron.model.names import Instant, Occurrence, Window
-from eventcron.timing.cron import DAY_S, Cron
+from eventcron.timing.cron import DAY_S, Cron, year_of, year_shape
 from eventcron.timing.exclusions import Excluder
+from eventcron.timing.sets import LocalTimes
 from eventcron.timing.zones import OffsetSpan, Zone
 
 #: Seconds. 1970-01-01 and 2200-01-01. No search looks outside them.
@@ -102,6 +103,32 @@ def _lands(times: Times, fixed: Times, span: OffsetSpan, policy: DaylightSaving)
     if next(times.local_times(end, end + 1), None) is not None:
         return True
     return policy.gap == "shift" and next(fixed.local_times(start, end), None) is not None
+
+
+def counted(times: LocalTimes, place: Place, window: Window) -> Iterator[tuple[Window, int | None]]:
+    """Yield consecutive parts of *window*, with the number of fires of *times* in each.
+
+    A part is either the days of one year between two clock changes, or what is left before and after whole days. For
+    the latter the number is None: it is for the caller to count.
+    """
+    begin, end = seconds_of(window)
+    while begin < end:
+        span = place.zone.span(begin)
+        stop = min(span.end, end)
+        # Fixed times that the clocks repeat are left out until here.
+        day = -(-max(begin + span.offset, span.start + span.before) // DAY_S)
+        last = (stop + span.offset) // DAY_S
+        while day < last:
+            year = year_of(day)
+            shape = year_shape(year)
+            until = min(last, shape.first + shape.length)
+            low, high = (number * DAY_S - span.offset for number in (day, until))
+            yield Window(begin * 1000, low * 1000), None
+            days = (1 << until - shape.first) - (1 << day - shape.first)
+            yield Window(low * 1000, high * 1000), times.count(year, days)
+            begin, day = high, until
+        yield Window(begin * 1000, stop * 1000), None
+        begin = stop if stop >= end else leap(times, stop)
 
 
 def seconds_of(window: Window) -> tuple[int, int]:

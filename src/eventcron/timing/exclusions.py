@@ -174,7 +174,7 @@ def excluder(exclusions: Sequence[Exclusion]) -> Excluder | None:
 class _Excluder:
     def __init__(self, exclusions: Sequence[Exclusion]) -> None:
         self._exclusions = exclusions
-        #: For an hour, the entries that apply in it and what is known of its seconds. Hours with the same entries share.
+        #: For an hour, the entries that apply in it and what is known of its seconds.
         self._hours: dict[int, tuple[tuple[int, ...], dict[int, str | None]]] = {}
         self._seconds: dict[tuple[int, ...], dict[int, str | None]] = {}
 

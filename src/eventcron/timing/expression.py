@@ -32,10 +32,10 @@ MAX_PERIOD_MS = 36_525 * 86_400_000
 
 _BY_COUNT = {5: UNIX, 6: WITH_SECONDS, 7: WITH_YEAR}
 _CALL = re.compile(r"(?P<kind>[A-Za-z]+)\s*\((?P<inside>[^()]*(?:\([^()]*\)[^()]*)*)\)")
-_RATE = re.compile(r"(?P<count>[0-9]{1,12})\s+(?P<unit>second|minute|hour|day)s?", re.IGNORECASE)
+_RATE = re.compile(r"(?P<count>[0-9]+)\s+(?P<unit>second|minute|hour|day)s?", re.IGNORECASE)
 #: Go's duration, such as ``1h30m``: https://pkg.go.dev/time#ParseDuration
 _EVERY = re.compile(r"@every\s+(?P<duration>\S+)", re.IGNORECASE)
-_PART = re.compile(r"(?P<count>[0-9]{1,12}(?:\.[0-9]{1,9})?)(?P<unit>h|ms|us|ns|m|s)")
+_PART = re.compile(r"(?P<count>[0-9]+(?:\.[0-9]+)?)(?P<unit>h|ms|us|ns|m|s)")
 _UNIT_SECONDS = {
     "h": Fraction(3_600),
     "m": Fraction(60),

@@ -117,6 +117,9 @@ DAY_OF_WEEK_TO_6 = Field("day_of_week", 0, 6, weekday_names(0))
 DAY_OF_WEEK_FROM_1 = Field("day_of_week", 1, 7, weekday_names(1), 1)
 YEAR = Field("year", FIRST_YEAR, LAST_YEAR)
 
+#: Significant digits that are read. No field has a number with as many, and reading a long number takes long.
+_MAX_DIGITS = 9
+
 _VALUE = r"(?:[0-9]+|[A-Z]{3})"
 _PLAIN = re.compile(rf"(?P<first>\*|{_VALUE})(?:-(?P<last>{_VALUE}))?(?:/(?P<step>[0-9]+))?")
 _HASHED = re.compile(rf"H(?:\((?P<first>{_VALUE})-(?P<last>{_VALUE})\))?(?:/(?P<step>[0-9]+))?")
@@ -218,7 +221,7 @@ def _rule(field: Field, term: str) -> DayRule | None:
             return NearestWeekday(_number(field, matched["day"]))
     if field.name == "day_of_week" and (matched := _NTH.fullmatch(term)):
         weekday = (_number(field, matched["weekday"]) - field.sunday) % 7
-        nth = -1 if matched["nth"] is None else int(matched["nth"][:4])
+        nth = -1 if matched["nth"] is None else number_of(matched["nth"])
         if nth not in {-1, 1, 2, 3, 4, 5}:
             field.refuse(term, "#1 to #5")
         return NthWeekday(weekday, nth)
@@ -226,7 +229,7 @@ def _rule(field: Field, term: str) -> DayRule | None:
 
 
 def _last_day(field: Field, matched: re.Match[str]) -> LastDay:
-    before = int((matched["before"] or "0")[:4])
+    before = number_of(matched["before"] or "0")
     if before >= field.high:
         field.refuse(matched[0], "L-0 to L-30")
     return LastDay(before, matched["weekday"] is not None)
@@ -237,16 +240,26 @@ def _number(field: Field, text: str) -> int:
         if text not in field.names:
             field.refuse(text)
         return field.names[text]
-    number = int(text[:9])
+    number = number_of(text)
     if not field.low <= number <= field.high:
         field.refuse(text, field.allowed)
     return number
 
 
+def number_of(digits: str) -> int:
+    """Return the number that *digits* spell, however many zeros lead it. Numbers of over nine digits are all alike.
+
+    >>> number_of("0000000059"), number_of("9" * 200) == number_of("8" * 100)
+    (59, True)
+    """
+    significant = digits.lstrip("0")
+    return int(significant or "0") if len(significant) <= _MAX_DIGITS else 10**_MAX_DIGITS
+
+
 def _step(field: Field, text: str | None) -> int:
     if text is None:
         return 1
-    step = int(text[:9])
+    step = number_of(text)
     if step == 0:
         field.refuse(f"/{text}", "a step of at least 1")
     return step

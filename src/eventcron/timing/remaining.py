@@ -27,6 +27,11 @@ class Remaining:
         return self._of(self._crons)
 
     @cached_property
+    def sets(self) -> LocalTimes:
+        """The same as ``all``, as sets that count."""
+        return self.all if isinstance(self.all, LocalTimes) else LocalTimes(self._crons, self._exclusions)
+
+    @cached_property
     def fixed(self) -> Times | None:
         return self._of([cron for cron in self._crons if cron.fixed])
 

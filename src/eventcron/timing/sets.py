@@ -8,7 +8,7 @@ nothing here looks at one time after another:
 - A *sign* is a number with one bit for each expression and each exclusion. The sign of a day says which of them match
   the day, that of a time of day which of them match the time; both match where both signs have the bit. A year has few
   signs of days, and a day few signs of times.
-- A day has a time left if one sign of times has, with the day's sign, the bit of an expression and none of an exclusion.
+- A day has a time left if one sign of times shares with the day's sign the bit of an expression and of no exclusion.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ class LocalTimes:
         """Return the days of *year* that have such a time, as bits from the 1st of January on."""
         known = self._open.get(year)
         if known is None:
-            if len(self._left) * len(self._time_signs) > _MAX_COMPARED:
+            if self._left and len(self._left) * len(self._time_signs) > _MAX_COMPARED:
                 self._open_from(year)
                 return self._open[year]
             known = 0
@@ -219,9 +219,9 @@ class LocalTimes:
         minutes = _signs([member.minutes for member in self._members], _SIXTY)
         seconds = _signs([member.seconds for member in self._members], _SIXTY)
         step, first = self._only
-        if step == 1:
+        if _SIXTY % step == 0:
             of_minutes = {hour & minute for hour in set(self._hour_signs) for minute in set(minutes)}
-            found = {one & second for one in of_minutes for second in set(seconds)}
+            found = {one & second for one in of_minutes for second in set(seconds[first::step])}
         else:
             found = {
                 self._hour_signs[second // HOUR_S] & minutes[second // _SIXTY % _SIXTY] & seconds[second % _SIXTY]

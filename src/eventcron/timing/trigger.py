@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta, timezone
 from functools import cached_property, lru_cache
 from heapq import merge
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Literal
 
 from eventcron.errors import InvalidSchedule
@@ -21,7 +21,7 @@ from eventcron.model.commands import DaylightSaving
 from eventcron.model.names import Instant, Key, Occurrence, Window
 from eventcron.timing import canonical as text_form
 from eventcron.timing.cron import Cron
-from eventcron.timing.daylight import LATEST, Place, end_of_gap, fires, to_instants, walk_cron
+from eventcron.timing.daylight import LATEST, Place, counted, end_of_gap, fires, to_instants, walk_cron
 from eventcron.timing.exclusions import DateSpan, Excluder, Exclusion, excluder, read_exclusions
 from eventcron.timing.expression import At, Item, Rate, read_expression
 from eventcron.timing.instant import rfc3339, to_datetime
@@ -127,6 +127,57 @@ def next_occurrence(trigger: Trigger, at_or_after: Instant, *, before: Instant |
     return next(occurrences(trigger, Window(at_or_after, end)), None)
 
 
+def last_occurrence(trigger: Trigger, window: Window) -> Instant | None:
+    """Return the last instant in *window* at which the trigger fires, or None."""
+    start, end = window.start, min(window.end, LATEST * 1000)
+    last = None
+    while start < end:
+        middle = (start + end) // 2
+        found = next_occurrence(trigger, middle, before=end)
+        if found is not None:
+            last, start = found, found + 1
+        else:
+            end = middle
+    return last
+
+
+def nth_occurrence(trigger: Trigger, at_or_after: Instant, count: int) -> Instant | None:
+    """Return the *count*-th instant at or after *at_or_after* at which the trigger fires; None if there are fewer."""
+    left = count
+    for window, fires_in in _counted(trigger, Window(at_or_after, LATEST * 1000)):
+        if fires_in is not None and fires_in < left:
+            left -= fires_in
+            continue
+        for due in occurrences(trigger, window):
+            left -= 1
+            if not left:
+                return due
+    return None
+
+
+def count_occurrences(trigger: Trigger, window: Window, *, limit: int) -> int:
+    """Return how many times the trigger fires in *window*; *limit* if there are more."""
+    count = 0
+    for part, fires_in in _counted(trigger, window):
+        if fires_in is not None:
+            count += fires_in
+        else:
+            count += sum(1 for _ in islice(occurrences(trigger, part), limit - count))
+        if count >= limit:
+            return limit
+    return count
+
+
+def _counted(trigger: Trigger, window: Window) -> Iterator[tuple[Window, int | None]]:
+    """Yield consecutive parts of *window*, with the fires in each where arithmetic tells; None where they are to count.
+
+    What ``rate()`` and ``at()`` have in common with others is no set of local times, so there the window is one part.
+    """
+    if all(isinstance(item, Cron) for item in trigger.items):
+        return counted(_remaining(trigger).sets, Place(trigger.zone, trigger.policy), window)
+    return iter([(window, None)])
+
+
 class Memo:
     """Computes the occurrences of each distinct trigger once per window."""
 
@@ -181,7 +232,7 @@ def _walk_rate(rate: Rate, trigger: Trigger, window: Window) -> Iterator[Occurre
 
 
 def _fires(trigger: Trigger, window: Window) -> list[Iterable[Instant]]:
-    """The instants in *window* at which the expressions of *trigger* fire: all cron expressions together, each other."""
+    """The instants in *window* at which the cron expressions of *trigger* fire, and those at which each other does."""
     streams: list[Iterable[Instant]] = []
     left = _remaining(trigger)
     if left.all is not None:
@@ -230,9 +281,12 @@ __all__ = [
     "EVENTBRIDGE_POLICY",
     "Memo",
     "Trigger",
+    "count_occurrences",
     "from_canonical",
+    "last_occurrence",
     "local_time",
     "next_occurrence",
+    "nth_occurrence",
     "occurrences",
     "parse",
     "rfc3339",
