@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import lru_cache
 from math import gcd
+from typing import NamedTuple
 
 from eventcron.model.names import Instant, Window
-from eventcron.timing.cron import DAY_S, HOUR_S, year_of, year_shape
+from eventcron.timing.cron import DAY_S, HOUR_S, bits_of, year_of, year_shape
 from eventcron.timing.daylight import EARLIEST, LATEST, leap
 from eventcron.timing.expression import Rate
 from eventcron.timing.remaining import Remaining
-from eventcron.timing.sets import LocalTimes, seconds_in
+from eventcron.timing.sets import LocalTimes, every_nth, seconds_in
 from eventcron.timing.zones import Zone
 
 _WHOLE_HOUR = (1 << HOUR_S) - 1
+_DAYS_A_YEAR = 366
+#: Bits that are taken from a long number one by one; more are taken hour by hour.
+_FEW = 30
 
 
 def dues(rate: Rate, window: Window) -> range:
@@ -33,48 +36,90 @@ def dues_left(rate: Rate, remaining: Remaining, zone: Zone, window: Window) -> I
     period, (first, millis) = rate.period // 1000, divmod(rate.phase, 1000)
     begin = max(-(-(window.start - millis) // 1000), EARLIEST)
     end = min(-(-(window.end - millis) // 1000), LATEST)
-    step = gcd(period, DAY_S)
+    step, folds = gcd(period, DAY_S), _Folds(period)
     while begin < end:
         span = zone.span(begin)
         stop = min(span.end, end)
         local_first = first + span.offset
         times = remaining.every(step, local_first % step)
-        for local in _meeting(times, period, local_first, begin + span.offset, stop + span.offset):
+        rate_here = _Seconds(period, local_first)
+        for local in _meeting(times, rate_here, folds, begin + span.offset, stop + span.offset):
             yield (local - span.offset) * 1000 + millis
         begin = stop if stop >= end else leap(remaining.every(1, 0), stop)
 
 
-def _meeting(times: LocalTimes, period: int, first: int, low: int, high: int) -> Iterator[int]:
-    """Yield those of *times* in ``[low, high)`` that are a whole number of periods from *first*."""
-    if period >= DAY_S:
-        yield from (local for local in range(low + (first - low) % period, high, period) if _has(times, local))
+def _meeting(times: LocalTimes, rate: _Seconds, folds: _Folds, low: int, high: int) -> Iterator[int]:
+    """Yield those of *times* in ``[low, high)`` at which *rate* is due, in order."""
+    day, last = low // DAY_S, (high - 1) // DAY_S
+    for year in range(year_of(day), year_of(last) + 1):
+        shape = year_shape(year)
+        inside = (1 << max(min(last + 1 - shape.first, shape.length), 0)) - (1 << max(day - shape.first, 0))
+        hits = []
+        for sign, days in times.kinds(year):
+            hits += [(day, sign) for day in rate.days(folds.of(times, sign), days & inside, shape.first)]
+        for hit, sign in sorted(hits):
+            midnight = hit * DAY_S
+            for second in _bits(times.seconds_of_day(sign) & rate.on(hit)):
+                if low <= midnight + second < high:
+                    yield midnight + second
+
+
+class _Seconds(NamedTuple):
+    """A rate in local time: due at ``first`` and every ``period`` seconds before and after it."""
+
+    period: int
+    first: int
+
+    def on(self, day: int) -> int:
+        """Return the seconds of *day* at which it is due, as bits."""
+        return every_nth(self.period) << (self.first - day * DAY_S) % self.period
+
+    def days(self, folded: int, days: int, start: int) -> Iterator[int]:
+        """Yield those of *days*, bits from the day *start* on, on which it is due at a second that is left.
+
+        *folded* has the seconds that are left, modulo the period, as bits. If there are few, each is met every so many
+        days, and arithmetic tells on which. Otherwise each of the days is looked at, and most of them are met.
+        """
+        step = gcd(self.period, DAY_S)
+        cycle = self.period // step
+        if folded.bit_count() * (_DAYS_A_YEAR // cycle + 1) > _DAYS_A_YEAR:
+            found = (start + position for position in bits_of(days))
+            yield from (day for day in found if folded >> (self.first - day * DAY_S) % self.period & 1)
+            return
+        inverse = pow(DAY_S // step, -1, cycle)
+        for second in bits_of(folded):
+            day = (self.first - second) // step * inverse % cycle
+            for position in range((day - start) % cycle, days.bit_length(), cycle):
+                if days >> position & 1:
+                    yield start + position
+
+
+class _Folds:
+    """For each sign of days, the seconds that are left, modulo a period."""
+
+    def __init__(self, period: int) -> None:
+        self._period = period
+        self._known: dict[tuple[int, int], int] = {}
+
+    def of(self, times: LocalTimes, sign: int) -> int:
+        key = (id(times), sign)
+        known = self._known.get(key)
+        if known is None:
+            known, size = times.seconds_of_day(sign), self._period
+            while size < DAY_S:
+                size *= 2
+            while size > self._period:
+                size //= 2
+                known = known & (1 << size) - 1 | known >> size
+            self._known[key] = known
+        return known
+
+
+def _bits(mask: int) -> Iterator[int]:
+    """Yield the seconds of a day in *mask*."""
+    if mask.bit_count() <= _FEW:
+        yield from bits_of(mask)
         return
-    for day in times.matching_days(low // DAY_S, (high - 1) // DAY_S):
-        midnight = day * DAY_S
-        for hour, mask in times.hours(day):
-            start = midnight + hour * HOUR_S
-            if start + HOUR_S <= low or start >= high:
-                continue
-            offset = (first - start) % period
-            if offset >= HOUR_S:
-                continue
-            for second in seconds_in(mask & _multiples(period) << offset):
-                if low <= start + second < high:
-                    yield start + second
-
-
-def _has(times: LocalTimes, local: int) -> bool:
-    day = local // DAY_S
-    year = year_of(day)
-    if not times.days_in(year) >> (day - year_shape(year).first) & 1:
-        return False
-    return next(times.local_times(local, local + 1), None) is not None
-
-
-@lru_cache(maxsize=256)
-def _multiples(period: int) -> int:
-    """Return the multiples of *period* in an hour of seconds, as bits."""
-    mask = 0
-    for second in range(0, HOUR_S, period):
-        mask |= 1 << second
-    return mask & _WHOLE_HOUR
+    for hour in range(24):
+        for second in seconds_in(mask >> hour * HOUR_S & _WHOLE_HOUR):
+            yield hour * HOUR_S + second

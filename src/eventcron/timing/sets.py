@@ -15,19 +15,22 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 
-from eventcron.timing.cron import DAY_S, EVERY_SECOND, HOUR_S, Cron, bits_of, year_of, year_shape
+from eventcron.timing.cron import DAY_S, EVERY_SECOND, HOUR_S, Cron, bits_of, mask_of, year_of, year_shape
 from eventcron.timing.exclusions import DateSpan, Exclusion
 from eventcron.timing.fields import LAST_YEAR
 
 _HOURS, _SIXTY = 24, 60
 _WHOLE_HOUR = (1 << HOUR_S) - 1
 
-#: After this many comparisons of signs, the days that are left are computed for all years at once.
-_MAX_COMPARED = 50_000
+#: After so many operations on the days of one year or on two signs, a few milliseconds' worth, the days that are left
+#: are computed for all years at once.
+_MAX_WORK = 20_000
 #: Entries of the caches of one object. It bounds memory; few objects have more.
 _MAX_KNOWN = 4_096
+#: The same for whole days of seconds, which take 11 KB each.
+_MAX_DAYS_KNOWN = 64
 
 
 class LocalTimes:
@@ -56,9 +59,12 @@ class LocalTimes:
         #: A sign below this has the bit of no exclusion.
         self._top = 1 << len(crons)
         self._patterns = _by_days(self._members)
+        self._work = 0
         self._left: dict[int, bool] = {}
         self._open: dict[int, int] = {}
         self._seconds: dict[int, tuple[int, ...]] = {}
+        self._counts: dict[int, int] = {}
+        self._days: dict[int, int] = {}
         self._signs: dict[int, list[int]] = {}
 
     # --- What callers ask --------------------------------------------------------------------------------------------
@@ -98,11 +104,12 @@ class LocalTimes:
         """Return the days of *year* that have such a time, as bits from the 1st of January on."""
         known = self._open.get(year)
         if known is None:
-            if self._left and len(self._left) * len(self._time_signs) > _MAX_COMPARED:
+            if self._work > _MAX_WORK:
                 self._open_from(year)
                 return self._open[year]
-            known = 0
-            for sign, days in self._kinds(year):
+            kinds, known = self._kinds(year), 0
+            self._work += len(kinds) * len(self._patterns)
+            for sign, days in kinds:
                 if self._has_time(sign):
                     known |= days
             self._open[year] = known
@@ -112,12 +119,25 @@ class LocalTimes:
         """Return how many such times the *days* of *year* have; *days* are bits from the 1st of January on."""
         return sum(self._count_of(sign) * (days & of_sign).bit_count() for sign, of_sign in self._kinds(year))
 
-    def hours(self, day: int) -> Iterator[tuple[int, int]]:
-        """Yield the hours of *day* that have such a time, with their seconds as bits."""
-        sign = self._sign(day)
-        for hour, of_hour in enumerate(self._hour_signs):
-            if mask := self._mask_of(sign & of_hour):
-                yield hour, mask
+    def kinds(self, year: int) -> list[tuple[int, int]]:
+        """Return the days of *year* that have such a time, as bits, by their signs."""
+        if not self.days_in(year):
+            return []
+        return [(sign, days) for sign, days in self._kinds(year) if self._has_time(sign)]
+
+    def seconds_of_day(self, sign: int) -> int:
+        """Return the seconds of a day with that *sign* that are left, as bits."""
+        known = self._days.get(sign)
+        if known is None:
+            known = 0
+            for hour, of_hour in enumerate(self._hour_signs):
+                known |= self._mask_of(sign & of_hour) << hour * HOUR_S
+            if self._only[0] > 1:
+                known &= every_nth(self._only[0]) << self._only[1]
+            if len(self._days) >= _MAX_DAYS_KNOWN:
+                self._days.clear()
+            self._days[sign] = known
+        return known
 
     # --- Days --------------------------------------------------------------------------------------------------------
 
@@ -164,70 +184,90 @@ class LocalTimes:
     def _open_from(self, first: int) -> None:
         """Compute ``days_in`` of *first* and of all years after it.
 
-        For each sign of times, the days that match one of its expressions and none of its exclusions are left.
+        For each sign of times, the days that match one of its expressions and none of its exclusions are left. Where
+        there are none, the exclusions that cover them all are remembered: they do the same for other signs.
         """
         years = range(first, LAST_YEAR + 1)
         lengths = [year_shape(year).length for year in years]
         rest = _concatenated([self._days_left(year) for year in years], lengths)
-        patterns = [_concatenated([cron.days_in(year) for year in years], lengths) for _, cron in self._patterns]
-        unions = [_Union(patterns[start : start + 8]) for start in range(0, len(patterns), 8)]
-        open_days = 0
-        for matching, excluding in self._pattern_signs():
-            found = rest & ~open_days
-            if not found:
-                break
-            matched = 0
-            for index, union in enumerate(unions):
-                matched |= union.of(matching >> 8 * index & 0xFF)
-            found &= matched
-            for index, union in enumerate(unions):
-                if not found:
-                    break
-                found &= ~union.of(excluding >> 8 * index & 0xFF)
-            open_days |= found
+        days = [(_concatenated([c.days_in(year) for year in years], lengths), bits) for bits, c in self._patterns]
+        days.sort(key=lambda pattern: pattern[0].bit_count(), reverse=True)
+        open_days, covers = 0, _Covers(self._top, self._second_signs)
+        for minute in self._minute_signs:
+            left = covers.open_seconds(minute)
+            while left:
+                lowest = left & -left
+                sign = minute & self._second_signs[lowest.bit_length() - 1]
+                found = self._matched(sign, days) & rest & ~open_days
+                found, used = _uncovered(found, sign - sign % self._top, days)
+                open_days |= found
+                left = left & ~lowest if found else left & ~covers.add(sign % self._top, used)
         for year, length in zip(years, lengths, strict=True):
             self._open[year] = open_days & (1 << length) - 1
             open_days >>= length
 
-    def _pattern_signs(self) -> list[tuple[int, int]]:
-        """For each sign of times, the patterns of days of its expressions and of its exclusions, as bits."""
-        items = self._top - 1
-        found = set()
-        for sign in self._time_signs:
-            active = [(1 << index, bits & sign) for index, (bits, _) in enumerate(self._patterns) if bits & sign]
-            matching = sum(bit for bit, bits in active if bits & items)
-            found.add((matching, sum(bit for bit, bits in active if bits & ~items)))
-        return sorted(found, key=lambda pair: pair[1].bit_count())
+    def _matched(self, sign: int, days: Sequence[tuple[int, int]]) -> int:
+        """The days that one of the expressions in *sign* matches."""
+        matched = 0
+        for pattern, bits in days:
+            if bits & sign % self._top:
+                matched |= pattern
+        return matched
 
     # --- Times of day ------------------------------------------------------------------------------------------------
 
     def _has_time(self, day_sign: int) -> bool:
         known = self._left.get(day_sign)
         if known is None:
-            top = self._top
-            known = any(0 < day_sign & sign < top for sign in self._time_signs)
-            self._left[day_sign] = known
+            known = self._left[day_sign] = self._find_time(day_sign)
         return known
+
+    def _find_time(self, day_sign: int) -> bool:
+        top, seconds = self._top, self._second_signs
+        if self._only_signs is not None:
+            self._work += len(self._only_signs)
+            return any(0 < day_sign & sign < top for sign in self._only_signs)
+        self._work += len(self._minute_signs)
+        for sign in {day_sign & minute for minute in self._minute_signs}:
+            if sign % top and not sign & self._all_seconds:
+                self._work += len(seconds)
+                if any(0 < sign & second < top for second in seconds):
+                    return True
+        return False
 
     @cached_property
     def _hour_signs(self) -> list[int]:
         return _signs([member.hours for member in self._members], _HOURS)
 
     @cached_property
-    def _time_signs(self) -> list[int]:
-        """The distinct signs of the times of day, those with the fewest exclusions first."""
-        minutes = _signs([member.minutes for member in self._members], _SIXTY)
-        seconds = _signs([member.seconds for member in self._members], _SIXTY)
+    def _minute_signs(self) -> list[int]:
+        """The distinct signs of the minutes of a day, those with the fewest exclusions first."""
+        minutes = set(_signs([member.minutes for member in self._members], _SIXTY))
+        found = {hour & minute for hour in set(self._hour_signs) for minute in minutes}
+        return sorted((sign for sign in found if sign % self._top), key=int.bit_count)
+
+    @cached_property
+    def _second_signs(self) -> list[int]:
+        step, first = self._only if _SIXTY % self._only[0] == 0 else (1, 0)
+        return sorted(set(_signs([member.seconds for member in self._members], _SIXTY)[first::step]))
+
+    @cached_property
+    def _all_seconds(self) -> int:
+        """The sign of the exclusions that cover whole minutes."""
+        whole = [bit for bit, member in enumerate(self._members) if len(member.seconds) == _SIXTY]
+        return mask_of(whole) & ~(self._top - 1)
+
+    @cached_property
+    def _only_signs(self) -> set[int] | None:
+        """The distinct signs of the times of day in *only*; None if those of minutes and seconds tell them."""
         step, first = self._only
         if _SIXTY % step == 0:
-            of_minutes = {hour & minute for hour in set(self._hour_signs) for minute in set(minutes)}
-            found = {one & second for one in of_minutes for second in set(seconds[first::step])}
-        else:
-            found = {
-                self._hour_signs[second // HOUR_S] & minutes[second // _SIXTY % _SIXTY] & seconds[second % _SIXTY]
-                for second in range(first, DAY_S, step)
-            }
-        return sorted((sign for sign in found if sign % self._top), key=int.bit_count)
+            return None
+        minutes = _signs([member.minutes for member in self._members], _SIXTY)
+        seconds = _signs([member.seconds for member in self._members], _SIXTY)
+        times = range(first, DAY_S, step)
+        hours = self._hour_signs
+        return {hours[t // HOUR_S] & minutes[t // _SIXTY % _SIXTY] & seconds[t % _SIXTY] for t in times}
 
     def _mask_of(self, sign: int) -> int:
         """The seconds of an hour that are left, as bits. *sign* is that of the day and the hour together."""
@@ -254,24 +294,63 @@ class LocalTimes:
         return known
 
     def _count_of(self, day_sign: int) -> int:
-        return sum(len(self._seconds_of(day_sign & sign)) for sign in self._hour_signs)
-
-
-class _Union:
-    """Up to eight sets; ``of`` returns the union of some of them, each union computed once."""
-
-    def __init__(self, members: Sequence[int]) -> None:
-        self._members = members
-        self._known = {0: 0}
-
-    def of(self, chosen: int) -> int:
-        """Return the union of the members whose bits are set in *chosen*."""
-        known = self._known.get(chosen)
+        known = self._counts.get(day_sign)
         if known is None:
-            others = chosen & (chosen - 1)
-            known = self.of(others) | self._members[(chosen ^ others).bit_length() - 1]
-            self._known[chosen] = known
+            known = sum(self._mask_of(day_sign & sign).bit_count() for sign in self._hour_signs)
+            self._counts[day_sign] = known
         return known
+
+
+class _Covers:
+    """Sets of exclusions that, where they apply together, cover every day that expressions match."""
+
+    def __init__(self, top: int, second_signs: Sequence[int]) -> None:
+        self._top = top
+        self._second_signs = second_signs
+        #: The exclusions as a sign, the sign of the other expressions, and the signs of seconds that have all of them.
+        self._known: list[tuple[int, int, int]] = []
+
+    def open_seconds(self, minute: int) -> int:
+        """Return the positions of the signs of seconds at which nothing known covers *minute*, as bits."""
+        left = mask_of(
+            position for position, second in enumerate(self._second_signs) if minute & second & (self._top - 1)
+        )
+        for exclusions, others, seconds in self._known:
+            if not exclusions & ~minute and not others & minute:
+                left &= ~seconds
+        return left
+
+    def add(self, expressions: int, exclusions: int) -> int:
+        """Add what covers all days of *expressions*. Return the positions of the signs of seconds that it covers."""
+        others = (self._top - 1) & ~expressions
+        positions = enumerate(self._second_signs)
+        seconds = mask_of(position for position, second in positions if not exclusions & ~second)
+        self._known.append((exclusions, others, seconds))
+        return seconds
+
+
+def _uncovered(found: int, exclusions: int, days: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Return those of the days *found* that no exclusion covers, and the sign of the exclusions that cover others."""
+    used = 0
+    for pattern, bits in days:
+        if not found:
+            break
+        if bits & exclusions:
+            left = found & ~pattern
+            if left != found:
+                used |= (bits & exclusions) & -(bits & exclusions)
+                found = left
+    return found, used
+
+
+@lru_cache(maxsize=64)
+def every_nth(step: int) -> int:
+    """Return every *step*-th second of a day, from the first on, as bits."""
+    mask, length = 1, step
+    while length < DAY_S:
+        mask |= mask << length
+        length *= 2
+    return mask & (1 << DAY_S) - 1
 
 
 def seconds_in(mask: int) -> tuple[int, ...]:

@@ -20,11 +20,11 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 
 #: Seconds between two samples of a zone's offset. Since 1970, no zone has changed twice within six days.
-_STEP_S = 86_400
+_STEP_S = 5 * 86_400
 #: Seconds that are computed at once: about a year.
 CHUNK_S = 2**25
 #: Sampling starts this many seconds before a chunk, so that it sees a change at the chunk's very beginning.
-_OVERHANG_S = 3 * _STEP_S
+_OVERHANG_S = _STEP_S
 #: Cache size. 1970-2199 has 217 chunks a zone, and chunks are small.
 _MAX_CHUNKS = 16_384
 
