@@ -7,7 +7,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from eventcron.errors import InvalidSchedule
@@ -17,6 +17,8 @@ from eventcron.timing.cron import HOUR_S, Cron
 from eventcron.timing.expression import dialect_of, split_call
 from eventcron.timing.fields import shorten
 
+#: Entries that stay in memory as they were read. Each is read from a command and again from the canonical text.
+_KNOWN_ENTRIES = 1_024
 #: Hours that an excluder remembers at once.
 _MAX_KNOWN_HOURS = 64
 
@@ -107,6 +109,7 @@ def _read(text: str, calendars: Mapping[str, Sequence[DateSpan]]) -> Exclusion:
     return Exclusion(text, cron=_cron(text))
 
 
+@lru_cache(maxsize=_KNOWN_ENTRIES)
 def _cron(text: str) -> Cron:
     """Read a cron expression. One without a seconds field excludes whole minutes."""
     if split_call(text)[0] in {"rate", "at"} or not re.search(r"[*?@ ]", text):

@@ -118,7 +118,8 @@ class _Folds:
 def _bits(mask: int) -> Iterator[int]:
     """Yield the seconds of a day in *mask*."""
     if mask.bit_count() <= _FEW:
-        yield from bits_of(mask)
+        lowest = max((mask & -mask).bit_length() - 1, 0)
+        yield from (lowest + position for position in bits_of(mask >> lowest))
         return
     for hour in range(24):
         for second in seconds_in(mask >> hour * HOUR_S & _WHOLE_HOUR):

@@ -24,9 +24,6 @@ from eventcron.timing.fields import LAST_YEAR
 _HOURS, _SIXTY = 24, 60
 _WHOLE_HOUR = (1 << HOUR_S) - 1
 
-#: After so many operations on the days of one year or on two signs, a few milliseconds' worth, the days that are left
-#: are computed for all years at once.
-_MAX_WORK = 20_000
 #: Entries of the caches of one object. It bounds memory; few objects have more.
 _MAX_KNOWN = 4_096
 #: The same for whole days of seconds, which take 11 KB each.
@@ -59,8 +56,6 @@ class LocalTimes:
         #: A sign below this has the bit of no exclusion.
         self._top = 1 << len(crons)
         self._patterns = _by_days(self._members)
-        self._work = 0
-        self._left: dict[int, bool] = {}
         self._open: dict[int, int] = {}
         self._seconds: dict[int, tuple[int, ...]] = {}
         self._counts: dict[int, int] = {}
@@ -102,28 +97,19 @@ class LocalTimes:
 
     def days_in(self, year: int) -> int:
         """Return the days of *year* that have such a time, as bits from the 1st of January on."""
-        known = self._open.get(year)
-        if known is None:
-            if self._work > _MAX_WORK:
-                self._open_from(year)
-                return self._open[year]
-            kinds, known = self._kinds(year), 0
-            self._work += len(kinds) * len(self._patterns)
-            for sign, days in kinds:
-                if self._has_time(sign):
-                    known |= days
-            self._open[year] = known
-        return known
+        if year not in self._open:
+            # Most callers want to know of one year. Who asks for a second one gets all years at once.
+            self._find_days(range(year, LAST_YEAR + 1 if self._open else year + 1))
+        return self._open[year]
 
     def count(self, year: int, days: int) -> int:
         """Return how many such times the *days* of *year* have; *days* are bits from the 1st of January on."""
-        return sum(self._count_of(sign) * (days & of_sign).bit_count() for sign, of_sign in self._kinds(year))
+        return sum(self._count_of(sign) * (days & of_sign).bit_count() for sign, of_sign in self.kinds(year for sign, of_sign in self._kinds(year)) -1))
 
     def kinds(self, year: int) -> list[tuple[int, int]]:
         """Return the days of *year* that have such a time, as bits, by their signs."""
-        if not self.days_in(year):
-            return []
-        return [(sign, days) for sign, days in self._kinds(year) if self._has_time(sign)]
+        days = self.days_in(year)
+        return [(sign, left) for sign, of_sign in self._kinds(year) if (left := days & of_sign)] if days else []
 
     def seconds_of_day(self, sign: int) -> int:
         """Return the seconds of a day with that *sign* that are left, as bits."""
@@ -181,19 +167,20 @@ class LocalTimes:
             self._signs[year] = known
         return known[day - year_shape(year).first]
 
-    def _open_from(self, first: int) -> None:
-        """Compute ``days_in`` of *first* and of all years after it.
+    def _find_days(self, years: range) -> None:
+        """Compute ``days_in`` of all *years* at once.
 
         For each sign of times, the days that match one of its expressions and none of its exclusions are left. Where
         there are none, the exclusions that cover them all are remembered: they do the same for other signs.
         """
-        years = range(first, LAST_YEAR + 1)
         lengths = [year_shape(year).length for year in years]
         rest = _concatenated([self._days_left(year) for year in years], lengths)
         days = [(_concatenated([c.days_in(year) for year in years], lengths), bits) for bits, c in self._patterns]
         days.sort(key=lambda pattern: pattern[0].bit_count(), reverse=True)
         open_days, covers = 0, _Covers(self._top, self._second_signs)
         for minute in self._minute_signs:
+            if open_days == rest:
+                break
             left = covers.open_seconds(minute)
             while left:
                 lowest = left & -left
@@ -216,25 +203,6 @@ class LocalTimes:
 
     # --- Times of day ------------------------------------------------------------------------------------------------
 
-    def _has_time(self, day_sign: int) -> bool:
-        known = self._left.get(day_sign)
-        if known is None:
-            known = self._left[day_sign] = self._find_time(day_sign)
-        return known
-
-    def _find_time(self, day_sign: int) -> bool:
-        top, seconds = self._top, self._second_signs
-        if self._only_signs is not None:
-            self._work += len(self._only_signs)
-            return any(0 < day_sign & sign < top for sign in self._only_signs)
-        self._work += len(self._minute_signs)
-        for sign in {day_sign & minute for minute in self._minute_signs}:
-            if sign % top and not sign & self._all_seconds:
-                self._work += len(seconds)
-                if any(0 < sign & second < top for second in seconds):
-                    return True
-        return False
-
     @cached_property
     def _hour_signs(self) -> list[int]:
         return _signs([member.hours for member in self._members], _HOURS)
@@ -242,32 +210,28 @@ class LocalTimes:
     @cached_property
     def _minute_signs(self) -> list[int]:
         """The distinct signs of the minutes of a day, those with the fewest exclusions first."""
-        minutes = set(_signs([member.minutes for member in self._members], _SIXTY))
-        found = {hour & minute for hour in set(self._hour_signs) for minute in minutes}
+        step, first = self._only
+        minutes = _signs([member.minutes for member in self._members], _SIXTY)
+        if self._by_second:
+            seconds, hours = _signs([member.seconds for member in self._members], _SIXTY), self._hour_signs
+            times = range(first, DAY_S, step)
+            found = {hours[t // HOUR_S] & minutes[t // _SIXTY % _SIXTY] & seconds[t % _SIXTY] for t in times}
+        else:
+            found = {hour & minute for hour in set(self._hour_signs) for minute in set(minutes)}
         return sorted((sign for sign in found if sign % self._top), key=int.bit_count)
 
     @cached_property
     def _second_signs(self) -> list[int]:
-        step, first = self._only if _SIXTY % self._only[0] == 0 else (1, 0)
+        """The distinct signs of the seconds of a minute."""
+        if self._by_second:
+            return [(1 << len(self._members)) - 1]
+        step, first = self._only
         return sorted(set(_signs([member.seconds for member in self._members], _SIXTY)[first::step]))
 
-    @cached_property
-    def _all_seconds(self) -> int:
-        """The sign of the exclusions that cover whole minutes."""
-        whole = [bit for bit, member in enumerate(self._members) if len(member.seconds) == _SIXTY]
-        return mask_of(whole) & ~(self._top - 1)
-
-    @cached_property
-    def _only_signs(self) -> set[int] | None:
-        """The distinct signs of the times of day in *only*; None if those of minutes and seconds tell them."""
-        step, first = self._only
-        if _SIXTY % step == 0:
-            return None
-        minutes = _signs([member.minutes for member in self._members], _SIXTY)
-        seconds = _signs([member.seconds for member in self._members], _SIXTY)
-        times = range(first, DAY_S, step)
-        hours = self._hour_signs
-        return {hours[t // HOUR_S] & minutes[t // _SIXTY % _SIXTY] & seconds[t % _SIXTY] for t in times}
+    @property
+    def _by_second(self) -> bool:
+        """Whether *only* leaves not the same seconds of each minute, so that ``_minute_signs`` tells seconds too."""
+        return _SIXTY % self._only[0] != 0
 
     def _mask_of(self, sign: int) -> int:
         """The seconds of an hour that are left, as bits. *sign* is that of the day and the hour together."""
@@ -307,18 +271,26 @@ class _Covers:
     def __init__(self, top: int, second_signs: Sequence[int]) -> None:
         self._top = top
         self._second_signs = second_signs
+        self._positions: dict[int, int] = {}
         #: The exclusions as a sign, the sign of the other expressions, and the signs of seconds that have all of them.
         self._known: list[tuple[int, int, int]] = []
 
     def open_seconds(self, minute: int) -> int:
         """Return the positions of the signs of seconds at which nothing known covers *minute*, as bits."""
-        left = mask_of(
-            position for position, second in enumerate(self._second_signs) if minute & second & (self._top - 1)
-        )
+        left = self._of_expressions(minute & (self._top - 1))
         for exclusions, others, seconds in self._known:
             if not exclusions & ~minute and not others & minute:
                 left &= ~seconds
         return left
+
+    def _of_expressions(self, expressions: int) -> int:
+        """The positions of the signs of seconds that have one of *expressions*, as bits."""
+        known = self._positions.get(expressions)
+        if known is None:
+            positions = enumerate(self._second_signs)
+            known = mask_of(position for position, second in positions if expressions & second)
+            self._positions[expressions] = known
+        return known
 
     def add(self, expressions: int, exclusions: int) -> int:
         """Add what covers all days of *expressions*. Return the positions of the signs of seconds that it covers."""

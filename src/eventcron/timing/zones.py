@@ -6,7 +6,7 @@ In this module, instants are whole seconds since 1970-01-01T00:00:00Z. Offsets a
 from __future__ import annotations
 
 from bisect import bisect_right
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from functools import lru_cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -15,9 +15,6 @@ from zoneinfo import ZoneInfo
 from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import RejectionCode
 from eventcron.timing.fields import shorten
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SECOND = timedelta(seconds=1)
 
 #: Seconds between two samples of a zone's offset. Since 1970, no zone has changed twice within six days.
 _STEP_S = 5 * 86_400
@@ -53,7 +50,9 @@ class Zone:
 
     def offset(self, instant: int) -> int:
         """Return the offset at *instant*, in seconds east of UTC."""
-        return (_EPOCH + instant * _SECOND).astimezone(self.info).utcoffset() // _SECOND  # type: ignore[operator]  # aware
+        offset = datetime.fromtimestamp(instant, self.info).utcoffset()
+        assert offset is not None  # noqa: S101  # it is aware
+        return offset.days * 86_400 + offset.seconds
 
     def span(self, instant: int) -> OffsetSpan:
         """Return the span of constant offset that contains *instant*."""
