@@ -362,7 +362,7 @@ def _never_fires(schedule: Schedule, when: When) -> InvalidExpression:
     bounds = f"an occurrence after {rfc3339(after - 1)}"
     if schedule.end is not None:
         bounds += f" and before {rfc3339(from_datetime(schedule.end))}"
-    code = (
-        RejectionCode.IN_THE_PAST if schedule.expressions[0].lstrip().startswith("at(") else RejectionCode.NEVER_FIRES
-    )
+    code = RejectionCode.NEVER_FIRES
+    if schedule.expressions[0].lstrip().lower().startswith("at("):
+        code, bounds = RejectionCode.IN_THE_PAST, f"{bounds}; this time is past or beyond them"
     return InvalidExpression(field="expression", given=repr(schedule.expression), allowed=bounds, code=code)

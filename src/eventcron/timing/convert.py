@@ -14,7 +14,7 @@ from eventcron.model.codes import RequestCode
 from eventcron.model.names import Instant
 from eventcron.timing.canonical import render, render_rule
 from eventcron.timing.cron import DAY_S, EVERY_SECOND, Cron
-from eventcron.timing.dialects import CELERY, EVENTBRIDGE, KUBERNETES, QUARTZ, QUARTZ_WITH_YEAR, UNIX
+from eventcron.timing.dialects import CELERY, EVENTBRIDGE, KUBERNETES, QUARTZ, QUARTZ_WITH_YEAR, UNIX, refuse_count
 from eventcron.timing.expression import MACROS, UNITS_MS, At, Item, Rate, read_expression, split_call
 from eventcron.timing.fields import (
     DAY_OF_MONTH,
@@ -109,6 +109,9 @@ def _read_eventbridge(text: str) -> Item:
 
 def _read_quartz(text: str) -> Item:
     fields = split_call(text)[1].split()
+    if len(fields) not in {len(QUARTZ.fields), len(QUARTZ_WITH_YEAR.fields)}:
+        hint = "; five fields are those of --from unix" if len(fields) == len(UNIX.fields) else ""
+        refuse_count(text, len(fields), f"6 or 7: {QUARTZ.order}, and if you like a year{hint}")
     return (QUARTZ if len(fields) == len(QUARTZ.fields) else QUARTZ_WITH_YEAR).read(fields)
 
 

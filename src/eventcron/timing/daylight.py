@@ -35,7 +35,7 @@ class Times(Protocol):
     def first_day(self, first: int, last: int) -> int | None: ...
 
 
-class Place(NamedTuple):
+class ZoneRules(NamedTuple):
     """A zone, and what a schedule wants of its clock changes."""
 
     zone: Zone
@@ -71,13 +71,13 @@ def walk_cron(
         begin = stop if stop >= end else leap(cron, stop)
 
 
-def fires(times: Times, fixed: Times | None, wild: Times | None, place: Place, window: Window) -> Iterator[Instant]:
+def fires(times: Times, fixed: Times | None, wild: Times | None, rules: ZoneRules, window: Window) -> Iterator[Instant]:
     """Yield every instant in *window* at which *times* fire, strictly increasing.
 
     *fixed* and *wild* are the parts of *times* that come from fixed-time and from wildcard expressions; None if there
     is no such expression.
     """
-    zone, policy = place
+    zone, policy = rules
     begin, end = seconds_of(window)
     while begin < end:
         span = zone.span(begin)
@@ -105,7 +105,7 @@ def _lands(times: Times, fixed: Times, span: OffsetSpan, policy: DaylightSaving)
     return policy.gap == "shift" and next(fixed.local_times(start, end), None) is not None
 
 
-def counted(times: LocalTimes, place: Place, window: Window) -> Iterator[tuple[Window, int | None]]:
+def counted(times: LocalTimes, rules: ZoneRules, window: Window) -> Iterator[tuple[Window, int | None]]:
     """Yield consecutive parts of *window*, with the number of fires of *times* in each.
 
     A part is either the days of one year between two clock changes, or what is left before and after whole days. For
@@ -113,7 +113,7 @@ def counted(times: LocalTimes, place: Place, window: Window) -> Iterator[tuple[W
     """
     begin, end = seconds_of(window)
     while begin < end:
-        span = place.zone.span(begin)
+        span = rules.zone.span(begin)
         stop = min(span.end, end)
         # Fixed times that the clocks repeat are left out until here.
         day = -(-max(begin + span.offset, span.start + span.before) // DAY_S)

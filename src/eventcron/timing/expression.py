@@ -13,6 +13,7 @@ from eventcron.model.names import MAX_EXPRESSION_CHARS, Instant, Key
 from eventcron.timing.cron import Cron
 from eventcron.timing.dialects import EVENTBRIDGE, UNIX, WITH_SECONDS, WITH_YEAR, Dialect, refuse_count
 from eventcron.timing.fields import FIRST_YEAR, LAST_YEAR, shorten
+from eventcron.timing.hints import refuse_what_is_no_expression, with_hint
 
 #: Each macro's five fields. Kubernetes has the same macros.
 MACROS = {
@@ -74,8 +75,11 @@ def read_expression(text: str, *, anchor: Instant, key: Key | None = None) -> It
         return _rate(inside, anchor)
     if kind == "at":
         return _at(inside)
-    dialect, fields = dialect_of(text)
-    return dialect.read(fields, key=key)
+    try:
+        dialect, fields = dialect_of(text)
+        return dialect.read(fields, key=key)
+    except InvalidExpression as error:
+        raise with_hint(error, inside.split(), called=kind == "cron") from None
 
 
 def dialect_of(text: str) -> tuple[Dialect, list[str]]:
@@ -118,6 +122,7 @@ def split_call(text: str) -> tuple[str, str]:
         return "rate", f"{_whole_seconds(every['duration'])} seconds"
     called = _CALL.fullmatch(stripped)
     if called is None:
+        refuse_what_is_no_expression(stripped)
         return "", stripped
     kind = called["kind"].lower()
     if kind not in {"cron", "rate", "at"}:

@@ -156,7 +156,9 @@ def _plain(field: Field, term: str) -> Iterable[Span]:
         term = "SAT"  # Quartz and EventBridge: L alone is the last day of the week
     matched = _PLAIN.fullmatch(term)
     if matched is None:
-        field.refuse(term)
+        short = re.sub(r"[A-Z]{4,}", lambda word: word[0][:3], term)
+        named = short != term and set(re.findall(r"[A-Z]{3,}", short)) <= field.names.keys()
+        field.refuse(term, f"three-letter names: {short}" if named else None)
     step = _step(field, matched["step"])
     if matched["first"] == "*":
         if matched["last"] is not None:

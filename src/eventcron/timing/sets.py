@@ -104,7 +104,7 @@ class LocalTimes:
 
     def count(self, year: int, days: int) -> int:
         """Return how many such times the *days* of *year* have; *days* are bits from the 1st of January on."""
-        return sum(self._count_of(sign) * (days & of_sign).bit_count() for sign, of_sign in self.kinds(year for sign, of_sign in self._kinds(year)) -1))
+        return sum(self._count_of(sign) * (days & of_sign).bit_count() for sign, of_sign in self.kinds(year))
 
     def kinds(self, year: int) -> list[tuple[int, int]]:
         """Return the days of *year* that have such a time, as bits, by their signs."""

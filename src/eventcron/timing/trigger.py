@@ -21,7 +21,7 @@ from eventcron.model.commands import DaylightSaving
 from eventcron.model.names import Instant, Key, Occurrence, Window
 from eventcron.timing import canonical as text_form
 from eventcron.timing.cron import Cron
-from eventcron.timing.daylight import LATEST, Place, counted, end_of_gap, fires, to_instants, walk_cron
+from eventcron.timing.daylight import LATEST, ZoneRules, counted, end_of_gap, fires, to_instants, walk_cron
 from eventcron.timing.exclusions import DateSpan, Excluder, Exclusion, excluder, read_exclusions
 from eventcron.timing.expression import At, Item, Rate, read_expression
 from eventcron.timing.instant import rfc3339, to_datetime
@@ -174,7 +174,7 @@ def _counted(trigger: Trigger, window: Window) -> Iterator[tuple[Window, int | N
     What ``rate()`` and ``at()`` have in common with others is no set of local times, so there the window is one part.
     """
     if all(isinstance(item, Cron) for item in trigger.items):
-        return counted(_remaining(trigger).sets, Place(trigger.zone, trigger.policy), window)
+        return counted(_remaining(trigger).sets, ZoneRules(trigger.zone, trigger.policy), window)
     return iter([(window, None)])
 
 
@@ -236,7 +236,7 @@ def _fires(trigger: Trigger, window: Window) -> list[Iterable[Instant]]:
     streams: list[Iterable[Instant]] = []
     left = _remaining(trigger)
     if left.all is not None:
-        streams.append(fires(left.all, left.fixed, left.wild, Place(trigger.zone, trigger.policy), window))
+        streams.append(fires(left.all, left.fixed, left.wild, ZoneRules(trigger.zone, trigger.policy), window))
     for item in trigger.items:
         if isinstance(item, Rate):
             streams.append(dues_left(item, left, trigger.zone, window) if trigger.exclusions else dues(item, window))
