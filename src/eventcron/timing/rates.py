@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from math import gcd
-from typing import NamedTuple
 
 from eventcron.model.names import Instant, Window
-from eventcron.timing.cron import DAY_S, HOUR_S, bits_of, year_of, year_shape
+from eventcron.timing.cron import DAY_S, HOUR_S, bits_of, mask_of, year_of, year_shape
 from eventcron.timing.daylight import EARLIEST, LATEST, leap
 from eventcron.timing.expression import Rate
 from eventcron.timing.remaining import Remaining
@@ -16,8 +15,10 @@ from eventcron.timing.zones import Zone
 
 _WHOLE_HOUR = (1 << HOUR_S) - 1
 _DAYS_A_YEAR = 366
-#: Bits that are taken from a long number one by one; more are taken hour by hour.
-_FEW = 30
+#: If more seconds are left, nearly each day has one that is due.
+_FEW_SECONDS = 4_096
+#: Days whose seconds stay in memory while one search goes on.
+_MAX_KNOWN = 512
 
 
 def dues(rate: Rate, window: Window) -> range:
@@ -36,91 +37,99 @@ def dues_left(rate: Rate, remaining: Remaining, zone: Zone, window: Window) -> I
     period, (first, millis) = rate.period // 1000, divmod(rate.phase, 1000)
     begin = max(-(-(window.start - millis) // 1000), EARLIEST)
     end = min(-(-(window.end - millis) // 1000), LATEST)
-    step, folds = gcd(period, DAY_S), _Folds(period)
+    step = gcd(period, DAY_S)
+    meetings: dict[int, _Meetings] = {}
     while begin < end:
         span = zone.span(begin)
         stop = min(span.end, end)
         local_first = first + span.offset
-        times = remaining.every(step, local_first % step)
-        rate_here = _Seconds(period, local_first)
-        for local in _meeting(times, rate_here, folds, begin + span.offset, stop + span.offset):
+        if local_first not in meetings:
+            meetings[local_first] = _Meetings(remaining.every(step, local_first % step), period, local_first)
+        for local in meetings[local_first].between(begin + span.offset, stop + span.offset):
             yield (local - span.offset) * 1000 + millis
         begin = stop if stop >= end else leap(remaining.every(1, 0), stop)
 
 
-def _meeting(times: LocalTimes, rate: _Seconds, folds: _Folds, low: int, high: int) -> Iterator[int]:
-    """Yield those of *times* in ``[low, high)`` at which *rate* is due, in order."""
-    day, last = low // DAY_S, (high - 1) // DAY_S
-    for year in range(year_of(day), year_of(last) + 1):
-        shape = year_shape(year)
-        inside = (1 << max(min(last + 1 - shape.first, shape.length), 0)) - (1 << max(day - shape.first, 0))
-        hits = []
-        for sign, days in times.kinds(year):
-            hits += [(day, sign) for day in rate.days(folds.of(times, sign), days & inside, shape.first)]
-        for hit, sign in sorted(hits):
-            midnight = hit * DAY_S
-            for second in _bits(times.seconds_of_day(sign) & rate.on(hit)):
-                if low <= midnight + second < high:
-                    yield midnight + second
+class _Meetings:
+    """Those of *times* that are a whole number of periods from the local time *first*."""
 
-
-class _Seconds(NamedTuple):
-    """A rate in local time: due at ``first`` and every ``period`` seconds before and after it."""
-
-    period: int
-    first: int
-
-    def on(self, day: int) -> int:
-        """Return the seconds of *day* at which it is due, as bits."""
-        return every_nth(self.period) << (self.first - day * DAY_S) % self.period
-
-    def days(self, folded: int, days: int, start: int) -> Iterator[int]:
-        """Yield those of *days*, bits from the day *start* on, on which it is due at a second that is left.
-
-        *folded* has the seconds that are left, modulo the period, as bits. If there are few, each is met every so many
-        days, and arithmetic tells on which. Otherwise each of the days is looked at, and most of them are met.
-        """
-        step = gcd(self.period, DAY_S)
-        cycle = self.period // step
-        if folded.bit_count() * (_DAYS_A_YEAR // cycle + 1) > _DAYS_A_YEAR:
-            found = (start + position for position in bits_of(days))
-            yield from (day for day in found if folded >> (self.first - day * DAY_S) % self.period & 1)
-            return
-        inverse = pow(DAY_S // step, -1, cycle)
-        for second in bits_of(folded):
-            day = (self.first - second) // step * inverse % cycle
-            for position in range((day - start) % cycle, days.bit_length(), cycle):
-                if days >> position & 1:
-                    yield start + position
-
-
-class _Folds:
-    """For each sign of days, the seconds that are left, modulo a period."""
-
-    def __init__(self, period: int) -> None:
+    def __init__(self, times: LocalTimes, period: int, first: int) -> None:
+        self._times = times
         self._period = period
-        self._known: dict[tuple[int, int], int] = {}
+        self._first = first
+        #: After so many days, a day has the same dues again.
+        self._cycle = period // gcd(period, DAY_S)
+        self._seconds: dict[tuple[int, int], tuple[int, ...]] = {}
+        self._folded: dict[int, int] = {}
+        self._residues: dict[int, int | None] = {}
 
-    def of(self, times: LocalTimes, sign: int) -> int:
-        key = (id(times), sign)
-        known = self._known.get(key)
+    def between(self, low: int, high: int) -> Iterator[int]:
+        """Yield them in ``[low, high)``, in order."""
+        first_day, last_day = low // DAY_S, (high - 1) // DAY_S
+        for year in range(year_of(first_day), year_of(last_day) + 1):
+            shape = year_shape(year)
+            end = max(min(last_day + 1 - shape.first, shape.length), 0)
+            inside = (1 << end) - (1 << max(first_day - shape.first, 0))
+            met = [
+                (day, sign)
+                for sign, days in self._times.kinds(year)
+                for day in self._days(sign, days & inside, shape.first)
+            ]
+            for day, sign in sorted(met):
+                midnight = day * DAY_S
+                for second in self._seconds_on(day, sign):
+                    if low <= midnight + second < high:
+                        yield midnight + second
+
+    def _days(self, sign: int, days: int, start: int) -> Iterator[int]:
+        """Yield those of *days*, bits from the day *start* on, that have a time.
+
+        If few seconds are left, each is met every so many days, and arithmetic tells on which. Otherwise each of the
+        days is looked at, and most of them have one.
+        """
+        if sign not in self._residues:
+            self._residues[sign] = self._residues_of(sign)
+        residues = self._residues[sign]
+        if residues is None:
+            folded = self._folded[sign]
+            found = (start + position for position in bits_of(days))
+            yield from (day for day in found if folded >> (self._first - day * DAY_S) % self._period & 1)
+        else:
+            yield from (start + position for position in bits_of(residues >> start % self._cycle & days))
+
+    def _residues_of(self, sign: int) -> int | None:
+        """The days of one cycle, and of a year more, that have a time, as bits; None if too many seconds are left."""
+        step = gcd(self._period, DAY_S)
+        folded = self._folded[sign] = self._fold(self._times.seconds_of_day(sign))
+        if folded.bit_count() > _FEW_SECONDS:
+            return None
+        inverse = pow(DAY_S // step, -1, self._cycle)
+        found = {(self._first - second) // step * inverse % self._cycle for second in bits_of(folded)}
+        cycles = range(0, self._cycle + _DAYS_A_YEAR, self._cycle)
+        return mask_of(cycle + residue for residue in found for cycle in cycles)
+
+    def _fold(self, seconds: int) -> int:
+        """*seconds*, as bits, modulo the period."""
+        size = self._period
+        while size < DAY_S:
+            size *= 2
+        while size > self._period:
+            size //= 2
+            seconds = seconds & (1 << size) - 1 | seconds >> size
+        return seconds
+
+    def _seconds_on(self, day: int, sign: int) -> tuple[int, ...]:
+        """The seconds of *day* that are left and due."""
+        key = (sign, (self._first - day * DAY_S) % self._period)
+        known = self._seconds.get(key)
         if known is None:
-            known, size = times.seconds_of_day(sign), self._period
-            while size < DAY_S:
-                size *= 2
-            while size > self._period:
-                size //= 2
-                known = known & (1 << size) - 1 | known >> size
-            self._known[key] = known
+            mask = self._times.seconds_of_day(sign) & every_nth(self._period) << key[1]
+            known = tuple(
+                hour * HOUR_S + second
+                for hour in range(24)
+                for second in seconds_in(mask >> hour * HOUR_S & _WHOLE_HOUR)
+            )
+            if len(self._seconds) >= _MAX_KNOWN:
+                self._seconds.clear()
+            self._seconds[key] = known
         return known
-
-
-def _bits(mask: int) -> Iterator[int]:
-    """Yield the seconds of a day in *mask*."""
-    if mask.bit_count() <= _FEW:
-        lowest = max((mask & -mask).bit_length() - 1, 0)
-        yield from (lowest + position for position in bits_of(mask >> lowest))
-        return
-    for hour in range(24):
-        for second in seconds_in(mask >> hour * HOUR_S & _WHOLE_HOUR):
-            yield hour * HOUR_S + second

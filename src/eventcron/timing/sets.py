@@ -175,7 +175,7 @@ class LocalTimes:
         """
         lengths = [year_shape(year).length for year in years]
         rest = _concatenated([self._days_left(year) for year in years], lengths)
-        days = [(_concatenated([c.days_in(year) for year in years], lengths), bits) for bits, c in self._patterns]
+        days = [(_concatenated(_days_in(cron, years), lengths), bits) for bits, cron in self._patterns]
         days.sort(key=lambda pattern: pattern[0].bit_count(), reverse=True)
         open_days, covers = 0, _Covers(self._top, self._second_signs)
         for minute in self._minute_signs:
@@ -363,6 +363,15 @@ def _split(kind: tuple[int, int], inside: int, bit: int) -> Iterator[tuple[int, 
         yield sign | bit, yes
     if no := days & ~inside:
         yield sign, no
+
+
+def _days_in(cron: Cron, years: range) -> list[int]:
+    """The days of each of *years* that *cron* matches. Years that begin and end on the same weekdays are alike."""
+    if cron.years is not None:
+        return [cron.days_in(year) for year in years]
+    kinds = {year_shape(year)[1:]: year for year in years}
+    known = {kind: cron.days_in(year) for kind, year in kinds.items()}
+    return [known[year_shape(year)[1:]] for year in years]
 
 
 def _concatenated(masks: Sequence[int], lengths: Sequence[int]) -> int:

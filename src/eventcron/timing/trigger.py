@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta, timezone
 from functools import cached_property, lru_cache
 from heapq import merge
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from typing import Literal
 
 from eventcron.errors import InvalidSchedule
@@ -35,6 +35,8 @@ EVENTBRIDGE_POLICY = DaylightSaving(gap="skip", overlap="once")
 
 #: How many decoded triggers stay in memory. A million schedules share a few thousand triggers.
 _CACHED_TRIGGERS = 8_192
+#: Milliseconds: a week.
+_SOON_MS = 604_800_000
 #: For how many triggers the sets of local times stay in memory. Those of one are at most a few megabytes.
 _CACHED_SETS = 64
 
@@ -143,8 +145,10 @@ def last_occurrence(trigger: Trigger, window: Window) -> Instant | None:
 
 def nth_occurrence(trigger: Trigger, at_or_after: Instant, count: int) -> Instant | None:
     """Return the *count*-th instant at or after *at_or_after* at which the trigger fires; None if there are fewer."""
-    left = count
-    for window, fires_in in _counted(trigger, Window(at_or_after, LATEST * 1000)):
+    left, end = count, LATEST * 1000
+    # Most schedules fire often, or soon: then stepping is quicker than counting a year.
+    soon = min(at_or_after + _SOON_MS, end)
+    for window, fires_in in chain([(Window(at_or_after, soon), None)], _counted(trigger, Window(soon, end))):
         if fires_in is not None and fires_in < left:
             left -= fires_in
             continue
