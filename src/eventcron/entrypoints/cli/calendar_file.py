@@ -51,7 +51,8 @@ def read_calendar(text: str) -> tuple[DateSpan, ...]:
     """The days in *text*: those of an iCalendar file's events, or those of a JSON list.
 
     An event covers each date that it touches, as the file writes the dates; its time zone does not matter. A cancelled
-    event covers none, nor does a file that cancels its events. A recurring event is refused: an expression such as ``* * 24 12 *`` recurs without an end.
+    event covers none, nor does a file that cancels its events. A recurring event is refused: an expression such as
+    ``* * 24 12 *`` recurs without an end.
 
     Raises:
         InvalidSchedule: *text* is neither, an event recurs, or a date does not exist.
