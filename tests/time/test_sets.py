@@ -185,3 +185,11 @@ def test_ten_thousand_fires_end_where_stepping_does(zone: str) -> None:
 
     assert nth_occurrence(trigger, at("2026-01-01"), 10_000) == every[-1]
     assert nth_occurrence(parse("0 0 29 2 *", anchor=0), at("2026-01-01"), 10_000) is None
+
+
+def test_a_midnight_that_comes_twice_is_counted_once() -> None:
+    """St. John's put the clocks back at 00:01 to 23:01 of the day before."""
+    trigger = parse(["0 0 * * *", "30 12 * * *"], timezone="America/St_Johns", anchor=0)
+    year = Window(at("2010-01-01T12:00"), at("2011-01-01T12:00"))
+
+    assert count_occurrences(trigger, year, limit=10_000) == len(list(occurrences(trigger, year))) == 730

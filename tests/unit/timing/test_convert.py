@@ -126,3 +126,10 @@ def test_what_would_fire_at_other_times_is_never_printed(monkeypatch: pytest.Mon
 
     with pytest.raises(InvalidExpression, match="in quartz, '0 0 10 \\* \\* \\?' fires at other times"):
         convert("0 9 * * *", Notation.UNIX, Notation.QUARTZ, checked_from=CHECKED_FROM)
+
+
+def test_a_fixed_time_is_never_printed_for_a_wildcard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(convert_module._WRITERS, Notation.UNIX, lambda _: "0 0,12 * * *")
+
+    with pytest.raises(InvalidExpression, match="in unix, '0 0,12 \\* \\* \\*' fires at other times"):
+        convert("0 */12 * * *", Notation.UNIX, Notation.UNIX, checked_from=CHECKED_FROM)
