@@ -1,4 +1,4 @@
-"""What the time engine relies on in croniter, zoneinfo and tzdata, and the mistakes of croniter that it avoids."""
+"""What the time engine relies on in zoneinfo and tzdata, and where croniter reads expressions otherwise."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from croniter import CroniterError, croniter
 
 from eventcron.entrypoints.cli.moments import read_moment
+from eventcron.errors import InvalidExpression
 from eventcron.model.names import Window
 from eventcron.timing.trigger import occurrences, parse, rfc3339
 
@@ -25,27 +26,24 @@ def ours(expression: str, since: str, count: int = 1) -> list[str]:
     return [rfc3339(due, millis=False) for due in islice(occurrences(parse(expression, anchor=0), window), count)]
 
 
-class TestWhatIsUsed:
-    """``croniter.expand`` turns plain spans into numbers."""
-
-    @pytest.mark.parametrize(
-        ("fields", "numbers"),
-        [
-            pytest.param(
-                "0-59/25 9-17/4 1,15 2 1-5/2", [[0, 25, 50], [9, 13, 17], [1, 15], [2], [1, 3, 5]], id="spans"
-            ),
-            pytest.param("* * * * *", [["*"], ["*"], ["*"], ["*"], ["*"]], id="whole-fields-stay-stars"),
-            pytest.param("0 0 * * 5-7/1", [[0], [0], ["*"], ["*"], [0, 5, 6]], id="7-is-0"),
-            pytest.param("0 0 * * * 15,45", [[0], [0], ["*"], ["*"], ["*"], [15, 45]], id="seconds-come-sixth"),
-            pytest.param("0 0 30 2 *", [[0], [0], [30], [2], ["*"]], id="no-check-of-dates"),
-        ],
-    )
-    def test_expand(self, fields: str, numbers: list[list[int | str]]) -> None:
-        assert croniter.expand(fields)[0] == numbers
-
-
 class TestTraps:
     """croniter misreads these expressions. Each test also shows how eventcron reads the expression."""
+
+    @pytest.mark.parametrize(
+        ("expression", "theirs"),
+        [
+            pytest.param("0 0 31W 2 *", "2026-02-27T00:00:00Z", id="31W-in-a-short-month-is-its-last-workday"),
+            pytest.param("0 0 1-L * *", "2026-01-02T00:00:00Z", id="1-L-is-every-day"),
+            pytest.param("0 0 W15 * *", "2026-01-15T00:00:00Z", id="W15-is-15W"),
+        ],
+    )
+    def test_a_day_rule_that_eventcron_refuses_or_finds_never(self, expression: str, theirs: str) -> None:
+        assert croniter_next(expression, "2026-01-01") == [theirs]
+        with pytest.raises(InvalidExpression):
+            ours(expression, "2026-01-01", 1)
+
+    def test_31W_skips_months_without_a_31st(self) -> None:  # noqa: N802  as it is written
+        assert ours("0 0 31W * *", "2026-02-01", 1) == ["2026-03-31T00:00:00Z"]
 
     def test_a_range_of_one_value_is_every_value(self) -> None:
         assert croniter_next("5-5 0 1 1 *", "2026-01-01") == ["2026-01-01T00:01:00Z"]

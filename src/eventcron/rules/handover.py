@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from itertools import islice
 from typing import NamedTuple
@@ -23,12 +22,16 @@ from eventcron.model.records import Era, Record
 from eventcron.rules.planning import DENSE, WindowMemo, contribution, first_occurrence, index_entry
 from eventcron.rules.timeline import not_taken
 from eventcron.timing.hashing import flexible_offset_ms
-from eventcron.timing.trigger import from_canonical, next_occurrence, occurrences
+from eventcron.timing.trigger import (
+    count_occurrences,
+    from_canonical,
+    last_occurrence,
+    next_occurrence,
+    occurrences,
+)
 
-#: Occurrences of one pause that a notice counts at most: half a second's work. A secondly schedule has as many a day.
+#: Occurrences of one pause that a notice counts at most. A secondly schedule has as many in a day and four hours.
 MAX_COUNTED = 100_000
-#: Milliseconds. How far back the last occurrence is looked for at first; four times further each time.
-LOOK_BACK_MS = 60_000
 
 
 class Handover(NamedTuple):
@@ -84,15 +87,12 @@ def catch_up_from(pause: Era, policy: MisfirePolicy, *, now: Instant) -> Instant
 
 
 def last_fire(canonical: str, window: Window, accept: Callable[[Instant], bool] = lambda _due: True) -> Instant | None:
-    """The last instant in *window* at which the trigger fires and that is accepted; quick, however long *window* is."""
-    trigger, reach = from_canonical(canonical), LOOK_BACK_MS
-    while window.start < window.end:
-        start = max(window.start, window.end - reach)
-        found = deque(filter(accept, occurrences(trigger, Window(start, window.end))), maxlen=1)
-        if found or start == window.start:
-            return found[0] if found else None
-        reach *= 4
-    return None
+    """The last instant in *window* at which the trigger fires and that is accepted."""
+    trigger = from_canonical(canonical)
+    found = last_occurrence(trigger, window)
+    while found is not None and not accept(found):
+        found = last_occurrence(trigger, Window(window.start, found))
+    return found
 
 
 def _until_handoff(record: Record, *, now: Instant) -> Handover:
@@ -143,12 +143,17 @@ def _dropped(record: Record, before: Era) -> list[SkipNotice]:
     if not _fires_in(before.trigger, window):
         return []
     accept = not_taken(record.eras[:-1])
-    last = last_fire(before.trigger, window, accept)
-    if last is None:
+    first = next(filter(accept, occurrences(trigger, window)), None)
+    if first is None:
         return []
-    dues = filter(accept, occurrences(trigger, window))
-    first = next(dues)
-    count = 1 + sum(1 for _ in islice(dues, MAX_COUNTED - 1))
+    # Only eras before the pause can have taken what fell due in it, and they have ended.
+    ended = max((era.start if era.end is None else era.end for era in record.eras[:-2]), default=first)
+    until = min(max(first, ended), window.end)
+    overlapping = filter(accept, occurrences(trigger, Window(first, until)))
+    count = sum(1 for _ in islice(overlapping, MAX_COUNTED))
+    count += count_occurrences(trigger, Window(until, window.end), limit=MAX_COUNTED - count)
+    last = last_fire(before.trigger, Window(first, window.end), accept)
+    assert last is not None  # noqa: S101  # the first is accepted
     return [
         SkipNotice(
             tenant=record.tenant,

@@ -38,7 +38,7 @@ from eventcron.rules.planning import first_occurrence, nth_fire
 from eventcron.timing.exclusions import DateSpan, calendar_names
 from eventcron.timing.hashing import flexible_offset_ms, segment_of
 from eventcron.timing.instant import from_datetime, rfc3339
-from eventcron.timing.trigger import from_canonical, occurrences, parse
+from eventcron.timing.trigger import count_occurrences, from_canonical, parse
 
 #: Milliseconds. Fires of the old era due within it after an update or a pause are still published: the executor may be
 #: holding them already. It is the "one lead" of guarantee 3.
@@ -335,7 +335,7 @@ def _count_fires(record: Record, end: Instant) -> int:
     if record.schedule is None or record.schedule.max_fires is None:
         return 0
     window = Window(era.start, end if era.end is None else min(end, era.end))
-    return sum(1 for _ in occurrences(from_canonical(era.trigger), window)) if window.start < window.end else 0
+    return count_occurrences(from_canonical(era.trigger), window, limit=record.schedule.max_fires)
 
 
 def _calendars_of(trigger: str) -> Calendars:
@@ -362,7 +362,7 @@ def _never_fires(schedule: Schedule, when: When) -> InvalidExpression:
     bounds = f"an occurrence after {rfc3339(after - 1)}"
     if schedule.end is not None:
         bounds += f" and before {rfc3339(from_datetime(schedule.end))}"
-    code = (
-        RejectionCode.IN_THE_PAST if schedule.expressions[0].lstrip().startswith("at(") else RejectionCode.NEVER_FIRES
-    )
+    code = RejectionCode.NEVER_FIRES
+    if schedule.expressions[0].lstrip().lower().startswith("at("):
+        code, bounds = RejectionCode.IN_THE_PAST, f"{bounds}; this time is past or beyond them"
     return InvalidExpression(field="expression", given=repr(schedule.expression), allowed=bounds, code=code)

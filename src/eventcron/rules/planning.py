@@ -7,7 +7,7 @@ There are two kinds of instants. An entry's ``start`` and ``end`` bound due inst
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from itertools import groupby, islice
+from itertools import groupby
 from typing import NamedTuple
 
 from eventcron.model.codes import SkipReason
@@ -17,7 +17,7 @@ from eventcron.model.names import Cause, Instant, Key, Occurrence, Window
 from eventcron.model.records import Era, IndexEntry, Record
 from eventcron.rules.misfire import sort_late
 from eventcron.timing.hashing import flexible_offset_ms
-from eventcron.timing.trigger import from_canonical, occurrences, walk
+from eventcron.timing.trigger import from_canonical, nth_occurrence, walk
 
 #: The end of every search: 2200-01-01T00:00:00Z. The last year of EventBridge's cron() is 2199.
 END_OF_TIME: Instant = 7_258_118_400_000
@@ -70,7 +70,7 @@ def first_occurrence(canonical: str, since: Instant, until: Instant | None = Non
 
 def nth_fire(canonical: str, since: Instant, count: int) -> Instant | None:
     """The *count*-th instant at or after *since* at which the trigger fires; None if there are fewer."""
-    return next(islice(occurrences(from_canonical(canonical), Window(since, END_OF_TIME)), count - 1, None), None)
+    return nth_occurrence(from_canonical(canonical), since, count)
 
 
 def index_entry_of(record: Record) -> IndexEntry | None:

@@ -14,7 +14,7 @@ from eventcron.model.codes import RequestCode
 from eventcron.model.names import Instant
 from eventcron.timing.canonical import render, render_rule
 from eventcron.timing.cron import DAY_S, EVERY_SECOND, Cron
-from eventcron.timing.dialects import CELERY, EVENTBRIDGE, KUBERNETES, QUARTZ, QUARTZ_WITH_YEAR, UNIX
+from eventcron.timing.dialects import CELERY, EVENTBRIDGE, KUBERNETES, QUARTZ, QUARTZ_WITH_YEAR, UNIX, refuse_count
 from eventcron.timing.expression import MACROS, UNITS_MS, At, Item, Rate, read_expression, split_call
 from eventcron.timing.fields import (
     DAY_OF_MONTH,
@@ -47,6 +47,7 @@ _CELERY_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_wee
 class Notation(StrEnum):
     """The dialects that ``convert`` reads and writes."""
 
+    EVENTCRON = "eventcron"
     UNIX = "unix"
     EVENTBRIDGE = "eventbridge"
     QUARTZ = "quartz"
@@ -57,8 +58,9 @@ class Notation(StrEnum):
 def convert(text: str, source: Notation, target: Notation, *, checked_from: Instant) -> str:
     """Return *text*, an expression in *source*, as an expression in *target*.
 
-    ``convert`` reads its own result back and compares both over the year from *checked_from* on. It does not compare
-    clock changes: each scheduler has its own rules for them, or none.
+    ``convert`` reads its own result back and compares both over the year from *checked_from* on. A wildcard stays one,
+    and a fixed time too, so that eventcron and Debian's cron do the same with both when the clocks change. Other
+    schedulers have their own rules for that, or none.
 
     Raises:
         InvalidExpression: *text* is not valid in *source*; with code ``cannot_convert``, *target* cannot express it.
@@ -107,6 +109,9 @@ def _read_eventbridge(text: str) -> Item:
 
 def _read_quartz(text: str) -> Item:
     fields = split_call(text)[1].split()
+    if len(fields) not in {len(QUARTZ.fields), len(QUARTZ_WITH_YEAR.fields)}:
+        hint = "; five fields are those of --from unix" if len(fields) == len(UNIX.fields) else ""
+        refuse_count(text, len(fields), f"6 or 7: {QUARTZ.order}, and if you like a year{hint}")
     return (QUARTZ if len(fields) == len(QUARTZ.fields) else QUARTZ_WITH_YEAR).read(fields)
 
 
@@ -135,6 +140,39 @@ def _read_celery(text: str) -> Item:
 def _fields(text: str) -> Sequence[str]:
     inside = split_call(text)[1]
     return MACROS.get(inside.lower(), inside).split()
+
+
+def _read_eventcron(text: str) -> Item:
+    return read_expression(text, anchor=0)
+
+
+def _write_eventcron(item: Item) -> str:
+    if isinstance(item, Rate):
+        return _rate(item)
+    if isinstance(item, At):
+        return _at(item)
+    day, weekday = _days(item, star=not item.either), _weekdays(item, star=not item.either)
+    if not item.either and "*" not in {day[0], weekday[0]}:
+        starred_day, starred_weekday = _starred(item.days, DAY_OF_MONTH), _starred(item.weekdays, DAY_OF_WEEK)
+        if starred_day is not None:
+            day = _with_rules(starred_day, item.days, item.day_rules)
+        elif starred_weekday is not None:
+            weekday = _with_rules(starred_weekday, item.weekdays, item.weekday_rules)
+        else:
+            reason = "bare fields require both days only where a day field starts with *, and so has its first value"
+            raise _refusal(f"{day} {weekday}", reason)
+    fields = [_clock_fields(item), day, _months(item), weekday]
+    if item.seconds != (0,) or item.years is not None:
+        fields.insert(0, _seconds(item.seconds))
+    if item.years is not None:
+        fields.append(_numbers(item.years, YEAR))
+    return " ".join(fields)
+
+
+def _seconds(values: Sequence[int]) -> str:
+    """Return the seconds as Quartz and Spring write them: ``0/30`` rather than ``0,30``."""
+    steps = range(values[0], SECOND.high + 1, values[1] - values[0]) if len(values) > 1 else range(0)
+    return f"{values[0]}/{steps.step}" if steps.step > 1 and values == tuple(steps) else _numbers(values, SECOND)
 
 
 def _write_unix(item: Item) -> str:
@@ -188,13 +226,13 @@ def _write_eventbridge(item: Item) -> str:
         raise _refusal(_days(item), "EventBridge has L and LW, but no days before the last, such as L-3")
     day, weekday = _one_day_field(item, "EventBridge")
     year = "*" if item.years is None else _numbers(item.years, YEAR)
-    return f"cron({_clock_fields(item)} {day} {_months(item)} {weekday} {year})"
+    return f"cron({_clock_fields(item, beyond=False)} {day} {_months(item)} {weekday} {year})"
 
 
 def _write_quartz(item: Item) -> str:
     cron = _only_cron(item, "Quartz")
     day, weekday = _one_day_field(cron, "Quartz")
-    fields = [_numbers(cron.seconds, SECOND), _clock_fields(cron), day, _months(cron), weekday]
+    fields = [_numbers(cron.seconds, SECOND), _clock_fields(cron, beyond=False), day, _months(cron), weekday]
     if cron.years is not None:
         if cron.years[-1] > _LAST_QUARTZ_YEAR:
             raise _refusal(str(cron.years[-1]), f"Quartz accepts no year after {_LAST_QUARTZ_YEAR}")
@@ -203,18 +241,27 @@ def _write_quartz(item: Item) -> str:
 
 
 def _eventbridge_rate(rate: Rate) -> str:
-    for unit in ("day", "hour", "minute"):
-        count, remainder = divmod(rate.period, UNITS_MS[unit])
-        if count and not remainder:
-            return f"rate({count} {unit}{'s' if count > 1 else ''})"
-    raise _refusal(f"{rate.period // 1000} seconds", "EventBridge accepts whole minutes, hours and days")
+    if rate.period % UNITS_MS["minute"]:
+        raise _refusal(f"{rate.period // 1000} seconds", "EventBridge accepts whole minutes, hours and days")
+    return _rate(rate)
+
+
+def _rate(rate: Rate) -> str:
+    """Return ``rate()`` in the largest unit that divides the period."""
+    unit = max((unit for unit in UNITS_MS if rate.period % UNITS_MS[unit] == 0), key=UNITS_MS.__getitem__)
+    count = rate.period // UNITS_MS[unit]
+    return f"rate({count} {unit}{'s' if count > 1 else ''})"
 
 
 def _eventbridge_at(at: At) -> str:
     if at.local % 1000:
         raise _refusal(f"{at.local % 1000} milliseconds", "EventBridge accepts whole seconds")
+    return _at(at)
+
+
+def _at(at: At) -> str:
     moment = datetime(1970, 1, 1) + timedelta(milliseconds=at.local)  # noqa: DTZ001  a wall clock has no offset
-    return f"at({moment.isoformat(timespec='seconds')})"
+    return f"at({moment.isoformat(timespec='milliseconds' if at.local % 1000 else 'seconds')})"
 
 
 def _only_cron(item: Item, name: str) -> Cron:
@@ -264,13 +311,36 @@ def _one_rule(values: Sequence[int], rules: Sequence[DayRule], name: str, field:
         )
 
 
-def _clock_fields(cron: Cron) -> str:
+def _clock_fields(cron: Cron, *, beyond: bool = True) -> str:
     """Return the minute and hour fields.
 
-    Only a wildcard expression's start with ``*``: a leading ``*`` is how eventcron recognises a wildcard.
+    Only a wildcard expression's start with ``*``: a leading ``*`` is how eventcron and Debian's cron recognise a
+    wildcard. *beyond*: the dialect takes ``*/60``, a step beyond the field, which leaves the first value.
     """
-    star = not cron.fixed
-    return f"{_numbers(cron.minutes, MINUTE, star=star)} {_numbers(cron.hours, HOUR, star=star)}"
+    minute, hour = (_numbers(values, field, star=not cron.fixed) for values, field in _clock(cron))
+    if cron.fixed or "*" in {minute[0], hour[0]}:
+        return f"{minute} {hour}"
+    starred_minute, starred_hour = (_starred(values, field) for values, field in _clock(cron))
+    choices = [f"{minute} {starred_hour}" if starred_hour else "", f"{starred_minute} {hour}" if starred_minute else ""]
+    allowed = [text for text in choices if text and (beyond or not {"*/60", "*/24"} & set(re.split("[ ,]", text)))]
+    if not allowed:
+        raise _refusal(f"{minute} {hour}", "no minute or hour field that starts with *, so that it follows real time")
+    return min(allowed, key=len)
+
+
+def _clock(cron: Cron) -> tuple[tuple[tuple[int, ...], Field], tuple[tuple[int, ...], Field]]:
+    return (cron.minutes, MINUTE), (cron.hours, HOUR)
+
+
+def _starred(values: Sequence[int], field: Field) -> str | None:
+    """Return *values* as a list that starts with ``*/n``; None if the field's first value is not among them."""
+    known = set(values)
+    for step in range(2, field.cycle + 1):
+        steps = range(field.low, field.low + field.cycle, step)
+        if known.issuperset(steps):
+            rest = sorted(known.difference(steps))
+            return ",".join([f"*/{step}", *([render(rest, field)] if rest else [])])
+    return None
 
 
 def _months(cron: Cron) -> str:
@@ -325,6 +395,8 @@ def _same(item: Item, other: Item, checked_from: Instant) -> bool:
     """Whether both have the same occurrences. A cron expression matches the same times of day on each of its days."""
     if not (isinstance(item, Cron) and isinstance(other, Cron)):
         return item == other
+    if item.fixed != other.fixed:
+        return False
     first = checked_from // 1000 // DAY_S
     return _sample(item, first) == _sample(other, first)
 
@@ -340,6 +412,7 @@ def _sample(cron: Cron, first: int) -> tuple[list[int], list[int], list[int]]:
 
 
 _READERS: Mapping[Notation, Callable[[str], Item]] = {
+    Notation.EVENTCRON: _read_eventcron,
     Notation.UNIX: _read_unix,
     Notation.EVENTBRIDGE: _read_eventbridge,
     Notation.QUARTZ: _read_quartz,
@@ -347,6 +420,7 @@ _READERS: Mapping[Notation, Callable[[str], Item]] = {
     Notation.CELERY: _read_celery,
 }
 _WRITERS: dict[Notation, Callable[[Item], str]] = {
+    Notation.EVENTCRON: _write_eventcron,
     Notation.UNIX: _write_unix,
     Notation.EVENTBRIDGE: _write_eventbridge,
     Notation.QUARTZ: _write_quartz,

@@ -6,7 +6,7 @@ A local time is the number of whole seconds since 1970-01-01T00:00:00 on the wal
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, lru_cache
@@ -17,15 +17,15 @@ from eventcron.timing.fields import FIRST_YEAR, LAST_YEAR, DayRule, LastDay, Nth
 DAY_S = 86_400
 HOUR_S = 3_600
 
-#: Takes a day number, answers yes or no.
-DayTest = Callable[[int], bool]
-
 _FIRST_ORDINAL = date(1970, 1, 1).toordinal()
 _SATURDAY, _SUNDAY = 6, 0
+_WEEK, _ONE_WEEK = 7, 0b1111111
+#: Times this number, the bits of one week are the bits of five.
+_EVERY_WEEK = sum(1 << 7 * week for week in range(5))
 
 
-class MonthShape(NamedTuple):
-    """``first`` day number, ``length`` in days, and ``weekday`` of the 1st (Sunday = 0)."""
+class Shape(NamedTuple):
+    """A month or a year: ``first`` day number, ``length`` in days, and ``weekday`` of its first day (Sunday = 0)."""
 
     first: int
     length: int
@@ -33,10 +33,40 @@ class MonthShape(NamedTuple):
 
 
 @lru_cache(maxsize=4096)  # 230 years have 2,760 months
-def month_shape(year: int, month: int) -> MonthShape:
+def month_shape(year: int, month: int) -> Shape:
     ordinal = date(year, month, 1).toordinal()
     following = date(year + month // 12, month % 12 + 1, 1).toordinal()
-    return MonthShape(ordinal - _FIRST_ORDINAL, following - ordinal, ordinal % 7)
+    return Shape(ordinal - _FIRST_ORDINAL, following - ordinal, ordinal % 7)
+
+
+@lru_cache(maxsize=256)
+def year_shape(year: int) -> Shape:
+    ordinal = date(year, 1, 1).toordinal()
+    return Shape(ordinal - _FIRST_ORDINAL, date(year + 1, 1, 1).toordinal() - ordinal, ordinal % 7)
+
+
+def year_of(day: int) -> int:
+    return date.fromordinal(day + _FIRST_ORDINAL).year
+
+
+def bits_of(mask: int) -> Iterator[int]:
+    """Yield the positions of the bits that are set in *mask*, lowest first.
+
+    >>> list(bits_of(0b1010))
+    [1, 3]
+    """
+    while mask:
+        lowest = mask & -mask
+        yield lowest.bit_length() - 1
+        mask ^= lowest
+
+
+def mask_of(positions: Iterable[int]) -> int:
+    """Return the number whose bits at *positions* are set."""
+    mask = 0
+    for position in positions:
+        mask |= 1 << position
+    return mask
 
 
 @dataclass(frozen=True)
@@ -60,15 +90,13 @@ class Cron:
     either: bool = False
     fixed: bool = True
 
-    def local_times(self, low: int, high: int, *, skip: DayTest | None = None) -> Iterator[int]:
-        """Yield every matching local time in ``[low, high)``, in order, except on days for which *skip* is true."""
+    def local_times(self, low: int, high: int) -> Iterator[int]:
+        """Yield every matching local time in ``[low, high)``, in order."""
         first_day, second_of_day = divmod(low, DAY_S)
         first_hour, first_second = divmod(second_of_day, HOUR_S)
         hours, within_hour = self.hours, self.within_hour
         size = len(within_hour)
         for day in self.matching_days(first_day, (high - 1) // DAY_S):
-            if skip is not None and skip(day):
-                continue
             on_first_day = day == first_day
             for hour in hours[bisect_left(hours, first_hour) :] if on_first_day else hours:
                 start = day * DAY_S + hour * HOUR_S
@@ -93,17 +121,18 @@ class Cron:
 
     def matching_days(self, first: int, last: int) -> Iterator[int]:
         """Yield every matching day number in ``[first, last]``, in order. The search ends with the year 2199."""
-        start = date.fromordinal(max(first, 0) + _FIRST_ORDINAL)
-        for year in self._years(start.year):
-            months = self.months if year > start.year else self.months[bisect_left(self.months, start.month) :]
-            for month in months:
-                days = self._days_in(year, month)
-                for day in days[bisect_left(days, first) :]:
-                    if day > last:
-                        return
-                    yield day
-                if month_shape(year, month).first > last:
+        first = max(first, 0)
+        for year in self._years(year_of(first)):
+            shape = year_shape(year)
+            if shape.first > last:
+                return
+            mask = self.days_in(year)
+            if shape.first < first:
+                mask &= -1 << (first - shape.first)
+            for position in bits_of(mask):
+                if shape.first + position > last:
                     return
+                yield shape.first + position
 
     def _years(self, first: int) -> Iterable[int]:
         if self.years is None:
@@ -115,39 +144,59 @@ class Cron:
         """The seconds of an hour at which the minute and second fields match, sorted."""
         return tuple(minute * 60 + second for minute in self.minutes for second in self.seconds)
 
-    def _days_in(self, year: int, month: int) -> tuple[int, ...]:
-        """Return the matching day numbers of a month, from the cache if it has them."""
-        known = self._months.get(year * 12 + month)
-        if known is None:
-            shape = month_shape(year, month)
-            known = tuple(shape.first + day for day in self._days_of(shape))
-            self._months[year * 12 + month] = known
-        return known
-
     @cached_property
-    def _months(self) -> dict[int, tuple[int, ...]]:
-        return {}
+    def hour_mask(self) -> int:
+        """``within_hour`` as bits."""
+        seconds, mask = mask_of(self.seconds), 0
+        for minute in self.minutes:
+            mask |= seconds << minute * 60
+        return mask
 
-    @cached_property
-    def _shapes(self) -> dict[tuple[int, int], tuple[int, ...]]:
-        return {}
+    @property
+    def day_fields(self) -> tuple[object, ...]:
+        """What decides on which days the expression matches."""
+        rules = (self.day_rules, self.weekday_rules, self.either)
+        return (self.days, self.months, self.weekdays, self.years, *rules)
 
-    def _days_of(self, shape: MonthShape) -> tuple[int, ...]:
-        """Return the matching days of any month with this length and first weekday, counted from 0.
+    def days_in(self, year: int) -> int:
+        """Return the matching days of *year* as bits, from the 1st of January on.
 
-        There are only 28 such combinations, so the cache stays small.
+        Years of the same length that begin on the same weekday match on the same days. So 14 masks are kept at most.
         """
-        known = self._shapes.get(shape[1:])
+        if self.years is not None and year not in self._year_set:
+            return 0
+        shape = year_shape(year)
+        known = self._masks.get(shape[1:])
         if known is None:
-            known = tuple(day for day in range(shape.length) if self._day_matches(day + 1, shape))
-            self._shapes[shape[1:]] = known
+            known = 0
+            for month in self.months:
+                of_month = month_shape(year, month)
+                known |= self._days_of(of_month) << (of_month.first - shape.first)
+            self._masks[shape[1:]] = known
         return known
 
-    def _day_matches(self, day: int, shape: MonthShape) -> bool:
-        weekday = (shape.weekday + day - 1) % 7
-        by_day = day in self.days or any(_day_of(rule, shape) == day for rule in self.day_rules)
-        by_weekday = weekday in self.weekdays or any(_day_of(rule, shape) == day for rule in self.weekday_rules)
-        return by_day or by_weekday if self.either else by_day and by_weekday
+    @cached_property
+    def _day_masks(self) -> tuple[int, int]:
+        """The numbers of the two day fields as bits: the 1st of the month and Sunday as the lowest."""
+        return mask_of(self.days) >> 1, mask_of(self.weekdays)
+
+    @cached_property
+    def _year_set(self) -> frozenset[int]:
+        return frozenset(self.years or ())
+
+    @cached_property
+    def _masks(self) -> dict[tuple[int, int], int]:
+        return {}
+
+    def _days_of(self, shape: Shape) -> int:
+        """Return the matching days of a month as bits, the first day as the lowest."""
+        by_day, by_weekday = self._day_masks
+        by_day |= _days_by(self.day_rules, shape)
+        # Bit n of a month is weekday (shape.weekday + n) % 7.
+        week = (by_weekday | by_weekday << _WEEK) >> shape.weekday & _ONE_WEEK
+        by_weekday = week * _EVERY_WEEK | _days_by(self.weekday_rules, shape)
+        both = by_day | by_weekday if self.either else by_day & by_weekday
+        return both & (1 << shape.length) - 1
 
 
 #: Matches every second.
@@ -164,11 +213,18 @@ EVERY_SECOND = Cron(
 
 def first_match(cron: Cron) -> int | None:
     """Return the first matching day of the years 1970-2199. None means that the expression can never match."""
-    last = month_shape(LAST_YEAR, 12).first + 30
-    return cron.first_day(month_shape(FIRST_YEAR, 1).first, last)
+    last = year_shape(LAST_YEAR)
+    return cron.first_day(year_shape(FIRST_YEAR).first, last.first + last.length - 1)
 
 
-def _day_of(rule: DayRule, shape: MonthShape) -> int | None:
+def _days_by(rules: Sequence[DayRule], shape: Shape) -> int:
+    """Return the days of the month that *rules* name, as bits."""
+    if not rules:
+        return 0
+    return mask_of(day - 1 for rule in rules if (day := _day_of(rule, shape)) is not None)
+
+
+def _day_of(rule: DayRule, shape: Shape) -> int | None:
     """Return the day of the month that *rule* names, or None if this month has no such day."""
     if isinstance(rule, NthWeekday):
         first = 1 + (rule.weekday - shape.weekday) % 7
@@ -186,7 +242,7 @@ def _day_of(rule: DayRule, shape: MonthShape) -> int | None:
     return day if 1 <= day <= shape.length else None
 
 
-def _nearest_weekday(day: int, shape: MonthShape) -> int:
+def _nearest_weekday(day: int, shape: Shape) -> int:
     """Return the Monday to Friday of the same month that is nearest to *day*."""
     weekday = (shape.weekday + day - 1) % 7
     if weekday == _SATURDAY:

@@ -11,18 +11,35 @@ The same two rules apply to every change of a zone's offset, however long and at
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple, Protocol
 
 from eventcron.model.codes import SkipReason
 from eventcron.model.commands import DaylightSaving
 from eventcron.model.names import Instant, Occurrence, Window
-from eventcron.timing.cron import DAY_S, Cron, DayTest
+from eventcron.timing.cron import DAY_S, Cron, year_of, year_shape
 from eventcron.timing.exclusions import Excluder
+from eventcron.timing.sets import LocalTimes
 from eventcron.timing.zones import OffsetSpan, Zone
 
 #: Seconds. 1970-01-01 and 2200-01-01. No search looks outside them.
 EARLIEST, LATEST = 0, 7_258_118_400
 
 _UTC_DAYS_MARGIN = 2  # a local date is at most one day from the UTC date
+
+
+class Times(Protocol):
+    """Local times: those of one cron expression, or what exclusions leave of several."""
+
+    def local_times(self, low: int, high: int) -> Iterator[int]: ...
+
+    def first_day(self, first: int, last: int) -> int | None: ...
+
+
+class ZoneRules(NamedTuple):
+    """A zone, and what a schedule wants of its clock changes."""
+
+    zone: Zone
+    policy: DaylightSaving
 
 
 def walk_cron(
@@ -32,14 +49,9 @@ def walk_cron(
     window: Window,
     *,
     excluded: Excluder | None = None,
-    skip: DayTest | None = None,
 ) -> Iterator[Occurrence]:
-    """Yield every occurrence due in *window*, strictly increasing, including those that will not fire.
-
-    Days for which *skip* is true yield nothing, not even occurrences that will not fire.
-    """
-    begin = max(-(-window.start // 1000), EARLIEST)
-    end = min(-(-window.end // 1000), LATEST)
+    """Yield every occurrence due in *window*, strictly increasing, including those that will not fire."""
+    begin, end = seconds_of(window)
     while begin < end:
         span = zone.span(begin)
         stop = min(span.end, end)
@@ -52,11 +64,76 @@ def walk_cron(
                     low += 1
             elif span.before > span.offset and policy.overlap == "once":
                 low = max(low, span.start + span.before)
-        for local in cron.local_times(low, stop + span.offset, skip=skip):
+        for local in cron.local_times(low, stop + span.offset):
             by = None if excluded is None else excluded(local)
             due = (local - span.offset) * 1000
             yield Occurrence(due) if by is None else Occurrence(due, SkipReason.EXCLUDED, by)
-        begin = stop if stop >= end else _leap(cron, stop)
+        begin = stop if stop >= end else leap(cron, stop)
+
+
+def fires(times: Times, fixed: Times | None, wild: Times | None, rules: ZoneRules, window: Window) -> Iterator[Instant]:
+    """Yield every instant in *window* at which *times* fire, strictly increasing.
+
+    *fixed* and *wild* are the parts of *times* that come from fixed-time and from wildcard expressions; None if there
+    is no such expression.
+    """
+    zone, policy = rules
+    begin, end = seconds_of(window)
+    while begin < end:
+        span = zone.span(begin)
+        stop = min(span.end, end)
+        low, high = begin + span.offset, stop + span.offset
+        if fixed is not None and span.before != span.offset:
+            if begin == span.start and span.before < span.offset:
+                if _lands(times, fixed, span, policy):
+                    yield span.start * 1000
+                    low += 1
+            elif span.before > span.offset and policy.overlap == "once":
+                again = max(low, min(high, span.start + span.before))
+                if wild is not None:
+                    yield from ((local - span.offset) * 1000 for local in wild.local_times(low, again))
+                low = again
+        yield from ((local - span.offset) * 1000 for local in times.local_times(low, high))
+        begin = stop if stop >= end else leap(times, stop)
+
+
+def _lands(times: Times, fixed: Times, span: OffsetSpan, policy: DaylightSaving) -> bool:
+    """Whether anything fires at the end of the gap with which *span* begins."""
+    start, end = span.start + span.before, span.start + span.offset
+    if next(times.local_times(end, end + 1), None) is not None:
+        return True
+    return policy.gap == "shift" and next(fixed.local_times(start, end), None) is not None
+
+
+def counted(times: LocalTimes, rules: ZoneRules, window: Window) -> Iterator[tuple[Window, int | None]]:
+    """Yield consecutive parts of *window*, with the number of fires of *times* in each.
+
+    A part is either the days of one year between two clock changes, or what is left before and after whole days. For
+    the latter the number is None: it is for the caller to count.
+    """
+    begin, end = seconds_of(window)
+    while begin < end:
+        span = rules.zone.span(begin)
+        stop = min(span.end, end)
+        # Fixed times that the clocks repeat are left out until here.
+        day = -(-max(begin + span.offset, span.start + span.before) // DAY_S)
+        last = (stop + span.offset) // DAY_S
+        while day < last:
+            year = year_of(day)
+            shape = year_shape(year)
+            until = min(last, shape.first + shape.length)
+            low, high = (number * DAY_S - span.offset for number in (day, until))
+            yield Window(begin * 1000, low * 1000), None
+            days = (1 << until - shape.first) - (1 << day - shape.first)
+            yield Window(low * 1000, high * 1000), times.count(year, days)
+            begin, day = high, until
+        yield Window(begin * 1000, stop * 1000), None
+        begin = stop if stop >= end else leap(times, stop)
+
+
+def seconds_of(window: Window) -> tuple[int, int]:
+    """Return the whole seconds in *window*, as a half-open span. No search looks outside 1970-2199."""
+    return max(-(-window.start // 1000), EARLIEST), min(-(-window.end // 1000), LATEST)
 
 
 def _after_gap(cron: Cron, span: OffsetSpan, policy: DaylightSaving, excluded: Excluder | None) -> Occurrence | None:
@@ -88,10 +165,10 @@ def _any_left(cron: Cron, low: int, high: int, excluded: Excluder | None) -> tup
     return False, first_by
 
 
-def _leap(cron: Cron, instant: int) -> int:
-    """Return the second at which to continue after *instant*. It skips years without a match, up to ``LATEST``."""
+def leap(times: Times, instant: int) -> int:
+    """Return the second at which to continue after *instant*. It skips days without a match, up to ``LATEST``."""
     today = instant // DAY_S
-    day = cron.first_day(today - _UTC_DAYS_MARGIN, LATEST // DAY_S - 1)
+    day = times.first_day(today - _UTC_DAYS_MARGIN, LATEST // DAY_S - 1)
     return LATEST if day is None else max(instant, (day - _UTC_DAYS_MARGIN) * DAY_S)
 
 

@@ -7,15 +7,20 @@ from bisect import bisect_right
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import NamedTuple
 
 from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import RejectionCode
 from eventcron.model.names import MAX_CALENDAR_SPANS
-from eventcron.timing.cron import DAY_S, Cron, DayTest
+from eventcron.timing.cron import HOUR_S, Cron
 from eventcron.timing.expression import dialect_of, split_call
 from eventcron.timing.fields import shorten
+
+#: Entries that stay in memory as they were read. Each is read from a command and again from the canonical text.
+_KNOWN_ENTRIES = 1_024
+#: Hours that an excluder remembers at once.
+_MAX_KNOWN_HOURS = 64
 
 #: Takes a local time in seconds, returns the entry that excludes it, or None.
 Excluder = Callable[[int], "str | None"]
@@ -48,16 +53,11 @@ class Exclusion:
     spans: tuple[DateSpan, ...] = ()
     cron: Cron | None = None
 
-    def covers(self, local: int) -> bool:
-        """Whether the entry excludes the local time *local*, in seconds."""
+    def covers_some_of_hour(self, hour: int) -> bool:
+        """Whether the entry excludes at least one time of *hour*, counted from 1970-01-01T00:00:00 local time."""
+        day, of_day = divmod(hour, 24)
         if self.cron is not None:
-            return self.cron.matches(local)
-        return self.covers_some_of(local // DAY_S)
-
-    def covers_some_of(self, day: int) -> bool:
-        """Whether the entry excludes at least one time of the day *day*."""
-        if self.cron is not None:
-            return self.cron.first_day(day, day) is not None
+            return of_day in self.cron.hours and self.cron.first_day(day, day) is not None
         index = bisect_right(self._firsts, day) - 1
         return index >= 0 and day <= self.spans[index].last
 
@@ -109,6 +109,7 @@ def _read(text: str, calendars: Mapping[str, Sequence[DateSpan]]) -> Exclusion:
     return Exclusion(text, cron=_cron(text))
 
 
+@lru_cache(maxsize=_KNOWN_ENTRIES)
 def _cron(text: str) -> Cron:
     """Read a cron expression. One without a seconds field excludes whole minutes."""
     if split_call(text)[0] in {"rate", "at"} or not re.search(r"[*?@ ]", text):
@@ -166,44 +167,38 @@ def _check_length(spans: int) -> None:
 
 
 def excluder(exclusions: Sequence[Exclusion]) -> Excluder | None:
-    """Return a function that finds the first entry to exclude a local time. None if there are no entries."""
-    if not exclusions:
-        return None
+    """Return a function that finds the first entry to exclude a local time. None if there are no entries.
 
-    def excluded(local: int) -> str | None:
-        for exclusion in exclusions:
-            if exclusion.covers(local):
+    It remembers which entries apply to the hours and seconds that it was asked about last.
+    """
+    return _Excluder(exclusions).first if exclusions else None
+
+
+class _Excluder:
+    def __init__(self, exclusions: Sequence[Exclusion]) -> None:
+        self._exclusions = exclusions
+        #: For an hour, the entries that apply in it and what is known of its seconds.
+        self._hours: dict[int, tuple[tuple[int, ...], dict[int, str | None]]] = {}
+        self._seconds: dict[tuple[int, ...], dict[int, str | None]] = {}
+
+    def first(self, local: int) -> str | None:
+        hour, second = divmod(local, HOUR_S)
+        active, known = self._hours.get(hour) or self._look_up(hour)
+        if second not in known:
+            known[second] = self._first_of(active, second)
+        return known[second]
+
+    def _look_up(self, hour: int) -> tuple[tuple[int, ...], dict[int, str | None]]:
+        if len(self._hours) >= _MAX_KNOWN_HOURS:
+            self._hours, self._seconds = {}, {}
+        entries = enumerate(self._exclusions)
+        active = tuple(index for index, exclusion in entries if exclusion.covers_some_of_hour(hour))
+        found = self._hours[hour] = (active, self._seconds.setdefault(active, {}))
+        return found
+
+    def _first_of(self, active: tuple[int, ...], second: int) -> str | None:
+        for index in active:
+            exclusion = self._exclusions[index]
+            if exclusion.cron is None or exclusion.cron.hour_mask >> second & 1:
                 return exclusion.entry
         return None
-
-    return excluded
-
-
-def fully_excluded_days(cron: Cron, exclusions: Sequence[Exclusion]) -> DayTest | None:
-    """Return a test for days on which *exclusions* cover every time of *cron*. None if there are no exclusions.
-
-    The answer depends only on which exclusions apply to the day. Few combinations occur, so the test caches by them.
-    """
-    if not exclusions:
-        return None
-    known: dict[tuple[int, ...], bool] = {(): False}
-
-    def fully_excluded(day: int) -> bool:
-        active = tuple(index for index, exclusion in enumerate(exclusions) if exclusion.covers_some_of(day))
-        if active not in known:
-            known[active] = _covers_all(cron, [exclusions[index].cron for index in active])
-        return known[active]
-
-    return fully_excluded
-
-
-def _covers_all(cron: Cron, excluding: Sequence[Cron | None]) -> bool:
-    """Whether *excluding*, the exclusions of one day, cover every time of *cron*. None excludes the whole day."""
-    crons = [other for other in excluding if other is not None]
-    if len(crons) < len(excluding):
-        return True
-    for hour in cron.hours:
-        left = set(cron.within_hour).difference(*(other.within_hour for other in crons if hour in other.hours))
-        if left:
-            return False
-    return True

@@ -13,6 +13,7 @@ from eventcron.model.names import MAX_EXPRESSION_CHARS, Instant, Key
 from eventcron.timing.cron import Cron
 from eventcron.timing.dialects import EVENTBRIDGE, UNIX, WITH_SECONDS, WITH_YEAR, Dialect, refuse_count
 from eventcron.timing.fields import FIRST_YEAR, LAST_YEAR, shorten
+from eventcron.timing.hints import refuse_what_is_no_expression, with_hint
 
 #: Each macro's five fields. Kubernetes has the same macros.
 MACROS = {
@@ -32,10 +33,10 @@ MAX_PERIOD_MS = 36_525 * 86_400_000
 
 _BY_COUNT = {5: UNIX, 6: WITH_SECONDS, 7: WITH_YEAR}
 _CALL = re.compile(r"(?P<kind>[A-Za-z]+)\s*\((?P<inside>[^()]*(?:\([^()]*\)[^()]*)*)\)")
-_RATE = re.compile(r"(?P<count>[0-9]{1,12})\s+(?P<unit>second|minute|hour|day)s?", re.IGNORECASE)
+_RATE = re.compile(r"(?P<count>[0-9]+)\s+(?P<unit>second|minute|hour|day)s?", re.IGNORECASE)
 #: Go's duration, such as ``1h30m``: https://pkg.go.dev/time#ParseDuration
 _EVERY = re.compile(r"@every\s+(?P<duration>\S+)", re.IGNORECASE)
-_PART = re.compile(r"(?P<count>[0-9]{1,12}(?:\.[0-9]{1,9})?)(?P<unit>h|ms|us|ns|m|s)")
+_PART = re.compile(r"(?P<count>[0-9]+(?:\.[0-9]+)?)(?P<unit>h|ms|us|ns|m|s)")
 _UNIT_SECONDS = {
     "h": Fraction(3_600),
     "m": Fraction(60),
@@ -74,8 +75,11 @@ def read_expression(text: str, *, anchor: Instant, key: Key | None = None) -> It
         return _rate(inside, anchor)
     if kind == "at":
         return _at(inside)
-    dialect, fields = dialect_of(text)
-    return dialect.read(fields, key=key)
+    try:
+        dialect, fields = dialect_of(text)
+        return dialect.read(fields, key=key)
+    except InvalidExpression as error:
+        raise with_hint(error, inside.split(), called=kind == "cron") from None
 
 
 def dialect_of(text: str) -> tuple[Dialect, list[str]]:
@@ -118,6 +122,7 @@ def split_call(text: str) -> tuple[str, str]:
         return "rate", f"{_whole_seconds(every['duration'])} seconds"
     called = _CALL.fullmatch(stripped)
     if called is None:
+        refuse_what_is_no_expression(stripped)
         return "", stripped
     kind = called["kind"].lower()
     if kind not in {"cron", "rate", "at"}:

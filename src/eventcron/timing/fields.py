@@ -1,9 +1,4 @@
-"""The grammar of one cron field. croniter expands the plain spans that this module produces into numbers.
-
-This module checks every term and rewrites it as spans ``first-last/step`` with ``first <= last``. croniter misreads
-some terms, so it never gets them: ``5-5`` (croniter reads every value), wrap-around ranges, ``R``, ``H``, ``?``, ``L``
-and ``W``.
-"""
+"""The grammar of one cron field: its terms become spans ``first-last/step``, and spans become numbers."""
 
 from __future__ import annotations
 
@@ -122,6 +117,9 @@ DAY_OF_WEEK_TO_6 = Field("day_of_week", 0, 6, weekday_names(0))
 DAY_OF_WEEK_FROM_1 = Field("day_of_week", 1, 7, weekday_names(1), 1)
 YEAR = Field("year", FIRST_YEAR, LAST_YEAR)
 
+#: Significant digits that are read. No field has a number with as many, and reading a long number takes long.
+_MAX_DIGITS = 9
+
 _VALUE = r"(?:[0-9]+|[A-Z]{3})"
 _PLAIN = re.compile(rf"(?P<first>\*|{_VALUE})(?:-(?P<last>{_VALUE}))?(?:/(?P<step>[0-9]+))?")
 _HASHED = re.compile(rf"H(?:\((?P<first>{_VALUE})-(?P<last>{_VALUE})\))?(?:/(?P<step>[0-9]+))?")
@@ -158,7 +156,9 @@ def _plain(field: Field, term: str) -> Iterable[Span]:
         term = "SAT"  # Quartz and EventBridge: L alone is the last day of the week
     matched = _PLAIN.fullmatch(term)
     if matched is None:
-        field.refuse(term)
+        short = re.sub(r"[A-Z]{4,}", lambda word: word[0][:3], term)
+        named = short != term and set(re.findall(r"[A-Z]{3,}", short)) <= field.names.keys()
+        field.refuse(term, f"three-letter names: {short}" if named else None)
     step = _step(field, matched["step"])
     if matched["first"] == "*":
         if matched["last"] is not None:
@@ -223,7 +223,7 @@ def _rule(field: Field, term: str) -> DayRule | None:
             return NearestWeekday(_number(field, matched["day"]))
     if field.name == "day_of_week" and (matched := _NTH.fullmatch(term)):
         weekday = (_number(field, matched["weekday"]) - field.sunday) % 7
-        nth = -1 if matched["nth"] is None else int(matched["nth"][:4])
+        nth = -1 if matched["nth"] is None else number_of(matched["nth"])
         if nth not in {-1, 1, 2, 3, 4, 5}:
             field.refuse(term, "#1 to #5")
         return NthWeekday(weekday, nth)
@@ -231,7 +231,7 @@ def _rule(field: Field, term: str) -> DayRule | None:
 
 
 def _last_day(field: Field, matched: re.Match[str]) -> LastDay:
-    before = int((matched["before"] or "0")[:4])
+    before = number_of(matched["before"] or "0")
     if before >= field.high:
         field.refuse(matched[0], "L-0 to L-30")
     return LastDay(before, matched["weekday"] is not None)
@@ -242,16 +242,26 @@ def _number(field: Field, text: str) -> int:
         if text not in field.names:
             field.refuse(text)
         return field.names[text]
-    number = int(text[:9])
+    number = number_of(text)
     if not field.low <= number <= field.high:
         field.refuse(text, field.allowed)
     return number
 
 
+def number_of(digits: str) -> int:
+    """Return the number that *digits* spell, however many zeros lead it. Numbers of over nine digits are all alike.
+
+    >>> number_of("0000000059"), number_of("9" * 200) == number_of("8" * 100)
+    (59, True)
+    """
+    significant = digits.lstrip("0")
+    return int(significant or "0") if len(significant) <= _MAX_DIGITS else 10**_MAX_DIGITS
+
+
 def _step(field: Field, text: str | None) -> int:
     if text is None:
         return 1
-    step = int(text[:9])
+    step = number_of(text)
     if step == 0:
         field.refuse(f"/{text}", "a step of at least 1")
     return step
@@ -266,43 +276,11 @@ def is_whole(field: Field, spans: Sequence[Span]) -> bool:
     return any(span.step == 1 and span.last - span.first + 1 >= field.cycle for span in spans)
 
 
-def expand(fields: Sequence[Field], readings: Sequence[Reading]) -> list[tuple[int, ...]]:
-    """Return the sorted numbers of each field. Days of the week count from Sunday = 0.
-
-    croniter reads five or six fields, with seconds last, and rejects years after 2099. So this module expands the
-    year field itself.
-    """
-    from croniter import croniter  # noqa: PLC0415  takes 40 ms to import, and the planner never parses expressions
-
-    texts = {field.name: _text(field, reading) for field, reading in zip(fields, readings, strict=True)}
-    order = ["minute", "hour", "day_of_month", "month", "day_of_week"]
-    if texts.get("second", "0") != "0":
-        order.append("second")
-    lists, _ = croniter.expand(" ".join(texts[name] for name in order))
-    numbers = dict(zip(order, lists, strict=True))
-    return [_values(field, reading, numbers.get(field.name)) for field, reading in zip(fields, readings, strict=True)]
-
-
-def _text(field: Field, reading: Reading) -> str:
-    if not reading.spans or is_whole(field, reading.spans):
-        return "*"
-    return ",".join(
-        str(span.first) if span.first + span.step > span.last else f"{span.first}-{span.last}/{span.step}"
-        for span in reading.spans
-    )
-
-
-def _values(field: Field, reading: Reading, numbers: Sequence[int | str] | None) -> tuple[int, ...]:
-    if not reading.spans:
-        return ()
-    if field is YEAR:
-        values = {year for span in reading.spans for year in range(span.first, span.last + 1, span.step)}
-    elif numbers is None:  # the second field is "0", so croniter was not asked
-        values = {0}
-    elif "*" in numbers:
-        values = set(range(field.low, field.low + field.cycle))
-    else:
-        values = {int(number) for number in numbers}
+def expand(field: Field, reading: Reading) -> tuple[int, ...]:
+    """Return the sorted numbers of *reading*. Days of the week count from Sunday = 0."""
+    if is_whole(field, reading.spans):
+        return tuple(range(field.low - field.sunday, field.low - field.sunday + field.cycle))
+    values = {value for span in reading.spans for value in range(span.first, span.last + 1, span.step)}
     if field.name == "day_of_week":
         values = {(value - field.sunday) % 7 for value in values}
     return tuple(sorted(values))

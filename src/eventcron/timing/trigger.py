@@ -7,12 +7,12 @@ the end of the year 2199.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta, timezone
 from functools import cached_property, lru_cache
 from heapq import merge
-from itertools import groupby
+from itertools import chain, groupby, islice
 from typing import Literal
 
 from eventcron.errors import InvalidSchedule
@@ -20,23 +20,25 @@ from eventcron.model.codes import RejectionCode, SkipReason
 from eventcron.model.commands import DaylightSaving
 from eventcron.model.names import Instant, Key, Occurrence, Window
 from eventcron.timing import canonical as text_form
-from eventcron.timing.cron import DAY_S, EVERY_SECOND, Cron, DayTest
-from eventcron.timing.daylight import EARLIEST, LATEST, end_of_gap, to_instants, walk_cron
-from eventcron.timing.exclusions import DateSpan, Excluder, Exclusion, excluder, fully_excluded_days, read_exclusions
+from eventcron.timing.cron import Cron
+from eventcron.timing.daylight import LATEST, ZoneRules, counted, end_of_gap, fires, to_instants, walk_cron
+from eventcron.timing.exclusions import DateSpan, Excluder, Exclusion, excluder, read_exclusions
 from eventcron.timing.expression import At, Item, Rate, read_expression
 from eventcron.timing.instant import rfc3339, to_datetime
+from eventcron.timing.rates import dues, dues_left
+from eventcron.timing.remaining import Remaining
 from eventcron.timing.zones import Zone, load_zone
 
 #: The policy named ``eventbridge``. EventBridge Scheduler skips a time that the clocks skip, and fires once for a time
 #: that they repeat.
 EVENTBRIDGE_POLICY = DaylightSaving(gap="skip", overlap="once")
 
-#: The search gives up after this many excluded instants of ``rate()`` in a row, more than two days of seconds. Days
-#: that are fully excluded do not count.
-MAX_EXCLUDED_STEPS = 200_000
-
 #: How many decoded triggers stay in memory. A million schedules share a few thousand triggers.
 _CACHED_TRIGGERS = 8_192
+#: Milliseconds: a week.
+_SOON_MS = 604_800_000
+#: For how many triggers the sets of local times stay in memory. Those of one are at most a few megabytes.
+_CACHED_SETS = 64
 
 
 @dataclass(frozen=True)
@@ -107,21 +109,77 @@ def from_canonical(text: str) -> Trigger:
 
 def walk(trigger: Trigger, window: Window) -> Iterator[Occurrence]:
     """Yield every occurrence due in *window*, strictly increasing. Those that will not fire carry the reason."""
-    return _walk(trigger, window, fires_only=False)
+    return _walk(trigger, window)
 
 
 def occurrences(trigger: Trigger, window: Window) -> Iterator[Instant]:
     """Yield the instants in *window* at which the trigger fires, strictly increasing.
 
-    Unlike ``walk``, it jumps over fully excluded days, so a long exclusion costs little.
+    Unlike ``walk``, it does not look at what is excluded, so an exclusion costs little however much it covers.
     """
-    return (found.due for found in _walk(trigger, window, fires_only=True) if found.skipped is None)
+    streams = _fires(trigger, window)
+    if len(streams) == 1:
+        return iter(streams[0])
+    return (due for due, _ in groupby(merge(*streams)))
 
 
 def next_occurrence(trigger: Trigger, at_or_after: Instant, *, before: Instant | None = None) -> Instant | None:
     """Return the first instant in ``[at_or_after, before)`` at which the trigger fires, or None."""
     end = LATEST * 1000 if before is None else before
     return next(occurrences(trigger, Window(at_or_after, end)), None)
+
+
+def last_occurrence(trigger: Trigger, window: Window) -> Instant | None:
+    """Return the last instant in *window* at which the trigger fires, or None."""
+    start, end = window.start, min(window.end, LATEST * 1000)
+    last = None
+    while start < end:
+        middle = (start + end) // 2
+        found = next_occurrence(trigger, middle, before=end)
+        if found is not None:
+            last, start = found, found + 1
+        else:
+            end = middle
+    return last
+
+
+def nth_occurrence(trigger: Trigger, at_or_after: Instant, count: int) -> Instant | None:
+    """Return the *count*-th instant at or after *at_or_after* at which the trigger fires; None if there are fewer."""
+    left, end = count, LATEST * 1000
+    # Most schedules fire often, or soon: then stepping is quicker than counting a year.
+    soon = min(at_or_after + _SOON_MS, end)
+    for window, fires_in in chain([(Window(at_or_after, soon), None)], _counted(trigger, Window(soon, end))):
+        if fires_in is not None and fires_in < left:
+            left -= fires_in
+            continue
+        for due in occurrences(trigger, window):
+            left -= 1
+            if not left:
+                return due
+    return None
+
+
+def count_occurrences(trigger: Trigger, window: Window, *, limit: int) -> int:
+    """Return how many times the trigger fires in *window*; *limit* if there are more."""
+    count = 0
+    for part, fires_in in _counted(trigger, window):
+        if fires_in is not None:
+            count += fires_in
+        else:
+            count += sum(1 for _ in islice(occurrences(trigger, part), limit - count))
+        if count >= limit:
+            return limit
+    return count
+
+
+def _counted(trigger: Trigger, window: Window) -> Iterator[tuple[Window, int | None]]:
+    """Yield consecutive parts of *window*, with the fires in each where arithmetic tells; None where they are to count.
+
+    What ``rate()`` and ``at()`` have in common with others is no set of local times, so there the window is one part.
+    """
+    if all(isinstance(item, Cron) for item in trigger.items):
+        return counted(_remaining(trigger).sets, ZoneRules(trigger.zone, trigger.policy), window)
+    return iter([(window, None)])
 
 
 class Memo:
@@ -155,47 +213,45 @@ def local_time(instant: Instant, zone: str, *, millis: bool = True) -> str:
     return local.isoformat(timespec="milliseconds" if millis or instant % 1000 else "seconds")
 
 
-def _walk(trigger: Trigger, window: Window, *, fires_only: bool) -> Iterator[Occurrence]:
+def _walk(trigger: Trigger, window: Window) -> Iterator[Occurrence]:
     if len(trigger.items) == 1:
-        return _walk_item(trigger.items[0], trigger, window, fires_only=fires_only)
-    return _union([_walk_item(item, trigger, window, fires_only=fires_only) for item in trigger.items])
+        return _walk_item(trigger.items[0], trigger, window)
+    return _union([_walk_item(item, trigger, window) for item in trigger.items])
 
 
-def _walk_item(item: Item, trigger: Trigger, window: Window, *, fires_only: bool) -> Iterator[Occurrence]:
+def _walk_item(item: Item, trigger: Trigger, window: Window) -> Iterator[Occurrence]:
     if isinstance(item, Cron):
-        skip = fully_excluded_days(item, trigger.exclusions) if fires_only else None
-        return walk_cron(item, trigger.zone, trigger.policy, window, excluded=trigger.excluded, skip=skip)
+        return walk_cron(item, trigger.zone, trigger.policy, window, excluded=trigger.excluded)
     if isinstance(item, Rate):
-        skip = fully_excluded_days(EVERY_SECOND, trigger.exclusions) if fires_only else None
-        return _walk_rate(item, trigger, window, skip)
+        return _walk_rate(item, trigger, window)
     return _walk_at(item, trigger, window)
 
 
-def _walk_rate(rate: Rate, trigger: Trigger, window: Window, skip: DayTest | None) -> Iterator[Occurrence]:
-    excluded, steps = trigger.excluded, 0
-    due, end = _first_due(rate, max(window.start, EARLIEST * 1000)), min(window.end, LATEST * 1000)
-    while due < end and steps < MAX_EXCLUDED_STEPS:
+def _walk_rate(rate: Rate, trigger: Trigger, window: Window) -> Iterator[Occurrence]:
+    for due in dues(rate, window):
         by = None
-        if excluded is not None:
-            local = due // 1000 + trigger.zone.span(due // 1000).offset
-            by = excluded(local)
-            steps = 0 if by is None else steps + 1
-            if by is not None and skip is not None and skip(local // DAY_S):
-                due = _first_due(rate, max(due + 1, _end_of_run(skip, local // DAY_S) * 1000))
-                continue
+        if trigger.excluded is not None:
+            by = trigger.excluded(due // 1000 + trigger.zone.span(due // 1000).offset)
         yield Occurrence(due) if by is None else Occurrence(due, SkipReason.EXCLUDED, by)
-        due += rate.period
 
 
-def _first_due(rate: Rate, at_or_after: Instant) -> Instant:
-    return at_or_after + (rate.phase - at_or_after) % rate.period
+def _fires(trigger: Trigger, window: Window) -> list[Iterable[Instant]]:
+    """The instants in *window* at which the cron expressions of *trigger* fire, and those at which each other does."""
+    streams: list[Iterable[Instant]] = []
+    left = _remaining(trigger)
+    if left.all is not None:
+        streams.append(fires(left.all, left.fixed, left.wild, ZoneRules(trigger.zone, trigger.policy), window))
+    for item in trigger.items:
+        if isinstance(item, Rate):
+            streams.append(dues_left(item, left, trigger.zone, window) if trigger.exclusions else dues(item, window))
+        elif isinstance(item, At):
+            streams.append(found.due for found in _walk_at(item, trigger, window) if found.skipped is None)
+    return streams
 
 
-def _end_of_run(skip: DayTest, day: int) -> int:
-    """Return a second at which, in any zone, *day* and the days after it for which *skip* is true are not yet over."""
-    while skip(day) and day < LATEST // DAY_S:
-        day += 1
-    return (day - 1) * DAY_S
+@lru_cache(maxsize=_CACHED_SETS)
+def _remaining(trigger: Trigger) -> Remaining:
+    return Remaining([item for item in trigger.items if isinstance(item, Cron)], trigger.exclusions)
 
 
 def _walk_at(at: At, trigger: Trigger, window: Window) -> Iterator[Occurrence]:
@@ -229,9 +285,12 @@ __all__ = [
     "EVENTBRIDGE_POLICY",
     "Memo",
     "Trigger",
+    "count_occurrences",
     "from_canonical",
+    "last_occurrence",
     "local_time",
     "next_occurrence",
+    "nth_occurrence",
     "occurrences",
     "parse",
     "rfc3339",

@@ -5,8 +5,9 @@ In this module, instants are whole seconds since 1970-01-01T00:00:00Z. Offsets a
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
-from datetime import UTC, datetime, timedelta, tzinfo
+from datetime import datetime, tzinfo
 from functools import lru_cache
 from importlib.resources import files
 from typing import NamedTuple
@@ -16,17 +17,76 @@ from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import RejectionCode
 from eventcron.timing.fields import shorten
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_SECOND = timedelta(seconds=1)
-
 #: Seconds between two samples of a zone's offset. Since 1970, no zone has changed twice within six days.
-_STEP_S = 86_400
+_STEP_S = 5 * 86_400
 #: Seconds that are computed at once: about a year.
 CHUNK_S = 2**25
 #: Sampling starts this many seconds before a chunk, so that it sees a change at the chunk's very beginning.
-_OVERHANG_S = 3 * _STEP_S
+_OVERHANG_S = _STEP_S
 #: Cache size. 1970-2199 has 217 chunks a zone, and chunks are small.
 _MAX_CHUNKS = 16_384
+
+
+#: An offset from UTC as people write it.
+_OFFSET = re.compile(r"(?:utc|gmt|ut|z)?_?(?P<sign>[+-])(?P<hours>[0-9]{1,2})(?::?(?P<minutes>[0-9]{2}))?")
+#: A large city for each offset from UTC, in hours, without daylight saving time.
+_CITIES = {
+    -10: "Pacific/Honolulu",
+    -9: "America/Anchorage",
+    -8: "America/Los_Angeles",
+    -7: "America/Denver",
+    -6: "America/Chicago",
+    -5: "America/New_York",
+    -4: "America/Halifax",
+    -3: "America/Sao_Paulo",
+    -1: "Atlantic/Azores",
+    0: "Europe/London",
+    1: "Europe/Berlin",
+    2: "Europe/Helsinki",
+    3: "Europe/Istanbul",
+    4: "Asia/Dubai",
+    5: "Asia/Karachi",
+    6: "Asia/Dhaka",
+    7: "Asia/Bangkok",
+    8: "Asia/Singapore",
+    9: "Asia/Tokyo",
+    10: "Australia/Brisbane",
+    12: "Pacific/Auckland",
+    13: "Pacific/Tongatapu",
+}
+#: Where those who write an abbreviation most often are.
+_ABBREVIATIONS = {
+    **dict.fromkeys(("pst", "pdt", "pt", "pacific"), "America/Los_Angeles"),
+    **dict.fromkeys(("mdt", "mt", "mountain"), "America/Denver"),
+    **dict.fromkeys(("cst", "cdt", "ct", "central"), "America/Chicago"),
+    **dict.fromkeys(("edt", "et", "eastern"), "America/New_York"),
+    **dict.fromkeys(("akst", "akdt"), "America/Anchorage"),
+    **dict.fromkeys(("ast", "adt"), "America/Halifax"),
+    **dict.fromkeys(("nst", "ndt"), "America/St_Johns"),
+    **dict.fromkeys(("aest", "aedt"), "Australia/Sydney"),
+    **dict.fromkeys(("acst", "acdt"), "Australia/Adelaide"),
+    **dict.fromkeys(("nzst", "nzdt"), "Pacific/Auckland"),
+    "awst": "Australia/Perth",
+    "bst": "Europe/London",
+    "west": "Europe/Lisbon",
+    "cest": "Europe/Berlin",
+    "eest": "Europe/Helsinki",
+    "msk": "Europe/Moscow",
+    "trt": "Europe/Istanbul",
+    "gst": "Asia/Dubai",
+    "pkt": "Asia/Karachi",
+    "ist": "Asia/Kolkata",
+    "ict": "Asia/Bangkok",
+    "sgt": "Asia/Singapore",
+    "hkt": "Asia/Hong_Kong",
+    "jst": "Asia/Tokyo",
+    "kst": "Asia/Seoul",
+    "sast": "Africa/Johannesburg",
+    "wat": "Africa/Lagos",
+    "eat": "Africa/Nairobi",
+    "brt": "America/Sao_Paulo",
+    "art": "America/Argentina/Buenos_Aires",
+}
 
 
 class OffsetSpan(NamedTuple):
@@ -53,7 +113,9 @@ class Zone:
 
     def offset(self, instant: int) -> int:
         """Return the offset at *instant*, in seconds east of UTC."""
-        return (_EPOCH + instant * _SECOND).astimezone(self.info).utcoffset() // _SECOND  # type: ignore[operator]  # aware
+        offset = datetime.fromtimestamp(instant, self.info).utcoffset()
+        assert offset is not None  # noqa: S101  # it is aware
+        return offset.days * 86_400 + offset.seconds
 
     def span(self, instant: int) -> OffsetSpan:
         """Return the span of constant offset that contains *instant*."""
@@ -116,9 +178,25 @@ def _suggestion(name: str) -> str:
     """Suggest the zone that *name* most likely means: the same in another case, the same city, or a similar name."""
     wanted = name.strip().replace(" ", "_").lower()
     by_lower = {known.lower(): known for known in sorted(zone_names())}
-    by_city = {lower.rsplit("/", 1)[-1]: known for lower, known in by_lower.items()}
-    near = by_lower.get(wanted) or by_city.get(wanted.rsplit("/", 1)[-1]) or _near_miss(wanted, by_lower)
+    if wanted in by_lower:
+        return f"an IANA name, exactly as written; did you mean {by_lower[wanted]}?"
+    if city := _city(wanted):
+        return f"an IANA name of a city, which has its clock changes too; did you mean {city}?"
+    # The signs of Etc/GMT+2 are the other way round: it is two hours behind UTC. Nobody means that by GMT+2.
+    cities = {lower: known for lower, known in by_lower.items() if not lower.startswith("etc/")}
+    by_city = {lower.rsplit("/", 1)[-1]: known for lower, known in cities.items()}
+    near = by_city.get(wanted.rsplit("/", 1)[-1]) or _near_miss(wanted, cities)
     return f"an IANA name, exactly as written; did you mean {near}?" if near else "an IANA name such as Europe/Oslo"
+
+
+def _city(wanted: str) -> str | None:
+    """The city that an abbreviation or an offset from UTC most likely stands for."""
+    if wanted in _ABBREVIATIONS:
+        return _ABBREVIATIONS[wanted]
+    offset = _OFFSET.fullmatch(wanted)
+    if offset is None or int(offset["minutes"] or 0):
+        return None
+    return _CITIES.get(int(offset["sign"] + offset["hours"]))
 
 
 def _near_miss(wanted: str, by_lower: dict[str, str]) -> str | None:

@@ -49,6 +49,12 @@ def days(text: str) -> list[str]:
             "2026-12-24",
             id="an-alarm-is-no-day",
         ),
+        pytest.param(
+            "dtstart:20261224\nbegin:valarm\ntrigger:-pt15m\nduration:pt15m\nrepeat:2\nend:valarm",
+            "2026-12-24",
+            id="an-alarm-in-lower-case",
+        ),
+        pytest.param("dtstart;value=date:20261224\nduration:p2d", "2026-12-24/2026-12-25", id="duration-in-lower-case"),
         pytest.param("DTSTART:20261224\nSTATUS:CONFIRMED", "2026-12-24", id="confirmed"),
     ],
 )
@@ -59,6 +65,19 @@ def test_an_event_covers_the_dates_it_touches(event: str, expected: str) -> None
 @pytest.mark.parametrize("status", ["CANCELLED", "cancelled"])
 def test_a_cancelled_event_covers_none(status: str) -> None:
     assert days(ics(f"DTSTART:20261224\nSTATUS:{status}", "DTSTART:20261231")) == ["2026-12-31"]
+
+
+def test_a_file_that_cancels_its_events_covers_none() -> None:
+    text = ics("DTSTART:20261224").replace("VERSION:2.0", "VERSION:2.0\r\nMETHOD:CANCEL")
+
+    assert days(text + ics("DTSTART:20261231")) == ["2026-12-31"]
+
+
+@pytest.mark.parametrize("recurrence", ["rrule:freq=yearly", "rdate:20261226", "exdate:20261224"])
+def test_a_file_in_lower_case_with_a_mark_at_its_beginning_is_read_the_same(recurrence: str) -> None:
+    assert days("\ufeff" + ics("dtstart:20261224", "dtstart:20261226\nstatus:cancelled").lower()) == ["2026-12-24"]
+    with pytest.raises(InvalidSchedule, match="events that do not recur"):
+        days(ics(f"dtstart:20261224\n{recurrence}").lower())
 
 
 def test_the_time_zones_of_a_file_are_no_events() -> None:
@@ -96,7 +115,7 @@ def test_events_of_several_calendars_and_a_json_list_are_merged() -> None:
                 "exclude an expression instead, such as '* * 24 12 *'",
                 id=recurrence.partition(":")[0],
             )
-            for recurrence in ("RRULE:FREQ=YEARLY", "RDATE:20261226", "EXDATE:20261224")
+            for recurrence in ("RRULE:FREQ=YEARLY", "RDATE:20261226", "EXDATE:20261224", "EXRULE:FREQ=YEARLY")
         ),
         pytest.param(
             ics("SUMMARY:Christmas\nDTSTART:soon"), "got event 'Christmas'; allowed: DTSTART and DTEND", id="bad-start"

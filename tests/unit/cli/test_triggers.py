@@ -138,6 +138,20 @@ class TestNext:
 
         assert json.loads(ran.out) == ["2026-01-01T09:00:00Z", "2026-01-01T12:00:00Z"]
 
+    @pytest.mark.parametrize(
+        ("argv", "message"),
+        [
+            pytest.param(["at(2020-01-01T00:00:00)", "--from", "2026-01-01"], "its time is past", id="past"),
+            pytest.param(["at(2030-01-01T00:00:00)", "--from", "2026-01-01"], "at() fires once", id="once"),
+            pytest.param(["0 0 1 1 *", "--from", "2198-01-01"], "every search ends with the year 2199", id="years"),
+        ],
+    )
+    def test_why_no_more_come_is_said(self, run: Run, argv: list[str], message: str) -> None:
+        ran = run("next", *argv)
+
+        assert ran.status == 0
+        assert message in ran.err
+
     def test_nothing_left_is_an_empty_answer(self, run: Run) -> None:
         ran = run("next", "0 0 12 1 1 ? 2005", "--json")
 

@@ -110,6 +110,7 @@ def test_a_schedule_that_never_fires_is_refused() -> None:
         put(None, FIRST, when(100), "at(2026-11-30T00:00:00)")
 
     assert refused.value.code == "in_the_past"
+    assert "this time is past" in refused.value.allowed
 
 
 def test_it_ends_with_the_last_of_its_max_fires() -> None:

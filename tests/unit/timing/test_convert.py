@@ -11,6 +11,7 @@ from eventcron.timing.convert import Notation, convert
 #: 2026-11-21T00:00:00Z.
 CHECKED_FROM = 1_795_219_200_000
 
+N = Notation.EVENTCRON
 U, E, Q, K, C = Notation.UNIX, Notation.EVENTBRIDGE, Notation.QUARTZ, Notation.KUBERNETES, Notation.CELERY
 
 CELERY_WEEKDAYS = "crontab(minute='*/10', hour='*', day_of_month='*', month_of_year='*', day_of_week='1-5')"
@@ -43,6 +44,22 @@ CELERY_WEEKDAYS = "crontab(minute='*/10', hour='*', day_of_month='*', month_of_y
         pytest.param(E, "rate(5 minutes)", K, "@every 300s", id="rate"),
         pytest.param(E, "at(2026-12-01T09:00:00)", E, "at(2026-12-01T09:00:00)", id="at"),
         pytest.param(Q, "0 15 10 ? * 6L 2022-2025", E, "cron(15 10 ? * 6L 2022-2025)", id="years"),
+        pytest.param(U, "0 */12 * * *", U, "0 */12 * * *", id="a-wildcard-stays-one"),
+        pytest.param(U, "0 */12 * * *", E, "cron(0 */12 * * ? *)", id="a-wildcard-stays-one-for-eventbridge"),
+        pytest.param(U, "*/30 9 * * *", K, "*/30 9 * * *", id="two-minutes-of-a-wildcard"),
+        pytest.param(U, "*/30,5 9 * * *", U, "*/30,5 9 * * *", id="a-list-that-starts-with-*"),
+        pytest.param(U, "0 */24 * * *", U, "0 */24 * * *", id="the-first-value-of-a-wildcard"),
+        pytest.param(U, "0,30 0,12 * * *", Q, "0 0,30 0,12 * * ?", id="a-fixed-time-gets-no-*"),
+        pytest.param(Q, "0/30 * * * * ?", N, "0/30 * * * * *", id="seconds"),
+        pytest.param(Q, "* * * * * ? 2099", N, "* * * * * * 2099", id="seconds-and-years"),
+        pytest.param(Q, "2 30 0/1 * * ?", N, "2 30 0-23 * * *", id="a-second"),
+        pytest.param(Q, "0 0 0 ? * 1 2030", N, "0 0 0 * * 0 2030", id="quartz-counts-sunday-from-1"),
+        pytest.param(Q, "0 15 10 ? * 6L", N, "15 10 * * 5L", id="last-friday-in-bare-fields"),
+        pytest.param(C, "0 9 1-7 * 1", N, "0 9 */31,2-7 * 1", id="both-days"),
+        pytest.param(E, "rate(90 seconds)", N, "rate(90 seconds)", id="rate-in-seconds"),
+        pytest.param(K, "@every 48h", N, "rate(2 days)", id="every-as-a-rate"),
+        pytest.param(N, "at(2026-12-01T09:00:00.5)", N, "at(2026-12-01T09:00:00.500)", id="at-to-the-millisecond"),
+        pytest.param(N, "0 30 9 * * 1", Q, "0 30 9 ? * MON", id="from-six-bare-fields"),
         pytest.param(Q, "0 15 10 LW * ?", E, "cron(15 10 LW * ? *)", id="last-weekday"),
     ],
 )  # fmt: skip
@@ -53,6 +70,8 @@ def test_it_is_written_as(source: Notation, text: str, target: Notation, expecte
 @pytest.mark.parametrize(
     ("source", "text", "target", "reason"),
     [
+        pytest.param(U, "0 */24 * * *", Q, "no minute or hour field that starts with *", id="no-step-beyond-in-quartz"),
+        pytest.param(C, "0 9 8-14 * 1", N, "bare fields require both days only where", id="both-bare"),
         pytest.param(U, "0 0 1 * 1", E, "EventBridge can restrict one of the two day fields", id="either-day"),
         pytest.param(U, "0 0 */2 * 1", Q, "restricts both and requires a day to match both", id="both-days"),
         pytest.param(
@@ -107,3 +126,10 @@ def test_what_would_fire_at_other_times_is_never_printed(monkeypatch: pytest.Mon
 
     with pytest.raises(InvalidExpression, match="in quartz, '0 0 10 \\* \\* \\?' fires at other times"):
         convert("0 9 * * *", Notation.UNIX, Notation.QUARTZ, checked_from=CHECKED_FROM)
+
+
+def test_a_fixed_time_is_never_printed_for_a_wildcard(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(convert_module._WRITERS, Notation.UNIX, lambda _: "0 0,12 * * *")
+
+    with pytest.raises(InvalidExpression, match="in unix, '0 0,12 \\* \\* \\*' fires at other times"):
+        convert("0 */12 * * *", Notation.UNIX, Notation.UNIX, checked_from=CHECKED_FROM)

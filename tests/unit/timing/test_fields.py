@@ -40,6 +40,10 @@ def days(expression: str, first: str, last: str) -> list[str]:
         pytest.param("58-0", [0, 58, 59], id="around-to-0"),
         pytest.param("1,1,01", [1], id="each-once-leading-zeros"),
         pytest.param("30-40/30,*/30", [0, 30], id="list"),
+        pytest.param("0000000059", [59], id="ten-digits"),
+        pytest.param("*/0000000015", [0, 15, 30, 45], id="a-step-of-ten-digits"),
+        pytest.param("00000000000-0000000000000000000003/00000000000002", [0, 2], id="a-range-of-long-numbers"),
+        pytest.param("*/10000000000000000000", [0], id="a-step-beyond-all-numbers"),
     ],
 )
 def test_a_minute_field_stands_for(minute: str, expected: list[int]) -> None:
@@ -160,6 +164,41 @@ def test_days_that_match(expression: str, first: str, last: str, expected: list[
     ],
 )
 def test_a_message_names_field_value_and_what_is_allowed(expression: str, message: str) -> None:
+    with pytest.raises(InvalidExpression) as caught:
+        cron(expression)
+
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("long", "short"),
+    [
+        pytest.param("0 0 L-00003 * *", "0 0 L-3 * *", id="L"),
+        pytest.param("0 0 * * MON#00002", "0 0 * * MON#2", id="nth"),
+        pytest.param("0 0 00000000015W * *", "0 0 15W * *", id="W"),
+        pytest.param("0 0 * * 0000000005L", "0 0 * * 5L", id="last-weekday"),
+        pytest.param("0 0 0 1 1 * 00000002027", "0 0 0 1 1 * 2027", id="year"),
+        pytest.param("rate(0000000000000005 minutes)", "rate(5 minutes)", id="rate"),
+        pytest.param("@every 0000000000000005m", "@every 5m", id="every"),
+        pytest.param("H(00000000000-0000000000)/0000000000005 * * * *", "H(0-0)/5 * * * *", id="hash"),
+    ],
+)
+def test_a_number_is_read_whole_however_many_zeros_lead_it(long: str, short: str) -> None:
+    key = Key("acme", "job")
+
+    assert parse(long, anchor=0, key=key) == parse(short, anchor=0, key=key)
+
+
+@pytest.mark.parametrize(
+    ("expression", "message"),
+    [
+        pytest.param("5000000000 * * * *", "minute: got '5000000000'; allowed: 0-59", id="minute"),
+        pytest.param("0 0 L-300000 * *", "day_of_month: got 'L-300000'; allowed: L-0 to L-30", id="L"),
+        pytest.param("0 0 * * MON#20000", "day_of_week: got 'MON#20000'; allowed: #1 to #5", id="nth"),
+        pytest.param("*/00000000000 * * * *", "a step of at least 1", id="step"),
+    ],
+)
+def test_a_long_number_is_refused_as_it_stands(expression: str, message: str) -> None:
     with pytest.raises(InvalidExpression) as caught:
         cron(expression)
 

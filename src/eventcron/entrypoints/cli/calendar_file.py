@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from datetime import date, datetime, time
 from pathlib import Path
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 _EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 #: What makes an event happen on other days than those from DTSTART to DTEND.
-_RECURRENCE = ("RRULE", "RDATE", "EXDATE")
+_RECURRENCE = ("RRULE", "RDATE", "EXDATE", "EXRULE")
+
+#: An alarm is no day, and its values may be what the library does not read.
+_ALARM = re.compile(r"^BEGIN:VALARM\s.*?^END:VALARM[ \t]*\r?\n", re.IGNORECASE | re.MULTILINE | re.DOTALL)
+#: The library reads a duration in capitals only.
+_DURATION = re.compile(r"^DURATION[^:\r\n]*:[^\r\n]*", re.IGNORECASE | re.MULTILINE)
 
 
 def read_calendar_file(path: Path, *, field: str) -> tuple[DateSpan, ...]:
@@ -45,12 +51,14 @@ def read_calendar(text: str) -> tuple[DateSpan, ...]:
     """The days in *text*: those of an iCalendar file's events, or those of a JSON list.
 
     An event covers each date that it touches, as the file writes the dates; its time zone does not matter. A cancelled
-    event covers none. A recurring event is refused: an expression such as ``* * 24 12 *`` recurs without an end.
+    event covers none, nor does a file that cancels its events. A recurring event is refused: an expression such as
+    ``* * 24 12 *`` recurs without an end.
 
     Raises:
         InvalidSchedule: *text* is neither, an event recurs, or a date does not exist.
     """
-    if text.lstrip().upper().startswith("BEGIN:VCALENDAR"):
+    text = text.lstrip("\ufeff \t\r\n")
+    if text.upper().startswith("BEGIN:VCALENDAR"):
         return merge(list(_events(text)))
     try:
         entries = msgspec.json.decode(text, type=list[str])
@@ -68,13 +76,19 @@ def _events(text: str) -> Iterator[DateSpan]:
     if not text.rstrip().upper().endswith("END:VCALENDAR"):  # the library drops what is cut short
         raise _invalid(shorten(text), "an .ics file that ends with END:VCALENDAR")
     try:
-        calendars = Calendar.from_ical(text, multiple=True)
+        calendars = Calendar.from_ical(_DURATION.sub(_upper, _ALARM.sub("", text)), multiple=True)
     except ValueError as error:
         raise _invalid(shorten(text), f"an .ics file ({error})") from None
     for calendar in calendars:
+        if str(calendar.get("METHOD", "")).upper() == "CANCEL":
+            continue
         for event in calendar.events:
             if str(event.get("STATUS", "")).upper() != "CANCELLED":
                 yield _days(event)
+
+
+def _upper(matched: re.Match[str]) -> str:
+    return matched[0].upper()
 
 
 def _days(event: Event) -> DateSpan:

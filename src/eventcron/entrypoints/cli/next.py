@@ -13,7 +13,17 @@ from eventcron.entrypoints.cli.moments import INSTANT
 from eventcron.entrypoints.cli.trigger_options import TriggerOptions, trigger_options
 from eventcron.model.names import Instant, Occurrence, Window
 from eventcron.timing.daylight import LATEST
-from eventcron.timing.trigger import Trigger, local_time, occurrences, rfc3339, walk
+from eventcron.timing.expression import At
+from eventcron.timing.fields import LAST_YEAR
+from eventcron.timing.trigger import (
+    Trigger,
+    local_time,
+    next_occurrence,
+    nth_occurrence,
+    occurrences,
+    rfc3339,
+    walk,
+)
 
 DEFAULT_COUNT = 5
 #: The most occurrences printed, with --until too.
@@ -69,6 +79,14 @@ def command(
         return
     for line in _lines(trigger, window, given.timezone, count=limit, local=local):
         click.echo(line)
+    if until is None and nth_occurrence(trigger, window.start, limit) is None:
+        click.echo(f"eventcron: no other occurrence after {_utc(start)}: {_why_no_other(trigger, start)}", err=True)
+
+
+def _why_no_other(trigger: Trigger, start: Instant) -> str:
+    if not all(isinstance(item, At) for item in trigger.items):
+        return f"every search ends with the year {LAST_YEAR}"
+    return "at() fires once" if next_occurrence(trigger, start + 1) is not None else "its time is past"
 
 
 def _lines(trigger: Trigger, window: Window, timezone: str, *, count: int, local: bool) -> Iterator[str]:

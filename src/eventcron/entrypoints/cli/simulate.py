@@ -12,8 +12,12 @@ import click
 from eventcron.adapters.clock import SystemClock
 from eventcron.entrypoints.cli.moments import INSTANT, SPAN
 from eventcron.entrypoints.cli.tables import columns
+from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.model.names import Instant
 from eventcron.preview.simulate import Simulation, simulate
+from eventcron.timing.daylight import LATEST
+from eventcron.timing.fields import LAST_YEAR
 from eventcron.timing.instant import rfc3339
 
 #: The most schedules that the text lists.
@@ -41,6 +45,9 @@ def command(files: tuple[Path, ...], start: Instant | None, span: int, *, as_jso
     """
     now = SystemClock().now()
     first = start if start is not None else (now // 60_000 + 1) * 60_000
+    if first + span > LATEST * 1000:
+        given, allowed = repr(rfc3339(first, millis=False)), f"a span that ends with the year {LAST_YEAR}"
+        raise InvalidSchedule(RejectionCode.OUT_OF_RANGE, field="--from", given=given, allowed=allowed)
     result = simulate(files, start=first, end=first + span)
     click.echo(json.dumps(_as_object(result), indent=2) if as_json else _as_text(result))
     for entry in result.rejected:

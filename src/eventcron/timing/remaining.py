@@ -1,0 +1,54 @@
+"""What exclusions leave of a trigger's local times. It is computed once and kept for the triggers used last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+
+from eventcron.timing.cron import EVERY_SECOND, Cron
+from eventcron.timing.daylight import Times
+from eventcron.timing.exclusions import Exclusion
+from eventcron.timing.sets import LocalTimes
+
+
+class Remaining:
+    """The local times of *crons* without *exclusions*: of all, of the fixed-time ones, of the wildcards.
+
+    Each is None if there is no such expression.
+    """
+
+    def __init__(self, crons: Sequence[Cron], exclusions: Sequence[Exclusion]) -> None:
+        self._crons = crons
+        self._exclusions = exclusions
+        self._every: dict[tuple[int, int], LocalTimes] = {}
+
+    @cached_property
+    def all(self) -> Times | None:
+        return self._of(self._crons)
+
+    @cached_property
+    def sets(self) -> LocalTimes:
+        """The same as ``all``, as sets that count."""
+        return self.all if isinstance(self.all, LocalTimes) else LocalTimes(self._crons, self._exclusions)
+
+    @cached_property
+    def fixed(self) -> Times | None:
+        return self._of([cron for cron in self._crons if cron.fixed])
+
+    @cached_property
+    def wild(self) -> Times | None:
+        return self._of([cron for cron in self._crons if not cron.fixed])
+
+    def every(self, step: int, first: int) -> LocalTimes:
+        """Return the times that are not excluded; of each day the seconds ``first``, ``first + step``, … only."""
+        known = self._every.get((step, first))
+        if known is None:
+            within = None if step == 1 else self.every(1, 0)
+            known = LocalTimes([EVERY_SECOND], self._exclusions, only=(step, first), within=within)
+            self._every[step, first] = known
+        return known
+
+    def _of(self, crons: Sequence[Cron]) -> Times | None:
+        if len(crons) == 1 and not self._exclusions:
+            return crons[0]
+        return LocalTimes(crons, self._exclusions) if crons else None

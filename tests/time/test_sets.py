@@ -1,0 +1,195 @@
+"""What exclusions leave, by set arithmetic, against stepping and against the oracle."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from eventcron.entrypoints.cli.moments import read_moment
+from eventcron.errors import InvalidExpression
+from eventcron.model.commands import DaylightSaving, Schedule
+from eventcron.model.names import Instant, Window
+from eventcron.oracle import occurrences as oracle
+from eventcron.timing import sets
+from eventcron.timing.instant import rfc3339
+from eventcron.timing.trigger import (
+    Trigger,
+    count_occurrences,
+    from_canonical,
+    last_occurrence,
+    next_occurrence,
+    nth_occurrence,
+    occurrences,
+    parse,
+)
+from tests.time.expressions import ZONES, Maker, changes
+from tests.time.test_oracle import instant
+
+DAY_MS, HOUR_MS = 86_400_000, 3_600_000
+
+seeds = st.integers(0, 2**32)
+zones = st.sampled_from(ZONES)
+
+
+def at(text: str) -> Instant:
+    return read_moment(text, "test")
+
+
+def first(expression: str | list[str], exclude: list[str], since: str = "2026-01-01", zone: str = "UTC") -> str | None:
+    trigger = parse(expression, exclude=exclude, anchor=at("2026-01-01"), timezone=zone)
+    found = next_occurrence(trigger, at(since))
+    return None if found is None else rfc3339(found, millis=False)
+
+
+@pytest.mark.parametrize(
+    ("expression", "exclude", "expected"),
+    [
+        pytest.param("rate(2 minutes)", ["*/2 * * 1-11 *"], "2026-12-01T00:00:00Z", id="eleven-months-of-even-minutes"),
+        pytest.param("rate(1 minute)", ["0 * * * 1-6 *"], "2026-07-01T00:00:00Z", id="half-a-year-of-whole-minutes"),
+        pytest.param("rate(7 minutes)", ["* * 1-30 * *", "1-59 * * * *"], "2026-01-31T01:00:00Z", id="seven-minutes"),
+        pytest.param("rate(90 minutes)", ["0 * * * *"], "2026-01-01T01:30:00Z", id="only-the-half-hours"),
+        pytest.param("rate(2 days)", ["* * 1-27 * *", "* * 29,31 * *"], "2026-02-28T00:00:00Z", id="two-days"),
+        pytest.param("rate(2 hours)", ["* */2 * * *"], None, id="never-as-only-odd-hours-are-left"),
+        pytest.param("rate(1 second)", [f"{m} * * * *" for m in range(60)], None, id="every-minute-excluded"),
+        pytest.param("rate(1 second)", [f"{s} * * * * *" for s in range(60)], None, id="every-second-excluded"),
+        pytest.param(
+            [f"{m} 9 * * *" for m in range(16)], [f"{m} * * * *" for m in range(60)], None, id="sixteen-emptied"
+        ),
+        pytest.param("* * * * * *", ["* * * 1-11 *", "* * * DEC *"], None, id="every-month-excluded"),
+        pytest.param("0 * * * *", ["* * * * * * 2026-2198"], "2199-01-01T00:00:00Z", id="in-the-last-year"),
+        pytest.param("@every 3h", ["* * * * *"], None, id="always-excluded"),
+    ],
+)
+def test_the_first_fire_is_found_however_much_is_excluded(
+    expression: str | list[str], exclude: list[str], expected: str | None
+) -> None:
+    assert first(expression, exclude) == expected
+
+
+class Exclusions:
+    """Exclusions that leave little: whole fields, their complements, days of all kinds."""
+
+    def __init__(self, maker: Maker) -> None:
+        self.choose = maker.random
+
+    def part(self, low: int, high: int) -> list[str]:
+        """The values of a field in one to four parts, most of them."""
+        cuts = sorted({low, *(self.choose.randint(low, high) for _ in range(self.choose.randint(0, 3)))})
+        ends = [cut - 1 for cut in cuts[1:]] + [high]
+        parts = [f"{first}-{last}" for first, last in zip(cuts, ends, strict=True)]
+        return parts if self.choose.random() < 0.7 else parts[:-1] or parts
+
+    def entries(self) -> list[str]:
+        found = []
+        for _ in range(self.choose.randint(1, 4)):
+            fields = ["*", "*", "*", "*", "*", "*"]
+            position = self.choose.choice([0, 1, 2, 3, 5])
+            bounds = [(0, 59), (0, 59), (0, 23), (1, 31), (1, 12), (0, 6)]
+            other = self.choose.choice([1, 2, 3, 5])
+            if self.choose.random() < 0.5 and other != position:
+                fields[other] = self.choose.choice(self.part(*bounds[other]))
+            for values in self.part(*bounds[position]):
+                fields[position] = values
+                found.append(" ".join(fields))
+        return found
+
+
+def case(seed: int, zone: str, *, rates: bool) -> tuple[Schedule, Window]:
+    """A schedule with exclusions that leave little, and three days around a clock change."""
+    maker = Maker(seed)
+    night = maker.random.choice(changes(zone))
+    window = Window(instant(night - timedelta(hours=36)), instant(night + timedelta(hours=36)))
+    expressions = [] if rates and maker.random.random() < 0.5 else [maker.expression() for _ in range(2)]
+    if rates:
+        period = maker.random.choice([60, 77, 300, 420, 900, 3_600, 5_400, 7_919, 86_400, 100_000, 172_800])
+        expressions.append(f"rate({period} seconds)")
+    schedule = Schedule(
+        tenant="acme",
+        name="job",
+        expression=expressions,
+        timezone=zone,
+        daylight_saving=DaylightSaving(
+            gap=maker.random.choice(["shift", "skip"]), overlap=maker.random.choice(["once", "twice"])
+        ),
+        exclude=[*Exclusions(maker).entries(), *maker.exclude(night)],
+    )
+    return schedule, window
+
+
+def trigger_of(schedule: Schedule, window: Window) -> Trigger | None:
+    try:
+        return parse(
+            schedule.expression,
+            timezone=schedule.timezone,
+            daylight_saving=schedule.daylight_saving,
+            exclude=schedule.exclude,
+            anchor=window.start - HOUR_MS,
+        )
+    except InvalidExpression:
+        return None
+
+
+@given(seeds, zones, st.booleans())
+def test_what_is_left_fires_as_the_oracle_says(seed: int, zone: str, rates: bool) -> None:
+    schedule, window = case(seed, zone, rates=rates)
+    trigger = trigger_of(schedule, window)
+    if trigger is None:
+        return
+    found = oracle.occurrences(schedule, window, window.start - HOUR_MS)
+
+    assert list(occurrences(trigger, window)) == [occurrence.due for occurrence in found if occurrence.skipped is None]
+
+
+@given(seeds, zones, st.booleans(), st.integers(0, 72 * HOUR_MS), st.integers(1, 500))
+def test_counting_is_stepping(seed: int, zone: str, rates: bool, offset: int, nth: int) -> None:
+    schedule, window = case(seed, zone, rates=rates)
+    trigger = trigger_of(schedule, window)
+    if trigger is None:
+        return
+    window = Window(window.start + offset, window.end + 30 * DAY_MS)
+    every = list(occurrences(trigger, window))
+
+    assert count_occurrences(trigger, window, limit=10**6) == len(every)
+    assert count_occurrences(trigger, window, limit=7) == min(7, len(every))
+    assert last_occurrence(trigger, window) == (every[-1] if every else None)
+    if nth <= len(every):
+        assert nth_occurrence(trigger, window.start, nth) == every[nth - 1]
+
+
+@given(seeds, st.integers(1970, 2199))
+def test_all_years_at_once_leave_the_days_that_each_year_by_itself_leaves(seed: int, year: int) -> None:
+    maker = Maker(seed)
+    exclude = [*Exclusions(maker).entries(), *maker.exclude(changes("UTC")[0])]
+    try:
+        trigger = parse([maker.expression() for _ in range(9)], exclude=exclude, anchor=0)
+    except InvalidExpression:
+        return
+    times = [sets.LocalTimes(trigger.items, trigger.exclusions) for _ in range(6)]  # type: ignore[arg-type]  # crons
+    all_at_once = times.pop()
+    all_at_once.days_in(1970)
+
+    assert [one.days_in(year + n) for n, one in enumerate(times) if year + n < 2200] == [
+        all_at_once.days_in(year + n) for n in range(5) if year + n < 2200
+    ]
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Oslo"])
+def test_ten_thousand_fires_end_where_stepping_does(zone: str) -> None:
+    trigger = parse(["0 9 * * MON-FRI", "30 2 * * *"], exclude=["* * * 7 *"], timezone=zone, anchor=0)
+    from_canonical.cache_clear()
+    stepping = occurrences(trigger, Window(at("2026-01-01"), at("2100-01-01")))
+    every = [next(stepping) for _ in range(10_000)]
+
+    assert nth_occurrence(trigger, at("2026-01-01"), 10_000) == every[-1]
+    assert nth_occurrence(parse("0 0 29 2 *", anchor=0), at("2026-01-01"), 10_000) is None
+
+
+def test_a_midnight_that_comes_twice_is_counted_once() -> None:
+    """St. John's put the clocks back at 00:01 to 23:01 of the day before."""
+    trigger = parse(["0 0 * * *", "30 12 * * *"], timezone="America/St_Johns", anchor=0)
+    year = Window(at("2010-01-01T12:00"), at("2011-01-01T12:00"))
+
+    assert count_occurrences(trigger, year, limit=10_000) == len(list(occurrences(trigger, year))) == 730
