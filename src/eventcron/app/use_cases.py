@@ -23,9 +23,9 @@ from eventcron.ports import (
     Leases,
     PublishedPacks,
     Quota,
-    RulesVersion,
     ScheduleStore,
     SegmentQueue,
+    Sweeps,
 )
 from eventcron.settings import Settings
 
@@ -54,7 +54,7 @@ class Ports(NamedTuple):
     clock: Clock
     store: ScheduleStore
     leases: Leases
-    rules_version: RulesVersion
+    sweeps: Sweeps
     packs: PublishedPacks
     quota: Quota
     backfills: Backfills
@@ -166,7 +166,7 @@ def _reconciler(ports: Ports, settings: Settings) -> Reconciler:
         clock=ports.clock,
         store=ports.store,
         leases=ports.leases,
-        rules_version=ports.rules_version,
+        sweeps=ports.sweeps,
         calendars=ports.calendars,
         bus=ports.bus,
         jitter=ports.jitter,
