@@ -249,6 +249,15 @@ class Calendars(Protocol):
     async def put(self, calendar: Calendar, *, replacing: int | None) -> bool:
         """Store *calendar* if the stored revision is *replacing* (None: none is stored). False: it is another."""
 
+    async def scan(self, part: int, parts: int, *, cursor: str | None = None) -> Page[Calendar]:
+        """One page of all calendars, of share *part* of *parts*: tombstones included, in unspecified order.
+
+        Reads the whole table in which calendars are stored.
+
+        Raises:
+            Undecodable: this release cannot read one of them.
+        """
+
 
 class Refusal(Struct, frozen=True, kw_only=True):
     """One item of a call that the service did not take."""

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from eventcron.adapters.memory import MemoryScheduleStore
+from eventcron.app.restore import Restorer
 from eventcron.entrypoints.cli import segments
 from eventcron.entrypoints.cli.operations import Operations
 from eventcron.model.commands import Schedule
@@ -34,7 +35,11 @@ class Deployment:
     def __init__(self) -> None:
         self.clock = JumpingClock(NOW)
         self.store = MemoryScheduleStore(self.clock, page_size=3)
-        self.cases = memory_ports(self.clock, store=self.store).use_cases(SETTINGS)
+        ports = memory_ports(self.clock, store=self.store)
+        self.cases = ports.use_cases(SETTINGS)
+        self.restorer = Restorer(
+            clock=self.clock, store=self.store, calendars=ports.calendars, bus=ports.bus, jitter=ports.jitter
+        )
 
     async def fill(self) -> None:
         for number in range(100):
@@ -46,7 +51,7 @@ class Deployment:
     async def operations(self, _stack: str) -> AsyncIterator[Operations]:
         if not self.store.records:
             await self.fill()
-        yield Operations(self.cases, lambda _queue, _to: pytest.fail("no queue is asked"), [])
+        yield Operations(self.cases, lambda _queue, _to: pytest.fail("no queue is asked"), [], self.restorer)
 
 
 @pytest.fixture(name="deployment")
