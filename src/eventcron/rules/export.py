@@ -54,11 +54,11 @@ def schedule_commands(record: Record, *, now: Instant) -> list[Exported]:
         return []
     if schedule.start is None and any(isinstance(item, Rate) for item in trigger.items):
         schedule = replace(schedule, start=to_datetime(record.created // 1000 * 1000))
-    paused, switched = record.state is State.PAUSED, last.pause_revision >= last.put_revision
-    if paused and not switched:
+    paused, switch_is_later = record.state is State.PAUSED, last.pause_revision >= last.put_revision
+    if paused and not switch_is_later:
         schedule = replace(schedule, state="PAUSED")
     put = replace(schedule, max_fires=left, revision=last.put_revision)
-    if not switched:
+    if not switch_is_later:
         return [put]
     switch = PauseSchedule if paused else ResumeSchedule
     return [put, switch(tenant=record.tenant, name=record.name, revision=last.pause_revision)]
