@@ -13,7 +13,11 @@ from tests.docs.pages import ROOT, codes, read, rows
 from tests.eventbridgev2 import model
 
 WATCH = "docs/operations/watch.md"
-PAGES = [WATCH, "docs/troubleshooting.md", *(f"docs/operations/{name}.md" for name in ("deploy", "restore", "size", "second-bus"))]
+PAGES = [
+    WATCH,
+    "docs/troubleshooting.md",
+    *(f"docs/operations/{name}.md" for name in ("deploy", "restore", "size", "second-bus")),
+]
 STACK = template.read()
 #: What AWS calls its own: APIs, fields and metrics.
 AWS_S_OWN = {"PutEvents", "FailedEntryCount", "EventBusName", "DetailType", "MatchedEvents", "FailedInvocations",
