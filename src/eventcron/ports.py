@@ -14,7 +14,7 @@ from msgspec import Struct
 from eventcron.model.events import Event
 from eventcron.model.messages import Pack, SegmentRange
 from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key, Unreadable
-from eventcron.model.records import Backfill, Calendar, IndexEntry, Record
+from eventcron.model.records import Backfill, Calendar, IndexEntry, Record, Share, Sweep
 
 T = TypeVar("T")
 
@@ -161,14 +161,20 @@ class Leases(Protocol):
         """The states of the segments 0 … count-1, in order."""
 
 
-class RulesVersion(Protocol):
-    """Remembers by which zone database and release the stored triggers were last worked out."""
+class Sweeps(Protocol):
+    """Remembers the latest sweep of the reconciler, and how far it has come in each share of the table."""
 
-    async def read(self) -> str:
-        """The version written last; "" if there is none."""
+    async def latest(self) -> Sweep | None:
+        """The sweep stored last, read consistently; None if there never was one."""
 
-    async def write(self, version: str) -> None:
-        """Store *version* in place of the one before."""
+    async def put(self, sweep: Sweep, *, replacing: int | None) -> bool:
+        """Store *sweep* if the stored sweep's number is *replacing* (None: none is stored). False: it is another."""
+
+    async def shares(self, count: int) -> Mapping[int, Share]:
+        """The stored ones of the shares 0 … count-1, read consistently. They may be those of an earlier sweep."""
+
+    async def put_share(self, share: Share, *, replacing: int | None) -> bool:
+        """Store *share* if the stored version is *replacing* (None: none is stored). False: it is another."""
 
 
 class PublishedPacks(Protocol):
@@ -242,6 +248,15 @@ class Calendars(Protocol):
 
     async def put(self, calendar: Calendar, *, replacing: int | None) -> bool:
         """Store *calendar* if the stored revision is *replacing* (None: none is stored). False: it is another."""
+
+    async def scan(self, part: int, parts: int, *, cursor: str | None = None) -> Page[Calendar]:
+        """One page of all calendars, of share *part* of *parts*: tombstones included, in unspecified order.
+
+        Reads the whole table in which calendars are stored.
+
+        Raises:
+            Undecodable: this release cannot read one of them.
+        """
 
 
 class Refusal(Struct, frozen=True, kw_only=True):

@@ -15,9 +15,9 @@ from eventcron.adapters.aws.fire_queue import SqsFireQueue
 from eventcron.adapters.aws.leases import DynamoLeases
 from eventcron.adapters.aws.published_packs import DynamoPublishedPacks
 from eventcron.adapters.aws.quota import DynamoQuota
-from eventcron.adapters.aws.rules_version import DynamoRulesVersion
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.segment_queue import SqsSegmentQueue
+from eventcron.adapters.aws.sweeps import DynamoSweeps
 from eventcron.adapters.aws.table import DynamoTable
 from eventcron.adapters.clock import SystemClock
 from eventcron.app.retry import Retry
@@ -47,7 +47,7 @@ def over_clients(settings: Settings, clients: AwsClients) -> UseCases:
         clock=clock,
         store=DynamoScheduleStore(DynamoTable(clients.dynamodb, settings.schedules_table, retry=retry)),
         leases=DynamoLeases(ledger),
-        rules_version=DynamoRulesVersion(ledger),
+        sweeps=DynamoSweeps(ledger),
         packs=DynamoPublishedPacks(ledger),
         quota=DynamoQuota(ledger),
         backfills=DynamoBackfills(ledger),

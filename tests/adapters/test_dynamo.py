@@ -13,8 +13,8 @@ from eventcron.adapters.aws.items import encode
 from eventcron.adapters.aws.leases import ACQUIRE_TRIES, DynamoLeases
 from eventcron.adapters.aws.published_packs import DynamoPublishedPacks
 from eventcron.adapters.aws.quota import DynamoQuota
-from eventcron.adapters.aws.rules_version import DynamoRulesVersion
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
+from eventcron.adapters.aws.sweeps import DynamoSweeps
 from eventcron.adapters.aws.table import DynamoTable, Item, number, text
 from eventcron.errors import Unavailable, Undecodable
 from eventcron.model.names import Key
@@ -231,7 +231,7 @@ async def test_a_claim_gives_way_when_others_are_always_first() -> None:
 
 
 @pytest.mark.parametrize(
-    "method", ["acquire", "save", "commit", "release", "segments", "published", "record", "quota", "read_rules"]
+    "method", ["acquire", "save", "commit", "release", "segments", "published", "record", "quota", "sweep"]
 )
 async def test_a_throttled_table_is_an_error_after_as_many_calls_as_retry_makes(method: str) -> None:
     script = Script("dynamodb", lambda _request: refused("ThrottlingException"))
@@ -246,7 +246,7 @@ async def test_a_throttled_table_is_an_error_after_as_many_calls_as_retry_makes(
         "published": lambda: packs.published(["a"]),
         "record": lambda: packs.record("a", now=1, expires=2),
         "quota": lambda: DynamoQuota(table).acquire(REQUEST, expires=2),
-        "read_rules": lambda: DynamoRulesVersion(table).read(),
+        "sweep": lambda: DynamoSweeps(table).latest(),
     }
 
     with pytest.raises(Unavailable, match=r"^dynamodb is unavailable: ThrottlingException"):

@@ -27,9 +27,9 @@ from eventcron.adapters.aws.leases import DynamoLeases
 from eventcron.adapters.aws.published_packs import DynamoPublishedPacks
 from eventcron.adapters.aws.quota import DynamoQuota
 from eventcron.adapters.aws.redrive_targets import RedriveToQueue
-from eventcron.adapters.aws.rules_version import DynamoRulesVersion
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.segment_queue import SqsSegmentQueue
+from eventcron.adapters.aws.sweeps import DynamoSweeps
 from eventcron.adapters.aws.table import DynamoTable
 from eventcron.adapters.clock import SystemClock
 from eventcron.adapters.memory import (
@@ -43,9 +43,9 @@ from eventcron.adapters.memory import (
     MemoryPublishedPacks,
     MemoryQueue,
     MemoryQuota,
-    MemoryRulesVersion,
     MemoryScheduleStore,
     MemorySegmentQueue,
+    MemorySweeps,
     SentToDlq,
 )
 from eventcron.model.messages import Pack, SegmentRange
@@ -60,9 +60,9 @@ from eventcron.ports import (
     Leases,
     PublishedPacks,
     Quota,
-    RulesVersion,
     ScheduleStore,
     SegmentQueue,
+    Sweeps,
 )
 from eventcron.wire.segment_ranges import decode_range
 from tests.emulators import ministack_server, moto_server, use_endpoint
@@ -128,7 +128,7 @@ class Backend(BusBackend, Protocol):
     async def leases(self) -> Leases: ...
     async def packs(self) -> PublishedPacks: ...
     async def quota(self) -> Quota: ...
-    async def rules_version(self) -> RulesVersion: ...
+    async def sweeps(self) -> Sweeps: ...
     async def backfills(self) -> Backfills: ...
     async def calendars(self) -> Calendars: ...
     async def fire_queue(self) -> FireQueueRig: ...
@@ -155,8 +155,8 @@ class MemoryBackend:
     async def quota(self) -> Quota:
         return MemoryQuota()
 
-    async def rules_version(self) -> RulesVersion:
-        return MemoryRulesVersion()
+    async def sweeps(self) -> Sweeps:
+        return MemorySweeps()
 
     async def backfills(self) -> Backfills:
         return MemoryBackfills()
@@ -242,8 +242,8 @@ class AwsBackend:
     async def quota(self) -> Quota:
         return DynamoQuota(await self._table("LedgerTable"))
 
-    async def rules_version(self) -> RulesVersion:
-        return DynamoRulesVersion(await self._table("LedgerTable"))
+    async def sweeps(self) -> Sweeps:
+        return DynamoSweeps(await self._table("LedgerTable"))
 
     async def backfills(self) -> Backfills:
         return DynamoBackfills(await self._table("LedgerTable"))

@@ -59,6 +59,25 @@ async def test_a_calendar_that_is_put_after_its_deletion_does_not_expire(calenda
     assert (await calendars.get([CALENDAR.key]))[CALENDAR.key].expires is None
 
 
+async def test_a_scan_finds_every_calendar_in_one_of_its_shares(calendars: Calendars) -> None:
+    stored = [
+        replace(CALENDAR, name=f"c{number}", dates=None if number % 5 else ("2026-12-24",)) for number in range(12)
+    ]
+    for one in stored:
+        await calendars.put(one, replacing=None)
+
+    found = []
+    for part in range(3):
+        cursor: str | None = None
+        while True:
+            page = await calendars.scan(part, 3, cursor=cursor)
+            found += page.items
+            cursor = page.cursor
+            if cursor is None:
+                break
+    assert sorted(found, key=lambda one: one.name) == sorted(stored, key=lambda one: one.name)
+
+
 async def test_one_of_many_writers_at_once_wins(calendars: Calendars) -> None:
     await calendars.put(CALENDAR, replacing=None)
     took = await asyncio.gather(

@@ -13,7 +13,11 @@ from tests.docs.pages import ROOT, codes, read, rows
 from tests.eventbridgev2 import model
 
 WATCH = "docs/operations/watch.md"
-PAGES = [WATCH, "docs/troubleshooting.md", *(f"docs/operations/{name}.md" for name in ("deploy", "size", "second-bus"))]
+PAGES = [
+    WATCH,
+    "docs/troubleshooting.md",
+    *(f"docs/operations/{name}.md" for name in ("deploy", "restore", "size", "second-bus")),
+]
 STACK = template.read()
 #: What AWS calls its own: APIs, fields and metrics.
 AWS_S_OWN = {"PutEvents", "FailedEntryCount", "EventBusName", "DetailType", "MatchedEvents", "FailedInvocations",
@@ -63,7 +67,7 @@ def _metrics_on_the_page() -> set[str]:
 
 
 def test_every_metric_is_documented_and_no_other() -> None:
-    kinds = "Backfill|Command|Fire|Pack|Planner|Range|Record|Schedule|Segment"
+    kinds = "Backfill|Command|Fire|Pack|Planner|Range|Record|Schedule|Segment|Sweep"
     sources = (ROOT / "src" / "eventcron" / "entrypoints").glob("*_lambda.py")
     named = {
         name for path in sources for name in re.findall(rf'"((?:{kinds})[a-z]*(?:[A-Z][a-z]+)+)"', path.read_text())

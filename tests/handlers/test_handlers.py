@@ -206,9 +206,38 @@ def test_reconciler_looks_at_every_schedule_and_counts_them(
 
     out = capsys.readouterr().out
     assert set(repaired.values()) == {0}
-    assert (metrics(out)["SchedulesEnabled"], metrics(out)["RecordsRepaired"]) == ([20], [0])
+    printed = metrics(out)
+    assert (printed["SchedulesEnabled"], printed["RecordsRepaired"], printed["RecordsChecked"]) == ([20], [0], [20])
+    assert (printed["SweepPercent"], printed["SweepAgeMs"]) == ([100], [0])
     (line,) = (vars(record) for record in caplog.records if record.message == "reconciled")
     assert (line["finished"], line["contested"], line["rules"].startswith("tzdata 20")) == (True, 0, True)
+
+
+def test_reconciler_prints_how_far_it_came_and_counts_schedules_when_it_is_through(
+    stack: Stack, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registrar(stack, sqs(*(put(f"n{number}") for number in range(20))))
+    scan = stack.store.scan
+
+    async def slow(part: int, parts: int, *, cursor: str | None = None) -> Any:
+        stack.clock.instant += 1_000
+        return await scan(part, parts, cursor=cursor)
+
+    monkeypatch.setattr(stack.store, "scan", slow)
+    capsys.readouterr()
+    runs = []
+    for _ in range(5):
+        reconciler(stack)
+        runs.append(metrics(capsys.readouterr().out))
+        stack.clock.instant += 3_600_000
+
+    percents = [run["SweepPercent"][0] for run in runs if run]
+    ages = [run["SweepAgeMs"][0] for run in runs if run]
+    assert 1 < len(percents) < 5, "the last runs have nothing to do"
+    assert percents == sorted(percents)
+    assert (percents[0] < 100, percents[-1]) == (True, 100)
+    assert all(age >= 3_600_000 * number for number, age in enumerate(ages))
+    assert [run.get("SchedulesEnabled") for run in runs if run][-2:] == [None, [20]]
 
 
 def test_executor_publishes_a_pack_with_its_lateness_and_knows_it_the_second_time(

@@ -121,6 +121,17 @@ def test_the_planner_is_late_after_one_tick_and_a_fire_after_late_ms() -> None:
     assert (lateness["Threshold"], lateness["ExtendedStatistic"]) == ({"Ref": "LateMs"}, "p99")
 
 
+def test_a_sweep_is_late_after_the_day_that_the_sizing_page_promises() -> None:
+    alarm = ALARMS["SweepAlarm"]
+    rule = RESOURCES["HourlyRule"]["Properties"]
+    page = (ROOT / "docs" / "operations" / "size.md").read_text(encoding="utf-8")
+
+    assert (alarm["MetricName"], alarm["Threshold"]) == ("SweepAgeMs", 24 * 3_600_000)
+    assert "**A sweep ends within a day**" in page
+    assert rule["ScheduleExpression"] == "rate(1 hour)"
+    assert alarm["Period"] > 3_600, "each period has a run"
+
+
 def test_an_alarm_reports_a_planner_that_never_runs_unless_its_rule_is_disabled() -> None:
     ticking = template.of_type(decided(Ticks=True), "AWS::CloudWatch::Alarm")["PlannerSilentAlarm"]
 

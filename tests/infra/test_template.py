@@ -460,7 +460,7 @@ def test_no_role_has_a_wildcard(role: str) -> None:
         pytest.param(
             "ReconcilerRole", "dynamodb:DeleteItem", {"SchedulesTable"}, id="reconciler-deletes-expired-records"
         ),
-        pytest.param("ReconcilerRole", "dynamodb:PutItem", {"LedgerTable"}, id="reconciler-notes-the-rules"),
+        pytest.param("ReconcilerRole", "dynamodb:PutItem", {"LedgerTable"}, id="reconciler-saves-how-far-it-came"),
         pytest.param("ExecutorRole", "dynamodb:PutItem", {"LedgerTable"}, id="executor-records-packs"),
         pytest.param("ExecutorRole", "sqs:SendMessage", {"FireQueue", "FireDeadLetters"}, id="executor-sends"),
         pytest.param("ExecutorRole", "sqs:ReceiveMessage", {"FireQueue"}, id="executor-reads-packs"),

@@ -179,8 +179,3 @@ def read_segment(item: dict[str, Any]) -> Segment:
 def read_open_backfills(item: dict[str, Any]) -> list[str]:
     """The names of the open backfills, as functions of 0.1 read them."""
     return list(item.get("open", {}).get("SS", []))
-
-
-def read_rules(item: dict[str, Any]) -> str:
-    """By which rules triggers were worked out, as the reconciler of 0.1 read it."""
-    return str(item.get("rules", {"S": ""})["S"])

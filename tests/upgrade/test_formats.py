@@ -22,13 +22,13 @@ from eventcron.adapters.aws.calendars import DynamoCalendars
 from eventcron.adapters.aws.clients import aws_clients
 from eventcron.adapters.aws.leases import DynamoLeases
 from eventcron.adapters.aws.published_packs import DynamoPublishedPacks
-from eventcron.adapters.aws.rules_version import DynamoRulesVersion
+from eventcron.adapters.aws.sweeps import DynamoSweeps
 from eventcron.adapters.aws.table import DynamoTable
 from eventcron.errors import Undecodable
 from eventcron.model.commands import Schedule
 from eventcron.model.messages import Fire, SegmentRange
 from eventcron.model.names import BackfillKey, CalendarKey, Window
-from eventcron.model.records import Backfill, Calendar, Era, LastCommands, Record, State
+from eventcron.model.records import Backfill, Calendar, Era, LastCommands, Record, Share, State, Sweep
 from eventcron.rules.packing import make_pack
 from eventcron.timing.calendars import read_dates
 from eventcron.timing.hashing import segment_of
@@ -169,18 +169,10 @@ async def test_a_segment_of_an_earlier_release_is_planned_on_from_where_it_was(r
     assert (state.claimed_through, state.lease_until, state.fence) == (1_796_112_720_000, 1_796_112_030_000, 7)
 
 
-@pytest.mark.parametrize("read", ["open", "rules"])
-async def test_what_an_earlier_release_wrote_without_a_number_is_read(read: str) -> None:
-    old = {
-        "open": {"pk": {"S": "backfills"}, "open": {"SS": ["acme/a/b"]}},
-        "rules": {"pk": {"S": "rules"}, "rules": {"S": "2026a"}},
-    }
-    table = _table(old[read])
+async def test_what_an_earlier_release_wrote_without_a_number_is_read() -> None:
+    table = _table({"pk": {"S": "backfills"}, "open": {"SS": ["acme/a/b"]}})
 
-    if read == "open":
-        assert await DynamoBackfills(table).open() == [BackfillKey("acme", "a", "b")]
-    else:
-        assert await DynamoRulesVersion(table).read() == "2026a"
+    assert await DynamoBackfills(table).open() == [BackfillKey("acme", "a", "b")]
 
 
 # --- Rolling back: what this release writes, read by an earlier one -----------------------------------------------
@@ -270,13 +262,13 @@ async def test_nothing_of_a_later_format_is_read_from_the_ledger_s_table(release
     backfill, calendar, segment = (
         _table(_written(release, f"{name}-item") | LATER) for name in ("backfill", "calendar", "segment")
     )
-    listed, rules = (_table({"pk": {"S": pk}} | LATER) for pk in ("backfills", "rules"))
+    listed, sweep = (_table({"pk": {"S": pk}} | LATER) for pk in ("backfills", "sweep#latest"))
     refusals = {
         "backfill#acme#nightly-export#november": DynamoBackfills(backfill).get([BackfillKey("a", "b", "c")]),
         "calendar#acme#norway": DynamoCalendars(calendar).get([CalendarKey("a", "b")]),
         "segment#5": DynamoLeases(segment).acquire(5, end=9, now=5, lease_until=7),
         "backfills": DynamoBackfills(listed).open(),
-        "rules": DynamoRulesVersion(rules).read(),
+        "sweep#latest": DynamoSweeps(sweep).latest(),
     }
 
     for pk, reading in refusals.items():
@@ -307,6 +299,7 @@ async def test_every_item_of_the_ledger_s_table_has_a_number_and_is_read_by_earl
         slice=Window(2, 3),
     )
     calendar = Calendar(tenant="acme", name="norway", revision=7, dates=("2026-12-24",), expires=99)
+    sweep = Sweep(number=1, began=5, unfinished_since=5, segments=64, shares=64)
     async with aws_clients(concurrency=4) as clients:
         table = await create_table(clients.dynamodb, f"formats-{release}", "LedgerTable")
         ledger = DynamoTable(clients.dynamodb, table, retry=Waits().retry())
@@ -316,19 +309,19 @@ async def test_every_item_of_the_ledger_s_table_has_a_number_and_is_read_by_earl
             assert lease is not None
             assert await (leases.save(lease, "page 2") if segment == 5 else leases.commit(lease))
         await DynamoPublishedPacks(ledger).record("p", now=1, expires=2)
-        await DynamoRulesVersion(ledger).write("2026a")
+        await DynamoSweeps(ledger).put(sweep, replacing=None)
+        await DynamoSweeps(ledger).put_share(Share(part=3, sweep=1, version=1), replacing=None)
         await backfills.put(backfill, replacing=None)
         await backfills.enter(backfill.key)
         await DynamoCalendars(ledger).put(calendar, replacing=None)
         items = {item["pk"]["S"]: item for item in (await clients.dynamodb.scan(TableName=table))["Items"]}
 
     assert {(pk, item["v"]["N"]) for pk, item in items.items()} == {
-        ("segment#5", "1"), ("segment#6", "1"), ("pack#p", "1"), ("rules", "1"), ("backfills", "1"),
-        ("backfill#acme#report#november", "1"), ("calendar#acme#norway", "1"),
+        ("segment#5", "1"), ("segment#6", "1"), ("pack#p", "1"), ("sweep#latest", "1"), ("share#3", "1"),
+        ("backfills", "1"), ("backfill#acme#report#november", "1"), ("calendar#acme#norway", "1"),
     }  # fmt: skip
     assert old.read_segment(items["segment#5"]) == (0, 5_000, 0, 1, "page 2")
     assert old.read_segment(items["segment#6"]) == (5_000, 5_000, 0, 1, None)
-    assert old.read_rules(items["rules"]) == "2026a"
     assert old.read_open_backfills(items["backfills"]) == ["acme/report/november"]
     read = msgspec.to_builtins(old.read_backfill(items["backfill#acme#report#november"]))
     assert read == {name: value for name, value in msgspec.to_builtins(backfill).items() if name in read}

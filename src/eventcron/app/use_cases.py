@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from eventcron.app.backfill import Backfiller
 from eventcron.app.executor import Executor
+from eventcron.app.export import Exporter
 from eventcron.app.fanout import FanOut
 from eventcron.app.handlers import Handlers
 from eventcron.app.planner import Planner
@@ -23,9 +24,9 @@ from eventcron.ports import (
     Leases,
     PublishedPacks,
     Quota,
-    RulesVersion,
     ScheduleStore,
     SegmentQueue,
+    Sweeps,
 )
 from eventcron.settings import Settings
 
@@ -41,11 +42,13 @@ class UseCases(NamedTuple):
     executor: Executor
     backfiller: Backfiller
     reconciler: Reconciler
+    exporter: Exporter
     upcoming: Upcoming
     clock: Clock
     store: ScheduleStore
     leases: Leases
     backfills: Backfills
+    calendars: Calendars
 
 
 class Ports(NamedTuple):
@@ -54,7 +57,7 @@ class Ports(NamedTuple):
     clock: Clock
     store: ScheduleStore
     leases: Leases
-    rules_version: RulesVersion
+    sweeps: Sweeps
     packs: PublishedPacks
     quota: Quota
     backfills: Backfills
@@ -97,11 +100,13 @@ class Ports(NamedTuple):
             executor=executor,
             backfiller=backfiller,
             reconciler=_reconciler(self, settings),
+            exporter=Exporter(clock=self.clock, store=self.store, calendars=self.calendars, settings=settings),
             upcoming=Upcoming(store=self.store, backfills=self.backfills, settings=settings),
             clock=self.clock,
             store=self.store,
             leases=self.leases,
             backfills=self.backfills,
+            calendars=self.calendars,
         )
 
 
@@ -166,7 +171,7 @@ def _reconciler(ports: Ports, settings: Settings) -> Reconciler:
         clock=ports.clock,
         store=ports.store,
         leases=ports.leases,
-        rules_version=ports.rules_version,
+        sweeps=ports.sweeps,
         calendars=ports.calendars,
         bus=ports.bus,
         jitter=ports.jitter,

@@ -1,4 +1,4 @@
-"""Lambda: a daily rule → reconciler."""
+"""Lambda: an hourly rule → reconciler."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from eventcron.app.reconcile import ReconcileReport
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.telemetry import emit, logger
+from eventcron.model.names import Instant
 from eventcron.model.records import State
 from eventcron.rules.reconcile import Fault
 
@@ -21,23 +22,32 @@ MARGIN_MS = 1_000
 
 
 def handler(_event: dict[str, Any], context: Any) -> dict[str, int]:
-    """Check every schedule. Returns how many records were repaired, by fault."""
+    """Carry on the daily check of every schedule. Returns how many records this run repaired, by fault."""
     return process.run(lambda cases: handle(cases, context))
 
 
 async def handle(cases: UseCases, context: Any) -> dict[str, int]:
     """As ``handler``, on *cases*."""
-    deadline = cases.clock.now() + int(context.get_remaining_time_in_millis()) - MARGIN_MS
-    return _report(await cases.reconciler.run(deadline=deadline, rules=RULES))
+    now = cases.clock.now()
+    deadline = now + int(context.get_remaining_time_in_millis()) - MARGIN_MS
+    report = await cases.reconciler.run(deadline=deadline, rules=RULES)
+    return _report(report, now=cases.clock.now())
 
 
-def _report(report: ReconcileReport) -> dict[str, int]:
+def _report(report: ReconcileReport, *, now: Instant) -> dict[str, int]:
     for line in report.unreadable:
         logger.warning("schedule_unreadable", reason=line)
     repaired = {str(fault): report.repaired[fault] for fault in Fault}
-    log = logger.info if report.finished else logger.warning
-    log("reconciled", extra={"finished": report.finished, "rules": RULES, "contested": report.contested, **repaired})
-    counts = {f"Schedules{state.title()}": report.states[state] for state in State}
-    counts |= {"RecordsRepaired": report.repaired.total(), "RecordsUnreadable": len(report.unreadable)}
-    emit("reconciler", counts)
+    if report.sweep is None:
+        logger.info("no_sweep_due", extra={"rules": RULES})
+        return repaired
+    progress = {"sweep": report.sweep.number, "percent": report.percent, "records": report.records}
+    ended = {"finished": report.finished, "replaced": report.replaced, "contested": report.contested}
+    logger.info("reconciled", extra={"rules": RULES, **progress, **ended, **repaired})
+    counts = {"RecordsChecked": report.records, "RecordsRepaired": report.repaired.total()}
+    counts["SweepPercent"] = report.percent
+    if report.finished:
+        counts |= {f"Schedules{state.title()}": report.total_states[state] for state in State}
+        counts["RecordsUnreadable"] = report.total_unreadable
+    emit("reconciler", counts, milliseconds={"SweepAgeMs": [now - report.sweep.unfinished_since]})
     return repaired

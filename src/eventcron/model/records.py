@@ -185,6 +185,62 @@ class Backfill(Struct, frozen=True, kw_only=True):
         return BackfillKey(self.tenant, self.name, self.id)
 
 
+class Sweep(Struct, frozen=True, kw_only=True):
+    """One check of every record by the reconciler, in as many runs as it needs. Only the latest one is stored."""
+
+    #: Counts up, so that a run of an earlier sweep learns that a later one has begun.
+    number: int
+    began: Instant
+    #: The number of segments to which it moves schedules.
+    segments: int
+    #: The zone rules and the release by which it computes triggers again; "" = it keeps triggers.
+    rules: str = ""
+    #: Those by which triggers were computed when the sweep began, or after it ended; "" = unknown.
+    computed_by: str = ""
+    #: When the first sweep began that came after the last one to end: earlier than ``began`` if sweeps were replaced.
+    unfinished_since: Instant
+    #: The parts of the parallel scan.
+    shares: int
+    #: None = it is open.
+    ended: Instant | None = None
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return ("latest",)
+
+    @property
+    def expires(self) -> None:
+        """Never."""
+
+
+class Share(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """How far one share of the table has been read in a sweep.
+
+    ``version`` rises with each write: whoever comes second with the same one is refused.
+    """
+
+    part: int
+    #: The sweep's number.
+    sweep: int
+    version: int = 0
+    #: The page to be read next; None = the first one.
+    cursor: str | None = None
+    done: bool = False
+    #: Until when a run may be reading it; 0 = no run is.
+    lease_until: Instant = 0
+    #: Records read in this sweep, by state, and those that the release cannot read.
+    states: dict[State, int] = {}
+    unreadable: int = 0
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        return (str(self.part),)
+
+    @property
+    def expires(self) -> None:
+        """Never."""
+
+
 class Calendar(Struct, frozen=True, kw_only=True):
     """Days by name, as stored."""
 

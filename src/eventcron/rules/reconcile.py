@@ -53,7 +53,7 @@ class Setting(NamedTuple):
     segments: int
     #: For each segment, the instant through which it is planned.
     planned_through: Mapping[int, Instant]
-    #: Whether the zone rules or the release have changed since the last finished run.
+    #: Whether the zone rules or the release have changed since triggers were last computed.
     work_out: bool = False
 
 

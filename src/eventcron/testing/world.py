@@ -23,9 +23,9 @@ from eventcron.adapters.memory import (
     MemoryPublishedPacks,
     MemoryQueue,
     MemoryQuota,
-    MemoryRulesVersion,
     MemoryScheduleStore,
     MemorySegmentQueue,
+    MemorySweeps,
     Message,
     Pause,
     yield_once,
@@ -100,7 +100,7 @@ class World:
         self.leases = MemoryLeases(pause=pause)
         self.packs = MemoryPublishedPacks(pause=pause)
         self.quota = MemoryQuota(pause=pause)
-        self.rules_version = MemoryRulesVersion(pause=pause)
+        self.sweeps = MemorySweeps(pause=pause)
         self.backfills = MemoryBackfills(pause=pause)
         self.calendars = MemoryCalendars(pause=pause)
         self.bus = MemoryEventBus(self.clock, pause=pause)
@@ -124,7 +124,7 @@ class World:
             leases=self.leases,
             packs=self.packs,
             quota=self.quota,
-            rules_version=self.rules_version,
+            sweeps=self.sweeps,
             fire_queue=MemoryFireQueue(self.fires, pause=self._pause),
             bus=self.bus,
             dead_letters=self.dead,

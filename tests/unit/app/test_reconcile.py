@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from eventcron.adapters.memory import MemoryEventBus, MemoryLeases, MemoryRulesVersion, MemoryScheduleStore
+from eventcron.adapters.memory import MemoryEventBus, MemoryLeases, MemoryScheduleStore, MemorySweeps
 from eventcron.app.delivery import REMEMBER_S
-from eventcron.app.reconcile import ReconcileReport
+from eventcron.app.reconcile import LEASE_MS, ReconcileReport
+from eventcron.errors import Unavailable
 from eventcron.model.commands import Schedule
 from eventcron.model.names import Key
 from eventcron.model.records import Record, State
+from eventcron.ports import Page
 from eventcron.rules.lifecycle import worked_out_anew
 from eventcron.rules.planning import index_entry_of
 from eventcron.rules.reconcile import Fault, Setting, find
+from eventcron.rules.sweeps import EVERY_MS
 from eventcron.testing import JumpingClock, World, memory_ports
 from eventcron.testing.world import SETTINGS
 from eventcron.timing.hashing import segment_of
@@ -176,11 +180,9 @@ class Stage:
         self.clock = JumpingClock(NOW)
         self.store = MemoryScheduleStore(self.clock, page_size=3)
         self.leases = MemoryLeases()
-        self.rules_version = MemoryRulesVersion()
+        self.sweeps = MemorySweeps()
         self.bus = MemoryEventBus(self.clock)
-        ports = memory_ports(
-            self.clock, store=self.store, leases=self.leases, rules_version=self.rules_version, bus=self.bus
-        )
+        ports = memory_ports(self.clock, store=self.store, leases=self.leases, sweeps=self.sweeps, bus=self.bus)
         self.reconciler = ports.use_cases(SETTINGS).reconciler
 
     async def put(self, *records: Record) -> None:
@@ -189,6 +191,26 @@ class Stage:
 
     async def run(self, *, seconds: int = 900, rules: str = "2026a", **more: Any) -> ReconcileReport:
         return await self.reconciler.run(deadline=self.clock.instant + seconds * 1000, rules=rules, **more)
+
+    async def resize(self, segments: int, *, seconds: int = 900, **more: Any) -> ReconcileReport:
+        return await self.reconciler.resize(deadline=self.clock.instant + seconds * 1000, segments=segments, **more)
+
+    def slow_page(self, _report: ReconcileReport) -> None:
+        """A page takes a second."""
+        self.clock.instant += 1_000
+
+    def count_scanned(self) -> Counter[Key]:
+        """Count from now on how often each record is read."""
+        scanned: Counter[Key] = Counter()
+        scan = self.store.scan
+
+        async def counted(part: int, parts: int, *, cursor: str | None = None) -> Page[Record]:
+            page = await scan(part, parts, cursor=cursor)
+            scanned.update(record.key for record in page.items)
+            return page
+
+        self.store.scan = counted  # type: ignore[method-assign]  # the real one, counted
+        return scanned
 
 
 @pytest.fixture(name="stage")
@@ -219,7 +241,9 @@ async def test_what_is_wrong_is_put_right_and_the_second_run_finds_nothing(stage
     assert (completed.state, completed.expires) == (State.COMPLETED, NOW // 1000 + REMEMBER_S)
     assert [event.detail_type for _, event in stage.bus.published] == ["Schedule Completed"]
     assert stage.store.records[Key("acme", "lost")].wake == NOW
-    assert (await stage.run()).repaired.total() == 0
+    stage.clock.instant += EVERY_MS
+    again = await stage.run()
+    assert (again.finished, again.repaired.total()) == (True, 0)
 
 
 async def test_what_changed_meanwhile_is_left_to_who_changed_it(stage: Stage) -> None:
@@ -254,6 +278,7 @@ async def test_triggers_are_worked_out_anew_once_for_each_set_of_rules(stage: St
 
     assert (await stage.run(rules="2026a")).repaired == {Fault.TRIGGER: 1}
     await stage.store.repair(stale, was=stage.store.records[stale.key])
+    stage.clock.instant += DAY
     assert (await stage.run(rules="2026a")).repaired.total() == 0
     assert (await stage.run(rules="2026b")).repaired == {Fault.TRIGGER: 1}
 
@@ -264,14 +289,169 @@ async def test_near_the_deadline_it_stops_and_does_not_say_it_is_done(stage: Sta
 
     def late(report: ReconcileReport) -> None:
         seen.append(report.records)
-        stage.clock.instant += 1_000
+        stage.slow_page(report)
 
     report = await stage.run(seconds=10, on_progress=late)
 
     assert not report.finished
     assert 0 < report.records < 100
     assert seen[-1] == report.records
-    assert await stage.rules_version.read() == "", "the next run starts with the triggers again"
+    latest = await stage.sweeps.latest()
+    assert latest is not None
+    assert (latest.ended, latest.computed_by) == (None, ""), "triggers count as computed when all of them are"
+
+
+# --- A table that no run can finish ----------------------------------------------------------------------------------
+
+
+async def test_runs_that_are_too_short_read_every_record_once_together(stage: Stage) -> None:
+    await stage.put(*(enabled(name=f"n{number}") for number in range(200)))
+    await stage.put(enabled(name="lost", wake=None, segment=None), enabled(name="p", state=State.PAUSED, wake=None))
+    scanned = stage.count_scanned()
+    reports: list[ReconcileReport] = []
+
+    while not reports or not reports[-1].finished:
+        reports.append(await stage.run(seconds=10, on_progress=stage.slow_page))
+        stage.clock.instant += HOUR
+
+    assert len(reports) > 3
+    assert set(scanned.values()) == {1}
+    assert len(scanned) == 202
+    percents = [report.percent for report in reports]
+    assert percents == sorted(percents)
+    assert (percents[0] < 100, percents[-1]) == (True, 100)
+    assert reports[-1].total_states == {State.ENABLED: 201, State.PAUSED: 1}, "of the whole sweep"
+    assert sum(report.repaired[Fault.WAKE] for report in reports) == 1
+
+
+async def test_one_share_that_outlasts_a_run_is_carried_on_at_its_next_page(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All records of a large tenant may be in one share."""
+    monkeypatch.setattr("eventcron.rules.sweeps.SHARES", 1)
+    await stage.put(*(enabled(name=f"n{number:03}") for number in range(100)))
+    scanned = stage.count_scanned()
+
+    runs = [await stage.run(seconds=10, on_progress=stage.slow_page) for _ in range(7)]
+
+    assert [run.records for run in runs] == [18, 18, 18, 18, 18, 10, 0]
+    assert set(scanned.values()) == {1}
+    assert [run.finished for run in runs[-2:]] == [True, False]
+    assert runs[-1].sweep is None, "the next sweep begins tomorrow"
+
+
+async def test_a_run_that_dies_leaves_its_shares_to_the_next_one_after_the_lease(stage: Stage) -> None:
+    await stage.put(*(enabled(name=f"n{number}") for number in range(100)))
+    scan = stage.store.scan
+    calls = 0
+
+    async def dies(part: int, parts: int, *, cursor: str | None = None) -> Page[Record]:
+        nonlocal calls
+        calls += 1
+        if calls > 10:
+            raise Unavailable("dynamodb", "ThrottlingException")
+        return await scan(part, parts, cursor=cursor)
+
+    stage.store.scan = dies  # type: ignore[method-assign]  # the table fails in the middle
+    with pytest.raises(Unavailable):
+        await stage.run()
+    stage.store.scan = scan  # type: ignore[method-assign]  # it works again
+    began = stage.clock.instant
+    scanned = stage.count_scanned()
+    report = await stage.run()
+
+    assert (report.finished, report.total_states.total()) == (True, 100)
+    assert 0 < len(scanned) < 100, "what the first run saved is not read again"
+    assert LEASE_MS <= stage.clock.instant - began < LEASE_MS + 2_000
+
+
+async def test_a_run_that_is_stopped_gives_its_shares_up_at_once(stage: Stage) -> None:
+    """Ctrl-C during a resize."""
+    await stage.put(*(enabled(name=f"n{number}") for number in range(100)))
+    scan, reading = stage.store.scan, asyncio.Event()
+
+    async def hangs(part: int, parts: int, *, cursor: str | None = None) -> Page[Record]:
+        if part < 30:
+            reading.set()
+            await asyncio.Event().wait()
+        return await scan(part, parts, cursor=cursor)
+
+    stage.store.scan = hangs  # type: ignore[method-assign]  # a slow table
+    running = asyncio.create_task(stage.resize(2))
+    await reading.wait()
+    running.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await running
+    stage.store.scan = scan  # type: ignore[method-assign]  # as it was
+    began = stage.clock.instant
+    scanned = stage.count_scanned()
+    report = await stage.resize(2)
+
+    assert (report.finished, report.total_states.total()) == (True, 100)
+    assert 0 < len(scanned) < 100
+    assert stage.clock.instant == began, "nobody waited for a lease"
+    assert {record.segment for record in stage.store.records.values()} == {0, 1}
+
+
+async def test_a_stopped_resize_is_carried_on_by_the_next_daily_run(stage: Stage) -> None:
+    await stage.run()
+    await stage.put(*(enabled(name=f"n{number}") for number in range(100)))
+
+    stopped = await stage.resize(2, seconds=7, on_progress=stage.slow_page)
+    report = await stage.run()
+
+    assert (stopped.finished, report.finished) == (False, True)
+    assert {record.segment for record in stage.store.records.values()} == {0, 1}
+
+
+async def test_a_resize_replaces_another_and_the_other_one_says_so(stage: Stage) -> None:
+    await stage.put(*(enabled(name=f"n{number}") for number in range(200)))
+    other: list[ReconcileReport] = []
+
+    async def scan(part: int, parts: int, *, cursor: str | None = None) -> Page[Record]:
+        if not other:
+            other.append(ReconcileReport())
+            other[0] = await stage.resize(1)
+        return await MemoryScheduleStore.scan(stage.store, part, parts, cursor=cursor)
+
+    stage.store.scan = scan  # type: ignore[method-assign]  # an operator comes in between
+    report = await stage.resize(2)
+
+    assert (report.replaced, report.finished) == (True, False)
+    assert (other[0].finished, other[0].repaired[Fault.SEGMENT] > 0) == (True, True)
+
+
+async def test_two_runs_at_once_share_the_work(stage: Stage) -> None:
+    await stage.put(*(enabled(name=f"n{number}", wake=None, segment=None) for number in range(200)))
+    scanned = stage.count_scanned()
+
+    one, other = await asyncio.gather(stage.run(), stage.run())
+
+    assert set(scanned.values()) == {1}
+    assert min(one.records, other.records) > 0
+    assert one.repaired[Fault.WAKE] + other.repaired[Fault.WAKE] == 200
+    assert one.contested + other.contested == 0
+
+
+async def test_a_dense_schedule_moves_to_where_its_segment_is_planned_now(stage: Stage) -> None:
+    """Not to where it was planned when the run began: the fires in between would be sent twice."""
+    key = next(key for number in range(9) if segment_of(key := Key("acme", f"n{number}"), 4) > 0)
+    old = segment_of(key, 4)
+    await stage.put(enabled(name=key.name, segment=old))
+    scan = stage.store.scan
+
+    async def later(part: int, parts: int, *, cursor: str | None = None) -> Page[Record]:
+        if stage.clock.instant == NOW:
+            stage.clock.instant += HOUR
+            lease = await stage.leases.acquire(old, end=NOW + HOUR, now=NOW, lease_until=NOW + 1)
+            assert lease is not None
+            assert await stage.leases.commit(lease)
+        return await scan(part, parts, cursor=cursor)
+
+    stage.store.scan = later  # type: ignore[method-assign]  # a long resize, and the planner goes on
+    await stage.resize(1, seconds=7_200)
+
+    assert (stage.store.records[key].segment, stage.store.records[key].wake) == (0, NOW + HOUR)
 
 
 def test_every_schedule_fires_on_while_the_segments_change() -> None:
@@ -282,22 +462,13 @@ def test_every_schedule_fires_on_while_the_segments_change() -> None:
         world.run(minutes=12)
         reconciler = world.ports.use_cases(world.settings).reconciler
         world.run(seconds=30)
-        report = world._runner.run(reconciler.run(deadline=world.now + 900_000, rules="x", segments=2))
+        report = world._runner.run(reconciler.resize(deadline=world.now + 900_000, segments=2))
         world.run(minutes=30)
 
         assert report.repaired[Fault.SEGMENT] > 0
         fired = {(fire.schedule, fire.due) for fire in world.fired}
         assert len(fired) == 24 * 42
         assert {record.segment for record in world.store.records.values()} == {0, 1}
-
-
-async def test_two_reconcilers_at_once_mend_once(stage: Stage) -> None:
-    await stage.put(*(enabled(name=f"n{number}", wake=None, segment=None) for number in range(20)))
-
-    one, other = await asyncio.gather(stage.run(), stage.run())
-
-    assert one.repaired[Fault.WAKE] + other.repaired[Fault.WAKE] == 20
-    assert one.contested + other.contested + 20 <= 40
 
 
 def test_a_pending_record_is_never_taken_for_over() -> None:

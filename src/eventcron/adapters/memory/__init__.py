@@ -19,8 +19,8 @@ from eventcron.adapters.memory.queues import (
     Message,
 )
 from eventcron.adapters.memory.quota import MemoryQuota
-from eventcron.adapters.memory.rules_version import MemoryRulesVersion
 from eventcron.adapters.memory.schedules import MemoryScheduleStore, Version
+from eventcron.adapters.memory.sweeps import MemorySweeps
 
 __all__ = [
     "MemoryBackfills",
@@ -33,9 +33,9 @@ __all__ = [
     "MemoryPublishedPacks",
     "MemoryQueue",
     "MemoryQuota",
-    "MemoryRulesVersion",
     "MemoryScheduleStore",
     "MemorySegmentQueue",
+    "MemorySweeps",
     "Message",
     "Pause",
     "Published",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping, Sequence
 
 from eventcron.adapters.memory.pause import Pause, yield_once
 from eventcron.model.names import CalendarKey
 from eventcron.model.records import Calendar
+from eventcron.ports import Page
 
 
 class MemoryCalendars:
@@ -35,3 +37,9 @@ class MemoryCalendars:
             self._stored[calendar.key] = calendar
         await self._pause("put_calendar.after")
         return taken
+
+    async def scan(self, part: int, parts: int, *, cursor: str | None = None) -> Page[Calendar]:  # noqa: ARG002  # one page
+        await self._pause("scan_calendars.before")
+        share = [one for key, one in self._stored.items() if zlib.crc32(str(key).encode()) % parts == part]
+        await self._pause("scan_calendars.after")
+        return Page(share)

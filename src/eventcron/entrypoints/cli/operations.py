@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
 import click
+from msgspec.structs import replace
 
 from eventcron.adapters.aws.dead_letter_queue import SqsDeadLetterQueue
 from eventcron.adapters.aws.deployment import NoDeployment, deployment
+from eventcron.adapters.aws.event_bus import EventBridgeBus
 from eventcron.adapters.aws.redrive_targets import RedriveToQueue, RedriveToTarget
 from eventcron.app.redrive import Redrive
+from eventcron.app.restore import Restorer
 from eventcron.app.use_cases import UseCases
 from eventcron.wiring import over_clients
 
@@ -48,18 +52,25 @@ class Operations(NamedTuple):
     redrive: Callable[[str, str | None], Redrive]
     #: The ``QUEUES`` of this deployment.
     queues: Sequence[str]
+    #: Puts commands on the deployment's bus.
+    restorer: Restorer
 
 
 @asynccontextmanager
-async def operations(stack: str) -> AsyncIterator[Operations]:
-    """The deployment of *stack*.
+async def operations(stack: str, **tables: str) -> AsyncIterator[Operations]:
+    """The deployment of *stack*. *tables* are read in place of its own ones: ``schedules_table``, ``ledger_table``.
 
     Raises:
         NoDeployment: there is no such stack, or it cannot be reached.
         Unavailable: AWS is unavailable for now.
     """
     async with deployment(stack, concurrency=CONNECTIONS) as (clients, client, settings, outputs):
-        cases = over_clients(settings, clients)
+        cases = over_clients(replace(settings, **tables), clients)
+        # The bus of commands, which is not the one of events if there are two.
+        bus = EventBridgeBus(await client("events"), settings.bus_name)
+        restorer = Restorer(
+            clock=cases.clock, store=cases.store, calendars=cases.calendars, bus=bus, jitter=random.random
+        )
         sqs = await client("sqs")
         queues = [queue for queue, (dead_letters, _) in QUEUES.items() if dead_letters in outputs]
 
@@ -75,7 +86,7 @@ async def operations(stack: str) -> AsyncIterator[Operations]:
             )
             return Redrive(clock=cases.clock, queue=SqsDeadLetterQueue(sqs, url=url, target=way), name=queue)
 
-        yield Operations(cases, redrive, queues)
+        yield Operations(cases, redrive, queues, restorer)
 
 
 def _missing(queue: str, there: Sequence[str]) -> NoDeployment:

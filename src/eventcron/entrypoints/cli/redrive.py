@@ -63,7 +63,7 @@ def list_dead_letters(stack: str, *, as_json: bool) -> None:
     """Print about how many dead letters each queue has. Exit status 1 if there are any."""
 
     async def count() -> dict[str, int]:
-        async with operations(stack) as (_, redrive, queues):
+        async with operations(stack) as (_, redrive, queues, _):
             return {queue: await redrive(queue, None).waiting() for queue in queues}
 
     counts = asyncio.run(count())
@@ -82,7 +82,7 @@ def show(queue: str, ids: tuple[str, ...], stack: str, limit: int, *, as_json: b
     """Show dead letters with reason and payload. They stay in the queue."""
 
     async def look() -> list[DeadLetter]:
-        async with operations(stack) as (_, redrive, _):
+        async with operations(stack) as (_, redrive, *_):
             return await redrive(queue, None).look(limit=limit, ids=ids)
 
     dead_letters = asyncio.run(look())
@@ -127,7 +127,7 @@ def send(
     _need(ids, everything=everything)
 
     async def work() -> RedriveReport:
-        async with operations(stack) as (_, redrive, _):
+        async with operations(stack) as (_, redrive, *_):
             dead_letters = redrive(queue, to)
             # A failed one returns as a new dead letter. The limit keeps it from being sent again and again.
             limit = len(ids) or await dead_letters.waiting()
@@ -154,7 +154,7 @@ def drop(queue: str, ids: tuple[str, ...], stack: str, record: Path, *, everythi
     _need(ids, everything=everything)
 
     async def work() -> RedriveReport:
-        async with operations(stack) as (_, redrive, _):
+        async with operations(stack) as (_, redrive, *_):
             return await redrive(queue, None).drop(
                 limit=len(ids) or ALL, ids=ids, record=_recorder(record, queue), on_progress=_progress("dropped")
             )

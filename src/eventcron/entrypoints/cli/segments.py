@@ -12,6 +12,7 @@ import click
 from eventcron.app.reconcile import ReconcileReport
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
+from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.entrypoints.cli.tables import table
 from eventcron.model.names import MAX_SEGMENTS, Instant
 from eventcron.ports import SegmentState
@@ -19,7 +20,7 @@ from eventcron.rules.lag import lag_ms
 from eventcron.rules.reconcile import Fault
 from eventcron.timing.instant import rfc3339
 
-#: Milliseconds. How long `resize` may take: a day, where the deployed function has fifteen minutes.
+#: Milliseconds. How long one `resize` may take: a day. The next one carries on.
 PATIENCE_MS = 86_400_000
 
 
@@ -99,13 +100,28 @@ def resize(stack: str, segments: int | None, *, as_json: bool) -> None:
     segments all along. For fewer segments, run this command with the new number, deploy at once, then run it again for
     the schedules that were put in between: they fire late until then. A schedule may fire twice while it moves, with
     the same fire_id.
+
+    Ctrl-C stops the command, and so does a lost connection. The same command then carries on where it stopped.
     """
-    report, number = asyncio.run(_resize(stack, segments))
-    moved = report.repaired[Fault.SEGMENT]
+    reports: list[ReconcileReport] = []
+    try:
+        report = run_until_signal(_resize(stack, segments, reports))
+    except Stopped as stopped:
+        done = f" with {reports[-1].percent} % of the table checked" if reports else ""
+        click.echo(f"eventcron: stopped{done}; the same command carries on from there", err=True)
+        sys.exit(128 + stopped.signal)
+    _show(report, as_json=as_json)
+    sys.exit(1 if report.contested or report.unreadable or not report.finished else 0)
+
+
+def _show(report: ReconcileReport, *, as_json: bool) -> None:
+    assert report.sweep is not None  # noqa: S101  # a resize has a sweep
+    moved, number = report.repaired[Fault.SEGMENT], report.sweep.segments
     if as_json:
         repaired = {str(fault): count for fault, count in report.repaired.items()}
         click.echo(
-            json.dumps({"segments": number, "records": report.records, "moved": moved, "repaired": repaired,
+            json.dumps({"segments": number, "finished": report.finished, "percent": report.percent,
+                        "records": report.records, "moved": moved, "repaired": repaired,
                         "contested": report.contested, "unreadable": report.unreadable})
         )  # fmt: skip
     else:
@@ -116,19 +132,32 @@ def resize(stack: str, segments: int | None, *, as_json: bool) -> None:
         click.echo(
             f"eventcron: {report.contested:,} schedules changed meanwhile; run the command again for them", err=True
         )
-    sys.exit(1 if report.contested or report.unreadable else 0)
+    if report.replaced:
+        click.echo("eventcron: another resize or a new release began; run the command again", err=True)
+    elif not report.finished:
+        click.echo(f"eventcron: {report.percent} % done after a day; run the command again for the rest", err=True)
 
 
-async def _resize(stack: str, segments: int | None) -> tuple[ReconcileReport, int]:
+async def _resize(stack: str, segments: int | None, reports: list[ReconcileReport]) -> ReconcileReport:
+    """Resize, and append a report to *reports* after each page."""
+
+    def note(report: ReconcileReport) -> None:
+        reports[:] = [report]
+        if sys.stderr.isatty():
+            _progress(report)
+
     async with operations(stack) as (cases, *_):
-        report = await cases.reconciler.run(
-            deadline=cases.clock.now() + PATIENCE_MS,
-            rules=None,  # the deployed release computes triggers; this release may be another
-            segments=segments,
-            on_progress=_progress if sys.stderr.isatty() else lambda _report: None,
+        deployed = cases.settings.segments
+        if segments is not None and segments > deployed:
+            raise click.UsageError(
+                f"got {segments} segments; allowed: at most {deployed}, the deployment's parameter Segments, because"
+                " nobody plans a segment beyond it. Deploy with the new number first"
+            )
+        return await cases.reconciler.resize(
+            deadline=cases.clock.now() + PATIENCE_MS, segments=segments or deployed, on_progress=note
         )
-        return report, segments or cases.settings.segments
 
 
 def _progress(report: ReconcileReport) -> None:
-    click.echo(f"\r{report.records:,} records, {report.repaired[Fault.SEGMENT]:,} moved", err=True, nl=False)
+    moved = report.repaired[Fault.SEGMENT]
+    click.echo(f"\r{report.percent:3} %, {report.records:,} records, {moved:,} moved", err=True, nl=False)

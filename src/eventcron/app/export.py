@@ -1,0 +1,121 @@
+"""Write every schedule and calendar of a deployment as commands that make them again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+from msgspec import Struct
+
+from eventcron.app.concurrency import all_of
+from eventcron.errors import InvalidSchedule
+from eventcron.model.names import CalendarKey
+from eventcron.model.records import Calendar, Record
+from eventcron.ports import Calendars, Clock, ScheduleStore
+from eventcron.rules.export import (
+    Exported,
+    SchedulesCalendars,
+    calendar_commands,
+    calendars_in,
+    rebuilt_calendar,
+    schedule_commands,
+)
+from eventcron.settings import Settings
+
+
+class ExportReport(Struct, kw_only=True):
+    """What was written so far."""
+
+    schedules: int = 0
+    calendars: int = 0
+    #: Schedules that are over, or deleted: there is nothing to make again.
+    left_out: int = 0
+    #: Schedules that this release cannot read, each with the reason. They are not in the export.
+    unreadable: list[str] = msgspec.field(default_factory=list)
+
+
+def _ignore(_report: ExportReport) -> None:
+    """Discard the progress: the default for ``on_progress``."""
+
+
+class Exporter:
+    """Reads the whole table once, with consistent reads, and writes commands. Changes nothing."""
+
+    def __init__(self, *, clock: Clock, store: ScheduleStore, calendars: Calendars, settings: Settings) -> None:
+        self._clock = clock
+        self._store = store
+        self._calendars = calendars
+        self._settings = settings
+
+    async def run(
+        self,
+        write: Callable[[Sequence[Exported]], None],
+        *,
+        on_progress: Callable[[ExportReport], None] = _ignore,
+    ) -> ExportReport:
+        """Pass every command to *write*: calendars first, then schedules.
+
+        A calendar that only schedules know follows at the end: it was deleted, or the ledger was lost.
+
+        Raises:
+            Unavailable: a service refused.
+            Undecodable: this release cannot read a calendar.
+        """
+        report, parts = ExportReport(), self._settings.concurrency
+        calendars: dict[CalendarKey, Calendar] = {}
+        excluded: dict[CalendarKey, SchedulesCalendars] = {}
+        await all_of(self._read_calendars(part, parts, calendars) for part in range(parts))
+        for calendar in calendars.values():
+            commands = calendar_commands(calendar)
+            report.calendars += len(commands)
+            write(commands)
+
+        async def schedules(part: int) -> None:
+            cursor: str | None = None
+            while True:
+                page = await self._store.scan(part, parts, cursor=cursor)
+                report.unreadable += [f"{item.key}: {item.reason}" for item in page.unreadable]
+                for record in page.items:
+                    self._export(record, write, report, excluded)
+                on_progress(report)
+                cursor = page.cursor
+                if cursor is None:
+                    return
+
+        await all_of(schedules(part) for part in range(parts))
+        for key, taken in excluded.items():
+            stored = calendars.get(key)
+            if stored is None or stored.dates is None:
+                write([*rebuilt_calendar(key, taken, stored)])
+                report.calendars += 1
+        return report
+
+    def _export(
+        self,
+        record: Record,
+        write: Callable[[Sequence[Exported]], None],
+        report: ExportReport,
+        excluded: dict[CalendarKey, SchedulesCalendars],
+    ) -> None:
+        try:
+            commands = schedule_commands(record, now=self._clock.now())
+            taken = calendars_in(record) if commands else None
+        except (InvalidSchedule, ValueError) as error:
+            report.unreadable.append(f"{record.key}: {error}")
+            return
+        report.schedules += bool(commands)
+        report.left_out += not commands
+        write(commands)
+        for key in () if taken is None else taken.dates:
+            assert taken is not None  # noqa: S101  # there are no keys otherwise
+            if key not in excluded or excluded[key].revision < taken.revision:
+                excluded[key] = taken
+
+    async def _read_calendars(self, part: int, parts: int, found: dict[CalendarKey, Calendar]) -> None:
+        cursor: str | None = None
+        while True:
+            page = await self._calendars.scan(part, parts, cursor=cursor)
+            found |= {calendar.key: calendar for calendar in page.items}
+            cursor = page.cursor
+            if cursor is None:
+                return

@@ -1,0 +1,82 @@
+"""``eventcron export``: write a deployment's schedules and calendars as commands."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+import msgspec
+
+from eventcron.app.export import ExportReport
+from eventcron.app.restore import detail_type_of
+from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
+from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
+from eventcron.rules.export import Exported
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Line(msgspec.Struct, rename={"detail_type": "detail-type"}):
+    """A line of the file."""
+
+    detail_type: str
+    detail: msgspec.Raw
+
+
+@click.command("export")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@stack_option
+@click.option("--schedules-table", help="Read this table of schedules, such as a restored one, not the stack's own.")
+@click.option("--ledger-table", help="Read the calendars in this ledger table, not in the stack's own.")
+@json_option
+def command(file: Path, *, stack: str, schedules_table: str | None, ledger_table: str | None, as_json: bool) -> None:
+    """Write every schedule and calendar to FILE, as JSON Lines of the commands that make them again.
+
+    Each command carries its stored revision, so `eventcron restore` undoes nothing newer. The command reads both tables
+    once and changes nothing. Schedules that are over are left out. Exit status 1 if this release cannot read a
+    schedule, which is then not in FILE.
+    """
+    given = {"schedules_table": schedules_table, "ledger_table": ledger_table}
+    tables = {name: table for name, table in given.items() if table is not None}
+    try:
+        with file.open("wb") as opened:
+            report = run_until_signal(_export(stack, tables, opened))
+    except OSError as error:
+        raise click.FileError(str(file), error.strerror) from error
+    except Stopped as stopped:
+        click.echo(f"eventcron: stopped; {file} is not complete", err=True)
+        sys.exit(128 + stopped.signal)
+    _show(report, file, as_json=as_json)
+    sys.exit(1 if report.unreadable else 0)
+
+
+async def _export(stack: str, tables: dict[str, str], file: BinaryIO) -> ExportReport:
+    def write(commands: Sequence[Exported]) -> None:
+        file.writelines(_encode(Line(detail_type_of(one), msgspec.Raw(_encode(one)))) + b"\n" for one in commands)
+
+    async with operations(stack, **tables) as (cases, *_):
+        shown = _progress if sys.stderr.isatty() else lambda _report: None
+        return await cases.exporter.run(write, on_progress=shown)
+
+
+def _progress(report: ExportReport) -> None:
+    click.echo(f"\r{report.schedules:,} schedules written\r", err=True, nl=False)
+
+
+def _show(report: ExportReport, file: Path, *, as_json: bool) -> None:
+    if as_json:
+        click.echo(
+            json.dumps({"schedules": report.schedules, "calendars": report.calendars, "left_out": report.left_out,
+                        "unreadable": report.unreadable})
+        )  # fmt: skip
+    else:
+        click.echo(
+            f"{report.calendars:,} calendars and {report.schedules:,} schedules written to {file};"
+            f" {report.left_out:,} left out, because they are over or deleted"
+        )
+    for line in report.unreadable:
+        click.echo(f"eventcron: this release cannot read a schedule and leaves it out: {line}", err=True)
