@@ -183,8 +183,11 @@ class Registrar:
 
     async def _when(self, key: Key, stored: Record | None, received: Received) -> When:
         segments = self._settings.segments
-        fires = stored is not None and stored.fires
-        planned = await self._leases.planned_through(segment_of(key, segments)) if fires else 0
+        planned = 0
+        if stored is not None and stored.fires:
+            # After a change of the number of segments it is in its old one until the reconciler has moved it.
+            segment = segment_of(key, segments) if stored.segment is None else stored.segment
+            planned = await self._leases.planned_through(segment)
         return When(received.time, self._clock.now(), self._reach_ms, segments, planned)
 
     async def _put(self, command: Schedule, stored: Record | None, version: Version, when: When) -> Record:
