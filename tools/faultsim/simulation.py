@@ -15,7 +15,8 @@ from tools.faultsim.history import History
 from tools.faultsim.loop import SeededLoop
 from tools.faultsim.queues import Message
 from tools.faultsim.seeded_random import SeededRandom
-from tools.faultsim.workload import UNPUBLISHABLE, Scenario, Sent, draw_commands, draw_scenario, several_planners
+from tools.faultsim.weather import condition_of, draw_weather, with_weather
+from tools.faultsim.workload import Scenario, Sent, draw_commands, draw_scenario, several_planners
 
 #: Seconds that a simulation may take to finish what was due before its end: two receives of a message, each hidden for
 #: six minutes, and the longest pause of the executor.
@@ -49,10 +50,12 @@ class Simulation(NamedTuple):
 def simulate(seed: int) -> Simulation:
     """Run the simulation of *seed* to its end."""
     random = SeededRandom(seed)
-    scenario = draw_scenario(random)
+    scenario = draw_scenario(random, condition_of(seed))
     if seed % FANNED_OUT == FANNED_OUT - 1:
         scenario = scenario._replace(settings=several_planners(scenario.settings))
-    faults = draw_fault_plan(random, span_s=scenario.span_s)
+    weather = draw_weather(seed, span_s=scenario.span_s)
+    scenario = scenario._replace(settings=with_weather(scenario.settings, weather))
+    faults = draw_fault_plan(random, span_s=scenario.span_s, weather=weather)
     sent = draw_commands(random, scenario, faults)
     loop = SeededLoop(random)  # type: ignore[abstract]  # of a loop's forty methods nothing here calls the rest
     deployment = Deployment(
@@ -61,7 +64,6 @@ def simulate(seed: int) -> Simulation:
         scenario=scenario,
         faults=faults,
         page_size=random.pick((1, 2, 1_000)),
-        unpublishable=frozenset({str(UNPUBLISHABLE)}),
     )
     for one in sent:
         for arrival in one.arrivals:
@@ -71,7 +73,7 @@ def simulate(seed: int) -> Simulation:
     loop.run_until(max(scenario.span_s * 1000, last + 1) * 1000)
     end = scenario.start + scenario.span_s * 1000
     while not _at_rest(deployment, end):
-        if loop.now_us > (scenario.span_s + DRAIN_S) * 1_000_000:
+        if loop.now_us > (max(scenario.span_s, weather.end_s) + DRAIN_S) * 1_000_000:
             break
         loop.run_until(loop.now_us + 10_000_000)
     return Simulation(seed, scenario, faults, sent, deployment.history, deployment, end)

@@ -17,6 +17,7 @@ from eventcron.timing.instant import from_datetime, rfc3339
 from eventcron.timing.trigger import local_time
 from tools.faultsim.faults import FaultPlan, Outage
 from tools.faultsim.seeded_random import SeededRandom
+from tools.faultsim.weather import Condition
 
 
 class Kind(Enum):
@@ -104,11 +105,13 @@ TENANTS = ("acme", "bolt")
 CALENDAR = "holidays"
 #: The bus refuses every fire of this schedule.
 UNPUBLISHABLE = Key("acme", "unpublishable")
+#: A stubborn bus refuses every fire of this schedule until it no longer does.
+STUBBORN = Key("acme", "stubborn")
 
 
-def draw_scenario(random: SeededRandom) -> Scenario:
-    """A scenario for one planner."""
-    timing = random.pick(TIMINGS)
+def draw_scenario(random: SeededRandom, condition: Condition = Condition.CALM) -> Scenario:
+    """A scenario for one planner. Where a bus is stubborn for hours, ticks are rare."""
+    timing = TIMINGS[0] if condition is Condition.STUBBORN_BUS else random.pick(TIMINGS)
     text, zone = random.pick(STARTS)
     settings = Settings(
         schedules_table="schedules",
@@ -159,6 +162,8 @@ def draw_commands(random: SeededRandom, scenario: Scenario, faults: FaultPlan) -
         writer.schedule_with_an_end(Key(random.pick(TENANTS), "ending"), faults.outage)
     if random.chance(0.2):
         writer.schedule(UNPUBLISHABLE)
+    if faults.weather.condition is Condition.STUBBORN_BUS:
+        writer.patient(STUBBORN)
     for _ in range(random.between(0, 3)):
         writer.invalid()
     for queue in ("fires", "segments") if scenario.settings.planner_workers > 1 else ("fires",):
@@ -247,6 +252,27 @@ class _Writer:
             "input": {"of": str(key), "put": 1},
         }
         self._send(Kind.VALID, "Put Schedule", key, detail, at)
+
+    def patient(self, key: Key) -> None:
+        """A schedule that fires a few times early on, however late, and whose run and backfill do too."""
+        random = self._random
+        at = self._scenario.start + random.between(1, 5_000)
+        soon = (at // 1000 + random.between(10, 60)) * 1000
+        detail: dict[str, Any] = {
+            "tenant": key.tenant,
+            "name": key.name,
+            "expression": random.pick((f"at({rfc3339(soon, millis=False)[:-1]})", "*/2 * * * *")),
+            "misfire": {"policy": random.pick(("fire_all", "fire_once")), "grace_seconds": 86_400},
+            "end": rfc3339(soon + random.between(60_000, 400_000)),
+            "input": {"of": str(key), "put": 1},
+        }
+        self._send(Kind.VALID, "Put Schedule", key, detail, at)
+        which = {"tenant": key.tenant, "name": key.name}
+        if random.chance(0.5):
+            self._send(Kind.VALID, "Run Schedule", key, which | {"run_id": "run-1"}, at + 5_000)
+        if random.chance(0.5):
+            span = {"from": rfc3339(at), "until": rfc3339(at + 300_000), "per_minute": 60, "backfill_id": "backfill-1"}
+            self._send(Kind.VALID, "Backfill Schedule", key, which | span, at + 8_000)
 
     def _tick_after(self, at: Instant) -> Instant:
         first, every = self._scenario.start + self._scenario.first_tick_ms, self._scenario.settings.tick_seconds * 1000

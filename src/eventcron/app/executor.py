@@ -373,7 +373,9 @@ def _is_missed(fire: Fire, record: Record, misfire: Misfire, *, now: Instant) ->
 
     def followed() -> bool:
         eras, due = record.eras, fire.due
-        return not is_caught_up(eras, fire.revision, due=due) and is_followed(eras, fire.key, due=due, now=now)
+        if is_caught_up(eras, fire.revision, due=due):
+            return False
+        return is_followed(eras, fire.key, fire.revision, due=due, now=now)
 
     return is_missed(fire.at, misfire, now=now, is_followed=followed)
 

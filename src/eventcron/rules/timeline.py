@@ -49,13 +49,18 @@ def has(era: Era, due: Instant) -> bool:
     return bool(era.trigger) and era.contains(due) and first_occurrence(era.trigger, due, due + 1) is not None
 
 
-def is_followed(eras: Sequence[Era], key: Key, *, due: Instant, now: Instant) -> bool:
-    """Whether the schedule *key* fires once more after *due* and by *now*, in any of its eras.
+def is_followed(eras: Sequence[Era], key: Key, revision: int, *, due: Instant, now: Instant) -> bool:
+    """Whether the schedule *key* fires once more after *due* and by *now*, in the era of that fire or a later one.
+
+    The fire was enqueued under *revision*, so it is of that era or was left by the era before. What an earlier
+    definition fires does not stand for a fire of a later one.
 
     Raises:
         InvalidSchedule: this release cannot read one of the triggers.
     """
-    for era in eras:
+    own = next((index for index, era in enumerate(eras) if era.revision == revision), 0)
+    first = own - 1 if own and has(eras[own - 1], due) else own
+    for era in eras[first:]:
         offset = flexible_offset_ms(key, era.flexible_window_seconds)
         end = now - offset + 1 if era.end is None else min(now - offset + 1, era.end)
         start = max(due + 1, era.start)

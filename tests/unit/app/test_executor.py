@@ -410,6 +410,18 @@ EARLIER, LATER = NOW + 3_000_000, NOW + 3_600_000 - 1
         pytest.param(eras_of(EARLIER + 1, triggers=[SECONDLY] * 2, paused=True), {}, "published", id="then-paused"),
         pytest.param(eras_of(EARLIER + 1, triggers=[HOURLY, SECONDLY]), {}, "misfire", id="the-next-era-has-one"),
         pytest.param(eras_of(LATER - 9_000, triggers=[SECONDLY, HOURLY]), {}, "misfire", id="the-era-before-has-one"),
+        pytest.param(
+            (Era(1, SECONDLY, NOW, LATER, planned_through=LATER), Era(2, HOURLY, NOW)),
+            {"revision": 2, "due": NOW + 1},
+            "published",
+            id="an-earlier-definition-does-not-stand-for-it",
+        ),
+        pytest.param(
+            (Era(1, SECONDLY, NOW, LATER, planned_through=NOW), Era(2, HOURLY, LATER)),
+            {"revision": 2},
+            "misfire",
+            id="left-by-the-era-before-that-has-a-later-one",
+        ),
         pytest.param(eras_of(LATER - 9_000, triggers=[SECONDLY, ""]), {}, "deleted", id="deleted"),
         pytest.param(eras_of(triggers=[SECONDLY], catch_up_until=LATER), {}, "published", id="a-resume-asked-for-it"),
         pytest.param(eras_of(triggers=[SECONDLY]), {"cause": "run", "cause_id": "r"}, "published", id="a-run"),
