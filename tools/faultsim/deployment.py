@@ -344,9 +344,7 @@ class Deployment:
         off_ms = profile.clock_skew_ms
         running = Process(
             f"{function}-{self._invocations[function]}",
-            LoopClock(
-                self._loop, self._start, off_ms=self._random.between(-off_ms, off_ms) + self._ahead_ms(function)
-            ),
+            LoopClock(self._loop, self._start, off_ms=self._random.between(-off_ms, off_ms) + self._ahead_ms(function)),
             began=self._true.now(),
             ends_us=self._loop.now_us + timeout_ms * 1000,
             cpu_starved_ms=100 + self._random.mostly_small(profile.cpu_starved_ms)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
+from eventcron.model.names import Key
 from tools.faultsim.seeded_random import SeededRandom
 from tools.faultsim.weather import Condition, Weather
 
@@ -78,6 +79,8 @@ class FaultPlan(Struct, frozen=True, kw_only=True):
     faults_end_s: int
     outage: Outage | None = None
     weather: Weather = Weather()
+    #: Schedules that the release of a rollback cannot read.
+    unreadable: frozenset[Key] = frozenset()
 
     @property
     def later_profile(self) -> FaultProfile:

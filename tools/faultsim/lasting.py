@@ -15,7 +15,7 @@ from tools.faultsim.network import HOPELESS
 from tools.faultsim.observations import Fired, Observations, Revision, StatusEvent, instant
 from tools.faultsim.other_commands import is_on_calendar
 from tools.faultsim.promises import Violation
-from tools.faultsim.weather import Condition, unreadable_in_a_rollback
+from tools.faultsim.weather import Condition
 from tools.faultsim.workload import STUBBORN, UNPUBLISHABLE, Sent
 
 #: Milliseconds. A fire that is late by less is published whatever the misfire policy.
@@ -182,7 +182,7 @@ def _asked_for(pause: Revision, resumed: Revision, sent: Sent, dues: Sequence[In
 def _changes_soon(observed: Observations, resumed: Revision) -> bool:
     """Whether another change follows at once, which then decides about the fires as well."""
     return any(
-        0 < later.record.revision - resumed.record.revision and later.at < resumed.at + MINUTE_MS
+        later.record.revision - resumed.record.revision > 0 and later.at < resumed.at + MINUTE_MS
         for later in observed.revisions[resumed.key]
     )
 
@@ -242,9 +242,7 @@ def _punctual(observed: Observations) -> Iterator[Violation]:
     if weather.condition in {Condition.STUCK_INDEX, Condition.THROTTLED_EXECUTORS}:
         return
     for fire in observed.fired:
-        if fire.cause != "schedule" or fire.key in {STUBBORN, UNPUBLISHABLE}:
-            continue
-        if weather.condition is Condition.ROLLBACK and unreadable_in_a_rollback(fire.key):
+        if fire.cause != "schedule" or fire.key in {STUBBORN, UNPUBLISHABLE, *faults.unreadable}:
             continue
         late_ms = _late_ms(observed, fire)
         if late_ms is not None and late_ms > PUNCTUAL_MS:

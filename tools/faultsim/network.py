@@ -15,7 +15,7 @@ from tools.faultsim.faults import OPERATOR, FaultPlan, FaultProfile
 from tools.faultsim.history import History, Publication, Step
 from tools.faultsim.loop import LoopClock, SeededLoop
 from tools.faultsim.seeded_random import SeededRandom
-from tools.faultsim.weather import Condition, unreadable_in_a_rollback
+from tools.faultsim.weather import Condition
 from tools.faultsim.workload import STUBBORN, UNPUBLISHABLE
 
 #: Milliseconds by which a read of the index may lag. DynamoDB promises no bound; seconds are rare.
@@ -143,7 +143,7 @@ class Network:
 
     def is_unreadable(self, key: Key) -> bool:
         """Whether the release that runs now cannot read that schedule."""
-        return self._faults.weather.during(Condition.ROLLBACK, self._loop.now_us) and unreadable_in_a_rollback(key)
+        return key in self._faults.unreadable and self._faults.weather.during(Condition.ROLLBACK, self._loop.now_us)
 
     def is_stubborn(self) -> bool:
         """Whether the bus refuses the fires of one schedule now."""

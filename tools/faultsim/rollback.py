@@ -1,4 +1,4 @@
-"""A release that was rolled back: the release before reads some stored triggers and time zones as text it does not know.
+"""After a rollback: the release before does not know the text of some stored triggers and time zones.
 
 The store keeps every record as the newer release wrote it. While the older one runs, the store shows it other text in
 their place, and takes that text back when it writes.
@@ -22,9 +22,7 @@ def shown(record: Record) -> Record:
     """*record* as the older release reads it."""
     eras = tuple(replace(era, trigger=NEWER + era.trigger) if era.trigger else era for era in record.eras)
     schedule = record.schedule
-    return replace(
-        record, eras=eras, schedule=schedule and replace(schedule, timezone=NEWER + schedule.timezone)
-    )
+    return replace(record, eras=eras, schedule=schedule and replace(schedule, timezone=NEWER + schedule.timezone))
 
 
 def shown_trigger(item: T) -> T:
@@ -43,7 +41,9 @@ def taken_back(record: Record) -> Record:
     schedule = record.schedule
     if schedule is not None and schedule.timezone.startswith(NEWER):
         schedule = replace(schedule, timezone=schedule.timezone.removeprefix(NEWER))
-    return record if eras == record.eras and schedule is record.schedule else replace(record, eras=eras, schedule=schedule)
+    return (
+        record if eras == record.eras and schedule is record.schedule else replace(record, eras=eras, schedule=schedule)
+    )
 
 
 def _era(era: Era) -> Era:

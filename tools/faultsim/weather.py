@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from enum import Enum, auto
-from zlib import crc32
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from eventcron.model.names import Key
 from eventcron.settings import Settings
 from tools.faultsim.seeded_random import SeededRandom
 
@@ -30,10 +28,9 @@ class Condition(Enum):
     STUBBORN_BUS = auto()  # the bus refuses the fires of one schedule until the span ends
 
 
-#: Two seeds of eight have a quota or none of this; the first number of a seed's fan-out stays independent of it.
-_CONDITIONS = (Condition.CALM, Condition.STUCK_INDEX, Condition.THROTTLED_EXECUTORS, Condition.ROLLBACK, Condition.CLOCK_AHEAD, Condition.QUOTA,
-          Condition.STUBBORN_BUS, Condition.CALM)  # fmt: skip
-#: Seeds in a row that share a kind of weather: as many as the ways in which planners may be fanned out.
+#: Each as often as the others, and calm twice as often.
+_CONDITIONS = (*Condition, Condition.CALM)
+#: Seeds in a row that share a condition: one of them has several planners.
 _IN_A_ROW = 4
 
 
@@ -66,7 +63,9 @@ class Weather(Struct, frozen=True, kw_only=True):
     def __str__(self) -> str:
         if self.condition is Condition.CALM:
             return "calm"
-        more = {Condition.QUOTA: f" of {self.quota}", Condition.CLOCK_AHEAD: f" by {self.ahead_ms // 1000} s"}.get(self.condition, "")
+        more = {Condition.QUOTA: f" of {self.quota}", Condition.CLOCK_AHEAD: f" by {self.ahead_ms // 1000} s"}.get(
+            self.condition, ""
+        )
         if self.table_out_s[1]:
             more = f", the table out from {self.table_out_s[0]} s to {self.table_out_s[1]} s"
         span = "" if self.condition is Condition.QUOTA else f" from {self.start_s} s to {self.end_s} s"
@@ -99,16 +98,10 @@ def _stubborn(random: SeededRandom) -> Weather:
         return Weather(condition=Condition.STUBBORN_BUS, end_s=GIVEN_UP_S + random.between(500, 1_400))
     out_s = random.between(100, 400)
     back_s = out_s + DEAD_S + random.between(360, 600)
-    return Weather(
-        condition=Condition.STUBBORN_BUS, end_s=back_s + random.between(100, 900), table_out_s=(out_s, back_s)
-    )
+    end_s = back_s + random.between(100, 900)
+    return Weather(condition=Condition.STUBBORN_BUS, end_s=end_s, table_out_s=(out_s, back_s))
 
 
 def with_weather(settings: Settings, weather: Weather) -> Settings:
     """*settings* of a deployment in that *weather*."""
     return replace(settings, tenant_fires_per_minute=weather.quota)
-
-
-def unreadable_in_a_rollback(key: Key) -> bool:
-    """Whether the release before cannot read that schedule: about half of them."""
-    return crc32(str(key).encode()) % 2 == 0

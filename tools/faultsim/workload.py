@@ -151,6 +151,16 @@ def several_planners(settings: Settings) -> Settings:
 def draw_commands(random: SeededRandom, scenario: Scenario, faults: FaultPlan) -> list[Sent]:
     """All messages, in order of emission. Some schedules end when an outage does."""
     writer = _Writer(random, scenario)
+    _write_schedules(writer, random, faults)
+    for _ in range(random.between(0, 3)):
+        writer.invalid()
+    for queue in ("fires", "segments") if scenario.settings.planner_workers > 1 else ("fires",):
+        if random.chance(0.3):
+            writer.poison(queue)
+    return sorted(writer.sent, key=lambda sent: (sent.emitted, sent.event_id))
+
+
+def _write_schedules(writer: _Writer, random: SeededRandom, faults: FaultPlan) -> None:
     for tenant in TENANTS:
         if random.chance(0.2):
             writer.calendar(tenant)
@@ -164,12 +174,6 @@ def draw_commands(random: SeededRandom, scenario: Scenario, faults: FaultPlan) -
         writer.schedule(UNPUBLISHABLE)
     if faults.weather.condition is Condition.STUBBORN_BUS:
         writer.patient(STUBBORN)
-    for _ in range(random.between(0, 3)):
-        writer.invalid()
-    for queue in ("fires", "segments") if scenario.settings.planner_workers > 1 else ("fires",):
-        if random.chance(0.3):
-            writer.poison(queue)
-    return sorted(writer.sent, key=lambda sent: (sent.emitted, sent.event_id))
 
 
 class _Writer:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from eventcron.app.concurrency import all_of
-from eventcron.app.delivery import LONGEST_DELAY_MS, PackSender, Publisher, complete
+from eventcron.app.delivery import PackSender, Publisher, complete
 from eventcron.app.quota import beyond, named
 from eventcron.app.reading import read_readable
 from eventcron.errors import InvalidSchedule
@@ -264,7 +264,6 @@ class Executor:
                 await complete(record, clock=self._clock, store=self._store, publisher=self._publisher)
 
     async def _put_back(self, pack: Pack, *, visible_at: Instant) -> None:
-        visible_at = min(visible_at, self._clock.now() + LONGEST_DELAY_MS)
         await self._sender.send([pack], visible_at=lambda _pack: visible_at)
 
     async def _report(self, events: Sequence[Event]) -> None:

@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from eventcron.app.backfill import BackfillCommands, not_found
 from eventcron.app.calendars import CalendarCommands, named_by
-from eventcron.app.delivery import LONGEST_DELAY_MS, PackSender, Publisher, complete
+from eventcron.app.delivery import PackSender, Publisher, complete
 from eventcron.errors import Conflict, InvalidSchedule
 from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import (
@@ -250,7 +250,7 @@ class Registrar:
         lead_ms = self._settings.lead_seconds * 1000
         await self._sender.send(
             pack_fires(work.fires, size=self._settings.pack_size),
-            visible_at=lambda pack: min(pack.at - lead_ms, now + LONGEST_DELAY_MS),
+            visible_at=lambda pack: pack.at - lead_ms,
         )
         await self._publish(*(skipped(notice, now=now) for notice in work.skips))
         if work.is_over:

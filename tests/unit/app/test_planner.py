@@ -334,6 +334,17 @@ async def test_a_range_that_a_clock_ahead_has_planned_is_looked_at_all_the_same(
     assert (report.ended, report.fires) == (SegmentOutcome.AHEAD, 1)
 
 
+async def test_a_window_that_a_clock_ahead_began_and_left_is_planned_to_its_end() -> None:
+    """The planner of that clock died. The queue delays no message for that long, so packs appear early and wait."""
+    stage = Stage()
+    await stage.put("hourly", "0 * * * *")
+    assert await stage.leases.acquire(0, end=NOW + 10_800_000, now=NOW, lease_until=NOW + MINUTE) is not None
+    stage.clock.instant += MINUTE
+
+    assert (await stage.plan()).ended is SegmentOutcome.PLANNED
+    assert stage.dues() == [NOW, NOW + 3_600_000, NOW + 7_200_000]
+
+
 async def test_clocks_that_differ_a_little_cost_no_reading() -> None:
     stage = Stage()
     stage.clock.instant += AHEAD_MS
