@@ -282,7 +282,8 @@ class Deployment:
             self._network.note(f"planned {message.id}", "" if how.result is None else _outcomes(how.result.segments))
             if how.result is not None and not how.comes_back:
                 asked = how.result.asked
-                self.history.ranges_done.append(RangeDone(process.get().name, asked, self._leases.planned(asked)))
+                done = RangeDone(self._true.now(), process.get().name, asked, self._leases.planned(asked))
+                self.history.ranges_done.append(done)
         self._settle(self.segments, batch, handled)
 
     async def _on_tick(self) -> None:

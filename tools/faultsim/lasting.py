@@ -106,7 +106,7 @@ def _not_the_latest(observed: Observations) -> Iterator[Violation]:
             continue
         last = instant(event.detail["last_due"])
         graces = [v.schedule.misfire.grace_seconds * 1000 for v in revisions]
-        late_ms = event.own - last - max((v.offset for v in revisions), default=0)
+        late_ms = event.own - last - min((v.offset for v in revisions), default=0)
         if late_ms > max(min(graces), TIMELY_MS):
             continue
         if not any(v.occurrences(last + 1, event.own + 1) for v in revisions):

@@ -137,7 +137,7 @@ def draw_scenario(random: SeededRandom, condition: Condition = Condition.CALM) -
         settings=settings,
         first_tick_ms=random.between(0, timing.tick_seconds * 1000),
         planner_timeout_ms=timeout_ms,
-        busy_timeout_ms=timeout_ms if random.chance(0.6) else random.between(3_020, 3_300),
+        busy_timeout_ms=timeout_ms if random.chance(0.5) else random.between(3_020, 3_300),
     )
 
 
@@ -162,7 +162,7 @@ def draw_commands(random: SeededRandom, scenario: Scenario, faults: FaultPlan) -
 
 def _write_schedules(writer: _Writer, random: SeededRandom, faults: FaultPlan) -> None:
     for tenant in TENANTS:
-        if random.chance(0.2):
+        if random.chance(0.3):
             writer.calendar(tenant)
     for number in range(random.between(2, 4)):
         writer.schedule(Key(random.pick(TENANTS), f"s{number}"))
@@ -307,8 +307,9 @@ class _Writer:
                 first = self._scenario.start + random.between(-2, 1) * 86_400_000
                 days = [local_time(first + day * 86_400_000, "UTC")[:10] for day in range(random.between(1, 2))]
                 detail["dates"] = ["/".join(dict.fromkeys((days[0], days[-1])))] if days[0] != days[-1] else days[:1]
-            self._send(Kind.VALID, command, key, detail, at)
-            at += 2_000 + random.between(0, self._scenario.span_s * 500)
+            self._send(Kind.VALID, command, key, detail, at, late=0.5)
+            # Often so soon that the next one overtakes it.
+            at += 2_000 + random.between(0, 20_000 if random.chance(0.5) else self._scenario.span_s * 500)
         self._with_calendar.add(tenant)
 
     def invalid(self) -> None:
@@ -349,9 +350,10 @@ class _Writer:
         source: str = "",
         body: str = "",
         queue: str = "commands",
+        late: float = 0.2,
     ) -> None:
         random = self._random
-        arrivals = [random.mostly_small(2_000) if random.chance(0.8) else random.between(0, 60_000)]
+        arrivals = [random.between(0, 60_000) if random.chance(late) else random.mostly_small(2_000)]
         if random.chance(0.25) and kind is not Kind.POISON:
             # A second delivery. It comes later, as the fires of two simultaneous runs could not be distinguished.
             arrivals.append(arrivals[0] + 20_000 + random.mostly_small(300_000))
