@@ -227,6 +227,7 @@ def _ended(observed: Observations) -> Iterator[Violation]:
         record, settings = observed.final[revision.key], observed.simulation.scenario.settings
         # While it is in the index, the planner waits until every planned fire is past.
         patience_ms = 0 if record.wake is None else (settings.horizon_seconds + 2 * settings.tick_seconds) * 1000
+        patience_ms += observed.simulation.faults.weather.ahead_ms
         if record.state is not State.COMPLETED:
             if _is_at_its_end(revision, observed.end - patience_ms):
                 yield Violation(1, revision.key, f"it has no occurrence left and is {record.state}")

@@ -119,9 +119,14 @@ class FaultPlan(Struct, frozen=True, kw_only=True):
 def draw_fault_plan(random: SeededRandom, *, span_s: int, weather: Weather) -> FaultPlan:
     """The faults of a simulation of *span_s* seconds in that *weather*; they end after 60 % of it.
 
-    A third of the plans have an outage. Of the others, two in six are faultless and two have many faults.
+    A rollback has few others. A third of the other plans have an outage. Of the rest, two in six are faultless and two
+    have many faults.
     """
     faults_end_s = span_s * 6 // 10
+    if weather.condition is Condition.ROLLBACK:
+        # Mostly with nothing else, so that each late fire tells something.
+        profile = random.pick((NO_FAULTS, NO_FAULTS, REDELIVERY, SOME_FAULTS))
+        return FaultPlan(profile=profile, faults_end_s=faults_end_s, weather=weather)
     profile = random.pick((NO_FAULTS, REDELIVERY, SOME_FAULTS, SOME_FAULTS, MANY_FAULTS, MANY_FAULTS))
     if not random.chance(0.33):
         return FaultPlan(profile=profile, faults_end_s=faults_end_s, weather=weather)

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
 from eventcron.errors import Undecodable
-from eventcron.model.commands import MisfirePolicy, ResumeSchedule
+from eventcron.model.commands import MisfirePolicy
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import State
 from eventcron.wire.encode import decode_pack
@@ -144,38 +144,32 @@ def _resumes(observed: Observations) -> Iterator[Violation]:
             continue
         if pause.record.schedule is None or pause.record.state is not State.PAUSED:
             continue
-        dues = _kept_back(observed, pause, resumed, resumed.sent)
-        if not dues or _changes_soon(observed, resumed):
+        if _changes_soon(observed, resumed):
             continue
-        wanted = _asked_for(pause, resumed, resumed.sent, dues)
-        for due in dues:
-            if wanted[due] is False and due in fired[pause.key]:
+        wanted = _asked_for(observed, pause, resumed, resumed.sent)
+        for due, asked in wanted.items():
+            if asked is False and due in fired[pause.key]:
                 yield Violation(1, pause.key, f"due {due} of a pause fired; {resumed.sent.detail} does not ask for it")
-            if wanted[due] is True and due not in fired[pause.key] and _is_left(observed, pause.key, due):
+            if asked is True and due not in fired[pause.key] and _is_left(observed, pause.key, due):
                 yield Violation(1, pause.key, f"due {due} of a pause did not fire; {resumed.sent.detail} asks for it")
 
 
-def _kept_back(observed: Observations, pause: Revision, resumed: Revision, sent: Sent) -> list[Instant]:
-    """The due instants in a pause, surely: none if one is so near to an end of it that clocks decide."""
+def _asked_for(observed: Observations, pause: Revision, resumed: Revision, sent: Sent) -> dict[Instant, bool | None]:
+    """Whether each instant that surely fell due in a pause is to fire; None where a clock or the grace decides."""
     if pause.schedule.max_fires is not None or any(one.startswith("calendar:") for one in pause.schedule.exclude):
-        return []
+        return {}
     near_ms = CUTOVER_MS + 2 * observed.clock_skew_ms
-    since, until = max(pause.first, pause.at), min(sent.time, resumed.at)
-    found = [one.due for one in pause.occurrences(since - near_ms, until + near_ms) if one.skipped is None]
-    doubtful = any(due < since + near_ms or due >= until - near_ms for due in found)
-    return [] if doubtful else found
-
-
-def _asked_for(pause: Revision, resumed: Revision, sent: Sent, dues: Sequence[Instant]) -> dict[Instant, bool | None]:
-    """Whether each of *dues* is to fire; None where a clock or the grace decides."""
-    missed = MisfirePolicy(sent.detail.get("missed", ResumeSchedule(tenant="a", name="a").missed))
+    since, until = max(pause.first, pause.at) + near_ms, min(sent.time, resumed.at) - near_ms
+    found = [one.due for one in pause.occurrences(since, until + 2 * near_ms) if one.skipped is None]
+    missed = MisfirePolicy(sent.detail.get("missed", MisfirePolicy.SKIP))
     grace_ms = pause.schedule.misfire.grace_seconds * 1000
     wanted: dict[Instant, bool | None] = {}
-    for due in dues:
+    for due in (due for due in found if due < until):
+        is_latest = None if found[-1] >= until and due == max(one for one in found if one < until) else due == found[-1]
+        asked = {MisfirePolicy.FIRE_ALL: True, MisfirePolicy.FIRE_ONCE: is_latest}.get(missed, False)
         late_ms = resumed.at - due
-        asked = missed is MisfirePolicy.FIRE_ALL or (missed is MisfirePolicy.FIRE_ONCE and due == dues[-1])
-        near = abs(late_ms - grace_ms) <= PUBLISHING_MS
-        wanted[due] = None if asked and near else asked and late_ms < grace_ms
+        near_the_grace = abs(late_ms - grace_ms) <= PUBLISHING_MS
+        wanted[due] = None if asked is None or (asked and near_the_grace) else asked and late_ms < grace_ms
     return wanted
 
 
@@ -214,7 +208,9 @@ def _limits(observed: Observations) -> Iterator[Violation]:
     surely: Counter[tuple[str, int]] = Counter()
     perhaps: Counter[tuple[str, int]] = Counter()
     for fire in observed.fired:
-        surely[fire.key.tenant, fire.at // MINUTE_MS] += fire.at % MINUTE_MS >= QUEUE_LATE_MS
+        # Of a command that came late, the fires count in a minute before.
+        late = fire.cause != "backfill" and fire.at - fire.due - observed.widest_ms[fire.key] > QUEUE_LATE_MS
+        surely[fire.key.tenant, fire.at // MINUTE_MS] += not late and fire.at % MINUTE_MS >= QUEUE_LATE_MS
         for minute in {fire.at // MINUTE_MS, (fire.at - QUEUE_LATE_MS) // MINUTE_MS}:
             perhaps[fire.key.tenant, minute] += 1
     for (tenant, minute), count in surely.items():

@@ -171,8 +171,10 @@ class Network:
         drawn = crc32(f"{self._query} {record.tenant} {record.name}".encode()) / 2**32 if record else 0
         now_us, weather = self._loop.now_us, self._faults.weather
         # What a stuck index shows is as old as the span in which it is stuck.
-        stuck_ms = now_us // 1000 - weather.start_s * 1000 if weather.during(Condition.STUCK_INDEX, now_us) else 0
-        shown_until = self._clock.now() - stuck_ms - int(INDEX_LAG_MS * drawn**2)
+        if weather.during(Condition.STUCK_INDEX, now_us):
+            shown_until = self._clock.now() - (now_us // 1000 - weather.start_s * 1000)
+        else:
+            shown_until = self._clock.now() - int(INDEX_LAG_MS * drawn**2)
         return next((version for version in reversed(versions) if version.written <= shown_until), versions[0])
 
 

@@ -19,7 +19,7 @@ from tools.faultsim.loop import SeededLoop
 from tools.faultsim.queues import Message
 from tools.faultsim.seeded_random import SeededRandom
 from tools.faultsim.weather import Condition, condition_of, draw_weather, with_weather
-from tools.faultsim.workload import Scenario, Sent, draw_commands, draw_scenario, several_planners
+from tools.faultsim.workload import STUBBORN, Scenario, Sent, draw_commands, draw_scenario, several_planners
 
 #: Seconds that a simulation may take to finish what was due before its end: two receives of a message, each hidden for
 #: six minutes, and the longest pause of the executor.
@@ -126,5 +126,8 @@ def _is_poison(message: Message) -> bool:
 
 
 def _is_left(body: str, end: Instant) -> bool:
-    """Whether this message of the fire queue still has to be handled: a pack before *end*, or no pack at all."""
-    return not _is_pack(body) or decode_pack(body).at < end
+    """Whether this message of the fire queue still has to be handled: a pack before *end*, or no pack at all.
+
+    What a stubborn bus has refused is to be published in the end, whenever it began.
+    """
+    return not _is_pack(body) or decode_pack(body).at < end or decode_pack(body).fires[0].key == STUBBORN

@@ -194,10 +194,11 @@ class _Writer:
         random = self._random
         numbered = random.chance(0.3)
         at = self._scenario.start + random.between(1, self._scenario.span_s * 300)
-        puts = 0
+        puts, command = 0, ""
         self._backfill_ids = []
         for number in range(random.between(1, 6)):
-            command = "Put Schedule" if number == 0 else random.pick(_CHANGES)
+            resumes = command == "Pause Schedule" and random.chance(0.7)
+            command = "Put Schedule" if number == 0 else "Resume Schedule" if resumes else random.pick(_CHANGES)
             detail: dict[str, Any] = {"tenant": key.tenant, "name": key.name}
             if command == "Put Schedule":
                 puts += 1
@@ -216,18 +217,20 @@ class _Writer:
             elif numbered or random.chance(0.3):
                 detail["revision"] = number + 1 if numbered else at
             self._send(Kind.VALID, command, key, detail, at)
-            # Sometimes two commands in one second, which only their arrival orders.
-            pause = (
-                random.between(0, 900)
-                if random.chance(0.1)
-                else 1_500 + random.mostly_small(self._scenario.span_s * 400)
-            )
-            sent_at, at = at, at + pause
-            if random.chance(0.25):
-                at = at // 60_000 * 60_000 + 60_000 - random.between(0, 1_500)  # just before many occurrences are due
-            elif random.chance(0.3):
-                at = self._tick_after(at) + random.between(-2_500, 2_500)  # while the planner works
-            at = max(at, sent_at + 1)
+            at = max(self._next_command(command, at), at + 1)
+
+    def _next_command(self, command: str, at: Instant) -> Instant:
+        """When the command that follows *command* is sent."""
+        random, span_s = self._random, self._scenario.span_s
+        # Sometimes two commands in one second, which only their arrival orders.
+        at += random.between(0, 900) if random.chance(0.1) else 1_500 + random.mostly_small(span_s * 400)
+        if command == "Pause Schedule" and random.chance(0.6):
+            at += random.between(20_000, span_s * 250)  # long enough for something to fall due
+        if random.chance(0.25):
+            return at // 60_000 * 60_000 + 60_000 - random.between(0, 1_500)  # just before many occurrences are due
+        if random.chance(0.3):
+            return self._tick_after(at) + random.between(-2_500, 2_500)  # while the planner works
+        return at
 
     def replaced_one_shots(self, key: Key) -> None:
         """One-shot schedules under one name, each replaced while the planner plans it."""
@@ -406,7 +409,7 @@ class _Writer:
 
 _NOT_WITH_A_CALENDAR = {"max_fires", "daylight_saving"}
 _CHANGES: Sequence[str] = (
-    "Put Schedule", "Put Schedule", "Put Schedule", "Pause Schedule", "Resume Schedule", "Resume Schedule",
+    "Put Schedule", "Put Schedule", "Put Schedule", "Pause Schedule", "Pause Schedule", "Resume Schedule",
     "Delete Schedule", "Run Schedule", "Backfill Schedule", "Cancel Backfill",
 )  # fmt: skip
 _CRONS = (

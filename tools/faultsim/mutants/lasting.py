@@ -11,16 +11,15 @@ from eventcron.adapters.memory import MemoryQuota, MemoryScheduleStore
 from eventcron.app import executor, planner
 from eventcron.app.delivery import PackSender
 from eventcron.app.executor import Executor
-from eventcron.app.redrive import Redrive
 from eventcron.app.retry import Retry
 from eventcron.model.commands import MisfirePolicy
 from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import Instant, Key
-from eventcron.model.records import Era, Record
-from eventcron.ports import DeadLetter, QuotaRequest, Refusal
-from eventcron.rules import leases, lifecycle
+from eventcron.model.records import Record
+from eventcron.ports import QuotaRequest, Refusal
+from eventcron.rules import lifecycle
 from eventcron.rules.packing import make_pack
-from eventcron.wire.encode import decode_pack, encode_pack, pack_id
+from eventcron.wire.encode import pack_id
 from tools.faultsim.mutants.planting import Change, Function, Mutant, changes, changes_everywhere
 
 # --- Packs that come again ---------------------------------------------------------------------------------------
@@ -32,15 +31,6 @@ def _by_content(original: Any) -> Function:
         return pack if after is None else replace(pack, id=f"{pack_id(fires)}-{pack.attempt}")
 
     return make
-
-
-def _keep_the_id(_original: Any) -> Function:
-    def body(self: Any, dead_letter: DeadLetter) -> str:
-        if self._name != "fires":
-            return dead_letter.body
-        return encode_pack(replace(decode_pack(dead_letter.body), attempt=1))
-
-    return body
 
 
 def _no_dead_letter(_original: Any) -> Function:
@@ -122,20 +112,8 @@ def _as_the_index_has_it(original: Any) -> Function:
     return get
 
 
-def _scan_as_the_index_has_it(original: Any) -> Function:
-    async def scan(self: Any, *part: int, cursor: str | None = None) -> object:
-        page = await original(self, *part, cursor=cursor)
-        return replace(page, items=[self._shown(record.key) or record for record in page.items])
-
-    return scan
-
-
 def _resume_as(policy: MisfirePolicy) -> Change:
     return lambda original: lambda pause, _policy, **now: original(pause, policy, **now)
-
-
-def _include_the_end(_original: Any) -> Function:
-    return lambda self, due: self.start <= due and (self.end is None or due <= self.end)
 
 
 # --- Where the planner is ----------------------------------------------------------------------------------------
@@ -176,7 +154,6 @@ def _nothing_granted(_original: Any) -> Function:
 
 MUTANTS = (
     Mutant("the id of a later round is made of content and attempt alone", changes_everywhere(make_pack, _by_content)),
-    Mutant("a pack that is sent back keeps its id", changes(Redrive, "_body", _keep_the_id)),
     Mutant("a fire is given up without a dead letter", changes(Executor, "_fail", _no_dead_letter)),
     Mutant("a pack that comes too early is dropped", changes(Executor, "_put_back", _drop_early)),
     Mutant("refusals of a second try are taken for other entries", changes(Retry, "deliver", _deliver(whole=False))),
@@ -193,9 +170,6 @@ MUTANTS = (
     ),
     Mutant("a read of the table is as old as the index", changes(MemoryScheduleStore, "get", _as_the_index_has_it)),
     Mutant(
-        "a scan of the table is as old as the index", changes(MemoryScheduleStore, "scan", _scan_as_the_index_has_it)
-    ),
-    Mutant(
         "a resume fires nothing of the pause, whatever it is asked",
         changes(lifecycle, "catch_up_from", _resume_as(MisfirePolicy.SKIP)),
     ),
@@ -203,7 +177,6 @@ MUTANTS = (
         "a resume fires all of the pause, whatever it is asked",
         changes(lifecycle, "catch_up_from", _resume_as(MisfirePolicy.FIRE_ALL)),
     ),
-    Mutant("a cutover includes its end", changes(Era, "contains", _include_the_end)),
     Mutant(
         "what the index never showed counts as planned through the segment's cursor",
         changes(lifecycle, "_planned", _whatever_the_wake),
@@ -213,7 +186,6 @@ MUTANTS = (
         "a segment that a clock ahead has planned is not looked at",
         changes(planner, "AHEAD_MS", lambda _ms: 10**12),
     ),
-    Mutant("a lease of a clock ahead keeps everybody out", changes(leases, "LONGEST_LEASE_MS", lambda _ms: 10**12)),
     Mutant("a quota counts fires by when they are due", changes(executor, "beyond", _by_due)),
     Mutant("there is no quota", changes(executor, "beyond", _no_limit)),
     Mutant("a quota grants nothing", changes(MemoryQuota, "acquire", _nothing_granted)),
