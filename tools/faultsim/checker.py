@@ -11,6 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from tools.faultsim.spell import Condition
+
 from eventcron.model.commands import MisfirePolicy
 from eventcron.model.names import Instant, Key, Window
 from eventcron.model.records import State
@@ -23,7 +25,6 @@ from tools.faultsim.observations import Fired, Observations, Revision, StatusEve
 from tools.faultsim.other_commands import OTHER_COMMAND_CHECKS, is_of_calendar, is_on_calendar
 from tools.faultsim.promises import Violation
 from tools.faultsim.simulation import Simulation
-from tools.faultsim.weather import Condition
 from tools.faultsim.workload import STUBBORN, UNPUBLISHABLE, Kind, Sent
 
 #: Milliseconds: the bound of guarantee 3.
@@ -227,7 +228,7 @@ def _ended(observed: Observations) -> Iterator[Violation]:
         record, settings = observed.final[revision.key], observed.simulation.scenario.settings
         # While it is in the index, the planner waits until every planned fire is past.
         patience_ms = 0 if record.wake is None else (settings.horizon_seconds + 2 * settings.tick_seconds) * 1000
-        patience_ms += observed.simulation.faults.weather.ahead_ms
+        patience_ms += observed.simulation.faults.spell.ahead_ms
         if record.state is not State.COMPLETED:
             if _is_at_its_end(revision, observed.end - patience_ms):
                 yield Violation(1, revision.key, f"it has no occurrence left and is {record.state}")
@@ -407,7 +408,7 @@ def _reads_for_nothing(observed: Observations) -> Iterator[Violation]:
     """The planner reads no schedule without a due occurrence, and none that has left the index."""
     settings = observed.simulation.scenario.settings
     reach_ms = 2 * (settings.horizon_seconds + settings.guard_seconds) * 1000
-    reach_ms += observed.simulation.faults.weather.ahead_ms
+    reach_ms += observed.simulation.faults.spell.ahead_ms
     end = max([observed.end, *(read.at for read in observed.history.index_reads)]) + reach_ms
     asleep: dict[Key, bool] = {}
     for read in observed.history.index_reads:
@@ -421,8 +422,8 @@ def _reads_for_nothing(observed: Observations) -> Iterator[Violation]:
 
 def _reads_after_leaving(observed: Observations) -> Iterator[Violation]:
     """The planner reads no schedule that left the index longer ago than the index lags."""
-    weather = observed.simulation.faults.weather
-    lag_ms = INDEX_LAG_MS * 3 + (weather.length_ms if weather.condition is Condition.STUCK_INDEX else 0)
+    spell = observed.simulation.faults.spell
+    lag_ms = INDEX_LAG_MS * 3 + (spell.length_ms if spell.condition is Condition.STUCK_INDEX else 0)
     left: dict[Key, list[tuple[Instant, bool]]] = defaultdict(list)
     for at, _, record in observed.history.written:
         left[record.key].append((at, record.segment is None))

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from tools.faultsim.spell import Condition
+
 from eventcron.adapters.memory import (
     MemoryBackfills,
     MemoryCalendars,
@@ -33,7 +35,6 @@ from tools.faultsim.network import HOPELESS, Killed, Network, Process, Simulated
 from tools.faultsim.queues import Message, SimulatedQueue
 from tools.faultsim.rollback import shown, shown_trigger, taken_back, taken_back_trigger
 from tools.faultsim.seeded_random import SeededRandom
-from tools.faultsim.weather import Condition
 from tools.faultsim.workload import Scenario
 
 #: Seconds: timeouts of the functions, and visibility timeouts of the queues, as in the template.
@@ -330,13 +331,13 @@ class Deployment:
         return self._scenario.busy_timeout_ms if busy else self._scenario.planner_timeout_ms
 
     def _ahead_ms(self, function: str) -> int:
-        """By how much the clock of this invocation is ahead: once, that of a planner, if that is the weather."""
-        weather = self._faults.weather
-        if function != "planner" or self._was_ahead or not weather.during(Condition.CLOCK_AHEAD, self._loop.now_us):
+        """By how much the clock of this invocation is ahead: once, that of a planner, if that is the spell."""
+        spell = self._faults.spell
+        if function != "planner" or self._was_ahead or not spell.during(Condition.CLOCK_AHEAD, self._loop.now_us):
             return 0
         self._was_ahead = True
         self.history.ahead_at = self._true.now()
-        return weather.ahead_ms
+        return spell.ahead_ms
 
     def _invoke(self, function: str, work: Callable[[], Awaitable[None]]) -> None:
         self._invocations[function] += 1

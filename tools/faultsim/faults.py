@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 from msgspec import Struct
+from tools.faultsim.spell import Condition, Spell
 
 from eventcron.model.names import Key
 from tools.faultsim.seeded_random import SeededRandom
-from tools.faultsim.weather import Condition, Weather
 
 #: Services that can have an outage.
 SERVICES = ("dynamodb", "sqs", "events", "lambda")
@@ -73,12 +73,12 @@ class Outage(Struct, frozen=True):
 
 
 class FaultPlan(Struct, frozen=True, kw_only=True):
-    """The faults of one simulation: those of ``profile`` for the first ``faults_end_s`` seconds, an outage, weather."""
+    """The faults of one simulation: those of ``profile`` for the first ``faults_end_s`` seconds, an outage, spell."""
 
     profile: FaultProfile
     faults_end_s: int
     outage: Outage | None = None
-    weather: Weather = Weather()
+    spell: Spell = Spell()
     #: Schedules that the release of a rollback cannot read.
     unreadable: frozenset[Key] = frozenset()
 
@@ -89,18 +89,18 @@ class FaultPlan(Struct, frozen=True, kw_only=True):
 
     @property
     def is_calm(self) -> bool:
-        """Whether nothing but the weather can be the reason for a late or repeated fire."""
+        """Whether nothing but the spell can be the reason for a late or repeated fire."""
         return self.profile in FAULTLESS and self.outage is None
 
     @property
     def faultless(self) -> bool:
-        return self.is_calm and self.weather.is_harmless
+        return self.is_calm and self.spell.is_harmless
 
     def out(self, service: str, now_us: int) -> bool:
         """Whether *service* has an outage. The service ``executors`` are the functions that publish, and no others."""
         if service == "executors":
-            return self.weather.during(Condition.THROTTLED_EXECUTORS, now_us) or self.out("lambda", now_us)
-        first_s, last_s = self.weather.table_out_s
+            return self.spell.during(Condition.THROTTLED_EXECUTORS, now_us) or self.out("lambda", now_us)
+        first_s, last_s = self.spell.table_out_s
         if service == "dynamodb" and first_s <= now_us / 1_000_000 < last_s:
             return True
         outage = self.outage
@@ -109,28 +109,28 @@ class FaultPlan(Struct, frozen=True, kw_only=True):
         return outage.start_s <= now_us / 1_000_000 < outage.end_s
 
     def __str__(self) -> str:
-        weather = "" if self.weather.condition is Condition.CALM else f", {self.weather}"
+        spell = "" if self.spell.condition is Condition.CALM else f", {self.spell}"
         if self.outage is None:
-            return f"{self.profile.name}{weather}"
+            return f"{self.profile.name}{spell}"
         out = f"{self.outage.service} out from {self.outage.start_s} s to {self.outage.end_s} s"
-        return f"{self.profile.name}, {out}{weather}"
+        return f"{self.profile.name}, {out}{spell}"
 
 
-def draw_fault_plan(random: SeededRandom, *, span_s: int, weather: Weather) -> FaultPlan:
-    """The faults of a simulation of *span_s* seconds in that *weather*; they end after 60 % of it.
+def draw_fault_plan(random: SeededRandom, *, span_s: int, spell: Spell) -> FaultPlan:
+    """The faults of a simulation of *span_s* seconds in that *spell*; they end after 60 % of it.
 
     A rollback has few others. A third of the other plans have an outage. Of the rest, two in six are faultless and two
     have many faults.
     """
     faults_end_s = span_s * 6 // 10
-    if weather.condition is Condition.ROLLBACK:
+    if spell.condition is Condition.ROLLBACK:
         # Mostly with nothing else, so that each late fire tells something.
         profile = random.pick((NO_FAULTS, NO_FAULTS, REDELIVERY, SOME_FAULTS))
-        return FaultPlan(profile=profile, faults_end_s=faults_end_s, weather=weather)
+        return FaultPlan(profile=profile, faults_end_s=faults_end_s, spell=spell)
     profile = random.pick((NO_FAULTS, REDELIVERY, SOME_FAULTS, SOME_FAULTS, MANY_FAULTS, MANY_FAULTS))
     if not random.chance(0.33):
-        return FaultPlan(profile=profile, faults_end_s=faults_end_s, weather=weather)
+        return FaultPlan(profile=profile, faults_end_s=faults_end_s, spell=spell)
     start_s = random.between(span_s // 20, span_s // 4)
     outage = Outage(random.pick(SERVICES), start_s, random.between(start_s + span_s // 10, faults_end_s))
     profile = random.pick((NO_FAULTS, SOME_FAULTS))
-    return FaultPlan(profile=profile, faults_end_s=faults_end_s, outage=outage, weather=weather)
+    return FaultPlan(profile=profile, faults_end_s=faults_end_s, outage=outage, spell=spell)

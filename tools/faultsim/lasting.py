@@ -1,10 +1,12 @@
-"""Checks of what is promised in lasting weather: fires given up, the latest of many, limits, resumes, punctuality."""
+"""Checks of what is promised in lasting spell: fires given up, the latest of many, limits, resumes, punctuality."""
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
+
+from tools.faultsim.spell import Condition
 
 from eventcron.errors import Undecodable
 from eventcron.model.commands import MisfirePolicy
@@ -15,7 +17,6 @@ from tools.faultsim.network import HOPELESS
 from tools.faultsim.observations import Fired, Observations, Revision, StatusEvent, instant
 from tools.faultsim.other_commands import is_on_calendar
 from tools.faultsim.promises import Violation
-from tools.faultsim.weather import Condition
 from tools.faultsim.workload import STUBBORN, UNPUBLISHABLE, Sent
 
 #: Milliseconds. A fire that is late by less is published whatever the misfire policy.
@@ -197,7 +198,7 @@ def _is_left(observed: Observations, key: Key, due: Instant) -> bool:
 
 def _limits(observed: Observations) -> Iterator[Violation]:
     """No tenant publishes more than its limit in a minute, and none is held to a limit that it keeps."""
-    limit = observed.simulation.faults.weather.quota
+    limit = observed.simulation.faults.spell.quota
     skipped = [event for event in observed.events("Schedule Skipped") if event.detail["reason"] == "quota"]
     if not limit:
         yield from (Violation(6, event.key, "there is no limit, and it was skipped for one") for event in skipped)
@@ -209,9 +210,9 @@ def _limits(observed: Observations) -> Iterator[Violation]:
     perhaps: Counter[tuple[str, int]] = Counter()
     for fire in observed.fired:
         # Of a command that came late, the fires count in a minute before.
-        late = fire.cause != "backfill" and fire.at - fire.due - observed.widest_ms[fire.key] > QUEUE_LATE_MS
-        surely[fire.key.tenant, fire.at // MINUTE_MS] += not late and fire.at % MINUTE_MS >= QUEUE_LATE_MS
-        for minute in {fire.at // MINUTE_MS, (fire.at - QUEUE_LATE_MS) // MINUTE_MS}:
+        late = fire.cause != "backfill" and fire.own - fire.due - observed.widest_ms[fire.key] > QUEUE_LATE_MS
+        surely[fire.key.tenant, fire.own // MINUTE_MS] += not late and fire.own % MINUTE_MS >= QUEUE_LATE_MS
+        for minute in {fire.own // MINUTE_MS, (fire.own - QUEUE_LATE_MS) // MINUTE_MS}:
             perhaps[fire.key.tenant, minute] += 1
     for (tenant, minute), count in surely.items():
         if count > limit:
@@ -225,17 +226,17 @@ def _held_for_nothing(
     """A tenant that published nothing in a minute had its limit left in it."""
     for event in skipped:
         assert event.key is not None  # every skip names a schedule
-        minutes = {event.at // MINUTE_MS, (event.at - QUEUE_LATE_MS) // MINUTE_MS}
+        minutes = {event.own // MINUTE_MS, (event.own - QUEUE_LATE_MS) // MINUTE_MS}
         if not any(published[event.key.tenant, minute] for minute in minutes):
             yield Violation(6, event.key, f"it was skipped for a limit of {limit}, and its tenant published nothing")
 
 
 def _punctual(observed: Observations) -> Iterator[Violation]:
-    """Where there is no fault, a fire is on time. Weather that one schedule has makes no other late."""
-    faults, weather = observed.simulation.faults, observed.simulation.faults.weather
-    if not faults.is_calm or weather.table_out_s[1]:
+    """Where there is no fault, a fire is on time. Spell that one schedule has makes no other late."""
+    faults, spell = observed.simulation.faults, observed.simulation.faults.spell
+    if not faults.is_calm or spell.table_out_s[1]:
         return
-    if weather.condition in {Condition.STUCK_INDEX, Condition.THROTTLED_EXECUTORS}:
+    if spell.condition in {Condition.STUCK_INDEX, Condition.THROTTLED_EXECUTORS}:
         return
     for fire in observed.fired:
         if fire.cause != "schedule" or fire.key in {STUBBORN, UNPUBLISHABLE, *faults.unreadable}:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from zlib import crc32
 
+from tools.faultsim.spell import Condition
+
 from eventcron.adapters.memory import Version
 from eventcron.errors import Unavailable
 from eventcron.model.events import EVENT_DETAILS, Event
@@ -15,14 +17,13 @@ from tools.faultsim.faults import OPERATOR, FaultPlan, FaultProfile
 from tools.faultsim.history import History, Publication, Step
 from tools.faultsim.loop import LoopClock, SeededLoop
 from tools.faultsim.seeded_random import SeededRandom
-from tools.faultsim.weather import Condition
 from tools.faultsim.workload import STUBBORN, UNPUBLISHABLE
 
 #: Milliseconds by which a read of the index may lag. DynamoDB promises no bound; seconds are rare.
 INDEX_LAG_MS = 5_000
 #: The code by which the bus refuses a fire for good, as it refuses a malformed detail.
 HOPELESS = "MalformedDetail"
-#: Seconds after the faults and the weather for which the operator's own machine is in trouble still.
+#: Seconds after the faults and the spell for which the operator's own machine is in trouble still.
 OPERATOR_S = 1_200
 #: PutEvents takes at most ten.
 BATCH = 10
@@ -68,7 +69,7 @@ class Network:
         self._faults = faults
         self._faults_end_us = faults.faults_end_s * 1_000_000
         self._later_profile = faults.later_profile
-        self._operator_calm_us = (max(faults.faults_end_s, faults.weather.end_s) + OPERATOR_S) * 1_000_000
+        self._operator_calm_us = (max(faults.faults_end_s, faults.spell.end_s) + OPERATOR_S) * 1_000_000
         self._operator_profile = faults.profile if faults.faultless else OPERATOR
         self._query = 0
 
@@ -143,11 +144,11 @@ class Network:
 
     def is_unreadable(self, key: Key) -> bool:
         """Whether the release that runs now cannot read that schedule."""
-        return key in self._faults.unreadable and self._faults.weather.during(Condition.ROLLBACK, self._loop.now_us)
+        return key in self._faults.unreadable and self._faults.spell.during(Condition.ROLLBACK, self._loop.now_us)
 
     def is_stubborn(self) -> bool:
         """Whether the bus refuses the fires of one schedule now."""
-        return self._faults.weather.during(Condition.STUBBORN_BUS, self._loop.now_us)
+        return self._faults.spell.during(Condition.STUBBORN_BUS, self._loop.now_us)
 
     def refuse_entry(self, index: int, _entry: object) -> Refusal | None:
         """Refuse one entry of a batch, for now."""
@@ -169,10 +170,10 @@ class Network:
         """
         record = versions[-1].record
         drawn = crc32(f"{self._query} {record.tenant} {record.name}".encode()) / 2**32 if record else 0
-        now_us, weather = self._loop.now_us, self._faults.weather
+        now_us, spell = self._loop.now_us, self._faults.spell
         # What a stuck index shows is as old as the span in which it is stuck.
-        if weather.during(Condition.STUCK_INDEX, now_us):
-            shown_until = self._clock.now() - (now_us // 1000 - weather.start_s * 1000)
+        if spell.during(Condition.STUCK_INDEX, now_us):
+            shown_until = self._clock.now() - (now_us // 1000 - spell.start_s * 1000)
         else:
             shown_until = self._clock.now() - int(INDEX_LAG_MS * drawn**2)
         return next((version for version in reversed(versions) if version.written <= shown_until), versions[0])

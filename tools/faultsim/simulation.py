@@ -7,6 +7,7 @@ from typing import NamedTuple
 from zlib import crc32
 
 from msgspec.structs import replace
+from tools.faultsim.spell import Condition, condition_of, draw_spell, with_spell
 
 from eventcron.errors import Undecodable
 from eventcron.model.names import Instant, Key
@@ -18,7 +19,6 @@ from tools.faultsim.history import History
 from tools.faultsim.loop import SeededLoop
 from tools.faultsim.queues import Message
 from tools.faultsim.seeded_random import SeededRandom
-from tools.faultsim.weather import Condition, condition_of, draw_weather, with_weather
 from tools.faultsim.workload import STUBBORN, Scenario, Sent, draw_commands, draw_scenario, several_planners
 
 #: Seconds that a simulation may take to finish what was due before its end: two receives of a message, each hidden for
@@ -58,9 +58,9 @@ def simulate(seed: int) -> Simulation:
     scenario = draw_scenario(random, condition_of(seed))
     if seed % FANNED_OUT == FANNED_OUT - 1:
         scenario = scenario._replace(settings=several_planners(scenario.settings))
-    weather = draw_weather(seed, span_s=scenario.span_s)
-    scenario = scenario._replace(settings=with_weather(scenario.settings, weather))
-    faults = draw_fault_plan(random, span_s=scenario.span_s, weather=weather)
+    spell = draw_spell(seed, span_s=scenario.span_s)
+    scenario = scenario._replace(settings=with_spell(scenario.settings, spell))
+    faults = draw_fault_plan(random, span_s=scenario.span_s, spell=spell)
     sent = draw_commands(random, scenario, faults)
     faults = replace(faults, unreadable=_unreadable(scenario, faults, sent))
     loop = SeededLoop(random)  # type: ignore[abstract]  # of a loop's forty methods nothing here calls the rest
@@ -79,7 +79,7 @@ def simulate(seed: int) -> Simulation:
     loop.run_until(max(scenario.span_s * 1000, last + 1) * 1000)
     end = scenario.start + scenario.span_s * 1000
     while not _at_rest(deployment, end):
-        if loop.now_us > (max(scenario.span_s, weather.end_s) + DRAIN_S) * 1_000_000:
+        if loop.now_us > (max(scenario.span_s, spell.end_s) + DRAIN_S) * 1_000_000:
             break
         loop.run_until(loop.now_us + 10_000_000)
     return Simulation(seed, scenario, faults, sent, deployment.history, deployment, end)
@@ -88,12 +88,12 @@ def simulate(seed: int) -> Simulation:
 def _unreadable(scenario: Scenario, faults: FaultPlan, sent: Sequence[Sent]) -> frozenset[Key]:
     """The schedules that the release of a rollback cannot read: about half of those that no command is for meanwhile.
 
-    A command that a fault delays may come at any time, so there are some only where nothing but the weather is bad.
+    A command that a fault delays may come at any time, so there are some only where nothing but the spell is bad.
     """
-    weather = faults.weather
-    if weather.condition is not Condition.ROLLBACK or not faults.is_calm:
+    spell = faults.spell
+    if spell.condition is not Condition.ROLLBACK or not faults.is_calm:
         return frozenset()
-    first, last = ((scenario.start + second * 1000) for second in (weather.start_s - EARLY_S, weather.end_s))
+    first, last = ((scenario.start + second * 1000) for second in (spell.start_s - EARLY_S, spell.end_s))
     busy = {one.key for one in sent for arrival in one.arrivals if first <= one.emitted + arrival < last}
     return frozenset(one.key for one in sent if one.key not in busy and crc32(str(one.key).encode()) % 2 == 0)
 

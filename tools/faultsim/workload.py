@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
+from tools.faultsim.spell import Condition
 
 from eventcron.model.commands import TENANT_SOURCE_PREFIX
 from eventcron.model.names import Instant, Key
@@ -17,7 +18,6 @@ from eventcron.timing.instant import from_datetime, rfc3339
 from eventcron.timing.trigger import local_time
 from tools.faultsim.faults import FaultPlan, Outage
 from tools.faultsim.seeded_random import SeededRandom
-from tools.faultsim.weather import Condition
 
 
 class Kind(Enum):
@@ -172,7 +172,7 @@ def _write_schedules(writer: _Writer, random: SeededRandom, faults: FaultPlan) -
         writer.schedule_with_an_end(Key(random.pick(TENANTS), "ending"), faults.outage)
     if random.chance(0.2):
         writer.schedule(UNPUBLISHABLE)
-    if faults.weather.condition is Condition.STUBBORN_BUS:
+    if faults.spell.condition is Condition.STUBBORN_BUS:
         writer.patient(STUBBORN)
 
 

@@ -315,7 +315,7 @@ async def test_what_is_given_up_is_dead_lettered_and_told(stage: Stage, attempt:
 )
 @pytest.mark.parametrize("rounds", [1, 2, 3, MAX_ATTEMPTS])
 async def test_a_pack_sent_back_from_the_dead_letters_is_known_to_no_ledger_in_any_round(
-    stage: Stage, cause: dict[str, str], rounds: int
+    stage: Stage, cause: dict[str, Any], rounds: int
 ) -> None:
     """It went so many rounds in its first life, and the bus still refuses when it is sent back."""
     await stage.put(schedule={"misfire": Misfire(policy=MisfirePolicy.FIRE_ALL)})

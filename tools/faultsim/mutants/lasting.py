@@ -1,4 +1,4 @@
-"""Faults that only lasting weather shows: what is sent back, what the index hides, limits, and clocks ahead."""
+"""Faults that only lasting spell shows: what is sent back, what the index hides, limits, and clocks ahead."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from eventcron.model.records import Record
 from eventcron.ports import QuotaRequest, Refusal
 from eventcron.rules import lifecycle
 from eventcron.rules.packing import make_pack
-from eventcron.wire.encode import pack_id
+from eventcron.wire.encode import failed, pack_id
 from tools.faultsim.mutants.planting import Change, Function, Mutant, changes, changes_everywhere
 
 # --- Packs that come again ---------------------------------------------------------------------------------------
@@ -35,7 +35,7 @@ def _by_content(original: Any) -> Function:
 
 def _no_dead_letter(_original: Any) -> Function:
     async def fail(self: Any, fire: Fire, refusal: Refusal, records: Any, pack: Pack) -> None:
-        given = executor.failed(
+        given = failed(
             records.get(fire.key),
             fire,
             code=refusal.code,
@@ -58,27 +58,22 @@ def _drop_early(original: Any) -> Function:
     return put_back
 
 
-def _deliver(*, whole: bool) -> Change:
-    """Of a second try, all is sent once more (*whole*), or its refusals are taken for those of the first entries."""
+def _of_the_first_entries(_original: Any) -> Function:
+    async def deliver(self: Retry, items: Sequence[Any], send: Callable[..., Any]) -> list[Refusal]:
+        refused: list[Refusal] = []
+        indexes: Sequence[int] = range(len(items))
+        for tried in range(1, self.tries + 1):
+            answers = await send([items[index] for index in indexes])
+            if tried == self.tries:
+                return refused + list(answers)
+            refused += [refusal for refusal in answers if not refusal.retryable]
+            indexes = [refusal.index for refusal in answers if refusal.retryable]
+            if not indexes:
+                return refused
+            await self.wait(tried)
+        raise AssertionError("the last try returns")
 
-    def change(_original: Any) -> Function:
-        async def deliver(self: Retry, items: Sequence[Any], send: Callable[..., Any]) -> list[Refusal]:
-            refused: list[Refusal] = []
-            indexes: Sequence[int] = range(len(items))
-            for tried in range(1, self.tries + 1):
-                answers = await send(items if whole else [items[index] for index in indexes])
-                if tried == self.tries:
-                    return refused + list(answers)
-                refused += [refusal for refusal in answers if not refusal.retryable]
-                indexes = [refusal.index for refusal in answers if refusal.retryable]
-                if not indexes:
-                    return refused
-                await self.wait(tried)
-            raise AssertionError("the last try returns")
-
-        return deliver
-
-    return change
+    return deliver
 
 
 def _after_the_instant(original: Any) -> Function:
@@ -156,8 +151,7 @@ MUTANTS = (
     Mutant("the id of a later round is made of content and attempt alone", changes_everywhere(make_pack, _by_content)),
     Mutant("a fire is given up without a dead letter", changes(Executor, "_fail", _no_dead_letter)),
     Mutant("a pack that comes too early is dropped", changes(Executor, "_put_back", _drop_early)),
-    Mutant("refusals of a second try are taken for other entries", changes(Retry, "deliver", _deliver(whole=False))),
-    Mutant("what was taken is sent again with what was refused", changes(Retry, "deliver", _deliver(whole=True))),
+    Mutant("refusals of a second try are taken for other entries", changes(Retry, "deliver", _of_the_first_entries)),
     Mutant("a pack becomes visible a lead after its instant", changes(PackSender, "send", _after_the_instant)),
     Mutant("a fire that cannot be judged fails its pack", changes(executor._Known, "judge", _judge_or_raise)),
     Mutant(

@@ -29,13 +29,13 @@ class Condition(Enum):
 
 
 #: Each as often as the others, and calm twice as often.
-_CONDITIONS = (*Condition, Condition.CALM)
+_CONDITIONS: tuple[Condition, ...] = (*Condition, Condition.CALM)
 #: Seeds in a row that share a condition: one of them has several planners.
 _IN_A_ROW = 4
 
 
-class Weather(Struct, frozen=True, kw_only=True):
-    """One kind of weather, from ``start_s`` to ``end_s``, in seconds from the start of the simulation."""
+class Spell(Struct, frozen=True, kw_only=True):
+    """One kind of spell, from ``start_s`` to ``end_s``, in seconds from the start of the simulation."""
 
     condition: Condition = Condition.CALM
     start_s: int = 0
@@ -77,31 +77,31 @@ def condition_of(seed: int) -> Condition:
     return _CONDITIONS[seed // _IN_A_ROW % len(_CONDITIONS)]
 
 
-def draw_weather(seed: int, *, span_s: int) -> Weather:
-    """The weather of *seed*, in a simulation of *span_s* seconds. Its numbers are drawn for it alone."""
+def draw_spell(seed: int, *, span_s: int) -> Spell:
+    """The spell of *seed*, in a simulation of *span_s* seconds. Its numbers are drawn for it alone."""
     random, condition = SeededRandom(seed ^ 0x5EED), condition_of(seed)
     if condition is Condition.CALM:
-        return Weather()
+        return Spell()
     if condition is Condition.QUOTA:
-        return Weather(condition=condition, quota=random.between(2, 8), end_s=span_s)
+        return Spell(condition=condition, quota=random.between(2, 8), end_s=span_s)
     if condition is Condition.STUBBORN_BUS:
         return _stubborn(random)
     start_s = random.between(span_s // 20, span_s // 4)
     length_s = random.between(span_s // 5, span_s // 3)
     ahead_ms = random.between(span_s // 5, span_s) * 1000 if condition is Condition.CLOCK_AHEAD else 0
-    return Weather(condition=condition, start_s=start_s, end_s=start_s + length_s, ahead_ms=ahead_ms)
+    return Spell(condition=condition, start_s=start_s, end_s=start_s + length_s, ahead_ms=ahead_ms)
 
 
-def _stubborn(random: SeededRandom) -> Weather:
+def _stubborn(random: SeededRandom) -> Spell:
     """The fires are given up, sent back and refused once more; or they die in their queue after a few rounds."""
     if random.chance(0.5):
-        return Weather(condition=Condition.STUBBORN_BUS, end_s=GIVEN_UP_S + random.between(500, 1_400))
+        return Spell(condition=Condition.STUBBORN_BUS, end_s=GIVEN_UP_S + random.between(500, 1_400))
     out_s = random.between(100, 400)
     back_s = out_s + DEAD_S + random.between(360, 600)
     end_s = back_s + random.between(100, 900)
-    return Weather(condition=Condition.STUBBORN_BUS, end_s=end_s, table_out_s=(out_s, back_s))
+    return Spell(condition=Condition.STUBBORN_BUS, end_s=end_s, table_out_s=(out_s, back_s))
 
 
-def with_weather(settings: Settings, weather: Weather) -> Settings:
-    """*settings* of a deployment in that *weather*."""
-    return replace(settings, tenant_fires_per_minute=weather.quota)
+def with_spell(settings: Settings, spell: Spell) -> Settings:
+    """*settings* of a deployment in that *spell*."""
+    return replace(settings, tenant_fires_per_minute=spell.quota)
