@@ -137,7 +137,7 @@ class Leases(Protocol):
     """
 
     async def acquire(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Lease | None:
-        """Lease the segment through *end*. None: another planner holds a live lease (``lease_until > now``).
+        """Lease the segment through *end*. None: another planner holds a live lease, see ``rules/leases.py``.
 
         The lease's ``start`` is the instant through which the segment is planned (0 if it never was). If an earlier
         pass saved a page, the lease has the ``end`` and the ``cursor`` of that pass, and *end* is ignored. If an

@@ -43,6 +43,15 @@ async def test_a_live_lease_keeps_others_out_of_its_segment_only(leases: Leases)
     assert await leases.acquire(0, end=6_000, now=LEASE_UNTIL, lease_until=LATER) is not None
 
 
+async def test_a_lease_that_no_invocation_can_have_is_of_a_clock_ahead_and_keeps_nobody_out(leases: Leases) -> None:
+    day = 86_400_000
+    assert await leases.acquire(0, end=5_000, now=NOW + day, lease_until=NOW + day + 60) is not None
+
+    taken = await acquired(leases, end=6_000)
+
+    assert (taken.start, taken.end) == (0, 6_000)
+
+
 async def test_windows_meet(leases: Leases) -> None:
     assert await leases.commit(await acquired(leases, end=5_000))
 

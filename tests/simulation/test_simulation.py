@@ -8,17 +8,24 @@ import subprocess
 import sys
 import time
 
+import msgspec
 import pytest
+from tools.faultsim.spell import Condition, condition_of, draw_spell
 
-from tools.faultsim import GUARANTEES, simulate, violations
+from eventcron.model.commands import Schedule
+from eventcron.model.records import Era
+from eventcron.wire.encode import decode_pack
+from tests.records import record_of
+from tools.faultsim import GUARANTEES, rollback, simulate, violations
 from tools.faultsim.__main__ import main
 from tools.faultsim.faults import SERVICES, draw_fault_plan
 from tools.faultsim.loop import LoopClock, SeededLoop
 from tools.faultsim.progress import Progress
 from tools.faultsim.report import explain
 from tools.faultsim.seeded_random import SeededRandom
+from tools.faultsim.simulation import Simulation
 from tools.faultsim.sweep import run_seed
-from tools.faultsim.workload import draw_scenario
+from tools.faultsim.workload import STUBBORN, draw_scenario
 
 #: Seeds in the test suite; ``make simulate`` runs more.
 SLICE = 100
@@ -162,7 +169,8 @@ def _seeds_with_an_outage(service: str, count: int) -> list[int]:
     found: list[int] = []
     for seed in range(1_000):
         random = SeededRandom(seed)
-        outage = draw_fault_plan(random, span_s=draw_scenario(random).span_s).outage
+        span_s = draw_scenario(random, condition_of(seed)).span_s
+        outage = draw_fault_plan(random, span_s=span_s, spell=draw_spell(seed, span_s=span_s)).outage
         if outage is not None and outage.service == service:
             found.append(seed)
         if len(found) == count:
@@ -177,3 +185,36 @@ def test_an_outage_loses_nothing(service: str) -> None:
 
     assert len(results) == 8
     assert [result.text for result in results if result.broken] == []
+
+
+def test_each_condition_comes_in_any_32_seeds() -> None:
+    assert {condition_of(seed) for seed in range(100, 132)} == set(Condition)
+
+
+def _given_up(simulation: Simulation) -> list[dict[str, object]]:
+    """What was given up of the schedule that a stubborn bus refuses."""
+    events = [one.event for one in simulation.history.publications if one.event.detail_type == "Schedule Failed"]
+    details = [msgspec.json.decode(event.detail) for event in events]
+    return [detail for detail in details if (detail["tenant"], detail["name"]) == STUBBORN]
+
+
+def test_an_ordinary_fire_goes_thirty_rounds_is_given_up_sent_back_and_refused_and_is_published_in_the_end() -> None:
+    stubborn = (simulate(seed) for seed in range(200) if condition_of(seed) is Condition.STUBBORN_BUS)
+    simulation = next(one for one in stubborn if _given_up(one))
+    packs = [step for step in simulation.history.about(STUBBORN) if step.what.startswith("pack of")]
+    attempts = [decode_pack(step.about).attempt for step in packs]
+
+    assert {detail["attempts"] for detail in _given_up(simulation)} == {30}
+    assert 2 in attempts[attempts.index(30) :], "it was sent back, and refused once more"
+    assert violations(simulation) == []
+
+
+def test_what_a_rolled_back_release_writes_is_stored_as_the_newer_one_wrote_it() -> None:
+    schedule = Schedule(tenant="acme", name="s", expression="* * * * *", timezone="Europe/Oslo")
+    record = record_of(schedule, trigger="1;UTC", earlier=[Era(0, "", 0, 1)])
+
+    old = rollback.shown(record)
+
+    assert old.schedule is not None
+    assert (old.era.trigger, old.schedule.timezone) == ("newer!1;UTC", "newer!Europe/Oslo")
+    assert rollback.taken_back(old) == record

@@ -6,9 +6,12 @@ and "after" hold only to that. And an action counts at the instant at which the 
 
 from __future__ import annotations
 
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from tools.faultsim.spell import Condition
 
 from eventcron.model.commands import MisfirePolicy
 from eventcron.model.names import Instant, Key, Window
@@ -16,12 +19,13 @@ from eventcron.model.records import State
 from eventcron.rules.planning import first_occurrence
 from eventcron.timing.trigger import walk
 from tools.faultsim.command_order import FinalState, possible_final_states
+from tools.faultsim.lasting import LASTING_CHECKS
 from tools.faultsim.messages import MESSAGE_CHECKS
 from tools.faultsim.observations import Fired, Observations, Revision, StatusEvent, instant
 from tools.faultsim.other_commands import OTHER_COMMAND_CHECKS, is_of_calendar, is_on_calendar
 from tools.faultsim.promises import Violation
 from tools.faultsim.simulation import Simulation
-from tools.faultsim.workload import UNPUBLISHABLE, Kind, Sent
+from tools.faultsim.workload import STUBBORN, UNPUBLISHABLE, Kind, Sent
 
 #: Milliseconds: the bound of guarantee 3.
 CUTOVER_MS = 1_000
@@ -47,7 +51,7 @@ def violations(simulation: Simulation) -> list[Violation]:
     checks = (
         _lost, _excuses, _grace, _ended, _early, _after_a_change, _repeats, _too_many, _unexpected, _final_states,
         _repeated_commands, _answers, _crashes, _reads_for_nothing, _other_tenants,
-        *MESSAGE_CHECKS, *OTHER_COMMAND_CHECKS,
+        *MESSAGE_CHECKS, *OTHER_COMMAND_CHECKS, *LASTING_CHECKS,
     )  # fmt: skip
     return [violation for check in checks for violation in check(observed)]
 
@@ -141,6 +145,7 @@ def _unexcused(observed: Observations, key: Key, dues: dict[Instant, str]) -> li
 class _Notice(NamedTuple):
     last: Instant
     first: Instant
+    #: How many due instants it covers.
     number: int
     reason: str
 
@@ -148,8 +153,13 @@ class _Notice(NamedTuple):
 def _notices(observed: Observations, key: Key) -> list[_Notice]:
     """The distinct notices about a schedule, by their last due instant."""
     details = [event.detail for event in observed.events("Schedule Skipped") if event.key == key]
-    notices = {_Notice(instant(t["last_due"]), instant(t["first_due"]), t["count"], t["reason"]) for t in details}
-    return sorted(notices)
+    return sorted({_notice(detail) for detail in details})
+
+
+def _notice(detail: dict[str, Any]) -> _Notice:
+    # How often a schedule that cannot be read was due is unknown, so its notice covers any number.
+    number = detail["count"] if not detail["reason"].startswith("unreadable") else sys.maxsize
+    return _Notice(instant(detail["last_due"]), instant(detail["first_due"]), number, detail["reason"])
 
 
 def _excuses(observed: Observations) -> Iterator[Violation]:
@@ -218,6 +228,7 @@ def _ended(observed: Observations) -> Iterator[Violation]:
         record, settings = observed.final[revision.key], observed.simulation.scenario.settings
         # While it is in the index, the planner waits until every planned fire is past.
         patience_ms = 0 if record.wake is None else (settings.horizon_seconds + 2 * settings.tick_seconds) * 1000
+        patience_ms += observed.simulation.faults.spell.ahead_ms
         if record.state is not State.COMPLETED:
             if _is_at_its_end(revision, observed.end - patience_ms):
                 yield Violation(1, revision.key, f"it has no occurrence left and is {record.state}")
@@ -381,7 +392,7 @@ def _answers(observed: Observations) -> Iterator[Violation]:
         if sent.kind is Kind.VALID and codes - LATE_ANSWERS:
             yield Violation(6, sent.key, f"{sent.event_id} was refused: {sorted(codes)}")
     failed = {event.key for event in observed.events("Schedule Failed")}
-    for key in sorted(key for key in failed if key is not None and key != UNPUBLISHABLE):
+    for key in sorted(key for key in failed if key is not None and key not in {UNPUBLISHABLE, STUBBORN}):
         yield Violation(6, key, "the executor gave up its fires")
 
 
@@ -397,6 +408,7 @@ def _reads_for_nothing(observed: Observations) -> Iterator[Violation]:
     """The planner reads no schedule without a due occurrence, and none that has left the index."""
     settings = observed.simulation.scenario.settings
     reach_ms = 2 * (settings.horizon_seconds + settings.guard_seconds) * 1000
+    reach_ms += observed.simulation.faults.spell.ahead_ms
     end = max([observed.end, *(read.at for read in observed.history.index_reads)]) + reach_ms
     asleep: dict[Key, bool] = {}
     for read in observed.history.index_reads:
@@ -410,12 +422,14 @@ def _reads_for_nothing(observed: Observations) -> Iterator[Violation]:
 
 def _reads_after_leaving(observed: Observations) -> Iterator[Violation]:
     """The planner reads no schedule that left the index longer ago than the index lags."""
+    spell = observed.simulation.faults.spell
+    lag_ms = INDEX_LAG_MS * 3 + (spell.length_ms if spell.condition is Condition.STUCK_INDEX else 0)
     left: dict[Key, list[tuple[Instant, bool]]] = defaultdict(list)
     for at, _, record in observed.history.written:
         left[record.key].append((at, record.segment is None))
     for read in observed.history.index_reads:
         since = [out for at, out in left[read.key] if at <= read.at]
-        recent = [at for at, _ in left[read.key] if read.at - INDEX_LAG_MS * 3 <= at]
+        recent = [at for at, _ in left[read.key] if read.at - lag_ms <= at]
         if since and since[-1] and not recent:
             yield Violation(7, read.key, f"it was read at {read.at} though it had left the index")
             return

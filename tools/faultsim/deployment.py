@@ -6,9 +6,12 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from tools.faultsim.spell import Condition
+
 from eventcron.adapters.memory import (
     MemoryBackfills,
     MemoryCalendars,
+    MemoryDeadLetterQueue,
     MemoryDeadLetters,
     MemoryFireQueue,
     MemoryLeases,
@@ -23,13 +26,14 @@ from eventcron.errors import EventcronError
 from eventcron.model.messages import SegmentRange
 from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key
 from eventcron.model.records import Backfill, Calendar, IndexEntry, Record
-from eventcron.ports import Clock, Lease, Page, Refusal
+from eventcron.ports import Clock, DeadLetterSource, Lease, Page, Refusal
 from eventcron.testing.ports import memory_ports
 from tools.faultsim.faults import FaultPlan
 from tools.faultsim.history import Attempt, History, IndexRead, RangeDone, Step, Written
 from tools.faultsim.loop import LoopClock, SeededLoop
-from tools.faultsim.network import Killed, Network, Process, SimulatedBus, process
+from tools.faultsim.network import HOPELESS, Killed, Network, Process, SimulatedBus, process
 from tools.faultsim.queues import Message, SimulatedQueue
+from tools.faultsim.rollback import shown, shown_trigger, taken_back, taken_back_trigger
 from tools.faultsim.seeded_random import SeededRandom
 from tools.faultsim.workload import Scenario
 
@@ -51,6 +55,7 @@ class WatchedStore(MemoryScheduleStore):
         self._network = network
 
     def _write(self, record: Record) -> None:
+        record = taken_back(record)
         super()._write(record)
         self._history.written.append(Written(self._clock.now(), process.get().began, record))
         state = f"{record.state} revision {record.revision} wake {record.wake} pending {record.pending}"
@@ -63,7 +68,14 @@ class WatchedStore(MemoryScheduleStore):
         if left:
             self._network.note("unprocessed", f"{len(left)} of {len(keys)} keys")
             found |= await super().get(left)
-        return found
+        return {key: self._read(record) for key, record in found.items()}
+
+    async def scan(self, part: int, parts: int, *, cursor: str | None = None) -> Page[Record]:
+        page = await super().scan(part, parts, cursor=cursor)
+        return Page([self._read(record) for record in page.items], page.cursor)
+
+    def _read(self, record: Record) -> Record:
+        return shown(record) if self._network.is_unreadable(record.key) else record
 
     async def read_index(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         page = await super().read_index(segment, before=before, cursor=cursor)
@@ -71,7 +83,43 @@ class WatchedStore(MemoryScheduleStore):
         self._history.index_reads += [IndexRead(now, entry.key, entry.wake) for entry in page.items]
         for entry in page.items:
             self._network.note("read", f"{entry.key} revision {entry.revision} wake {entry.wake} before {before}")
-        return page
+        unreadable = self._network.is_unreadable
+        return Page([shown_trigger(one) if unreadable(one.key) else one for one in page.items], page.cursor)
+
+
+class WatchedBackfills(MemoryBackfills):
+    """Backfills in memory, some of which the release of a rollback cannot read."""
+
+    def __init__(self, network: Network) -> None:
+        super().__init__(pause=network)
+        self._network = network
+
+    async def get(self, keys: Sequence[BackfillKey]) -> dict[BackfillKey, Backfill]:
+        found = await super().get(keys)
+        return {key: self._read(backfill) for key, backfill in found.items()}
+
+    async def put(self, backfill: Backfill, *, replacing: int | None) -> bool:
+        return await super().put(taken_back_trigger(backfill), replacing=replacing)
+
+    def _read(self, backfill: Backfill) -> Backfill:
+        return shown_trigger(backfill) if self._network.is_unreadable(Key(backfill.tenant, backfill.name)) else backfill
+
+
+class SimulatedDeadLetters(MemoryDeadLetters):
+    """Dead letters in memory. The operator finds the packs among them, and leaves those that are hopeless."""
+
+    def __init__(self, network: Network, fires: MemoryDeadLetterQueue) -> None:
+        super().__init__(pause=network)
+        self._fires = fires
+
+    async def send_to_dlq(self, queue: DeadLetterSource, body: str, *, reason: str, code: str) -> None:
+        before = len(self.sent)
+        try:
+            await super().send_to_dlq(queue, body, reason=reason, code=code)
+        finally:
+            # Also if the process died after the service had taken it.
+            if len(self.sent) > before and queue == "fires" and code not in {HOPELESS, "undecodable"}:
+                self._fires.send_to_dlq(body, code=code, reason=reason)
 
 
 class WatchedLeases(MemoryLeases):
@@ -117,7 +165,6 @@ class Deployment:
         scenario: Scenario,
         faults: FaultPlan,
         page_size: int,
-        unpublishable: frozenset[str],
     ) -> None:
         self.history = History()
         self._loop = loop
@@ -128,6 +175,7 @@ class Deployment:
         self._scenario = scenario
         self._faults = faults
         self._invocations: Counter[str] = Counter()
+        self._was_ahead = False
         #: How many invocations are running.
         self.running = 0
         true = LoopClock(loop, start)
@@ -135,14 +183,14 @@ class Deployment:
         network = Network(loop, random, self.history, faults, true)
         self._network = network
         self.store = WatchedStore(true, self.history, network, page_size=page_size)
-        self.dead = MemoryDeadLetters(pause=network)
         self.commands = self._queue("commands")
         self.fires = self._queue("fires")
         self.segments = self._queue("segments")
+        self.dead = SimulatedDeadLetters(network, self.fires.dead)
         self.commands.deliver = lambda batch: self._invoke("registrar", lambda: self._on_commands(batch))
         self.fires.deliver = lambda batch: self._invoke("executor", lambda: self._on_packs(batch))
         self.segments.deliver = lambda batch: self._invoke("planner", lambda: self._on_segment_ranges(batch))
-        self._memory_backfills = MemoryBackfills(pause=network)
+        self._memory_backfills = WatchedBackfills(network)
         self._memory_calendars = MemoryCalendars(pause=network)
         self._leases = WatchedLeases(self.history, network)
         self._ports = memory_ports(
@@ -151,7 +199,7 @@ class Deployment:
             store=self.store,
             leases=self._leases,
             fire_queue=MemoryFireQueue(self.fires, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
-            bus=SimulatedBus(network, self.history, true, unpublishable=unpublishable),
+            bus=SimulatedBus(network, self.history, true),
             dead_letters=self.dead,
             backfills=self._memory_backfills,
             calendars=self._memory_calendars,
@@ -178,7 +226,7 @@ class Deployment:
             self._network,
             self._true,
             visibility_s=VISIBILITY_S[name],
-            out=lambda: self._faults.out("lambda", self._loop.now_us),
+            out=lambda: self._faults.out("executors" if name == "fires" else "lambda", self._loop.now_us),
         )
 
     def _cases(self) -> UseCases:
@@ -235,7 +283,8 @@ class Deployment:
             self._network.note(f"planned {message.id}", "" if how.result is None else _outcomes(how.result.segments))
             if how.result is not None and not how.comes_back:
                 asked = how.result.asked
-                self.history.ranges_done.append(RangeDone(process.get().name, asked, self._leases.planned(asked)))
+                done = RangeDone(self._true.now(), process.get().name, asked, self._leases.planned(asked))
+                self.history.ranges_done.append(done)
         self._settle(self.segments, batch, handled)
 
     async def _on_tick(self) -> None:
@@ -281,6 +330,15 @@ class Deployment:
         busy = self._loop.now_us < self._faults.faults_end_s * 1_000_000
         return self._scenario.busy_timeout_ms if busy else self._scenario.planner_timeout_ms
 
+    def _ahead_ms(self, function: str) -> int:
+        """By how much the clock of this invocation is ahead: once, that of a planner, if that is the spell."""
+        spell = self._faults.spell
+        if function != "planner" or self._was_ahead or not spell.during(Condition.CLOCK_AHEAD, self._loop.now_us):
+            return 0
+        self._was_ahead = True
+        self.history.ahead_at = self._true.now()
+        return spell.ahead_ms
+
     def _invoke(self, function: str, work: Callable[[], Awaitable[None]]) -> None:
         self._invocations[function] += 1
         timeout_ms = self._planner_timeout_ms if function == "planner" else TIMEOUT_S[function] * 1000
@@ -288,7 +346,7 @@ class Deployment:
         off_ms = profile.clock_skew_ms
         running = Process(
             f"{function}-{self._invocations[function]}",
-            LoopClock(self._loop, self._start, off_ms=self._random.between(-off_ms, off_ms)),
+            LoopClock(self._loop, self._start, off_ms=self._random.between(-off_ms, off_ms) + self._ahead_ms(function)),
             began=self._true.now(),
             ends_us=self._loop.now_us + timeout_ms * 1000,
             cpu_starved_ms=100 + self._random.mostly_small(profile.cpu_starved_ms)
@@ -335,8 +393,12 @@ class Deployment:
     async def _redrive(self) -> None:
         for queue in self.queues:
             redrive = Redrive(clock=process.get().clock, queue=queue.dead, name=queue.name)
-            report = await redrive.send(limit=1_000, per_second=10)
-            self._network.note("sent back", f"{queue.name} {report}")
+            try:
+                report = await redrive.send(limit=1_000, per_second=10)
+            except EventcronError as error:
+                self._network.note("ended", f"{queue.name} {error!r}")  # the next queue is another command
+            else:
+                self._network.note("sent back", f"{queue.name} {report}")
 
 
 def _outcomes(reports: Sequence[SegmentReport]) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import msgspec
 from msgspec import Struct
+from tools.faultsim.spell import Condition, Spell
 
+from eventcron.model.names import Key
 from tools.faultsim.seeded_random import SeededRandom
 
 #: Services that can have an outage.
@@ -71,11 +73,14 @@ class Outage(Struct, frozen=True):
 
 
 class FaultPlan(Struct, frozen=True, kw_only=True):
-    """The faults of one simulation: those of ``profile`` for the first ``faults_end_s`` seconds, and an outage."""
+    """The faults of one simulation: those of ``profile`` for the first ``faults_end_s`` seconds, an outage, spell."""
 
     profile: FaultProfile
     faults_end_s: int
     outage: Outage | None = None
+    spell: Spell = Spell()
+    #: Schedules that the release of a rollback cannot read.
+    unreadable: frozenset[Key] = frozenset()
 
     @property
     def later_profile(self) -> FaultProfile:
@@ -83,31 +88,49 @@ class FaultPlan(Struct, frozen=True, kw_only=True):
         return self.profile if self.profile in FAULTLESS else NO_FAULTS
 
     @property
-    def faultless(self) -> bool:
+    def is_calm(self) -> bool:
+        """Whether nothing but the spell can be the reason for a late or repeated fire."""
         return self.profile in FAULTLESS and self.outage is None
 
+    @property
+    def faultless(self) -> bool:
+        return self.is_calm and self.spell.is_harmless
+
     def out(self, service: str, now_us: int) -> bool:
-        """Whether *service* has an outage."""
+        """Whether *service* has an outage. The service ``executors`` are the functions that publish, and no others."""
+        if service == "executors":
+            return self.spell.during(Condition.THROTTLED_EXECUTORS, now_us) or self.out("lambda", now_us)
+        first_s, last_s = self.spell.table_out_s
+        if service == "dynamodb" and first_s <= now_us / 1_000_000 < last_s:
+            return True
         outage = self.outage
         if outage is None or outage.service != service:
             return False
         return outage.start_s <= now_us / 1_000_000 < outage.end_s
 
     def __str__(self) -> str:
+        spell = "" if self.spell.condition is Condition.CALM else f", {self.spell}"
         if self.outage is None:
-            return self.profile.name
-        return f"{self.profile.name}, {self.outage.service} out from {self.outage.start_s} s to {self.outage.end_s} s"
+            return f"{self.profile.name}{spell}"
+        out = f"{self.outage.service} out from {self.outage.start_s} s to {self.outage.end_s} s"
+        return f"{self.profile.name}, {out}{spell}"
 
 
-def draw_fault_plan(random: SeededRandom, *, span_s: int) -> FaultPlan:
-    """The faults of a simulation of *span_s* seconds; they end after 60 % of it.
+def draw_fault_plan(random: SeededRandom, *, span_s: int, spell: Spell) -> FaultPlan:
+    """The faults of a simulation of *span_s* seconds in that *spell*; they end after 60 % of it.
 
-    A third of the plans have an outage. Of the others, two in six are faultless and two have many faults.
+    A rollback has few others. A third of the other plans have an outage. Of the rest, two in six are faultless and two
+    have many faults.
     """
     faults_end_s = span_s * 6 // 10
+    if spell.condition is Condition.ROLLBACK:
+        # Mostly with nothing else, so that each late fire tells something.
+        profile = random.pick((NO_FAULTS, NO_FAULTS, REDELIVERY, SOME_FAULTS))
+        return FaultPlan(profile=profile, faults_end_s=faults_end_s, spell=spell)
     profile = random.pick((NO_FAULTS, REDELIVERY, SOME_FAULTS, SOME_FAULTS, MANY_FAULTS, MANY_FAULTS))
     if not random.chance(0.33):
-        return FaultPlan(profile=profile, faults_end_s=faults_end_s)
+        return FaultPlan(profile=profile, faults_end_s=faults_end_s, spell=spell)
     start_s = random.between(span_s // 20, span_s // 4)
     outage = Outage(random.pick(SERVICES), start_s, random.between(start_s + span_s // 10, faults_end_s))
-    return FaultPlan(profile=random.pick((NO_FAULTS, SOME_FAULTS)), faults_end_s=faults_end_s, outage=outage)
+    profile = random.pick((NO_FAULTS, SOME_FAULTS))
+    return FaultPlan(profile=profile, faults_end_s=faults_end_s, outage=outage, spell=spell)

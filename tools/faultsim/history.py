@@ -54,8 +54,9 @@ class Attempt(NamedTuple):
 
 
 class RangeDone(NamedTuple):
-    """A planner deleted this range. ``segments``: the instant through which each of them was planned then."""
+    """A planner deleted this range *at*. ``segments``: the instant through which each of them was planned then."""
 
+    at: Instant
     who: str
     asked: SegmentRange
     segments: dict[int, Instant]
@@ -75,6 +76,8 @@ class History:
         self.ranges_refused: set[tuple[str, SegmentRange]] = set()
         #: The ticks that ended with time left for another segment.
         self.timely_ticks: set[str] = set()
+        #: When a planner with a clock far ahead began; None = none did.
+        self.ahead_at: Instant | None = None
         #: Exceptions of handlers that are no ``EventcronError``.
         self.crashes: list[Step] = []
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from tools.faultsim.mutants import MUTANTS
 from tools.faultsim.mutants.planting import Mutant
+from tools.faultsim.progress import Progress
 from tools.faultsim.sweep import run_seeds
 
 #: Seeds within which each mutant has to be noticed.
@@ -47,9 +48,13 @@ def main(*, jobs: int, chosen: str) -> int:
     began = time.perf_counter()
     _print("| fault | guarantee | seeds |", "| --- | --- | --- |")
     noticed = 0
-    for found in hunts(numbers, jobs=jobs):
+    progress = Progress(len(numbers), "mutants")
+    for done, found in enumerate(hunts(numbers, jobs=jobs), 1):
         noticed += found.guarantee is not None
+        progress.clear()
         _print(str(found))
+        progress.show(done, failed=done - noticed)
+    progress.clear()
     _print("", f"{noticed} of {len(numbers)} noticed, {time.perf_counter() - began:.0f} s")
     return 0 if noticed == len(numbers) else 1
 

@@ -6,18 +6,25 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from zlib import crc32
 
+from tools.faultsim.spell import Condition
+
 from eventcron.adapters.memory import Version
 from eventcron.errors import Unavailable
 from eventcron.model.events import EVENT_DETAILS, Event
-from eventcron.model.names import Instant
+from eventcron.model.names import Instant, Key
 from eventcron.ports import Refusal
 from tools.faultsim.faults import OPERATOR, FaultPlan, FaultProfile
 from tools.faultsim.history import History, Publication, Step
 from tools.faultsim.loop import LoopClock, SeededLoop
 from tools.faultsim.seeded_random import SeededRandom
+from tools.faultsim.workload import STUBBORN, UNPUBLISHABLE
 
 #: Milliseconds by which a read of the index may lag. DynamoDB promises no bound; seconds are rare.
 INDEX_LAG_MS = 5_000
+#: The code by which the bus refuses a fire for good, as it refuses a malformed detail.
+HOPELESS = "MalformedDetail"
+#: Seconds after the faults and the spell for which the operator's own machine is in trouble still.
+OPERATOR_S = 1_200
 #: PutEvents takes at most ten.
 BATCH = 10
 
@@ -62,6 +69,7 @@ class Network:
         self._faults = faults
         self._faults_end_us = faults.faults_end_s * 1_000_000
         self._later_profile = faults.later_profile
+        self._operator_calm_us = (max(faults.faults_end_s, faults.spell.end_s) + OPERATOR_S) * 1_000_000
         self._operator_profile = faults.profile if faults.faultless else OPERATOR
         self._query = 0
 
@@ -82,7 +90,7 @@ class Network:
     def profile(self) -> FaultProfile:
         """The faults that the running process has now."""
         running = process.get(None)
-        if running is not None and running.is_operator:
+        if running is not None and running.is_operator and self._loop.now_us < self._operator_calm_us:
             return self._operator_profile
         return self._faults.profile if self._loop.now_us < self._faults_end_us else self._later_profile
 
@@ -134,6 +142,14 @@ class Network:
             self.note("answer lost", point)
             raise Unavailable(service, "TimeoutError", point)
 
+    def is_unreadable(self, key: Key) -> bool:
+        """Whether the release that runs now cannot read that schedule."""
+        return key in self._faults.unreadable and self._faults.spell.during(Condition.ROLLBACK, self._loop.now_us)
+
+    def is_stubborn(self) -> bool:
+        """Whether the bus refuses the fires of one schedule now."""
+        return self._faults.spell.during(Condition.STUBBORN_BUS, self._loop.now_us)
+
     def refuse_entry(self, index: int, _entry: object) -> Refusal | None:
         """Refuse one entry of a batch, for now."""
         if self._random.chance(self.profile.refuse_entry):
@@ -154,19 +170,22 @@ class Network:
         """
         record = versions[-1].record
         drawn = crc32(f"{self._query} {record.tenant} {record.name}".encode()) / 2**32 if record else 0
-        shown_until = self._clock.now() - int(INDEX_LAG_MS * drawn**2)
+        now_us, spell = self._loop.now_us, self._faults.spell
+        # What a stuck index shows is as old as the span in which it is stuck.
+        if spell.during(Condition.STUCK_INDEX, now_us):
+            shown_until = self._clock.now() - (now_us // 1000 - spell.start_s * 1000)
+        else:
+            shown_until = self._clock.now() - int(INDEX_LAG_MS * drawn**2)
         return next((version for version in reversed(versions) if version.written <= shown_until), versions[0])
 
 
 class SimulatedBus:
     """``EventBus``: a call may fail as a whole, with or without effect, or for some entries."""
 
-    def __init__(self, network: Network, history: History, clock: LoopClock, *, unpublishable: frozenset[str]) -> None:
+    def __init__(self, network: Network, history: History, clock: LoopClock) -> None:
         self._network = network
         self._history = history
         self._clock = clock
-        #: Schedules whose fires the bus always refuses, as it refuses a malformed detail.
-        self._unpublishable = unpublishable
 
     async def publish(self, events: Sequence[Event]) -> list[Refusal]:
         refusals: list[Refusal] = []
@@ -192,8 +211,10 @@ class SimulatedBus:
 
     def _take(self, place: int, event: Event) -> Refusal | None:
         is_fire = event.detail_type not in STATUS_EVENTS
-        if is_fire and event.resources[0] in self._unpublishable:
-            return Refusal(index=place, code="MalformedDetail", message="never", retryable=False)
+        if is_fire and event.resources[0] == str(UNPUBLISHABLE):
+            return Refusal(index=place, code=HOPELESS, message="never", retryable=False)
+        if is_fire and event.resources[0] == str(STUBBORN) and self._network.is_stubborn():
+            return Refusal(index=place, code="InternalFailure", message="not yet")
         refusal = self._network.refuse_entry(place, event)
         if refusal is None:
             self._history.publications.append(Publication(self._clock.now(), process.get().clock.now(), event))

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
+from zlib import crc32
+
+from msgspec.structs import replace
+from tools.faultsim.spell import Condition, condition_of, draw_spell, with_spell
 
 from eventcron.errors import Undecodable
-from eventcron.model.names import Instant
+from eventcron.model.names import Instant, Key
 from eventcron.wire.encode import decode_pack
 from eventcron.wire.segment_ranges import decode_range
 from tools.faultsim.deployment import Deployment
@@ -15,11 +19,13 @@ from tools.faultsim.history import History
 from tools.faultsim.loop import SeededLoop
 from tools.faultsim.queues import Message
 from tools.faultsim.seeded_random import SeededRandom
-from tools.faultsim.workload import UNPUBLISHABLE, Scenario, Sent, draw_commands, draw_scenario, several_planners
+from tools.faultsim.workload import STUBBORN, Scenario, Sent, draw_commands, draw_scenario, several_planners
 
 #: Seconds that a simulation may take to finish what was due before its end: two receives of a message, each hidden for
 #: six minutes, and the longest pause of the executor.
 DRAIN_S = 3_600
+#: Seconds before a rollback within which a command may be in hand still when it begins.
+EARLY_S = 20
 #: One simulation in so many has several planners. The seed says which; nothing is drawn for it.
 FANNED_OUT = 4
 
@@ -49,11 +55,14 @@ class Simulation(NamedTuple):
 def simulate(seed: int) -> Simulation:
     """Run the simulation of *seed* to its end."""
     random = SeededRandom(seed)
-    scenario = draw_scenario(random)
+    scenario = draw_scenario(random, condition_of(seed))
     if seed % FANNED_OUT == FANNED_OUT - 1:
         scenario = scenario._replace(settings=several_planners(scenario.settings))
-    faults = draw_fault_plan(random, span_s=scenario.span_s)
+    spell = draw_spell(seed, span_s=scenario.span_s)
+    scenario = scenario._replace(settings=with_spell(scenario.settings, spell))
+    faults = draw_fault_plan(random, span_s=scenario.span_s, spell=spell)
     sent = draw_commands(random, scenario, faults)
+    faults = replace(faults, unreadable=_unreadable(scenario, faults, sent))
     loop = SeededLoop(random)  # type: ignore[abstract]  # of a loop's forty methods nothing here calls the rest
     deployment = Deployment(
         loop,
@@ -61,7 +70,6 @@ def simulate(seed: int) -> Simulation:
         scenario=scenario,
         faults=faults,
         page_size=random.pick((1, 2, 1_000)),
-        unpublishable=frozenset({str(UNPUBLISHABLE)}),
     )
     for one in sent:
         for arrival in one.arrivals:
@@ -71,10 +79,23 @@ def simulate(seed: int) -> Simulation:
     loop.run_until(max(scenario.span_s * 1000, last + 1) * 1000)
     end = scenario.start + scenario.span_s * 1000
     while not _at_rest(deployment, end):
-        if loop.now_us > (scenario.span_s + DRAIN_S) * 1_000_000:
+        if loop.now_us > (max(scenario.span_s, spell.end_s) + DRAIN_S) * 1_000_000:
             break
         loop.run_until(loop.now_us + 10_000_000)
     return Simulation(seed, scenario, faults, sent, deployment.history, deployment, end)
+
+
+def _unreadable(scenario: Scenario, faults: FaultPlan, sent: Sequence[Sent]) -> frozenset[Key]:
+    """The schedules that the release of a rollback cannot read: about half of those that no command is for meanwhile.
+
+    A command that a fault delays may come at any time, so there are some only where nothing but the spell is bad.
+    """
+    spell = faults.spell
+    if spell.condition is not Condition.ROLLBACK or not faults.is_calm:
+        return frozenset()
+    first, last = ((scenario.start + second * 1000) for second in (spell.start_s - EARLY_S, spell.end_s))
+    busy = {one.key for one in sent for arrival in one.arrivals if first <= one.emitted + arrival < last}
+    return frozenset(one.key for one in sent if one.key not in busy and crc32(str(one.key).encode()) % 2 == 0)
 
 
 def _at_rest(deployment: Deployment, end: Instant) -> bool:
@@ -105,5 +126,8 @@ def _is_poison(message: Message) -> bool:
 
 
 def _is_left(body: str, end: Instant) -> bool:
-    """Whether this message of the fire queue still has to be handled: a pack before *end*, or no pack at all."""
-    return not _is_pack(body) or decode_pack(body).at < end
+    """Whether this message of the fire queue still has to be handled: a pack before *end*, or no pack at all.
+
+    What a stubborn bus has refused is to be published in the end, whenever it began.
+    """
+    return not _is_pack(body) or decode_pack(body).at < end or decode_pack(body).fires[0].key == STUBBORN

@@ -9,6 +9,7 @@ from enum import Enum, auto
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
+from tools.faultsim.spell import Condition
 
 from eventcron.model.commands import TENANT_SOURCE_PREFIX
 from eventcron.model.names import Instant, Key
@@ -104,11 +105,13 @@ TENANTS = ("acme", "bolt")
 CALENDAR = "holidays"
 #: The bus refuses every fire of this schedule.
 UNPUBLISHABLE = Key("acme", "unpublishable")
+#: A stubborn bus refuses every fire of this schedule until it no longer does.
+STUBBORN = Key("acme", "stubborn")
 
 
-def draw_scenario(random: SeededRandom) -> Scenario:
-    """A scenario for one planner."""
-    timing = random.pick(TIMINGS)
+def draw_scenario(random: SeededRandom, condition: Condition = Condition.CALM) -> Scenario:
+    """A scenario for one planner. Where a bus is stubborn for hours, ticks are rare."""
+    timing = TIMINGS[0] if condition is Condition.STUBBORN_BUS else random.pick(TIMINGS)
     text, zone = random.pick(STARTS)
     settings = Settings(
         schedules_table="schedules",
@@ -134,7 +137,7 @@ def draw_scenario(random: SeededRandom) -> Scenario:
         settings=settings,
         first_tick_ms=random.between(0, timing.tick_seconds * 1000),
         planner_timeout_ms=timeout_ms,
-        busy_timeout_ms=timeout_ms if random.chance(0.6) else random.between(3_020, 3_300),
+        busy_timeout_ms=timeout_ms if random.chance(0.5) else random.between(3_020, 3_300),
     )
 
 
@@ -148,8 +151,18 @@ def several_planners(settings: Settings) -> Settings:
 def draw_commands(random: SeededRandom, scenario: Scenario, faults: FaultPlan) -> list[Sent]:
     """All messages, in order of emission. Some schedules end when an outage does."""
     writer = _Writer(random, scenario)
+    _write_schedules(writer, random, faults)
+    for _ in range(random.between(0, 3)):
+        writer.invalid()
+    for queue in ("fires", "segments") if scenario.settings.planner_workers > 1 else ("fires",):
+        if random.chance(0.3):
+            writer.poison(queue)
+    return sorted(writer.sent, key=lambda sent: (sent.emitted, sent.event_id))
+
+
+def _write_schedules(writer: _Writer, random: SeededRandom, faults: FaultPlan) -> None:
     for tenant in TENANTS:
-        if random.chance(0.2):
+        if random.chance(0.3):
             writer.calendar(tenant)
     for number in range(random.between(2, 4)):
         writer.schedule(Key(random.pick(TENANTS), f"s{number}"))
@@ -159,12 +172,8 @@ def draw_commands(random: SeededRandom, scenario: Scenario, faults: FaultPlan) -
         writer.schedule_with_an_end(Key(random.pick(TENANTS), "ending"), faults.outage)
     if random.chance(0.2):
         writer.schedule(UNPUBLISHABLE)
-    for _ in range(random.between(0, 3)):
-        writer.invalid()
-    for queue in ("fires", "segments") if scenario.settings.planner_workers > 1 else ("fires",):
-        if random.chance(0.3):
-            writer.poison(queue)
-    return sorted(writer.sent, key=lambda sent: (sent.emitted, sent.event_id))
+    if faults.spell.condition is Condition.STUBBORN_BUS:
+        writer.patient(STUBBORN)
 
 
 class _Writer:
@@ -185,10 +194,11 @@ class _Writer:
         random = self._random
         numbered = random.chance(0.3)
         at = self._scenario.start + random.between(1, self._scenario.span_s * 300)
-        puts = 0
+        puts, command = 0, ""
         self._backfill_ids = []
         for number in range(random.between(1, 6)):
-            command = "Put Schedule" if number == 0 else random.pick(_CHANGES)
+            resumes = command == "Pause Schedule" and random.chance(0.7)
+            command = "Put Schedule" if number == 0 else "Resume Schedule" if resumes else random.pick(_CHANGES)
             detail: dict[str, Any] = {"tenant": key.tenant, "name": key.name}
             if command == "Put Schedule":
                 puts += 1
@@ -207,18 +217,20 @@ class _Writer:
             elif numbered or random.chance(0.3):
                 detail["revision"] = number + 1 if numbered else at
             self._send(Kind.VALID, command, key, detail, at)
-            # Sometimes two commands in one second, which only their arrival orders.
-            pause = (
-                random.between(0, 900)
-                if random.chance(0.1)
-                else 1_500 + random.mostly_small(self._scenario.span_s * 400)
-            )
-            sent_at, at = at, at + pause
-            if random.chance(0.25):
-                at = at // 60_000 * 60_000 + 60_000 - random.between(0, 1_500)  # just before many occurrences are due
-            elif random.chance(0.3):
-                at = self._tick_after(at) + random.between(-2_500, 2_500)  # while the planner works
-            at = max(at, sent_at + 1)
+            at = max(self._next_command(command, at), at + 1)
+
+    def _next_command(self, command: str, at: Instant) -> Instant:
+        """When the command that follows *command* is sent."""
+        random, span_s = self._random, self._scenario.span_s
+        # Sometimes two commands in one second, which only their arrival orders.
+        at += random.between(0, 900) if random.chance(0.1) else 1_500 + random.mostly_small(span_s * 400)
+        if command == "Pause Schedule" and random.chance(0.6):
+            at += random.between(20_000, span_s * 250)  # long enough for something to fall due
+        if random.chance(0.25):
+            return at // 60_000 * 60_000 + 60_000 - random.between(0, 1_500)  # just before many occurrences are due
+        if random.chance(0.3):
+            return self._tick_after(at) + random.between(-2_500, 2_500)  # while the planner works
+        return at
 
     def replaced_one_shots(self, key: Key) -> None:
         """One-shot schedules under one name, each replaced while the planner plans it."""
@@ -247,6 +259,27 @@ class _Writer:
             "input": {"of": str(key), "put": 1},
         }
         self._send(Kind.VALID, "Put Schedule", key, detail, at)
+
+    def patient(self, key: Key) -> None:
+        """A schedule that fires a few times early on, however late, and whose run and backfill do too."""
+        random = self._random
+        at = self._scenario.start + random.between(1, 5_000)
+        soon = (at // 1000 + random.between(10, 60)) * 1000
+        detail: dict[str, Any] = {
+            "tenant": key.tenant,
+            "name": key.name,
+            "expression": random.pick((f"at({rfc3339(soon, millis=False)[:-1]})", "*/2 * * * *")),
+            "misfire": {"policy": random.pick(("fire_all", "fire_once")), "grace_seconds": 86_400},
+            "end": rfc3339(soon + random.between(60_000, 400_000)),
+            "input": {"of": str(key), "put": 1},
+        }
+        self._send(Kind.VALID, "Put Schedule", key, detail, at)
+        which = {"tenant": key.tenant, "name": key.name}
+        if random.chance(0.5):
+            self._send(Kind.VALID, "Run Schedule", key, which | {"run_id": "run-1"}, at + 5_000)
+        if random.chance(0.5):
+            span = {"from": rfc3339(at), "until": rfc3339(at + 300_000), "per_minute": 60, "backfill_id": "backfill-1"}
+            self._send(Kind.VALID, "Backfill Schedule", key, which | span, at + 8_000)
 
     def _tick_after(self, at: Instant) -> Instant:
         first, every = self._scenario.start + self._scenario.first_tick_ms, self._scenario.settings.tick_seconds * 1000
@@ -277,8 +310,9 @@ class _Writer:
                 first = self._scenario.start + random.between(-2, 1) * 86_400_000
                 days = [local_time(first + day * 86_400_000, "UTC")[:10] for day in range(random.between(1, 2))]
                 detail["dates"] = ["/".join(dict.fromkeys((days[0], days[-1])))] if days[0] != days[-1] else days[:1]
-            self._send(Kind.VALID, command, key, detail, at)
-            at += 2_000 + random.between(0, self._scenario.span_s * 500)
+            self._send(Kind.VALID, command, key, detail, at, late=0.5)
+            # Often so soon that the next one overtakes it.
+            at += 2_000 + random.between(0, 20_000 if random.chance(0.5) else self._scenario.span_s * 500)
         self._with_calendar.add(tenant)
 
     def invalid(self) -> None:
@@ -319,9 +353,10 @@ class _Writer:
         source: str = "",
         body: str = "",
         queue: str = "commands",
+        late: float = 0.2,
     ) -> None:
         random = self._random
-        arrivals = [random.mostly_small(2_000) if random.chance(0.8) else random.between(0, 60_000)]
+        arrivals = [random.between(0, 60_000) if random.chance(late) else random.mostly_small(2_000)]
         if random.chance(0.25) and kind is not Kind.POISON:
             # A second delivery. It comes later, as the fires of two simultaneous runs could not be distinguished.
             arrivals.append(arrivals[0] + 20_000 + random.mostly_small(300_000))
@@ -374,7 +409,7 @@ class _Writer:
 
 _NOT_WITH_A_CALENDAR = {"max_fires", "daylight_saving"}
 _CHANGES: Sequence[str] = (
-    "Put Schedule", "Put Schedule", "Put Schedule", "Pause Schedule", "Resume Schedule", "Resume Schedule",
+    "Put Schedule", "Put Schedule", "Put Schedule", "Pause Schedule", "Pause Schedule", "Resume Schedule",
     "Delete Schedule", "Run Schedule", "Backfill Schedule", "Cancel Backfill",
 )  # fmt: skip
 _CRONS = (

@@ -27,6 +27,7 @@ from eventcron.model.names import BackfillKey, Instant, Key
 from eventcron.model.records import Backfill, BackfillState
 from eventcron.ports import Backfills, Clock, DeadLetters, EventBus, FireQueue, ScheduleStore
 from eventcron.rules import backfill
+from eventcron.rules.leases import is_held
 from eventcron.rules.packing import pack_fires
 from eventcron.settings import Settings
 from eventcron.wire.encode import backfilled, skipped
@@ -189,7 +190,7 @@ class Backfiller:
             async with slots:
                 try:
                     return await self._carry_on(key, stored.get(key), deadline=deadline)
-                except (Unavailable, Undecodable) as error:
+                except (Unavailable, Undecodable, InvalidSchedule, ValueError) as error:
                     return BackfillReport(key=key, outcome=BackfillOutcome.FAILED, reason=str(error))
 
         return await all_of(carry_on(key) for key in keys)
@@ -200,7 +201,7 @@ class Backfiller:
             await self._backfills.strike(key)
             return BackfillReport(key=key, outcome=BackfillOutcome.CANCELLED)
         now = self._clock.now()
-        if stored.lease_until > now:
+        if is_held(stored.lease_until, now=now):
             return BackfillReport(key=key, outcome=BackfillOutcome.HELD)
         if not await self._has_schedule(stored):
             return await self._end(

@@ -59,6 +59,9 @@ class PackSender:
     async def send(self, packs: Sequence[Pack], *, visible_at: Callable[[Pack], Instant]) -> None:
         """Send *packs*. A pack that the queue refuses for good goes to the dead-letter queue.
 
+        A pack is visible at *visible_at*, or as late as the queue can delay it: the executor then puts it back. So a
+        planner can go on with a window that a clock ahead has begun.
+
         Raises:
             Unavailable: the queue did not take some. All may be sent again: their ids stay the same.
         """
@@ -75,7 +78,9 @@ class PackSender:
             raise Unavailable("sqs", left[0].code, f"{len(left)} of {len(packs)} packs refused")
 
     async def _send(self, packs: Sequence[Pack], visible_at: Callable[[Pack], Instant]) -> list[Refusal]:
-        return await self._queue.send(packs, visible_at=[visible_at(pack) for pack in packs], now=self._clock.now())
+        now = self._clock.now()
+        appear = [min(visible_at(pack), now + LONGEST_DELAY_MS) for pack in packs]
+        return await self._queue.send(packs, visible_at=appear, now=now)
 
 
 async def complete(record: Record, *, clock: Clock, store: ScheduleStore, publisher: Publisher) -> bool:

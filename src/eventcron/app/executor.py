@@ -12,12 +12,15 @@ from typing import NamedTuple
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from eventcron.app.concurrency import all_of
-from eventcron.app.delivery import LONGEST_DELAY_MS, PackSender, Publisher, complete
+from eventcron.app.delivery import PackSender, Publisher, complete
 from eventcron.app.quota import beyond, named
 from eventcron.app.reading import read_readable
+from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import CancelReason, SkipReason
+from eventcron.model.commands import Misfire
 from eventcron.model.events import Event, SkipNotice
 from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import BackfillKey, Instant, Key
@@ -35,7 +38,7 @@ from eventcron.ports import (
 )
 from eventcron.rules.misfire import is_missed
 from eventcron.rules.packing import make_pack
-from eventcron.rules.timeline import is_superseded, may_publish
+from eventcron.rules.timeline import is_caught_up, is_followed, is_superseded, may_publish
 from eventcron.settings import Settings
 from eventcron.timing.trigger import local_time
 from eventcron.wire.encode import encode_pack, failed, fire_id, fired, skipped
@@ -81,6 +84,19 @@ class _Verdict(StrEnum):
     PUBLISH = "publish"
     DROP = "drop"  # no event: another revision has the occurrence, or the command that stopped it reports it
     SKIP = "skip"  # ``Schedule Skipped`` reports it
+    WAIT = "wait"  # this release cannot read what decides; the next one may
+
+
+class _Judgement(NamedTuple):
+    """What becomes of a fire, and what goes with that verdict."""
+
+    verdict: _Verdict
+    #: Of a fire that is skipped.
+    skip: SkipReason | None = None
+    #: Of a fire that is published: its due instant in the schedule's time zone.
+    local_time: str = ""
+    #: Of a fire that waits: why it cannot be judged.
+    unreadable: str = ""
 
 
 class Executor:
@@ -172,13 +188,14 @@ class Executor:
         await self._report([skipped(_notice(fire, reason, limit), now=now) for fire, reason in fires])
         await self._complete([fire for fire, _ in fires if fire.last], records)
 
-    async def _put_back_unreadable(self, fires: Sequence[Fire], known: _Known, pack: Pack, report: Report) -> None:
-        """Put back *fires* whose schedule or backfill this release cannot read. The next release may read it."""
+    async def _put_back_unreadable(
+        self, fires: Sequence[tuple[Fire, str]], known: _Known, pack: Pack, report: Report
+    ) -> None:
+        """Put back *fires*, each with why this release cannot judge it. The next release may."""
         unreadable = {
-            index: Refusal(index=index, code="Unreadable", message=known.unreadable(fire))
-            for index, fire in enumerate(fires)
+            index: Refusal(index=index, code="Unreadable", message=why) for index, (_, why) in enumerate(fires)
         }
-        await self._handle_refused(fires, unreadable, known.records, pack, report)
+        await self._handle_refused([fire for fire, _ in fires], unreadable, known.records, pack, report)
 
     async def _read(self, fires: Sequence[Fire]) -> _Known:
         records, unreadable = await read_readable(self._store.get, list({fire.key for fire in fires}))
@@ -186,13 +203,16 @@ class Executor:
         backfills, unknown = await read_readable(self._backfills.get, keys) if keys else ({}, {})
         return _Known(records, backfills, unreadable, unknown)
 
-    async def _publish(self, fires: Sequence[Fire], records: Mapping[Key, Record], pack: Pack, report: Report) -> None:
-        if not fires:
+    async def _publish(
+        self, timed: Sequence[tuple[Fire, str]], records: Mapping[Key, Record], pack: Pack, report: Report
+    ) -> None:
+        """Publish fires, each with its local time."""
+        if not timed:
             return
         events = [
-            fired(records[fire.key], fire, attempt=pack.attempt, local_time=_local_time(fire, records))
-            for fire in fires
+            fired(records[fire.key], fire, attempt=pack.attempt, local_time=local_time) for fire, local_time in timed
         ]
+        fires = [fire for fire, _ in timed]
         refused = await self._publisher.try_each(events)
         now = self._clock.now()
         by_index = {refusal.index: refusal for refusal in refused}
@@ -218,7 +238,7 @@ class Executor:
         again = [fires[index] for index in refused if index not in final]
         if again:
             pause_ms = 1000 * min(2 ** (pack.attempt - 1), MAX_PAUSE_S)
-            smaller = make_pack(again, attempt=pack.attempt + 1)
+            smaller = make_pack(again, after=pack)
             await self._put_back(smaller, visible_at=self._clock.now() + pause_ms)
             report.put_back += len(again)
         for index, refusal in final.items():
@@ -227,7 +247,9 @@ class Executor:
 
     async def _fail(self, fire: Fire, refusal: Refusal, records: Mapping[Key, Record], pack: Pack) -> None:
         reason = f"given up after {pack.attempt} tries, the last with {refusal.code}: {refusal.message}"
-        await self._dead_letters.send_to_dlq("fires", encode_pack(make_pack([fire])), reason=reason, code=refusal.code)
+        # It begins anew, under an id that the ledger does not know: whatever sends it back, it is published then.
+        dead = replace(make_pack([fire], after=pack), attempt=1)
+        await self._dead_letters.send_to_dlq("fires", encode_pack(dead), reason=reason, code=refusal.code)
         record, now = records.get(fire.key), self._clock.now()
         event = failed(record, fire, code=refusal.code, message=refusal.message, attempts=pack.attempt, now=now)
         await self._report([event])
@@ -242,7 +264,6 @@ class Executor:
                 await complete(record, clock=self._clock, store=self._store, publisher=self._publisher)
 
     async def _put_back(self, pack: Pack, *, visible_at: Instant) -> None:
-        visible_at = min(visible_at, self._clock.now() + LONGEST_DELAY_MS)
         await self._sender.send([pack], visible_at=lambda _pack: visible_at)
 
     async def _report(self, events: Sequence[Event]) -> None:
@@ -252,10 +273,12 @@ class Executor:
 class _Sorted(NamedTuple):
     """The fires of one instant, by verdict."""
 
-    publish: list[Fire]
+    #: Each with its local time.
+    publish: list[tuple[Fire, str]]
     #: Each with the reason.
     skip: list[tuple[Fire, SkipReason]]
-    unreadable: list[Fire]
+    #: Each with the reason.
+    unreadable: list[tuple[Fire, str]]
     #: How many have the verdict ``DROP``.
     dropped: int
 
@@ -269,19 +292,27 @@ class _Known(NamedTuple):
     lost_records: Mapping[Key, str]
     lost_backfills: Mapping[BackfillKey, str]
 
-    def unreadable(self, fire: Fire) -> str:
-        """Why *fire* cannot be judged; "" if it can."""
-        key = _backfill(fire)
-        return self.lost_records.get(fire.key, "") or ("" if key is None else self.lost_backfills.get(key, ""))
-
     def may_publish(self, fire: Fire, *, now: Instant) -> bool:
         """Whether *fire* may be published now, or once its schedule can be read again."""
-        return bool(self.unreadable(fire)) or self.judge(fire, now=now)[0] is _Verdict.PUBLISH
+        return self.judge(fire, now=now).verdict in {_Verdict.PUBLISH, _Verdict.WAIT}
 
-    def judge(self, fire: Fire, *, now: Instant) -> tuple[_Verdict, SkipReason | None]:
-        """The verdict on *fire*. If the fire is skipped, the reason comes with it."""
+    def judge(self, fire: Fire, *, now: Instant) -> _Judgement:
+        """What becomes of *fire* now. A schedule that cannot be read holds up its own fires, and no others."""
+        lost = self._lost(fire)
+        if lost:
+            return _Judgement(_Verdict.WAIT, unreadable=lost)
         stop = self._stopped(fire)
-        return (_Verdict.SKIP, stop) if stop else _judge(fire, self.records.get(fire.key), now=now)
+        if stop:
+            return _Judgement(_Verdict.SKIP, stop)
+        try:
+            return _judge(fire, self.records.get(fire.key), now=now)
+        except (InvalidSchedule, ValueError) as error:
+            return _Judgement(_Verdict.WAIT, unreadable=str(error))
+
+    def _lost(self, fire: Fire) -> str:
+        """Why the record or the backfill of *fire* cannot be read; "" if it can."""
+        key = _backfill(fire)
+        return self.lost_records.get(fire.key, "") or ("" if key is None else self.lost_backfills.get(key, ""))
 
     def _stopped(self, fire: Fire) -> SkipReason | None:
         """Why the backfill of *fire* no longer publishes it; None if it does, or if *fire* is of no backfill.
@@ -302,38 +333,50 @@ class _Known(NamedTuple):
 
 def _sort(fires: Sequence[Fire], known: _Known, over: frozenset[Fire], *, now: Instant) -> _Sorted:
     """Sort *fires* by verdict. Those in *over* exceed their tenant's limit and are skipped."""
-    publish: list[Fire] = []
+    publish: list[tuple[Fire, str]] = []
     skip: list[tuple[Fire, SkipReason]] = []
-    unreadable: list[Fire] = []
+    unreadable: list[tuple[Fire, str]] = []
     for fire in fires:
-        if known.unreadable(fire):
-            unreadable.append(fire)
-            continue
-        verdict, reason = known.judge(fire, now=now)
-        if verdict is _Verdict.PUBLISH and fire in over:
-            verdict, reason = _Verdict.SKIP, SkipReason.QUOTA
-        if verdict is _Verdict.PUBLISH:
-            publish.append(fire)
-        elif reason is not None:
-            skip.append((fire, reason))
+        judged = known.judge(fire, now=now)
+        if judged.verdict is _Verdict.WAIT:
+            unreadable.append((fire, judged.unreadable))
+        elif judged.verdict is _Verdict.PUBLISH and fire not in over:
+            publish.append((fire, judged.local_time))
+        elif judged.verdict is not _Verdict.DROP:
+            skip.append((fire, judged.skip or SkipReason.QUOTA))
     return _Sorted(publish, skip, unreadable, len(fires) - len(publish) - len(skip) - len(unreadable))
 
 
-def _judge(fire: Fire, record: Record | None, *, now: Instant) -> tuple[_Verdict, SkipReason | None]:
-    """The verdict on *fire*, given the stored *record* of its schedule, and the reason if the fire is skipped.
+def _judge(fire: Fire, record: Record | None, *, now: Instant) -> _Judgement:
+    """What becomes of *fire* now, given the stored *record* of its schedule.
 
     Resume and Delete report the fires that they drop, so a dropped fire is not reported here.
+
+    Raises:
+        InvalidSchedule: this release cannot read a trigger or the time zone of the schedule.
     """
     if record is None:
-        return _Verdict.DROP, None
+        return _Judgement(_Verdict.DROP)
     if fire.cause == "schedule" and not may_publish(record.eras, fire.revision, due=fire.due, at=fire.at):
         superseded = is_superseded(record.eras, fire.revision, due=fire.due)
-        return (_Verdict.SKIP, SkipReason.SUPERSEDED) if superseded else (_Verdict.DROP, None)
+        return _Judgement(_Verdict.SKIP, SkipReason.SUPERSEDED) if superseded else _Judgement(_Verdict.DROP)
     if record.schedule is None:
-        return _Verdict.SKIP, SkipReason.DELETED
-    if fire.cause == "schedule" and is_missed(fire.at, record.schedule.misfire, now=now):
-        return _Verdict.SKIP, SkipReason.MISFIRE
-    return _Verdict.PUBLISH, None
+        return _Judgement(_Verdict.SKIP, SkipReason.DELETED)
+    if fire.cause == "schedule" and _is_missed(fire, record, record.schedule.misfire, now=now):
+        return _Judgement(_Verdict.SKIP, SkipReason.MISFIRE)
+    return _Judgement(_Verdict.PUBLISH, local_time=local_time(fire.due, record.schedule.timezone))
+
+
+def _is_missed(fire: Fire, record: Record, misfire: Misfire, *, now: Instant) -> bool:
+    """Whether *fire* is too late by *misfire*. What a resume catches up on goes out whatever is due by now."""
+
+    def followed() -> bool:
+        eras, due = record.eras, fire.due
+        if is_caught_up(eras, fire.revision, due=due):
+            return False
+        return is_followed(eras, fire.key, fire.revision, due=due, now=now)
+
+    return is_missed(fire.at, misfire, now=now, is_followed=followed)
 
 
 def _backfill(fire: Fire) -> BackfillKey | None:
@@ -353,9 +396,3 @@ def _notice(fire: Fire, reason: SkipReason, limit: int) -> SkipNotice:
         cause=fire.cause,
         cause_id=fire.cause_id,
     )
-
-
-def _local_time(fire: Fire, records: Mapping[Key, Record]) -> str:
-    schedule = records[fire.key].schedule
-    assert schedule is not None  # noqa: S101  # only fires of schedules that exist are published
-    return local_time(fire.due, schedule.timezone)

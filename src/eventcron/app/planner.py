@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import PackSender, Publisher, complete
@@ -31,6 +32,9 @@ from eventcron.wire.encode import skipped
 
 #: Milliseconds before the deadline at which a planner saves its page and stops. A page takes well under a second.
 SAVE_BEFORE_MS = 2_000
+#: Milliseconds. A segment that is planned further than this beyond a horizon from now was planned by a clock that was
+#: ahead. Clocks of AWS differ by milliseconds, and the guard, within which a new schedule is safe, is longer.
+AHEAD_MS = 5_000
 #: Conditional ``wake`` updates in flight for one segment.
 MOVES_AT_ONCE = 32
 
@@ -43,6 +47,7 @@ class SegmentOutcome(StrEnum):
     HELD = "held"  # another planner holds the lease
     FENCED = "fenced"  # a later lease took over; the ids of the packs sent make repeats harmless
     FAILED = "failed"  # a service refused; the whole window will be planned again
+    AHEAD = "ahead"  # a clock that was ahead planned the segment too far; what that passed by is planned
 
 
 class SegmentReport(Struct, frozen=True, kw_only=True):
@@ -50,7 +55,8 @@ class SegmentReport(Struct, frozen=True, kw_only=True):
 
     ``behind_ms`` is now minus ``planned_through`` when the lease was acquired: fires due in that time are late.
     ``lag_ms`` is how long after its scheduled time, a tick after the previous lease, the segment was leased. It is None
-    if the segment was not leased, or was never planned before.
+    if the segment was not leased, or was never planned before. ``ahead_ms`` is ``planned_through`` minus the end of the
+    horizon, if a clock that was ahead planned the segment too far.
     """
 
     segment: int
@@ -60,6 +66,7 @@ class SegmentReport(Struct, frozen=True, kw_only=True):
     packs: int = 0
     skipped: int = 0
     behind_ms: int = 0
+    ahead_ms: int = 0
     lag_ms: int | None = None
     reason: str = ""
 
@@ -138,7 +145,7 @@ class Planner:
         if now > deadline - SAVE_BEFORE_MS:
             return SegmentReport(segment=segment, ended=SegmentOutcome.SAVED, reason="no time left to start")
         try:
-            if asked is not None and await self._leases.planned_through(segment) >= asked:
+            if asked is not None and asked <= await self._leases.planned_through(segment) <= end + AHEAD_MS:
                 return SegmentReport(segment=segment, ended=SegmentOutcome.PLANNED)
             lease = await self._leases.acquire(segment, end=end, now=now, lease_until=deadline)
         except Unavailable as error:
@@ -160,6 +167,7 @@ class Planner:
             packs=tally.packs,
             skipped=tally.skipped,
             behind_ms=max(0, now - lease.start) if lease.start else 0,
+            ahead_ms=lease.start - lease.end if ended is SegmentOutcome.AHEAD else 0,
             lag_ms=self._lag(lease, now) if lease.start else None,
             reason=reason,
         )
@@ -182,7 +190,10 @@ class Planner:
     ) -> SegmentOutcome:
         if lease.start >= lease.end:
             await self._leases.release(lease)
-            return SegmentOutcome.PLANNED
+            if lease.start - lease.end <= AHEAD_MS:
+                return SegmentOutcome.PLANNED
+            await self._plan_passed_by(lease, deadline=deadline, tally=tally)
+            return SegmentOutcome.AHEAD
         window = Window(lease.start, lease.end)
         memo = memos.setdefault(window, WindowMemo(window))
         page = await self._page(lease, lease.cursor)
@@ -203,6 +214,22 @@ class Planner:
                 if ahead is not None and not ahead.done():
                     ahead.cancel()
 
+    async def _plan_passed_by(self, lease: Lease, *, deadline: Instant, tally: _Tally) -> None:
+        """Plan up to a horizon from now what a segment has passed by that is planned further than that.
+
+        Whatever the clock that was ahead has planned is dense, or has a ``wake`` beyond what it has planned. So a timed
+        entry before is of a later put. It stays timed until the horizon reaches what is planned.
+        """
+        window = Window(lease.end, lease.end)
+        cursor: str | None = None
+        while self._clock.now() <= deadline - SAVE_BEFORE_MS:
+            page = await self._page(lease, cursor)
+            timed = [entry for entry in page.items if entry.wake != DENSE]
+            await self._plan_page(replace(page, items=timed), window, WindowMemo(window), tally, set())
+            if page.cursor is None or len(timed) < len(page.items):
+                return  # the dense entries come last
+            cursor = page.cursor
+
     async def _page(self, lease: Lease, cursor: str | None) -> Page[IndexEntry]:
         return await self._store.read_index(lease.segment, before=lease.end, cursor=cursor)
 
@@ -214,7 +241,8 @@ class Planner:
         done = [(entry, _contribution(entry, window, memo, now=now)) for entry in entries]
         packs = pack_fires((fire for _, part in done for fire in part.fires), size=self._settings.pack_size)
         notices = [notice for _, part in done for notice in part.skips]
-        notices += [_unread(item.key, window, reason=SkipReason.UNREADABLE, by=item.reason) for item in page.unreadable]
+        span = _span(window, now)
+        notices += [_unread(item.key, span, reason=SkipReason.UNREADABLE, by=item.reason) for item in page.unreadable]
         await self._send(packs)
         await self._report(notices, now=now)
         await self._move(done, window)
@@ -260,7 +288,8 @@ class Planner:
         now = self._clock.now()
 
         async def move(entry: IndexEntry, part: Contribution) -> None:
-            wake = next_wake(part)
+            # An empty window: the segment is planned further already. A dense entry would be left out until then.
+            wake = part.following if window.start == window.end else next_wake(part)
             if entry.wake == DENSE and wake is not None:
                 return
             if wake is None and not part.fires and not _is_past(entry, now):
@@ -299,9 +328,15 @@ def _contribution(entry: IndexEntry, window: Window, memo: WindowMemo, *, now: I
     try:
         return contribution(entry, window, memo, now=now)
     except (InvalidSchedule, ValueError) as error:
-        span = Window(max(window.start, entry.wake), window.end)
+        start, end = _span(window, now)
+        span = Window(max(start, entry.wake), end)
         notice = _unread(entry.key, span, revision=entry.revision, reason=SkipReason.UNREADABLE_TRIGGER, by=str(error))
         return Contribution([], [notice], entry.wake)
+
+
+def _span(window: Window, now: Instant) -> Window:
+    """The instants of publication that a pass over *window* answers for."""
+    return window if window.start < window.end else Window(min(now, window.end), window.end)
 
 
 def _unread(key: Key, window: Window, *, revision: int = 0, reason: SkipReason, by: str) -> SkipNotice:

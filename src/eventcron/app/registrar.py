@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from eventcron.app.backfill import BackfillCommands, not_found
 from eventcron.app.calendars import CalendarCommands, named_by
-from eventcron.app.delivery import LONGEST_DELAY_MS, PackSender, Publisher, complete
+from eventcron.app.delivery import PackSender, Publisher, complete
 from eventcron.errors import Conflict, InvalidSchedule
 from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import (
@@ -183,8 +183,11 @@ class Registrar:
 
     async def _when(self, key: Key, stored: Record | None, received: Received) -> When:
         segments = self._settings.segments
-        fires = stored is not None and stored.fires
-        planned = await self._leases.planned_through(segment_of(key, segments)) if fires else 0
+        planned = 0
+        if stored is not None and stored.fires:
+            # After a change of the number of segments it is in its old one until the reconciler has moved it.
+            segment = segment_of(key, segments) if stored.segment is None else stored.segment
+            planned = await self._leases.planned_through(segment)
         return When(received.time, self._clock.now(), self._reach_ms, segments, planned)
 
     async def _put(self, command: Schedule, stored: Record | None, version: Version, when: When) -> Record:
@@ -247,7 +250,7 @@ class Registrar:
         lead_ms = self._settings.lead_seconds * 1000
         await self._sender.send(
             pack_fires(work.fires, size=self._settings.pack_size),
-            visible_at=lambda pack: min(pack.at - lead_ms, now + LONGEST_DELAY_MS),
+            visible_at=lambda pack: pack.at - lead_ms,
         )
         await self._publish(*(skipped(notice, now=now) for notice in work.skips))
         if work.is_over:

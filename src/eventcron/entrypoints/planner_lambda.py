@@ -91,6 +91,9 @@ def _report(reports: Sequence[SegmentReport], **fields: int) -> dict[str, int]:
     for report in reports:
         if report.ended is SegmentOutcome.FAILED:
             logger.warning("segment_failed", segment=report.segment, reason=report.reason)
+        if report.ended is SegmentOutcome.AHEAD:
+            logger.warning("segment_ahead", segment=report.segment, ahead_ms=report.ahead_ms)
+            emit("planner", {}, milliseconds={"PlannerAheadMs": [report.ahead_ms]}, fields={"segment": report.segment})
         if report.lag_ms is not None:
             emit("planner", {}, milliseconds={"PlannerLagMs": [report.lag_ms]}, fields={"segment": report.segment})
     ended = {str(way): sum(report.ended is way for report in reports) for way in SegmentOutcome}

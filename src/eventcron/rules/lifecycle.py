@@ -34,7 +34,7 @@ from eventcron.model.names import Instant, Key, Window
 from eventcron.model.records import Era, LastCommands, Record, State
 from eventcron.rules.handover import catch_up_from, leaves_work
 from eventcron.rules.ordering import Version, next_revision
-from eventcron.rules.planning import first_occurrence, nth_fire
+from eventcron.rules.planning import DENSE, first_occurrence, nth_fire
 from eventcron.timing.exclusions import DateSpan, calendar_names
 from eventcron.timing.hashing import flexible_offset_ms, segment_of
 from eventcron.timing.instant import from_datetime, rfc3339
@@ -215,11 +215,17 @@ def _cut(stored: Record | None, when: When, *, at: Instant, pause_ends: Instant 
 
 
 def _planned(stored: Record, when: When) -> Instant | None:
-    """Up to where the planner has planned the era in force; None = all of it."""
+    """Up to where the planner has planned the era in force; None = all of it.
+
+    A timed ``wake`` that the planner has passed says that the index did not show the schedule: nothing was planned from
+    there on. A dense schedule became dense when the planner had planned it. The index has shown it since, as it is or
+    as it was; what it was is looked up in the table.
+    """
     if not stored.fires or (stored.state is State.COMPLETED and stored.wake is None):
         return None
     # A completed schedule is in the index still where a pass failed after it had sent the last fire.
-    return max(when.planned_through, stored.handoff)
+    planned = max(when.planned_through, stored.handoff)
+    return planned if stored.wake is None or stored.wake == DENSE else min(planned, stored.wake)
 
 
 def _pause_of(era: Era, schedule: Schedule, *, start: Instant) -> Era:

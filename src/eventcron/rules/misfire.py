@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from eventcron.model.commands import Misfire, MisfirePolicy
@@ -33,7 +33,7 @@ def sort_late(instants: Sequence[Instant], misfire: Misfire, *, now: Instant) ->
     Sorted(fire=[3540000, 3720000], miss=[0])
     """
     grace_ms = misfire.grace_seconds * 1000
-    timely_from = now - max(min(LATE_MS, grace_ms), TIMELY_MS)
+    timely_from = _timely_from(misfire, now=now)
     timely = [instant for instant in instants if instant >= timely_from]
     late = [instant for instant in instants if instant < timely_from]
     within = [instant for instant in late if instant >= now - grace_ms]
@@ -42,9 +42,21 @@ def sort_late(instants: Sequence[Instant], misfire: Misfire, *, now: Instant) ->
     return Sorted(fired + timely, [instant for instant in late if instant in missed])
 
 
-def is_missed(at: Instant, misfire: Misfire, *, now: Instant) -> bool:
-    """Whether a fire with the instant of publication *at* is too late to be published at *now*."""
-    return not sort_late([at], misfire, now=now).fire
+def is_missed(at: Instant, misfire: Misfire, *, now: Instant, is_followed: Callable[[], bool]) -> bool:
+    """Whether a fire with the instant of publication *at* is too late to be published at *now*.
+
+    *is_followed* tells whether a later occurrence of the schedule is due by *now* as well. With ``fire_once`` that one
+    fires instead, whoever made this one late.
+    """
+    if not sort_late([at], misfire, now=now).fire:
+        return True
+    is_late = at < _timely_from(misfire, now=now)
+    return is_late and misfire.policy is MisfirePolicy.FIRE_ONCE and is_followed()
+
+
+def _timely_from(misfire: Misfire, *, now: Instant) -> Instant:
+    """The earliest instant of publication that is not late at *now*."""
+    return now - max(min(LATE_MS, misfire.grace_seconds * 1000), TIMELY_MS)
 
 
 def _fired_late(late: list[Instant], policy: MisfirePolicy, *, fires_now: bool) -> list[Instant]:

@@ -31,14 +31,17 @@ def pack_fires(fires: Iterable[Fire], *, size: int) -> list[Pack]:
     return packs
 
 
-def make_pack(fires: Sequence[Fire], *, attempt: int = 1) -> Pack:
-    """Return one pack of *fires*. Its id depends on its fires and on *attempt*, the round through the queue.
+def make_pack(fires: Sequence[Fire], *, after: Pack | None = None) -> Pack:
+    """Return one pack of *fires*: for their first round through the queue, or for the round that follows *after*.
 
-    Each round needs its own id, because the ledger records the previous round under the previous id.
+    Each round needs an id that no other round has, because the ledger may have recorded any other round. An id of the
+    first round depends on the fires alone. An id of a later round depends on the id of *after* too: a pack that was
+    sent back from the dead letters has an id of its own, and so have all the rounds that follow.
     """
     at: Instant = min(fire.at for fire in fires)
-    content = pack_id(fires)
-    return Pack(id=content if attempt == 1 else f"{content}-{attempt}", at=at, fires=list(fires), attempt=attempt)
+    if after is None:
+        return Pack(id=pack_id(fires), at=at, fires=list(fires))
+    return Pack(id=pack_id(fires, after=after.id), at=at, fires=list(fires), attempt=after.attempt + 1)
 
 
 def _split_by_tenant(fires: list[Fire], size: int) -> list[list[Fire]]:

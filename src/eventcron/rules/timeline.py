@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from eventcron.model.names import Instant, Window
+from eventcron.model.names import Instant, Key, Window
 from eventcron.model.records import Era
 from eventcron.rules.planning import first_occurrence
-from eventcron.timing.trigger import from_canonical, occurrences
+from eventcron.timing.hashing import flexible_offset_ms
+from eventcron.timing.trigger import from_canonical, next_occurrence, occurrences
 
 
 def may_publish(eras: Sequence[Era], revision: int, *, due: Instant, at: Instant) -> bool:
@@ -46,6 +47,33 @@ def is_superseded(eras: Sequence[Era], revision: int, *, due: Instant) -> bool:
 def has(era: Era, due: Instant) -> bool:
     """Whether the era's trigger has an occurrence at *due*, within the era's span. It may be one that is skipped."""
     return bool(era.trigger) and era.contains(due) and first_occurrence(era.trigger, due, due + 1) is not None
+
+
+def is_followed(eras: Sequence[Era], key: Key, revision: int, *, due: Instant, now: Instant) -> bool:
+    """Whether the schedule *key* fires once more after *due* and by *now*, in the era of that fire or a later one.
+
+    The fire was enqueued under *revision*, so it is of that era or was left by the era before. What an earlier
+    definition fires does not stand for a fire of a later one.
+
+    Raises:
+        InvalidSchedule: this release cannot read one of the triggers.
+    """
+    own = next((index for index, era in enumerate(eras) if era.revision == revision), 0)
+    first = own - 1 if own and has(eras[own - 1], due) else own
+    for era in eras[first:]:
+        offset = flexible_offset_ms(key, era.flexible_window_seconds)
+        end = now - offset + 1 if era.end is None else min(now - offset + 1, era.end)
+        start = max(due + 1, era.start)
+        if not era.trigger or era.paused or start >= end:
+            continue
+        if next_occurrence(from_canonical(era.trigger), start, before=end) is not None:
+            return True
+    return False
+
+
+def is_caught_up(eras: Sequence[Era], revision: int, *, due: Instant) -> bool:
+    """Whether a resume asked for the fire that was enqueued under *revision*, so that no later one stands for it."""
+    return any(era.revision == revision and era.start <= due < era.catch_up_until for era in eras)
 
 
 def not_taken(eras: Sequence[Era]) -> Callable[[Instant], bool]:

@@ -58,12 +58,14 @@ def fire_id(fire: Fire) -> str:
     return _digest(_encoder.encode((fire.tenant, fire.name, fire.due, fire.cause, fire.cause_id)))
 
 
-def pack_id(fires: Sequence[Fire]) -> str:
+def pack_id(fires: Sequence[Fire], *, after: str = "") -> str:
     """Return the id of a pack of *fires*, 32 hexadecimal digits. The order of *fires* does not matter.
 
-    The id ignores the revision of a run: the schedule may change before ``Run Schedule`` is delivered again.
+    The id ignores the revision of a run: the schedule may change before ``Run Schedule`` is delivered again. *after* is
+    the id of the pack that these fires were in before, "" if they were in none.
     """
-    return _digest(b"\n".join(sorted(_encoder.encode(_without_run_revision(fire)) for fire in fires)))
+    content = sorted(_encoder.encode(_without_run_revision(fire)) for fire in fires)
+    return _digest(b"\n".join([after.encode(), *content] if after else content))
 
 
 def _without_run_revision(fire: Fire) -> Fire:

@@ -11,6 +11,7 @@ import pytest
 
 from eventcron.adapters.memory import (
     MemoryBackfills,
+    MemoryDeadLetterQueue,
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
@@ -21,6 +22,7 @@ from eventcron.adapters.memory import (
 )
 from eventcron.app.delivery import REMEMBER_S
 from eventcron.app.executor import MAX_ATTEMPTS, MAX_HOLD_MS, REREAD_MS, Report
+from eventcron.app.redrive import Redrive
 from eventcron.app.retry import TRIES
 from eventcron.app.use_cases import Ports
 from eventcron.errors import Unavailable, Undecodable
@@ -30,11 +32,11 @@ from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import Era, Record, State
 from eventcron.ports import Quota, Refusal
-from eventcron.rules.packing import make_pack
+from eventcron.rules.packing import make_pack, pack_fires
 from eventcron.testing import JumpingClock, memory_ports
 from eventcron.testing.world import SETTINGS
 from eventcron.timing.trigger import parse
-from eventcron.wire.encode import decode_pack
+from eventcron.wire.encode import decode_pack, encode_pack, fire_id
 from tests.records import record_of
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
@@ -93,7 +95,7 @@ class Stage:
         return record
 
     async def execute(self, *fires: Fire, attempt: int = 1) -> Report:
-        return await self.executor.execute(make_pack(fires, attempt=attempt))
+        return await self.executor.execute(msgspec.structs.replace(make_pack(fires), attempt=attempt))
 
     @property
     def told(self) -> list[tuple[str, dict[str, Any]]]:
@@ -101,7 +103,10 @@ class Stage:
 
     def put_back(self) -> list[Pack]:
         self.clock.instant += 900_000
-        return [decode_pack(message.body) for message in self.queue.receive()]
+        received = self.queue.receive()
+        for message in received:
+            self.queue.delete(message.id)
+        return [decode_pack(message.body) for message in received]
 
 
 def fire(name: str = "report", *, due: Instant = DUE, revision: int = 1, **more: Any) -> Fire:
@@ -298,6 +303,162 @@ async def test_what_is_given_up_is_dead_lettered_and_told(stage: Stage, attempt:
     (buried,) = stage.dead.sent
     assert (buried.queue, buried.code) == ("fires", refusal.code)
     assert [f.name for f in decode_pack(buried.body).fires] == ["report"]
+
+
+@pytest.mark.parametrize(
+    "cause",
+    [
+        pytest.param({}, id="a-schedule"),
+        pytest.param({"cause": "run", "cause_id": "r1"}, id="a-run"),
+        pytest.param({"cause": "backfill", "cause_id": "b1"}, id="a-backfill"),
+    ],
+)
+@pytest.mark.parametrize("rounds", [1, 2, 3, MAX_ATTEMPTS])
+async def test_a_pack_sent_back_from_the_dead_letters_is_known_to_no_ledger_in_any_round(
+    stage: Stage, cause: dict[str, Any], rounds: int
+) -> None:
+    """It went so many rounds in its first life, and the bus still refuses when it is sent back."""
+    await stage.put(schedule={"misfire": Misfire(policy=MisfirePolicy.FIRE_ALL)})
+    stage.refusals = deque([Refusal(index=0, code="ThrottlingException")] * (TRIES * (rounds + 1)))
+    pack, dead = make_pack([fire(**cause)]), MemoryDeadLetterQueue(stage.clock)
+    for _ in range(rounds - 1):
+        assert not (await stage.executor.execute(pack)).repeated
+        (pack,) = stage.put_back()
+    if rounds == MAX_ATTEMPTS:
+        await stage.executor.execute(pack)
+        pack = decode_pack(stage.dead.sent[-1].body)
+    dead.send_to_dlq(encode_pack(pack))
+    await Redrive(clock=stage.clock, queue=dead, name="fires").send(limit=1, per_second=1)
+
+    (again,) = map(decode_pack, dead.sent)
+    while stage.refusals:
+        assert not (await stage.executor.execute(again)).repeated
+        (again,) = stage.put_back()
+    report = await stage.executor.execute(again)
+
+    assert (len(report.published), report.repeated) == (1, False)
+    assert stage.told[-1][1]["fire_id"] == fire_id(fire(**cause))
+
+
+async def test_a_fire_given_up_is_published_whoever_sends_its_pack_back(stage: Stage) -> None:
+    """As the SQS console does: without a new id."""
+    await stage.put(schedule={"misfire": Misfire(policy=MisfirePolicy.FIRE_ALL)})
+    stage.refusals = deque([Refusal(index=0, code="EntryTooLarge", retryable=False)])
+    await stage.execute(fire())
+
+    report = await stage.executor.execute(decode_pack(stage.dead.sent[0].body))
+
+    assert len(report.published) == 1
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        pytest.param({"schedule": {"timezone": "Moon/Tranquility"}}, id="a-zone"),
+        pytest.param({"trigger": "c9;new", "revision": 2, "earlier": cut(DUE)}, id="a-trigger-in-force"),
+        pytest.param(
+            {"schedule": {"timezone": "Moon/Tranquility"}, "state": State.COMPLETED}, id="of-what-is-completed"
+        ),
+        pytest.param({"trigger": "c9;new", "start": NOW - 600_000}, id="a-trigger-that-may-have-a-later-one"),
+    ],
+)
+async def test_a_schedule_that_this_release_cannot_judge_stops_no_other_and_is_tried_again(
+    stage: Stage, stored: dict[str, Any]
+) -> None:
+    await stage.put("readable", schedule={"misfire": Misfire(policy=MisfirePolicy.FIRE_ALL)})
+    await stage.put("newer", **stored)
+    stage.clock.instant += 120_000
+
+    report = await stage.execute(fire("readable"), fire("newer"))
+
+    assert ([published.key.name for published in report.published], report.put_back) == (["readable"], 1)
+    (pack,) = stage.put_back()
+    assert ([fire.name for fire in pack.fires], pack.attempt) == (["newer"], 2)
+
+
+async def test_a_zone_that_stays_unreadable_is_given_up_in_the_open(stage: Stage) -> None:
+    await stage.put(schedule={"timezone": "Moon/Tranquility"})
+
+    report = await stage.execute(fire(), attempt=MAX_ATTEMPTS)
+
+    assert report.failed == 1
+    assert "Moon/Tranquility" in stage.dead.sent[0].reason
+    assert [(kind, detail["code"]) for kind, detail in stage.told] == [("Schedule Failed", "Unreadable")]
+
+
+def eras_of(*cuts: Instant, triggers: Sequence[str], **more: Any) -> tuple[Era, ...]:
+    """Eras that follow each other, each with its trigger; *more* is of the last one."""
+    starts, ends = [NOW, *cuts], [*cuts, None]
+    eras = [
+        Era(number, trigger, start, end, planned_through=end)
+        for number, (trigger, start, end) in enumerate(zip(triggers, starts, ends, strict=True), start=1)
+    ]
+    return (*eras[:-1], msgspec.structs.replace(eras[-1], **more))
+
+
+#: Ten minutes before LATER, and LATER itself, when the fires of the next test are judged.
+EARLIER, LATER = NOW + 3_000_000, NOW + 3_600_000 - 1
+
+
+@pytest.mark.parametrize(
+    ("eras", "more", "outcome"),
+    [
+        pytest.param(eras_of(triggers=[SECONDLY]), {}, "misfire", id="a-later-one-is-due"),
+        pytest.param(eras_of(triggers=[HOURLY]), {"due": NOW}, "published", id="no-later-one-is-due"),
+        pytest.param(eras_of(triggers=[SECONDLY]), {"due": LATER // 1000 * 1000 - 59_000}, "published", id="not-late"),
+        pytest.param(eras_of(triggers=[SECONDLY], end=EARLIER + 1), {}, "published", id="its-era-ended-with-it"),
+        pytest.param(eras_of(EARLIER + 1, triggers=[SECONDLY] * 2, paused=True), {}, "published", id="then-paused"),
+        pytest.param(eras_of(EARLIER + 1, triggers=[HOURLY, SECONDLY]), {}, "misfire", id="the-next-era-has-one"),
+        pytest.param(eras_of(LATER - 9_000, triggers=[SECONDLY, HOURLY]), {}, "misfire", id="the-era-before-has-one"),
+        pytest.param(
+            (Era(1, SECONDLY, NOW, LATER, planned_through=LATER), Era(2, HOURLY, NOW)),
+            {"revision": 2, "due": NOW + 1},
+            "published",
+            id="an-earlier-definition-does-not-stand-for-it",
+        ),
+        pytest.param(
+            (Era(1, SECONDLY, NOW, LATER, planned_through=NOW), Era(2, HOURLY, LATER)),
+            {"revision": 2},
+            "misfire",
+            id="left-by-the-era-before-that-has-a-later-one",
+        ),
+        pytest.param(eras_of(LATER - 9_000, triggers=[SECONDLY, ""]), {}, "deleted", id="deleted"),
+        pytest.param(eras_of(triggers=[SECONDLY], catch_up_until=LATER), {}, "published", id="a-resume-asked-for-it"),
+        pytest.param(eras_of(triggers=[SECONDLY]), {"cause": "run", "cause_id": "r"}, "published", id="a-run"),
+        pytest.param(
+            eras_of(triggers=[SECONDLY]), {"cause": "backfill", "cause_id": "b"}, "published", id="a-backfill"
+        ),
+    ],
+)
+async def test_once_means_the_latest_whoever_was_behind(
+    stage: Stage, eras: Sequence[Era], more: dict[str, Any], outcome: str
+) -> None:
+    stage.clock.instant = LATER
+    deleted = not eras[-1].trigger
+    record = await stage.put(schedule=None if deleted else {}, revision=eras[-1].revision)
+    assert await stage.store.put(msgspec.structs.replace(record, eras=tuple(eras)), replacing=record.revision)
+
+    report = await stage.execute(fire(**{"due": EARLIER, **more}))
+
+    assert len(report.published) == (outcome == "published")
+    reasons = [detail["reason"] for kind, detail in stage.told if kind == "Schedule Skipped"]
+    assert reasons == ([] if outcome == "published" else [outcome])
+
+
+async def test_executors_an_hour_behind_fire_the_latest_and_what_is_less_late_than_a_minute(stage: Stage) -> None:
+    """``rate(10 seconds)`` with an hour of fires in the queue: 353 of them would be late."""
+    trigger = parse("rate(10 seconds)", anchor=NOW).canonical
+    await stage.put(trigger=trigger, start=NOW)
+    dues = range(NOW, NOW + 3_600_000, 10_000)
+    stage.clock.instant = NOW + 3_600_000 - 1
+
+    for pack in pack_fires([fire(due=due) for due in dues], size=200):
+        await stage.executor.execute(pack)
+
+    fired = [detail["due"] for kind, detail in stage.told if kind == "Schedule Fired"]
+    skipped = [detail["reason"] for kind, detail in stage.told if kind == "Schedule Skipped"]
+    assert (len(fired), fired[-1]) == (6, "2026-12-01T08:59:50.000Z")
+    assert skipped == ["misfire"] * 354
 
 
 async def test_a_pack_that_cannot_be_put_back_stays_with_the_queue(stage: Stage) -> None:

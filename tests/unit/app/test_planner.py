@@ -19,7 +19,7 @@ from eventcron.adapters.memory import (
     Version,
 )
 from eventcron.app.delivery import REMEMBER_S
-from eventcron.app.planner import SegmentOutcome, SegmentReport
+from eventcron.app.planner import AHEAD_MS, SegmentOutcome, SegmentReport
 from eventcron.errors import Unavailable
 from eventcron.model.commands import Schedule
 from eventcron.model.events import Event
@@ -35,6 +35,7 @@ from tests.records import record_of
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 MINUTE = 60_000
+DAY = 86_400_000
 
 
 class Stage:
@@ -281,6 +282,79 @@ async def test_an_item_the_index_did_not_show_in_time_is_late_and_not_lost() -> 
 
     assert (await stage.plan()).fires == 1
     assert stage.dues() == [NOW + 5 * MINUTE]
+
+
+async def test_a_clock_that_was_ahead_silences_nothing_that_is_put_later() -> None:
+    """A planner a day ahead planned a day too far. What is put afterwards fires at its time all the same."""
+    stage = Stage()
+    await stage.put("before", "0 * * * *")
+    stage.clock.instant += DAY
+    await stage.plan()
+    stage.clock.instant -= DAY
+    await stage.put("minutely", wake=NOW + 13 * MINUTE)
+    await stage.put("once", "at(2026-12-01T08:30:00)", wake=NOW + 30 * MINUTE)
+    reports = []
+    for _ in range(6):
+        stage.clock.instant += 5 * MINUTE
+        reports.append(await stage.plan())
+
+    packed = [fire for pack in stage.packed() for fire in pack.fires]
+    dues = {name: sorted(fire.due for fire in packed if fire.name == name) for name in ("minutely", "once")}
+    assert {report.ended for report in reports} == {SegmentOutcome.AHEAD}
+    assert [report.ahead_ms for report in reports] == [DAY - minute * MINUTE for minute in range(5, 35, 5)]
+    assert dues["minutely"] == [NOW + minute * MINUTE for minute in range(13, 42)], "up to a horizon from now"
+    assert dues["once"] == [NOW + 30 * MINUTE]
+
+
+async def test_once_the_horizon_reaches_what_was_planned_too_far_each_window_is_planned_as_ever() -> None:
+    stage = Stage()
+    await stage.put("before", "*/30 * * * *")
+    stage.clock.instant += 3_600_000
+    await stage.plan()
+    stage.clock.instant -= 3_600_000
+    await stage.put("minutely", wake=NOW + 13 * MINUTE)
+    for _ in range(24):
+        stage.clock.instant += 5 * MINUTE
+        await stage.plan()
+
+    packed = [fire for pack in stage.packed() for fire in pack.fires]
+    end = NOW + 120 * MINUTE + SETTINGS.horizon_seconds * 1000
+    assert sorted(fire.due for fire in packed if fire.name == "minutely") == list(range(NOW + 13 * MINUTE, end, MINUTE))
+
+
+async def test_a_range_that_a_clock_ahead_has_planned_is_looked_at_all_the_same() -> None:
+    stage = Stage()
+    stage.clock.instant += DAY
+    await stage.plan()
+    stage.clock.instant -= DAY
+    await stage.put("once", "at(2026-12-01T08:10:00)", wake=NOW + 10 * MINUTE)
+
+    (report,) = await stage.planner.run([0], deadline=NOW + MINUTE, tick=NOW)
+
+    assert (report.ended, report.fires) == (SegmentOutcome.AHEAD, 1)
+
+
+async def test_a_window_that_a_clock_ahead_began_and_left_is_planned_to_its_end() -> None:
+    """The planner of that clock died. The queue delays no message for that long, so packs appear early and wait."""
+    stage = Stage()
+    await stage.put("hourly", "0 * * * *")
+    assert await stage.leases.acquire(0, end=NOW + 10_800_000, now=NOW, lease_until=NOW + MINUTE) is not None
+    stage.clock.instant += MINUTE
+
+    assert (await stage.plan()).ended is SegmentOutcome.PLANNED
+    assert stage.dues() == [NOW, NOW + 3_600_000, NOW + 7_200_000]
+
+
+async def test_clocks_that_differ_a_little_cost_no_reading() -> None:
+    stage = Stage()
+    stage.clock.instant += AHEAD_MS
+    await stage.plan()
+    stage.clock.instant -= AHEAD_MS
+    await stage.put("minutely")
+
+    report = await stage.plan()
+
+    assert (report.ended, report.visited, report.ahead_ms) == (SegmentOutcome.PLANNED, 0, 0)
 
 
 async def test_an_item_the_index_still_shows_as_it_was_is_not_planned_again() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from eventcron.adapters.memory import MemoryDeadLetterQueue
 from eventcron.app.redrive import HIDE_SECONDS, Redrive
@@ -146,7 +147,7 @@ async def test_a_letter_is_dropped_only_once_it_is_recorded(stage: Stage) -> Non
 
 async def test_a_pack_goes_back_under_an_id_that_no_ledger_knows_and_the_same_each_time() -> None:
     stage = Stage("fires")
-    pack = make_pack([Fire("acme", "report", 1, NOW, NOW)], attempt=30)
+    pack = replace(make_pack([Fire("acme", "report", 1, NOW, NOW)]), attempt=30)
     letter_id = stage.queue.send_to_dlq(encode_pack(pack))
     stage.die_at = "send_back.after"
 

@@ -19,6 +19,7 @@ from eventcron.rules import lifecycle
 from eventcron.rules.handover import handover
 from eventcron.rules.lifecycle import MAX_ERAS, When
 from eventcron.rules.ordering import Version
+from eventcron.rules.planning import DENSE
 from eventcron.rules.timeline import is_superseded, may_publish
 
 DAY = 1_796_083_200_000  # 2026-12-01T00:00:00Z
@@ -62,8 +63,14 @@ def delete(stored: Record | None, revision: int, applied: When) -> Record:
     return lifecycle.delete(stored, KEY, Version(revision, (f"e{revision}",)), applied, expires=EXPIRES)
 
 
-def delivered(record: Record) -> Record:
+def unseen(record: Record) -> Record:
+    """*record*, delivered by the registrar, and not yet shown to the planner by the index."""
     return msgspec.structs.replace(record, pending=None)
+
+
+def delivered(record: Record) -> Record:
+    """*record*, delivered by the registrar, and planned with each window since."""
+    return msgspec.structs.replace(record, pending=None, wake=None if record.wake is None else DENSE)
 
 
 def span(era: Era) -> tuple[float, float | None]:
@@ -147,6 +154,58 @@ def test_where_the_planner_is_behind_the_registrar_enqueues_what_is_left_of_the_
     assert not may_publish(record.eras, first, due=due, at=due), "were the planner to enqueue it late, it would repeat"
     assert may_publish(record.eras, second, due=due, at=due)
     assert may_publish(record.eras, first, due=at(840), at=at(840)), "this one the planner had enqueued"
+
+
+@pytest.mark.parametrize("replaced_by", ["put", "pause", "delete", "resume"])
+def test_what_the_index_never_showed_the_planner_is_left_to_the_registrar(replaced_by: str) -> None:
+    """The index was stuck: the planner has passed the schedule's ``wake``, 720, without seeing it."""
+    record = unseen(put(None, FIRST, when(100), misfire=PATIENT))
+    late = when(1_020, planned=1_300)
+    changed = {
+        "put": lambda: put(record, SECOND, late, "at(2026-12-01T12:00:00)", misfire=PATIENT),
+        "pause": lambda: pause(record, SECOND, late),
+        "delete": lambda: delete(record, SECOND, late),
+        "resume": lambda: resume(record, SECOND, late),
+    }[replaced_by]()
+
+    assert changed.eras[0].planned_through == at(720)
+    assert enqueued(changed, 1_020)[:5] == [720, 780, 840, 900, 960]
+    assert may_publish(changed.eras, changed.era.revision, due=at(900), at=at(900))
+
+
+def test_what_was_planned_from_a_wake_that_has_moved_on_is_not_enqueued_again() -> None:
+    record = delivered(put(None, FIRST, when(100), "0 * * * *", misfire=PATIENT))
+    record = msgspec.structs.replace(record, wake=at(7_200))
+    record = put(record, SECOND, when(4_000, planned=4_300), "at(2026-12-01T12:00:00)")
+
+    assert record.eras[0].planned_through == at(4_300)
+    assert enqueued(record, 4_000) == []
+
+
+def test_what_is_dense_was_planned_with_each_window() -> None:
+    record = delivered(put(None, FIRST, when(100)))
+    record = put(record, SECOND, when(1_020, planned=1_300), "at(2026-12-01T12:00:00)")
+
+    assert record.eras[0].planned_through == at(1_300)
+
+
+def test_a_finished_schedule_that_is_still_in_the_index_does_not_fire_again() -> None:
+    """Its last pass left it there with the end of that pass as ``wake``; it was due only before."""
+    record = delivered(put(None, FIRST, when(100), max_fires=20, misfire=PATIENT))
+    record = msgspec.structs.replace(record, wake=at(1_320))
+    record = put(record, SECOND, when(1_340, planned=2_000), "at(2026-12-01T12:00:00)")
+
+    assert enqueued(record, 1_340) == []
+
+
+def test_a_definition_that_is_over_and_not_yet_completed_when_it_is_paused_takes_nothing_from_a_later_one() -> None:
+    """Seed 913542: the put was sent before the pause, and came after it."""
+    record = delivered(put(None, FIRST, when(100), max_fires=3))
+    record = delivered(pause(record, THIRD, when(500, planned=1_000)))
+    record = put(record, SECOND, when(900, sent=499, planned=1_400), MINUTELY, misfire=PATIENT)
+    record = resume(delivered(record), FOURTH, when(1_000, planned=1_400), MisfirePolicy.FIRE_ALL)
+
+    assert [due for due in enqueued(record, 1_000) if due < 1_000] == [540, 600, 660, 720, 780, 840, 900, 960]
 
 
 def test_a_flexible_window_may_leave_the_registrar_fires_that_are_published_much_later() -> None:

@@ -42,8 +42,24 @@ def test_once_is_once_where_a_merely_late_one_fires_too() -> None:
 def test_a_fire_within_a_second_is_timely_even_without_grace() -> None:
     misfire = Misfire(grace_seconds=0)
 
-    assert not is_missed(NOW - TIMELY_MS, misfire, now=NOW)
-    assert is_missed(NOW - TIMELY_MS - 1, misfire, now=NOW)
+    assert not is_missed(NOW - TIMELY_MS, misfire, now=NOW, is_followed=lambda: True)
+    assert is_missed(NOW - TIMELY_MS - 1, misfire, now=NOW, is_followed=lambda: False)
+
+
+@pytest.mark.parametrize(
+    ("policy", "at", "followed", "missed"),
+    [
+        pytest.param("fire_once", TEN_MINUTES_AGO, True, True, id="a-later-one-fires-instead"),
+        pytest.param("fire_once", TEN_MINUTES_AGO, False, False, id="it-is-the-latest"),
+        pytest.param("fire_once", NOW - LATE_MS, True, False, id="it-is-merely-late"),
+        pytest.param("fire_all", TEN_MINUTES_AGO, True, False, id="every-missed-one-fires"),
+        pytest.param("skip", TEN_MINUTES_AGO, False, True, id="none-missed-fires"),
+    ],
+)
+def test_a_late_fire_is_missed_once_a_later_one_is_due(policy: str, at: int, *, followed: bool, missed: bool) -> None:
+    misfire = Misfire(policy=MisfirePolicy(policy))
+
+    assert is_missed(at, misfire, now=NOW, is_followed=lambda: followed) is missed
 
 
 @given(

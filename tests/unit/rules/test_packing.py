@@ -6,6 +6,7 @@ import random
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from eventcron.model.messages import Fire
 from eventcron.rules.packing import make_pack, pack_fires
@@ -42,9 +43,25 @@ def test_a_busy_tenant_gets_packs_of_its_own() -> None:
     assert [{f.tenant for f in pack.fires} for pack in packs] == [{"busy"}, {"quiet-1", "quiet-2"}]
 
 
-def test_a_pack_put_back_has_another_id() -> None:
-    """Or the ledger, which knows the first round as published, would have the second skipped."""
-    assert make_pack([fire()], attempt=1).id != make_pack([fire()], attempt=2).id
+def test_each_round_of_each_life_has_an_id_of_its_own() -> None:
+    """Or the ledger, which knows a round as published, would have another skipped."""
+    first = make_pack([fire()])
+    ids = {first.id}
+    for life in range(3):
+        pack = replace(first, id=f"{first.id}-{life}" if life else first.id)
+        for attempt in range(2, 31):
+            pack = make_pack([fire()], after=pack)
+            assert pack.attempt == attempt
+            ids.add(pack.id)
+
+    assert len(ids) == 1 + 3 * 29
+
+
+def test_a_round_that_is_repeated_has_the_same_id() -> None:
+    pack = make_pack([fire(), fire(name="b")])
+
+    assert make_pack([fire(), fire(name="b")], after=pack) == make_pack(pack.fires, after=pack)
+    assert make_pack([fire()], after=pack).id != make_pack([fire(name="b")], after=pack).id
 
 
 @given(fires, st.integers(1, 20), st.randoms(use_true_random=False))

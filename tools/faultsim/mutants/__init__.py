@@ -4,7 +4,7 @@ A simulator that has never failed proves nothing. A process hunts one mutant: it
 a guarantee breaks.
 """
 
-from tools.faultsim.mutants import backfills, executor, handlers, leases, lifecycle, planner, queues, redrive
+from tools.faultsim.mutants import backfills, executor, handlers, lasting, leases, lifecycle, planner, queues, redrive
 
 MUTANTS = (
     *handlers.MUTANTS,
@@ -15,6 +15,7 @@ MUTANTS = (
     *backfills.MUTANTS,
     *redrive.MUTANTS,
     *lifecycle.MUTANTS,
+    *lasting.MUTANTS,
 )
 
 __all__ = ["MUTANTS"]

@@ -10,6 +10,7 @@ from eventcron.adapters.aws.table import DynamoTable, Item, number, text
 from eventcron.adapters.next_lease import next_lease
 from eventcron.model.names import Instant
 from eventcron.ports import Lease, SegmentState
+from eventcron.rules.leases import is_held
 
 #: How often a lease is tried for anew after another planner wrote between its read and its write.
 ACQUIRE_TRIES = 5
@@ -25,7 +26,7 @@ class DynamoLeases:
         for _ in range(ACQUIRE_TRIES):
             item = await self._table.get(_key(segment)) or {}
             state = _state(segment, item)
-            if state.lease_until > now:
+            if is_held(state.lease_until, now=now):
                 return None
             cursor = item["cursor"]["S"] if "cursor" in item else None
             lease = next_lease(state, cursor, end=end, lease_until=lease_until)
