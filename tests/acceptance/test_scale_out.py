@@ -251,7 +251,7 @@ async def test_each_window_is_planned_once_and_two_killed_planners_lose_nothing(
             await stack.planned_through(end)
             states = await stack.states()
             await until(lambda: stack.has(due(names, first, end)))
-            await until(lambda: stack.is_empty("SegmentQueueUrl"))
+            await until(lambda: stack.is_empty("SegmentQueueUrl"), every=0.05)
             dead_letters = await stack.waiting("SegmentDeadLettersUrl")
 
     times = stack.times()
