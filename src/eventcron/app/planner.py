@@ -25,7 +25,15 @@ from eventcron.model.records import IndexEntry, State
 from eventcron.ports import Clock, DeadLetters, EventBus, FireQueue, Lease, Leases, Page, ScheduleStore
 from eventcron.rules.lag import lag_ms
 from eventcron.rules.packing import pack_fires
-from eventcron.rules.planning import DENSE, Contribution, WindowMemo, contribution, index_entry_of, next_wake
+from eventcron.rules.planning import (
+    DENSE,
+    Contribution,
+    WindowMemo,
+    contribution,
+    index_entry_of,
+    next_wake,
+    unread_notice,
+)
 from eventcron.settings import Settings
 from eventcron.wire.encode import skipped
 
@@ -214,7 +222,9 @@ class Planner:
         done = [(entry, _contribution(entry, window, memo, now=now)) for entry in entries]
         packs = pack_fires((fire for _, part in done for fire in part.fires), size=self._settings.pack_size)
         notices = [notice for _, part in done for notice in part.skips]
-        notices += [_unread(item.key, window, reason=SkipReason.UNREADABLE, by=item.reason) for item in page.unreadable]
+        notices += [
+            unread_notice(item.key, window, reason=SkipReason.UNREADABLE, by=item.reason) for item in page.unreadable
+        ]
         await self._send(packs)
         await self._report(notices, now=now)
         await self._move(done, window)
@@ -283,7 +293,8 @@ class Planner:
         record = (await read_readable(self._store.get, [entry.key])).found.get(entry.key)
         if record is None or record.revision != entry.revision or record.state is not State.ENABLED:
             return
-        await complete(record, clock=self._clock, store=self._store, publisher=self._publisher)
+        days = self._settings.tombstone_days
+        await complete(record, clock=self._clock, store=self._store, publisher=self._publisher, remember_days=days)
 
 
 def _is_past(entry: IndexEntry, now: Instant) -> bool:
@@ -300,18 +311,6 @@ def _contribution(entry: IndexEntry, window: Window, memo: WindowMemo, *, now: I
         return contribution(entry, window, memo, now=now)
     except (InvalidSchedule, ValueError) as error:
         span = Window(max(window.start, entry.wake), window.end)
-        notice = _unread(entry.key, span, revision=entry.revision, reason=SkipReason.UNREADABLE_TRIGGER, by=str(error))
+        reason = SkipReason.UNREADABLE_TRIGGER
+        notice = unread_notice(entry.key, span, revision=entry.revision, reason=reason, by=str(error))
         return Contribution([], [notice], entry.wake)
-
-
-def _unread(key: Key, window: Window, *, revision: int = 0, reason: SkipReason, by: str) -> SkipNotice:
-    """The notice that a schedule that cannot be read does not fire in *window*. How often it was due is unknown."""
-    return SkipNotice(
-        tenant=key.tenant,
-        name=key.name,
-        revision=revision,
-        reason=reason,
-        first_due=window.start,
-        last_due=window.end - 1,
-        by=by,
-    )

@@ -25,20 +25,21 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple, TypeAlias
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
-from eventcron.errors import InvalidExpression
+from eventcron.errors import InvalidExpression, InvalidSchedule
 from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import MisfirePolicy, Schedule
 from eventcron.model.names import Instant, Key, Window
 from eventcron.model.records import Era, LastCommands, Record, State
 from eventcron.rules.handover import catch_up_from, leaves_work
-from eventcron.rules.ordering import Version, next_revision
-from eventcron.rules.planning import first_occurrence, nth_fire
+from eventcron.rules.ordering import Version, is_paused, next_revision
+from eventcron.rules.planning import DENSE, first_occurrence, is_readable, nth_fire
 from eventcron.timing.exclusions import DateSpan, calendar_names
 from eventcron.timing.hashing import flexible_offset_ms, segment_of
 from eventcron.timing.instant import from_datetime, rfc3339
-from eventcron.timing.trigger import from_canonical, occurrences, parse
+from eventcron.timing.trigger import from_canonical, is_manual, occurrences, parse
 
 #: Milliseconds. Fires of the old era due within it after an update or a pause are still published: the executor may be
 #: holding them already. It is the "one lead" of guarantee 3.
@@ -70,16 +71,27 @@ class When(NamedTuple):
 
 
 def put(
-    stored: Record | None, schedule: Schedule, version: Version, when: When, *, calendars: Calendars | None = None
+    stored: Record | None,
+    schedule: Schedule,
+    version: Version,
+    when: When,
+    *,
+    expires: int,
+    calendars: Calendars | None = None,
 ) -> Record:
     """The record after ``Put Schedule``. *calendars* has those that it excludes.
+
+    A put that continues the stored schedule may find it at its end: the schedule is then completed with the new
+    definition, and removed at *expires* if it is to be deleted after completion.
 
     Raises:
         InvalidSchedule: the trigger does not parse, or has no occurrence left to fire.
     """
     alive = stored is not None and stored.schedule is not None
     last = LastCommands() if stored is None else stored.last_commands
-    paused = last.pause if last.pause_revision >= version.revision else schedule.state == "PAUSED"
+    paused = is_paused(stored, schedule, version.revision)
+    decides = not alive or schedule.state is not UNSET
+    start = _earliest(schedule, when)
     blank = Record(
         schedule=schedule,
         tenant=schedule.tenant,
@@ -87,18 +99,50 @@ def put(
         revision=next_revision(stored, version.revision),
         state=State.ENABLED,
         created=stored.created if stored is not None and alive else min(when.time, when.now),
-        last_commands=replace(last, put_revision=version.revision, pause=paused),
+        last_commands=replace(
+            last,
+            put_revision=version.revision,
+            pause=paused,
+            state_revision=version.revision if decides else last.state_revision,
+        ),
+        spent=_spent(stored, schedule, start),
         eras=_cut(stored, when, at=when.now + CUTOVER_MS, pause_ends=when.sent),
         recent_event_ids=version.recent_event_ids,
     )
     trigger = _canonical(schedule, blank.created, calendars or {})
-    start = _earliest(schedule, when)
     record = _fire_from(blank, trigger, start, when)
     if record is None:
-        raise _never_fires(schedule, when)
+        if stored is None or not continues(stored, schedule):
+            raise _never_fires(schedule, when)
+        record = _over(blank, trigger, start, when, is_completed=stored.state is State.COMPLETED, expires=expires)
     if paused:
         record = replace(blank, state=State.PAUSED, eras=(*blank.eras, _pause_of(record.era, schedule, start=start)))
     return _finished(record, when)
+
+
+def fires_alike(stored: Record, schedule: Schedule, *, calendars: Calendars | None = None) -> bool:
+    """Whether *schedule*, which equals the definition of *stored*, also means the same today.
+
+    It does not if one of *calendars* has changed since, or if a later release stored a trigger that this one would
+    write in another way.
+
+    Raises:
+        InvalidSchedule: the trigger does not parse.
+    """
+    return stored.era.trigger == _canonical(schedule, stored.created, calendars or {})
+
+
+def continues(stored: Record, schedule: Schedule) -> bool:
+    """Whether *schedule* goes on counting the fires of *stored*: it fires by the same expression from the same start.
+
+    Any other definition is a new series, which counts its ``max_fires`` anew.
+    """
+    before = stored.schedule
+    return before is not None and _series(before) == _series(schedule)
+
+
+def _series(schedule: Schedule) -> tuple[object, ...]:
+    return schedule.expressions, schedule.timezone, schedule.start
 
 
 def delete(stored: Record | None, key: Key, version: Version, when: When, *, expires: int) -> Record:
@@ -162,6 +206,7 @@ def resume(
     if record.state is State.COMPLETED:
         return _repeated(stored, record)
     earliest = _earliest(record.schedule, when)
+    trigger = _readable_trigger(stored)
     if record.state is State.ENABLED:
         # What was due up to now is used up, however long ago the command was sent: what is left counts from now.
         record = replace(
@@ -169,12 +214,12 @@ def resume(
             spent=record.spent + _count_fires(stored, when.now),
             eras=_cut(stored, when, at=when.now + CUTOVER_MS),
         )
-        return _resumed(record, stored.era.trigger, max(earliest, when.now), when)
+        return _resumed(record, trigger, max(earliest, when.now), when, expires=expires)
     resumed_from = max(earliest, stored.era.start)
     ended = _cut(stored, when, at=when.now, pause_ends=resumed_from)
     start = catch_up_from(ended[-1], missed, now=when.now)
     record = replace(record, eras=(*ended[:-1], replace(ended[-1], end=start)))
-    return _resumed(record, stored.era.trigger, min(start, resumed_from), when, catch_up_until=resumed_from)
+    return _resumed(record, trigger, min(start, resumed_from), when, expires=expires, catch_up_until=resumed_from)
 
 
 def worked_out_anew(record: Record, calendars: Calendars | None = None) -> Record:
@@ -234,6 +279,8 @@ def _fire_from(
     """*record* with an era that fires from *start* on, and with all that planning needs. None: nothing is left."""
     schedule = record.schedule
     assert schedule is not None  # noqa: S101  # callers pass defined schedules only
+    if not is_readable(trigger) or is_manual(trigger):
+        return _fire_unplanned(record, trigger, start, when)
     end = _end(trigger, schedule, start, spent=record.spent)
     next_due = first_occurrence(trigger, start, end) if end is None or start < end else None
     if next_due is None:
@@ -261,9 +308,28 @@ def _fire_from(
     )
 
 
-def _resumed(record: Record, trigger: str, start: Instant, when: When, *, catch_up_until: Instant = 0) -> Record:
+def _fire_unplanned(record: Record, trigger: str, start: Instant, when: When) -> Record:
+    """*record* with an era of which nobody can say, now, when it fires.
+
+    A manual one never does by itself. A *trigger* that this release cannot read is the planner's to report, each tick.
+    """
+    schedule = record.schedule
+    assert schedule is not None  # noqa: S101  # callers pass defined schedules only
+    end = None if schedule.end is None else from_datetime(schedule.end)
+    manual = is_readable(trigger)
+    return replace(
+        record,
+        eras=(*record.eras, Era(record.revision, trigger, start, end, misfire=schedule.misfire)),
+        handoff=when.now,
+        segment=None if manual else segment_of(record.key, when.segments),
+        wake=None if manual else DENSE,
+    )
+
+
+def _resumed(
+    record: Record, trigger: str, start: Instant, when: When, *, expires: int, catch_up_until: Instant = 0
+) -> Record:
     """*record* enabled, or completed where it is resumed after its last occurrence: nothing is wrong, nothing left."""
-    assert record.schedule is not None  # noqa: S101  # callers pass defined schedules only
     enabled = _fire_from(
         replace(record, state=State.ENABLED, segment=None, wake=None),
         trigger,
@@ -272,10 +338,28 @@ def _resumed(record: Record, trigger: str, start: Instant, when: When, *, catch_
         catch_up_until=catch_up_until,
     )
     if enabled is None:
-        end = _end(trigger, record.schedule, start, spent=record.spent)
-        over = Era(record.revision, trigger, start, start if end is None else end)
-        enabled = replace(record, state=State.COMPLETED, segment=None, wake=None, eras=(*record.eras, over))
+        enabled = _over(record, trigger, start, when, is_completed=True, expires=expires)
     return _finished(enabled, when)
+
+
+def _over(record: Record, trigger: str, start: Instant, when: When, *, is_completed: bool, expires: int) -> Record:
+    """*record* with a definition that has nothing left to fire from *start* on.
+
+    Unless it *is_completed* already, it is pending: the registrar completes it once it has delivered the rest.
+    """
+    schedule = record.schedule
+    assert schedule is not None  # noqa: S101  # callers pass defined schedules only
+    end = _end(trigger, schedule, start, spent=record.spent)
+    return replace(
+        record,
+        state=State.COMPLETED if is_completed else State.ENABLED,
+        segment=None,
+        wake=None,
+        handoff=when.now,
+        pending=None if is_completed else when.now,
+        expires=expires if is_completed and schedule.after_completion == "DELETE" else None,
+        eras=(*record.eras, Era(record.revision, trigger, start, start if end is None else min(start, end))),
+    )
 
 
 def _finished(record: Record, when: When) -> Record:
@@ -329,13 +413,39 @@ def _end(trigger: str, schedule: Schedule, start: Instant, *, spent: int) -> Ins
     return final + 1 if end is None else min(end, final + 1)
 
 
+def _spent(stored: Record | None, schedule: Schedule, start: Instant) -> int:
+    """How many of ``max_fires`` are used up when *schedule* replaces *stored* and fires from *start* on."""
+    if stored is None or schedule.max_fires is None or not continues(stored, schedule):
+        return 0
+    # A pause uses up none, and the pause itself counted those before it.
+    return stored.spent + (0 if stored.state is State.PAUSED else _count_fires(stored, start))
+
+
 def _count_fires(record: Record, end: Instant) -> int:
     """How many of ``max_fires`` the era in force uses up before *end*; 0 if they are not limited."""
     era = record.era
     if record.schedule is None or record.schedule.max_fires is None:
         return 0
     window = Window(era.start, end if era.end is None else min(end, era.end))
-    return sum(1 for _ in occurrences(from_canonical(era.trigger), window)) if window.start < window.end else 0
+    trigger = _readable_trigger(record)
+    if window.start >= window.end or not is_readable(trigger):
+        return 0
+    return sum(1 for _ in occurrences(from_canonical(trigger), window))
+
+
+def _readable_trigger(record: Record) -> str:
+    """The trigger of the era in force, in a form that this release reads, if it can work one out.
+
+    A later release may have stored a form or a zone that this one does not know. Its own reading of the definition
+    takes the place; where it has none, the trigger stays, and the planner reports it.
+    """
+    trigger, schedule = record.era.trigger, record.schedule
+    if is_readable(trigger) or schedule is None:
+        return trigger
+    try:
+        return _canonical(schedule, record.created, {})
+    except InvalidSchedule:
+        return trigger
 
 
 def _calendars_of(trigger: str) -> Calendars:

@@ -46,7 +46,7 @@ def put(
     stored: Record | None, revision: int, applied: When, expression: str | list[str] = MINUTELY, **fields: Any
 ) -> Record:
     schedule = msgspec.convert({"tenant": "acme", "name": "report", "expression": expression, **fields}, Schedule)
-    return lifecycle.put(stored, schedule, Version(revision, (f"e{revision}",)), applied)
+    return lifecycle.put(stored, schedule, Version(revision, (f"e{revision}",)), applied, expires=EXPIRES)
 
 
 def pause(stored: Record | None, revision: int, applied: When) -> Record:

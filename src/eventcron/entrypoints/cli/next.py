@@ -13,7 +13,7 @@ from eventcron.entrypoints.cli.moments import INSTANT
 from eventcron.entrypoints.cli.trigger_options import TriggerOptions, trigger_options
 from eventcron.model.names import Instant, Occurrence, Window
 from eventcron.timing.daylight import LATEST
-from eventcron.timing.trigger import Trigger, local_time, occurrences, rfc3339, walk
+from eventcron.timing.trigger import Trigger, is_manual, local_time, occurrences, rfc3339, walk
 
 DEFAULT_COUNT = 5
 #: The most occurrences printed, with --until too.
@@ -67,6 +67,8 @@ def command(
         )
         click.echo(json.dumps(list(times)))
         return
+    if is_manual(trigger.canonical):
+        click.echo("manual: never by itself, only when Run Schedule asks for it", err=True)
     for line in _lines(trigger, window, given.timezone, count=limit, local=local):
         click.echo(line)
 
