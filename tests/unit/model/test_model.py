@@ -19,7 +19,7 @@ from eventcron.model.names import Key
 from eventcron.model.records import Backfill
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
-NAME = st.text(st.sampled_from("abcXYZ019._-"), min_size=1, max_size=20)
+NAME = st.text(st.sampled_from("abcXYZ019._-"), min_size=1, max_size=20).filter(lambda name: name not in {".", ".."})
 HEX = st.text("0123456789abcdef", min_size=32, max_size=32)
 RAW = st.sampled_from([b"null", b'{"a": [1.10]}', b'"x"', b"1e999"]).map(msgspec.Raw)
 MOMENT = st.datetimes(datetime(1970, 1, 1), datetime(2199, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001  # bounds
