@@ -9,18 +9,18 @@ import pytest
 from ministack.services import eventbridge
 
 from eventcron.model.events import EVENT_DETAILS
-from tests.infra.test_template import RULES
+from tests.infra.stack import RULES
 
 TRUSTED = "com.example.platform"
 
 
 def matches(source: str, detail_type: str, detail: dict[str, Any] | None = None) -> bool:
     pattern = json.dumps(RULES["CommandRule"]["EventPattern"]).replace('{"Ref": "TrustedSources"}', f'["{TRUSTED}"]')
-    event = eventbridge._event_from_test_payload({  # noqa: SLF001  # no API of it takes a pattern as text and no call
+    event = eventbridge._event_from_test_payload({  # no API of it takes a pattern as text and no call
         "source": source, "detail-type": detail_type, "detail": detail or {"tenant": "acme"}, "account": "0",
         "region": "eu-north-1", "resources": [], "id": "1", "time": "2026-12-01T00:00:00Z",
     })  # fmt: skip
-    return bool(eventbridge._matches_pattern(pattern, event))  # noqa: SLF001
+    return bool(eventbridge._matches_pattern(pattern, event))
 
 
 @pytest.mark.parametrize(

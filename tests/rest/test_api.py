@@ -232,7 +232,9 @@ def test_a_problem_in_full(api: Api) -> None:
         pytest.param("/tenants/acme/schedules?prefix=a/b", "prefix", "at most 128 of A-Z a-z 0-9 . _ -", id="prefix"),
         pytest.param("/tenants/acme/schedules?next=!", "next", "the field next of the previous page", id="token"),
         pytest.param("/tenants/acme/schedules?next=_w", "next", "the field next of the previous page", id="no-name"),
-        pytest.param("/tenants/acme/schedules/a%2Fb", "name", "1-128 of A-Z a-z 0-9 . _ -, but not '.' or '..'", id="name"),
+        pytest.param(
+            "/tenants/acme/schedules/a%2Fb", "name", "1-128 of A-Z a-z 0-9 . _ -, but not '.' or '..'", id="name"
+        ),
     ],
 )
 def test_a_bad_parameter_is_a_400(api: Api, path: str, field: str, allowed: str) -> None:

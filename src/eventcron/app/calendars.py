@@ -61,8 +61,10 @@ class CalendarCommands:
             version = ordering.version_of(stored, given=command.revision, time=time, event_id=event_id)
             if stored is not None and version is not None and _has_dates(stored, command):
                 sent = time if command.revision is None else command.revision
-                if await self._note(stored, revision=sent):
-                    return Change(stored, Effect.UNCHANGED)
+                noted = replace(stored, revision=max(sent, stored.revision))
+                # Else an older command that is still on its way would win over this one.
+                if noted == stored or await self._calendars.put(noted, replacing=stored.revision):
+                    return Change(noted, Effect.UNCHANGED)
                 continue
             verdict = Verdict.DUPLICATE if version is None else _judge(stored, command, version.revision)
             if stored is not None and (version is None or verdict is Verdict.DUPLICATE):
@@ -78,12 +80,6 @@ class CalendarCommands:
                     raise _not_found(command.key)
                 return Change(calendar, Effect.CHANGED)
         raise Conflict(f"{command.key} not changed: other writers were first in each of {MAX_TRIES} tries")
-
-    async def _note(self, stored: Calendar, *, revision: int) -> bool:
-        """Keep the order of commands: an older one that is still on its way loses. False: another writer was first."""
-        if revision <= stored.revision:
-            return True
-        return await self._calendars.put(replace(stored, revision=revision), replacing=stored.revision)
 
 
 async def named_by(

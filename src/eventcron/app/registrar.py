@@ -36,7 +36,7 @@ from eventcron.model.messages import Fire
 from eventcron.model.names import CalendarKey, Instant, Key
 from eventcron.model.records import Record, State
 from eventcron.ports import Backfills, Calendars, Clock, DeadLetters, EventBus, FireQueue, Leases, ScheduleStore
-from eventcron.rules import lifecycle, ordering
+from eventcron.rules import definition, lifecycle, ordering
 from eventcron.rules.handover import handover
 from eventcron.rules.lifecycle import When
 from eventcron.rules.ordering import Verdict, Version
@@ -218,7 +218,7 @@ class Registrar:
             return False
         if version.revision <= stored.last_commands.put_revision:
             return True  # what a calendar changed since is for a later put to take over
-        return lifecycle.fires_alike(stored, command, calendars=await self._calendars_of(command))
+        return definition.fires_alike(stored, command, calendars=await self._calendars_of(command))
 
     async def _leave(self, command: Schedule, stored: Record, received: Received) -> Result | None:
         """Answer a put of what is stored already: nothing changes, and nothing is planned again.
@@ -245,7 +245,7 @@ class Registrar:
         planned = await self._leases.planned_through(segment_of(key, segments)) if fires else 0
         return When(received.time, self._clock.now(), self._reach_ms, segments, planned)
 
-    async def _calendars_of(self, schedule: Schedule) -> lifecycle.Calendars | None:
+    async def _calendars_of(self, schedule: Schedule) -> definition.Calendars | None:
         return (await named_by([schedule], self._calendars)).get(schedule.tenant)
 
     async def _put(self, command: Schedule, stored: Record | None, version: Version, when: When) -> Record:

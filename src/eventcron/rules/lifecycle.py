@@ -22,24 +22,33 @@ A change cuts the last era and appends one, in one conditional write::
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from eventcron.errors import InvalidExpression, InvalidSchedule
+from eventcron.errors import InvalidExpression
 from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import MisfirePolicy, Schedule
-from eventcron.model.names import Instant, Key, Window
+from eventcron.model.names import Instant, Key
 from eventcron.model.records import Era, LastCommands, Record, State
+from eventcron.rules.definition import (
+    Calendars,
+    calendars_of,
+    canonical_of,
+    continues,
+    count_fires,
+    end_of,
+    readable_trigger,
+    spent_before,
+)
 from eventcron.rules.handover import catch_up_from, leaves_work
 from eventcron.rules.ordering import Version, is_paused, next_revision
-from eventcron.rules.planning import DENSE, first_occurrence, is_readable, nth_fire
-from eventcron.timing.exclusions import DateSpan, calendar_names
+from eventcron.rules.planning import DENSE, first_occurrence, is_readable
+from eventcron.timing.exclusions import calendar_names
 from eventcron.timing.hashing import flexible_offset_ms, segment_of
 from eventcron.timing.instant import from_datetime, rfc3339
-from eventcron.timing.trigger import from_canonical, is_manual, occurrences, parse
+from eventcron.timing.trigger import is_manual
 
 #: Milliseconds. Fires of the old era due within it after an update or a pause are still published: the executor may be
 #: holding them already. It is the "one lead" of guarantee 3.
@@ -47,10 +56,6 @@ CUTOVER_MS = 1_000
 
 #: Eras that a record keeps: the one in force, and eight whose fires may still be on their way.
 MAX_ERAS = 9
-
-
-#: The days of a tenant's calendars, by name.
-Calendars: TypeAlias = Mapping[str, Sequence[DateSpan]]
 
 
 class When(NamedTuple):
@@ -105,11 +110,11 @@ def put(
             pause=paused,
             state_revision=version.revision if decides else last.state_revision,
         ),
-        spent=_spent(stored, schedule, start),
+        spent=spent_before(stored, schedule, start),
         eras=_cut(stored, when, at=when.now + CUTOVER_MS, pause_ends=when.sent),
         recent_event_ids=version.recent_event_ids,
     )
-    trigger = _canonical(schedule, blank.created, calendars or {})
+    trigger = canonical_of(schedule, blank.created, calendars or {})
     record = _fire_from(blank, trigger, start, when)
     if record is None:
         if stored is None or not continues(stored, schedule):
@@ -118,31 +123,6 @@ def put(
     if paused:
         record = replace(blank, state=State.PAUSED, eras=(*blank.eras, _pause_of(record.era, schedule, start=start)))
     return _finished(record, when)
-
-
-def fires_alike(stored: Record, schedule: Schedule, *, calendars: Calendars | None = None) -> bool:
-    """Whether *schedule*, which equals the definition of *stored*, also means the same today.
-
-    It does not if one of *calendars* has changed since, or if a later release stored a trigger that this one would
-    write in another way.
-
-    Raises:
-        InvalidSchedule: the trigger does not parse.
-    """
-    return stored.era.trigger == _canonical(schedule, stored.created, calendars or {})
-
-
-def continues(stored: Record, schedule: Schedule) -> bool:
-    """Whether *schedule* goes on counting the fires of *stored*: it fires by the same expression from the same start.
-
-    Any other definition is a new series, which counts its ``max_fires`` anew.
-    """
-    before = stored.schedule
-    return before is not None and _series(before) == _series(schedule)
-
-
-def _series(schedule: Schedule) -> tuple[object, ...]:
-    return schedule.expressions, schedule.timezone, schedule.start
 
 
 def delete(stored: Record | None, key: Key, version: Version, when: When, *, expires: int) -> Record:
@@ -185,7 +165,7 @@ def pause(stored: Record | None, key: Key, version: Version, when: When, *, expi
             state=State.PAUSED,
             segment=None,
             wake=None,
-            spent=record.spent + _count_fires(stored, cutover),
+            spent=record.spent + count_fires(stored, cutover),
             eras=(*_cut(stored, when, at=cutover), replace(pause_era, revision=record.revision)),
         ),
         when,
@@ -206,12 +186,12 @@ def resume(
     if record.state is State.COMPLETED:
         return _repeated(stored, record)
     earliest = _earliest(record.schedule, when)
-    trigger = _readable_trigger(stored)
+    trigger = readable_trigger(stored)
     if record.state is State.ENABLED:
         # What was due up to now is used up, however long ago the command was sent: what is left counts from now.
         record = replace(
             record,
-            spent=record.spent + _count_fires(stored, when.now),
+            spent=record.spent + count_fires(stored, when.now),
             eras=_cut(stored, when, at=when.now + CUTOVER_MS),
         )
         return _resumed(record, trigger, max(earliest, when.now), when, expires=expires)
@@ -234,9 +214,9 @@ def worked_out_anew(record: Record, calendars: Calendars | None = None) -> Recor
     assert schedule is not None  # noqa: S101  # callers pass defined schedules only
     calendars = calendars or {}
     if set(calendar_names(schedule.exclude)) - calendars.keys():
-        calendars = {**_calendars_of(era.trigger), **calendars}
-    trigger = _canonical(schedule, record.created, calendars)
-    end = era.end if era.paused else _end(trigger, schedule, era.start, spent=record.spent)
+        calendars = {**calendars_of(era.trigger), **calendars}
+    trigger = canonical_of(schedule, record.created, calendars)
+    end = era.end if era.paused else end_of(trigger, schedule, era.start, spent=record.spent)
     return replace(record, eras=(*record.eras[:-1], replace(era, trigger=trigger, end=end)))
 
 
@@ -281,7 +261,7 @@ def _fire_from(
     assert schedule is not None  # noqa: S101  # callers pass defined schedules only
     if not is_readable(trigger) or is_manual(trigger):
         return _fire_unplanned(record, trigger, start, when)
-    end = _end(trigger, schedule, start, spent=record.spent)
+    end = end_of(trigger, schedule, start, spent=record.spent)
     next_due = first_occurrence(trigger, start, end) if end is None or start < end else None
     if next_due is None:
         return None
@@ -349,7 +329,7 @@ def _over(record: Record, trigger: str, start: Instant, when: When, *, is_comple
     """
     schedule = record.schedule
     assert schedule is not None  # noqa: S101  # callers pass defined schedules only
-    end = _end(trigger, schedule, start, spent=record.spent)
+    end = end_of(trigger, schedule, start, spent=record.spent)
     return replace(
         record,
         state=State.COMPLETED if is_completed else State.ENABLED,
@@ -399,72 +379,6 @@ def _after_switch(stored: Record, version: Version, *, pause: bool) -> Record:
 def _earliest(schedule: Schedule, when: When) -> Instant:
     """The first instant at which a definition may fire: after its command, and not before ``start``."""
     return when.sent if schedule.start is None else max(when.sent, from_datetime(schedule.start))
-
-
-def _end(trigger: str, schedule: Schedule, start: Instant, *, spent: int) -> Instant | None:
-    """Where an era that fires from *start* on ends: at the schedule's end, or when ``max_fires`` is used up."""
-    end = None if schedule.end is None else from_datetime(schedule.end)
-    if schedule.max_fires is None:
-        return end
-    left = schedule.max_fires - spent
-    final = nth_fire(trigger, start, left) if left > 0 else start - 1
-    if final is None:
-        return end
-    return final + 1 if end is None else min(end, final + 1)
-
-
-def _spent(stored: Record | None, schedule: Schedule, start: Instant) -> int:
-    """How many of ``max_fires`` are used up when *schedule* replaces *stored* and fires from *start* on."""
-    if stored is None or schedule.max_fires is None or not continues(stored, schedule):
-        return 0
-    # A pause uses up none, and the pause itself counted those before it.
-    return stored.spent + (0 if stored.state is State.PAUSED else _count_fires(stored, start))
-
-
-def _count_fires(record: Record, end: Instant) -> int:
-    """How many of ``max_fires`` the era in force uses up before *end*; 0 if they are not limited."""
-    era = record.era
-    if record.schedule is None or record.schedule.max_fires is None:
-        return 0
-    window = Window(era.start, end if era.end is None else min(end, era.end))
-    trigger = _readable_trigger(record)
-    if window.start >= window.end or not is_readable(trigger):
-        return 0
-    return sum(1 for _ in occurrences(from_canonical(trigger), window))
-
-
-def _readable_trigger(record: Record) -> str:
-    """The trigger of the era in force, in a form that this release reads, if it can work one out.
-
-    A later release may have stored a form or a zone that this one does not know. Its own reading of the definition
-    takes the place; where it has none, the trigger stays, and the planner reports it.
-    """
-    trigger, schedule = record.era.trigger, record.schedule
-    if is_readable(trigger) or schedule is None:
-        return trigger
-    try:
-        return _canonical(schedule, record.created, {})
-    except InvalidSchedule:
-        return trigger
-
-
-def _calendars_of(trigger: str) -> Calendars:
-    """The calendars in a stored trigger."""
-    exclusions = {exclusion.entry: exclusion.spans for exclusion in from_canonical(trigger).exclusions}
-    return {name: exclusions[f"calendar:{name}"] for name in calendar_names(list(exclusions))}
-
-
-def _canonical(schedule: Schedule, created: Instant, calendars: Calendars) -> str:
-    anchor = created // 1000 * 1000 if schedule.start is None else from_datetime(schedule.start)
-    return parse(
-        schedule.expression,
-        timezone=schedule.timezone,
-        daylight_saving=schedule.daylight_saving,
-        exclude=schedule.exclude,
-        anchor=anchor,
-        key=schedule.key,
-        calendars=calendars,
-    ).canonical
 
 
 def _never_fires(schedule: Schedule, when: When) -> InvalidExpression:

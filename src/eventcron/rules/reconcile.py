@@ -14,7 +14,8 @@ from msgspec.structs import replace
 
 from eventcron.model.names import Instant
 from eventcron.model.records import Record, State
-from eventcron.rules.lifecycle import Calendars, worked_out_anew
+from eventcron.rules.definition import Calendars
+from eventcron.rules.lifecycle import worked_out_anew
 from eventcron.rules.planning import DENSE, first_occurrence
 from eventcron.timing.exclusions import calendar_names
 from eventcron.timing.hashing import flexible_offset_ms, segment_of

@@ -1,4 +1,4 @@
-"""Commands as people send them: the same one from every pod, again with the next deploy, or long after it was handled."""
+"""Commands as people send them: the same from every pod, again with the next deploy, or long after it was handled."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_puts_of_one_second_cost_one_read_each_once_one_is_stored(world: World) 
 
     put(world, YEARLY)
     world.run(seconds=0.5)
-    world.store._pause = count  # noqa: SLF001  # the port's effects, by name
+    world.store._pause = count  # the port's effects, by name
     put(world, YEARLY)
     world.run(seconds=0.4)
 
@@ -304,7 +304,7 @@ def test_a_run_sent_again_is_the_same_fire(world: World) -> None:
     assert [fire.detail["cause_id"] for fire in world.fired] == ["retry-1", "retry-2"]
 
     # The ledger has forgotten the run: it is published once more, under its own id.
-    world.packs._ids.clear()  # noqa: SLF001  # no time passes for it
+    world.packs._ids.clear()  # no time passes for it
     world.emit("Run Schedule", {**ACME, "run_id": "retry-1"})
     world.run(minutes=1)
     assert world.fired[-1].detail["fire_id"] == world.fired[0].detail["fire_id"]
