@@ -108,7 +108,7 @@ def decode_command(body: str | bytes, *, trusted_sources: frozenset[str]) -> Rec
         if fault is not None:
             raise fault.error
         if not trusted:
-            _check_source(envelope.source)
+            _check_source(envelope)
         command = decode_detail(bytes(envelope.detail), _kind(envelope.detail_type))
         if not trusted:
             _authorise(envelope.source, command.tenant)
@@ -218,15 +218,15 @@ def _is_event(envelope: _Envelope, fault: _Fault | None) -> bool:
     return envelope.detail_type in EVENT_DETAILS or (isinstance(detail, dict) and "fire_id" in detail)
 
 
-def _check_source(source: str) -> None:
-    """Check that *source* is that of a tenant."""
-    if _tenant_of(source) is not None:
+def _check_source(envelope: _Envelope) -> None:
+    """Check that the source is that of a tenant."""
+    if _tenant_of(envelope.source) is not None:
         return
     allowed = f"'{TENANT_SOURCE_PREFIX}<tenant>', or a source that the deployment trusts"
-    bare = source.rpartition(".")[2]
-    if source != EVENT_SOURCE and _named({"tenant": bare}, "tenant") is not None:
-        allowed += f"; did you mean '{TENANT_SOURCE_PREFIX}{bare}'?"
-    raise InvalidSchedule(RejectionCode.NOT_ALLOWED, field="source", given=short(source), allowed=allowed)
+    tenant = _named(parse_leniently(bytes(envelope.detail)), "tenant")
+    if tenant is not None:
+        allowed += f"; did you mean '{TENANT_SOURCE_PREFIX}{tenant}'?"
+    raise InvalidSchedule(RejectionCode.NOT_ALLOWED, field="source", given=short(envelope.source), allowed=allowed)
 
 
 def _kind(detail_type: str) -> type[Command]:

@@ -9,7 +9,7 @@
     eras S (JSON)             every era, the one in force last; "=" stands for the text in ``trigger``
     pending N, expires N      absent = None; ``expires`` is the TTL attribute, in seconds
     put_revision N, state_revision N
-                              those of ``LastCommands``, if later than in ``body``: a put that changes nothing sets them
+                              as in ``LastCommands``, of a later put that changed nothing; absent = there was none
     body S (JSON)             every other field of ``Record``, the definition among them
 
 A field added to ``Record`` with a default goes into ``body`` by itself. Older items lack it and read as the default.
@@ -65,8 +65,6 @@ def encode(record: Record) -> Item:
         "revision": number(record.revision),
         "state": text(record.state),
         "handoff": number(record.handoff),
-        "put_revision": number(record.last_commands.put_revision),
-        "state_revision": number(record.last_commands.state_revision),
         "body": text(_json(_Body(**{name: getattr(record, name) for name in _Body.__struct_fields__}))),
         **timeline_attributes(record),
     }

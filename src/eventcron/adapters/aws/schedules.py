@@ -31,7 +31,7 @@ class _Last(msgspec.Struct):
 #: Attributes that ``repair`` sets.
 _REPAIRED = ("trigger", "end", "eras", "segment", "wake")
 
-#: No put that ``note_put`` remembers is later than the one that is written. Items of earlier releases lack the two.
+#: No put that ``note_put`` remembers is later than the one that is written. An attribute that is absent is not later.
 _NOT_LATER = "NOT (#put_revision > :put OR #state_revision > :state)"
 
 _name = msgspec.json.Decoder(_Last)
