@@ -405,6 +405,32 @@ def test_the_sender_of_a_broken_detail_is_answered(detail: bytes, code: str, nam
     assert (error.tenant, error.name, error.command) == ("acme", name, "Put Schedule")
 
 
+EMOJI = "\U0001f600"
+
+
+@pytest.mark.parametrize("escaped", [True, False])
+@pytest.mark.parametrize(("count", "code"), [(49_990, None), (50_000, "too_large")])
+def test_an_input_counts_alike_however_its_characters_are_escaped(escaped: bool, count: int, code: str | None) -> None:
+    given = json.dumps({"text": EMOJI * count, "path": r"\u00e6"}, ensure_ascii=escaped, separators=(",", ":"))
+    body = around(json.dumps(BASE)[:-1] + f', "input": {given}}}')
+
+    if code is None:
+        received = decode(body).command
+        assert isinstance(received, Schedule)
+        assert len(bytes(received.input)) == 199_988
+        assert json.loads(bytes(received.input)) == {"text": EMOJI * count, "path": r"\u00e6"}
+    else:
+        error = refused(body)
+        assert (error.code, error.given) == (code, "200,028 bytes of JSON")
+
+
+def test_a_small_input_keeps_its_escapes() -> None:
+    received = decode(around(json.dumps(BASE)[:-1] + r', "input": "bl\u00e5"}')).command
+
+    assert isinstance(received, Schedule)
+    assert bytes(received.input) == rb'"bl\u00e5"'
+
+
 def test_text_with_half_a_character_in_it_is_not_utf8() -> None:
     assert refused(json.dumps(event({**BASE, "description": "@@"})).replace("@@", "\ud800")).code == "not_utf8"
 
