@@ -1,4 +1,4 @@
-"""Checks of puts that repeat, or continue, the schedule that they find."""
+"""Checks of puts that repeat, or continue, the schedule that they find, and of the pauses that they leave."""
 
 from __future__ import annotations
 
@@ -69,4 +69,22 @@ def _definition(revision: Revision) -> Schedule:
     return replace(revision.schedule, revision=None, state=UNSET)
 
 
-PUT_CHECKS = (_too_many, _needless)
+def _stale_switches(observed: Observations) -> Iterator[Violation]:
+    """A pause or a resume is later than the last of its kind, the last delete, and the last put that gave a state."""
+    for revisions in observed.revisions.values():
+        decided = -1
+        for before, after in pairwise((None, *revisions)):
+            if after is None or after.sent is None:
+                continue
+            last, made = after.record.last_commands, before is None or before.record.schedule is None
+            if after.sent.command == "Put Schedule" and (made or "state" in after.sent.detail):
+                decided = last.put_revision
+            elif after.sent.command in {"Pause Schedule", "Resume Schedule"} and before is not None:
+                ruled = before.record.last_commands
+                if last.pause_revision < decided or last.pause_revision <= max(
+                    ruled.delete_revision, ruled.pause_revision
+                ):
+                    yield Violation(5, after.key, f"{after.sent.event_id} acted, though a later command had decided")
+
+
+PUT_CHECKS = (_too_many, _needless, _stale_switches)
