@@ -54,7 +54,16 @@ class ScheduleStore(Protocol):
         """
 
     async def put(self, record: Record, *, replacing: int | None) -> bool:
-        """Store *record* if the stored revision is *replacing* (None: no record is stored). False: it is another."""
+        """Store *record* if the stored revision is *replacing* (None: no record is stored). False: it is another.
+
+        Also False if ``note_put`` has stored later revisions than *record* has: read again, and decide again.
+        """
+
+    async def note_put(self, key: Key, *, revision: int, put_revision: int, state_revision: int) -> bool:
+        """Remember a put that changed nothing: set these two of ``LastCommands``, and nothing else.
+
+        Returns False, and changes nothing, if the stored revision is another, or one of the two is higher already.
+        """
 
     async def clear_pending(self, key: Key, *, revision: int) -> bool:
         """Clear ``pending`` of that revision. False: the stored revision is another."""

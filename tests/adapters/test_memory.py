@@ -79,6 +79,9 @@ LEASE = Lease(segment=0, start=0, end=9, fence=1, lease_until=9)
 CALLS: dict[str, Callable[[Trace], Awaitable[object]]] = {
     "get": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).get([KEY]),
     "put": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).put(a_record(), replacing=None),
+    "note_put": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).note_put(
+        KEY, revision=1, put_revision=1, state_revision=1
+    ),
     "clear_pending": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).clear_pending(KEY, revision=1),
     "move_wake": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).move_wake(PLAN, 1),
     "complete": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).complete(KEY, revision=1, expires=None),

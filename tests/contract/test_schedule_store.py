@@ -167,7 +167,9 @@ async def test_a_put_replaces_only_the_revision_it_has_seen(store: ScheduleStore
 
 
 async def test_a_put_replaces_every_field(store: ScheduleStore) -> None:
-    bare = a_record(EVERY_FIELD.name, revision=2, wake=None)
+    bare = msgspec.structs.replace(
+        a_record(EVERY_FIELD.name, revision=2, wake=None), last_commands=EVERY_FIELD.last_commands
+    )
     await store.put(EVERY_FIELD, replacing=None)
 
     assert await store.put(bare, replacing=EVERY_FIELD.revision)
@@ -234,6 +236,25 @@ async def test_complete_ends_an_enabled_revision(store: ScheduleStore, expires: 
         "a pass may have failed that owes fires of it"
     )
     assert not await store.complete(Key("acme", "missing"), revision=1, expires=expires)
+
+
+async def test_a_put_that_changed_nothing_is_remembered_until_a_later_one_replaces_it(store: ScheduleStore) -> None:
+    record = a_record()
+    await store.put(record, replacing=None)
+
+    assert await store.note_put(record.key, revision=1, put_revision=7, state_revision=5)
+    assert not await store.note_put(record.key, revision=1, put_revision=6, state_revision=6)
+    assert not await store.note_put(record.key, revision=1, put_revision=8, state_revision=4)
+    assert not await store.note_put(record.key, revision=2, put_revision=8, state_revision=8)
+    assert not await store.note_put(Key("acme", "missing"), revision=1, put_revision=8, state_revision=8)
+    noted = msgspec.structs.replace(record.last_commands, put_revision=7, state_revision=5)
+    assert await store.get([record.key]) == {record.key: msgspec.structs.replace(record, last_commands=noted)}
+
+    older = msgspec.structs.replace(noted, put_revision=6)
+    assert not await store.put(msgspec.structs.replace(record, revision=2, last_commands=older), replacing=1)
+    later = msgspec.structs.replace(record, revision=2, last_commands=noted)
+    assert await store.put(later, replacing=1)
+    assert await store.get([record.key]) == {record.key: later}
 
 
 async def test_a_paused_schedule_is_not_completed(store: ScheduleStore) -> None:

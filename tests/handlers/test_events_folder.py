@@ -46,6 +46,7 @@ from eventcron.wire.decode import decode_command, decode_schedule
 from eventcron.wire.encode import (
     backfilled,
     calendar_changed,
+    calendar_unchanged,
     completed,
     created,
     decode_pack,
@@ -57,6 +58,7 @@ from eventcron.wire.encode import (
     rejected,
     resumed,
     skipped,
+    unchanged,
     updated,
 )
 from eventcron.wire.segment_ranges import decode_range, encode_range
@@ -257,6 +259,7 @@ def _skipped_of_a_backfill() -> Event:
 MADE: dict[str, Callable[[], Event]] = {
     "schedule-created": lambda: created(RECORD, now=NOW, next_due=DUE),
     "schedule-updated": lambda: updated(_at(1), now=NOW, next_due=DUE),
+    "schedule-unchanged": lambda: unchanged(_at(1), now=NOW),
     "schedule-paused": lambda: paused(_at(2, State.PAUSED), now=NOW),
     "schedule-resumed": lambda: resumed(_at(3), now=NOW, next_due=DUE),
     "schedule-deleted": lambda: deleted(TOMBSTONE, now=NOW),
@@ -275,6 +278,7 @@ MADE: dict[str, Callable[[], Event]] = {
         cancel(BACKFILL, CancelReason.COMMAND, expires=0), now=NOW
     ),
     "calendar-updated": lambda: calendar_changed(CALENDAR, now=NOW),
+    "calendar-unchanged": lambda: calendar_unchanged(CALENDAR, now=NOW),
     "calendar-deleted": lambda: calendar_changed(
         msgspec.structs.replace(CALENDAR, revision=FIRST + 1, dates=None), now=NOW
     ),

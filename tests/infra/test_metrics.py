@@ -117,6 +117,8 @@ def _live_through(patch: pytest.MonkeyPatch) -> Printed:
     commands = [put("good"), put("gone"), put("old", misfire={"grace_seconds": 60}), "poison", put("bad", "61 * * * *")]
     registrar(stack, sqs(*commands))
     registrar(stack, sqs(put("good"), command("gone", "Delete Schedule", revision=NOW + 1)))
+    same = {field: value for field, value in json.loads(put("good"))["detail"].items() if field != "name"}
+    registrar(stack, sqs(command("good", "Put Schedule", **same)))
     registrar(stack, sqs(command("good", "Backfill Schedule", **span)))
     planner(stack, {})
     stack.clock.instant = NOW + 60_000 + 2_000

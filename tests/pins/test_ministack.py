@@ -93,6 +93,27 @@ def test_a_local_stack_omits_exactly_the_types_that_its_cloudformation_lacks() -
     assert not {"AWS::Events::Connection", "AWS::Events::ApiDestination"} & known  # a patch adds these
 
 
+_DELIVER = """
+import sys
+from ministack.services import eventbridge
+from eventcron.local.ministack_patches import _events_are_compact_utf8
+if sys.argv[1] == "patched":
+    _events_are_compact_utf8()
+eventbridge._dispatch_to_sqs = lambda spec, payload, parameters: sys.stdout.write(ascii(payload))
+event = eventbridge._event_from_test_payload({"source": "s", "detail-type": "d", "detail": {"input": ["\\u00e6", 1]}})
+eventbridge._invoke_target({"Arn": "arn:aws:sqs:us-east-1:000000000000:queue"}, event, {"Name": "rule"})
+"""
+
+
+@pytest.mark.parametrize(
+    ("how", "delivered"), [("plain", r'"input": ["\\u00e6", 1]'), ("patched", r'"input":["\xe6",1]')]
+)
+def test_a_rule_delivers_an_input_with_as_many_bytes_as_it_was_given_only_if_patched(how: str, delivered: str) -> None:
+    done = subprocess.run([sys.executable, "-c", _DELIVER, how], capture_output=True, text=True, check=True)
+
+    assert delivered in done.stdout
+
+
 async def test_work_handed_to_the_loop_runs_there_in_the_caller_s_context_and_raises_in_the_caller() -> None:
     loop = asyncio.get_running_loop()
     loop_thread = threading.get_ident()

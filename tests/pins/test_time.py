@@ -1,4 +1,4 @@
-"""What the time engine relies on in zoneinfo and tzdata, and where croniter reads expressions otherwise."""
+"""What the time engine relies on in croniter, zoneinfo and tzdata, and where croniter reads expressions otherwise."""
 
 from __future__ import annotations
 
@@ -24,6 +24,25 @@ def croniter_next(expression: str, since: str, count: int = 1) -> list[str]:
 def ours(expression: str, since: str, count: int = 1) -> list[str]:
     window = Window(read_moment(since, "since") + 1, read_moment("2199-12-31", "until"))
     return [rfc3339(due, millis=False) for due in islice(occurrences(parse(expression, anchor=0), window), count)]
+
+
+class TestWhatIsUsed:
+    """``croniter.expand`` turns plain spans into numbers."""
+
+    @pytest.mark.parametrize(
+        ("fields", "numbers"),
+        [
+            pytest.param(
+                "0-59/25 9-17/4 1,15 2 1-5/2", [[0, 25, 50], [9, 13, 17], [1, 15], [2], [1, 3, 5]], id="spans"
+            ),
+            pytest.param("* * * * *", [["*"], ["*"], ["*"], ["*"], ["*"]], id="whole-fields-stay-stars"),
+            pytest.param("0 0 * * 5-7/1", [[0], [0], ["*"], ["*"], [0, 5, 6]], id="7-is-0"),
+            pytest.param("0 0 * * * 15,45", [[0], [0], ["*"], ["*"], ["*"], [15, 45]], id="seconds-come-sixth"),
+            pytest.param("0 0 30 2 *", [[0], [0], [30], [2], ["*"]], id="no-check-of-dates"),
+        ],
+    )
+    def test_expand(self, fields: str, numbers: list[list[int | str]]) -> None:
+        assert croniter.expand(fields)[0] == numbers
 
 
 class TestTraps:

@@ -232,7 +232,9 @@ def test_a_problem_in_full(api: Api) -> None:
         pytest.param("/tenants/acme/schedules?prefix=a/b", "prefix", "at most 128 of A-Z a-z 0-9 . _ -", id="prefix"),
         pytest.param("/tenants/acme/schedules?next=!", "next", "the field next of the previous page", id="token"),
         pytest.param("/tenants/acme/schedules?next=_w", "next", "the field next of the previous page", id="no-name"),
-        pytest.param("/tenants/acme/schedules/a%2Fb", "name", "1-128 of A-Z a-z 0-9 . _ -", id="name"),
+        pytest.param(
+            "/tenants/acme/schedules/a%2Fb", "name", "1-128 of A-Z a-z 0-9 . _ -, but not '.' or '..'", id="name"
+        ),
     ],
 )
 def test_a_bad_parameter_is_a_400(api: Api, path: str, field: str, allowed: str) -> None:
@@ -427,9 +429,35 @@ def test_the_same_put_again_is_a_200_and_another_one_of_its_revision_a_409(api: 
     again = api("PUT", TEA, HOURLY | {"revision": 10})
     other = api("PUT", TEA, {"expression": "@daily", "revision": 10})
 
-    assert (again.status, again.body) == (200, first.body)
+    assert (again.status, again.body) == (200, first.body | {"unchanged": True})
+    assert again.headers["etag"] == first.headers["etag"]
     assert (other.status, other.body["code"]) == (409, "stale_revision")
-    assert api.facts == ["Schedule Created"]
+    assert api.facts == ["Schedule Created", "Schedule Unchanged"]
+
+
+def test_a_manual_schedule_is_put_shown_and_run(api: Api) -> None:
+    put = api("PUT", TEA, {"expression": "manual", "display_name": "Tea, by hand"})
+    shown = api("GET", TEA)
+
+    assert (put.status, shown.status, shown.body["state"], "next_due" in shown.body) == (201, 200, "ENABLED", False)
+    assert shown.body["schedule"]["display_name"] == "Tea, by hand"
+    assert api("POST", f"{TEA}/run").status == 202
+
+
+def test_a_put_of_what_a_get_showed_leaves_a_pause_as_it_is(api: Api) -> None:
+    api("PUT", TEA, HOURLY)
+    shown = api("GET", TEA).body["schedule"]
+    api("POST", f"{TEA}/pause")
+
+    assert api("PUT", TEA, shown).body["state"] == "PAUSED"
+    assert api("PUT", TEA, api("GET", TEA).body["schedule"]).body["unchanged"] is True
+
+
+@pytest.mark.parametrize("name", ["%2E", "%2E%2E"])
+def test_a_name_that_clients_resolve_is_no_name(api: Api, name: str) -> None:
+    answer = api("PUT", f"/tenants/acme/schedules/{name}", HOURLY)
+
+    assert (answer.status, answer.body["code"]) == (400, "invalid_name")
 
 
 @pytest.mark.parametrize(
@@ -506,7 +534,7 @@ def test_a_precondition_holds_of_the_very_revision_that_is_replaced(api: Api, mo
         return await put(record, replacing=replacing)
 
     monkeypatch.setattr(api.store, "put", overtaken)
-    answer = api("PUT", TEA, HOURLY, headers={"If-Match": first.headers["etag"]})
+    answer = api("PUT", TEA, HOURLY | {"description": "new"}, headers={"If-Match": first.headers["etag"]})
 
     assert (answer.status, answer.body["given"]) == (412, repr(first.headers["etag"]))
 

@@ -16,7 +16,7 @@ START = 1_796_112_000_000
 def sent(event_id: str, command: str, at: int, **detail: Any) -> Sent:
     """A command emitted *at* milliseconds from the start."""
     if command == "Put Schedule":
-        detail = {"expression": "* * * * *"} | detail
+        detail = {"expression": "* * * * *", "input": event_id} | detail
     return Sent(Kind.VALID, event_id, command, KEY, detail, "eventcron.tenant.acme", START + at, (0,))
 
 
@@ -56,6 +56,29 @@ def test_each_second_has_an_order_of_its_own() -> None:
     assert possible_final_states(commands) == {
         FinalState(put, paused=paused) for put in ("numbered", "timed") for paused in (True, False)
     }
+
+
+def test_a_put_without_a_state_leaves_the_one_that_it_finds() -> None:
+    commands = [
+        sent("put", "Put Schedule", 0),
+        sent("pause", "Pause Schedule", 3_000),
+        sent("new", "Put Schedule", 6_000),
+    ]
+
+    assert possible_final_states(commands) == {FinalState("new", paused=True), FinalState("new", paused=False)}
+    assert possible_final_states(commands[::2]) == {FinalState("new", paused=False)}
+
+
+def test_a_put_with_a_state_decides() -> None:
+    commands = [sent("pause", "Pause Schedule", 3_000), sent("new", "Put Schedule", 6_000, state="ENABLED")]
+
+    assert possible_final_states(commands) == {FinalState("new", paused=False)}
+
+
+def test_the_first_of_equal_puts_stands_for_all() -> None:
+    commands = [sent("one", "Put Schedule", 0, input=1), sent("two", "Put Schedule", 6_000, input=1)]
+
+    assert possible_final_states(commands) == {FinalState("one", paused=False)}
 
 
 def test_a_numbered_command_of_another_second_does_not_count_later() -> None:

@@ -11,20 +11,20 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-from tools.faultsim.spell import Condition
-
 from eventcron.model.commands import MisfirePolicy
 from eventcron.model.names import Instant, Key, Window
 from eventcron.model.records import State
 from eventcron.rules.planning import first_occurrence
 from eventcron.timing.trigger import walk
-from tools.faultsim.command_order import FinalState, possible_final_states
+from tools.faultsim.command_order import FinalState, first_like, possible_final_states
 from tools.faultsim.lasting import LASTING_CHECKS
 from tools.faultsim.messages import MESSAGE_CHECKS
 from tools.faultsim.observations import Fired, Observations, Revision, StatusEvent, instant
 from tools.faultsim.other_commands import OTHER_COMMAND_CHECKS, is_of_calendar, is_on_calendar
 from tools.faultsim.promises import Violation
+from tools.faultsim.repeated_puts import PUT_CHECKS, is_due
 from tools.faultsim.simulation import Simulation
+from tools.faultsim.spell import Condition
 from tools.faultsim.workload import STUBBORN, UNPUBLISHABLE, Kind, Sent
 
 #: Milliseconds: the bound of guarantee 3.
@@ -49,9 +49,9 @@ def violations(simulation: Simulation) -> list[Violation]:
     """Every violation of a guarantee."""
     observed = Observations(simulation)
     checks = (
-        _lost, _excuses, _grace, _ended, _early, _after_a_change, _repeats, _too_many, _unexpected, _final_states,
+        _lost, _excuses, _grace, _ended, _early, _after_a_change, _repeats, _unexpected, _final_states,
         _repeated_commands, _answers, _crashes, _reads_for_nothing, _other_tenants,
-        *MESSAGE_CHECKS, *OTHER_COMMAND_CHECKS, *LASTING_CHECKS,
+        *MESSAGE_CHECKS, *PUT_CHECKS, *OTHER_COMMAND_CHECKS, *LASTING_CHECKS,
     )  # fmt: skip
     return [violation for check in checks for violation in check(observed)]
 
@@ -291,22 +291,6 @@ def _what(fire: Fired) -> tuple[Key, Instant, str, str]:
     return (fire.key, fire.due, fire.cause, fire.cause_id)
 
 
-def _too_many(observed: Observations) -> Iterator[Violation]:
-    """A definition fires at most ``max_fires`` times; a pause or a resume does not restart the count."""
-    definitions = {(v.key, v.record.revision): v for vs in observed.revisions.values() for v in vs if v.record.schedule}
-    dues: dict[tuple[Key, int], set[Instant]] = defaultdict(set)
-    for fire in observed.fired:
-        revision = definitions.get((fire.key, fire.revision))
-        if revision is None or fire.cause != "schedule" or revision.schedule.max_fires is None:
-            continue
-        if fire.due >= revision.first and _is_due(revision, fire.due):
-            dues[fire.key, revision.record.last_commands.put_revision].add(fire.due)
-    for revision in definitions.values():
-        count = len(dues[revision.key, revision.record.last_commands.put_revision])
-        if revision.schedule.max_fires is not None and count > revision.schedule.max_fires:
-            yield Violation(4, revision.key, f"{count} fires of at most {revision.schedule.max_fires}")
-
-
 # --- 5: revisions ----------------------------------------------------------------------------------------------------
 
 
@@ -326,13 +310,9 @@ def _is_expected(observed: Observations, fire: Fired) -> bool:
         in_force = fire.revision == revision.record.revision or fire.due < over
         # A resume may publish occurrences of the pause.
         first = revision.record.created if _is_resume(revision) else revision.first - 1000 - observed.clock_skew_ms
-        if in_force and fire.due >= first and _is_due(revision, fire.due):
+        if in_force and fire.due >= first and is_due(revision, fire.due):
             return True
     return False
-
-
-def _is_due(revision: Revision, due: Instant) -> bool:
-    return any(occurrence.skipped is None for occurrence in revision.occurrences(due, due + 1))
 
 
 def _final_states(observed: Observations) -> Iterator[Violation]:
@@ -358,10 +338,9 @@ def _actual_final_state(observed: Observations, key: Key) -> FinalState:
     record = observed.final.get(key)
     if record is None or record.schedule is None:
         return FinalState(None, paused=False)
-    put_revision = record.last_commands.put_revision
-    puts = (v.sent for v in observed.revisions[key] if v.record.last_commands.put_revision == put_revision)
-    put = next((sent for sent in puts if sent is not None), None)
-    return FinalState(None if put is None else put.event_id, paused=record.state is State.PAUSED)
+    applied = [v.sent for v in observed.revisions[key] if v.sent is not None and v.sent.command == "Put Schedule"]
+    sent = [one for one in observed.simulation.sent if one.key == key and one.command == "Put Schedule"]
+    return FinalState(first_like(applied[-1], sent) if applied else None, paused=record.state is State.PAUSED)
 
 
 def _is_over(observed: Observations, key: Key) -> bool:

@@ -28,7 +28,10 @@ _ACTING = ("Put Schedule", "Delete Schedule", *_PAUSE_OR_RESUME)
 
 
 class FinalState(NamedTuple):
-    """The event id of the put whose definition is stored (None: there is none), and whether it is paused."""
+    """The event id of the put whose definition is stored (None: there is none), and whether it is paused.
+
+    Of puts with the same definition, the one that was sent first stands for all.
+    """
 
     put: str | None
     paused: bool
@@ -49,8 +52,19 @@ def possible_final_states(sent: Sequence[Sent], *, refused: Collection[str] = ()
     ends: set[FinalState] = set()
     for count in range(len(doubtful) + 1):
         for without in combinations(doubtful, count):
-            ends |= {_final_state(revisions) for revisions in _orders([one for one in acting if one not in without])}
+            for revisions in _orders([one for one in acting if one not in without]):
+                ends |= _final_states(revisions, puts)
     return ends
+
+
+def definition_of(put: Sent) -> dict[str, Any]:
+    """What the put defines."""
+    return {name: value for name, value in put.detail.items() if name not in {"revision", "state"}}
+
+
+def first_like(put: Sent, puts: Sequence[Sent]) -> str:
+    """The event id of the first of *puts* with the definition of *put*."""
+    return next(one.event_id for one in puts if definition_of(one) == definition_of(put))
 
 
 def _orders(acting: Sequence[Sent]) -> Iterator[list[tuple[int, Sent]]]:
@@ -81,21 +95,26 @@ def _orders_of_second(timed: Sequence[Sent], numbered: Sequence[tuple[int, Sent]
     return orders
 
 
-def _final_state(commands: list[tuple[int, Sent]]) -> FinalState:
+def _final_states(commands: list[tuple[int, Sent]], sent: Sequence[Sent]) -> set[FinalState]:
+    """One state; two where the last put gives none. It then leaves the state that it finds, by order of arrival."""
     puts = [(revision, one) for revision, one in commands if one.command == "Put Schedule"]
     deleted_at = max((revision for revision, one in commands if one.command == "Delete Schedule"), default=-1)
     changes = [
         (revision, one) for revision, one in commands if one.command in _PAUSE_OR_RESUME and revision > deleted_at
     ]
     if not puts:
-        return FinalState(None, paused=False)
+        return {FinalState(None, paused=False)}
     put_at, put = max(puts, key=lambda item: item[0])
     if deleted_at >= put_at:
-        return FinalState(None, paused=False)
+        return {FinalState(None, paused=False)}
+    name = first_like(put, sent)
     changed_at, change = max(changes, key=lambda item: item[0], default=(-1, None))
     if change is not None and changed_at >= put_at:
-        return FinalState(put.event_id, paused=change.command == "Pause Schedule")
-    return FinalState(put.event_id, paused=put.detail.get("state") == "PAUSED")
+        return {FinalState(name, paused=change.command == "Pause Schedule")}
+    if "state" in put.detail:
+        return {FinalState(name, paused=put.detail["state"] == "PAUSED")}
+    pauses = any(one.command == "Pause Schedule" or one.detail.get("state") == "PAUSED" for _, one in commands)
+    return {FinalState(name, paused=False)} | ({FinalState(name, paused=True)} if pauses else set())
 
 
 def _acts(sent: Sent, puts: Sequence[Sent]) -> Iterator[bool]:
@@ -107,7 +126,14 @@ def _acts(sent: Sent, puts: Sequence[Sent]) -> Iterator[bool]:
         yield True
         return
     for anchor in {put.time for put in puts} if _is_anchored(sent.detail["expression"]) else {sent.time}:
-        yield _first(sent, anchor=anchor) is not None
+        fires = _first(sent, anchor=anchor) is not None
+        yield fires
+        if not fires and any(put is not sent and _series(put) == _series(sent) for put in puts):
+            yield True  # it may continue a schedule that is at its end
+
+
+def _series(put: Sent) -> tuple[object, ...]:
+    return tuple(put.detail.get(name) for name in ("expression", "timezone", "start"))
 
 
 def _is_anchored(expression: str | list[str]) -> bool:

@@ -6,8 +6,6 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
-from tools.faultsim.spell import Condition
-
 from eventcron.adapters.memory import (
     MemoryBackfills,
     MemoryCalendars,
@@ -35,6 +33,7 @@ from tools.faultsim.network import HOPELESS, Killed, Network, Process, Simulated
 from tools.faultsim.queues import Message, SimulatedQueue
 from tools.faultsim.rollback import shown, shown_trigger, taken_back, taken_back_trigger
 from tools.faultsim.seeded_random import SeededRandom
+from tools.faultsim.spell import Condition
 from tools.faultsim.workload import Scenario
 
 #: Seconds: timeouts of the functions, and visibility timeouts of the queues, as in the template.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import msgspec
 from msgspec import Struct
-from tools.faultsim.spell import Condition, Spell
 
 from eventcron.model.names import Key
 from tools.faultsim.seeded_random import SeededRandom
+from tools.faultsim.spell import Condition, Spell
 
 #: Services that can have an outage.
 SERVICES = ("dynamodb", "sqs", "events", "lambda")

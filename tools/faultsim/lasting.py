@@ -6,8 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
-from tools.faultsim.spell import Condition
-
 from eventcron.errors import Undecodable
 from eventcron.model.commands import MisfirePolicy
 from eventcron.model.names import Instant, Key
@@ -17,6 +15,7 @@ from tools.faultsim.network import HOPELESS
 from tools.faultsim.observations import Fired, Observations, Revision, StatusEvent, instant
 from tools.faultsim.other_commands import is_on_calendar
 from tools.faultsim.promises import Violation
+from tools.faultsim.spell import Condition
 from tools.faultsim.workload import STUBBORN, UNPUBLISHABLE, Sent
 
 #: Milliseconds. A fire that is late by less is published whatever the misfire policy.

@@ -19,7 +19,7 @@ REPORTED_AS = {
     "Delete Schedule": {"Schedule Deleted"},
     "Pause Schedule": {"Schedule Paused"},
     "Resume Schedule": {"Schedule Resumed"},
-    "Put Calendar": {"Calendar Updated"},
+    "Put Calendar": {"Calendar Updated", "Calendar Unchanged"},
     "Delete Calendar": {"Calendar Deleted"},
 }
 

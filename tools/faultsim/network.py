@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from contextvars import ContextVar
 from zlib import crc32
 
-from tools.faultsim.spell import Condition
-
 from eventcron.adapters.memory import Version
 from eventcron.errors import Unavailable
 from eventcron.model.events import EVENT_DETAILS, Event
@@ -17,6 +15,7 @@ from tools.faultsim.faults import OPERATOR, FaultPlan, FaultProfile
 from tools.faultsim.history import History, Publication, Step
 from tools.faultsim.loop import LoopClock, SeededLoop
 from tools.faultsim.seeded_random import SeededRandom
+from tools.faultsim.spell import Condition
 from tools.faultsim.workload import STUBBORN, UNPUBLISHABLE
 
 #: Milliseconds by which a read of the index may lag. DynamoDB promises no bound; seconds are rare.

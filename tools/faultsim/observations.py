@@ -29,13 +29,15 @@ CLOCKS_MS = 1_000
 class Revision:
     """One revision of a schedule. It was stored first at *at*, by an invocation that began at *began*.
 
-    *sent* is the command that it comes from; None if the planner or an executor wrote it.
+    *sent* is the command that it comes from; None if the planner or an executor wrote it. *put_at* is the time of the
+    put that its definition comes from: a resume that was sent before may come after it.
     """
 
     at: Instant
     began: Instant
     record: Record
     sent: Sent | None
+    put_at: Instant = 0
 
     @property
     def key(self) -> Key:
@@ -53,7 +55,7 @@ class Revision:
     @cached_property
     def first(self) -> Instant:
         """The first instant at which it may fire by its command: after the event's time, and not before ``start``."""
-        after = (self.sent.time if self.sent is not None else self.record.era.start) + 1
+        after = max(self.put_at, self.sent.time if self.sent is not None else self.record.era.start) + 1
         start = self.schedule.start
         return after if start is None else max(after, from_datetime(start))
 
@@ -157,7 +159,10 @@ class Observations:
             known = revisions[record.key]
             if not known or known[-1].record.revision != record.revision:
                 sent = self.sent.get(record.recent_event_ids[-1]) if record.recent_event_ids else None
-                known.append(Revision(at, began, record, sent))
+                put_at = known[-1].put_at if known else 0
+                if sent is not None and sent.command == "Put Schedule":
+                    put_at = sent.time
+                known.append(Revision(at, began, record, sent, put_at))
         return dict(revisions)
 
     @cached_property

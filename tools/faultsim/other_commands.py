@@ -60,6 +60,8 @@ def _runs(observed: Observations) -> Iterator[Violation]:
     for sent in observed.simulation.sent:
         if sent.command != "Run Schedule" or sent.kind is not Kind.VALID or sent.key == UNPUBLISHABLE:
             continue
+        if sent.time >= observed.end:
+            continue  # nobody waits for what is due after the end
         run_id = sent.detail.get("run_id", sent.event_id)
         if sent.event_id not in answered and (sent.key, run_id) not in known:
             yield Violation(1, sent.key, f"the run {run_id} was neither published nor accounted for")

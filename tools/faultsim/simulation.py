@@ -7,7 +7,6 @@ from typing import NamedTuple
 from zlib import crc32
 
 from msgspec.structs import replace
-from tools.faultsim.spell import Condition, condition_of, draw_spell, with_spell
 
 from eventcron.errors import Undecodable
 from eventcron.model.names import Instant, Key
@@ -19,6 +18,7 @@ from tools.faultsim.history import History
 from tools.faultsim.loop import SeededLoop
 from tools.faultsim.queues import Message
 from tools.faultsim.seeded_random import SeededRandom
+from tools.faultsim.spell import Condition, condition_of, draw_spell, with_spell
 from tools.faultsim.workload import STUBBORN, Scenario, Sent, draw_commands, draw_scenario, several_planners
 
 #: Seconds that a simulation may take to finish what was due before its end: two receives of a message, each hidden for

@@ -9,7 +9,6 @@ from enum import Enum, auto
 from typing import Any, NamedTuple
 
 from msgspec.structs import replace
-from tools.faultsim.spell import Condition
 
 from eventcron.model.commands import TENANT_SOURCE_PREFIX
 from eventcron.model.names import Instant, Key
@@ -18,6 +17,7 @@ from eventcron.timing.instant import from_datetime, rfc3339
 from eventcron.timing.trigger import local_time
 from tools.faultsim.faults import FaultPlan, Outage
 from tools.faultsim.seeded_random import SeededRandom
+from tools.faultsim.spell import Condition
 
 
 class Kind(Enum):
@@ -194,7 +194,7 @@ class _Writer:
         random = self._random
         numbered = random.chance(0.3)
         at = self._scenario.start + random.between(1, self._scenario.span_s * 300)
-        puts, command = 0, ""
+        puts, command, last = 0, "", dict[str, Any]()
         self._backfill_ids = []
         for number in range(random.between(1, 6)):
             resumes = command == "Pause Schedule" and random.chance(0.7)
@@ -202,11 +202,7 @@ class _Writer:
             detail: dict[str, Any] = {"tenant": key.tenant, "name": key.name}
             if command == "Put Schedule":
                 puts += 1
-                detail |= self._definition(at) | {"input": {"of": str(key), "put": puts}}
-                if key.tenant in self._with_calendar and random.chance(0.5):
-                    # No other exclusion: which of two excludes an occurrence would depend on when the calendar is read.
-                    detail = {name: value for name, value in detail.items() if name not in _NOT_WITH_A_CALENDAR}
-                    detail["exclude"] = [f"calendar:{CALENDAR}"]
+                detail = last = self._put(key, at, puts, last)
             if command == "Resume Schedule" and random.chance(0.5):
                 detail["missed"] = random.pick(("skip", "fire_once", "fire_all"))
             if command == "Run Schedule":
@@ -231,6 +227,21 @@ class _Writer:
         if random.chance(0.3):
             return self._tick_after(at) + random.between(-2_500, 2_500)  # while the planner works
         return at
+
+    def _put(self, key: Key, at: Instant, number: int, last: dict[str, Any]) -> dict[str, Any]:
+        """Another definition, or the *last* one as another deploy puts it: the same, or all but the input."""
+        random = self._random
+        of_put = {"input": {"of": str(key), "put": number}}
+        if last and random.chance(0.4):
+            again = last | ({} if random.chance(0.7) else of_put)
+            left_out = {"revision"} if random.chance(0.5) else {"revision", "state"}
+            return {name: value for name, value in again.items() if name not in left_out}
+        detail = {"tenant": key.tenant, "name": key.name} | self._definition(at) | of_put
+        if key.tenant in self._with_calendar and random.chance(0.5):
+            # No other exclusion: which of two excludes an occurrence would depend on when the calendar is read.
+            detail = {name: value for name, value in detail.items() if name not in _NOT_WITH_A_CALENDAR}
+            detail["exclude"] = [f"calendar:{CALENDAR}"]
+        return detail
 
     def replaced_one_shots(self, key: Key) -> None:
         """One-shot schedules under one name, each replaced while the planner plans it."""
@@ -387,8 +398,8 @@ class _Writer:
         if random.chance(0.5):
             policy, grace = random.pick(("fire_once", "fire_all", "skip")), random.pick((0, 5, 5, 60, 300, 86_400))
             found["misfire"] = {"policy": policy, "grace_seconds": grace}
-        if random.chance(0.1):
-            found["state"] = "PAUSED"
+        if random.chance(0.2):
+            found["state"] = random.pick(("PAUSED", "ENABLED"))
         return found
 
     def _expression(self, at: Instant, zone: str) -> object:

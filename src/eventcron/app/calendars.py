@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from enum import Enum, auto
 from typing import NamedTuple
+
+from msgspec.structs import replace
 
 from eventcron.app.reading import read_readable
 from eventcron.errors import Conflict, InvalidSchedule
@@ -22,11 +25,19 @@ from eventcron.timing.exclusions import DateSpan, calendar_names
 MAX_TRIES = 8
 
 
+class Effect(Enum):
+    """What a command did to a calendar."""
+
+    CHANGED = auto()
+    UNCHANGED = auto()  # the calendar had those dates already
+    REPEATED = auto()  # the command was applied before
+
+
 class Change(NamedTuple):
-    """The calendar after a command; ``new`` says whether the command changed it."""
+    """The calendar after a command, and what the command did to it."""
 
     calendar: Calendar
-    new: bool
+    effect: Effect
 
 
 class CalendarCommands:
@@ -48,9 +59,16 @@ class CalendarCommands:
         for _ in range(MAX_TRIES):
             stored = (await self._calendars.get([command.key])).get(command.key)
             version = ordering.version_of(stored, given=command.revision, time=time, event_id=event_id)
+            if stored is not None and version is not None and _has_dates(stored, command):
+                sent = time if command.revision is None else command.revision
+                noted = replace(stored, revision=max(sent, stored.revision))
+                # Else an older command that is still on its way would win over this one.
+                if noted == stored or await self._calendars.put(noted, replacing=stored.revision):
+                    return Change(noted, Effect.UNCHANGED)
+                continue
             verdict = Verdict.DUPLICATE if version is None else _judge(stored, command, version.revision)
             if stored is not None and (version is None or verdict is Verdict.DUPLICATE):
-                return Change(stored, new=False)
+                return Change(stored, Effect.REPEATED)
             assert version is not None  # noqa: S101  # an event is a repetition only if something is stored
             if stored is not None and verdict is Verdict.STALE:
                 raise _stale(stored, version.revision)
@@ -60,7 +78,7 @@ class CalendarCommands:
                 if calendar.dates is None and (stored is None or stored.dates is None):
                     # The tombstone stays: the put that this delete follows may still be on its way.
                     raise _not_found(command.key)
-                return Change(calendar, new=True)
+                return Change(calendar, Effect.CHANGED)
         raise Conflict(f"{command.key} not changed: other writers were first in each of {MAX_TRIES} tries")
 
 
@@ -85,14 +103,21 @@ async def named_by(
     return found
 
 
+def _has_dates(stored: Calendar, command: PutCalendar | DeleteCalendar) -> bool:
+    """Whether *command* puts what is stored already."""
+    return isinstance(command, PutCalendar) and stored.dates == tuple(command.dates)
+
+
 def _judge(stored: Calendar | None, command: PutCalendar | DeleteCalendar, revision: int) -> Verdict:
-    """Whether *command* applies. The highest revision wins, and a delete wins a tie, in any order of arrival."""
+    """Whether *command* applies. The highest revision wins, and a delete wins a tie, in any order of arrival.
+
+    Another put with the revision that is stored is stale: one of the two has to be wrong, and the first one stays.
+    """
     if stored is None or revision > stored.revision:
         return Verdict.APPLY
-    if revision < stored.revision:
+    if revision < stored.revision or isinstance(command, PutCalendar):
         return Verdict.STALE
-    undoes = isinstance(command, DeleteCalendar) and stored.dates is not None
-    return Verdict.APPLY if undoes else Verdict.DUPLICATE
+    return Verdict.DUPLICATE if stored.dates is None else Verdict.APPLY
 
 
 def _changed(command: PutCalendar | DeleteCalendar, version: Version, *, expires: int) -> Calendar:

@@ -16,8 +16,6 @@ from eventcron.wire.encode import completed, encode_pack
 #: Milliseconds. A pack that is due later goes back to the queue when it appears. The 20 s below the queue's longest
 #: delay allow for clocks that differ.
 LONGEST_DELAY_MS = (MAX_DELAY_SECONDS - 20) * 1000
-#: Seconds for which a completed schedule that is to be deleted stays: earlier fires of it may still be on their way.
-REMEMBER_S = 86_400
 
 
 class Publisher:
@@ -83,8 +81,13 @@ class PackSender:
         return await self._queue.send(packs, visible_at=appear, now=now)
 
 
-async def complete(record: Record, *, clock: Clock, store: ScheduleStore, publisher: Publisher) -> bool:
+async def complete(
+    record: Record, *, clock: Clock, store: ScheduleStore, publisher: Publisher, remember_days: int
+) -> bool:
     """Publish that the schedule of *record* has no occurrence left, and store it.
+
+    A schedule that is to be deleted then stays for *remember_days*, as a tombstone does: a late replay of its put finds
+    it, and earlier fires of it may still be on their way.
 
     Returns False if the record was changed meanwhile; the change stands.
 
@@ -95,5 +98,10 @@ async def complete(record: Record, *, clock: Clock, store: ScheduleStore, publis
     deletes = record.schedule is not None and record.schedule.after_completion == "DELETE"
     # The event first: a crash in between repeats it; in the other order the event would never be published.
     await publisher.publish([completed(record, now=now)])
-    expires = now // 1000 + REMEMBER_S if deletes else None
+    expires = forgotten_at(now, remember_days) if deletes else None
     return await store.complete(record.key, revision=record.revision, expires=expires)
+
+
+def forgotten_at(now: Instant, remember_days: int) -> int:
+    """When TTL may remove what was deleted *now*, in seconds since 1970."""
+    return now // 1000 + remember_days * 86_400

@@ -261,7 +261,10 @@ class Executor:
         for fire in fires:
             record = records.get(fire.key)
             if record is not None and record.revision == fire.revision and record.state is State.ENABLED:
-                await complete(record, clock=self._clock, store=self._store, publisher=self._publisher)
+                days = self._settings.tombstone_days
+                await complete(
+                    record, clock=self._clock, store=self._store, publisher=self._publisher, remember_days=days
+                )
 
     async def _put_back(self, pack: Pack, *, visible_at: Instant) -> None:
         await self._sender.send([pack], visible_at=lambda _pack: visible_at)

@@ -26,7 +26,15 @@ from eventcron.model.records import IndexEntry, State
 from eventcron.ports import Clock, DeadLetters, EventBus, FireQueue, Lease, Leases, Page, ScheduleStore
 from eventcron.rules.lag import lag_ms
 from eventcron.rules.packing import pack_fires
-from eventcron.rules.planning import DENSE, Contribution, WindowMemo, contribution, index_entry_of, next_wake
+from eventcron.rules.planning import (
+    DENSE,
+    Contribution,
+    WindowMemo,
+    contribution,
+    index_entry_of,
+    next_wake,
+    unread_notice,
+)
 from eventcron.settings import Settings
 from eventcron.wire.encode import skipped
 
@@ -242,7 +250,9 @@ class Planner:
         packs = pack_fires((fire for _, part in done for fire in part.fires), size=self._settings.pack_size)
         notices = [notice for _, part in done for notice in part.skips]
         span = _span(window, now)
-        notices += [_unread(item.key, span, reason=SkipReason.UNREADABLE, by=item.reason) for item in page.unreadable]
+        notices += [
+            unread_notice(item.key, span, reason=SkipReason.UNREADABLE, by=item.reason) for item in page.unreadable
+        ]
         await self._send(packs)
         await self._report(notices, now=now)
         await self._move(done, window)
@@ -312,7 +322,8 @@ class Planner:
         record = (await read_readable(self._store.get, [entry.key])).found.get(entry.key)
         if record is None or record.revision != entry.revision or record.state is not State.ENABLED:
             return
-        await complete(record, clock=self._clock, store=self._store, publisher=self._publisher)
+        days = self._settings.tombstone_days
+        await complete(record, clock=self._clock, store=self._store, publisher=self._publisher, remember_days=days)
 
 
 def _is_past(entry: IndexEntry, now: Instant) -> bool:
@@ -329,24 +340,12 @@ def _contribution(entry: IndexEntry, window: Window, memo: WindowMemo, *, now: I
         return contribution(entry, window, memo, now=now)
     except (InvalidSchedule, ValueError) as error:
         start, end = _span(window, now)
+        reason = SkipReason.UNREADABLE_TRIGGER
         span = Window(max(start, entry.wake), end)
-        notice = _unread(entry.key, span, revision=entry.revision, reason=SkipReason.UNREADABLE_TRIGGER, by=str(error))
+        notice = unread_notice(entry.key, span, revision=entry.revision, reason=reason, by=str(error))
         return Contribution([], [notice], entry.wake)
 
 
 def _span(window: Window, now: Instant) -> Window:
     """The instants of publication that a pass over *window* answers for."""
     return window if window.start < window.end else Window(min(now, window.end), window.end)
-
-
-def _unread(key: Key, window: Window, *, revision: int = 0, reason: SkipReason, by: str) -> SkipNotice:
-    """The notice that a schedule that cannot be read does not fire in *window*. How often it was due is unknown."""
-    return SkipNotice(
-        tenant=key.tenant,
-        name=key.name,
-        revision=revision,
-        reason=reason,
-        first_due=window.start,
-        last_due=window.end - 1,
-        by=by,
-    )

@@ -305,5 +305,8 @@ class Reconciler:
             return await self._store.delete_expired(record)
         if finding.fault is Fault.OVER:
             # The executor normally completes a schedule after its last fire. Here that pack was lost or unreadable.
-            return await complete(record, clock=self._clock, store=self._store, publisher=self._publisher)
+            days = self._settings.tombstone_days
+            return await complete(
+                record, clock=self._clock, store=self._store, publisher=self._publisher, remember_days=days
+            )
         return await self._store.repair(finding.record, was=record)

@@ -11,11 +11,12 @@ from collections.abc import Callable, Coroutine
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from eventcron.app.backfill import BackfillCommands, not_found
-from eventcron.app.calendars import CalendarCommands, named_by
-from eventcron.app.delivery import PackSender, Publisher, complete
+from eventcron.app.calendars import CalendarCommands, Effect, named_by
+from eventcron.app.delivery import PackSender, Publisher, complete, forgotten_at
 from eventcron.errors import Conflict, InvalidSchedule
 from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import (
@@ -35,7 +36,7 @@ from eventcron.model.messages import Fire
 from eventcron.model.names import CalendarKey, Instant, Key
 from eventcron.model.records import Record, State
 from eventcron.ports import Backfills, Calendars, Clock, DeadLetters, EventBus, FireQueue, Leases, ScheduleStore
-from eventcron.rules import lifecycle, ordering
+from eventcron.rules import definition, lifecycle, ordering
 from eventcron.rules.handover import handover
 from eventcron.rules.lifecycle import When
 from eventcron.rules.ordering import Verdict, Version
@@ -46,12 +47,14 @@ from eventcron.wire.decode import Received, Rejected
 from eventcron.wire.encode import (
     backfilled,
     calendar_changed,
+    calendar_unchanged,
     created,
     deleted,
     paused,
     rejected,
     resumed,
     skipped,
+    unchanged,
     updated,
 )
 
@@ -70,8 +73,16 @@ class Outcome(StrEnum):
     """The outcome of a command, and the name of the registrar's metric for it."""
 
     ACCEPTED = "accepted"
+    UNCHANGED = "unchanged"  # a put of what is stored already
     DUPLICATE = "duplicate"
     REJECTED = "rejected"
+
+
+_OUTCOMES = {
+    Effect.CHANGED: Outcome.ACCEPTED,
+    Effect.UNCHANGED: Outcome.UNCHANGED,
+    Effect.REPEATED: Outcome.DUPLICATE,
+}
 
 
 class Result(NamedTuple):
@@ -148,38 +159,85 @@ class Registrar:
             return await handling.apply(self, command, received)
         assert isinstance(command, Schedule | DeleteSchedule)  # noqa: S101  # no other command replaces a record
         for _ in range(MAX_TRIES):
-            stored = await self._delivered(command.key)
-            precondition(stored)
-            version = ordering.version_of(
-                stored, given=command.revision, time=self._time(received), event_id=received.event_id
-            )
-            verdict = Verdict.DUPLICATE if version is None else handling.judge(stored, version.revision)
-            if version is None or verdict is Verdict.DUPLICATE:
-                return await self._repeat(received, stored)
-            if verdict is Verdict.STALE:
-                raise _stale(stored, version)
-            when = await self._when(command.key, stored, received)
-            after = await handling.change(self, command, stored, version, when)
-            after = replace(after, refused=_refused(handling, stored, after))
-            if await self._store.put(after, replacing=None if stored is None else stored.revision):
-                return await self._finish(received, stored, after)
+            result = await self._try(command, handling, received, precondition)
+            if result is not None:
+                return result
         raise Conflict(f"{command.key} is being changed by others: not applied after {MAX_TRIES} tries")
 
-    async def _delivered(self, key: Key) -> Record | None:
-        """The stored record, with nothing pending.
+    async def _try(
+        self, command: Schedule | DeleteSchedule, handling: Change, received: Received, precondition: Precondition
+    ) -> Result | None:
+        """Apply *command* to the record as it is read now; None if another writer was first."""
+        stored = await self._read(command.key)
+        precondition(stored)
+        version = self._version(command, stored, received)
+        if stored is not None and isinstance(command, Schedule) and await self._is_unchanged(command, stored, version):
+            return await self._leave(command, stored, received)
+        if stored is not None and stored.pending is not None:
+            stored = await self._delivered(stored)
+            precondition(stored)
+            version = self._version(command, stored, received)
+        verdict = Verdict.DUPLICATE if version is None else handling.judge(stored, version.revision)
+        if version is None or verdict is Verdict.DUPLICATE:
+            return await self._repeat(received, stored)
+        if verdict is Verdict.STALE:
+            raise _stale(stored, version)
+        when = await self._when(command.key, stored, received)
+        after = await handling.change(self, command, stored, version, when)
+        after = replace(after, refused=_refused(handling, stored, after))
+        if not await self._store.put(after, replacing=None if stored is None else stored.revision):
+            return None
+        return await self._finish(received, stored, after)
+
+    async def _read(self, key: Key) -> Record | None:
+        return (await self._store.get([key])).get(key)
+
+    def _version(self, command: Schedule | DeleteSchedule, stored: Record | None, received: Received) -> Version | None:
+        time = self._time(received)
+        return ordering.version_of(stored, given=command.revision, time=time, event_id=received.event_id)
+
+    async def _delivered(self, stored: Record | None) -> Record | None:
+        """The stored record, with nothing pending; *stored* is as it was read last.
 
         If fires are pending, wait for the other registrar to deliver them. After ``DELIVERY_TRIES``, deliver them here,
         because the command is about to replace the record.
         """
-        for left in reversed(range(DELIVERY_TRIES)):
-            stored = (await self._store.get([key])).get(key)
+        for _ in range(DELIVERY_TRIES):
             if stored is None or stored.pending is None:
                 return stored
-            if left == 0:
-                await self._deliver_pending(stored)
-                return replace(stored, pending=None)
             await self._clock.sleep_until(self._clock.now() + DELIVERY_PAUSE_MS)
-        raise AssertionError("the last try returns")
+            stored = await self._read(stored.key)
+        if stored is None or stored.pending is None:
+            return stored
+        await self._deliver_pending(stored)
+        return replace(stored, pending=None)
+
+    async def _is_unchanged(self, command: Schedule, stored: Record, version: Version | None) -> bool:
+        """Whether to put *command* would change nothing: neither what is stored, nor when it fires."""
+        if version is None or not ordering.is_stored(stored, command, version.revision):
+            return False
+        if version.revision <= stored.last_commands.put_revision:
+            return True  # what a calendar changed since is for a later put to take over
+        return definition.fires_alike(stored, command, calendars=await self._calendars_of(command))
+
+    async def _leave(self, command: Schedule, stored: Record, received: Received) -> Result | None:
+        """Answer a put of what is stored already: nothing changes, and nothing is planned again.
+
+        Only the order of commands is kept: an older command that is still on its way loses against this put. The first
+        put of a second notes that; those that follow find it noted. None: another writer was first.
+        """
+        last = stored.last_commands
+        sent = self._time(received) if command.revision is None else command.revision
+        put_revision = max(last.put_revision, sent)
+        state_revision = last.state_revision if command.state is UNSET else max(last.state_revision, sent)
+        if (put_revision, state_revision) != (last.put_revision, last.state_revision) and not (
+            await self._store.note_put(
+                stored.key, revision=stored.revision, put_revision=put_revision, state_revision=state_revision
+            )
+        ):
+            return None
+        await self._publish(unchanged(stored, now=self._clock.now()))
+        return Result(Outcome.UNCHANGED, stored.key, record=stored)
 
     async def _when(self, key: Key, stored: Record | None, received: Received) -> When:
         segments = self._settings.segments
@@ -190,9 +248,12 @@ class Registrar:
             planned = await self._leases.planned_through(segment)
         return When(received.time, self._clock.now(), self._reach_ms, segments, planned)
 
+    async def _calendars_of(self, schedule: Schedule) -> definition.Calendars | None:
+        return (await named_by([schedule], self._calendars)).get(schedule.tenant)
+
     async def _put(self, command: Schedule, stored: Record | None, version: Version, when: When) -> Record:
-        calendars = (await named_by([command], self._calendars)).get(command.tenant)
-        return lifecycle.put(stored, command, version, when, calendars=calendars)
+        calendars = await self._calendars_of(command)
+        return lifecycle.put(stored, command, version, when, calendars=calendars, expires=self._expires(when))
 
     async def _delete(self, command: DeleteSchedule, stored: Record | None, version: Version, when: When) -> Record:
         return lifecycle.delete(stored, command.key, version, when, expires=self._expires(when))
@@ -206,7 +267,7 @@ class Registrar:
 
     def _expires(self, when: When) -> int:
         """When TTL may remove a tombstone, in seconds since 1970."""
-        return when.now // 1000 + self._settings.tombstone_days * 86_400
+        return forgotten_at(when.now, self._settings.tombstone_days)
 
     def _time(self, received: Received) -> Instant:
         """The event's time, the same for every registrar. A time too far in the future is not believed."""
@@ -254,7 +315,8 @@ class Registrar:
         )
         await self._publish(*(skipped(notice, now=now) for notice in work.skips))
         if work.is_over:
-            await complete(record, clock=self._clock, store=self._store, publisher=self._publisher)
+            days = self._settings.tombstone_days
+            await complete(record, clock=self._clock, store=self._store, publisher=self._publisher, remember_days=days)
         # Last: if this registrar dies before, the next command finds the fires pending and delivers all of them again.
         await self._store.clear_pending(record.key, revision=record.revision)
 
@@ -287,10 +349,13 @@ class Registrar:
         event.
         """
         event_id = received.event_id
-        calendar, new = await self._calendar_commands.apply(command, time=self._time(received), event_id=event_id)
-        if new or event_id in calendar.recent_event_ids[-1:]:
-            await self._publish(calendar_changed(calendar, now=self._clock.now()))
-        return Result(Outcome.ACCEPTED if new else Outcome.DUPLICATE, command.key)
+        calendar, how = await self._calendar_commands.apply(command, time=self._time(received), event_id=event_id)
+        now = self._clock.now()
+        if how is Effect.UNCHANGED:
+            await self._publish(calendar_unchanged(calendar, now=now))
+        elif how is Effect.CHANGED or event_id in calendar.recent_event_ids[-1:]:
+            await self._publish(calendar_changed(calendar, now=now))
+        return Result(_OUTCOMES[how], command.key)
 
 
 def _stale(stored: Record | None, version: Version) -> InvalidSchedule:
@@ -353,7 +418,7 @@ TABLE: dict[type[Command], Change | Request] = {
     Schedule: Change(ordering.judge_put, Registrar._put, updated, created),
     DeleteSchedule: Change(ordering.judge_delete, Registrar._delete, deleted),
     PauseSchedule: Change(ordering.judge_pause, Registrar._pause, paused),
-    ResumeSchedule: Change(ordering.judge_pause, Registrar._resume, resumed),
+    ResumeSchedule: Change(ordering.judge_resume, Registrar._resume, resumed),
     RunSchedule: Request(Registrar._run),
     BackfillSchedule: Request(Registrar._start_backfill),
     CancelBackfill: Request(Registrar._cancel_backfill),

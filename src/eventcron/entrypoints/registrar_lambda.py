@@ -15,6 +15,7 @@ from eventcron.entrypoints.telemetry import LambdaContext, emit, logger
 #: Outcome → metric.
 METRICS = {
     Outcome.ACCEPTED: "CommandsAccepted",
+    Outcome.UNCHANGED: "CommandsUnchanged",
     Outcome.DUPLICATE: "CommandsDuplicate",
     Outcome.REJECTED: "CommandsRejected",
 }

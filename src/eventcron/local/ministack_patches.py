@@ -15,8 +15,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from http import HTTPStatus
 from itertools import groupby
+from types import SimpleNamespace
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -42,6 +44,7 @@ def apply() -> None:
     _rules_invoke_functions_in_turn()
     _rules_send_again_to_api_destinations()
     _put_events_checks_entries_and_keeps_their_time()
+    _events_are_compact_utf8()
     _errors_carry_their_type()
     _history_is_bounded()
     _output_is_passed_on()
@@ -238,6 +241,18 @@ def _refusal(entry: dict[str, Any]) -> dict[str, str] | None:
     if not isinstance(detail, dict):
         return {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
     return None
+
+
+def _events_are_compact_utf8() -> None:
+    """Deliver events as compact UTF-8, so that an input has as many bytes as its sender gave it.
+
+    ministack writes each character beyond ASCII as an escape, up to three times as long, and adds spaces.
+    """
+    from ministack.services import eventbridge  # noqa: PLC0415
+
+    plain = SimpleNamespace(**vars(json))
+    plain.dumps = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
+    eventbridge.json = plain
 
 
 def _errors_carry_their_type() -> None:

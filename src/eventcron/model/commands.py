@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Annotated, Literal, TypeAlias
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from eventcron.model.names import (
     MAX_CALENDAR_SPANS,
@@ -103,10 +103,16 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
         Annotated[int, Meta(ge=1, le=10_000)] | None,
         Meta(description="The schedule completes after this number of fires."),
     ] = None
-    state: Annotated[
-        Literal["ENABLED", "PAUSED"],
-        Meta(description="eventcron stores a paused schedule, and fires it only after Resume Schedule."),
-    ] = "ENABLED"
+    state: (
+        Annotated[
+            Literal["ENABLED", "PAUSED"],
+            Meta(
+                description="PAUSED stores the schedule paused: it fires only after Resume Schedule. ENABLED ends a "
+                "pause. Without it a paused schedule stays paused, and a new one is enabled."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
     input: Annotated[
         msgspec.Raw,
         Meta(description="Any JSON of at most 200,000 bytes. Each fire carries it, byte for byte."),
@@ -132,6 +138,14 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
         Meta(ge=0, le=9, description="Each fire carries it, for targets that order their work. eventcron ignores it."),
     ] = 5
     description: Annotated[str, Meta(max_length=512, description="For people. Fires do not carry it.")] = ""
+    display_name: Annotated[
+        str,
+        Meta(
+            max_length=256,
+            description="For people: what the schedule is called elsewhere, if its name had to be made from that. "
+            "Fires do not carry it.",
+        ),
+    ] = ""
     flexible_window_seconds: Annotated[
         int,
         Meta(
@@ -192,7 +206,10 @@ class RunSchedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
     name: ScheduleName
     run_id: Annotated[
         RunId | None,
-        Meta(description="Names the run. The same id again fires nothing more. Default: the command's event id."),
+        Meta(
+            description="Names the run. The same id again is the same fire: it is not published again, or with the "
+            "same fire_id. Default: the command's event id."
+        ),
     ] = None
 
     @property

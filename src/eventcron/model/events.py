@@ -82,6 +82,10 @@ class ScheduleUpdated(ScheduleCreated, frozen=True):
     """A later revision replaced a stored schedule."""
 
 
+class ScheduleUnchanged(ScheduleCreated, frozen=True):
+    """A put found its own schedule stored already. Nothing changed, and the revision is the one that was stored."""
+
+
 class ScheduleDeleted(ScheduleCreated, frozen=True):
     """A schedule was deleted. Nothing due a second later or more fires."""
 
@@ -203,6 +207,10 @@ class CalendarUpdated(Struct, frozen=True, kw_only=True):
     days: Annotated[int, Meta(description="How many days the calendar has.")]
 
 
+class CalendarUnchanged(CalendarUpdated, frozen=True):
+    """A put found its own calendar stored already. Nothing changed, and the revision is the one that was stored."""
+
+
 class CalendarDeleted(Struct, frozen=True, kw_only=True):
     """A calendar was deleted. A schedule that excludes it keeps the days until the schedule is put."""
 
@@ -243,6 +251,7 @@ EventDetail: TypeAlias = (
 EVENT_DETAILS: dict[str, type[EventDetail]] = {
     "Schedule Created": ScheduleCreated,
     "Schedule Updated": ScheduleUpdated,
+    "Schedule Unchanged": ScheduleUnchanged,
     "Schedule Deleted": ScheduleDeleted,
     "Schedule Paused": SchedulePaused,
     "Schedule Resumed": ScheduleResumed,
@@ -253,18 +262,30 @@ EVENT_DETAILS: dict[str, type[EventDetail]] = {
     "Schedule Failed": ScheduleFailed,
     "Schedule Backfilled": ScheduleBackfilled,
     "Calendar Updated": CalendarUpdated,
+    "Calendar Unchanged": CalendarUnchanged,
     "Calendar Deleted": CalendarDeleted,
 }
 
-_RESERVED = frozenset(name.casefold() for name in (*COMMANDS, *EVENT_DETAILS)) - {"schedule fired"}
+#: What a fire may have as its detail-type, though an event has it.
+_FIRED = "Schedule Fired"
+
+
+def plainly(detail_type: str) -> str:
+    """*detail_type* by its letters and digits alone: ``PutSchedule`` and ``put-schedule`` mean ``Put Schedule``."""
+    return "".join(filter(str.isalnum, detail_type.casefold()))
+
+
+#: The commands by what ``plainly`` makes of them.
+PLAIN_COMMANDS = {plainly(name): name for name in COMMANDS}
+_RESERVED = (PLAIN_COMMANDS.keys() | {plainly(name) for name in EVENT_DETAILS}) - {plainly(_FIRED)}
 
 
 def is_reserved(detail_type: str) -> bool:
     """Whether a schedule's fires must not have this detail-type, because it is that of a command or of another event.
 
-    Case and spaces do not count, as patterns may ignore case and people overlook spaces.
+    Only letters and digits count, as patterns may ignore case, and commands that are misspelt are answered.
 
-    >>> is_reserved("schedule  deleted"), is_reserved("Schedule Fired"), is_reserved("Nightly Export Due")
+    >>> is_reserved("schedule-deleted"), is_reserved("Schedule Fired"), is_reserved("Nightly Export Due")
     (True, False, False)
     """
-    return " ".join(detail_type.casefold().split()) in _RESERVED
+    return plainly(detail_type) in _RESERVED

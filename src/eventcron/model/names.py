@@ -38,14 +38,20 @@ def form(allowed: str, **bounds: Any) -> Meta:
     return Meta(description=allowed, extra={"allowed": allowed}, **bounds)
 
 
-TenantId = Annotated[str, form("1-64 of A-Z a-z 0-9 . _ -", pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
+def _name(longest: int) -> Meta:
+    """A name that may stand in the path of a URL, where clients resolve ``.`` and ``..`` before they send it."""
+    allowed = f"1-{longest} of A-Z a-z 0-9 . _ -, but not '.' or '..'"
+    return form(allowed, pattern=rf"^(?!\.{{1,2}}\Z)[A-Za-z0-9._-]{{1,{longest}}}\Z")
 
 
-ScheduleName = Annotated[str, form("1-128 of A-Z a-z 0-9 . _ -", pattern=r"^[A-Za-z0-9._-]{1,128}\Z")]
+TenantId = Annotated[str, _name(64)]
+
+
+ScheduleName = Annotated[str, _name(128)]
 
 
 Expression = Annotated[
-    str, form("cron, cron(), rate(), at() or a macro", min_length=1, max_length=MAX_EXPRESSION_CHARS)
+    str, form("cron, cron(), rate(), at(), manual or a macro", min_length=1, max_length=MAX_EXPRESSION_CHARS)
 ]
 
 
@@ -76,13 +82,13 @@ MAX_SEGMENTS = 1_024
 MAX_CALENDAR_SPANS = 1_000
 
 
-CalendarName = Annotated[str, form("1-64 of A-Z a-z 0-9 . _ -", pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
+CalendarName = Annotated[str, _name(64)]
 
 
 Days = Annotated[str, form("a date, 2026-12-24, or a range, 2026-12-24/2026-12-26", max_length=21)]
 
 
-RunId = Annotated[str, form("1-64 of A-Z a-z 0-9 . _ -", pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
+RunId = Annotated[str, _name(64)]
 
 
 Label = Annotated[str, Meta(max_length=256)]

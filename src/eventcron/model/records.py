@@ -75,7 +75,7 @@ class Era(Struct, frozen=True, array_like=True):
 class LastCommands(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The latest command of each kind that was applied, by its revision; -1 = never.
 
-    Commands may arrive in any order. These three numbers decide which of them acts, so every order ends alike.
+    Commands may arrive in any order. These numbers decide which of them acts.
     """
 
     put_revision: int = -1
@@ -84,6 +84,9 @@ class LastCommands(Struct, frozen=True, kw_only=True, omit_defaults=True):
     pause_revision: int = -1
     #: Whether the latest of those two was a pause.
     pause: bool = False
+    #: Of a put that decided whether the schedule is paused: it gave ``state``, or made the schedule. Other puts leave
+    #: that as it is, so a pause or a resume is ordered by this number and not by ``put_revision``.
+    state_revision: int = -1
 
 
 class Record(Struct, frozen=True, kw_only=True):
@@ -119,6 +122,11 @@ class Record(Struct, frozen=True, kw_only=True):
     @property
     def key(self) -> Key:
         return Key(self.tenant, self.name)
+
+    @property
+    def latest(self) -> int:
+        """The highest revision of all commands that were applied, and of puts that changed nothing."""
+        return max(self.revision, self.last_commands.put_revision)
 
     @property
     def era(self) -> Era:
@@ -256,3 +264,8 @@ class Calendar(Struct, frozen=True, kw_only=True):
     @property
     def key(self) -> CalendarKey:
         return CalendarKey(self.tenant, self.name)
+
+    @property
+    def latest(self) -> int:
+        """As that of ``Record``: here each change counts."""
+        return self.revision

@@ -94,18 +94,26 @@ def can_match(schedule: Schedule) -> bool:
     Raises:
         NotComputed: an expression uses ``H``.
     """
-    crons = [text for text in schedule.expressions if not text.lower().startswith(("rate(", "@every", "at("))]
+    timed = [text for text in schedule.expressions if not _is_manual(text)]
+    crons = [text for text in timed if not text.lower().startswith(("rate(", "@every", "at("))]
     return all(read_cron(text).can_match() for text in crons)
 
 
 def _of_expression(
     expression: str, schedule: Schedule, window: Window, created: Instant, excluded: Excluded
 ) -> Iterator[Occurrence]:
+    if _is_manual(expression):
+        return iter(())
     if expression.lower().startswith(("rate(", "@every")):
         return _of_rate(expression, schedule, window, created, excluded)
     if expression.lower().startswith("at("):
         return _of_at(expression, schedule, excluded)
     return _of_cron(read_cron(expression), schedule, window, excluded)
+
+
+def _is_manual(expression: str) -> bool:
+    """Whether it is the expression that never fires by itself."""
+    return expression.strip().lower() == "manual"
 
 
 def _of_rate(

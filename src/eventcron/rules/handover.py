@@ -19,12 +19,22 @@ from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
 from eventcron.model.names import Instant, Window
 from eventcron.model.records import Era, Record
-from eventcron.rules.planning import DENSE, WindowMemo, contribution, first_occurrence, index_entry
+from eventcron.rules.planning import (
+    DENSE,
+    WindowMemo,
+    contribution,
+    first_occurrence,
+    index_entry,
+    is_readable,
+    unread_notice,
+    why_unreadable,
+)
 from eventcron.rules.timeline import not_taken
 from eventcron.timing.hashing import flexible_offset_ms
 from eventcron.timing.trigger import (
     count_occurrences,
     from_canonical,
+    is_manual,
     last_occurrence,
     next_occurrence,
     occurrences,
@@ -48,20 +58,27 @@ _NOTHING = Handover([], [], is_over=False)
 def handover(record: Record, *, now: Instant) -> Handover:
     """All that the registrar delivers after the change that *record* is the result of. The same however often asked.
 
-    Raises:
-        InvalidSchedule: this release cannot read one of the triggers.
+    What an earlier era left behind in a form that this release cannot read is reported as skipped.
     """
     before = record.eras[-2] if len(record.eras) > 1 else None
-    unplanned = _unplanned(record, before, now=now) if before is not None else _NOTHING
-    dropped = _dropped(record, before) if before is not None else []
-    own = _until_handoff(record, now=now) if record.fires else _NOTHING
-    return Handover(unplanned.fires + own.fires, dropped + unplanned.skips + own.skips, own.is_over)
+    unplanned = _NOTHING
+    if before is not None and before.trigger and not is_readable(before.trigger):
+        unplanned = Handover([], _unread(record, before), is_over=False)
+    elif before is not None:
+        unplanned = _unplanned(record, before, now=now)
+        unplanned = unplanned._replace(skips=_dropped(record, before) + unplanned.skips)
+    # The planner looks at once at an era that it cannot read, and never at a manual one.
+    planned = record.fires and is_readable(record.era.trigger) and not is_manual(record.era.trigger)
+    own = _until_handoff(record, now=now) if planned else _NOTHING
+    return Handover(unplanned.fires + own.fires, unplanned.skips + own.skips, own.is_over)
 
 
 def leaves_work(record: Record, before: Era) -> bool:
     """Whether the era *before* the one in force left fires or notices to the registrar."""
     if not before.trigger or before.end is None:
         return False
+    if not is_readable(before.trigger):
+        return bool(_unread(record, before))
     if before.paused:
         return _fires_in(before.trigger, Window(before.start, before.end))
     if before.planned_through is None:
@@ -78,6 +95,8 @@ def catch_up_from(pause: Era, policy: MisfirePolicy, *, now: Instant) -> Instant
     """
     assert pause.end is not None  # noqa: S101  # a resume cuts the pause first
     oldest = now - pause.misfire.grace_seconds * 1000
+    if not is_readable(pause.trigger):
+        return pause.end
     if policy is MisfirePolicy.FIRE_ALL:
         return min(max(pause.start, oldest), pause.end)
     if policy is MisfirePolicy.FIRE_ONCE:
@@ -165,6 +184,18 @@ def _dropped(record: Record, before: Era) -> list[SkipNotice]:
             count=count,
         )
     ]
+
+
+def _unread(record: Record, before: Era) -> list[SkipNotice]:
+    """One notice of all that the era *before* left, if anything; this release cannot read when that was due."""
+    assert before.end is not None  # noqa: S101  # callers pass an era that was cut
+    planned = before.end if before.planned_through is None else before.planned_through
+    window = Window(before.start if before.paused else max(before.start, planned), before.end)
+    if window.start >= window.end:
+        return []
+    by = why_unreadable(before.trigger)
+    revision = record.era.revision
+    return [unread_notice(record.key, window, revision=revision, reason=SkipReason.UNREADABLE_TRIGGER, by=by)]
 
 
 def _fires_in(canonical: str, window: Window) -> bool:

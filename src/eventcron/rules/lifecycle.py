@@ -22,23 +22,33 @@ A change cuts the last era and appends one, in one conditional write::
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from eventcron.errors import InvalidExpression
 from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import MisfirePolicy, Schedule
-from eventcron.model.names import Instant, Key, Window
+from eventcron.model.names import Instant, Key
 from eventcron.model.records import Era, LastCommands, Record, State
+from eventcron.rules.definition import (
+    Calendars,
+    calendars_of,
+    canonical_of,
+    continues,
+    count_fires,
+    end_of,
+    readable_trigger,
+    spent_before,
+)
 from eventcron.rules.handover import catch_up_from, leaves_work
-from eventcron.rules.ordering import Version, next_revision
-from eventcron.rules.planning import DENSE, first_occurrence, nth_fire
-from eventcron.timing.exclusions import DateSpan, calendar_names
+from eventcron.rules.ordering import Version, is_paused, next_revision
+from eventcron.rules.planning import DENSE, first_occurrence, is_readable
+from eventcron.timing.exclusions import calendar_names
 from eventcron.timing.hashing import flexible_offset_ms, segment_of
 from eventcron.timing.instant import from_datetime, rfc3339
-from eventcron.timing.trigger import count_occurrences, from_canonical, parse
+from eventcron.timing.trigger import is_manual
 
 #: Milliseconds. Fires of the old era due within it after an update or a pause are still published: the executor may be
 #: holding them already. It is the "one lead" of guarantee 3.
@@ -46,10 +56,6 @@ CUTOVER_MS = 1_000
 
 #: Eras that a record keeps: the one in force, and eight whose fires may still be on their way.
 MAX_ERAS = 9
-
-
-#: The days of a tenant's calendars, by name.
-Calendars: TypeAlias = Mapping[str, Sequence[DateSpan]]
 
 
 class When(NamedTuple):
@@ -70,16 +76,27 @@ class When(NamedTuple):
 
 
 def put(
-    stored: Record | None, schedule: Schedule, version: Version, when: When, *, calendars: Calendars | None = None
+    stored: Record | None,
+    schedule: Schedule,
+    version: Version,
+    when: When,
+    *,
+    expires: int,
+    calendars: Calendars | None = None,
 ) -> Record:
     """The record after ``Put Schedule``. *calendars* has those that it excludes.
+
+    A put that continues the stored schedule may find it at its end: the schedule is then completed with the new
+    definition, and removed at *expires* if it is to be deleted after completion.
 
     Raises:
         InvalidSchedule: the trigger does not parse, or has no occurrence left to fire.
     """
     alive = stored is not None and stored.schedule is not None
     last = LastCommands() if stored is None else stored.last_commands
-    paused = last.pause if last.pause_revision >= version.revision else schedule.state == "PAUSED"
+    paused = is_paused(stored, schedule, version.revision)
+    decides = not alive or schedule.state is not UNSET
+    start = _earliest(schedule, when)
     blank = Record(
         schedule=schedule,
         tenant=schedule.tenant,
@@ -87,15 +104,22 @@ def put(
         revision=next_revision(stored, version.revision),
         state=State.ENABLED,
         created=stored.created if stored is not None and alive else min(when.time, when.now),
-        last_commands=replace(last, put_revision=version.revision, pause=paused),
+        last_commands=replace(
+            last,
+            put_revision=version.revision,
+            pause=paused,
+            state_revision=version.revision if decides else last.state_revision,
+        ),
+        spent=spent_before(stored, schedule, start),
         eras=_cut(stored, when, at=when.now + CUTOVER_MS, pause_ends=when.sent),
         recent_event_ids=version.recent_event_ids,
     )
-    trigger = _canonical(schedule, blank.created, calendars or {})
-    start = _earliest(schedule, when)
+    trigger = canonical_of(schedule, blank.created, calendars or {})
     record = _fire_from(blank, trigger, start, when)
     if record is None:
-        raise _never_fires(schedule, when)
+        if stored is None or not continues(stored, schedule):
+            raise _never_fires(schedule, when)
+        record = _over(blank, trigger, start, when, is_completed=stored.state is State.COMPLETED, expires=expires)
     if paused:
         record = replace(blank, state=State.PAUSED, eras=(*blank.eras, _pause_of(record.era, schedule, start=start)))
     return _finished(record, when)
@@ -141,7 +165,7 @@ def pause(stored: Record | None, key: Key, version: Version, when: When, *, expi
             state=State.PAUSED,
             segment=None,
             wake=None,
-            spent=record.spent + _count_fires(stored, cutover),
+            spent=record.spent + count_fires(stored, cutover),
             eras=(*_cut(stored, when, at=cutover), replace(pause_era, revision=record.revision)),
         ),
         when,
@@ -162,19 +186,20 @@ def resume(
     if record.state is State.COMPLETED:
         return _repeated(stored, record)
     earliest = _earliest(record.schedule, when)
+    trigger = readable_trigger(stored)
     if record.state is State.ENABLED:
         # What was due up to now is used up, however long ago the command was sent: what is left counts from now.
         record = replace(
             record,
-            spent=record.spent + _count_fires(stored, when.now),
+            spent=record.spent + count_fires(stored, when.now),
             eras=_cut(stored, when, at=when.now + CUTOVER_MS),
         )
-        return _resumed(record, stored.era.trigger, max(earliest, when.now), when)
+        return _resumed(record, trigger, max(earliest, when.now), when, expires=expires)
     resumed_from = max(earliest, stored.era.start)
     ended = _cut(stored, when, at=when.now, pause_ends=resumed_from)
     start = catch_up_from(ended[-1], missed, now=when.now)
     record = replace(record, eras=(*ended[:-1], replace(ended[-1], end=start)))
-    return _resumed(record, stored.era.trigger, min(start, resumed_from), when, catch_up_until=resumed_from)
+    return _resumed(record, trigger, min(start, resumed_from), when, expires=expires, catch_up_until=resumed_from)
 
 
 def worked_out_anew(record: Record, calendars: Calendars | None = None) -> Record:
@@ -189,9 +214,9 @@ def worked_out_anew(record: Record, calendars: Calendars | None = None) -> Recor
     assert schedule is not None  # noqa: S101  # callers pass defined schedules only
     calendars = calendars or {}
     if set(calendar_names(schedule.exclude)) - calendars.keys():
-        calendars = {**_calendars_of(era.trigger), **calendars}
-    trigger = _canonical(schedule, record.created, calendars)
-    end = era.end if era.paused else _end(trigger, schedule, era.start, spent=record.spent)
+        calendars = {**calendars_of(era.trigger), **calendars}
+    trigger = canonical_of(schedule, record.created, calendars)
+    end = era.end if era.paused else end_of(trigger, schedule, era.start, spent=record.spent)
     return replace(record, eras=(*record.eras[:-1], replace(era, trigger=trigger, end=end)))
 
 
@@ -240,7 +265,9 @@ def _fire_from(
     """*record* with an era that fires from *start* on, and with all that planning needs. None: nothing is left."""
     schedule = record.schedule
     assert schedule is not None  # noqa: S101  # callers pass defined schedules only
-    end = _end(trigger, schedule, start, spent=record.spent)
+    if not is_readable(trigger) or is_manual(trigger):
+        return _fire_unplanned(record, trigger, start, when)
+    end = end_of(trigger, schedule, start, spent=record.spent)
     next_due = first_occurrence(trigger, start, end) if end is None or start < end else None
     if next_due is None:
         return None
@@ -267,9 +294,28 @@ def _fire_from(
     )
 
 
-def _resumed(record: Record, trigger: str, start: Instant, when: When, *, catch_up_until: Instant = 0) -> Record:
+def _fire_unplanned(record: Record, trigger: str, start: Instant, when: When) -> Record:
+    """*record* with an era of which nobody can say, now, when it fires.
+
+    A manual one never does by itself. A *trigger* that this release cannot read is the planner's to report, each tick.
+    """
+    schedule = record.schedule
+    assert schedule is not None  # noqa: S101  # callers pass defined schedules only
+    end = None if schedule.end is None else from_datetime(schedule.end)
+    manual = is_readable(trigger)
+    return replace(
+        record,
+        eras=(*record.eras, Era(record.revision, trigger, start, end, misfire=schedule.misfire)),
+        handoff=when.now,
+        segment=None if manual else segment_of(record.key, when.segments),
+        wake=None if manual else DENSE,
+    )
+
+
+def _resumed(
+    record: Record, trigger: str, start: Instant, when: When, *, expires: int, catch_up_until: Instant = 0
+) -> Record:
     """*record* enabled, or completed where it is resumed after its last occurrence: nothing is wrong, nothing left."""
-    assert record.schedule is not None  # noqa: S101  # callers pass defined schedules only
     enabled = _fire_from(
         replace(record, state=State.ENABLED, segment=None, wake=None),
         trigger,
@@ -278,10 +324,28 @@ def _resumed(record: Record, trigger: str, start: Instant, when: When, *, catch_
         catch_up_until=catch_up_until,
     )
     if enabled is None:
-        end = _end(trigger, record.schedule, start, spent=record.spent)
-        over = Era(record.revision, trigger, start, start if end is None else end)
-        enabled = replace(record, state=State.COMPLETED, segment=None, wake=None, eras=(*record.eras, over))
+        enabled = _over(record, trigger, start, when, is_completed=True, expires=expires)
     return _finished(enabled, when)
+
+
+def _over(record: Record, trigger: str, start: Instant, when: When, *, is_completed: bool, expires: int) -> Record:
+    """*record* with a definition that has nothing left to fire from *start* on.
+
+    Unless it *is_completed* already, it is pending: the registrar completes it once it has delivered the rest.
+    """
+    schedule = record.schedule
+    assert schedule is not None  # noqa: S101  # callers pass defined schedules only
+    end = end_of(trigger, schedule, start, spent=record.spent)
+    return replace(
+        record,
+        state=State.COMPLETED if is_completed else State.ENABLED,
+        segment=None,
+        wake=None,
+        handoff=when.now,
+        pending=None if is_completed else when.now,
+        expires=expires if is_completed and schedule.after_completion == "DELETE" else None,
+        eras=(*record.eras, Era(record.revision, trigger, start, start if end is None else min(start, end))),
+    )
 
 
 def _finished(record: Record, when: When) -> Record:
@@ -321,46 +385,6 @@ def _after_switch(stored: Record, version: Version, *, pause: bool) -> Record:
 def _earliest(schedule: Schedule, when: When) -> Instant:
     """The first instant at which a definition may fire: after its command, and not before ``start``."""
     return when.sent if schedule.start is None else max(when.sent, from_datetime(schedule.start))
-
-
-def _end(trigger: str, schedule: Schedule, start: Instant, *, spent: int) -> Instant | None:
-    """Where an era that fires from *start* on ends: at the schedule's end, or when ``max_fires`` is used up."""
-    end = None if schedule.end is None else from_datetime(schedule.end)
-    if schedule.max_fires is None:
-        return end
-    left = schedule.max_fires - spent
-    final = nth_fire(trigger, start, left) if left > 0 else start - 1
-    if final is None:
-        return end
-    return final + 1 if end is None else min(end, final + 1)
-
-
-def _count_fires(record: Record, end: Instant) -> int:
-    """How many of ``max_fires`` the era in force uses up before *end*; 0 if they are not limited."""
-    era = record.era
-    if record.schedule is None or record.schedule.max_fires is None:
-        return 0
-    window = Window(era.start, end if era.end is None else min(end, era.end))
-    return count_occurrences(from_canonical(era.trigger), window, limit=record.schedule.max_fires)
-
-
-def _calendars_of(trigger: str) -> Calendars:
-    """The calendars in a stored trigger."""
-    exclusions = {exclusion.entry: exclusion.spans for exclusion in from_canonical(trigger).exclusions}
-    return {name: exclusions[f"calendar:{name}"] for name in calendar_names(list(exclusions))}
-
-
-def _canonical(schedule: Schedule, created: Instant, calendars: Calendars) -> str:
-    anchor = created // 1000 * 1000 if schedule.start is None else from_datetime(schedule.start)
-    return parse(
-        schedule.expression,
-        timezone=schedule.timezone,
-        daylight_saving=schedule.daylight_saving,
-        exclude=schedule.exclude,
-        anchor=anchor,
-        key=schedule.key,
-        calendars=calendars,
-    ).canonical
 
 
 def _never_fires(schedule: Schedule, when: When) -> InvalidExpression:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import SkipReason
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
@@ -59,6 +60,33 @@ class WindowMemo:
             known = (tuple(walk(trigger, self.window)), first_occurrence(canonical, self.window.end))
             self._known[canonical] = known
         return known
+
+
+def is_readable(canonical: str) -> bool:
+    """Whether this release can read a stored trigger. One of a later release may have another form, or a new zone."""
+    return why_unreadable(canonical) == ""
+
+
+def why_unreadable(canonical: str) -> str:
+    """Why this release cannot read a stored trigger; "" if it can."""
+    try:
+        from_canonical(canonical)
+    except (InvalidSchedule, ValueError) as error:
+        return str(error)
+    return ""
+
+
+def unread_notice(key: Key, window: Window, *, revision: int = 0, reason: SkipReason, by: str) -> SkipNotice:
+    """The notice that a schedule that cannot be read does not fire in *window*. How often it was due is unknown."""
+    return SkipNotice(
+        tenant=key.tenant,
+        name=key.name,
+        revision=revision,
+        reason=reason,
+        first_due=window.start,
+        last_due=window.end - 1,
+        by=by,
+    )
 
 
 def first_occurrence(canonical: str, since: Instant, until: Instant | None = None) -> Instant | None:

@@ -14,10 +14,12 @@ from msgspec.structs import replace
 
 from eventcron.model.names import Instant
 from eventcron.model.records import Record, State
-from eventcron.rules.lifecycle import Calendars, worked_out_anew
+from eventcron.rules.definition import Calendars
+from eventcron.rules.lifecycle import worked_out_anew
 from eventcron.rules.planning import DENSE, first_occurrence
 from eventcron.timing.exclusions import calendar_names
 from eventcron.timing.hashing import flexible_offset_ms, segment_of
+from eventcron.timing.trigger import is_manual
 
 #: Milliseconds after which a last fire is no longer on its way. The executor gives a fire up after about 90 minutes.
 OVER_MS = 86_400_000
@@ -131,6 +133,8 @@ def _woken(record: Record, at_or_after: Instant, setting: Setting) -> Record:
 
 
 def _is_over(record: Record, now: Instant) -> bool:
+    if is_manual(record.era.trigger):
+        return False
     return record.handoff < now - OVER_MS and _next_at(record, now - OVER_MS) is None
 
 

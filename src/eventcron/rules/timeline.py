@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from eventcron.model.names import Instant, Key, Window
 from eventcron.model.records import Era
-from eventcron.rules.planning import first_occurrence
+from eventcron.rules.planning import first_occurrence, is_readable
 from eventcron.timing.hashing import flexible_offset_ms
 from eventcron.timing.trigger import from_canonical, next_occurrence, occurrences
 
@@ -92,6 +92,6 @@ def _leaves(era: Era, *, due: Instant, at: Instant) -> bool:
 def _fires_of(era: Era, *, since: Instant) -> Sequence[Instant]:
     """The due instants of an era that was cut, from *since* on."""
     span = Window(max(era.start, since), era.start if era.end is None else era.end)
-    if not era.trigger or span.start >= span.end:
-        return ()
+    if not era.trigger or span.start >= span.end or not is_readable(era.trigger):
+        return ()  # nobody fires what cannot be read
     return tuple(occurrences(from_canonical(era.trigger), span))

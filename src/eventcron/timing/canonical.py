@@ -2,12 +2,13 @@
 
 The index stores this text, and the planner's memo uses it as its key. An example is
 ``1;Europe/Oslo;shift,once;f& 0 30 2 * * * *;x 2026-12-24``: format version, zone, daylight-saving policy, items,
-exclusions. An item has one of three forms:
+exclusions. An item has one of four forms:
 
 - seven cron fields as sorted numbers, after ``f`` (fixed time) or ``w`` (wildcard) and ``&`` or ``|``, which says how
   the two day fields combine;
 - ``r period phase``, both in milliseconds;
-- ``a local-time``, in milliseconds.
+- ``a local-time``, in milliseconds;
+- ``m``, manual.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import DaylightSaving
 from eventcron.timing.cron import Cron
 from eventcron.timing.exclusions import Exclusion, parse_dates, read_exclusions
-from eventcron.timing.expression import At, Item, Rate
+from eventcron.timing.expression import At, Item, Manual, Rate
 from eventcron.timing.fields import (
     DAY_OF_MONTH,
     DAY_OF_WEEK,
@@ -39,6 +40,7 @@ from eventcron.timing.fields import (
 )
 
 _VERSION = "1"
+_MANUAL = "m"
 
 
 class Parts(NamedTuple):
@@ -56,7 +58,9 @@ def encode(parts: Parts) -> str:
     The text leaves out whatever does not change the occurrences, so that more schedules share one trigger.
     """
     zone, policy, items, exclusions = parts
-    if not exclusions and all(isinstance(item, Rate) for item in items):
+    if Manual() in items:
+        exclusions = ()
+    if not exclusions and all(isinstance(item, Rate | Manual) for item in items):
         zone = "UTC"
     if zone == "UTC" or not any(isinstance(item, At) or (isinstance(item, Cron) and item.fixed) for item in items):
         policy = DaylightSaving()
@@ -120,6 +124,8 @@ def _item(item: Item) -> str:
         return f"r {item.period} {item.phase}"
     if isinstance(item, At):
         return f"a {item.local}"
+    if isinstance(item, Manual):
+        return _MANUAL
     flags = ("f" if item.fixed else "w") + ("|" if item.either else "&")
     fields = (
         render(item.seconds, SECOND),
@@ -141,6 +147,8 @@ def _days(values: Sequence[int], field: Field, rules: Sequence[DayRule]) -> str:
 
 
 def _read_item(text: str) -> Item:
+    if text == _MANUAL:
+        return Manual()
     kind, *fields = text.split(" ")
     if kind == "r":
         period, phase = map(int, fields)

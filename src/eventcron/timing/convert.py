@@ -15,7 +15,7 @@ from eventcron.model.names import Instant
 from eventcron.timing.canonical import render, render_rule
 from eventcron.timing.cron import DAY_S, EVERY_SECOND, Cron
 from eventcron.timing.dialects import CELERY, EVENTBRIDGE, KUBERNETES, QUARTZ, QUARTZ_WITH_YEAR, UNIX, refuse_count
-from eventcron.timing.expression import MACROS, UNITS_MS, At, Item, Rate, read_expression, split_call
+from eventcron.timing.expression import MACROS, MANUAL, UNITS_MS, At, Item, Manual, Rate, read_expression, split_call
 from eventcron.timing.fields import (
     DAY_OF_MONTH,
     DAY_OF_WEEK,
@@ -151,6 +151,8 @@ def _write_eventcron(item: Item) -> str:
         return _rate(item)
     if isinstance(item, At):
         return _at(item)
+    if isinstance(item, Manual):
+        return MANUAL
     day, weekday = _days(item, star=not item.either), _weekdays(item, star=not item.either)
     if not item.either and "*" not in {day[0], weekday[0]}:
         starred_day, starred_weekday = _starred(item.days, DAY_OF_MONTH), _starred(item.weekdays, DAY_OF_WEEK)
@@ -221,6 +223,8 @@ def _write_eventbridge(item: Item) -> str:
         return _eventbridge_rate(item)
     if isinstance(item, At):
         return _eventbridge_at(item)
+    if isinstance(item, Manual):
+        raise _by_hand("EventBridge")
     _no_seconds(item, "EventBridge")
     if any(isinstance(rule, LastDay) and rule.before for rule in item.day_rules):
         raise _refusal(_days(item), "EventBridge has L and LW, but no days before the last, such as L-3")
@@ -269,7 +273,13 @@ def _only_cron(item: Item, name: str) -> Cron:
         raise _refusal("rate()", f"{name} follows the wall clock and has no fixed intervals")
     if isinstance(item, At):
         raise _refusal("at()", f"{name} has no expression for a single instant")
+    if isinstance(item, Manual):
+        raise _by_hand(name)
     return item
+
+
+def _by_hand(name: str) -> InvalidExpression:
+    return _refusal(MANUAL, f"{name} has no expression that never fires by itself")
 
 
 def _no_seconds(cron: Cron, name: str) -> None:

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 from itertools import pairwise
 
 from eventcron.timing.cron import Cron
-from eventcron.timing.expression import UNITS_MS, At, Item, Rate
+from eventcron.timing.expression import UNITS_MS, At, Item, Manual, Rate
 from eventcron.timing.fields import DayRule, LastDay, NearestWeekday
 
 WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
@@ -40,6 +40,8 @@ def describe(item: Item) -> str:
     >>> describe(parse("*/15 9-17 * * MON-FRI", anchor=0).items[0])
     'every 15 minutes during the hours 9 to 17, Monday to Friday'
     """
+    if isinstance(item, Manual):
+        return "never by itself, only when Run Schedule asks for it"
     if isinstance(item, Rate):
         return f"every {_duration(item.period)} of elapsed time"
     if isinstance(item, At):

@@ -9,7 +9,7 @@ from typing import Literal, NamedTuple
 from eventcron.model.names import Instant, Window
 from eventcron.timing.cron import Cron
 from eventcron.timing.describe import describe, join, last_or_nth
-from eventcron.timing.expression import At, Item, dialect_of, split_call
+from eventcron.timing.expression import MANUAL, At, Item, Manual, dialect_of, split_call
 from eventcron.timing.instant import rfc3339
 from eventcron.timing.trigger import Trigger, local_time
 from eventcron.timing.zones import OffsetSpan
@@ -52,11 +52,13 @@ class Night(NamedTuple):
 
 def dialect_name(expression: str) -> str:
     """Return the name of the dialect of *expression*, for people."""
-    kind, _ = split_call(expression)
+    kind, inside = split_call(expression)
     if kind == "rate":
         return "rate()"
     if kind == "at":
         return "at()"
+    if inside.lower() == MANUAL:
+        return MANUAL
     name = dialect_of(expression)[0].name
     return f"macro for {name}" if expression.strip().startswith("@") else name
 
@@ -71,6 +73,8 @@ def describe_trigger(trigger: Trigger) -> str:
 
 def clock_rule(item: Item) -> str:
     """Return which daylight-saving rule of docs/reference/expressions.md applies to *item*."""
+    if isinstance(item, Manual):
+        return "none: it has no time of day"
     if isinstance(item, Cron):
         return "fixed time of day" if item.fixed else "wildcard: follows real time"
     return "fixed time of day" if isinstance(item, At) else "fixed interval, unaffected by daylight saving"

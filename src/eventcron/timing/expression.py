@@ -1,4 +1,4 @@
-"""Read an expression: recognise its dialect and return a ``Cron``, a ``Rate`` or an ``At``."""
+"""Read an expression: recognise its dialect and return a ``Cron``, a ``Rate``, an ``At`` or ``Manual``."""
 
 from __future__ import annotations
 
@@ -61,7 +61,14 @@ class At(NamedTuple):
     local: int
 
 
-Item: TypeAlias = Cron | Rate | At
+class Manual(NamedTuple):
+    """Never fires by itself: only Run Schedule fires the schedule."""
+
+
+#: The expression that reads as ``Manual``.
+MANUAL = "manual"
+
+Item: TypeAlias = Cron | Rate | At | Manual
 
 
 def read_expression(text: str, *, anchor: Instant, key: Key | None = None) -> Item:
@@ -71,6 +78,8 @@ def read_expression(text: str, *, anchor: Instant, key: Key | None = None) -> It
         InvalidExpression: *text* does not parse, or can never match.
     """
     kind, inside = split_call(text)
+    if not kind and inside.lower() == MANUAL:
+        return Manual()
     if kind == "rate":
         return _rate(inside, anchor)
     if kind == "at":

@@ -1,4 +1,9 @@
-"""The grammar of one cron field: its terms become spans ``first-last/step``, and spans become numbers."""
+"""The grammar of one cron field. croniter expands the plain spans that this module produces into numbers.
+
+This module checks every term and rewrites it as spans ``first-last/step`` with ``first <= last``. croniter misreads
+some terms, so it never gets them: ``5-5`` (croniter reads every value), wrap-around ranges, ``R``, ``H``, ``?``, ``L``
+and ``W``.
+"""
 
 from __future__ import annotations
 
@@ -276,11 +281,43 @@ def is_whole(field: Field, spans: Sequence[Span]) -> bool:
     return any(span.step == 1 and span.last - span.first + 1 >= field.cycle for span in spans)
 
 
-def expand(field: Field, reading: Reading) -> tuple[int, ...]:
-    """Return the sorted numbers of *reading*. Days of the week count from Sunday = 0."""
-    if is_whole(field, reading.spans):
-        return tuple(range(field.low - field.sunday, field.low - field.sunday + field.cycle))
-    values = {value for span in reading.spans for value in range(span.first, span.last + 1, span.step)}
+def expand(fields: Sequence[Field], readings: Sequence[Reading]) -> list[tuple[int, ...]]:
+    """Return the sorted numbers of each field. Days of the week count from Sunday = 0.
+
+    croniter reads five or six fields, with seconds last, and rejects years after 2099. So this module expands the
+    year field itself.
+    """
+    from croniter import croniter  # noqa: PLC0415  takes 40 ms to import, and the planner never parses expressions
+
+    texts = {field.name: _text(field, reading) for field, reading in zip(fields, readings, strict=True)}
+    order = ["minute", "hour", "day_of_month", "month", "day_of_week"]
+    if texts.get("second", "0") != "0":
+        order.append("second")
+    lists, _ = croniter.expand(" ".join(texts[name] for name in order))
+    numbers = dict(zip(order, lists, strict=True))
+    return [_values(field, reading, numbers.get(field.name)) for field, reading in zip(fields, readings, strict=True)]
+
+
+def _text(field: Field, reading: Reading) -> str:
+    if not reading.spans or is_whole(field, reading.spans):
+        return "*"
+    return ",".join(
+        str(span.first) if span.first + span.step > span.last else f"{span.first}-{span.last}/{span.step}"
+        for span in reading.spans
+    )
+
+
+def _values(field: Field, reading: Reading, numbers: Sequence[int | str] | None) -> tuple[int, ...]:
+    if not reading.spans:
+        return ()
+    if field is YEAR:
+        values = {year for span in reading.spans for year in range(span.first, span.last + 1, span.step)}
+    elif numbers is None:  # the second field is "0", so croniter was not asked
+        values = {0}
+    elif "*" in numbers:
+        values = set(range(field.low, field.low + field.cycle))
+    else:
+        values = {int(number) for number in numbers}
     if field.name == "day_of_week":
         values = {(value - field.sunday) % 7 for value in values}
     return tuple(sorted(values))

@@ -15,7 +15,7 @@ from heapq import merge
 from itertools import chain, groupby, islice
 from typing import Literal
 
-from eventcron.errors import InvalidSchedule
+from eventcron.errors import InvalidExpression, InvalidSchedule
 from eventcron.model.codes import RejectionCode, SkipReason
 from eventcron.model.commands import DaylightSaving
 from eventcron.model.names import Instant, Key, Occurrence, Window
@@ -23,7 +23,7 @@ from eventcron.timing import canonical as text_form
 from eventcron.timing.cron import Cron
 from eventcron.timing.daylight import LATEST, ZoneRules, counted, end_of_gap, fires, to_instants, walk_cron
 from eventcron.timing.exclusions import DateSpan, Excluder, Exclusion, excluder, read_exclusions
-from eventcron.timing.expression import At, Item, Rate, read_expression
+from eventcron.timing.expression import At, Item, Manual, Rate, read_expression
 from eventcron.timing.instant import rfc3339, to_datetime
 from eventcron.timing.rates import dues, dues_left
 from eventcron.timing.remaining import Remaining
@@ -90,6 +90,9 @@ def parse(
         )
     policy = EVENTBRIDGE_POLICY if daylight_saving == "eventbridge" else daylight_saving
     items = tuple(read_expression(text, anchor=anchor, key=key) for text in expressions)
+    if Manual() in items and len(items) > 1:
+        allowed = "'manual' alone, or expressions that fire"
+        raise InvalidExpression(field="expression", given=f"'manual' among {len(items)} expressions", allowed=allowed)
     return from_canonical(
         text_form.encode(text_form.Parts(timezone, policy, items, read_exclusions(exclude, calendars)))
     )
@@ -105,6 +108,15 @@ def from_canonical(text: str) -> Trigger:
     zone, policy, items, exclusions = text_form.decode(text)
     load_zone(zone)
     return Trigger(text, items, zone, policy, exclusions)
+
+
+def is_manual(canonical: str) -> bool:
+    """Whether a stored trigger never fires by itself.
+
+    Raises:
+        InvalidSchedule: as ``from_canonical``.
+    """
+    return Manual() in from_canonical(canonical).items
 
 
 def walk(trigger: Trigger, window: Window) -> Iterator[Occurrence]:
@@ -224,6 +236,8 @@ def _walk_item(item: Item, trigger: Trigger, window: Window) -> Iterator[Occurre
         return walk_cron(item, trigger.zone, trigger.policy, window, excluded=trigger.excluded)
     if isinstance(item, Rate):
         return _walk_rate(item, trigger, window)
+    if isinstance(item, Manual):
+        return iter(())
     return _walk_at(item, trigger, window)
 
 

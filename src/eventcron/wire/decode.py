@@ -6,19 +6,21 @@ This module does not check what an expression or a zone means. ``timing`` does.
 from __future__ import annotations
 
 from datetime import datetime
+from difflib import get_close_matches
 from typing import Annotated, Any, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
+from msgspec.structs import replace
 
 from eventcron.errors import InvalidSchedule, NotAllowed, Undecodable
 from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import COMMANDS, TENANT_SOURCE_PREFIX, Command, Schedule
-from eventcron.model.events import EVENT_SOURCE, is_reserved
+from eventcron.model.events import EVENT_DETAILS, EVENT_SOURCE, PLAIN_COMMANDS, is_reserved, plainly
 from eventcron.model.names import MAX_INPUT_BYTES, Instant, Moment, ScheduleName, TenantId
 from eventcron.timing.instant import from_datetime, rfc3339
 from eventcron.wire.rejection import to_invalid_schedule
-from eventcron.wire.strict_json import parse, parse_leniently, short
+from eventcron.wire.strict_json import parse, parse_leniently, short, unescaped
 
 #: Bytes of JSON. With labels and input at their limits, an event still fits into EventBridge's 256 KB.
 MAX_LABELS_BYTES = 16_384
@@ -26,6 +28,9 @@ MAX_LABELS_BYTES = 16_384
 #: 1970-01-01T00:00:00Z and 2200-01-01T00:00:00Z: no trigger searches outside them.
 EARLIEST: Instant = 0
 LATEST: Instant = 7_258_118_400_000
+
+#: Characters of an unknown detail-type that are compared with the known ones; more would only take time.
+_COMPARED_CHARS = 64
 
 _Word = Annotated[str, Meta(pattern=r"^[!-~]{1,256}\Z")]
 
@@ -98,10 +103,12 @@ def decode_command(body: str | bytes, *, trusted_sources: frozenset[str]) -> Rec
     envelope, fault = _open(body.encode(errors="surrogatepass") if isinstance(body, str) else body)
     time = _time(envelope)
     trusted = envelope.source in trusted_sources
-    _refuse_strays(envelope, trusted=trusted)
+    _refuse_strays(envelope, fault, trusted=trusted)
     try:
         if fault is not None:
             raise fault.error
+        if not trusted:
+            _check_source(envelope)
         command = decode_detail(bytes(envelope.detail), _kind(envelope.detail_type))
         if not trusted:
             _authorise(envelope.source, command.tenant)
@@ -144,9 +151,7 @@ def decode_detail(raw: bytes, kind: type[_C]) -> _C:
         command: _C = _DETAILS[kind].decode(raw)
     except msgspec.ValidationError as error:
         raise to_invalid_schedule(error, value, kind) from error
-    if isinstance(command, Schedule):
-        _check(command)
-    return command
+    return _checked(command) if isinstance(command, Schedule) else command
 
 
 class _Fault(NamedTuple):
@@ -190,24 +195,53 @@ def _time(envelope: _Envelope) -> Instant:
     return time
 
 
-def _refuse_strays(envelope: _Envelope, *, trusted: bool) -> None:
-    """Refuse to answer an event that is no command.
+def _refuse_strays(envelope: _Envelope, fault: _Fault | None, *, trusted: bool) -> None:
+    """Refuse to answer an event that is no attempt at a command.
 
     Eventcron must not answer its own events: if a rule sent the whole bus here, each answer would cause another one.
 
     Raises:
-        Undecodable: the event is eventcron's own, or is neither a command nor from a sender of commands.
+        Undecodable: the event is eventcron's own, or neither its sender nor its detail-type is one of commands.
     """
-    sender = trusted or _tenant_of(envelope.source) is not None
-    if envelope.source == EVENT_SOURCE or not (sender or envelope.detail_type in COMMANDS):
+    ours = envelope.source == EVENT_SOURCE
+    sender = trusted or ours or _tenant_of(envelope.source) is not None
+    if (ours and _is_event(envelope, fault)) or not (sender or plainly(envelope.detail_type) in PLAIN_COMMANDS):
         raise Undecodable(f"not a command: {envelope.detail_type!r} from {envelope.source!r}")
+
+
+def _is_event(envelope: _Envelope, fault: _Fault | None) -> bool:
+    """Whether eventcron published it: by its detail-type, or, as schedules may choose that of their fires, by its id.
+
+    The rule that brings commands makes the same difference.
+    """
+    detail = parse_leniently(bytes(envelope.detail)) if fault is None else fault.detail
+    return envelope.detail_type in EVENT_DETAILS or (isinstance(detail, dict) and "fire_id" in detail)
+
+
+def _check_source(envelope: _Envelope) -> None:
+    """Check that the source is that of a tenant."""
+    if _tenant_of(envelope.source) is not None:
+        return
+    allowed = f"'{TENANT_SOURCE_PREFIX}<tenant>', or a source that the deployment trusts"
+    tenant = _named(parse_leniently(bytes(envelope.detail)), "tenant")
+    if tenant is not None:
+        allowed += f"; did you mean '{TENANT_SOURCE_PREFIX}{tenant}'?"
+    raise InvalidSchedule(RejectionCode.NOT_ALLOWED, field="source", given=short(envelope.source), allowed=allowed)
 
 
 def _kind(detail_type: str) -> type[Command]:
     kind = COMMANDS.get(detail_type)
     if kind is None:
+        plain = plainly(detail_type)
+        near = PLAIN_COMMANDS.get(plain) or next(
+            (PLAIN_COMMANDS[one] for one in get_close_matches(plain[:_COMPARED_CHARS], PLAIN_COMMANDS, n=1)), None
+        )
+        hint = f"; did you mean {near!r}?" if near else ""
         raise InvalidSchedule(
-            RejectionCode.UNKNOWN_COMMAND, field="detail-type", given=short(detail_type), allowed=", ".join(COMMANDS)
+            RejectionCode.UNKNOWN_COMMAND,
+            field="detail-type",
+            given=short(detail_type),
+            allowed=", ".join(COMMANDS) + hint,
         )
     return kind
 
@@ -256,12 +290,17 @@ def _named(detail: object, field: str) -> str | None:
     return given
 
 
-def _check(schedule: Schedule) -> None:
-    """Check the limits that the type of a single field cannot express.
+def _checked(schedule: Schedule) -> Any:
+    """*schedule*, within the limits that the type of a single field cannot express.
+
+    An input that is too long only for its escapes is stored with the characters themselves. So it counts alike whether
+    or not a client or a bus escapes what is not ASCII.
 
     Raises:
         InvalidSchedule: input or labels are too large, ``detail_type`` is reserved, or ``end`` is not after ``start``.
     """
+    if len(bytes(schedule.input)) > MAX_INPUT_BYTES:
+        schedule = replace(schedule, input=msgspec.Raw(unescaped(bytes(schedule.input))))
     _check_size("input", len(bytes(schedule.input)), MAX_INPUT_BYTES)
     _check_size("labels", len(msgspec.json.encode(schedule.labels)), MAX_LABELS_BYTES)
     if is_reserved(schedule.detail_type):
@@ -274,6 +313,7 @@ def _check(schedule: Schedule) -> None:
         raise InvalidSchedule(
             RejectionCode.OUT_OF_RANGE, field="end", given=repr(rfc3339(end)), allowed=f"after {rfc3339(start)}"
         )
+    return schedule
 
 
 def _check_size(field: str, size: int, limit: int) -> None:

@@ -14,6 +14,7 @@ from eventcron.model.codes import RejectionCode
 from eventcron.model.events import (
     EVENT_SOURCE,
     CalendarDeleted,
+    CalendarUnchanged,
     CalendarUpdated,
     Event,
     EventDetail,
@@ -27,6 +28,7 @@ from eventcron.model.events import (
     ScheduleRejected,
     ScheduleResumed,
     ScheduleSkipped,
+    ScheduleUnchanged,
     ScheduleUpdated,
     SkipNotice,
 )
@@ -50,26 +52,29 @@ def fire_id(fire: Fire) -> str:
     """Return the id of a fire, 32 hexadecimal digits. The same occurrence always has the same id.
 
     The id is BLAKE2b over the JSON array of tenant, name, due, cause and cause id. It does not include the revision:
-    an update that keeps an occurrence also keeps its id.
+    an update that keeps an occurrence also keeps its id. Nor, for a run, when it is due: a run is named by its own id,
+    and ``Run Schedule`` sent again is the same run.
 
     >>> fire_id(Fire("acme", "nightly-export", 7, 1764550800000, 1764550800000))
     'e524f81ad5036886e1ddcdadacf0caec'
     """
-    return _digest(_encoder.encode((fire.tenant, fire.name, fire.due, fire.cause, fire.cause_id)))
+    due = _of_run(fire).due
+    return _digest(_encoder.encode((fire.tenant, fire.name, due, fire.cause, fire.cause_id)))
 
 
 def pack_id(fires: Sequence[Fire], *, after: str = "") -> str:
     """Return the id of a pack of *fires*, 32 hexadecimal digits. The order of *fires* does not matter.
 
-    The id ignores the revision of a run: the schedule may change before ``Run Schedule`` is delivered again. *after* is
-    the id of the pack that these fires were in before, "" if they were in none.
+    The id ignores the revision and the instant of a run: ``Run Schedule`` may come again at any time, and the schedule
+    may have changed by then. *after* is the id of the pack that these fires were in before, "" if they were in none.
     """
-    content = sorted(_encoder.encode(_without_run_revision(fire)) for fire in fires)
+    content = sorted(_encoder.encode(_of_run(fire)) for fire in fires)
     return _digest(b"\n".join([after.encode(), *content] if after else content))
 
 
-def _without_run_revision(fire: Fire) -> Fire:
-    return replace(fire, revision=0) if fire.cause == "run" else fire
+def _of_run(fire: Fire) -> Fire:
+    """*fire*, if it is a run without what another delivery of its command would change."""
+    return replace(fire, revision=0, due=0, at=0) if fire.cause == "run" else fire
 
 
 def encode_pack(pack: Pack) -> str:
@@ -126,6 +131,10 @@ def created(record: Record, *, now: Instant, next_due: Instant | None = None) ->
 
 def updated(record: Record, *, now: Instant, next_due: Instant | None = None) -> Event:
     return _changed("Schedule Updated", ScheduleUpdated, record, now, next_due)
+
+
+def unchanged(record: Record, *, now: Instant) -> Event:
+    return _changed("Schedule Unchanged", ScheduleUnchanged, record, now)
 
 
 def deleted(record: Record, *, now: Instant) -> Event:
@@ -219,9 +228,20 @@ def calendar_changed(calendar: Calendar, *, now: Instant) -> Event:
         return _event(
             "Calendar Deleted", CalendarDeleted(tenant=tenant, name=name, revision=revision), calendar.key, time=now
         )
-    days = sum(span.last - span.first + 1 for span in read_dates(calendar.dates))
-    updated = CalendarUpdated(tenant=tenant, name=name, revision=revision, days=days)
+    updated = CalendarUpdated(tenant=tenant, name=name, revision=revision, days=_days(calendar.dates))
     return _event("Calendar Updated", updated, calendar.key, time=now)
+
+
+def calendar_unchanged(calendar: Calendar, *, now: Instant) -> Event:
+    """Return ``Calendar Unchanged``, the answer to a put of what *calendar* has already."""
+    detail = CalendarUnchanged(
+        tenant=calendar.tenant, name=calendar.name, revision=calendar.revision, days=_days(calendar.dates or ())
+    )
+    return _event("Calendar Unchanged", detail, calendar.key, time=now)
+
+
+def _days(dates: Sequence[str]) -> int:
+    return sum(span.last - span.first + 1 for span in read_dates(dates))
 
 
 def rejected(error: Rejected, *, now: Instant) -> Event:

@@ -78,6 +78,22 @@ def parse_leniently(raw: bytes) -> object:
     return _LENIENT_DECODER.decode(prune(raw).decode(errors="replace"))
 
 
+def unescaped(raw: bytes) -> bytes:
+    r"""The JSON *raw* with the characters themselves in place of escapes, for all characters beyond ASCII.
+
+    *raw* is valid, and has no half of a surrogate pair.
+
+    >>> unescaped(rb'["\\u00e6 \\ud83d\\ude00 \\\\u00e6 \\u0007"]').decode()
+    '["æ 😀 \\\\u00e6 \\u0007"]'
+    """
+    return _ESCAPE.sub(_character, raw)
+
+
+def _character(escape: re.Match[bytes]) -> bytes:
+    text: str = json.loads(b'"' + escape[0] + b'"')
+    return escape[0] if text.isascii() else text.encode()
+
+
 def end_of_value(text: str, start: int) -> int:
     """Return the index after the JSON value that starts at *start*. The value need not be strict.
 
@@ -141,4 +157,6 @@ def _refuse_constant(name: str) -> NoReturn:
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_once, parse_int=Number, parse_float=Number, parse_constant=_refuse_constant
 )
+#: One escape. Two halves of a surrogate pair are one, and an escaped backslash takes its own two characters.
+_ESCAPE = re.compile(rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[0-9a-fA-F]{4}|u[0-9a-fA-F]{4}|[^u])")
 _LENIENT_DECODER = json.JSONDecoder(parse_int=Number, parse_float=Number, parse_constant=Number, strict=False)

@@ -20,7 +20,6 @@ from eventcron.adapters.memory import (
     MemoryQuota,
     MemoryScheduleStore,
 )
-from eventcron.app.delivery import REMEMBER_S
 from eventcron.app.executor import MAX_ATTEMPTS, MAX_HOLD_MS, REREAD_MS, Report
 from eventcron.app.redrive import Redrive
 from eventcron.app.retry import TRIES
@@ -40,6 +39,7 @@ from eventcron.wire.encode import decode_pack, encode_pack, fire_id
 from tests.records import record_of
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
+TOMBSTONE_S = SETTINGS.tombstone_days * 86_400
 DUE = NOW + 2_000
 HOURLY = parse("0 * * * *", anchor=NOW).canonical
 SECONDLY = parse("* * * * * *", anchor=NOW).canonical
@@ -472,7 +472,7 @@ async def test_a_pack_that_cannot_be_put_back_stays_with_the_queue(stage: Stage)
     assert await stage.packs.published([make_pack([fire()]).id]) == set()
 
 
-@pytest.mark.parametrize(("after", "expires"), [("KEEP", None), ("DELETE", DUE // 1000 + REMEMBER_S)])
+@pytest.mark.parametrize(("after", "expires"), [("KEEP", None), ("DELETE", DUE // 1000 + TOMBSTONE_S)])
 async def test_the_last_fire_completes_its_schedule(stage: Stage, after: str, expires: int | None) -> None:
     await stage.put(schedule={"after_completion": after})
 

@@ -18,7 +18,6 @@ from eventcron.adapters.memory import (
     MemoryScheduleStore,
     Version,
 )
-from eventcron.app.delivery import REMEMBER_S
 from eventcron.app.planner import AHEAD_MS, SegmentOutcome, SegmentReport
 from eventcron.errors import Unavailable
 from eventcron.model.commands import Schedule
@@ -34,6 +33,7 @@ from eventcron.wire.encode import decode_pack
 from tests.records import record_of
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
+TOMBSTONE_S = SETTINGS.tombstone_days * 86_400
 MINUTE = 60_000
 DAY = 86_400_000
 
@@ -504,7 +504,7 @@ async def test_a_schedule_that_the_planner_ends_is_deleted_if_it_asked_for_that(
     assert (await stage.plan()).ended is SegmentOutcome.PLANNED
 
     stored = stage.store.records[record.key]
-    assert (stored.state, stored.expires) == (State.COMPLETED, stage.clock.instant // 1000 + REMEMBER_S)
+    assert (stored.state, stored.expires) == (State.COMPLETED, stage.clock.instant // 1000 + TOMBSTONE_S)
 
 
 class Watched(MemoryLeases):

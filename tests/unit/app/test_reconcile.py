@@ -10,7 +10,6 @@ import pytest
 from msgspec.structs import replace
 
 from eventcron.adapters.memory import MemoryEventBus, MemoryLeases, MemoryScheduleStore, MemorySweeps
-from eventcron.app.delivery import REMEMBER_S
 from eventcron.app.reconcile import LEASE_MS, ReconcileReport
 from eventcron.errors import Unavailable
 from eventcron.model.commands import Schedule
@@ -27,6 +26,7 @@ from eventcron.timing.hashing import segment_of
 from tests.records import record_of
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
+TOMBSTONE_S = SETTINGS.tombstone_days * 86_400
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
@@ -238,7 +238,7 @@ async def test_what_is_wrong_is_put_right_and_the_second_run_finds_nothing(stage
     assert report.repaired == {Fault.WAKE: 1, Fault.EXPIRED: 1, Fault.OVER: 1}
     assert gone.key not in stage.store.records
     completed = stage.store.records[over.key]
-    assert (completed.state, completed.expires) == (State.COMPLETED, NOW // 1000 + REMEMBER_S)
+    assert (completed.state, completed.expires) == (State.COMPLETED, NOW // 1000 + TOMBSTONE_S)
     assert [event.detail_type for _, event in stage.bus.published] == ["Schedule Completed"]
     assert stage.store.records[Key("acme", "lost")].wake == NOW
     stage.clock.instant += EVERY_MS

@@ -47,7 +47,7 @@ def put(
     stored: Record | None, revision: int, applied: When, expression: str | list[str] = MINUTELY, **fields: Any
 ) -> Record:
     schedule = msgspec.convert({"tenant": "acme", "name": "report", "expression": expression, **fields}, Schedule)
-    return lifecycle.put(stored, schedule, Version(revision, (f"e{revision}",)), applied)
+    return lifecycle.put(stored, schedule, Version(revision, (f"e{revision}",)), applied, expires=EXPIRES)
 
 
 def pause(stored: Record | None, revision: int, applied: When) -> Record:
@@ -307,7 +307,7 @@ def test_a_one_shot_that_a_pause_kept_back_may_fire_when_it_is_resumed() -> None
 def test_a_put_over_a_pause_reports_what_the_pause_kept_back() -> None:
     record = delivered(put(None, FIRST, when(100)))
     record = delivered(pause(record, SECOND, when(425)))
-    record = put(record, THIRD, when(700), "*/5 * * * *")
+    record = put(record, THIRD, when(700), "*/5 * * * *", state="ENABLED")
 
     (notice,) = handover(record, now=at(700)).skips
     assert (notice.reason, notice.count, notice.first_due) == ("paused", 4, at(480))

@@ -19,17 +19,22 @@ from eventcron.rules.ordering import (
     judge_delete,
     judge_pause,
     judge_put,
+    judge_resume,
     next_revision,
     version_of,
 )
 from tests.records import record_of
 
 SCHEDULE = Schedule(tenant="acme", name="nightly", expression="0 2 * * *")
-JUDGES = {"put": judge_put, "delete": judge_delete, "pause": judge_pause, "resume": judge_pause}
+JUDGES = {"put": judge_put, "delete": judge_delete, "pause": judge_pause, "resume": judge_resume}
 
 
-def stored(put: int, delete: int = 0, pause: int = 0) -> Record:
-    commands = LastCommands(put_revision=put, delete_revision=delete, pause_revision=pause)
+def stored(put: int, delete: int = 0, pause: int = 0, state: int | None = None) -> Record:
+    """After a put, a delete and a pause. *state* is the put that decided the state, by default that put."""
+    decided = put if state is None else state
+    commands = LastCommands(
+        put_revision=put, delete_revision=delete, pause_revision=pause, pause=pause > 0, state_revision=decided
+    )
     return record_of(SCHEDULE, revision=max(put, delete, pause), last_commands=commands)
 
 
@@ -37,7 +42,7 @@ def stored(put: int, delete: int = 0, pause: int = 0) -> Record:
     ("kind", "record", "revision", "verdict"),
     [
         pytest.param("put", None, 5, Verdict.APPLY, id="first-put"),
-        pytest.param("put", stored(5), 5, Verdict.DUPLICATE, id="same-put-again"),
+        pytest.param("put", stored(5), 5, Verdict.STALE, id="another-put-of-the-same-revision"),
         pytest.param("put", stored(5), 4, Verdict.STALE, id="earlier-put"),
         pytest.param("put", stored(5), 6, Verdict.APPLY, id="later-put"),
         pytest.param("put", stored(5, delete=7), 7, Verdict.STALE, id="a-delete-wins-a-tie-against-a-put"),
@@ -47,7 +52,10 @@ def stored(put: int, delete: int = 0, pause: int = 0) -> Record:
         pytest.param("pause", stored(5), 5, Verdict.APPLY, id="a-pause-of-the-same-revision-as-its-put"),
         pytest.param("pause", stored(5, delete=7), 7, Verdict.STALE, id="a-delete-wins-a-tie-against-a-pause"),
         pytest.param("pause", stored(5, pause=7), 7, Verdict.DUPLICATE, id="same-pause-again"),
+        pytest.param("pause", stored(5), 4, Verdict.STALE, id="a-pause-before-the-put-that-decides"),
+        pytest.param("pause", stored(5, state=3), 4, Verdict.APPLY, id="a-pause-before-a-put-that-leaves-the-state"),
         pytest.param("resume", stored(5, pause=7), 6, Verdict.STALE, id="a-resume-before-the-pause"),
+        pytest.param("resume", stored(5, pause=7), 7, Verdict.STALE, id="a-resume-of-the-same-revision-as-a-pause"),
         pytest.param("resume", stored(5, pause=7), 8, Verdict.APPLY, id="a-resume-after-the-pause"),
     ],
 )
@@ -69,7 +77,7 @@ def handle(record: Record | None, command: Command) -> Record:
         return record
     last = LastCommands() if record is None else record.last_commands
     if command.kind == "put":
-        last = replace(last, put_revision=command.revision)
+        last = replace(last, put_revision=command.revision, state_revision=command.revision)
     elif command.kind == "delete":
         last = replace(last, delete_revision=command.revision)
     else:
@@ -113,7 +121,7 @@ def test_the_applied_revision_rises() -> None:
 
 
 class Stored(NamedTuple):
-    revision: int
+    latest: int
     recent_event_ids: tuple[str, ...]
 
 

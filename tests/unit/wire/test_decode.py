@@ -32,7 +32,8 @@ from eventcron.wire.rejection import allowed
 from eventcron.wire.strict_json import MAX_DEPTH, prune, short
 
 BASE = {"tenant": "acme", "name": "tea", "expression": "@daily"}
-EXPRESSION = "text of 1 to 256 characters (cron, cron(), rate(), at() or a macro)"
+OF_64, OF_128 = (f"1-{longest} of A-Z a-z 0-9 . _ -, but not '.' or '..'" for longest in (64, 128))
+EXPRESSION = "text of 1 to 256 characters (cron, cron(), rate(), at(), manual or a macro)"
 EXPRESSIONS = f"{EXPRESSION}, or a list of 1 to 16 items, each {EXPRESSION}"
 FIELDS = ", ".join(Schedule.__struct_fields__)
 TIME = "a date and time with an offset (RFC 3339), such as 2026-12-01T09:00:00Z"
@@ -154,12 +155,15 @@ def test_bounds_are_inclusive(detail: dict[str, object]) -> None:
 # --- What is refused -------------------------------------------------------------------------------------------------
 
 REFUSED = [
-    ("tenant", 1, "wrong_type", "tenant", "1", "1-64 of A-Z a-z 0-9 . _ -"),
-    ("tenant", "a/b", "invalid_name", "tenant", "'a/b'", "1-64 of A-Z a-z 0-9 . _ -"),
-    ("tenant", "", "invalid_name", "tenant", "''", "1-64 of A-Z a-z 0-9 . _ -"),
-    ("tenant", "acme\n", "invalid_name", "tenant", r"'acme\n'", "1-64 of A-Z a-z 0-9 . _ -"),
-    ("name", "blåbær", "invalid_name", "name", "'blåbær'", "1-128 of A-Z a-z 0-9 . _ -"),
-    ("name", "n" * 129, "invalid_name", "name", "'" + "n" * 118 + "…", "1-128 of A-Z a-z 0-9 . _ -"),
+    ("tenant", 1, "wrong_type", "tenant", "1", OF_64),
+    ("tenant", "a/b", "invalid_name", "tenant", "'a/b'", OF_64),
+    ("tenant", "", "invalid_name", "tenant", "''", OF_64),
+    ("tenant", "acme\n", "invalid_name", "tenant", r"'acme\n'", OF_64),
+    ("tenant", "..", "invalid_name", "tenant", "'..'", OF_64),
+    ("name", ".", "invalid_name", "name", "'.'", OF_128),
+    ("name", "..", "invalid_name", "name", "'..'", OF_128),
+    ("name", "blåbær", "invalid_name", "name", "'blåbær'", OF_128),
+    ("name", "n" * 129, "invalid_name", "name", "'" + "n" * 118 + "…", OF_128),
     ("expression", "", "out_of_range", "expression", "''", EXPRESSIONS),
     ("expression", "x" * 257, "out_of_range", "expression", "'" + "x" * 118 + "…", EXPRESSIONS),
     ("expression", None, "wrong_type", "expression", "null", EXPRESSIONS),
@@ -401,6 +405,32 @@ def test_the_sender_of_a_broken_detail_is_answered(detail: bytes, code: str, nam
     assert (error.tenant, error.name, error.command) == ("acme", name, "Put Schedule")
 
 
+EMOJI = "\U0001f600"
+
+
+@pytest.mark.parametrize("escaped", [True, False])
+@pytest.mark.parametrize(("count", "code"), [(49_990, None), (50_000, "too_large")])
+def test_an_input_counts_alike_however_its_characters_are_escaped(escaped: bool, count: int, code: str | None) -> None:
+    given = json.dumps({"text": EMOJI * count, "path": r"\u00e6"}, ensure_ascii=escaped, separators=(",", ":"))
+    body = around(json.dumps(BASE)[:-1] + f', "input": {given}}}')
+
+    if code is None:
+        received = decode(body).command
+        assert isinstance(received, Schedule)
+        assert len(bytes(received.input)) == 199_988
+        assert json.loads(bytes(received.input)) == {"text": EMOJI * count, "path": r"\u00e6"}
+    else:
+        error = refused(body)
+        assert (error.code, error.given) == (code, "200,028 bytes of JSON")
+
+
+def test_a_small_input_keeps_its_escapes() -> None:
+    received = decode(around(json.dumps(BASE)[:-1] + r', "input": "bl\u00e5"}')).command
+
+    assert isinstance(received, Schedule)
+    assert bytes(received.input) == rb'"bl\u00e5"'
+
+
 def test_text_with_half_a_character_in_it_is_not_utf8() -> None:
     assert refused(json.dumps(event({**BASE, "description": "@@"})).replace("@@", "\ud800")).code == "not_utf8"
 
@@ -434,8 +464,10 @@ def test_an_unknown_command_of_a_tenant_is_answered() -> None:
         pytest.param('{"detail": NaN, "id": 7}', "not an EventBridge event: not_json: NaN", id="id-and-detail"),
         pytest.param(json.dumps(event(detail_type="Put \ud800")),
                      "not an EventBridge event: not_utf8: \\ud800, half of a surrogate pair", id="half-a-detail-type"),
-        pytest.param(json.dumps(event(source="eventcron", detail_type="Put Schedule")),
-                     "not a command: 'Put Schedule' from 'eventcron'", id="in-our-own-name"),
+        pytest.param(json.dumps(event(source="eventcron", detail_type="Schedule Updated")),
+                     "not a command: 'Schedule Updated' from 'eventcron'", id="our-own-event"),
+        pytest.param(json.dumps(event({"fire_id": "0" * 32}, source="eventcron", detail_type="Nightly")),
+                     "not a command: 'Nightly' from 'eventcron'", id="our-own-fire"),
         pytest.param(json.dumps(event(source="aws.s3", detail_type="Object Created")),
                      "not a command: 'Object Created' from 'aws.s3'", id="stray"),
     ],
@@ -455,7 +487,7 @@ def test_our_own_facts_are_not_answered_even_if_the_source_is_trusted() -> None:
 
 # --- Properties ------------------------------------------------------------------------------------------------------
 
-NAME = st.text(st.sampled_from("abcXYZ019._-"), min_size=1, max_size=64)
+NAME = st.text(st.sampled_from("abcXYZ019._-"), min_size=1, max_size=64).filter(lambda name: name not in {".", ".."})
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
 EXPR = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=256)
 REVISION = st.none() | st.integers(0, MAX_REVISION)

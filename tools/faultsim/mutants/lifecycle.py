@@ -6,11 +6,11 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from eventcron.adapters.memory import MemoryScheduleStore
 from eventcron.app import executor, registrar
 from eventcron.app.registrar import Registrar
 from eventcron.model.commands import Command, DeleteSchedule, PauseSchedule, ResumeSchedule, Schedule
 from eventcron.model.events import SkipNotice
-from eventcron.model.names import Key
 from eventcron.model.records import Era, Record, State
 from eventcron.rules import handover, lifecycle, ordering
 from eventcron.rules.handover import Handover
@@ -47,6 +47,24 @@ def _ignore_event_ids(original: Any) -> Function:
     return lambda stored, **version: original(stored and replace(stored, recent_event_ids=()), **version)
 
 
+def _never_the_same(_original: Any) -> Function:
+    return lambda *_put: False
+
+
+def _not_paused_still(original: Any) -> Function:
+    def is_paused(stored: Record | None, *put: Any) -> bool:
+        return bool(original(stored and replace(stored, state=State.ENABLED), *put))
+
+    return is_paused
+
+
+def _note_nothing(_original: Any) -> Function:
+    async def note_put(*_self: Any, **_revisions: int) -> bool:
+        return True
+
+    return note_put
+
+
 def _put_enabled(original: Any) -> Function:
     def put(stored: Record | None, *rest: Any, **calendars: Any) -> Record:
         record: Record = original(stored and _with_commands(stored, pause_revision=-1), *rest, **calendars)
@@ -63,9 +81,8 @@ def _deliver_nothing(_original: Any) -> Function:
 
 
 def _ignore_pending(_original: Any) -> Function:
-    async def delivered(self: Any, key: Key) -> Record | None:
-        stored = (await self._store.get([key])).get(key)
-        return None if stored is None else replace(stored, pending=None)
+    async def delivered(_self: Any, stored: Record) -> Record | None:
+        return replace(stored, pending=None)
 
     return delivered
 
@@ -129,10 +146,19 @@ MUTANTS = (
     Mutant(
         "a stale pause or resume acts",
         changes(
-            registrar, "TABLE", _judged_without(PauseSchedule, ResumeSchedule, put_revision=-1, delete_revision=-1)
+            registrar, "TABLE", _judged_without(PauseSchedule, ResumeSchedule, state_revision=-1, delete_revision=-1)
         ),
     ),
     Mutant("a put ignores the pause that overtook it", changes(lifecycle, "put", _put_enabled)),
+    Mutant("a put of what is stored changes it again", changes(ordering, "is_stored", _never_the_same)),
+    Mutant("a put without a state ends a pause", changes(lifecycle, "is_paused", _not_paused_still)),
+    Mutant(
+        "a put of what is stored does not count against older commands",
+        changes(MemoryScheduleStore, "note_put", _note_nothing),
+    ),
+    Mutant(
+        "max_fires counts anew with every put", changes(lifecycle, "spent_before", lambda _original: lambda *_put: 0)
+    ),
     Mutant(
         "the ids of the events of one second are not remembered", changes(ordering, "version_of", _ignore_event_ids)
     ),

@@ -8,6 +8,8 @@
                               the era in force, projected into the index; absent at their defaults
     eras S (JSON)             every era, the one in force last; "=" stands for the text in ``trigger``
     pending N, expires N      absent = None; ``expires`` is the TTL attribute, in seconds
+    put_revision N, state_revision N
+                              as in ``LastCommands``, of a later put that changed nothing; absent = there was none
     body S (JSON)             every other field of ``Record``, the definition among them
 
 A field added to ``Record`` with a default goes into ``body`` by itself. Older items lack it and read as the default.
@@ -25,7 +27,7 @@ from msgspec.structs import replace
 from eventcron.adapters.aws.table import Item, number, text
 from eventcron.errors import Undecodable
 from eventcron.model.commands import Misfire
-from eventcron.model.records import Era, IndexEntry, Record, State
+from eventcron.model.records import Era, IndexEntry, LastCommands, Record, State
 
 FORMAT = 1
 
@@ -47,6 +49,8 @@ _Body = msgspec.defstruct(
     omit_defaults=True,
     kw_only=True,
 )
+_LAST = "last_commands"
+_OTHER_FIELDS = tuple(name for name in _Body.__struct_fields__ if name != _LAST)
 _encode = msgspec.json.Encoder().encode
 _body = msgspec.json.Decoder(_Body)
 _eras = msgspec.json.Decoder(tuple[Era, ...])
@@ -107,10 +111,22 @@ def decode(item: Item) -> Record:
             wake=_optional(item, "wake"),
             pending=_optional(item, "pending"),
             expires=_optional(item, "expires"),
-            **{name: getattr(body, name) for name in _Body.__struct_fields__},
+            **{name: getattr(body, name) for name in _OTHER_FIELDS},
+            last_commands=_with_noted(body, item),
         )
     except (msgspec.DecodeError, KeyError, ValueError) as error:
         raise Undecodable(f"{where} is stored in a form that cannot be read: {error!r}") from error
+
+
+def _with_noted(body: msgspec.Struct, item: Item) -> LastCommands:
+    """The last commands in *body*, and the later puts that changed nothing."""
+    last: LastCommands = getattr(body, _LAST)
+    put, state = (_optional(item, name) for name in ("put_revision", "state_revision"))
+    return replace(
+        last,
+        put_revision=last.put_revision if put is None else max(put, last.put_revision),
+        state_revision=last.state_revision if state is None else max(state, last.state_revision),
+    )
 
 
 def decode_entry(item: Item) -> IndexEntry:

@@ -31,6 +31,9 @@ class _Last(msgspec.Struct):
 #: Attributes that ``repair`` sets.
 _REPAIRED = ("trigger", "end", "eras", "segment", "wake")
 
+#: No put that ``note_put`` remembers is later than the one that is written. An attribute that is absent is not later.
+_NOT_LATER = "NOT (#put_revision > :put OR #state_revision > :state)"
+
 _name = msgspec.json.Decoder(_Last)
 
 
@@ -52,7 +55,17 @@ class DynamoScheduleStore:
     async def put(self, record: Record, *, replacing: int | None) -> bool:
         if replacing is None:
             return await self._table.put(encode(record), when="attribute_not_exists(#tenant)")
-        return await self._table.put(encode(record), when="#revision = :stored", values={":stored": number(replacing)})
+        last = record.last_commands
+        values = {":stored": number(replacing), **_noted(last.put_revision, last.state_revision)}
+        return await self._table.put(encode(record), when=f"#revision = :stored AND {_NOT_LATER}", values=values)
+
+    async def note_put(self, key: Key, *, revision: int, put_revision: int, state_revision: int) -> bool:
+        return await self._table.update(
+            _key(key),
+            "SET #put_revision = :put, #state_revision = :state",
+            when=f"#revision = :revision AND {_NOT_LATER}",
+            values={":revision": number(revision), **_noted(put_revision, state_revision)},
+        )
 
     async def clear_pending(self, key: Key, *, revision: int) -> bool:
         return await self._table.update(
@@ -151,6 +164,10 @@ def _page(read: Callable[[Item], T], items: Sequence[Item], following: str | Non
         except Undecodable as error:
             page.unreadable.append(Unreadable(Key(item["tenant"]["S"], item["name"]["S"]), error.reason))
     return page
+
+
+def _noted(put_revision: int, state_revision: int) -> Item:
+    return {":put": number(put_revision), ":state": number(state_revision)}
 
 
 def _key(key: Key) -> Item:

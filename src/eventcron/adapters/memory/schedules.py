@@ -71,10 +71,26 @@ class MemoryScheduleStore:
         await self._pause("put.before")
         stored = self._records.get(record.key)
         taken = (stored.revision if stored else None) == replacing
+        taken = taken and (stored is None or _is_noted_in(record, *_noted(stored)))
         if taken:
             self._write(record)
         await self._pause("put.after")
         return taken
+
+    async def note_put(self, key: Key, *, revision: int, put_revision: int, state_revision: int) -> bool:
+        await self._pause("note_put.before")
+        stored = self._records.get(key)
+        noted = stored is not None and stored.revision == revision
+        if stored is not None and noted:
+            last = msgspec.structs.replace(
+                stored.last_commands, put_revision=put_revision, state_revision=state_revision
+            )
+            after = msgspec.structs.replace(stored, last_commands=last)
+            noted = _is_noted_in(after, *_noted(stored))
+            if noted:
+                self._write(after)
+        await self._pause("note_put.after")
+        return noted
 
     async def clear_pending(self, key: Key, *, revision: int) -> bool:
         await self._pause("clear_pending.before")
@@ -181,6 +197,16 @@ class MemoryScheduleStore:
 
 def _place(record: Record) -> tuple[object, ...]:
     return record.revision, record.state, record.segment, record.wake
+
+
+def _noted(record: Record) -> tuple[int, int]:
+    return record.last_commands.put_revision, record.last_commands.state_revision
+
+
+def _is_noted_in(record: Record, put_revision: int, state_revision: int) -> bool:
+    """Whether *record* is as late as those puts."""
+    last = record.last_commands
+    return last.put_revision >= put_revision and last.state_revision >= state_revision
 
 
 def _entry(record: Record) -> IndexEntry:

@@ -13,7 +13,7 @@ from eventcron.entrypoints.cli.trigger_options import TriggerOptions, trigger_op
 from eventcron.model.names import Instant, Window
 from eventcron.timing.daylight import LATEST
 from eventcron.timing.explain import Night, clock_rule, describe_trigger, dialect_name, nights
-from eventcron.timing.trigger import Trigger, local_time, occurrences, rfc3339
+from eventcron.timing.trigger import Trigger, is_manual, local_time, occurrences, rfc3339
 
 COUNT = 5
 #: Milliseconds. 366 days contain every yearly clock change.
@@ -44,7 +44,8 @@ def command(*, expressions: tuple[str, ...], start: Instant, as_json: bool, **op
     for expression in expressions:
         click.echo(f"{expression}  ({dialect_name(expression)})")
     click.echo(f"{describe_trigger(trigger)}\n{_kinds(trigger)}, time zone {given.timezone}.\n")
-    click.echo("Next:" if following else "Never fires again.")
+    if not is_manual(trigger.canonical):
+        click.echo("Next:" if following else "Never fires again.")
     for instant in following:
         click.echo(f"  {local_time(instant, given.timezone, millis=False)}  {rfc3339(instant, millis=False)}")
     click.echo("\nClock changes of the next year:" if changes else "\nNo clock changes in the next year.")

@@ -17,6 +17,7 @@ from eventcron.timing.expression import At
 from eventcron.timing.fields import LAST_YEAR
 from eventcron.timing.trigger import (
     Trigger,
+    is_manual,
     local_time,
     next_occurrence,
     nth_occurrence,
@@ -76,6 +77,9 @@ def command(
             for due in islice(occurrences(trigger, window), limit)
         )
         click.echo(json.dumps(list(times)))
+        return
+    if is_manual(trigger.canonical):
+        click.echo("manual: never by itself, only when Run Schedule asks for it", err=True)
         return
     for line in _lines(trigger, window, given.timezone, count=limit, local=local):
         click.echo(line)

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 from msgspec import UNSET
+from msgspec.structs import replace
 
 from eventcron.app.registrar import TABLE, Change, Outcome, Result
 from eventcron.app.use_cases import UseCases
@@ -103,10 +104,9 @@ def command(title: str) -> Operation:
         if record is None or record.schedule is None:
             accepted = Accepted(tenant=path["tenant"], name=path["name"], id=_id(decoded) or request.id)
             return Response(HTTPStatus.ACCEPTED, msgspec.json.encode(accepted))
-        if result.outcome is Outcome.DUPLICATE and isinstance(decoded, Schedule):
-            _require_same(record, decoded)
         status = HTTPStatus.CREATED if result.created else HTTPStatus.OK
-        return _shown(cases, record, record.schedule, status)
+        unchanged = result.outcome is Outcome.UNCHANGED
+        return _shown(cases, record, record.schedule, status, unchanged=unchanged)
 
     return operation
 
@@ -168,21 +168,10 @@ def _id(decoded: Command) -> str | None:
     return next(given, None)
 
 
-def _require_same(record: Record, put: Schedule) -> None:
-    """Check that a put whose revision was applied before repeats that command.
-
-    Raises:
-        InvalidSchedule: another schedule was put with this revision.
-    """
-    if record.schedule is None or msgspec.json.encode(record.schedule) != msgspec.json.encode(put):
-        raise InvalidSchedule(
-            RejectionCode.STALE_REVISION,
-            field="revision",
-            given=str(put.revision),
-            allowed=f"more than {record.revision}: another schedule was put with this revision",
-        )
-
-
-def _shown(cases: UseCases, record: Record, schedule: Schedule, status: HTTPStatus) -> Response:
+def _shown(
+    cases: UseCases, record: Record, schedule: Schedule, status: HTTPStatus, *, unchanged: bool = False
+) -> Response:
     shown = in_full(record, schedule, now=cases.clock.now())
+    if unchanged:
+        shown = replace(shown, unchanged=True)
     return Response(status, msgspec.json.encode(shown), {"etag": entity_tag(record.revision)})

@@ -12,7 +12,7 @@ from eventcron.model.commands import Schedule
 from eventcron.model.events import Time
 from eventcron.model.names import Instant
 from eventcron.model.records import Record, State
-from eventcron.rules.planning import nth_fire
+from eventcron.rules.planning import is_readable, nth_fire
 from eventcron.timing.instant import rfc3339
 
 Shown: TypeAlias = Literal["ENABLED", "PAUSED", "COMPLETED"]
@@ -30,8 +30,8 @@ class StoredSchedule(Struct, frozen=True, kw_only=True):
     schedule: Annotated[
         msgspec.Raw,
         Meta(
-            description="The detail of its last Put Schedule, without the revision. To put it again changes only the "
-            "revision."
+            description="The detail of its last Put Schedule, without the revision, and with the state only if that is "
+            "PAUSED. To put it again changes nothing."
         ),
     ]
     state: Annotated[Shown, Meta(description="A COMPLETED schedule has no occurrence left.")]
@@ -40,6 +40,13 @@ class StoredSchedule(Struct, frozen=True, kw_only=True):
     next_due: Annotated[Time, Meta(description="The next fire. Absent if there is none, and in lists.")] | UnsetType = (
         UNSET
     )
+    unchanged: (
+        Annotated[
+            Literal[True],
+            Meta(description="The answer to a PUT of what was stored already: nothing changed. Otherwise absent."),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class SchedulePage(Struct, frozen=True, kw_only=True):
@@ -68,8 +75,8 @@ class Accepted(Struct, frozen=True, kw_only=True):
 
 def stored_schedule(record: Record, schedule: Schedule) -> StoredSchedule:
     """*record* as a list shows it."""
-    # The state is the present one: a client that puts back what it read must not resume a paused schedule.
-    again = replace(schedule, revision=None, state="PAUSED" if record.state is State.PAUSED else "ENABLED")
+    # The present state, and only where it matters: a client that puts back later what it read must not end a pause.
+    again = replace(schedule, revision=None, state="PAUSED" if record.state is State.PAUSED else UNSET)
     return StoredSchedule(
         schedule=msgspec.Raw(msgspec.json.encode(again)),
         state=SHOWN[record.state],
@@ -82,7 +89,8 @@ def in_full(record: Record, schedule: Schedule, *, now: Instant) -> StoredSchedu
     """*record* with its next fire."""
     shown = stored_schedule(record, schedule)
     era = record.era
-    due = nth_fire(era.trigger, max(era.start, now), 1) if record.state is State.ENABLED else None
+    known = record.state is State.ENABLED and is_readable(era.trigger)
+    due = nth_fire(era.trigger, max(era.start, now), 1) if known else None
     if due is None or (era.end is not None and due >= era.end):
         return shown
     return replace(shown, next_due=rfc3339(due))

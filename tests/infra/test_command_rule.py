@@ -1,0 +1,49 @@
+"""Which events the command rule brings to the registrar, by the matcher of the embedded AWS: never one of our own."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from ministack.services import eventbridge
+
+from eventcron.model.events import EVENT_DETAILS
+from tests.infra.stack import RULES
+
+TRUSTED = "com.example.platform"
+
+
+def matches(source: str, detail_type: str, detail: dict[str, Any] | None = None) -> bool:
+    pattern = json.dumps(RULES["CommandRule"]["EventPattern"]).replace('{"Ref": "TrustedSources"}', f'["{TRUSTED}"]')
+    event = eventbridge._event_from_test_payload({  # no API of it takes a pattern as text and no call
+        "source": source, "detail-type": detail_type, "detail": detail or {"tenant": "acme"}, "account": "0",
+        "region": "eu-north-1", "resources": [], "id": "1", "time": "2026-12-01T00:00:00Z",
+    })  # fmt: skip
+    return bool(eventbridge._matches_pattern(pattern, event))
+
+
+@pytest.mark.parametrize(
+    ("source", "detail_type"),
+    [
+        ("eventcron.tenant.acme", "Put Schedule"),
+        ("eventcron.tenant.acme", "PutSchedule"),
+        ("eventcron.tenant.acme", "List Schedules"),
+        (TRUSTED, "put schedule"),
+        ("acme", "Put Schedule"),
+        ("acme", "putschedule"),
+        ("eventcron", "Put Schedule"),
+        ("eventcron", "List Schedules"),
+    ],
+)
+def test_what_is_meant_for_eventcron_reaches_the_registrar(source: str, detail_type: str) -> None:
+    assert matches(source, detail_type)
+
+
+@pytest.mark.parametrize("detail_type", [*EVENT_DETAILS, "Nightly Export Due"])
+def test_what_eventcron_published_does_not(detail_type: str) -> None:
+    assert not matches("eventcron", detail_type, {"fire_id": "0" * 32})
+
+
+def test_nor_does_what_others_tell_each_other() -> None:
+    assert not matches("com.example.shop", "Order Placed")
