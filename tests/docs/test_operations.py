@@ -21,7 +21,7 @@ PAGES = [
 STACK = template.read()
 #: What AWS calls its own: APIs, fields and metrics.
 AWS_S_OWN = {"PutEvents", "FailedEntryCount", "EventBusName", "DetailType", "MatchedEvents", "FailedInvocations",
-             "AccessDeniedException", "IngestionToInvocationStartLatency"}  # fmt: skip
+             "AccessDeniedException", "IngestionToInvocationStartLatency", "RecursiveLoop"}  # fmt: skip
 BODY = STACK["Resources"]["Dashboard"]["Properties"]["DashboardBody"]["Fn::Sub"][0]
 
 

@@ -83,7 +83,7 @@ def unescaped(raw: bytes) -> bytes:
 
     *raw* is valid, and has no half of a surrogate pair.
 
-    >>> unescaped(rb'["\\u00e6 \\ud83d\\ude00 \\\\u00e6 \\u0007"]').decode()
+    >>> unescaped(rb'["\u00e6 \ud83d\ude00 \\u00e6 \u0007"]').decode()
     '["æ 😀 \\\\u00e6 \\u0007"]'
     """
     return _ESCAPE.sub(_character, raw)

@@ -54,6 +54,6 @@ MUTANTS = (
     ),
     Mutant(
         "a run after an update is another run",
-        changes(encode, "_without_run_revision", lambda _original: lambda fire: fire),
+        changes(encode, "_of_run", lambda _original: lambda fire: fire),
     ),
 )
