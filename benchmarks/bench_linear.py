@@ -14,10 +14,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import yaml
-from eventcron.core.decode import decode_command
-from eventcron.entrypoints.files import read_schedules
 
 from eventcron.errors import EventcronError
+from eventcron.preview.files import read_schedules
+from eventcron.wire.decode import decode_command
 
 #: Bytes of the longer message, a little less than SQS holds.
 LONG = 900_000

@@ -23,7 +23,7 @@ from aiohttp import web
 from eventcron.adapters.aws import items
 from eventcron.model.commands import Schedule
 from eventcron.model.names import Key
-from eventcron.model.records import Record, State
+from eventcron.model.records import Era, Record, State
 from eventcron.settings import Settings
 from eventcron.timing.trigger import parse
 from eventcron.wiring import on_aws
@@ -47,8 +47,8 @@ def page(expressions: list[str]) -> tuple[bytes, int, int]:
         key = Key(f"tenant-{number % 97}", f"nightly-export-{number}")
         record = Record(
             schedule=Schedule(tenant=key.tenant, name=key.name, expression="@daily"), tenant=key.tenant, name=key.name,
-            revision=1_764_547_200_000, state=State.ENABLED, created=1, defined=1, trigger=rng.choice(triggers),
-            segment=0, wake=0,
+            revision=1_764_547_200_000, state=State.ENABLED, created=1, segment=0, wake=0,
+            eras=(Era(1_764_547_200_000, rng.choice(triggers), int(time.time() * 1000)),),
         )  # fmt: skip
         item = {name: value for name, value in items.encode(record).items() if name in PROJECTED}
         size += sum(len(name) + len(str(next(iter(value.values())))) for name, value in item.items())
@@ -78,6 +78,8 @@ def serve(pipe: Connection, more: bytes) -> None:
             reply = {"Item": {"pk": {"S": "segment"}, "planned": {"N": planned}, "claimed": {"N": planned}}}
         elif target == "SendMessageBatch":
             reply = {"Successful": [{"Id": entry["Id"], "MessageId": "m"} for entry in body["Entries"]]}
+        elif target == "PutEvents":
+            reply = {"FailedEntryCount": 0, "Entries": [{"EventId": "e"} for _ in body["Entries"]]}
         raw = reply if isinstance(reply, bytes) else msgspec.json.encode(reply)
         return web.Response(body=raw, content_type="application/x-amz-json-1.0")
 

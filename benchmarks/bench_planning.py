@@ -30,7 +30,7 @@ def plans(count: int) -> list[IndexEntry]:
             name=f"n{number}",
             revision=1,
             trigger=rng.choice(canonical),
-            first=0,
+            start=0,
             handoff=0,
         )
         for number in range(count)

@@ -1,11 +1,13 @@
 """No expression within the documented limits takes more than 50 ms for its next fire, a put or a GET.
 
+A put with ``max_fires`` finds its last fire as well, the ten-thousandth at most: 150 ms.
+
 The inputs are the worst that were found, by four ways of looking:
 
 - what the search has to look at: sets of exclusions that leave nothing, or one second a day, or the last year;
 - what it cannot share: exclusions of which no two have a field in common, so that all days and times of day differ;
 - what arithmetic cannot shorten: periods of ``rate()`` that share no divisor with a day, and nights with a gap alone;
-- 2,000 random sets of exclusions, most of which leave little (``RANDOM`` of them are tried here again).
+- random sets of exclusions, most of which leave little (``RANDOM`` of them, of a fixed seed, are tried here).
 
 Each is measured as a put does it, from text to the record and what the registrar sends; as a GET does it, from the
 canonical text to the next fire; and as ``eventcron next`` does it. The caches of triggers are empty each time, and
@@ -34,6 +36,8 @@ NOW = 1_767_225_600_000  # 2026-01-01T00:00:00Z
 #: Milliseconds. What a registrar plans itself: horizon and guard.
 REACH_MS = 720_000
 LIMIT_MS = 50.0
+#: The ten-thousandth fire of a dozen rates without a common divisor is found by merging them.
+MAX_FIRES_LIMIT_MS = 150.0
 #: What a busy machine may add.
 TOLERANCE = 2
 RANDOM = 40
@@ -156,9 +160,10 @@ def main() -> None:
                 worst[way] = max(worst.get(way, (0.0, "")), (took, f"{name}, {zone}"))
             if "-v" in sys.argv:
                 print(f"{name} {zone}: {measure(expression, exclude, zone)}")
+    limits = {way: MAX_FIRES_LIMIT_MS if way == "put with max_fires" else LIMIT_MS for way in worst}
     for way, (took, name) in worst.items():
-        print(f"worst {way:<18} {took:8.1f} ms   limit {LIMIT_MS:g} ms   {name}")
-    if any(took > TOLERANCE * LIMIT_MS for took, _ in worst.values()):
+        print(f"worst {way:<18} {took:8.1f} ms   limit {limits[way]:g} ms   {name}")
+    if any(took > TOLERANCE * limits[way] for way, (took, _) in worst.items()):
         sys.exit("an expression takes more than twice the limit")
 
 

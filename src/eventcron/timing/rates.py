@@ -17,6 +17,8 @@ _WHOLE_HOUR = (1 << HOUR_S) - 1
 _DAYS_A_YEAR = 366
 #: If more seconds are left, nearly each day has one that is due.
 _FEW_SECONDS = 4_096
+#: Up to so many bits of a number are taken one by one.
+_FEW_BITS = 30
 #: Days whose seconds stay in memory while one search goes on.
 _MAX_KNOWN = 512
 
@@ -124,12 +126,17 @@ class _Meetings:
         known = self._seconds.get(key)
         if known is None:
             mask = self._times.seconds_of_day(sign) & every_nth(self._period) << key[1]
-            known = tuple(
-                hour * HOUR_S + second
-                for hour in range(24)
-                for second in seconds_in(mask >> hour * HOUR_S & _WHOLE_HOUR)
-            )
+            known = _positions(mask)
             if len(self._seconds) >= _MAX_KNOWN:
                 self._seconds.clear()
             self._seconds[key] = known
         return known
+
+
+def _positions(mask: int) -> tuple[int, ...]:
+    """Return the seconds of a day in *mask*, in order."""
+    lowest = max((mask & -mask).bit_length() - 1, 0)
+    if mask.bit_count() < _FEW_BITS:
+        return tuple(lowest + position for position in bits_of(mask >> lowest))
+    hours = range(lowest // HOUR_S, 24)
+    return tuple(hour * HOUR_S + second for hour in hours for second in seconds_in(mask >> hour * HOUR_S & _WHOLE_HOUR))

@@ -26,6 +26,8 @@ _WHOLE_HOUR = (1 << HOUR_S) - 1
 
 #: Entries of the caches of one object. It bounds memory; few objects have more.
 _MAX_KNOWN = 4_096
+#: Years of which the kinds of days stay in memory: those that several rates of one schedule look at together.
+_MAX_YEARS_KNOWN = 16
 #: The same for whole days of seconds, which take 11 KB each.
 _MAX_DAYS_KNOWN = 64
 
@@ -59,6 +61,7 @@ class LocalTimes:
         self._open: dict[int, int] = {}
         self._seconds: dict[int, tuple[int, ...]] = {}
         self._counts: dict[int, int] = {}
+        self._kinds_known: dict[int, list[tuple[int, int]]] = {}
         self._days: dict[int, int] = {}
         self._signs: dict[int, list[int]] = {}
 
@@ -109,7 +112,15 @@ class LocalTimes:
     def kinds(self, year: int) -> list[tuple[int, int]]:
         """Return the days of *year* that have such a time, as bits, by their signs."""
         days = self.days_in(year)
-        return [(sign, left) for sign, of_sign in self._kinds(year) if (left := days & of_sign)] if days else []
+        if not days:
+            return []
+        known = self._kinds_known.get(year)
+        if known is None:
+            known = [(sign, left) for sign, of_sign in self._kinds(year) if (left := days & of_sign)]
+            if len(self._kinds_known) >= _MAX_YEARS_KNOWN:
+                self._kinds_known.clear()
+            self._kinds_known[year] = known
+        return known
 
     def seconds_of_day(self, sign: int) -> int:
         """Return the seconds of a day with that *sign* that are left, as bits."""
@@ -164,6 +175,8 @@ class LocalTimes:
             for sign, days in self._kinds(year):
                 for position in bits_of(days):
                     known[position] = sign
+            if len(self._signs) >= _MAX_YEARS_KNOWN:
+                self._signs.clear()
             self._signs[year] = known
         return known[day - year_shape(year).first]
 
