@@ -135,7 +135,7 @@ def milliseconds(work: Callable[[], object]) -> float:
 def put_it(schedule: Schedule) -> None:
     when = When(time=NOW, now=NOW, reach=REACH_MS, segments=16)
     with suppress(EventcronError):
-        handover(put(None, schedule, Version(NOW, ()), when), now=NOW)
+        handover(put(None, schedule, Version(NOW, ()), when, expires=NOW), now=NOW)
 
 
 def measure(expression: Sequence[str], exclude: Sequence[str], zone: str) -> dict[str, float]:

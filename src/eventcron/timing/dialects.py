@@ -80,7 +80,7 @@ class Dialect:
         return " ".join(field.name for field in self.fields)
 
     def _cron(self, readings: dict[str, Reading]) -> Cron:
-        values = dict(zip(readings, expand(self.fields, list(readings.values())), strict=True))
+        values = {field.name: expand(field, readings[field.name]) for field in self.fields}
         day, weekday = readings["day_of_month"], readings["day_of_week"]
         year = readings.get("year")
         return Cron(

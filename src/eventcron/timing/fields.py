@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import NamedTuple, NoReturn, TypeAlias
 
 from eventcron.errors import InvalidExpression
@@ -121,6 +122,9 @@ DAY_OF_WEEK_TO_6 = Field("day_of_week", 0, 6, weekday_names(0))
 #: EventBridge and Quartz: 1 is Sunday.
 DAY_OF_WEEK_FROM_1 = Field("day_of_week", 1, 7, weekday_names(1), 1)
 YEAR = Field("year", FIRST_YEAR, LAST_YEAR)
+
+#: The order in which croniter reads six fields.
+_CRONITER_ORDER = ("minute", "hour", "day_of_month", "month", "day_of_week", "second")
 
 #: Significant digits that are read. No field has a number with as many, and reading a long number takes long.
 _MAX_DIGITS = 9
@@ -281,43 +285,29 @@ def is_whole(field: Field, spans: Sequence[Span]) -> bool:
     return any(span.step == 1 and span.last - span.first + 1 >= field.cycle for span in spans)
 
 
-def expand(fields: Sequence[Field], readings: Sequence[Reading]) -> list[tuple[int, ...]]:
-    """Return the sorted numbers of each field. Days of the week count from Sunday = 0.
-
-    croniter reads five or six fields, with seconds last, and rejects years after 2099. So this module expands the
-    year field itself.
-    """
-    from croniter import croniter  # noqa: PLC0415  takes 40 ms to import, and the planner never parses expressions
-
-    texts = {field.name: _text(field, reading) for field, reading in zip(fields, readings, strict=True)}
-    order = ["minute", "hour", "day_of_month", "month", "day_of_week"]
-    if texts.get("second", "0") != "0":
-        order.append("second")
-    lists, _ = croniter.expand(" ".join(texts[name] for name in order))
-    numbers = dict(zip(order, lists, strict=True))
-    return [_values(field, reading, numbers.get(field.name)) for field, reading in zip(fields, readings, strict=True)]
-
-
-def _text(field: Field, reading: Reading) -> str:
-    if not reading.spans or is_whole(field, reading.spans):
-        return "*"
-    return ",".join(
-        str(span.first) if span.first + span.step > span.last else f"{span.first}-{span.last}/{span.step}"
-        for span in reading.spans
-    )
-
-
-def _values(field: Field, reading: Reading, numbers: Sequence[int | str] | None) -> tuple[int, ...]:
-    if not reading.spans:
-        return ()
-    if field is YEAR:
-        values = {year for span in reading.spans for year in range(span.first, span.last + 1, span.step)}
-    elif numbers is None:  # the second field is "0", so croniter was not asked
-        values = {0}
-    elif "*" in numbers:
-        values = set(range(field.low, field.low + field.cycle))
-    else:
-        values = {int(number) for number in numbers}
+def expand(field: Field, reading: Reading) -> tuple[int, ...]:
+    """Return the sorted numbers of *reading*. Days of the week count from Sunday = 0."""
+    if is_whole(field, reading.spans):
+        return tuple(range(field.low - field.sunday, field.low - field.sunday + field.cycle))
+    values = {value for span in reading.spans for value in _numbers(field, span)}
     if field.name == "day_of_week":
         values = {(value - field.sunday) % 7 for value in values}
     return tuple(sorted(values))
+
+
+def _numbers(field: Field, span: Span) -> Iterable[int]:
+    """The numbers of *span*. croniter has no year, and one number is no span."""
+    if span.first + span.step > span.last:
+        return (span.first,)
+    if field is YEAR:
+        return range(span.first, span.last + 1, span.step)
+    return _by_croniter(_CRONITER_ORDER.index(field.name), f"{span.first}-{span.last}/{span.step}")
+
+
+@lru_cache(maxsize=4_096)  # each takes croniter 70 microseconds, and an expression may have a hundred
+def _by_croniter(position: int, span: str) -> tuple[int, ...]:
+    from croniter import croniter  # noqa: PLC0415  takes 40 ms to import, and the planner never parses expressions
+
+    fields = ["*"] * len(_CRONITER_ORDER)
+    fields[position] = span
+    return tuple(map(int, croniter.expand(" ".join(fields))[0][position]))
