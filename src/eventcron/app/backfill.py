@@ -17,7 +17,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from eventcron.app.concurrency import all_of
-from eventcron.app.delivery import PackSender, Publisher
+from eventcron.app.delivery import PackSender, Publisher, forgotten_at
 from eventcron.app.reading import read_readable
 from eventcron.errors import Conflict, InvalidSchedule, Unavailable, Undecodable
 from eventcron.model.codes import CancelReason, RejectionCode
@@ -127,7 +127,7 @@ class BackfillCommands:
             raise InvalidSchedule(RejectionCode.QUOTA, field="backfill_id", given=given, allowed=allowed)
 
     def _expires(self) -> int:
-        return _expires(self._clock.now(), self._remember_days)
+        return forgotten_at(self._clock.now(), self._remember_days)
 
 
 class BackfillOutcome(StrEnum):
@@ -267,7 +267,7 @@ class Backfiller:
         await self._publisher.publish(events)
 
     def _expires(self) -> int:
-        return _expires(self._clock.now(), self._settings.tombstone_days)
+        return forgotten_at(self._clock.now(), self._settings.tombstone_days)
 
     @staticmethod
     def _report(before: Backfill, reached: Backfill, outcome: BackfillOutcome) -> BackfillReport:
@@ -294,8 +294,3 @@ def _no_backfill(key: BackfillKey) -> InvalidSchedule:
 def _taken(key: BackfillKey) -> InvalidSchedule:
     allowed = "an id that no backfill with another span or rate has, or no id"
     return InvalidSchedule(RejectionCode.BACKFILL_EXISTS, field="backfill_id", given=repr(key.id), allowed=allowed)
-
-
-def _expires(now: Instant, days: int) -> int:
-    """Return the time, in seconds since 1970, after which the record of an ended backfill is deleted."""
-    return now // 1000 + days * 86_400

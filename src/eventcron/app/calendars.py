@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from eventcron.app.delivery import forgotten_at
 from eventcron.app.reading import read_readable
 from eventcron.errors import Conflict, InvalidSchedule
 from eventcron.model.codes import RejectionCode
@@ -72,7 +73,7 @@ class CalendarCommands:
             assert version is not None  # noqa: S101  # an event is a repetition only if something is stored
             if stored is not None and verdict is Verdict.STALE:
                 raise _stale(stored, version.revision)
-            expires = self._clock.now() // 1000 + self._remember_days * 86_400
+            expires = forgotten_at(self._clock.now(), self._remember_days)
             calendar = _changed(command, version, expires=expires)
             if await self._calendars.put(calendar, replacing=None if stored is None else stored.revision):
                 if calendar.dates is None and (stored is None or stored.dates is None):

@@ -102,6 +102,6 @@ async def complete(
     return await store.complete(record.key, revision=record.revision, expires=expires)
 
 
-def forgotten_at(now: Instant, remember_days: int) -> int:
-    """When TTL may remove what was deleted *now*, in seconds since 1970."""
-    return now // 1000 + remember_days * 86_400
+def forgotten_at(now: Instant, days: int) -> int:
+    """When TTL may remove what is to be remembered for *days* from *now*, in seconds since 1970."""
+    return now // 1000 + days * 86_400

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from eventcron.app.concurrency import all_of
-from eventcron.app.delivery import PackSender, Publisher, complete
+from eventcron.app.delivery import PackSender, Publisher, complete, forgotten_at
 from eventcron.app.quota import beyond, named
 from eventcron.app.reading import read_readable
 from eventcron.errors import InvalidSchedule
@@ -151,7 +151,7 @@ class Executor:
 
     def _expires(self, now: Instant) -> int:
         """When TTL may remove a ledger item written at *now*, in seconds since 1970."""
-        return now // 1000 + self._settings.ledger_days * 86_400
+        return forgotten_at(now, self._settings.ledger_days)
 
     async def _over_quota(self, pack: Pack) -> frozenset[Fire]:
         """The fires of *pack* that exceed their tenant's limit. A pack that was put back has its quota already."""

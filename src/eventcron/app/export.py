@@ -106,8 +106,9 @@ class Exporter:
         report.schedules += bool(commands)
         report.left_out += not commands
         write(commands)
-        for key in () if taken is None else taken.dates:
-            assert taken is not None  # noqa: S101  # there are no keys otherwise
+        if taken is None:
+            return
+        for key in taken.dates:
             if key not in excluded or excluded[key].revision < taken.revision:
                 excluded[key] = taken
 

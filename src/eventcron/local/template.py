@@ -15,7 +15,6 @@ PLACES = (_PACKAGE / "_infra" / "template.yaml", _PACKAGE.parents[1] / "infra" /
 
 Template = dict[str, Any]
 
-
 #: Resource types that ministack's CloudFormation does not support, and why a local stack does not need them.
 UNSUPPORTED = {
     "AWS::CloudWatch::Alarm": "the embedded CloudWatch rejects metric math, and a developer watches the console",

@@ -18,12 +18,13 @@ from eventcron.model.commands import (
     ResumeSchedule,
     Schedule,
 )
-from eventcron.model.names import CalendarKey, Instant, Window
+from eventcron.model.names import CalendarKey, Instant
 from eventcron.model.records import Calendar, Record, State
+from eventcron.rules.definition import calendars_of, spent_before
 from eventcron.timing.exclusions import calendar_names
 from eventcron.timing.expression import Rate
 from eventcron.timing.instant import to_datetime
-from eventcron.timing.trigger import Trigger, from_canonical, occurrences
+from eventcron.timing.trigger import from_canonical
 
 #: What an export consists of.
 Exported = Schedule | PauseSchedule | ResumeSchedule | PutCalendar | DeleteCalendar
@@ -49,7 +50,9 @@ def schedule_commands(record: Record, *, now: Instant) -> list[Exported]:
     if schedule is None or record.state is State.COMPLETED:
         return []
     trigger = from_canonical(record.era.trigger)
-    left = _fires_left(record, schedule, trigger, now=now)
+    left = schedule.max_fires
+    if left is not None:
+        left = max(0, left - spent_before(record, schedule, now))
     if left == 0:
         return []
     if schedule.start is None and any(isinstance(item, Rate) for item in trigger.items):
@@ -64,16 +67,6 @@ def schedule_commands(record: Record, *, now: Instant) -> list[Exported]:
     return [put, switch(tenant=record.tenant, name=record.name, revision=last.pause_revision)]
 
 
-def _fires_left(record: Record, schedule: Schedule, trigger: Trigger, *, now: Instant) -> int | None:
-    """How many of ``max_fires`` are left; None: they are not limited."""
-    if schedule.max_fires is None:
-        return None
-    era = record.era
-    window = Window(era.start, now if era.end is None else min(now, era.end))
-    used = 0 if era.paused or window.start >= window.end else sum(1 for _ in occurrences(trigger, window))
-    return max(0, schedule.max_fires - record.spent - used)
-
-
 def calendars_in(record: Record) -> SchedulesCalendars | None:
     """The calendars whose days *record* has taken over; None if it excludes none.
 
@@ -83,12 +76,8 @@ def calendars_in(record: Record) -> SchedulesCalendars | None:
     names = () if record.schedule is None else calendar_names(record.schedule.exclude)
     if not names or record.state is State.COMPLETED:
         return None
-    spans = {exclusion.entry: exclusion.spans for exclusion in from_canonical(record.era.trigger).exclusions}
-    dates = {
-        CalendarKey(record.tenant, name): tuple(map(str, spans[f"calendar:{name}"]))
-        for name in names
-        if f"calendar:{name}" in spans
-    }
+    taken = calendars_of(record.era.trigger)
+    dates = {CalendarKey(record.tenant, name): tuple(map(str, taken[name])) for name in names if name in taken}
     return SchedulesCalendars(record.last_commands.put_revision, dates)
 
 
