@@ -16,6 +16,7 @@ import msgspec
 import pytest
 
 from eventcron.adapters.aws import items, schedules
+from eventcron.app.executor import MAX_ATTEMPTS
 from eventcron.config import PREFIX, read
 from eventcron.local import template
 from eventcron.local.runtime import LocalSettings
@@ -117,6 +118,16 @@ def test_queues_are_read_in_tens_at_once_with_partial_failures(function: str) ->
     assert source["BatchSize"] == 10
     assert "MaximumBatchingWindowInSeconds" not in source
     assert "Ref" in source["ScalingConfig"]["MaximumConcurrency"]
+
+
+def test_lambda_lets_an_executor_go_through_its_own_queue_as_often_as_it_retries() -> None:
+    """Lambda ends a loop after about 16 rounds by default, and says so only by a metric."""
+    loop, alarm = FUNCTIONS["ExecutorFunction"]["RecursiveLoop"], RESOURCES["RecursionAlarm"]["Properties"]
+
+    assert (loop, MAX_ATTEMPTS > 16) == ("Allow", True)
+    assert alarm["MetricName"] == "RecursiveInvocationsDropped"
+    assert alarm["Dimensions"] == [{"Name": "FunctionName", "Value": {"Ref": "ExecutorFunction"}}]
+    assert (alarm["Threshold"], alarm["ComparisonOperator"]) == (0, "GreaterThanThreshold")
 
 
 def test_each_planner_reads_one_range_at_a_time_with_partial_failures() -> None:
