@@ -294,13 +294,13 @@ class Planner:
             wake = next_wake(planned.fired, planned.following)
             if entry.wake == DENSE and wake is not None:
                 return
-            if wake is None and planned.fired is None and not _is_past(entry, now):
+            if wake is None and not planned.ends and not _is_past(entry, now):
                 # Its last fires may still be in the queue. Keep the entry until they are past.
                 wake = window.end if planned.skips or entry.wake == DENSE else entry.wake
             if wake == entry.wake:
                 return
             async with slots:
-                if wake is None and planned.fired is None:
+                if wake is None and not planned.ends:
                     await self._finish(entry)
                 # False: the schedule was changed meanwhile, and the change set its own wake.
                 # The index returns dense entries last. It may return an entry that becomes dense here once more, and

@@ -29,11 +29,13 @@ class Planned(NamedTuple):
     """What planning a window came to for one entry.
 
     ``fired`` is when its last fire in the window is published, ``following`` when its first one after it is; None:
-    there is none.
+    there is none. ``ends``: that last fire is marked as the schedule's last, so that the executor completes it. Where
+    only skipped occurrences follow in later slices, none is marked.
     """
 
     entry: IndexEntry
     fired: Instant | None
+    ends: bool
     skips: Sequence[SkipNotice]
     following: Instant | None
 
@@ -44,16 +46,23 @@ class _Work:
     def __init__(self, entry: IndexEntry) -> None:
         self.entry = entry
         self.fired: Instant | None = None
+        self.ends = False
         self.skips: dict[tuple[SkipReason, str], SkipNotice] = {}
         self.following: Instant | None = None
 
     def add(self, part: Contribution) -> None:
         if part.fires:
-            self.fired = part.fires[-1].at
+            self.fired, self.ends = part.fires[-1].at, part.fires[-1].last
         for notice in part.skips:
             which = (notice.reason, notice.by or "")
             self.skips[which] = joined(self.skips.get(which), notice)
         self.following = part.following
+
+    @property
+    def planned(self) -> Planned:
+        """The result, with notices in the order of ``planning.notices``."""
+        skips = [self.skips[which] for which in sorted(self.skips)]
+        return Planned(self.entry, self.fired, self.ends, skips, self.following)
 
 
 class PagePlan:
@@ -78,7 +87,7 @@ class PagePlan:
     @property
     def planned(self) -> list[Planned]:
         """The result for each entry, in the order of the entries."""
-        return [Planned(work.entry, work.fired, [*work.skips.values()], work.following) for work in self._work]
+        return [work.planned for work in self._work]
 
     def portions(self) -> Iterator[list[Fire]]:
         """The fires, in order of the slices."""
