@@ -140,13 +140,13 @@ def test_a_newer_item_may_have_fields_that_are_not_known_yet() -> None:
     ("item", "message"),
     [
         pytest.param(
-            an_item(v=number(2)),
-            "schedule acme/nightly is stored in format 2; this version reads format 1",
+            an_item(v=number(3)),
+            "schedule acme/nightly is stored in format 3; this version reads formats 1 and 2",
             id="later-format",
         ),
         pytest.param(
             {"tenant": text("acme"), "name": text("nightly")},
-            "schedule acme/nightly is stored in format unknown; this version reads format 1",
+            "schedule acme/nightly is stored in format unknown; this version reads formats 1 and 2",
             id="no-format",
         ),
         pytest.param(

@@ -23,7 +23,7 @@ from eventcron.model.commands import Schedule
 from eventcron.model.events import Event
 from eventcron.model.messages import Pack
 from eventcron.model.names import Instant, Key
-from eventcron.model.records import IndexEntry, Record
+from eventcron.model.records import IndexEntry, Record, StoredInput
 from eventcron.ports import Lease, Refusal
 from tests.records import record_of
 
@@ -79,6 +79,10 @@ LEASE = Lease(segment=0, start=0, end=9, fence=1, lease_until=9)
 CALLS: dict[str, Callable[[Trace], Awaitable[object]]] = {
     "get": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).get([KEY]),
     "put": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).put(a_record(), replacing=None),
+    "read_inputs": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).read_inputs([]),
+    "drop_input": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).drop_input(
+        StoredInput(key=KEY, id="1-abc", written=1)
+    ),
     "clear_pending": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).clear_pending(KEY, revision=1),
     "move_wake": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).move_wake(PLAN, 1),
     "complete": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).complete(KEY, revision=1, expires=None),

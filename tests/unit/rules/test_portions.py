@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 from hypothesis import Phase, given, settings
@@ -95,7 +96,7 @@ def test_a_portion_has_no_more_fires_than_the_limit_and_seconds_stay_whole() -> 
     assert max(map(len, portions)) <= 1_000
     assert sum(map(len, portions)) == 30 * 300
     seconds = [{fire.at // SECOND for fire in portion} for portion in portions]
-    assert all(not one & other for one, other in zip(seconds, seconds[1:], strict=False)), "packs stay full"
+    assert all(not one & other for one, other in pairwise(seconds)), "packs stay full"
 
 
 def test_schedules_of_one_second_are_parted_where_they_are_too_many() -> None:
