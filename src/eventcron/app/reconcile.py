@@ -16,10 +16,12 @@ from msgspec import Struct
 from eventcron.app.calendars import named_by
 from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import Publisher, complete
+from eventcron.app.reading import read_readable
 from eventcron.errors import InvalidSchedule
 from eventcron.model.names import MAX_SEGMENTS, Instant
-from eventcron.model.records import Record, State
+from eventcron.model.records import Record, State, StoredInput
 from eventcron.ports import Calendars, Clock, EventBus, Leases, RulesVersion, ScheduleStore
+from eventcron.rules.inputs import is_abandoned
 from eventcron.rules.reconcile import Fault, Finding, Setting, find
 from eventcron.settings import Settings
 
@@ -34,6 +36,8 @@ class ReconcileReport(Struct, kw_only=True):
     states: Counter[State] = msgspec.field(default_factory=Counter)
     #: Repaired faults.
     repaired: Counter[Fault] = msgspec.field(default_factory=Counter)
+    #: Inputs that were removed because no record refers to them.
+    inputs_removed: int = 0
     #: Faults that were not repaired, because another writer changed the record meanwhile.
     contested: int = 0
     #: Schedules that this release cannot read, each with the reason.
@@ -126,11 +130,23 @@ class Reconciler:
             page = await self._store.scan(part, parts, cursor=cursor)
             report.unreadable += [f"{item.key}: {item.reason}" for item in page.unreadable]
             await self._check(page.items, setting, report)
+            report.inputs_removed += await self._sweep(page.inputs, setting.now)
             on_progress(report)
             cursor = page.cursor
             if cursor is None:
                 return True
         return False
+
+    async def _sweep(self, inputs: Sequence[StoredInput], now: Instant) -> int:
+        """Remove those of *inputs* to which no record refers, as a writer that died leaves them. Return how many."""
+        doubtful = [stored for stored in inputs if is_abandoned(stored, None, now=now)]
+        records, unreadable = await read_readable(self._store.get, list({stored.key for stored in doubtful}))
+        abandoned = [
+            stored
+            for stored in doubtful
+            if stored.key not in unreadable and is_abandoned(stored, records.get(stored.key), now=now)
+        ]
+        return sum(await all_of(map(self._store.drop_input, abandoned)))
 
     async def _check(self, records: Sequence[Record], setting: Setting, report: ReconcileReport) -> None:
         slots = asyncio.Semaphore(self._settings.concurrency)

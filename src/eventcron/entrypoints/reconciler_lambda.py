@@ -36,7 +36,8 @@ def _report(report: ReconcileReport) -> dict[str, int]:
         logger.warning("schedule_unreadable", reason=line)
     repaired = {str(fault): report.repaired[fault] for fault in Fault}
     log = logger.info if report.finished else logger.warning
-    log("reconciled", extra={"finished": report.finished, "rules": RULES, "contested": report.contested, **repaired})
+    done = {"finished": report.finished, "contested": report.contested, "inputs_removed": report.inputs_removed}
+    log("reconciled", extra={"rules": RULES, **done, **repaired})
     counts = {f"Schedules{state.title()}": report.states[state] for state in State}
     counts |= {"RecordsRepaired": report.repaired.total(), "RecordsUnreadable": len(report.unreadable)}
     emit("reconciler", counts)
