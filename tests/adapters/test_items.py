@@ -37,7 +37,7 @@ schedules = st.builds(
 eras = st.builds(
     Era,
     instants,
-    st.sampled_from(["", "daily", "hourly"]),
+    st.sampled_from(["", "daily", "hourly", "1;" + "x" * 1_000, "1;" + "y" * 1_000]),
     instants,
     st.none() | instants,
     paused=st.booleans(),
@@ -61,7 +61,7 @@ records = st.builds(
         pause_revision=instants,
         pause=st.booleans(),
     ),
-    eras=st.lists(eras, max_size=3).map(tuple),
+    eras=st.lists(eras, max_size=5).map(tuple),
     handoff=instants,
     segment=st.none() | st.integers(0, 1023),
     wake=st.none() | instants,

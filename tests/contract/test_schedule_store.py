@@ -414,7 +414,8 @@ async def test_an_input_whose_record_was_not_taken_does_not_stay(store: Schedule
     late = with_input(msgspec.Raw(bytes(LARGE) + b" "))
 
     assert not await store.put(late, replacing=None)
-    assert not await store.put(with_input(LARGE), replacing=None), "another registrar with the same command"
+    twin = replace(with_input(LARGE), created=1_001)
+    assert not await store.put(twin, replacing=None), "another registrar with the same command"
 
     stored = await stored_of(store, late)
     assert stored.input is not None

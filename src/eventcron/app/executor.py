@@ -159,7 +159,8 @@ class Executor:
         wanted: list[Fire] = []
         for fires in _portions(pack.fires):
             async with self._room_for(fires):
-                known, now = await self._read(fires), self._clock.now()
+                known = await self._read(fires)
+                now = self._clock.now()
                 wanted += [fire for fire in fires if known.may_publish(fire, now=max(now, fire.at))]
         return await beyond(self._quota, pack.id, wanted, limit=limit, expires=self._expires(now))
 

@@ -108,7 +108,8 @@ class PagePlan:
         while self._left and self._left[0][0] < part.end:
             members.append(heappop(self._left))
         members.sort(key=lambda member: member[1])
-        memo, done, count = self._memos.of(part), [], 0
+        memo, count = self._memos.of(part), 0
+        done: list[tuple[int, Contribution]] = []
         for since, index in members:
             contributed = self._contribute(self._work[index].entry, memo, since)
             count += len(contributed.fires)

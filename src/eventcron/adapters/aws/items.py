@@ -39,6 +39,8 @@ FORMATS = frozenset({str(FORMAT), str(FORMAT_APART)})
 ATTRIBUTES = frozenset({
     "tenant", "name", "revision", "state", "eras", "handoff", "segment", "wake", "pending", "expires",
 })  # fmt: skip
+#: Characters. A trigger no longer than this may stand in several eras: that keeps the format of most schedules.
+REPEATED_CHARS = 1_000
 #: Stands for the trigger of the era in force: a pause and a resume leave several eras with the same text.
 _SAME = "="
 
@@ -159,16 +161,15 @@ _DEFAULT_MISFIRE = Misfire()
 
 
 def _folded(eras: Sequence[Era]) -> list[Era]:
-    """*eras* with each text once: pauses, resumes and repeated definitions leave several with the same trigger."""
-    places = {era.trigger: f"{_SAME}{place}" for place, era in reversed([*enumerate(eras)])}
-    if eras:
-        places[eras[-1].trigger] = _SAME
-    return [
-        era
-        if not era.trigger or places[era.trigger] == f"{_SAME}{place}"
-        else replace(era, trigger=places[era.trigger])
-        for place, era in enumerate(eras)
-    ]
+    """*eras* with each long text once: pauses, resumes and repeated definitions leave several with the same trigger."""
+    places: dict[str, str] = {}
+    folded = []
+    for place, era in enumerate(eras):
+        text_of = _SAME if era.trigger == eras[-1].trigger else places.get(era.trigger, era.trigger)
+        if len(era.trigger) > REPEATED_CHARS:
+            places.setdefault(era.trigger, f"{_SAME}{place}")
+        folded.append(replace(era, trigger=text_of if era.trigger else ""))
+    return folded
 
 
 def _refers(folded: Sequence[Era]) -> bool:

@@ -111,7 +111,8 @@ class DynamoTable:
                 raise
             found: Item | None = error.response.get("Item")
             return found == item, found
-        return True, response.get("Attributes")
+        before: Item | None = response.get("Attributes")
+        return True, before
 
     async def update(self, key: Item, change: str, *, when: str | None = None, values: Item) -> bool:
         """Apply the update expression *change* if the condition *when* holds. False: it does not."""

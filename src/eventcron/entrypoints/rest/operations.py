@@ -191,7 +191,7 @@ def _require_same(record: Record, put: Schedule) -> None:
         )
 
 
-def _within_answer(records: Sequence[Record], cursor: str | None) -> tuple[Sequence[Record], str | None]:
+def _within_answer(records: list[Record], cursor: str | None) -> tuple[list[Record], str | None]:
     """As many of *records* as an answer takes with their inputs, at least one, and the cursor after these."""
     size = 0
     for place, record in enumerate(records):
