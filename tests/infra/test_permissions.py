@@ -274,7 +274,7 @@ def _drive_executor(stage: Stage) -> None:
 
 
 def _prepare_reconciler(_stage: Stage) -> None:
-    """Store an expired tombstone, a schedule that is over, one that is not in the index, and an input without a record."""
+    """Store an expired tombstone, one that is over, one not in the index, and a lone input."""
     over = Schedule(tenant="acme", name="over", expression="at(2020-01-01T00:00:00)")
     lost = Schedule(tenant="acme", name="lost", expression="* * * * *")
     _store(

@@ -159,10 +159,14 @@ class Executor:
         wanted: list[Fire] = []
         for fires in _portions(pack.fires):
             async with self._room_for(fires):
-                known = await self._read(fires)
-                now = self._clock.now()
-                wanted += [fire for fire in fires if known.may_publish(fire, now=max(now, fire.at))]
+                wanted += await self._publishable(fires)
         return await beyond(self._quota, pack.id, wanted, limit=limit, expires=self._expires(now))
+
+    async def _publishable(self, fires: Sequence[Fire]) -> list[Fire]:
+        """Those of *fires* that may be published now, or could be if their schedules were readable."""
+        known = await self._read(fires)
+        now = self._clock.now()
+        return [fire for fire in fires if known.may_publish(fire, now=max(now, fire.at))]
 
     async def _publish_at(
         self, at: Instant, fires: Sequence[Fire], pack: Pack, report: Report, over: frozenset[Fire]

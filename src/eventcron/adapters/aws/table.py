@@ -109,7 +109,7 @@ class DynamoTable:
         except ClientError as error:
             if not _condition_failed(error):
                 raise
-            found: Item | None = error.response.get("Item")
+            found: Any = error.response.get("Item")
             return found == item, found
         before: Item | None = response.get("Attributes")
         return True, before
