@@ -160,7 +160,7 @@ class Executor:
         for fires in _portions(pack.fires):
             async with self._room_for(fires):
                 wanted += await self._publishable(fires)
-        return await beyond(self._quota, pack.id, wanted, limit=limit, expires=self._expires(now))
+        return await beyond(self._quota, pack.id, wanted, limit=limit, expires=self._expires(self._clock.now()))
 
     async def _publishable(self, fires: Sequence[Fire]) -> list[Fire]:
         """Those of *fires* that may be published now, or could be if their schedules were readable."""
