@@ -8,6 +8,14 @@ from typing import Any
 from eventcron.model.commands import Misfire, Schedule
 from eventcron.model.names import Instant
 from eventcron.model.records import Era, Record, State
+from eventcron.rules.handover import Handover, handover
+
+
+def handed_over(record: Record, *, now: Instant) -> Handover:
+    """What the registrar delivers after the change that *record* is the result of: all parts in one."""
+    parts = list(handover(record, now=now))
+    fires = [fire for part in parts for fire in part.fires]
+    return Handover(fires, [notice for part in parts for notice in part.skips], parts[-1].is_over)
 
 
 def record_of(

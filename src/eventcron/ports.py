@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from eventcron.model.events import Event
 from eventcron.model.messages import Pack, SegmentRange
 from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key, Unreadable
-from eventcron.model.records import Backfill, Calendar, IndexEntry, Record, Share, Sweep
+from eventcron.model.records import Backfill, Calendar, IndexEntry, Record, Share, StoredInput, Sweep
 
 T = TypeVar("T")
 
@@ -36,15 +37,20 @@ class Page(Struct, Generic[T], frozen=True):
     """Part of an answer. Pass ``cursor`` to get the next part; None: this is the last.
 
     ``items`` may be empty although a cursor follows. Items that this release cannot read are listed in ``unreadable``.
+    A scan lists the inputs that are stored apart in ``inputs``.
     """
 
     items: list[T]
     cursor: str | None = None
     unreadable: list[Unreadable] = []
+    inputs: list[StoredInput] = []
 
 
 class ScheduleStore(Protocol):
-    """Stores schedules and tombstones, one record a key. Writes are conditional on the stored revision."""
+    """Stores schedules and tombstones, one record a key. Writes are conditional on the stored revision.
+
+    An input of more than ``rules.inputs.MAX_INLINE_BYTES`` is stored apart, and read by ``read_inputs`` only.
+    """
 
     async def get(self, keys: Sequence[Key]) -> Mapping[Key, Record]:
         """The stored records of any number of keys, read consistently. A key without a record is absent.
@@ -57,6 +63,8 @@ class ScheduleStore(Protocol):
         """Store *record* if the stored revision is *replacing* (None: no record is stored). False: it is another.
 
         Also False if ``note_put`` has stored later revisions than *record* has: read again, and decide again.
+        A large input is stored first, and the record then refers to it. The input that the record before referred to
+        can be read for another ``KEPT_MS``.
         """
 
     async def note_put(self, key: Key, *, revision: int, put_revision: int, state_revision: int) -> bool:
@@ -64,6 +72,16 @@ class ScheduleStore(Protocol):
 
         Returns False, and changes nothing, if the stored revision is another, or one of the two is higher already.
         """
+
+    async def read_inputs(self, records: Sequence[Record]) -> Mapping[Key, msgspec.Raw]:
+        """The inputs to which *records* refer, read consistently. One that is gone is absent: the record was replaced.
+
+        Raises:
+            Undecodable: this release cannot read one of them.
+        """
+
+    async def drop_input(self, stored: StoredInput) -> bool:
+        """Remove an input to which no record refers. False: it was written again since it was listed."""
 
     async def clear_pending(self, key: Key, *, revision: int) -> bool:
         """Clear ``pending`` of that revision. False: the stored revision is another."""

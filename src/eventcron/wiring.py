@@ -45,7 +45,7 @@ def over_clients(settings: Settings, clients: AwsClients) -> UseCases:
     )
     return Ports(
         clock=clock,
-        store=DynamoScheduleStore(DynamoTable(clients.dynamodb, settings.schedules_table, retry=retry)),
+        store=DynamoScheduleStore(DynamoTable(clients.dynamodb, settings.schedules_table, retry=retry), clock=clock),
         leases=DynamoLeases(ledger),
         sweeps=DynamoSweeps(ledger),
         packs=DynamoPublishedPacks(ledger),

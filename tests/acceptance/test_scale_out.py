@@ -62,7 +62,7 @@ class Stack:
             table(runtime.client("dynamodb"), runtime.outputs["LedgerTableName"], concurrency=64)
         )
         self.store = DynamoScheduleStore(
-            table(runtime.client("dynamodb"), runtime.outputs["SchedulesTableName"], concurrency=64)
+            table(runtime.client("dynamodb"), runtime.outputs["SchedulesTableName"], concurrency=64), clock=self.clock
         )
         #: Pack's id → fires, once for each time it came.
         self.packs: defaultdict[str, list[list[Fire]]] = defaultdict(list)

@@ -16,6 +16,7 @@ from eventcron.adapters.aws.quota import DynamoQuota
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.sweeps import DynamoSweeps
 from eventcron.adapters.aws.table import DynamoTable, Item, number, text
+from eventcron.adapters.clock import SystemClock
 from eventcron.errors import Unavailable, Undecodable
 from eventcron.model.names import Key
 from eventcron.model.records import IndexEntry, Record, State
@@ -47,7 +48,7 @@ def a_table(script: Script, waits: Waits | None = None, **options: Any) -> Dynam
 
 
 def a_store(script: Script, waits: Waits | None = None, **options: Any) -> DynamoScheduleStore:
-    return DynamoScheduleStore(a_table(script, waits, **options))
+    return DynamoScheduleStore(a_table(script, waits, **options), clock=SystemClock())
 
 
 async def test_keys_are_asked_for_in_hundreds_consistently_each_once() -> None:
@@ -113,7 +114,7 @@ async def test_calls_at_once_are_bounded() -> None:
 @pytest.mark.parametrize("read", ["read_index", "scan"])
 async def test_one_item_that_cannot_be_read_does_not_hide_its_page(read: str) -> None:
     good = {**encode(a_record()), "wake": number(7)}
-    broken = {**good, "name": text("newer"), "v": number(2), "start": text("soon")}
+    broken = {**good, "name": text("newer"), "v": number(3), "start": text("soon")}
     script = Script("dynamodb", [{"Items": [broken, good]}])
     store = a_store(script)
 

@@ -13,7 +13,13 @@ from eventcron.adapters.aws.items import decode, decode_entry, encode
 from eventcron.adapters.aws.table import Item, number, text
 from eventcron.errors import Undecodable
 from eventcron.model.commands import Misfire, MisfirePolicy, Schedule
+from eventcron.model.names import MAX_INPUT_BYTES
 from eventcron.model.records import Era, LastCommands, Record, State
+from eventcron.rules import lifecycle
+from eventcron.rules.inputs import set_apart
+from eventcron.rules.lifecycle import MAX_EARLIER_BYTES, When
+from eventcron.rules.ordering import Version
+from eventcron.timing.exclusions import DateSpan
 from tests.resources import properties
 
 instants = st.integers(0, 2**53 - 1)
@@ -31,7 +37,7 @@ schedules = st.builds(
 eras = st.builds(
     Era,
     instants,
-    st.sampled_from(["", "daily", "hourly"]),
+    st.sampled_from(["", "daily", "hourly", "1;" + "x" * 1_000, "1;" + "y" * 1_000]),
     instants,
     st.none() | instants,
     paused=st.booleans(),
@@ -55,7 +61,7 @@ records = st.builds(
         pause_revision=instants,
         pause=st.booleans(),
     ),
-    eras=st.lists(eras, max_size=3).map(tuple),
+    eras=st.lists(eras, max_size=5).map(tuple),
     handoff=instants,
     segment=st.none() | st.integers(0, 1023),
     wake=st.none() | instants,
@@ -140,13 +146,13 @@ def test_a_newer_item_may_have_fields_that_are_not_known_yet() -> None:
     ("item", "message"),
     [
         pytest.param(
-            an_item(v=number(2)),
-            "schedule acme/nightly is stored in format 2; this version reads format 1",
+            an_item(v=number(3)),
+            "schedule acme/nightly is stored in format 3; this version reads formats 1 and 2",
             id="later-format",
         ),
         pytest.param(
             {"tenant": text("acme"), "name": text("nightly")},
-            "schedule acme/nightly is stored in format unknown; this version reads format 1",
+            "schedule acme/nightly is stored in format unknown; this version reads formats 1 and 2",
             id="no-format",
         ),
         pytest.param(
@@ -167,3 +173,63 @@ def test_what_cannot_be_read_says_which_schedule_it_is(item: Item, message: str)
         decode(item)
 
     assert str(raised.value) == message
+
+
+# --- The largest record ----------------------------------------------------------------------------------------------
+
+#: Bytes. DynamoDB, "Item size: the maximum item size is 400 KB"; names and values count.
+MAX_ITEM_BYTES = 409_600
+NOW = 1_796_112_000_000
+
+
+def item_size(item: Item) -> int:
+    """The item's size as DynamoDB counts it, at most: a number has no more bytes than digits."""
+    return sum(len(name.encode()) + len(str(next(iter(value.values()))).encode()) for name, value in item.items())
+
+
+def largest(nth: int, *, exclusions: bool) -> tuple[Schedule, dict[str, list[DateSpan]]]:
+    """A put with everything at its limit, that differs from every other in each expression, exclusion and day."""
+    years = ",".join(str(year) for year in range(1990 + nth, 2199, 5))
+    expression = [f"{second},{second + 20} */2 */3 */2 */2 ? 1971-2199/{2 + nth}" for second in range(16)]
+    days = [DateSpan(40 * day + nth, 40 * day + nth + 9) for day in range(1_000)]
+    exclude = []
+    if exclusions:
+        exclude = [f"{second} {nth} {','.join(map(str, range(0, 24, 2)))} 31 1 * {years}"[:256] for second in range(59)]
+        exclude = [text.rsplit(",", 1)[0] for text in exclude]
+    schedule = Schedule(
+        tenant="t" * 64,
+        name="n" * 128,
+        expression=expression,
+        timezone="America/Argentina/ComodRivadavia",
+        exclude=[*exclude, "calendar:" + "c" * 64],
+        max_fires=10_000,
+        input=msgspec.Raw(b'"' + b"x" * (MAX_INPUT_BYTES - 2) + b'"'),
+        detail_type="å" * 128,
+        labels={f"{label}": "å" * 240 for label in range(32)},
+        description="⏰" * 512,
+        flexible_window_seconds=86_400,
+        after_completion="DELETE",
+    )
+    return schedule, {"c" * 64: days}
+
+
+@pytest.mark.parametrize("exclusions", [False, True])
+def test_the_largest_record_that_the_limits_allow_fits_into_an_item(exclusions: bool) -> None:
+    """A dozen of the largest definitions, one after the other within seconds."""
+    record: Record | None = None
+    triggers = set()
+    for nth in range(12):
+        schedule, calendars = largest(nth, exclusions=exclusions)
+        when = When(NOW + nth, NOW + nth, 800_000, 64, NOW)
+        ids = tuple("e" * 254 + f"{other:02}" for other in range(16))
+        record = lifecycle.put(record, schedule, Version(NOW + nth, ids), when, expires=0, calendars=calendars)
+        triggers.add(record.era.trigger)
+        size = item_size(encode(set_apart(record)[0]))
+        assert size < MAX_ITEM_BYTES
+        assert decode(encode(set_apart(record)[0])) == set_apart(record)[0]
+
+    assert record is not None
+    longest = max(map(len, triggers))
+    assert (len(triggers), longest > (40_000 if exclusions else 20_000)) == (12, True)
+    assert len(record.eras) >= (5 if exclusions else 9), "those whose fires may be on their way stay"
+    assert 4 * longest <= MAX_EARLIER_BYTES

@@ -23,7 +23,7 @@ from eventcron.model.commands import Schedule
 from eventcron.model.events import Event
 from eventcron.model.messages import Pack
 from eventcron.model.names import Instant, Key
-from eventcron.model.records import IndexEntry, Record
+from eventcron.model.records import IndexEntry, Record, StoredInput
 from eventcron.ports import Lease, Refusal
 from tests.records import record_of
 
@@ -81,6 +81,10 @@ CALLS: dict[str, Callable[[Trace], Awaitable[object]]] = {
     "put": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).put(a_record(), replacing=None),
     "note_put": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).note_put(
         KEY, revision=1, put_revision=1, state_revision=1
+    ),
+    "read_inputs": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).read_inputs([]),
+    "drop_input": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).drop_input(
+        StoredInput(key=KEY, id="1-abc", written=1)
     ),
     "clear_pending": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).clear_pending(KEY, revision=1),
     "move_wake": lambda pause: MemoryScheduleStore(StillClock(), pause=pause).move_wake(PLAN, 1),

@@ -231,7 +231,7 @@ class AwsBackend:
         self._sqs: Any = clients.sqs
 
     async def schedule_store(self) -> ScheduleStore:
-        return DynamoScheduleStore(await self._table("SchedulesTable"), page_size=PAGE_SIZE)
+        return DynamoScheduleStore(await self._table("SchedulesTable"), clock=SystemClock(), page_size=PAGE_SIZE)
 
     async def leases(self) -> Leases:
         return DynamoLeases(await self._table("LedgerTable"))

@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from eventcron.model.commands import Misfire, MisfirePolicy, Schedule
 from eventcron.model.names import Key
-from eventcron.model.records import Era, IndexEntry, LastCommands, Record, State
+from eventcron.model.records import Era, IndexEntry, InputRef, LastCommands, Record, State, StoredInput
 from eventcron.ports import Page, ScheduleStore
+from eventcron.rules.inputs import set_apart
 from tests.contract.conftest import Backend
 from tests.records import record_of
 
@@ -28,7 +29,6 @@ EVERY_FIELD = Record(
         exclude=["* * 25 12 *"],
         start=datetime(2026, 1, 1, tzinfo=UTC),
         max_fires=7,
-        input=msgspec.Raw('{"naïve": [1, 2.5, null], "quote": "\\"", "emoji": "⏰"}'.encode()),
         labels={"team": "leads"},
         flexible_window_seconds=90,
         misfire=Misfire(policy=MisfirePolicy.SKIP, grace_seconds=0),
@@ -40,6 +40,7 @@ EVERY_FIELD = Record(
     revision=1_764_547_200_001,
     state=State.ENABLED,
     created=1_764_547_200_002,
+    input=InputRef(1_764_547_200_001, "d" * 32, 5_000),
     last_commands=LastCommands(put_revision=1_764_547_200_000, delete_revision=5, pause_revision=6, pause=True),
     eras=(
         Era(3, "hourly", 1, 2, planned_through=3),
@@ -343,6 +344,117 @@ async def test_a_tenants_page_has_a_limit_and_follows_any_name(store: ScheduleSt
 
     assert ([record.name for record in first.items], first.cursor) == (["report-a"], "report-a")
     assert ([record.name for record in after.items], after.cursor) == (["report-d"], None)
+
+
+# --- Large inputs ----------------------------------------------------------------------------------------------------
+
+SMALL = msgspec.Raw('{"naïve": [1, 2.50, null], "quote": "\\"", "emoji": "⏰"}'.encode())
+#: The largest that a command may have: with characters of several bytes, spaces and numbers that are no floats.
+LARGE = msgspec.Raw(('{"naïve ⏰" : [1.50, "' + "å" * 99_980 + '"]}').encode())
+
+
+def with_input(given: msgspec.Raw, *, revision: int = 1, name: str = "nightly") -> Record:
+    record = a_record(name, revision=revision)
+    assert record.schedule is not None
+    return replace(record, schedule=replace(record.schedule, input=given))
+
+
+async def stored_of(store: ScheduleStore, record: Record) -> Record:
+    return (await store.get([record.key]))[record.key]
+
+
+async def inputs_of(store: ScheduleStore) -> list[StoredInput]:
+    found: list[StoredInput] = []
+    for part in range(2):
+        cursor: str | None = None
+        while True:
+            page = await store.scan(part, 2, cursor=cursor)
+            found += page.inputs
+            cursor = page.cursor
+            if cursor is None:
+                break
+    return found
+
+
+async def test_a_small_input_stays_with_its_record_byte_for_byte(store: ScheduleStore) -> None:
+    record = with_input(SMALL)
+    await store.put(record, replacing=None)
+
+    assert await store.get([record.key]) == {record.key: record}
+    assert await store.read_inputs([record]) == {}
+    assert await inputs_of(store) == []
+
+
+async def test_a_large_input_is_stored_apart_and_read_byte_for_byte(store: ScheduleStore) -> None:
+    record = with_input(LARGE)
+    await store.put(record, replacing=None)
+
+    stored = await stored_of(store, record)
+
+    assert stored == set_apart(record)[0]
+    assert {key: bytes(raw) for key, raw in (await store.read_inputs([stored])).items()} == {record.key: bytes(LARGE)}
+    assert [(one.key, one.id, one.expires) for one in await inputs_of(store)] == [
+        (record.key, stored.input.id if stored.input else "", None)
+    ]
+    assert [one.name for one in (await store.of_tenant("acme")).items] == ["nightly"], "an input is no schedule"
+    assert [one.name for one in await index_of(store, 5, before=1)] == ["nightly"]
+
+
+async def test_a_change_that_keeps_the_input_does_not_write_it_again(store: ScheduleStore) -> None:
+    await store.put(with_input(LARGE), replacing=None)
+    stored = await stored_of(store, with_input(LARGE))
+
+    assert await store.put(replace(stored, revision=2, state=State.PAUSED), replacing=1)
+
+    paused = await stored_of(store, stored)
+    assert paused.input == stored.input
+    assert bytes((await store.read_inputs([paused]))[stored.key]) == bytes(LARGE)
+    assert [one.expires for one in await inputs_of(store)] == [None]
+
+
+@pytest.mark.parametrize("after", [LARGE, SMALL, None], ids=["large", "small", "deleted"])
+async def test_an_input_that_was_replaced_can_be_read_for_a_day(
+    store: ScheduleStore, after: msgspec.Raw | None
+) -> None:
+    await store.put(with_input(msgspec.Raw(bytes(LARGE) + b" ")), replacing=None)
+    before = await stored_of(store, with_input(LARGE))
+    record = with_input(SMALL if after is None else after, revision=2)
+
+    assert await store.put(replace(record, schedule=None) if after is None else record, replacing=1)
+
+    assert bytes((await store.read_inputs([before]))[before.key]) == bytes(LARGE) + b" "
+    expires = {one.id: one.expires for one in await inputs_of(store)}
+    assert before.input is not None
+    old = expires.pop(before.input.id)
+    assert old is not None
+    assert set(expires.values()) <= {None}, "the input in force stays"
+
+
+async def test_an_input_whose_record_was_not_taken_does_not_stay(store: ScheduleStore) -> None:
+    await store.put(with_input(LARGE), replacing=None)
+    late = with_input(msgspec.Raw(bytes(LARGE) + b" "))
+
+    assert not await store.put(late, replacing=None)
+    twin = replace(with_input(LARGE), created=1_001)
+    assert not await store.put(twin, replacing=None), "another registrar with the same command"
+
+    stored = await stored_of(store, late)
+    assert stored.input is not None
+    assert bytes((await store.read_inputs([stored]))[stored.key]) == bytes(LARGE)
+    assert {one.id == stored.input.id: one.expires is None for one in await inputs_of(store)} == {
+        True: True,
+        False: False,
+    }
+
+
+async def test_an_input_is_dropped_unless_it_was_written_again(store: ScheduleStore) -> None:
+    await store.put(with_input(LARGE), replacing=None)
+    (listed,) = await inputs_of(store)
+
+    assert not await store.drop_input(replace(listed, written=listed.written - 1))
+    assert await store.drop_input(listed)
+    assert not await store.drop_input(listed)
+    assert await store.read_inputs([await stored_of(store, with_input(LARGE))]) == {}
 
 
 # --- The reconciler's writes -----------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from eventcron.adapters.aws.event_bus import EventBridgeBus
 from eventcron.adapters.aws.fire_queue import SqsFireQueue
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.table import DynamoTable
+from eventcron.adapters.clock import SystemClock
 from eventcron.adapters.memory import MemoryDeadLetters, MemoryEventBus
 from eventcron.app.handlers import Handled
 from eventcron.app.registrar import Outcome, Result
@@ -568,7 +569,8 @@ async def test_batch_get_item_may_leave_keys_unprocessed() -> None:
 async def test_a_page_may_be_empty_and_not_the_last() -> None:
     answer = load("services/query-empty-page.json")
     store = DynamoScheduleStore(
-        DynamoTable(Service(answer), "eventcron-schedules", retry=RETRY)  # type: ignore[arg-type]
+        DynamoTable(Service(answer), "eventcron-schedules", retry=RETRY),  # type: ignore[arg-type]
+        clock=SystemClock(),
     )
     page = await store.read_index(3, before=NOW)
 

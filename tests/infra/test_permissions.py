@@ -7,11 +7,14 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import msgspec
 import pytest
 from aiobotocore.session import AioSession, get_session
 
 from eventcron.adapters.aws import clients
 from eventcron.adapters.aws.fire_queue import SqsFireQueue
+from eventcron.adapters.aws.inputs import DynamoInputs
+from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.clock import SystemClock
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints import executor_lambda, planner_lambda, reconciler_lambda, registrar_lambda, rest_lambda
@@ -19,10 +22,11 @@ from eventcron.entrypoints.process import process
 from eventcron.local import template
 from eventcron.model.commands import Schedule
 from eventcron.model.messages import Fire, SegmentRange
-from eventcron.model.names import Instant
-from eventcron.model.records import Record, State
+from eventcron.model.names import Instant, Key
+from eventcron.model.records import InputRef, Record, State
 from eventcron.ports import Refusal
 from eventcron.rules.packing import make_pack
+from eventcron.testing import JumpingClock
 from eventcron.timing.instant import rfc3339
 from eventcron.timing.trigger import parse
 from eventcron.wire.encode import encode_pack
@@ -270,7 +274,7 @@ def _drive_executor(stage: Stage) -> None:
 
 
 def _prepare_reconciler(_stage: Stage) -> None:
-    """Store an expired tombstone, a schedule whose last fire is past, and one that is missing in the index."""
+    """Store an expired tombstone, one that is over, one not in the index, and a lone input."""
     over = Schedule(tenant="acme", name="over", expression="at(2020-01-01T00:00:00)")
     lost = Schedule(tenant="acme", name="lost", expression="* * * * *")
     _store(
@@ -278,6 +282,13 @@ def _prepare_reconciler(_stage: Stage) -> None:
         record_of(over, trigger=parse("at(2020-01-01T00:00:00)", anchor=0).canonical),
         record_of(lost, trigger=parse("* * * * *", anchor=0).canonical),
     )
+
+    async def write(cases: UseCases) -> None:
+        assert isinstance(cases.store, DynamoScheduleStore)
+        inputs = DynamoInputs(cases.store._table, clock=JumpingClock(0))
+        await inputs.write(Key("acme", "lost"), InputRef(1, "d" * 32, 2), msgspec.Raw(b"{}"))
+
+    process.run(write)
 
 
 def _drive_reconciler(_stage: Stage) -> None:

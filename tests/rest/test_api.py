@@ -617,3 +617,26 @@ def test_commands_are_counted_like_those_on_the_bus_and_every_request_is_logged(
 
 def test_the_handler_is_the_entry_point_of_the_template() -> None:
     assert rest_lambda.handler.__module__ == "eventcron.entrypoints.rest_lambda"
+
+
+def test_a_large_input_is_shown_as_it_was_put_and_a_list_ends_before_its_answer_is_too_large(api: Api) -> None:
+    value = "x" * 199_000
+    for number in range(14):
+        put = api("PUT", f"/tenants/acme/schedules/large-{number:02}", {"expression": "@daily", "input": value})
+        assert put.body["schedule"]["input"] == value
+
+    first = api("GET", "/tenants/acme/schedules")
+    second = api("GET", f"/tenants/acme/schedules?next={first.body['next']}")
+
+    shown = [one["schedule"] for answer in (first, second) for one in answer.body["schedules"]]
+    assert [one["name"] for one in shown] == [f"large-{number:02}" for number in range(14)]
+    assert all(one["input"] == value for one in shown)
+    assert len(first.body["schedules"]) == 10
+    assert "next" not in second.body
+
+
+@pytest.mark.parametrize(("other", "status"), [("x" * 2_000, 200), ("x" * 1_999 + "y", 409)])
+def test_a_repeated_put_is_compared_with_a_large_input_too(api: Api, other: str, status: int) -> None:
+    api("PUT", TEA, HOURLY | {"revision": 7, "input": "x" * 2_000})
+
+    assert api("PUT", TEA, HOURLY | {"revision": 7, "input": other}).status == status

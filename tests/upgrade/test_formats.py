@@ -29,10 +29,11 @@ from eventcron.model.commands import Schedule
 from eventcron.model.messages import Fire, SegmentRange
 from eventcron.model.names import BackfillKey, CalendarKey, Window
 from eventcron.model.records import Backfill, Calendar, Era, LastCommands, Record, Share, State, Sweep
+from eventcron.rules.inputs import set_apart
 from eventcron.rules.packing import make_pack
 from eventcron.timing.calendars import read_dates
 from eventcron.timing.hashing import segment_of
-from eventcron.wire.encode import decode_pack, encode_pack, fire_id, pack_id
+from eventcron.wire.encode import decode_pack, encode_pack, fire_id, fired, pack_id
 from eventcron.wire.segment_ranges import decode_range, encode_range
 from tests.adapters.scripted import Script, Waits
 from tests.emulators import moto_server, use_endpoint
@@ -242,6 +243,50 @@ def test_fields_that_a_later_release_adds_are_passed_over(release: str) -> None:
     assert items.decode(item | {"colour": {"S": "red"}, "body": {"S": body}}) == items.decode(item)
 
 
+# --- Inputs, before and after they moved into items of their own ----------------------------------------------------
+
+
+def _with_large_input(release: str) -> tuple[dict[str, Any], bytes]:
+    """An item of *release*, which held the input whatever its size, and that input."""
+    item = _written(release, "schedule-item")
+    body = json.loads(item["body"]["S"])
+    body["schedule"]["input"] = {"rows": ["x" * 99] * 500}
+    encoded = json.dumps(body, separators=(",", ":"))
+    return item | {"body": {"S": encoded}}, json.dumps(body["schedule"]["input"], separators=(",", ":")).encode()
+
+
+def test_a_large_input_in_an_item_of_an_earlier_release_is_read_and_fired(release: str) -> None:
+    item, given_ = _with_large_input(release)
+    record = items.decode(item)
+    assert record.schedule is not None
+    fire = Fire(record.tenant, record.name, record.revision, 1, 1)
+
+    event = fired(record, fire, attempt=1, local_time="")
+
+    assert (record.input, bytes(record.schedule.input)) == (None, given_)
+    assert given_ in event.detail
+
+
+def test_the_next_change_of_it_moves_the_input_and_an_earlier_release_does_not_guess(release: str) -> None:
+    """An executor of the earlier release puts the fire back until a later one takes it, rather than fire it bare."""
+    item, given_ = _with_large_input(release)
+
+    stored, apart = set_apart(items.decode(item))
+
+    assert apart is not None
+    assert (bytes(apart), stored.input is None) == (given_, False)
+    assert items.decode(items.encode(stored)) == stored
+    with pytest.raises(ValueError, match="format 2"):
+        RELEASES[release].read_item(items.encode(stored))
+
+
+def test_a_schedule_with_a_small_input_keeps_its_format(release: str) -> None:
+    record = items.decode(_written(release, "schedule-item"))
+
+    assert set_apart(record) == (record, None)
+    assert items.encode(record)["v"] == {"N": "1"}
+
+
 # --- A format that may not be misread ------------------------------------------------------------------------------
 
 
@@ -250,8 +295,8 @@ def test_a_later_format_is_refused_by_its_number_and_never_guessed_at(release: s
         decode_pack(json.dumps(_written(release, "pack") | {"v": 2}))
     with pytest.raises(Undecodable, match="a range of version 2; this release reads version 1"):
         decode_range(json.dumps(_written(release, "segment-range") | {"v": 2}))
-    with pytest.raises(Undecodable, match="acme/nightly-export is stored in format 2; this version reads format 1"):
-        items.decode(_written(release, "schedule-item") | {"v": {"N": "2"}})
+    with pytest.raises(Undecodable, match="acme/nightly-export is stored in format 3; this version reads formats"):
+        items.decode(_written(release, "schedule-item") | {"v": {"N": "3"}})
 
 
 LATER = {"v": {"N": "2"}}

@@ -6,8 +6,10 @@ paused or replaced earlier does not fire (guarantee 3). Nothing is published bef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from enum import StrEnum
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
@@ -16,6 +18,8 @@ from msgspec.structs import replace
 
 from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import PackSender, Publisher, complete, forgotten_at
+from eventcron.app.fire_events import FireEvents
+from eventcron.app.portions import Budget, Held, portions
 from eventcron.app.quota import beyond, named
 from eventcron.app.reading import read_readable
 from eventcron.errors import InvalidSchedule
@@ -36,12 +40,13 @@ from eventcron.ports import (
     Refusal,
     ScheduleStore,
 )
+from eventcron.rules.inputs import record_size
 from eventcron.rules.misfire import is_missed
 from eventcron.rules.packing import make_pack
 from eventcron.rules.timeline import is_caught_up, is_followed, is_superseded, may_publish
 from eventcron.settings import Settings
 from eventcron.timing.trigger import local_time
-from eventcron.wire.encode import encode_pack, failed, fire_id, fired, skipped
+from eventcron.wire.encode import encode_pack, failed, fire_id, skipped
 
 #: Milliseconds before a fire's instant at which its schedule is read for the last time. It allows for a few round trips
 #: to DynamoDB, and is well within the one second of guarantee 3.
@@ -52,6 +57,12 @@ QUOTA_MS = 2 * REREAD_MS
 #: Milliseconds beyond its lead for which a pack is held. A pack that is due later would occupy a worker, so it goes
 #: back to the queue.
 MAX_HOLD_MS = 5_000
+#: Fires whose schedules are read at once: DynamoDB answers a read with 16 MB at most, 40 of the largest items.
+READ_AT_ONCE = 40
+#: Bytes of a record at most: a DynamoDB item holds 400 KB.
+MAX_RECORD_BYTES = 409_600
+#: Bytes of records that all packs of a process hold at once, four portions of the largest: 200 MB as Python holds them.
+RECORD_BYTES = 4 * READ_AT_ONCE * MAX_RECORD_BYTES
 #: Rounds through the queue before a fire fails for good: about 90 minutes with the pauses below.
 MAX_ATTEMPTS = 30
 #: Seconds. The longest pause between two rounds. The first pause is 1 second, and each next one is twice as long.
@@ -124,6 +135,9 @@ class Executor:
         self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
         self._dead_letters = dead_letters
         self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
+        self._events = FireEvents(clock=clock, store=store, publisher=self._publisher)
+        #: Packs of one process share the memory of one process.
+        self._room = Budget(RECORD_BYTES)
         self._settings = settings
 
     async def execute(self, pack: Pack) -> Report:
@@ -159,28 +173,53 @@ class Executor:
         if not limit or pack.attempt > 1:
             return frozenset()
         await self._clock.sleep_until(pack.at - QUOTA_MS)
-        known, now = await self._read(pack.fires), self._clock.now()
-        wanted = [fire for fire in pack.fires if known.may_publish(fire, now=max(now, fire.at))]
-        return await beyond(self._quota, pack.id, wanted, limit=limit, expires=self._expires(now))
+        wanted: list[Fire] = []
+        for fires in _portions(pack.fires):
+            async with self._room_for(fires):
+                wanted += await self._publishable(fires)
+        return await beyond(self._quota, pack.id, wanted, limit=limit, expires=self._expires(self._clock.now()))
+
+    async def _publishable(self, fires: Sequence[Fire]) -> list[Fire]:
+        """Those of *fires* that may be published now, or could be if their schedules were readable."""
+        known = await self._read(fires)
+        now = self._clock.now()
+        return [fire for fire in fires if known.may_publish(fire, now=max(now, fire.at))]
 
     async def _publish_at(
         self, at: Instant, fires: Sequence[Fire], pack: Pack, report: Report, over: frozenset[Fire]
     ) -> None:
-        known = await self._known_at(at, fires)
-        sorted_fires = _sort(fires, known, over, now=self._clock.now())
-        await self._publish(sorted_fires.publish, known.records, pack, report)
-        await self._skip(sorted_fires.skip, known.records)
-        report.dropped += sorted_fires.dropped
-        report.skipped += len(sorted_fires.skip)
-        report.over_quota += sum(reason is SkipReason.QUOTA for _, reason in sorted_fires.skip)
-        await self._put_back_unreadable(sorted_fires.unreadable, known, pack, report)
+        """Read the schedules of *fires* at ``REREAD_MS`` before *at*, and publish at *at*, portion by portion.
 
-    async def _known_at(self, at: Instant, fires: Sequence[Fire]) -> _Known:
-        """Read the schedules and backfills of *fires* at ``REREAD_MS`` before *at*. Returns at *at*."""
+        All portions are read ahead if there is room. Otherwise the next are read once the first are published.
+        """
         await self._clock.sleep_until(at - REREAD_MS)
+        again = await all_of(self._publish_portion(at, part, pack, report, over) for part in _portions(fires))
+        await self._put_back_refused(list(chain.from_iterable(again)), pack, report)
+
+    async def _publish_portion(
+        self, at: Instant, fires: Sequence[Fire], pack: Pack, report: Report, over: frozenset[Fire]
+    ) -> list[Fire]:
+        """Publish *fires* at *at*. Returns those that are to be tried again."""
+        async with self._room_for(fires) as room:
+            known = await self._known_at(at, fires, room)
+            sorted_fires = _sort(fires, known, over, now=self._clock.now())
+            again = await self._publish(sorted_fires.publish, known.records, pack, report)
+            await self._skip(sorted_fires.skip, known.records)
+            report.dropped += sorted_fires.dropped
+            report.skipped += len(sorted_fires.skip)
+            report.over_quota += sum(reason is SkipReason.QUOTA for _, reason in sorted_fires.skip)
+            return again + await self._refuse_unreadable(sorted_fires.unreadable, known, pack, report)
+
+    async def _known_at(self, at: Instant, fires: Sequence[Fire], room: Held) -> _Known:
+        """Read the schedules and backfills of *fires* now, and return at *at*. Give back the *room* they do not need."""
         known = await self._read(fires)
+        room.shrink(sum(map(record_size, known.records.values())))
         await self._clock.sleep_until(at)
         return known
+
+    def _room_for(self, fires: Sequence[Fire]) -> AbstractAsyncContextManager[Held]:
+        """Room for the records of *fires*, however large they are. The fires of a pack are in order of tenants."""
+        return self._room.hold(fires[0].tenant, len({fire.key for fire in fires}) * MAX_RECORD_BYTES)
 
     async def _skip(self, fires: Sequence[tuple[Fire, SkipReason]], records: Mapping[Key, Record]) -> None:
         """Report each fire as skipped, with its reason. Complete the schedules whose last fire is skipped."""
@@ -188,14 +227,14 @@ class Executor:
         await self._report([skipped(_notice(fire, reason, limit), now=now) for fire, reason in fires])
         await self._complete([fire for fire, _ in fires if fire.last], records)
 
-    async def _put_back_unreadable(
+    async def _refuse_unreadable(
         self, fires: Sequence[tuple[Fire, str]], known: _Known, pack: Pack, report: Report
-    ) -> None:
-        """Put back *fires*, each with why this release cannot judge it. The next release may."""
+    ) -> list[Fire]:
+        """Those of *fires*, each with why this release cannot judge it, that are to be tried again."""
         unreadable = {
             index: Refusal(index=index, code="Unreadable", message=why) for index, (_, why) in enumerate(fires)
         }
-        await self._handle_refused([fire for fire, _ in fires], unreadable, known.records, pack, report)
+        return await self._handle_refused([fire for fire, _ in fires], unreadable, known.records, pack, report)
 
     async def _read(self, fires: Sequence[Fire]) -> _Known:
         records, unreadable = await read_readable(self._store.get, list({fire.key for fire in fires}))
@@ -205,21 +244,16 @@ class Executor:
 
     async def _publish(
         self, timed: Sequence[tuple[Fire, str]], records: Mapping[Key, Record], pack: Pack, report: Report
-    ) -> None:
-        """Publish fires, each with its local time."""
-        if not timed:
-            return
-        events = [
-            fired(records[fire.key], fire, attempt=pack.attempt, local_time=local_time) for fire, local_time in timed
-        ]
+    ) -> list[Fire]:
+        """Publish fires, each with its local time. Returns those that are to be tried again."""
+        ended = await self._events.publish(timed, records, attempt=pack.attempt)
         fires = [fire for fire, _ in timed]
-        refused = await self._publisher.try_each(events)
-        now = self._clock.now()
-        by_index = {refusal.index: refusal for refusal in refused}
-        done = [fire for index, fire in enumerate(fires) if index not in by_index]
-        report.published += [Published(fire.key, fire_id(fire), fire.cause, now - fire.at) for fire in done]
-        await self._handle_refused(fires, by_index, records, pack, report)
-        await self._complete([fire for fire in done if fire.last], records)
+        refused = {index: how for index, how in enumerate(ended) if isinstance(how, Refusal)}
+        done = [(fire, how) for fire, how in zip(fires, ended, strict=True) if not isinstance(how, Refusal)]
+        report.published += [Published(fire.key, fire_id(fire), fire.cause, now - fire.at) for fire, now in done]
+        again = await self._handle_refused(fires, refused, records, pack, report)
+        await self._complete([fire for fire, _ in done if fire.last], records)
+        return again
 
     async def _handle_refused(
         self,
@@ -228,22 +262,25 @@ class Executor:
         records: Mapping[Key, Record],
         pack: Pack,
         report: Report,
-    ) -> None:
-        """Put back the *refused* fires that can be retried, as a smaller pack. Report the others as failed."""
+    ) -> list[Fire]:
+        """The *refused* fires that can be retried. The others are reported as failed."""
         final = {
             index: refusal
             for index, refusal in refused.items()
             if not refusal.retryable or pack.attempt >= MAX_ATTEMPTS
         }
-        again = [fires[index] for index in refused if index not in final]
-        if again:
-            pause_ms = 1000 * min(2 ** (pack.attempt - 1), MAX_PAUSE_S)
-            smaller = make_pack(again, after=pack)
-            await self._put_back(smaller, visible_at=self._clock.now() + pause_ms)
-            report.put_back += len(again)
         for index, refusal in final.items():
             await self._fail(fires[index], refusal, records, pack)
             report.failed += 1
+        return [fires[index] for index in refused if index not in final]
+
+    async def _put_back_refused(self, fires: Sequence[Fire], pack: Pack, report: Report) -> None:
+        """Put back *fires* of one instant of *pack*, as a smaller pack."""
+        if fires:
+            pause_ms = 1000 * min(2 ** (pack.attempt - 1), MAX_PAUSE_S)
+            smaller = make_pack(fires, after=pack)
+            await self._put_back(smaller, visible_at=self._clock.now() + pause_ms)
+            report.put_back += len(fires)
 
     async def _fail(self, fire: Fire, refusal: Refusal, records: Mapping[Key, Record], pack: Pack) -> None:
         reason = f"given up after {pack.attempt} tries, the last with {refusal.code}: {refusal.message}"
@@ -380,6 +417,11 @@ def _is_missed(fire: Fire, record: Record, misfire: Misfire, *, now: Instant) ->
         return is_followed(eras, fire.key, fire.revision, due=due, now=now)
 
     return is_missed(fire.at, misfire, now=now, is_followed=followed)
+
+
+def _portions(fires: Sequence[Fire]) -> Iterator[list[Fire]]:
+    """*fires*, as many at a time as are read at once."""
+    return portions(fires, size=lambda _fire: 0, total=0, count=READ_AT_ONCE)
 
 
 def _backfill(fire: Fire) -> BackfillKey | None:

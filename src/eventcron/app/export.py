@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from eventcron.app.concurrency import all_of
+from eventcron.app.portions import portions
+from eventcron.app.reading import Read, read_readable
 from eventcron.errors import InvalidSchedule
-from eventcron.model.names import CalendarKey
+from eventcron.model.names import CalendarKey, Key
 from eventcron.model.records import Calendar, Record
 from eventcron.ports import Calendars, Clock, ScheduleStore
 from eventcron.rules.export import (
@@ -20,7 +23,12 @@ from eventcron.rules.export import (
     rebuilt_calendar,
     schedule_commands,
 )
+from eventcron.rules.inputs import whole
 from eventcron.settings import Settings
+
+#: Bytes of inputs that each part of an export holds at once, and schedules whose inputs are read at once.
+INPUTS_BYTES = 4_000_000
+READ_AT_ONCE = 100
 
 
 class ExportReport(Struct, kw_only=True):
@@ -36,6 +44,10 @@ class ExportReport(Struct, kw_only=True):
 
 def _ignore(_report: ExportReport) -> None:
     """Discard the progress: the default for ``on_progress``."""
+
+
+def _input_size(record: Record) -> int:
+    return 0 if record.input is None else record.input.size
 
 
 class Exporter:
@@ -75,8 +87,9 @@ class Exporter:
             while True:
                 page = await self._store.scan(part, parts, cursor=cursor)
                 report.unreadable += [f"{item.key}: {item.reason}" for item in page.unreadable]
-                for record in page.items:
-                    self._export(record, write, report, excluded)
+                for some in portions(page.items, size=_input_size, total=INPUTS_BYTES, count=READ_AT_ONCE):
+                    for record in await self._with_inputs(some, report):
+                        self._export(record, write, report, excluded)
                 on_progress(report)
                 cursor = page.cursor
                 if cursor is None:
@@ -89,6 +102,23 @@ class Exporter:
                 write([*rebuilt_calendar(key, taken, stored)])
                 report.calendars += 1
         return report
+
+    async def _with_inputs(self, records: Sequence[Record], report: ExportReport) -> list[Record]:
+        """*records*, each with its input in its schedule, wherever that is stored."""
+
+        async def get(keys: Sequence[Key]) -> Mapping[Key, msgspec.Raw]:
+            return await self._store.read_inputs([apart[key] for key in keys])
+
+        apart = {record.key: record for record in records if record.input is not None}
+        found, unreadable = await read_readable(get, list(apart)) if apart else Read({}, {})
+        gone = {key: "it was replaced while it was read; export again" for key in apart if key not in found}
+        gone |= unreadable
+        report.unreadable += [f"{key}: {reason}" for key, reason in gone.items()]
+        return [
+            replace(record, schedule=whole(record, found.get(record.key)), input=None)
+            for record in records
+            if record.key not in gone
+        ]
 
     def _export(
         self,

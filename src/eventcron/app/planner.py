@@ -29,12 +29,14 @@ from eventcron.rules.packing import pack_fires
 from eventcron.rules.planning import (
     DENSE,
     Contribution,
+    Memos,
     WindowMemo,
     contribution,
     index_entry_of,
     next_wake,
     unread_notice,
 )
+from eventcron.rules.portions import PagePlan, Planned
 from eventcron.settings import Settings
 from eventcron.wire.encode import skipped
 
@@ -45,6 +47,11 @@ SAVE_BEFORE_MS = 2_000
 AHEAD_MS = 5_000
 #: Conditional ``wake`` updates in flight for one segment.
 MOVES_AT_ONCE = 32
+#: Milliseconds of a window at most. A planner that is further behind plans several windows, and commits each: if it
+#: dies, the next one repeats no more than the last. It is longer than any horizon.
+LONGEST_WINDOW_MS = 3_600_000
+#: Fires that all segments of one planner hold at once: about 100 MB, at 500 bytes for a fire, its pack and its message.
+FIRES_HELD = 200_000
 
 
 class SegmentOutcome(StrEnum):
@@ -80,6 +87,9 @@ class SegmentReport(Struct, frozen=True, kw_only=True):
 
 
 class _Tally(Struct):
+    #: The first lease, and when it was acquired.
+    first: Lease | None = None
+    leased: Instant = 0
     visited: int = 0
     fires: int = 0
     packs: int = 0
@@ -119,10 +129,9 @@ class Planner:
         a horizon from *tick* is not planned again: another planner planned it for that tick or a later one.
         """
         slots = asyncio.Semaphore(self._settings.concurrency)
-        memos: dict[Window, WindowMemo] = {}
+        memos = Memos()
         # In whole seconds and equal for all segments, so that they share windows and the memo of their triggers.
-        # From now, not from the tick. After an outage one window must hold every missed occurrence, so that the latest
-        # fires once, not once for each message that waited.
+        # From now, not from the tick: a message that waited has every missed window planned at once.
         end = self._horizon(self._clock.now())
         asked = None if tick is None else self._horizon(tick)
 
@@ -147,26 +156,17 @@ class Planner:
         end: Instant,
         asked: Instant | None,
         deadline: Instant,
-        memos: dict[Window, WindowMemo],
+        memos: Memos,
     ) -> SegmentReport:
-        now = self._clock.now()
-        if now > deadline - SAVE_BEFORE_MS:
-            return SegmentReport(segment=segment, ended=SegmentOutcome.SAVED, reason="no time left to start")
+        tally = _Tally()
         try:
             if asked is not None and asked <= await self._leases.planned_through(segment) <= end + AHEAD_MS:
                 return SegmentReport(segment=segment, ended=SegmentOutcome.PLANNED)
-            lease = await self._leases.acquire(segment, end=end, now=now, lease_until=deadline)
-        except Unavailable as error:
-            return SegmentReport(segment=segment, ended=SegmentOutcome.FAILED, reason=str(error))
-        if lease is None:
-            return SegmentReport(segment=segment, ended=SegmentOutcome.HELD)
-        tally = _Tally()
-        try:
-            ended = await self._plan_lease(lease, deadline=deadline, memos=memos, tally=tally)
-            reason = ""
+            ended = await self._plan_windows(segment, end=end, deadline=deadline, memos=memos, tally=tally)
+            reason = "no time left to start" if ended is SegmentOutcome.SAVED and tally.first is None else ""
         except Unavailable as error:
             ended, reason = SegmentOutcome.FAILED, str(error)
-            await self._release(lease)
+        first = tally.first
         return SegmentReport(
             segment=segment,
             ended=ended,
@@ -174,11 +174,37 @@ class Planner:
             fires=tally.fires,
             packs=tally.packs,
             skipped=tally.skipped,
-            behind_ms=max(0, now - lease.start) if lease.start else 0,
-            ahead_ms=lease.start - lease.end if ended is SegmentOutcome.AHEAD else 0,
-            lag_ms=self._lag(lease, now) if lease.start else None,
+            behind_ms=max(0, tally.leased - first.start) if first is not None and first.start else 0,
+            ahead_ms=first.start - first.end if first is not None and ended is SegmentOutcome.AHEAD else 0,
+            lag_ms=self._lag(first, tally.leased) if first is not None and first.start else None,
             reason=reason,
         )
+
+    async def _plan_windows(
+        self, segment: int, *, end: Instant, deadline: Instant, memos: Memos, tally: _Tally
+    ) -> SegmentOutcome:
+        """Plan the segment through *end*, window by window, each under a lease of its own.
+
+        Raises:
+            Unavailable: a service refused. The windows before are committed.
+        """
+        while True:
+            now = self._clock.now()
+            if now > deadline - SAVE_BEFORE_MS:
+                return SegmentOutcome.SAVED
+            lease = await self._leases.acquire(segment, end=end, now=now, lease_until=deadline)
+            if lease is None:
+                return SegmentOutcome.HELD
+            whole, lease = lease, _cut(lease)
+            if tally.first is None:
+                tally.first, tally.leased = whole, now
+            try:
+                ended = await self._plan_lease(lease, deadline=deadline, memos=memos, tally=tally)
+            except Unavailable:
+                await self._release(lease)
+                raise
+            if ended is not SegmentOutcome.PLANNED or lease.end >= whole.end:
+                return ended
 
     def _lag(self, lease: Lease, now: Instant) -> int:
         settings = self._settings
@@ -193,23 +219,20 @@ class Planner:
             # The lease ends by itself at the deadline. Only then can the next planner acquire it.
             return
 
-    async def _plan_lease(
-        self, lease: Lease, *, deadline: Instant, memos: dict[Window, WindowMemo], tally: _Tally
-    ) -> SegmentOutcome:
+    async def _plan_lease(self, lease: Lease, *, deadline: Instant, memos: Memos, tally: _Tally) -> SegmentOutcome:
         if lease.start >= lease.end:
             await self._leases.release(lease)
             if lease.start - lease.end <= AHEAD_MS:
                 return SegmentOutcome.PLANNED
-            await self._plan_passed_by(lease, deadline=deadline, tally=tally)
+            await self._plan_passed_by(lease, deadline=deadline, memos=memos, tally=tally)
             return SegmentOutcome.AHEAD
         window = Window(lease.start, lease.end)
-        memo = memos.setdefault(window, WindowMemo(window))
         page = await self._page(lease, lease.cursor)
         looked_up: set[Key] = set()
         while True:
             ahead = asyncio.ensure_future(self._page(lease, page.cursor)) if page.cursor else None
             try:
-                await self._plan_page(page, window, memo, tally, looked_up)
+                await self._plan_page(page, window, memos, tally, looked_up)
                 if ahead is None:
                     return SegmentOutcome.PLANNED if await self._leases.commit(lease) else SegmentOutcome.FENCED
                 if self._clock.now() > deadline - SAVE_BEFORE_MS:
@@ -222,7 +245,7 @@ class Planner:
                 if ahead is not None and not ahead.done():
                     ahead.cancel()
 
-    async def _plan_passed_by(self, lease: Lease, *, deadline: Instant, tally: _Tally) -> None:
+    async def _plan_passed_by(self, lease: Lease, *, deadline: Instant, memos: Memos, tally: _Tally) -> None:
         """Plan up to a horizon from now what a segment has passed by that is planned further than that.
 
         Whatever the clock that was ahead has planned is dense, or has a ``wake`` beyond what it has planned. So a timed
@@ -233,7 +256,7 @@ class Planner:
         while self._clock.now() <= deadline - SAVE_BEFORE_MS:
             page = await self._page(lease, cursor)
             timed = [entry for entry in page.items if entry.wake != DENSE]
-            await self._plan_page(replace(page, items=timed), window, WindowMemo(window), tally, set())
+            await self._plan_page(replace(page, items=timed), window, memos, tally, set())
             if page.cursor is None or len(timed) < len(page.items):
                 return  # the dense entries come last
             cursor = page.cursor
@@ -242,23 +265,30 @@ class Planner:
         return await self._store.read_index(lease.segment, before=lease.end, cursor=cursor)
 
     async def _plan_page(
-        self, page: Page[IndexEntry], window: Window, memo: WindowMemo, tally: _Tally, looked_up: set[Key]
+        self, page: Page[IndexEntry], window: Window, memos: Memos, tally: _Tally, looked_up: set[Key]
     ) -> None:
         entries = await self._verified(page.items, window, looked_up)
         now = self._clock.now()
-        done = [(entry, _contribution(entry, window, memo, now=now)) for entry in entries]
-        packs = pack_fires((fire for _, part in done for fire in part.fires), size=self._settings.pack_size)
-        notices = [notice for _, part in done for notice in part.skips]
+
+        def contribute(entry: IndexEntry, memo: WindowMemo, since: Instant) -> Contribution:
+            return _contribution(entry, memo, now=now, since=since, window=window)
+
+        limit = max(1, FIRES_HELD // self._settings.concurrency)
+        plan = PagePlan(entries, window, memos, limit=limit, contribute=contribute)
+        for fires in plan.portions():
+            packs = pack_fires(fires, size=self._settings.pack_size)
+            await self._send(packs)
+            tally.packs += len(packs)
+            tally.fires += len(fires)
+        done = plan.planned
+        notices = [notice for planned in done for notice in planned.skips]
         span = _span(window, now)
         notices += [
             unread_notice(item.key, span, reason=SkipReason.UNREADABLE, by=item.reason) for item in page.unreadable
         ]
-        await self._send(packs)
         await self._report(notices, now=now)
         await self._move(done, window)
         tally.visited += len(entries)
-        tally.packs += len(packs)
-        tally.fires += sum(len(pack.fires) for pack in packs)
         tally.skipped += sum(notice.count for notice in notices)
 
     async def _verified(self, items: Sequence[IndexEntry], window: Window, looked_up: set[Key]) -> list[IndexEntry]:
@@ -288,7 +318,7 @@ class Planner:
     async def _report(self, notices: Sequence[SkipNotice], *, now: Instant) -> None:
         await self._publisher.publish([skipped(notice, now=now) for notice in notices])
 
-    async def _move(self, done: Sequence[tuple[IndexEntry, Contribution]], window: Window) -> None:
+    async def _move(self, done: Sequence[Planned], window: Window) -> None:
         """Move the ``wake`` of timed entries, and remove finished entries from the index.
 
         Only the planner removes them. If planning fails after the last fire was sent, the executor may publish that
@@ -297,25 +327,26 @@ class Planner:
         slots = asyncio.Semaphore(MOVES_AT_ONCE)
         now = self._clock.now()
 
-        async def move(entry: IndexEntry, part: Contribution) -> None:
+        async def move(planned: Planned) -> None:
+            entry, following = planned.entry, planned.following
             # An empty window: the segment is planned further already. A dense entry would be left out until then.
-            wake = part.following if window.start == window.end else next_wake(part)
+            wake = following if window.start == window.end else next_wake(planned.fired, following)
             if entry.wake == DENSE and wake is not None:
                 return
-            if wake is None and not part.fires and not _is_past(entry, now):
+            if wake is None and not planned.ends and not _is_past(entry, now):
                 # Its last fires may still be in the queue. Keep the entry until they are past.
-                wake = window.end if part.skips or entry.wake == DENSE else entry.wake
+                wake = window.end if planned.skips or entry.wake == DENSE else entry.wake
             if wake == entry.wake:
                 return
             async with slots:
-                if wake is None and not part.fires:
+                if wake is None and not planned.ends:
                     await self._finish(entry)
                 # False: the schedule was changed meanwhile, and the change set its own wake.
                 # The index returns dense entries last. It may return an entry that becomes dense here once more, and
                 # that entry is planned through the window already: hence *handoff*.
                 await self._store.move_wake(entry, wake, handoff=window.end if wake == DENSE else None)
 
-        await all_of(move(entry, part) for entry, part in done)
+        await all_of(map(move, done))
 
     async def _finish(self, entry: IndexEntry) -> None:
         """Complete a schedule whose last occurrence did not fire. The executor completes the others."""
@@ -331,13 +362,18 @@ def _is_past(entry: IndexEntry, now: Instant) -> bool:
     return entry.wake != DENSE and entry.wake <= now
 
 
-def _contribution(entry: IndexEntry, window: Window, memo: WindowMemo, *, now: Instant) -> Contribution:
-    """The contribution of *entry*. If this release cannot read its trigger, a skip notice reports that.
+def _cut(lease: Lease) -> Lease:
+    """*lease* of no more than ``LONGEST_WINDOW_MS``; of the whole window if the segment was never planned."""
+    return replace(lease, end=min(lease.end, lease.start + LONGEST_WINDOW_MS)) if lease.start else lease
+
+
+def _contribution(entry: IndexEntry, memo: WindowMemo, *, now: Instant, since: Instant, window: Window) -> Contribution:
+    """The contribution of *entry* to a slice of *window*. If its trigger cannot be read, a skip notice reports that.
 
     Such an entry stays in the index, because the next deployment may read it.
     """
     try:
-        return contribution(entry, window, memo, now=now)
+        return contribution(entry, memo.window, memo, now=now, since=since)
     except (InvalidSchedule, ValueError) as error:
         start, end = _span(window, now)
         reason = SkipReason.UNREADABLE_TRIGGER

@@ -21,10 +21,12 @@ from msgspec.structs import replace
 from eventcron.app.calendars import named_by
 from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import Publisher, complete
+from eventcron.app.reading import read_readable
 from eventcron.errors import Conflict, InvalidSchedule
 from eventcron.model.names import MAX_SEGMENTS, Instant
-from eventcron.model.records import Record, Share, State, Sweep
+from eventcron.model.records import Record, Share, State, StoredInput, Sweep
 from eventcron.ports import Calendars, Clock, EventBus, Leases, Page, ScheduleStore, Sweeps
+from eventcron.rules.inputs import is_abandoned
 from eventcron.rules.reconcile import Fault, Finding, Setting, find
 from eventcron.rules.sweeps import daily_sweep, ended, resizing_sweep, share_of
 from eventcron.settings import Settings
@@ -54,6 +56,8 @@ class ReconcileReport(Struct, kw_only=True):
     states: Counter[State] = msgspec.field(default_factory=Counter)
     #: Faults that this run has repaired.
     repaired: Counter[Fault] = msgspec.field(default_factory=Counter)
+    #: Inputs that were removed because no record refers to them.
+    inputs_removed: int = 0
     #: Faults that were not repaired, because another writer changed the record meanwhile.
     contested: int = 0
     #: Schedules that this release cannot read, each with the reason.
@@ -252,6 +256,7 @@ class Reconciler:
         unreadable = [f"{item.key}: {item.reason}" for item in page.unreadable]
         unreadable += await self._check(page.items, run.setting, run.report)
         run.report.unreadable += unreadable
+        run.report.inputs_removed += await self._remove_abandoned(page.inputs, run.setting.now)
         states = Counter(record.state for record in page.items)
         run.report.states += states
         done, now = page.cursor is None, self._clock.now()
@@ -263,6 +268,17 @@ class Reconciler:
             unreadable=share.unreadable + len(unreadable),
         )
         return self._next(counted, lease_until=0 if done or now >= run.stop_at else now + LEASE_MS)
+
+    async def _remove_abandoned(self, inputs: Sequence[StoredInput], now: Instant) -> int:
+        """Remove those of *inputs* to which no record refers, as a writer that died leaves them. Return how many."""
+        doubtful = [stored for stored in inputs if is_abandoned(stored, None, now=now)]
+        records, unreadable = await read_readable(self._store.get, list({stored.key for stored in doubtful}))
+        abandoned = [
+            stored
+            for stored in doubtful
+            if stored.key not in unreadable and is_abandoned(stored, records.get(stored.key), now=now)
+        ]
+        return sum(await all_of(map(self._store.drop_input, abandoned)))
 
     @staticmethod
     def _next(share: Share, *, lease_until: Instant) -> Share:

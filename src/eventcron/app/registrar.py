@@ -307,16 +307,18 @@ class Registrar:
         if record.pending is None:
             return
         now = self._clock.now()
-        work = handover(record, now=now)
         lead_ms = self._settings.lead_seconds * 1000
-        await self._sender.send(
-            pack_fires(work.fires, size=self._settings.pack_size),
-            visible_at=lambda pack: pack.at - lead_ms,
-        )
-        await self._publish(*(skipped(notice, now=now) for notice in work.skips))
-        if work.is_over:
-            days = self._settings.tombstone_days
-            await complete(record, clock=self._clock, store=self._store, publisher=self._publisher, remember_days=days)
+        for part in handover(record, now=now):
+            await self._sender.send(
+                pack_fires(part.fires, size=self._settings.pack_size),
+                visible_at=lambda pack: pack.at - lead_ms,
+            )
+            await self._publish(*(skipped(notice, now=now) for notice in part.skips))
+            if part.is_over:
+                days = self._settings.tombstone_days
+                await complete(
+                    record, clock=self._clock, store=self._store, publisher=self._publisher, remember_days=days
+                )
         # Last: if this registrar dies before, the next command finds the fires pending and delivers all of them again.
         await self._store.clear_pending(record.key, revision=record.revision)
 

@@ -13,7 +13,6 @@ from typing import Protocol
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
 from eventcron.app.concurrency import all_of
 from eventcron.errors import InvalidSchedule
@@ -22,6 +21,7 @@ from eventcron.model.events import SkipNotice
 from eventcron.model.names import Instant, Unreadable, Window
 from eventcron.model.records import Backfill, BackfillState, Record
 from eventcron.ports import Backfills, Page, ScheduleStore
+from eventcron.rules.planning import joined
 from eventcron.rules.upcoming import UpcomingFire, upcoming_entries, upcoming_fires
 from eventcron.settings import Settings
 
@@ -156,7 +156,7 @@ def _note(
                 report.first = _earliest(report.first, limit)
         elif isinstance(found, SkipNotice):
             which = (found.tenant, found.name, found.reason, found.by or "")
-            skips[which] = _joined(skips.get(which), found)
+            skips[which] = joined(skips.get(which), found)
         else:
             report.unreadable.append(found)
 
@@ -170,10 +170,3 @@ def _count(report: UpcomingReport, upcoming: UpcomingFire) -> None:
 
 def _earliest(fires: list[UpcomingFire], limit: int) -> list[UpcomingFire]:
     return sorted(fires, key=lambda upcoming: (upcoming.at, upcoming.fire.key, upcoming.fire.due))[:limit]
-
-
-def _joined(before: SkipNotice | None, after: SkipNotice) -> SkipNotice:
-    """Join two notices of one schedule and reason. Notices come in order, one slice after the other."""
-    if before is None:
-        return after
-    return replace(before, last_due=after.last_due, count=before.count + after.count)

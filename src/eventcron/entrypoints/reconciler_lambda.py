@@ -43,7 +43,8 @@ def _report(report: ReconcileReport, *, now: Instant) -> dict[str, int]:
         return repaired
     progress = {"sweep": report.sweep.number, "percent": report.percent, "records": report.records}
     ended = {"finished": report.finished, "replaced": report.replaced, "contested": report.contested}
-    logger.info("reconciled", extra={"rules": RULES, **progress, **ended, **repaired})
+    removed = {"inputs_removed": report.inputs_removed}
+    logger.info("reconciled", extra={"rules": RULES, **progress, **ended, **removed, **repaired})
     counts = {"RecordsChecked": report.records, "RecordsRepaired": report.repaired.total()}
     counts["SweepPercent"] = report.percent
     if report.finished:

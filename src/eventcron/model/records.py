@@ -89,6 +89,32 @@ class LastCommands(Struct, frozen=True, kw_only=True, omit_defaults=True):
     state_revision: int = -1
 
 
+class InputRef(Struct, frozen=True, array_like=True):
+    """Where a large input is stored: apart from its schedule's record."""
+
+    #: Of the record that was stored together with it.
+    revision: int
+    #: BLAKE2b over the input, 32 hexadecimal digits.
+    digest: str
+    #: Bytes of JSON.
+    size: int
+
+    @property
+    def id(self) -> str:
+        return f"{self.revision}-{self.digest}"
+
+
+class StoredInput(Struct, frozen=True, kw_only=True):
+    """An input that is stored apart, without its content."""
+
+    key: Key
+    #: See ``InputRef.id``.
+    id: str
+    written: Instant
+    #: When TTL may remove it, seconds since 1970; None = a record may refer to it.
+    expires: int | None = None
+
+
 class Record(Struct, frozen=True, kw_only=True):
     """A schedule as stored: what was put, what state it is in, and what the planner needs."""
 
@@ -100,6 +126,8 @@ class Record(Struct, frozen=True, kw_only=True):
     revision: int
     state: State
     created: Instant
+    #: Where the schedule's input is stored; ``schedule.input`` is null then. None = the input is in ``schedule``.
+    input: InputRef | None = None
     last_commands: LastCommands = LastCommands()
     #: The timeline, the era in force last. Earlier ones stay while their fires may be on the way.
     eras: tuple[Era, ...] = ()

@@ -7,8 +7,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import islice
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, islice
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -18,7 +18,7 @@ from eventcron.model.commands import MisfirePolicy
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
 from eventcron.model.names import Instant, Window
-from eventcron.model.records import Era, Record
+from eventcron.model.records import Era, IndexEntry, Record
 from eventcron.rules.planning import (
     DENSE,
     WindowMemo,
@@ -26,9 +26,11 @@ from eventcron.rules.planning import (
     first_occurrence,
     index_entry,
     is_readable,
+    joined,
     unread_notice,
     why_unreadable,
 )
+from eventcron.rules.portions import SLICE_S
 from eventcron.rules.timeline import not_taken
 from eventcron.timing.hashing import flexible_offset_ms
 from eventcron.timing.trigger import (
@@ -44,33 +46,60 @@ from eventcron.timing.trigger import (
 MAX_COUNTED = 100_000
 
 
+#: Fires that one part holds at most, or those of one slice if they are more: 3 MB at 500 bytes for a fire, its pack and
+#: its message. A registrar handles ten commands at once.
+PART_FIRES = 5_000
+
+
 class Handover(NamedTuple):
-    """What is to be delivered. ``is_over``: no occurrence follows, and none of these fires will end the schedule."""
+    """A part of what is to be delivered.
+
+    ``is_over``: this is the last part, no occurrence follows, and no fire of any part will end the schedule.
+    """
 
     fires: list[Fire]
     skips: list[SkipNotice]
     is_over: bool
 
 
-_NOTHING = Handover([], [], is_over=False)
+class _Own(NamedTuple):
+    """The fires of the era in force in a slice, and the first publication after it; None: there is none."""
+
+    fires: list[Fire]
+    skips: list[SkipNotice]
+    following: Instant | None
 
 
-def handover(record: Record, *, now: Instant) -> Handover:
-    """All that the registrar delivers after the change that *record* is the result of. The same however often asked.
+def handover(record: Record, *, now: Instant) -> Iterator[Handover]:
+    """All that the registrar delivers after the change that *record* is the result of, in parts.
 
-    What an earlier era left behind in a form that this release cannot read is reported as skipped.
+    The same parts however often asked. Fires come before notices. What an earlier era left behind in a form that this
+    release cannot read is reported as skipped.
     """
     before = record.eras[-2] if len(record.eras) > 1 else None
-    unplanned = _NOTHING
+    skips, work = [], []
     if before is not None and before.trigger and not is_readable(before.trigger):
-        unplanned = Handover([], _unread(record, before), is_over=False)
+        skips = _unread(record, before)
     elif before is not None:
-        unplanned = _unplanned(record, before, now=now)
-        unplanned = unplanned._replace(skips=_dropped(record, before) + unplanned.skips)
+        skips = _dropped(record, before)
+        work.append(_unplanned(record, before, now=now))
     # The planner looks at once at an era that it cannot read, and never at a manual one.
-    planned = record.fires and is_readable(record.era.trigger) and not is_manual(record.era.trigger)
-    own = _until_handoff(record, now=now) if planned else _NOTHING
-    return Handover(unplanned.fires + own.fires, unplanned.skips + own.skips, own.is_over)
+    if record.fires and is_readable(record.era.trigger) and not is_manual(record.era.trigger):
+        work.append(_until_handoff(record, now=now))
+    # Notices of two eras stay apart: the spans of their occurrences may overlap.
+    noted: dict[tuple[int, SkipReason, str], SkipNotice] = {}
+    held: list[Fire] = []
+    is_over = False
+    for place, part in ((place, part) for place, parts in enumerate(work) for part in parts):
+        if held and len(held) + len(part.fires) > PART_FIRES:
+            yield Handover(held, [], is_over=False)
+            held = []
+        held += part.fires
+        is_over = part.is_over
+        for notice in part.skips:
+            which = (place, notice.reason, notice.by or "")
+            noted[which] = joined(noted.get(which), notice)
+    yield Handover(held, [*skips, *noted.values()], is_over)
 
 
 def leaves_work(record: Record, before: Era) -> bool:
@@ -114,44 +143,73 @@ def last_fire(canonical: str, window: Window, accept: Callable[[Instant], bool] 
     return found
 
 
-def _until_handoff(record: Record, *, now: Instant) -> Handover:
+def _until_handoff(record: Record, *, now: Instant) -> Iterator[Handover]:
     """Fires of the era in force up to where the planner takes over, but for those that an earlier era has."""
+    held = _Own([], [], None)
+    for part in chain(_caught_up(record, record.era), _own(record, now=now)):
+        if part.fires and held.fires:
+            yield Handover(_not_taken(record, held.fires), held.skips, is_over=False)
+            held = part
+        else:
+            held = _Own(held.fires or part.fires, held.skips + part.skips, part.following)
+    fires = [replace(fire, last=False) for fire in held.fires]
+    if fires and held.following is None:
+        fires[-1] = replace(fires[-1], last=True)
+    fires = _not_taken(record, fires)
+    yield Handover(fires, held.skips, is_over=held.following is None and not any(fire.last for fire in fires))
+
+
+def _own(record: Record, *, now: Instant) -> Iterator[_Own]:
+    """The contributions of the era in force up to the handoff, slice by slice; at least one."""
     era = record.era
     start = max(era.start, era.catch_up_until)
-    window = Window(start, max(start, record.handoff))
     entry = index_entry(record, replace(era, start=start), handoff=start, wake=DENSE)
-    part = contribution(entry, window, WindowMemo(window), now=now)
-    fires = _caught_up(record, era) + part.fires
-    if fires and part.following is None:
-        fires[-1] = replace(fires[-1], last=True)
-    accept = not_taken(record.eras)
-    fires = [fire for fire in fires if accept(fire.due)]
-    is_over = part.following is None and not any(fire.last for fire in fires)
-    return Handover(fires, part.skips, is_over)
+    return _in_slices(entry, Window(start, max(start, record.handoff)), now=now)
 
 
-def _caught_up(record: Record, era: Era) -> list[Fire]:
+def _not_taken(record: Record, fires: Sequence[Fire]) -> list[Fire]:
+    """Those of *fires*, in order, that no earlier era has."""
+    if not fires:
+        return []
+    accept = not_taken(record.eras, Window(fires[0].due, fires[-1].due + 1))
+    return [fire for fire in fires if accept(fire.due)]
+
+
+def _in_slices(entry: IndexEntry, window: Window, *, now: Instant) -> Iterator[_Own]:
+    """What *entry* contributes to *window*, slice by slice, at least one. Slices without occurrences are left out."""
+    at = window.start
+    while True:
+        part = Window(at, min(at + SLICE_S * 1000, window.end))
+        fires, skips, following = contribution(entry, part, WindowMemo(part), now=now)
+        yield _Own(fires, skips, following)
+        if following is None or max(following, part.end) >= window.end:
+            return
+        at = max(following, part.end)
+
+
+def _caught_up(record: Record, era: Era) -> Iterator[_Own]:
     """What a resume fires at once of what fell due during the pause."""
     end = era.catch_up_until if era.end is None else min(era.catch_up_until, era.end)
     if era.start >= end:
-        return []
+        return
     at = end if record.pending is None else record.pending
     dues = occurrences(from_canonical(era.trigger), Window(era.start, end))
-    return [Fire(record.tenant, record.name, era.revision, due, at) for due in dues]
+    while chunk := list(islice(dues, PART_FIRES)):
+        yield _Own([Fire(record.tenant, record.name, era.revision, due, at) for due in chunk], [], None)
 
 
-def _unplanned(record: Record, before: Era, *, now: Instant) -> Handover:
+def _unplanned(record: Record, before: Era, *, now: Instant) -> Iterator[Handover]:
     """What the planner had not planned of the era *before* when it was cut. It fires under the next era's revision."""
     if not before.trigger or before.paused or before.planned_through is None or before.end is None:
-        return _NOTHING
+        return
     offset = flexible_offset_ms(record.key, before.flexible_window_seconds)
     window = Window(before.planned_through, max(before.planned_through, before.end + offset))
     entry = index_entry(
         record, replace(before, revision=record.era.revision), handoff=before.planned_through, wake=DENSE
     )
-    part = contribution(entry, window, WindowMemo(window), now=now)
-    # The last fire of an era that was cut does not end the schedule.
-    return Handover([replace(fire, last=False) for fire in part.fires], part.skips, is_over=False)
+    for part in _in_slices(entry, window, now=now):
+        # The last fire of an era that was cut does not end the schedule.
+        yield Handover([replace(fire, last=False) for fire in part.fires], part.skips, is_over=False)
 
 
 def _dropped(record: Record, before: Era) -> list[SkipNotice]:

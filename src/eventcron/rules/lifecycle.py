@@ -22,6 +22,7 @@ A change cuts the last era and appends one, in one conditional write::
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from msgspec import UNSET
@@ -56,6 +57,12 @@ CUTOVER_MS = 1_000
 
 #: Eras that a record keeps: the one in force, and eight whose fires may still be on their way.
 MAX_ERAS = 9
+
+
+#: Bytes of their triggers. A DynamoDB item holds 400 KB (409,600 bytes): these, the trigger in force (58 KB with the
+#: longest calendars, expressions and exclusions) and everything else (80 KB). So there is always room for four of the
+#: longest triggers, and for eight with a calendar of 1,000 ranges (22 KB).
+MAX_EARLIER_BYTES = 240_000
 
 
 class When(NamedTuple):
@@ -236,7 +243,17 @@ def _cut(stored: Record | None, when: When, *, at: Instant, pause_ends: Instant 
         cut = replace(era, end=end if era.end is None else min(end, era.end))
     else:
         cut = replace(era, end=at if era.end is None else min(at, era.end), planned_through=_planned(stored, when))
-    return (*stored.eras[:-1], cut)[1 - MAX_ERAS :]
+    return _latest((*stored.eras[:-1], cut)[1 - MAX_ERAS :])
+
+
+def _latest(earlier: Sequence[Era]) -> tuple[Era, ...]:
+    """The latest of the *earlier* eras whose triggers, each counted once, fit into ``MAX_EARLIER_BYTES``."""
+    texts: set[str] = set()
+    for place in reversed(range(len(earlier))):
+        texts.add(earlier[place].trigger)
+        if sum(map(len, texts)) > MAX_EARLIER_BYTES:
+            return (*earlier[place + 1 :],)
+    return (*earlier,)
 
 
 def _planned(stored: Record, when: When) -> Instant | None:

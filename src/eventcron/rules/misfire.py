@@ -22,12 +22,12 @@ class Sorted(NamedTuple):
     miss: list[Instant]
 
 
-def sort_late(instants: Sequence[Instant], misfire: Misfire, *, now: Instant) -> Sorted:
+def sort_late(instants: Sequence[Instant], misfire: Misfire, *, now: Instant, fires_later: bool = False) -> Sorted:
     """Split *instants*, in order, into those that still fire at *now* and those that do not.
 
     An instant older than the grace never fires. The policy decides about instants within the grace that are more than
     ``LATE_MS`` late. ``fire_all`` fires all of them and ``skip`` none. ``fire_once`` fires the latest, unless a less
-    late one fires now anyway.
+    late one fires now anyway, or *fires_later*: a later one that is due too is sorted in another call.
 
     >>> sort_late([0, 3_540_000, 3_720_000], Misfire(), now=3_700_000)
     Sorted(fire=[3540000, 3720000], miss=[0])
@@ -37,7 +37,7 @@ def sort_late(instants: Sequence[Instant], misfire: Misfire, *, now: Instant) ->
     timely = [instant for instant in instants if instant >= timely_from]
     late = [instant for instant in instants if instant < timely_from]
     within = [instant for instant in late if instant >= now - grace_ms]
-    fired = _fired_late(within, misfire.policy, fires_now=any(instant <= now for instant in timely))
+    fired = _fired_late(within, misfire.policy, fires_now=fires_later or any(instant <= now for instant in timely))
     missed = set(late).difference(fired)
     return Sorted(fired + timely, [instant for instant in late if instant in missed])
 

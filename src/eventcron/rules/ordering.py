@@ -12,12 +12,13 @@ from __future__ import annotations
 from enum import Enum, auto
 from typing import NamedTuple, Protocol
 
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET, Raw, UnsetType
 from msgspec.structs import replace
 
 from eventcron.model.commands import Schedule
 from eventcron.model.names import Instant
 from eventcron.model.records import LastCommands, Record, State
+from eventcron.rules.inputs import has_input
 
 #: How many event ids of one second are remembered.
 MAX_RECENT_EVENT_IDS = 16
@@ -25,6 +26,8 @@ MAX_RECENT_EVENT_IDS = 16
 #: Milliseconds. EventBridge cuts an event's time to whole seconds, so two commands without a revision of their own
 #: that carry times less than this apart cannot be ordered by them.
 EVENT_TIME_MS = 1_000
+
+_NO_INPUT = Raw(b"null")
 
 
 class Verdict(Enum):
@@ -129,13 +132,13 @@ def is_stored(stored: Record | None, schedule: Schedule, revision: int) -> bool:
     """
     if stored is None or stored.schedule is None:
         return False
-    same = _definition(stored.schedule) == _definition(schedule)
+    same = _definition(stored.schedule) == _definition(schedule) and has_input(stored, schedule.input)
     return same and is_paused(stored, schedule, revision) == (stored.state is State.PAUSED)
 
 
 def _definition(schedule: Schedule) -> Schedule:
-    """*schedule* without what orders commands and what only a command says."""
-    return replace(schedule, revision=None, state=UNSET)
+    """*schedule* without what orders commands, what only a command says, and the input, which may be stored apart."""
+    return replace(schedule, revision=None, state=UNSET, input=_NO_INPUT)
 
 
 def next_revision(stored: Record | None, revision: int) -> int:

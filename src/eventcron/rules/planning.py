@@ -10,6 +10,8 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import SkipReason
 from eventcron.model.events import SkipNotice
@@ -18,7 +20,7 @@ from eventcron.model.names import Cause, Instant, Key, Occurrence, Window
 from eventcron.model.records import Era, IndexEntry, Record
 from eventcron.rules.misfire import sort_late
 from eventcron.timing.hashing import flexible_offset_ms
-from eventcron.timing.trigger import from_canonical, nth_occurrence, walk
+from eventcron.timing.trigger import from_canonical, next_occurrence, nth_occurrence, walk
 
 #: The end of every search: 2200-01-01T00:00:00Z. The last year of EventBridge's cron() is 2199.
 END_OF_TIME: Instant = 7_258_118_400_000
@@ -27,6 +29,11 @@ END_OF_TIME: Instant = 7_258_118_400_000
 #: 150 bytes / 4 KiB x 0.5 = 5.3 read units a day. A timed one takes 3 write units a fire (item, index delete, index
 #: put), and a write unit costs as much as five read units. Both cost the same at 15 / 5.3 = 2.8 days, rounded up.
 DENSE_GAP_MS = 3 * 86_400_000
+
+#: Occurrences that a memo remembers at most: 5 MB at 100 bytes each.
+MAX_REMEMBERED = 50_000
+#: Memos that are kept. All segments are planned for the same few windows.
+MAX_MEMOS = 8
 
 #: ``wake`` of a dense schedule.
 DENSE: Instant = 0
@@ -46,11 +53,15 @@ class Contribution(NamedTuple):
 
 
 class WindowMemo:
-    """Each trigger's occurrences in one window, computed once. A million schedules share a few thousand triggers."""
+    """Each trigger's occurrences in one window, computed once. A million schedules share a few thousand triggers.
+
+    It holds ``MAX_REMEMBERED`` occurrences and those of one trigger at most; then it forgets all of them.
+    """
 
     def __init__(self, window: Window) -> None:
         self.window = window
         self._known: dict[str, tuple[tuple[Occurrence, ...], Instant | None]] = {}
+        self._held = 0
 
     def look_up(self, canonical: str) -> tuple[tuple[Occurrence, ...], Instant | None]:
         """The occurrences inside the window, and the first at or after its end."""
@@ -58,6 +69,10 @@ class WindowMemo:
         if known is None:
             trigger = from_canonical(canonical)
             known = (tuple(walk(trigger, self.window)), first_occurrence(canonical, self.window.end))
+            if self._held > MAX_REMEMBERED:
+                self._known.clear()
+                self._held = 0
+            self._held += len(known[0]) + 1
             self._known[canonical] = known
         return known
 
@@ -87,6 +102,21 @@ def unread_notice(key: Key, window: Window, *, revision: int = 0, reason: SkipRe
         last_due=window.end - 1,
         by=by,
     )
+
+
+class Memos:
+    """The memos of the windows that are being planned, the ``MAX_MEMOS`` that were asked for last."""
+
+    def __init__(self) -> None:
+        self._memos: dict[Window, WindowMemo] = {}
+
+    def of(self, window: Window) -> WindowMemo:
+        """The memo of *window*."""
+        memo = self._memos.pop(window, None) or WindowMemo(window)
+        self._memos[window] = memo
+        if len(self._memos) > MAX_MEMOS:
+            del self._memos[next(iter(self._memos))]
+        return memo
 
 
 def first_occurrence(canonical: str, since: Instant, until: Instant | None = None) -> Instant | None:
@@ -124,31 +154,42 @@ def index_entry(record: Record, era: Era, *, handoff: Instant, wake: Instant) ->
     )
 
 
-def contribution(entry: IndexEntry, window: Window, memo: WindowMemo, *, now: Instant) -> Contribution:
+def contribution(
+    entry: IndexEntry, window: Window, memo: WindowMemo, *, now: Instant, since: Instant | None = None
+) -> Contribution:
     """The fires of *entry* to be published in *window*, and its skips.
 
     A timed entry is planned from its ``wake``, even if the window starts later. The index may show a new entry too
-    late for that entry's own window; its fires are then late, not lost. The last fire before the schedule ends is
-    marked ``last``.
+    late for that entry's own window; its fires are then late, not lost. If *since* is given, the entry is planned from
+    there. The last fire before the schedule ends is marked ``last``.
     """
     offset = flexible_offset_ms(entry.key, entry.flexible_window_seconds)
-    start = entry.wake if entry.wake != DENSE else window.start
+    start = since
+    if start is None:
+        start = entry.wake if entry.wake != DENSE else window.start
     first = max(max(start, entry.handoff) - offset, entry.start)
     occurrences, following = _between(entry, first, window.end - offset, memo)
-    fires, skips = _sort(entry, occurrences, offset, now=now)
+    fires, skips = _sort(entry, occurrences, offset, window.end, now=now)
     if following is None and fires:
         last = fires[-1]
         fires[-1] = Fire(last.tenant, last.name, last.revision, last.due, last.at, last=True)
     return Contribution(fires, skips, None if following is None else following + offset)
 
 
-def next_wake(done: Contribution) -> Instant | None:
-    """The ``wake`` of an entry after its window was planned: ``DENSE``, a later instant, or None to leave the index."""
-    if done.following is None:
-        return None
-    if done.fires and done.following - done.fires[-1].at >= DENSE_GAP_MS:
-        return done.following
-    return DENSE if done.fires else done.following
+def opening(entry: IndexEntry, window: Window) -> Instant:
+    """The instant of publication from which *entry* is planned in *window*."""
+    offset = flexible_offset_ms(entry.key, entry.flexible_window_seconds)
+    return max(entry.wake if entry.wake != DENSE else window.start, entry.handoff, entry.start + offset)
+
+
+def next_wake(fired: Instant | None, following: Instant | None) -> Instant | None:
+    """The ``wake`` of an entry after its window was planned: ``DENSE``, a later instant, or None to leave the index.
+
+    *fired* is when its last fire in the window is published, *following* when its first one after the window is.
+    """
+    if fired is None or following is None:
+        return following
+    return following if following - fired >= DENSE_GAP_MS else DENSE
 
 
 def _between(
@@ -171,16 +212,30 @@ def _between(
 
 
 def _sort(
-    entry: IndexEntry, occurrences: Sequence[Occurrence], offset: int, *, now: Instant
+    entry: IndexEntry, occurrences: Sequence[Occurrence], offset: int, end: Instant, *, now: Instant
 ) -> tuple[list[Fire], list[SkipNotice]]:
+    """The fires and notices of the *occurrences* published before *end*."""
     if not occurrences:
         return [], []
     at = [occurrence.due + offset for occurrence in occurrences if occurrence.skipped is None]
-    fire, missed = sort_late(at, entry.misfire, now=now)
+    fire, missed = sort_late(at, entry.misfire, now=now, fires_later=_is_due(entry, end - offset, now - offset))
     fires = [Fire(entry.tenant, entry.name, entry.revision, instant - offset, instant) for instant in fire]
     silent = [(o.due, o.skipped, o.by) for o in occurrences if o.skipped is not None]
     silent += [(instant - offset, SkipReason.MISFIRE, None) for instant in missed]
     return fires, notices(entry.key, entry.revision, silent)
+
+
+def _is_due(entry: IndexEntry, since: Instant, now: Instant) -> bool:
+    """Whether *entry* has a fire that is due from *since* on and no later than *now*."""
+    until = now + 1 if entry.end is None else min(now + 1, entry.end)
+    return since < until and next_occurrence(from_canonical(entry.trigger), since, before=until) is not None
+
+
+def joined(before: SkipNotice | None, after: SkipNotice) -> SkipNotice:
+    """One notice for two of one schedule, reason and ``by``. Notices come in order, one slice after the other."""
+    if before is None:
+        return after
+    return replace(before, last_due=after.last_due, count=before.count + after.count)
 
 
 def notices(

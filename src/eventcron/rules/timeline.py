@@ -76,11 +76,14 @@ def is_caught_up(eras: Sequence[Era], revision: int, *, due: Instant) -> bool:
     return any(era.revision == revision and era.start <= due < era.catch_up_until for era in eras)
 
 
-def not_taken(eras: Sequence[Era]) -> Callable[[Instant], bool]:
-    """Tells the due instants of the last of *eras* that no earlier era has."""
+def not_taken(eras: Sequence[Era], within: Window | None = None) -> Callable[[Instant], bool]:
+    """Tells the due instants of the last of *eras* that no earlier era has. If given, it tells only those *within*."""
     if not eras:
         return lambda _due: True
-    taken = {due for era in eras[:-1] for due in _fires_of(era, since=eras[-1].start)}
+    since, until = eras[-1].start, None
+    if within is not None:
+        since, until = max(since, within.start), within.end
+    taken = {due for era in eras[:-1] for due in _fires_of(era, since=since, until=until)}
     return lambda due: due not in taken
 
 
@@ -89,9 +92,10 @@ def _leaves(era: Era, *, due: Instant, at: Instant) -> bool:
     return era.contains(due) and era.planned_through is not None and at >= era.planned_through
 
 
-def _fires_of(era: Era, *, since: Instant) -> Sequence[Instant]:
-    """The due instants of an era that was cut, from *since* on."""
-    span = Window(max(era.start, since), era.start if era.end is None else era.end)
+def _fires_of(era: Era, *, since: Instant, until: Instant | None) -> Sequence[Instant]:
+    """The due instants of an era that was cut, from *since* on and before *until*."""
+    end = era.start if era.end is None else era.end
+    span = Window(max(era.start, since), end if until is None else min(end, until))
     if not era.trigger or span.start >= span.end or not is_readable(era.trigger):
         return ()  # nobody fires what cannot be read
     return tuple(occurrences(from_canonical(era.trigger), span))

@@ -96,17 +96,20 @@ def decode_pack(body: str | bytes) -> Pack:
     return pack
 
 
-def fired(record: Record, fire: Fire, *, attempt: int, local_time: str) -> Event:
+def fired(record: Record, fire: Fire, *, attempt: int, local_time: str, apart: msgspec.Raw | None = None) -> Event:
     """Return ``Schedule Fired``, or the event named by the schedule's ``detail_type``.
 
-    The event's time is the due instant. The schedule's input is copied byte for byte.
+    The event's time is the due instant. The schedule's input is copied byte for byte; *apart* is the input if it is
+    stored apart.
 
     Raises:
-        ValueError: *record* is a tombstone.
+        ValueError: *record* is a tombstone, or refers to an input that is not given.
     """
     schedule = record.schedule
     if schedule is None:
         raise ValueError(f"{record.key} is {record.state}: it has no schedule to fire")
+    if record.input is not None and apart is None:
+        raise ValueError(f"{record.key} has an input of {record.input.size} bytes, which was not read")
     detail = ScheduleFired(
         tenant=fire.tenant,
         name=fire.name,
@@ -120,7 +123,7 @@ def fired(record: Record, fire: Fire, *, attempt: int, local_time: str) -> Event
         revision=fire.revision,
         priority=schedule.priority,
         labels=schedule.labels,
-        input=schedule.input,
+        input=schedule.input if apart is None else apart,
     )
     return _event(schedule.detail_type, detail, fire.key, time=fire.due, fire_id=detail.fire_id)
 

@@ -6,6 +6,7 @@ import asyncio
 from collections import Counter
 from typing import Any
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -16,6 +17,7 @@ from eventcron.model.commands import Schedule
 from eventcron.model.names import Key
 from eventcron.model.records import Record, State
 from eventcron.ports import Page
+from eventcron.rules.inputs import KEPT_MS
 from eventcron.rules.lifecycle import worked_out_anew
 from eventcron.rules.planning import index_entry_of
 from eventcron.rules.reconcile import Fault, Setting, find
@@ -475,3 +477,25 @@ def test_a_pending_record_is_never_taken_for_over() -> None:
     record = enabled("0 7 30 11 *", end=NOW - DAY, wake=None, pending=1)
 
     assert find(record, SETTING) is None
+
+
+# --- Inputs ----------------------------------------------------------------------------------------------------------
+
+
+async def test_an_input_to_which_no_record_refers_is_removed_after_a_day() -> None:
+    clock = JumpingClock(NOW)
+    store = MemoryScheduleStore(clock)
+    reconciler = memory_ports(clock, store=store).use_cases(SETTINGS).reconciler
+    schedule = Schedule(tenant="acme", name="large", expression="@daily", input=msgspec.Raw(b'"' + b"x" * 2_000 + b'"'))
+    await store.put(record_of(schedule, revision=1, state=State.PAUSED), replacing=None)
+    await store.put(record_of(schedule, revision=2, state=State.PAUSED), replacing=1)
+
+    async def run() -> tuple[int, int]:
+        report = await reconciler.run(deadline=clock.now() + 60_000, rules="2026a")
+        return report.inputs_removed, len((await store.scan(0, 1)).inputs)
+
+    assert await run() == (0, 2), "whoever has read the record before may still read its input"
+    clock.instant += KEPT_MS
+    assert await run() == (1, 1)
+    (kept,) = (await store.scan(0, 1)).inputs
+    assert kept.id.startswith("2-")

@@ -13,8 +13,10 @@ from msgspec.structs import replace
 from eventcron.model.commands import Misfire, MisfirePolicy, Schedule
 from eventcron.model.names import Instant, Window
 from eventcron.model.records import Era, Record
-from eventcron.rules.handover import MAX_COUNTED, catch_up_from, handover, last_fire, leaves_work
+from eventcron.rules import handover as rules
+from eventcron.rules.handover import MAX_COUNTED, PART_FIRES, catch_up_from, last_fire, leaves_work
 from eventcron.timing.trigger import from_canonical, occurrences, parse
+from tests.records import handed_over as handover
 from tests.records import record_of
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
@@ -39,6 +41,61 @@ def resumed(before: Era, *, start: Instant = NOW, end: Instant | None = None, ca
     era = Era(8, before.trigger, start, end, catch_up_until=catch_up_until)
     record = record_of(schedule, revision=8, handoff=NOW + 12 * MINUTE, pending=NOW)
     return replace(record, eras=(before, era))
+
+
+# --- Parts -----------------------------------------------------------------------------------------------------------
+
+
+def test_a_resume_that_catches_up_on_a_day_of_seconds_holds_few_fires_at_once() -> None:
+    record = resumed(pause("* * * * * *", start=NOW - DAY, end=NOW - DAY), start=NOW - DAY, catch_up_until=NOW)
+
+    parts = [len(part.fires) for part in rules.handover(record, now=NOW)]
+
+    assert (sum(parts), max(parts) <= PART_FIRES) == (86_400 + 12 * 60, True)
+
+
+def test_a_command_that_waited_for_a_day_and_a_planner_that_is_a_day_behind_leave_few_fires_at_once() -> None:
+    everything = Misfire(policy=MisfirePolicy.FIRE_ALL, grace_seconds=7 * 86_400)
+    before = Era(
+        7, canonical("* * * * * *"), NOW - 30 * DAY, NOW + SECOND, planned_through=NOW - DAY, misfire=everything
+    )
+    record = resumed(before, start=NOW - DAY // 2)
+    record = replace(record, eras=(before, replace(record.era, misfire=everything)))
+
+    found = list(rules.handover(record, now=NOW))
+    dues = [fire.due for part in found for fire in part.fires]
+
+    assert max(len(part.fires) for part in found) <= PART_FIRES
+    assert dues == [NOW - DAY + second * SECOND for second in range(86_400 + 12 * 60)], "each of them once"
+
+
+@pytest.mark.parametrize("end", [NOW + 10 * MINUTE, NOW - DAY // 2 + 1])
+def test_of_many_parts_only_the_last_fire_ends_the_schedule(end: Instant) -> None:
+    old = pause("* * * * * *", start=NOW - DAY, end=NOW - DAY)
+
+    parts = list(rules.handover(resumed(old, start=NOW - DAY, end=end, catch_up_until=NOW), now=NOW))
+
+    fires = [fire for part in parts for fire in part.fires]
+    assert len(parts) > 2
+    assert [fire.due for fire in fires if fire.last] == [(end - 1) // SECOND * SECOND]
+    assert not any(part.is_over for part in parts)
+
+
+def test_what_two_eras_missed_is_told_apart_though_it_overlaps() -> None:
+    """A put was applied late: its own occurrences begin before the replaced ones end.
+
+    The latest of either definition still fires.
+    """
+    before = Era(7, canonical("7,37 * * * * *"), NOW - DAY, NOW - 3 * MINUTE, planned_through=NOW - 20 * MINUTE)
+    record = resumed(before, start=NOW - 5 * MINUTE - 1)
+    record = replace(record, eras=(before, replace(record.era, trigger=canonical("* * * * *"))))
+
+    missed = [(notice.first_due, notice.last_due, notice.count) for notice in handover(record, now=NOW).skips]
+
+    assert missed == [
+        (NOW - 20 * MINUTE + 7 * SECOND, NOW - 4 * MINUTE + 7 * SECOND, 33),
+        (NOW - 5 * MINUTE, NOW - 2 * MINUTE, 4),
+    ]
 
 
 # --- What the registrar enqueues of the new era ----------------------------------------------------------------------

@@ -16,11 +16,11 @@ from eventcron.model.commands import MisfirePolicy, Schedule
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import Era, Record, State
 from eventcron.rules import lifecycle
-from eventcron.rules.handover import handover
 from eventcron.rules.lifecycle import MAX_ERAS, When
 from eventcron.rules.ordering import Version
 from eventcron.rules.planning import DENSE
 from eventcron.rules.timeline import is_superseded, may_publish
+from tests.records import handed_over as handover
 
 DAY = 1_796_083_200_000  # 2026-12-01T00:00:00Z
 KEY = Key("acme", "report")

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from eventcron.adapters.memory import MemoryPublishedPacks
 from eventcron.app import executor
-from eventcron.app.executor import REREAD_MS, Executor
+from eventcron.app.executor import Executor
 from eventcron.model.events import Event
 from eventcron.model.messages import Fire
 from eventcron.model.names import Instant
@@ -32,26 +32,16 @@ def _record_first(original: Any) -> Function:
 
 
 def _drop_refused(original: Any) -> Function:
-    async def handle_refused(self: Any, fires: Sequence[Fire], refused: Any, *rest: Any) -> None:
+    async def handle_refused(self: Any, fires: Sequence[Fire], refused: Any, *rest: Any) -> Any:
         final = {index: refusal for index, refusal in refused.items() if not refusal.retryable}
-        await original(self, fires, final, *rest)
+        return await original(self, fires, final, *rest)
 
     return handle_refused
 
 
 def _publish_early(_original: Any) -> Function:
-    async def known_at(self: Any, at: Instant, fires: Sequence[Fire]) -> object:
-        await self._clock.sleep_until(at - REREAD_MS)
+    async def known_at(self: Any, _at: Instant, fires: Sequence[Fire], _room: object) -> object:
         return await self._read(fires)
-
-    return known_at
-
-
-def _read_at_once(_original: Any) -> Function:
-    async def known_at(self: Any, at: Instant, fires: Sequence[Fire]) -> object:
-        known = await self._read(fires)
-        await self._clock.sleep_until(at)
-        return known
 
     return known_at
 
@@ -93,7 +83,7 @@ MUTANTS = (
     Mutant("a fire is not held to its instant", changes(Executor, "_known_at", _publish_early)),
     Mutant(
         "the schedule is read when the pack arrives, not at the last moment",
-        changes(Executor, "_known_at", _read_at_once),
+        changes(executor, "REREAD_MS", lambda _original: 3_600_000),
     ),
     Mutant(
         "the executor knows no grace",

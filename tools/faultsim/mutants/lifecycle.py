@@ -181,7 +181,7 @@ MUTANTS = (
     ),
     Mutant(
         "an update fires again what the revision before it fires already",
-        changes(handover, "not_taken", lambda _original: lambda _eras: lambda _due: True),
+        changes(handover, "not_taken", lambda _original: lambda _eras, _within=None: lambda _due: True),
     ),
     Mutant(
         "a put does not report what the pause before it kept from firing",

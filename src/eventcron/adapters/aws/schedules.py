@@ -7,12 +7,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from eventcron.adapters.aws.items import decode, decode_entry, encode
+from eventcron.adapters.aws.inputs import DynamoInputs, is_input, stored_input
+from eventcron.adapters.aws.items import decode, decode_entry, encode, input_of
 from eventcron.adapters.aws.table import DynamoTable, Item, number, text
 from eventcron.errors import Undecodable
 from eventcron.model.names import Instant, Key, Unreadable
-from eventcron.model.records import IndexEntry, Record, State
-from eventcron.ports import Page
+from eventcron.model.records import IndexEntry, Record, State, StoredInput
+from eventcron.ports import Clock, Page
+from eventcron.rules.inputs import set_apart
 
 INDEX = "plan"
 #: Marks a cursor of ``read_index``. A cursor without it is from a release that read in ascending order. Then the
@@ -38,13 +40,14 @@ _name = msgspec.json.Decoder(_Last)
 
 
 class DynamoScheduleStore:
-    """One item a schedule, by tenant and name; index ``plan``, by segment and wake.
+    """One item a schedule, by tenant and name, and one for each large input; index ``plan``, by segment and wake.
 
     A page has at most *page_size* items; None: as many as fit into DynamoDB's 1 MB.
     """
 
-    def __init__(self, table: DynamoTable, *, page_size: int | None = None) -> None:
+    def __init__(self, table: DynamoTable, *, clock: Clock, page_size: int | None = None) -> None:
         self._table = table
+        self._inputs = DynamoInputs(table, clock=clock)
         self._limit: dict[str, Any] = {} if page_size is None else {"Limit": page_size}
 
     async def get(self, keys: Sequence[Key]) -> dict[Key, Record]:
@@ -53,11 +56,21 @@ class DynamoScheduleStore:
         return {record.key: record for record in records}
 
     async def put(self, record: Record, *, replacing: int | None) -> bool:
-        if replacing is None:
-            return await self._table.put(encode(record), when="attribute_not_exists(#tenant)")
-        last = record.last_commands
-        values = {":stored": number(replacing), **_noted(last.put_revision, last.state_revision)}
-        return await self._table.put(encode(record), when=f"#revision = :stored AND {_NOT_LATER}", values=values)
+        record, given = set_apart(record)
+        if given is not None and record.input is not None:
+            await self._inputs.write(record.key, record.input, given)
+        when, values = "attribute_not_exists(#tenant)", None
+        if replacing is not None:
+            last = record.last_commands
+            when = f"#revision = :stored AND {_NOT_LATER}"
+            values = {":stored": number(replacing), **_noted(last.put_revision, last.state_revision)}
+        taken, other = await self._table.exchange(encode(record), when=when, values=values)
+        in_place = None if other is None else input_of(other)
+        # Refused, only what was written here is let go; and not even that if the other writer stored the same.
+        needed, needless = (record.input, in_place) if taken else (in_place, None if given is None else record.input)
+        if needless is not None and needless != needed:
+            await self._inputs.let_go(record.key, needless)
+        return taken
 
     async def note_put(self, key: Key, *, revision: int, put_revision: int, state_revision: int) -> bool:
         return await self._table.update(
@@ -66,6 +79,12 @@ class DynamoScheduleStore:
             when=f"#revision = :revision AND {_NOT_LATER}",
             values={":revision": number(revision), **_noted(put_revision, state_revision)},
         )
+
+    async def read_inputs(self, records: Sequence[Record]) -> dict[Key, msgspec.Raw]:
+        return await self._inputs.read(records)
+
+    async def drop_input(self, stored: StoredInput) -> bool:
+        return await self._inputs.drop(stored)
 
     async def clear_pending(self, key: Key, *, revision: int) -> bool:
         return await self._table.update(
@@ -140,7 +159,9 @@ class DynamoScheduleStore:
         items, following = await self._table.scan(
             cursor=cursor, Segment=part, TotalSegments=parts, ConsistentRead=True, **self._limit
         )
-        return _page(decode, items, following)
+        page = _page(decode, [item for item in items if not is_input(item)], following)
+        page.inputs.extend(stored_input(item) for item in items if is_input(item))
+        return page
 
     async def of_tenant(
         self, tenant: str, *, prefix: str = "", cursor: str | None = None, limit: int | None = None
@@ -157,7 +178,7 @@ class DynamoScheduleStore:
 
 
 def _page(read: Callable[[Item], T], items: Sequence[Item], following: str | None) -> Page[T]:
-    page: Page[T] = Page([], following, [])
+    page: Page[T] = Page([], following, [], [])
     for item in items:
         try:
             page.items.append(read(item))

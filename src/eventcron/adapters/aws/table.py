@@ -93,17 +93,26 @@ class DynamoTable:
 
         A put whose answer was lost is repeated, and then finds its own item: the result is True.
         """
-        request: dict[str, Any] = {"TableName": self._name, "Item": item}
+        return (await self._put(item, when, values))[0]
+
+    async def exchange(self, item: Item, *, when: str, values: Item | None = None) -> tuple[bool, Item | None]:
+        """As ``put``, with the item that was replaced, or that stands in the way; None if there is none."""
+        return await self._put(item, when, values, ReturnValues="ALL_OLD")
+
+    async def _put(self, item: Item, when: str | None, values: Item | None, **options: str) -> tuple[bool, Item | None]:
+        request: dict[str, Any] = {"TableName": self._name, "Item": item, **options}
         if when is not None:
             request |= _expression(when, values)
             request |= {"ConditionExpression": when, "ReturnValuesOnConditionCheckFailure": "ALL_OLD"}
         try:
-            await self._call(self._client.put_item, **request)
+            response = await self._call(self._client.put_item, **request)
         except ClientError as error:
             if not _condition_failed(error):
                 raise
-            return bool(error.response.get("Item") == item)
-        return True
+            found: Any = error.response.get("Item")
+            return found == item, found
+        before: Item | None = response.get("Attributes")
+        return True, before
 
     async def update(self, key: Item, change: str, *, when: str | None = None, values: Item) -> bool:
         """Apply the update expression *change* if the condition *when* holds. False: it does not."""

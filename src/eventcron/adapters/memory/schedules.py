@@ -11,8 +11,9 @@ import msgspec
 
 from eventcron.adapters.memory.pause import Pause, yield_once
 from eventcron.model.names import Instant, Key
-from eventcron.model.records import IndexEntry, Record, State
+from eventcron.model.records import IndexEntry, InputRef, Record, State, StoredInput
 from eventcron.ports import Clock, Page
+from eventcron.rules.inputs import KEPT_MS, set_apart
 from eventcron.rules.planning import index_entry
 
 #: Versions of a record that the index can still show. More are never written within the lags that are tested.
@@ -52,6 +53,8 @@ class MemoryScheduleStore:
         self._visible = visible
         self._pause = pause
         self._records: dict[Key, Record] = {}
+        #: Large inputs, by schedule and place.
+        self._inputs: dict[tuple[Key, str], tuple[StoredInput, msgspec.Raw]] = {}
         self._versions: dict[Key, deque[Version]] = {}
         #: All keys that were ever in a segment: the keys at which a query looks.
         self._members: defaultdict[int, set[Key]] = defaultdict(set)
@@ -72,8 +75,14 @@ class MemoryScheduleStore:
         stored = self._records.get(record.key)
         taken = (stored.revision if stored else None) == replacing
         taken = taken and (stored is None or _is_noted_in(record, *_noted(stored)))
+        record, given = set_apart(record)
+        if given is not None and record.input is not None:
+            written = StoredInput(key=record.key, id=record.input.id, written=self._clock.now())
+            self._inputs[record.key, record.input.id] = (written, given)
         if taken:
             self._write(record)
+        needless = (stored.input if stored else None) if taken else (record.input if given is not None else None)
+        self._let_go(record.key, needless)
         await self._pause("put.after")
         return taken
 
@@ -91,6 +100,22 @@ class MemoryScheduleStore:
                 self._write(after)
         await self._pause("note_put.after")
         return noted
+
+    async def read_inputs(self, records: Sequence[Record]) -> dict[Key, msgspec.Raw]:
+        await self._pause("read_inputs.before")
+        places = [(record.key, record.input.id) for record in records if record.input is not None]
+        found = {place[0]: self._inputs[place][1] for place in places if place in self._inputs}
+        await self._pause("read_inputs.after")
+        return found
+
+    async def drop_input(self, stored: StoredInput) -> bool:
+        await self._pause("drop_input.before")
+        place = (stored.key, stored.id)
+        same = place in self._inputs and self._inputs[place][0].written == stored.written
+        if same:
+            del self._inputs[place]
+        await self._pause("drop_input.after")
+        return same
 
     async def clear_pending(self, key: Key, *, revision: int) -> bool:
         await self._pause("clear_pending.before")
@@ -163,6 +188,9 @@ class MemoryScheduleStore:
         await self._pause("scan.before")
         share = [key for key in self._records if zlib.crc32(str(key).encode()) % parts == part]
         page = self._page(share, cursor)
+        if page.cursor is None:
+            inputs = [stored for stored, _ in self._inputs.values()]
+            page.inputs.extend(one for one in inputs if zlib.crc32(str(one.key).encode()) % parts == part)
         await self._pause("scan.after")
         return page
 
@@ -181,7 +209,16 @@ class MemoryScheduleStore:
         after = Key(*cursor.split("/")) if cursor is not None else Key("", "")
         rest = sorted(key for key in keys if key > after)
         page = rest[: min(self._page_size, limit or self._page_size)]
-        return Page([self._records[key] for key in page], str(page[-1]) if len(rest) > len(page) else None)
+        return Page([self._records[key] for key in page], str(page[-1]) if len(rest) > len(page) else None, [], [])
+
+    def _let_go(self, key: Key, place: InputRef | None) -> None:
+        """Let an input expire, unless the stored record refers to it."""
+        stored = self._records.get(key)
+        if place is None or (stored is not None and stored.input == place) or (key, place.id) not in self._inputs:
+            return
+        expires = (self._clock.now() + KEPT_MS) // 1000
+        written, given = self._inputs[key, place.id]
+        self._inputs[key, place.id] = (msgspec.structs.replace(written, expires=expires), given)
 
     def _write(self, record: Record) -> None:
         key = record.key

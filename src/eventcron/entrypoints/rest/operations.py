@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, TypeAlias
 
@@ -26,18 +26,21 @@ from eventcron.entrypoints.rest.preconditions import precondition, require_uncon
 from eventcron.entrypoints.rest.problem import refused
 from eventcron.entrypoints.rest.representation import Accepted, SchedulePage, entity_tag, in_full, stored_schedule
 from eventcron.entrypoints.rest.request import Request, Response
-from eventcron.errors import InvalidSchedule
+from eventcron.errors import Conflict, InvalidSchedule
 from eventcron.model.codes import RejectionCode, RequestCode
 from eventcron.model.commands import COMMANDS, TENANT_SOURCE_PREFIX, Command, DeleteSchedule, Schedule
 from eventcron.model.names import Key
 from eventcron.model.records import Record
 from eventcron.ports import Page
+from eventcron.rules.inputs import MAX_INLINE_BYTES, whole
 from eventcron.wire.decode import Received, decode_detail
 from eventcron.wire.strict_json import parse, short
 
 #: The third argument has the path parameters by name.
 Operation: TypeAlias = Callable[[UseCases, Request, Mapping[str, str]], Coroutine[Any, Any, Response]]
 
+#: Bytes of inputs in one answer to a list. Lambda answers with 6 MB at most.
+MAX_INPUTS_BYTES = 2_000_000
 #: Pages of the store that one answer reads at most, while the filter leaves nothing of them.
 MAX_READS = 10
 
@@ -50,7 +53,7 @@ async def get_schedule(cases: UseCases, request: Request, path: Mapping[str, str
         raise InvalidSchedule(
             RejectionCode.NOT_FOUND, field="name", given=repr(str(key)), allowed="a schedule that exists"
         )
-    return _shown(cases, record, record.schedule, HTTPStatus.OK)
+    return await _shown(cases, record, HTTPStatus.OK)
 
 
 async def list_schedules(cases: UseCases, request: Request, path: Mapping[str, str]) -> Response:
@@ -65,8 +68,10 @@ async def list_schedules(cases: UseCases, request: Request, path: Mapping[str, s
         cursor = page.cursor
         if cursor is None or any(record.schedule for record in found):
             break
+    found, cursor = _within_answer([record for record in found if record.schedule is not None], cursor)
+    schedules = await _whole(cases, found)
     shown = SchedulePage(
-        schedules=[stored_schedule(record, record.schedule) for record in found if record.schedule is not None],
+        schedules=[stored_schedule(record, schedule) for record, schedule in zip(found, schedules, strict=True)],
         next=UNSET if cursor is None else encode_token(cursor),
     )
     return Response(HTTPStatus.OK, msgspec.json.encode(shown))
@@ -105,8 +110,7 @@ def command(title: str) -> Operation:
             accepted = Accepted(tenant=path["tenant"], name=path["name"], id=_id(decoded) or request.id)
             return Response(HTTPStatus.ACCEPTED, msgspec.json.encode(accepted))
         status = HTTPStatus.CREATED if result.created else HTTPStatus.OK
-        unchanged = result.outcome is Outcome.UNCHANGED
-        return _shown(cases, record, record.schedule, status, unchanged=unchanged)
+        return await _shown(cases, record, status, unchanged=result.outcome is Outcome.UNCHANGED)
 
     return operation
 
@@ -168,9 +172,35 @@ def _id(decoded: Command) -> str | None:
     return next(given, None)
 
 
-def _shown(
-    cases: UseCases, record: Record, schedule: Schedule, status: HTTPStatus, *, unchanged: bool = False
-) -> Response:
+def _within_answer(records: list[Record], cursor: str | None) -> tuple[list[Record], str | None]:
+    """As many of *records* as an answer takes with their inputs, at least one, and the cursor after these."""
+    size = 0
+    for place, record in enumerate(records):
+        size += MAX_INLINE_BYTES if record.input is None else record.input.size
+        if place and size > MAX_INPUTS_BYTES:
+            return records[:place], records[place - 1].name
+    return records, cursor
+
+
+async def _whole(cases: UseCases, records: Sequence[Record]) -> list[Schedule]:
+    """The schedules of *records*, each with its input.
+
+    Raises:
+        Conflict: a schedule was replaced meanwhile, and its input is gone.
+    """
+    inputs = await cases.store.read_inputs(records)
+    schedules = []
+    for record in records:
+        if record.input is not None and record.key not in inputs:
+            raise Conflict(f"{record.key} was replaced while it was read; read it again")
+        schedule = whole(record, inputs.get(record.key))
+        assert schedule is not None  # noqa: S101  # callers pass schedules that exist
+        schedules.append(schedule)
+    return schedules
+
+
+async def _shown(cases: UseCases, record: Record, status: HTTPStatus, *, unchanged: bool = False) -> Response:
+    (schedule,) = await _whole(cases, [record])
     shown = in_full(record, schedule, now=cases.clock.now())
     if unchanged:
         shown = replace(shown, unchanged=True)

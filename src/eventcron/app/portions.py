@@ -1,0 +1,98 @@
+"""Bound the memory of one process: what is read and published is held in portions, and tenants take turns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_Waiting = tuple[int, "asyncio.Future[None]"]
+
+
+def portions(items: Sequence[T], *, size: Callable[[T], int], total: int, count: int) -> Iterator[list[T]]:
+    """*items* in order, in portions of at most *count* items and *total* bytes; a larger item has one of its own.
+
+    >>> list(portions([4, 4, 4, 20, 1], size=int, total=10, count=2))
+    [[4, 4], [4], [20], [1]]
+    """
+    portion: list[T] = []
+    held = 0
+    for item in items:
+        if portion and (len(portion) == count or held + size(item) > total):
+            yield portion
+            portion, held = [], 0
+        portion.append(item)
+        held += size(item)
+    if portion:
+        yield portion
+
+
+class Held:
+    """Bytes that are held of a budget."""
+
+    def __init__(self, size: int, give_back: Callable[[int], None]) -> None:
+        self.size = size
+        self._give_back = give_back
+
+    def shrink(self, size: int) -> None:
+        """Give back all but *size* bytes. What is held never grows."""
+        size = min(size, self.size)
+        self._give_back(self.size - size)
+        self.size = size
+
+
+class Budget:
+    """Bytes that may be held at once, at most *total*.
+
+    Owners take turns: one with a thousand requests delays another's only request by one of them.
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self._free = total
+        self._waiting: OrderedDict[str, deque[_Waiting]] = OrderedDict()
+
+    @asynccontextmanager
+    async def hold(self, owner: str, size: int) -> AsyncIterator[Held]:
+        """Hold *size* bytes for *owner*, as soon as they are free. A size over the total counts as the total."""
+        size = min(size, self.total)
+        await self._acquire(owner, size)
+        held = Held(size, self._release)
+        try:
+            yield held
+        finally:
+            held.shrink(0)
+
+    async def _acquire(self, owner: str, size: int) -> None:
+        granted = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(owner, deque()).append((size, granted))
+        self._grant()
+        try:
+            await granted
+        except asyncio.CancelledError:
+            if granted.done() and not granted.cancelled():
+                self._release(size)
+            raise
+
+    def _release(self, size: int) -> None:
+        self._free += size
+        self._grant()
+
+    def _grant(self) -> None:
+        """Grant what fits, in turn. The first that does not fit waits, and everybody after it."""
+        while self._waiting:
+            owner, requests = next(iter(self._waiting.items()))
+            size, granted = requests[0]
+            if size > self._free and not granted.cancelled():
+                return
+            requests.popleft()
+            self._waiting.move_to_end(owner)
+            if not requests:
+                del self._waiting[owner]
+            if not granted.cancelled():
+                self._free -= size
+                granted.set_result(None)

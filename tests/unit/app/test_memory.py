@@ -1,0 +1,131 @@
+"""The largest of everything at once, measured: memory stays bounded, and other tenants' fires are in time."""
+
+from __future__ import annotations
+
+import asyncio
+import tracemalloc
+from collections.abc import Sequence
+
+import msgspec
+
+from eventcron.adapters.memory import MemoryFireQueue, MemoryQueue, MemoryScheduleStore
+from eventcron.app.planner import SegmentOutcome
+from eventcron.model.commands import Misfire, MisfirePolicy, Schedule
+from eventcron.model.events import Event
+from eventcron.model.messages import Fire, Pack
+from eventcron.model.names import MAX_INPUT_BYTES, Instant, Key
+from eventcron.model.records import InputRef, Record
+from eventcron.ports import Refusal
+from eventcron.rules.packing import make_pack
+from eventcron.testing import JumpingClock, memory_ports
+from eventcron.testing.world import SETTINGS
+from eventcron.timing.trigger import parse
+from tests.records import record_of
+
+NOW: Instant = 1_796_112_000_000  # 2026-12-01T08:00:00Z
+DUE = NOW + 2_000
+MEGABYTE = 1_000_000
+SECONDLY = parse("* * * * * *", anchor=NOW).canonical
+
+
+class LargeStore(MemoryScheduleStore):
+    """Every schedule of ``acme`` has the largest input, which exists only once it is read."""
+
+    def __init__(self, clock: JumpingClock) -> None:
+        super().__init__(clock)
+        self.inputs_read = 0
+
+    async def get(self, keys: Sequence[Key]) -> dict[Key, Record]:
+        await asyncio.sleep(0)
+        return {key: large(key) if key.tenant == "acme" else small(key) for key in keys}
+
+    async def read_inputs(self, records: Sequence[Record]) -> dict[Key, msgspec.Raw]:
+        await asyncio.sleep(0)
+        self.inputs_read += len(records)
+        return {record.key: msgspec.Raw(b'"%s"' % (b"x" * (MAX_INPUT_BYTES - 2))) for record in records if record.input}
+
+
+class CountingBus:
+    """Takes a while for each call, and keeps nothing but how much it was given when."""
+
+    def __init__(self) -> None:
+        self.order: list[str] = []
+
+    async def publish(self, events: Sequence[Event]) -> list[Refusal]:
+        for _ in range(20):
+            await asyncio.sleep(0)
+        self.order += [event.resources[0] for event in events]
+        return []
+
+
+def small(key: Key) -> Record:
+    schedule = Schedule(tenant=key.tenant, name=key.name, expression="* * * * * *", input=msgspec.Raw(b'"small"'))
+    return record_of(schedule, trigger=SECONDLY)
+
+
+def large(key: Key) -> Record:
+    return msgspec.structs.replace(small(key), input=InputRef(1, "d" * 32, MAX_INPUT_BYTES))
+
+
+def pack_of(tenant: str, number: int) -> Pack:
+    return make_pack([Fire(tenant, f"n{number}-{fire}", 1, DUE, DUE) for fire in range(200)])
+
+
+async def test_ten_packs_of_the_largest_inputs_are_published_in_bounded_memory_and_others_first() -> None:
+    """2,000 fires of 200 KB are 400 MB; every one of them is there eight times on its way out."""
+    clock, bus = JumpingClock(NOW), CountingBus()
+    store = LargeStore(clock)
+    executor = memory_ports(clock, store=store, bus=bus).use_cases(SETTINGS).executor
+    packs = [*(pack_of("acme", number) for number in range(9)), pack_of("other", 9)]
+
+    tracemalloc.start()
+    try:
+        reports = await asyncio.gather(*map(executor.execute, packs))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert [len(report.published) for report in reports] == [200] * 10
+    assert store.inputs_read == 1_800
+    assert peak < 60 * MEGABYTE
+    others = [place for place, key in enumerate(bus.order) if key.startswith("other/")]
+    assert max(others) < 200 + 100, "a hundred of the large ones go out beside them at most"
+
+
+async def test_a_planner_three_hours_behind_holds_few_fires_and_leaves_none_out() -> None:
+    """Ten schedules of every second that fire all they missed: 115,000 fires."""
+    clock = JumpingClock(NOW)
+    queue, sent = MemoryQueue(clock), [0]
+    store = MemoryScheduleStore(clock)
+    fires = MemoryFireQueue(queue)
+
+    async def count(packs: Sequence[Pack], *, visible_at: Sequence[Instant], now: Instant) -> list[Refusal]:
+        await asyncio.sleep(0)
+        assert len(visible_at) == len(packs)
+        assert now == NOW
+        sent[0] += sum(len(pack.fires) for pack in packs)
+        return []
+
+    fires.send = count  # type: ignore[method-assign]  # keeps nothing
+    ports = memory_ports(clock, store=store, fire_queue=fires)
+    everything = Misfire(policy=MisfirePolicy.FIRE_ALL)
+    for number in range(10):
+        schedule = Schedule(tenant="acme", name=f"n{number}", expression="* * * * * *", misfire=everything)
+        await store.put(record_of(schedule, trigger=SECONDLY, segment=0, wake=0), replacing=None)
+    start = NOW - 3 * 3_600_000
+    lease = await ports.leases.acquire(0, end=start, now=1, lease_until=2)
+    assert lease is not None
+    await ports.leases.commit(lease)
+
+    tracemalloc.start()
+    try:
+        (report,) = await ports.use_cases(SETTINGS).planner.run([0], deadline=NOW + 60_000)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    horizon = SETTINGS.horizon_seconds
+    assert (report.ended, report.fires) == (SegmentOutcome.PLANNED, 10 * (3 * 3_600 + horizon))
+    assert sent[0] == report.fires
+    assert await ports.leases.planned_through(0) == NOW + horizon * 1000
+    assert peak < 25 * MEGABYTE
