@@ -17,6 +17,7 @@ from eventcron.model.records import State
 from eventcron.rules.planning import first_occurrence
 from eventcron.timing.trigger import walk
 from tools.faultsim.command_order import FinalState, first_like, possible_final_states
+from tools.faultsim.given_inputs import INPUT_CHECKS
 from tools.faultsim.lasting import LASTING_CHECKS
 from tools.faultsim.messages import MESSAGE_CHECKS
 from tools.faultsim.observations import Fired, Observations, Revision, StatusEvent, instant
@@ -51,7 +52,7 @@ def violations(simulation: Simulation) -> list[Violation]:
     checks = (
         _lost, _excuses, _grace, _ended, _early, _after_a_change, _repeats, _unexpected, _final_states,
         _repeated_commands, _answers, _crashes, _reads_for_nothing, _other_tenants,
-        *MESSAGE_CHECKS, *PUT_CHECKS, *OTHER_COMMAND_CHECKS, *LASTING_CHECKS,
+        *INPUT_CHECKS, *MESSAGE_CHECKS, *PUT_CHECKS, *OTHER_COMMAND_CHECKS, *LASTING_CHECKS,
     )  # fmt: skip
     return [violation for check in checks for violation in check(observed)]
 

@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any
 
+from msgspec.structs import replace
+
 from eventcron.adapters.memory import (
     MemoryBackfills,
     MemoryCalendars,
@@ -71,7 +73,7 @@ class WatchedStore(MemoryScheduleStore):
 
     async def scan(self, part: int, parts: int, *, cursor: str | None = None) -> Page[Record]:
         page = await super().scan(part, parts, cursor=cursor)
-        return Page([self._read(record) for record in page.items], page.cursor)
+        return replace(page, items=[self._read(record) for record in page.items])
 
     def _read(self, record: Record) -> Record:
         return shown(record) if self._network.is_unreadable(record.key) else record
@@ -83,7 +85,7 @@ class WatchedStore(MemoryScheduleStore):
         for entry in page.items:
             self._network.note("read", f"{entry.key} revision {entry.revision} wake {entry.wake} before {before}")
         unreadable = self._network.is_unreadable
-        return Page([shown_trigger(one) if unreadable(one.key) else one for one in page.items], page.cursor)
+        return replace(page, items=[shown_trigger(one) if unreadable(one.key) else one for one in page.items])
 
 
 class WatchedBackfills(MemoryBackfills):

@@ -65,8 +65,10 @@ def _needless(observed: Observations) -> Iterator[Violation]:
                 yield Violation(5, after.key, f"{after.sent.event_id} gave no state, and changed it")
 
 
-def _definition(revision: Revision) -> Schedule:
-    return replace(revision.schedule, revision=None, state=UNSET)
+def _definition(revision: Revision) -> tuple[Schedule, str]:
+    """The schedule, and the digest of an input that is stored apart."""
+    apart = revision.record.input
+    return replace(revision.schedule, revision=None, state=UNSET), "" if apart is None else apart.digest
 
 
 def _stale_switches(observed: Observations) -> Iterator[Violation]:

@@ -16,6 +16,7 @@ from tools.faultsim.deployment import Deployment
 from tools.faultsim.faults import FaultPlan, draw_fault_plan
 from tools.faultsim.history import History
 from tools.faultsim.loop import SeededLoop
+from tools.faultsim.portions import small_portions
 from tools.faultsim.queues import Message
 from tools.faultsim.seeded_random import SeededRandom
 from tools.faultsim.spell import Condition, condition_of, draw_spell, with_spell
@@ -53,7 +54,12 @@ class Simulation(NamedTuple):
 
 
 def simulate(seed: int) -> Simulation:
-    """Run the simulation of *seed* to its end."""
+    """Run the simulation of *seed* to its end. What a process holds at once is bounded tightly in odd seeds."""
+    with small_portions(small=seed % 2 == 1):
+        return _simulate(seed)
+
+
+def _simulate(seed: int) -> Simulation:
     random = SeededRandom(seed)
     scenario = draw_scenario(random, condition_of(seed))
     if seed % FANNED_OUT == FANNED_OUT - 1:

@@ -16,6 +16,7 @@ from eventcron.settings import Settings
 from eventcron.timing.instant import from_datetime, rfc3339
 from eventcron.timing.trigger import local_time
 from tools.faultsim.faults import FaultPlan, Outage
+from tools.faultsim.inputs import input_of
 from tools.faultsim.seeded_random import SeededRandom
 from tools.faultsim.spell import Condition
 
@@ -231,7 +232,7 @@ class _Writer:
     def _put(self, key: Key, at: Instant, number: int, last: dict[str, Any]) -> dict[str, Any]:
         """Another definition, or the *last* one as another deploy puts it: the same, or all but the input."""
         random = self._random
-        of_put = {"input": {"of": str(key), "put": number}}
+        of_put = {"input": input_of(key, number)}
         if last and random.chance(0.4):
             again = last | ({} if random.chance(0.7) else of_put)
             left_out = {"revision"} if random.chance(0.5) else {"revision", "state"}
@@ -251,7 +252,7 @@ class _Writer:
         for put in range(random.between(2, 8)):
             due = at // 1000 * 1000 + reach_ms + random.between(2, 6) * 1000
             detail = {"tenant": key.tenant, "name": key.name, "expression": f"at({rfc3339(due, millis=False)[:-1]})"}
-            self._send(Kind.VALID, "Put Schedule", key, detail | {"input": {"of": str(key), "put": put + 1}}, at)
+            self._send(Kind.VALID, "Put Schedule", key, detail | {"input": input_of(key, put + 1)}, at)
             at = self._tick_after(due - settings.horizon_seconds * 1000) + random.between(-200, 400)
 
     def schedule_with_an_end(self, key: Key, outage: Outage | None) -> None:
@@ -267,7 +268,7 @@ class _Writer:
             "expression": random.pick(("*/10 * * * * *", "*/20 * * * * *", "* * * * *")),
             "exclude": [random.pick(("*/2 * * * *", "*/3 * * * *"))],
             "end": rfc3339(end),
-            "input": {"of": str(key), "put": 1},
+            "input": input_of(key, 1),
         }
         self._send(Kind.VALID, "Put Schedule", key, detail, at)
 
@@ -282,7 +283,7 @@ class _Writer:
             "expression": random.pick((f"at({rfc3339(soon, millis=False)[:-1]})", "*/2 * * * *")),
             "misfire": {"policy": random.pick(("fire_all", "fire_once")), "grace_seconds": 86_400},
             "end": rfc3339(soon + random.between(60_000, 400_000)),
-            "input": {"of": str(key), "put": 1},
+            "input": input_of(key, 1),
         }
         self._send(Kind.VALID, "Put Schedule", key, detail, at)
         which = {"tenant": key.tenant, "name": key.name}

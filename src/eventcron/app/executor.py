@@ -211,7 +211,7 @@ class Executor:
             return again + await self._refuse_unreadable(sorted_fires.unreadable, known, pack, report)
 
     async def _known_at(self, at: Instant, fires: Sequence[Fire], room: Held) -> _Known:
-        """Read the schedules and backfills of *fires* now, and return at *at*. Give back the *room* they do not need."""
+        """Read what *fires* are judged by now, give back the *room* that it does not need, and return at *at*."""
         known = await self._read(fires)
         room.shrink(sum(map(record_size, known.records.values())))
         await self._clock.sleep_until(at)

@@ -4,7 +4,18 @@ A simulator that has never failed proves nothing. A process hunts one mutant: it
 a guarantee breaks.
 """
 
-from tools.faultsim.mutants import backfills, executor, handlers, lasting, leases, lifecycle, planner, queues, redrive
+from tools.faultsim.mutants import (
+    backfills,
+    executor,
+    handlers,
+    inputs,
+    lasting,
+    leases,
+    lifecycle,
+    planner,
+    queues,
+    redrive,
+)
 
 MUTANTS = (
     *handlers.MUTANTS,
@@ -16,6 +27,7 @@ MUTANTS = (
     *redrive.MUTANTS,
     *lifecycle.MUTANTS,
     *lasting.MUTANTS,
+    *inputs.MUTANTS,
 )
 
 __all__ = ["MUTANTS"]
