@@ -243,6 +243,11 @@ class Deployment:
         return self._memory_backfills.entered
 
     @property
+    def planned_through(self) -> Instant:
+        """The instant through which every segment is planned."""
+        return min(self._leases.planned(SegmentRange(tick=0, first=0, end=self._settings.segments)).values())
+
+    @property
     def calendars(self) -> Mapping[CalendarKey, Calendar]:
         """All that are stored now, by key."""
         return self._memory_calendars.stored
