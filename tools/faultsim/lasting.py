@@ -211,22 +211,31 @@ def _limits(observed: Observations) -> Iterator[Violation]:
         # Of a command that came late, the fires count in a minute before.
         late = fire.cause != "backfill" and fire.own - fire.due - observed.widest_ms[fire.key] > QUEUE_LATE_MS
         surely[fire.key.tenant, fire.own // MINUTE_MS] += not late and fire.own % MINUTE_MS >= QUEUE_LATE_MS
-        for minute in {fire.own // MINUTE_MS, (fire.own - QUEUE_LATE_MS) // MINUTE_MS}:
+        for minute in _minutes(fire.own):
             perhaps[fire.key.tenant, minute] += 1
     for (tenant, minute), count in surely.items():
         if count > limit:
             yield Violation(6, None, f"{tenant} published {count} fires in minute {minute}; its limit is {limit}")
+    # A fire that the bus refuses for good was counted before it was tried.
+    for failed in observed.events("Schedule Failed"):
+        assert failed.key is not None  # every failure names a schedule
+        for minute in _minutes(failed.own):
+            perhaps[failed.key.tenant, minute] += 1
     yield from _held_for_nothing(skipped, perhaps, limit)
 
 
+def _minutes(own: Instant) -> set[int]:
+    """The minutes in which what was published at *own* may count."""
+    return {own // MINUTE_MS, (own - QUEUE_LATE_MS) // MINUTE_MS}
+
+
 def _held_for_nothing(
-    skipped: Sequence[StatusEvent], published: Counter[tuple[str, int]], limit: int
+    skipped: Sequence[StatusEvent], tried: Counter[tuple[str, int]], limit: int
 ) -> Iterator[Violation]:
-    """A tenant that published nothing in a minute had its limit left in it."""
+    """A tenant that asked the bus for nothing in a minute had its limit left in it."""
     for event in skipped:
         assert event.key is not None  # every skip names a schedule
-        minutes = {event.own // MINUTE_MS, (event.own - QUEUE_LATE_MS) // MINUTE_MS}
-        if not any(published[event.key.tenant, minute] for minute in minutes):
+        if not any(tried[event.key.tenant, minute] for minute in _minutes(event.own)):
             yield Violation(6, event.key, f"it was skipped for a limit of {limit}, and its tenant published nothing")
 
 
