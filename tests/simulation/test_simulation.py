@@ -220,6 +220,18 @@ def test_a_simulation_ends_only_when_every_segment_is_planned_through_its_end() 
     assert violations(simulation) == []
 
 
+def test_only_a_planner_that_ran_out_of_time_may_make_a_fire_late_where_nothing_else_is_wrong() -> None:
+    """In seed 4557 nothing is wrong, but planners have no time for one segment three times in a row."""
+    simulation = simulate(4557)
+    assert violations(simulation) == []
+
+    simulation.history.out_of_time.clear()
+
+    late = violations(simulation)
+    assert {violation.guarantee for violation in late} == {6}
+    assert all("late, for no reason" in violation.what for violation in late)
+
+
 def test_what_a_rolled_back_release_writes_is_stored_as_the_newer_one_wrote_it() -> None:
     schedule = Schedule(tenant="acme", name="s", expression="* * * * *", timezone="Europe/Oslo")
     record = record_of(schedule, trigger="1;UTC", earlier=[Era(0, "", 0, 1)])

@@ -10,6 +10,7 @@ from eventcron.errors import Undecodable
 from eventcron.model.commands import MisfirePolicy
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import State
+from eventcron.timing.hashing import segment_of
 from eventcron.wire.encode import decode_pack
 from tools.faultsim.network import HOPELESS
 from tools.faultsim.observations import Fired, Observations, Revision, StatusEvent, instant
@@ -240,7 +241,7 @@ def _held_for_nothing(
 
 
 def _punctual(observed: Observations) -> Iterator[Violation]:
-    """Where there is no fault, a fire is on time. Spell that one schedule has makes no other late."""
+    """Where there is no fault, a fire is on time. A spell that one schedule has makes no other late."""
     faults, spell = observed.simulation.faults, observed.simulation.faults.spell
     if not faults.is_calm or spell.table_out_s[1]:
         return
@@ -250,8 +251,17 @@ def _punctual(observed: Observations) -> Iterator[Violation]:
         if fire.cause != "schedule" or fire.key in {STUBBORN, UNPUBLISHABLE, *faults.unreadable}:
             continue
         late_ms = _late_ms(observed, fire)
-        if late_ms is not None and late_ms > PUNCTUAL_MS:
+        if late_ms is not None and late_ms > PUNCTUAL_MS and not _ran_out_of_time(observed, fire):
             yield Violation(6, fire.key, f"due {fire.due} was published at {fire.at}, {late_ms} ms late, for no reason")
+
+
+def _ran_out_of_time(observed: Observations, fire: Fired) -> bool:
+    """Whether a planner of the fire's segment had too little time when it should have planned the fire, or before."""
+    settings = observed.simulation.scenario.settings
+    # A pass that resumes plans no further than the pass that it carries on: the next tick plans the rest.
+    since = fire.due - (settings.horizon_seconds + 2 * settings.tick_seconds) * 1000
+    segment = segment_of(fire.key, settings.segments)
+    return any(one == segment and since <= at <= fire.at for one, at in observed.history.out_of_time)
 
 
 def _late_ms(observed: Observations, fire: Fired) -> int | None:
