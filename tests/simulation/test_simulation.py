@@ -209,6 +209,29 @@ def test_an_ordinary_fire_goes_thirty_rounds_is_given_up_sent_back_and_refused_a
     assert violations(simulation) == []
 
 
+def test_a_simulation_ends_only_when_every_segment_is_planned_through_its_end() -> None:
+    """In seed 2865 a planner whose clock is ahead dies with a lease that outlasts the simulation by minutes."""
+    simulation = simulate(2865)
+    held = [step for step in simulation.history.steps if step.what == "planned" and "0 held" in step.about]
+    over_us = simulation.scenario.span_s * 1_000_000
+
+    assert over_us < held[-1].at_us < over_us + 900_000_000, "another workload needs another seed"
+    assert simulation.deployment.planned_through >= simulation.end
+    assert violations(simulation) == []
+
+
+def test_only_a_planner_that_ran_out_of_time_may_make_a_fire_late_where_nothing_else_is_wrong() -> None:
+    """In seed 4557 nothing is wrong, but planners have no time for one segment three times in a row."""
+    simulation = simulate(4557)
+    assert violations(simulation) == []
+
+    simulation.history.out_of_time.clear()
+
+    late = violations(simulation)
+    assert {violation.guarantee for violation in late} == {6}
+    assert all("late, for no reason" in violation.what for violation in late)
+
+
 def test_what_a_rolled_back_release_writes_is_stored_as_the_newer_one_wrote_it() -> None:
     schedule = Schedule(tenant="acme", name="s", expression="* * * * *", timezone="Europe/Oslo")
     record = record_of(schedule, trigger="1;UTC", earlier=[Era(0, "", 0, 1)])

@@ -19,7 +19,7 @@ from eventcron.adapters.memory import (
     MemorySegmentQueue,
 )
 from eventcron.app.handlers import Handled
-from eventcron.app.planner import SAVE_BEFORE_MS, SegmentReport
+from eventcron.app.planner import SAVE_BEFORE_MS, SegmentOutcome, SegmentReport
 from eventcron.app.redrive import Redrive
 from eventcron.app.use_cases import UseCases
 from eventcron.errors import EventcronError
@@ -245,6 +245,11 @@ class Deployment:
         return self._memory_backfills.entered
 
     @property
+    def planned_through(self) -> Instant:
+        """The instant through which every segment is planned."""
+        return min(self._leases.planned(SegmentRange(tick=0, first=0, end=self._settings.segments)).values())
+
+    @property
     def calendars(self) -> Mapping[CalendarKey, Calendar]:
         """All that are stored now, by key."""
         return self._memory_calendars.stored
@@ -281,7 +286,7 @@ class Deployment:
     async def _on_segment_ranges(self, batch: Sequence[Message]) -> None:
         handled = await self._cases().handlers.on_segment_ranges(batch, deadline=self._deadline())
         for message, how in zip(batch, handled, strict=True):
-            self._network.note(f"planned {message.id}", "" if how.result is None else _outcomes(how.result.segments))
+            self._note_planned(f"planned {message.id}", () if how.result is None else how.result.segments)
             if how.result is not None and not how.comes_back:
                 asked = how.result.asked
                 done = RangeDone(self._true.now(), process.get().name, asked, self._leases.planned(asked))
@@ -290,11 +295,16 @@ class Deployment:
 
     async def _on_tick(self) -> None:
         report = await self._cases().handlers.on_tick(deadline=self._deadline())
-        self._network.note("planned", _outcomes(report.segments))
+        self._note_planned("planned", report.segments)
         if report.error is not None:
             self._failed("the tick", report.error)
         elif process.get().clock.now() <= self._deadline() - SAVE_BEFORE_MS:
             self.history.timely_ticks.add(process.get().name)
+
+    def _note_planned(self, what: str, reports: Sequence[SegmentReport]) -> None:
+        self._network.note(what, " ".join(f"{report.segment} {report.ended}" for report in reports))
+        saved = (report.segment for report in reports if report.ended is SegmentOutcome.SAVED)
+        self.history.out_of_time += [(segment, self._true.now()) for segment in saved]
 
     def _settle(self, queue: SimulatedQueue, batch: Sequence[Message], handled: Sequence[Handled[Any]]) -> None:
         """Delete the messages that are done, as the event source mapping does; the others become visible again."""
@@ -400,7 +410,3 @@ class Deployment:
                 self._network.note("ended", f"{queue.name} {error!r}")  # the next queue is another command
             else:
                 self._network.note("sent back", f"{queue.name} {report}")
-
-
-def _outcomes(reports: Sequence[SegmentReport]) -> str:
-    return " ".join(f"{report.segment} {report.ended}" for report in reports)

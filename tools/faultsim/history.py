@@ -76,6 +76,8 @@ class History:
         self.ranges_refused: set[tuple[str, SegmentRange]] = set()
         #: The ticks that ended with time left for another segment.
         self.timely_ticks: set[str] = set()
+        #: When a planner had no time left for a segment: the segment's number, and the true time.
+        self.out_of_time: list[tuple[int, Instant]] = []
         #: When a planner with a clock far ahead began; None = none did.
         self.ahead_at: Instant | None = None
         #: Exceptions of handlers that are no ``EventcronError``.

@@ -10,6 +10,7 @@ from eventcron.errors import Undecodable
 from eventcron.model.commands import MisfirePolicy
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import State
+from eventcron.timing.hashing import segment_of
 from eventcron.wire.encode import decode_pack
 from tools.faultsim.network import HOPELESS
 from tools.faultsim.observations import Fired, Observations, Revision, StatusEvent, instant
@@ -211,27 +212,36 @@ def _limits(observed: Observations) -> Iterator[Violation]:
         # Of a command that came late, the fires count in a minute before.
         late = fire.cause != "backfill" and fire.own - fire.due - observed.widest_ms[fire.key] > QUEUE_LATE_MS
         surely[fire.key.tenant, fire.own // MINUTE_MS] += not late and fire.own % MINUTE_MS >= QUEUE_LATE_MS
-        for minute in {fire.own // MINUTE_MS, (fire.own - QUEUE_LATE_MS) // MINUTE_MS}:
+        for minute in _minutes(fire.own):
             perhaps[fire.key.tenant, minute] += 1
     for (tenant, minute), count in surely.items():
         if count > limit:
             yield Violation(6, None, f"{tenant} published {count} fires in minute {minute}; its limit is {limit}")
+    # A fire that the bus refuses for good was counted before it was tried.
+    for failed in observed.events("Schedule Failed"):
+        assert failed.key is not None  # every failure names a schedule
+        for minute in _minutes(failed.own):
+            perhaps[failed.key.tenant, minute] += 1
     yield from _held_for_nothing(skipped, perhaps, limit)
 
 
+def _minutes(own: Instant) -> set[int]:
+    """The minutes in which what was published at *own* may count."""
+    return {own // MINUTE_MS, (own - QUEUE_LATE_MS) // MINUTE_MS}
+
+
 def _held_for_nothing(
-    skipped: Sequence[StatusEvent], published: Counter[tuple[str, int]], limit: int
+    skipped: Sequence[StatusEvent], tried: Counter[tuple[str, int]], limit: int
 ) -> Iterator[Violation]:
-    """A tenant that published nothing in a minute had its limit left in it."""
+    """A tenant that asked the bus for nothing in a minute had its limit left in it."""
     for event in skipped:
         assert event.key is not None  # every skip names a schedule
-        minutes = {event.own // MINUTE_MS, (event.own - QUEUE_LATE_MS) // MINUTE_MS}
-        if not any(published[event.key.tenant, minute] for minute in minutes):
+        if not any(tried[event.key.tenant, minute] for minute in _minutes(event.own)):
             yield Violation(6, event.key, f"it was skipped for a limit of {limit}, and its tenant published nothing")
 
 
 def _punctual(observed: Observations) -> Iterator[Violation]:
-    """Where there is no fault, a fire is on time. Spell that one schedule has makes no other late."""
+    """Where there is no fault, a fire is on time. A spell that one schedule has makes no other late."""
     faults, spell = observed.simulation.faults, observed.simulation.faults.spell
     if not faults.is_calm or spell.table_out_s[1]:
         return
@@ -241,8 +251,17 @@ def _punctual(observed: Observations) -> Iterator[Violation]:
         if fire.cause != "schedule" or fire.key in {STUBBORN, UNPUBLISHABLE, *faults.unreadable}:
             continue
         late_ms = _late_ms(observed, fire)
-        if late_ms is not None and late_ms > PUNCTUAL_MS:
+        if late_ms is not None and late_ms > PUNCTUAL_MS and not _ran_out_of_time(observed, fire):
             yield Violation(6, fire.key, f"due {fire.due} was published at {fire.at}, {late_ms} ms late, for no reason")
+
+
+def _ran_out_of_time(observed: Observations, fire: Fired) -> bool:
+    """Whether a planner of the fire's segment had too little time when it should have planned the fire, or before."""
+    settings = observed.simulation.scenario.settings
+    # A pass that resumes plans no further than the pass that it carries on: the next tick plans the rest.
+    since = fire.due - (settings.horizon_seconds + 2 * settings.tick_seconds) * 1000
+    segment = segment_of(fire.key, settings.segments)
+    return any(one == segment and since <= at <= fire.at for one, at in observed.history.out_of_time)
 
 
 def _late_ms(observed: Observations, fire: Fired) -> int | None:

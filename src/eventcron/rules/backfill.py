@@ -18,7 +18,8 @@ from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
 from eventcron.model.names import MAX_BACKFILL_MS, BackfillKey, Instant, Key, Window
 from eventcron.model.records import Backfill, BackfillState, Record
-from eventcron.rules.planning import first_occurrence, notices
+from eventcron.rules.definition import readable_trigger
+from eventcron.rules.planning import first_occurrence, is_readable, notices
 from eventcron.timing.instant import from_datetime, rfc3339
 from eventcron.timing.trigger import from_canonical, occurrences, walk
 
@@ -51,6 +52,8 @@ class Slice(NamedTuple):
 def open_backfill(command: BackfillSchedule, record: Record, *, event_id: str, now: Instant) -> Backfill:
     """Return the backfill that *command* requests, for the schedule stored in *record*.
 
+    A backfill of a trigger that this release cannot read starts once a release that can read it runs.
+
     Raises:
         InvalidSchedule: the span is empty, longer than ``MAX_BACKFILL_MS``, or holds no occurrence.
     """
@@ -59,7 +62,8 @@ def open_backfill(command: BackfillSchedule, record: Record, *, event_id: str, n
     if not span.start < span.end <= span.start + MAX_BACKFILL_MS:
         allowed = f"after {rfc3339(span.start)} and at most {MAX_BACKFILL_MS // 86_400_000} days later"
         raise InvalidSchedule(RejectionCode.OUT_OF_RANGE, field="until", given=given, allowed=allowed)
-    if first_occurrence(record.era.trigger, span.start, span.end) is None:
+    trigger = readable_trigger(record)
+    if is_readable(trigger) and first_occurrence(trigger, span.start, span.end) is None:
         allowed = f"an end after the next occurrence of {record.key}; none is due from {rfc3339(span.start)} until then"
         raise InvalidSchedule(RejectionCode.NOTHING_DUE, field="until", given=given, allowed=allowed)
     return Backfill(
@@ -69,7 +73,7 @@ def open_backfill(command: BackfillSchedule, record: Record, *, event_id: str, n
         event_id=event_id,
         revision=record.revision,
         schedule_created=record.created,
-        trigger=record.era.trigger,
+        trigger=trigger,
         span=span,
         per_minute=command.per_minute,
         enqueued_through=span.start,

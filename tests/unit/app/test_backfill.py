@@ -16,8 +16,8 @@ from eventcron.app.backfill import MAX_OPEN, BackfillCommands, BackfillOutcome
 from eventcron.errors import Conflict, InvalidSchedule
 from eventcron.model.commands import BackfillSchedule, CancelBackfill
 from eventcron.model.messages import Pack
-from eventcron.model.names import BackfillKey, Window
-from eventcron.model.records import Backfill, BackfillState
+from eventcron.model.names import BackfillKey, Key, Window
+from eventcron.model.records import Backfill, BackfillState, Record
 from eventcron.ports import Refusal
 from eventcron.testing import JumpingClock, World, memory_ports
 from eventcron.testing.world import SETTINGS
@@ -197,6 +197,47 @@ def test_deleting_the_schedule_ends_its_backfills(world: World) -> None:
     fired, told = len(world.fired), sum(fact["count"] for fact in world.events_of("Schedule Skipped"))
     assert (fired, fired + told) == (2, stored(world).fires)
     assert {fact["reason"] for fact in world.events_of("Schedule Skipped")} == {"deleted"}
+
+
+def _rolled_back(world: World) -> Record:
+    """Show the world a release before, which knows neither the trigger nor the zone; return what was stored."""
+    record = world.store.records[Key("acme", "report")]
+    assert record.schedule is not None
+    schedule = replace(record.schedule, timezone="Mars/Olympus")
+    eras = tuple(replace(era, trigger="2;UTC;shift,once;s sunrise") for era in record.eras)
+    assert asyncio.run(world.store.put(replace(record, schedule=schedule, eras=eras), replacing=record.revision))
+    return record
+
+
+def test_a_schedule_that_this_release_cannot_read_is_backfilled_once_a_later_one_runs(world: World) -> None:
+    record = _rolled_back(world)
+    backfill(world)
+    world.run(minutes=20)
+    assert (states(world), world.fired) == (["RUNNING"], [])
+
+    asyncio.run(world.store.put(record, replacing=record.revision))
+    world.backfills._stored[KEY] = replace(stored(world), trigger=record.era.trigger)
+    world.run(minutes=20)
+
+    assert len(world.fired) == 48
+    assert states(world)[-1] == "COMPLETED"
+    assert world.events_of("Schedule Rejected") == []
+
+
+def test_a_backfill_that_this_release_cannot_read_is_cancelled_and_stops_no_other(world: World) -> None:
+    world.emit("Put Schedule", {**ACME, "name": "other", "expression": "*/10 * * * *", "state": "PAUSED"})
+    world.run(seconds=1)
+    _rolled_back(world)
+    backfill(world)
+    backfill(world, name="other")
+    world.run(minutes=20)
+    assert {fire.detail["name"] for fire in world.fired} == {"other"}
+    assert stored(world).state is BackfillState.RUNNING
+
+    world.emit("Cancel Backfill", {**ACME, "backfill_id": "november"})
+    world.run(minutes=10)
+
+    assert (stored(world).state, stored(world).fires) == (BackfillState.CANCELLED, 0)
 
 
 def test_an_unknown_schedule_cannot_be_backfilled(world: World) -> None:

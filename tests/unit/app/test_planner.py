@@ -345,6 +345,24 @@ async def test_a_window_that_a_clock_ahead_began_and_left_is_planned_to_its_end(
     assert stage.dues() == [NOW, NOW + 3_600_000, NOW + 7_200_000]
 
 
+async def test_what_ends_while_a_dead_planner_of_a_clock_ahead_holds_its_segment_fires_once_and_is_reported() -> None:
+    """Its lease seems alive for a quarter of an hour. Then the whole window is planned, however late."""
+    stage = Stage()
+    await stage.put("ending", exclude=["*/2 * * * *"], until=NOW + 6 * MINUTE)
+    ahead = NOW + 12 * MINUTE
+    assert await stage.leases.acquire(0, end=ahead, now=ahead, lease_until=NOW + 14 * MINUTE) is not None
+    stage.clock.instant += 13 * MINUTE
+    held = await stage.plan()
+    stage.clock.instant += MINUTE
+    planned = await stage.plan()
+
+    (fire,) = [fire for pack in stage.packed() for fire in pack.fires]
+    assert (held.ended, planned.ended) == (SegmentOutcome.HELD, SegmentOutcome.PLANNED)
+    assert (fire.due, fire.last) == (NOW + 5 * MINUTE, True)
+    skips = [msgspec.json.decode(event.detail) for _, event in stage.bus.published]
+    assert [(skip["reason"], skip["count"]) for skip in skips] == [("excluded", 3), ("misfire", 2)]
+
+
 async def test_clocks_that_differ_a_little_cost_no_reading() -> None:
     stage = Stage()
     stage.clock.instant += AHEAD_MS

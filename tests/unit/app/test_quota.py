@@ -269,6 +269,20 @@ async def test_what_was_put_back_has_its_place() -> None:
     assert stage.counts == [2, 1]
 
 
+async def test_what_the_bus_refuses_for_good_has_used_its_place() -> None:
+    stage = Limited(2)
+    await stage.put_all("abc")
+    stage.refuse_only, stage.refusals = (
+        b'"name":"b"',
+        deque([Refusal(index=0, code="MalformedDetail", retryable=False)]),
+    )
+
+    report = await stage.execute(*fires("ab"))
+    await stage.execute(fire("c"))
+
+    assert (report.failed, stage.fired, stage.skips) == (1, ["a"], over("c", limit=2))
+
+
 async def test_what_cannot_be_read_takes_a_place_and_keeps_it() -> None:
     stage = Limited(1)
     stage.store = HalfReadable(stage.clock)

@@ -7,11 +7,13 @@ import shlex
 
 from msgspec.structs import replace
 
-from eventcron.entrypoints.cli.backfills import Status, as_object, as_table, in_full
+from eventcron.entrypoints.cli.backfills import Status, _status, as_object, as_table, in_full
 from eventcron.model.commands import CancelBackfill
 from eventcron.model.names import Window
 from eventcron.model.records import Backfill, BackfillState
 from eventcron.rules.backfill import Left
+from eventcron.testing import JumpingClock, memory_ports
+from eventcron.testing.world import SETTINGS
 from eventcron.wire.decode import Received, decode_command
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
@@ -72,6 +74,16 @@ def test_one_is_shown_with_the_command_that_cancels_it() -> None:
     assert isinstance(received, Received)
     assert received.command == CancelBackfill(tenant="acme", name="report", backfill_id="november")
     assert entry["EventBusName"] == "scheduler"
+
+
+def test_of_one_that_this_release_cannot_read_what_is_left_is_unknown_and_it_can_be_cancelled() -> None:
+    ports = memory_ports(JumpingClock(NOW))
+    unread = _status(replace(RUNNING, trigger="2;UTC;shift,once;s sunrise"), ports.use_cases(SETTINGS))
+
+    assert as_table([unread]).splitlines()[1].split()[3:] == ["unknown", "2026-12-01T07:00:00Z", "unknown"]
+    assert "left      unknown" in in_full(unread).splitlines()
+    assert in_full(unread).splitlines()[-1].startswith("aws events put-events")
+    assert (as_object(unread)["left"], as_object(unread)["cancel"]["DetailType"]) == (None, "Cancel Backfill")
 
 
 def test_an_ended_one_says_why_and_until_when_it_is_stored() -> None:

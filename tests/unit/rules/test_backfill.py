@@ -25,12 +25,18 @@ from tests.records import record_of
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 HOUR = 3_600_000
 DAY = 24 * HOUR
+#: How a later release might store a trigger: in a form that this one cannot read.
+UNREADABLE = "2;UTC;shift,once;s sunrise"
 
 
 def record(expression: str = "* * * * *", **more: Any) -> Record:
     schedule = Schedule(tenant="acme", name="report", expression=expression, **more)
     trigger = parse(expression, anchor=NOW, exclude=schedule.exclude)
     return record_of(schedule, trigger=trigger.canonical, revision=7, created=NOW - DAY)
+
+
+def unreadable(stored: Record) -> Record:
+    return replace(stored, eras=tuple(replace(era, trigger=UNREADABLE) for era in stored.eras))
 
 
 def moment(instant: int) -> datetime:
@@ -144,6 +150,21 @@ def test_a_span_that_cannot_be_is_refused(since: int, until: int, code: str) -> 
         opened(since, until)
 
     assert (caught.value.code, caught.value.field) == (code, "until")
+
+
+@pytest.mark.parametrize(
+    ("zone", "trigger"),
+    [
+        pytest.param("UTC", record().era.trigger, id="the-definition-says-what-is-due"),
+        pytest.param("Mars/Olympus", UNREADABLE, id="a-later-release-will-say-what-is-due"),
+    ],
+)
+def test_a_trigger_that_this_release_cannot_read_is_no_fault_of_the_sender(zone: str, trigger: str) -> None:
+    stored = record()
+    assert stored.schedule is not None
+    stored = replace(stored, schedule=replace(stored.schedule, timezone=zone), eras=unreadable(stored).eras)
+
+    assert opened(NOW - HOUR, NOW, stored=stored).trigger == trigger
 
 
 def test_a_slice_nobody_claimed_is_a_fault_of_ours() -> None:

@@ -18,11 +18,12 @@ from eventcron.model.commands import TENANT_SOURCE_PREFIX
 from eventcron.model.names import BackfillKey, Instant
 from eventcron.model.records import Backfill, BackfillState
 from eventcron.rules.backfill import Left, left
+from eventcron.rules.planning import is_readable
 from eventcron.timing.instant import rfc3339
 
 
 class Status(NamedTuple):
-    """A backfill as stored, and the fires it has left; None if it has ended."""
+    """A backfill as stored, and the fires it has left; None if it has ended or its trigger cannot be read."""
 
     backfill: Backfill
     left: Left | None
@@ -89,8 +90,8 @@ def _unknown(given: str, *, allowed: str) -> InvalidSchedule:
 
 def _status(backfill: Backfill, cases: UseCases) -> Status:
     now = cases.clock.now()
-    rest = left(backfill, now=now) if backfill.state is BackfillState.RUNNING else None
-    return Status(backfill, rest, cases.settings.bus_name, now)
+    counts = backfill.state is BackfillState.RUNNING and is_readable(backfill.trigger)
+    return Status(backfill, left(backfill, now=now) if counts else None, cases.settings.bus_name, now)
 
 
 def as_table(found: list[Status]) -> str:
@@ -124,7 +125,7 @@ def in_full(status: Status) -> str:
             ("rate", f"{backfill.per_minute:,} a minute"),
             ("fired", f"{backfill.fires:,}, skipped {backfill.skipped:,}"),
         ]
-    if rest is not None:
+    if backfill.state is BackfillState.RUNNING:
         rows += [("left", _left(rest)), ("ends", _ends(rest))]
         if backfill.lease_until > now:
             rows.append(("lease", f"until {_utc(backfill.lease_until)}"))
@@ -158,7 +159,7 @@ def as_object(status: Status) -> dict[str, Any]:
         "left_is_more": None if rest is None else rest.more,
         "ends": None if rest is None else _utc(rest.ends),
         "held_until": _utc(backfill.lease_until) if backfill.lease_until > now else None,
-        "cancel": None if rest is None else _cancel(status),
+        "cancel": _cancel(status) if backfill.state is BackfillState.RUNNING else None,
     }
 
 
@@ -169,11 +170,11 @@ def _why(backfill: Backfill) -> str:
 
 
 def _left(rest: Left | None) -> str:
-    return "-" if rest is None else f"{rest.fires:,}{'+' if rest.more else ''}"
+    return "unknown" if rest is None else f"{rest.fires:,}{'+' if rest.more else ''}"
 
 
 def _ends(rest: Left | None) -> str:
-    return "-" if rest is None else f"{_utc(rest.ends)}{' or later' if rest.more else ''}"
+    return "unknown" if rest is None else f"{_utc(rest.ends)}{' or later' if rest.more else ''}"
 
 
 def _cancel(status: Status) -> dict[str, str]:
