@@ -247,7 +247,8 @@ def _dropped(record: Record, before: Era) -> list[SkipNotice]:
 def _unread(record: Record, before: Era) -> list[SkipNotice]:
     """One notice of all that the era *before* left, if anything; this release cannot read when that was due."""
     assert before.end is not None  # noqa: S101  # callers pass an era that was cut
-    planned = before.end if before.planned_through is None else before.planned_through
+    offset = flexible_offset_ms(record.key, before.flexible_window_seconds)
+    planned = before.end if before.planned_through is None else before.planned_through - offset
     window = Window(before.start if before.paused else max(before.start, planned), before.end)
     if window.start >= window.end:
         return []

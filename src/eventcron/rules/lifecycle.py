@@ -194,6 +194,8 @@ def resume(
         return _repeated(stored, record)
     earliest = _earliest(record.schedule, when)
     trigger = readable_trigger(stored)
+    if record.state is State.ENABLED and not is_readable(trigger):
+        return _resumed_unread(stored, record, when)
     if record.state is State.ENABLED:
         # What was due up to now is used up, however long ago the command was sent: what is left counts from now.
         record = replace(
@@ -314,19 +316,34 @@ def _fire_from(
 def _fire_unplanned(record: Record, trigger: str, start: Instant, when: When) -> Record:
     """*record* with an era of which nobody can say, now, when it fires.
 
-    A manual one never does by itself. A *trigger* that this release cannot read is the planner's to report, each tick.
+    A manual one never does by itself. A *trigger* that this release cannot read is the planner's to report, each tick,
+    and to plan from its start on once a release runs that can read it.
     """
     schedule = record.schedule
     assert schedule is not None  # noqa: S101  # callers pass defined schedules only
     end = None if schedule.end is None else from_datetime(schedule.end)
-    manual = is_readable(trigger)
-    return replace(
-        record,
-        eras=(*record.eras, Era(record.revision, trigger, start, end, misfire=schedule.misfire)),
-        handoff=when.now,
-        segment=None if manual else segment_of(record.key, when.segments),
-        wake=None if manual else DENSE,
-    )
+    flexible = schedule.flexible_window_seconds
+    era = Era(record.revision, trigger, start, end, misfire=schedule.misfire, flexible_window_seconds=flexible)
+    record = replace(record, eras=(*record.eras, era), handoff=when.now, segment=None, wake=None)
+    if is_readable(trigger):
+        return record
+    return _planned_from(record, start + flexible_offset_ms(record.key, flexible), when)
+
+
+def _planned_from(record: Record, wake: Instant, when: When) -> Record:
+    """*record* for the planner to plan from *wake* on, however late it sees it."""
+    return replace(record, handoff=wake, segment=segment_of(record.key, when.segments), wake=wake)
+
+
+def _resumed_unread(stored: Record, record: Record, when: When) -> Record:
+    """*record* resumed while it is enabled, with a trigger that this release cannot read.
+
+    The era goes on from the cutover. It keeps its start and its end, because nobody can count, now, what it has fired.
+    """
+    cutover = when.now + CUTOVER_MS
+    eras = (*_cut(stored, when, at=cutover), replace(stored.era, revision=record.revision))
+    wake = cutover + flexible_offset_ms(record.key, stored.era.flexible_window_seconds)
+    return _finished(_planned_from(replace(record, eras=eras), wake, when), when)
 
 
 def _resumed(

@@ -13,13 +13,14 @@ import pytest
 
 from eventcron.errors import InvalidExpression
 from eventcron.model.commands import MisfirePolicy, Schedule
-from eventcron.model.names import Instant, Key
+from eventcron.model.names import Instant, Key, Window
 from eventcron.model.records import Era, Record, State
 from eventcron.rules import lifecycle
 from eventcron.rules.lifecycle import MAX_ERAS, When
 from eventcron.rules.ordering import Version
-from eventcron.rules.planning import DENSE
+from eventcron.rules.planning import DENSE, WindowMemo, contribution, index_entry_of
 from eventcron.rules.timeline import is_superseded, may_publish
+from eventcron.timing.hashing import flexible_offset_ms
 from tests.records import handed_over as handover
 
 DAY = 1_796_083_200_000  # 2026-12-01T00:00:00Z
@@ -397,3 +398,78 @@ def test_a_fire_is_accepted_from_one_sender_only_however_often_the_schedule_chan
         senders = [one for one in revisions if may_publish(record.eras, one, due=at(due), at=at(due))]
         senders = [one for one in senders if one != revisions[-1] or due >= 4_000 - 100]
         assert len(senders) == 1, due
+
+
+# --- After a rollback ------------------------------------------------------------------------------------------------
+
+
+def unread(record: Record) -> Record:
+    """*record* as a release reads it that knows neither the form of its triggers nor its zone."""
+    assert record.schedule is not None
+    eras = tuple(msgspec.structs.replace(era, trigger="newer! " + era.trigger) for era in record.eras)
+    schedule = msgspec.structs.replace(record.schedule, timezone="Mars/Olympus")
+    return msgspec.structs.replace(record, eras=eras, schedule=schedule)
+
+
+def read_again(record: Record) -> Record:
+    """*record* as the newer release reads it."""
+    eras = tuple(msgspec.structs.replace(era, trigger=era.trigger.removeprefix("newer! ")) for era in record.eras)
+    return msgspec.structs.replace(record, eras=eras)
+
+
+def planned(record: Record, window: Window) -> list[tuple[float, float]]:
+    """When what the planner plans of *record* in *window* is due, and when it is published."""
+    entry = index_entry_of(record)
+    assert entry is not None
+    fires = contribution(entry, window, WindowMemo(window), now=window.start).fires
+    return [((fire.due - DAY) / 1000, (fire.at - DAY) / 1000) for fire in fires]
+
+
+def test_resumed_while_nobody_can_read_it_an_enabled_schedule_goes_on_where_it_was_once_it_can_be_read() -> None:
+    """The planner has planned through 700. What it planned after the cutover is of the old revision, so it is planned
+    once more, under the new one. Two of five fires are used up by then; nobody could count them."""
+    before = unread(delivered(put(None, FIRST, when(0), max_fires=5, misfire=PATIENT)))
+    after = resume(before, SECOND, when(130, planned=700))
+
+    assert (after.revision, after.state, after.pending) == (SECOND, State.ENABLED, None)
+    assert after.wake == at(131)
+    assert planned(read_again(after), Window(at(700), at(1300))) == [(180, 180), (240, 240), (300, 300)]
+    assert not may_publish(after.eras, FIRST, due=at(180), at=at(180))
+
+
+def test_resumed_while_nobody_can_read_it_what_the_index_never_showed_is_planned_once_it_can_be_read() -> None:
+    before = unread(unseen(put(None, FIRST, when(0), misfire=PATIENT)))
+    after = resume(before, SECOND, when(1000, planned=1700))
+
+    assert [(notice.first_due, notice.last_due) for notice in handover(after, now=at(1000)).skips] == [
+        (at(600), at(1001) - 1)
+    ]
+    assert planned(read_again(after), Window(at(1700), at(1800)))[0] == (1020, 1020)
+
+
+def test_resumed_after_a_pause_while_nobody_can_read_it_a_schedule_fires_from_then_on_once_it_can_be_read() -> None:
+    offset = flexible_offset_ms(KEY, 600)
+    fields: dict[str, Any] = {"misfire": PATIENT, "flexible_window_seconds": 600}
+    paused = pause(delivered(put(None, FIRST, when(0), **fields)), SECOND, when(1000, planned=1700))
+    after = resume(unread(delivered(paused)), THIRD, when(2000, planned=2700))
+
+    assert [(notice.reason, notice.last_due) for notice in handover(after, now=at(2000)).skips] == [
+        ("unreadable_trigger", at(2000))
+    ]
+    dues = [second for second, _ in planned(read_again(after), Window(at(2700), at(2700) + offset))]
+    assert dues == [float(second) for second in range(2040, 2700, 60)]
+
+
+def test_deleted_while_nobody_can_read_it_a_schedule_with_a_flexible_window_reports_what_was_not_published_yet() -> (
+    None
+):
+    """What is due is published up to ten minutes later, so the planner has planned less of what is due."""
+    offset = flexible_offset_ms(KEY, 600)
+    before = unread(delivered(put(None, FIRST, when(0), flexible_window_seconds=600)))
+    assert before.handoff < at(1000) + offset
+    after = delete(before, SECOND, when(2000, planned=2050))
+
+    (notice,) = handover(after, now=at(2000)).skips
+    assert offset > 50_000
+    assert (notice.reason, notice.first_due, notice.last_due) == ("unreadable_trigger", at(2050) - offset, at(2000) - 1)
+    assert after.pending == at(2000)
