@@ -10,6 +10,7 @@ import time
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from eventcron.model.commands import Schedule
 from eventcron.model.records import Era
@@ -236,8 +237,22 @@ def test_what_a_rolled_back_release_writes_is_stored_as_the_newer_one_wrote_it()
     schedule = Schedule(tenant="acme", name="s", expression="* * * * *", timezone="Europe/Oslo")
     record = record_of(schedule, trigger="1;UTC", earlier=[Era(0, "", 0, 1)])
 
-    old = rollback.shown(record)
+    old = rollback.Older({record.key}).shown(record)
 
     assert old.schedule is not None
     assert (old.era.trigger, old.schedule.timezone) == ("newer!1;UTC", "newer!Europe/Oslo")
     assert rollback.taken_back(old) == record
+
+
+def test_what_a_rolled_back_release_has_put_it_can_read() -> None:
+    schedule = Schedule(tenant="acme", name="s", expression="* * * * *")
+    before, older = record_of(schedule, revision=1, trigger="1;UTC"), rollback.Older(set())
+    old_eras = older.shown(before).eras
+    put = record_of(schedule, revision=2, trigger="1;UTC")
+    put = replace(put, eras=(*old_eras, put.era))
+
+    older.wrote(put, before=before)
+    old = older.shown(rollback.taken_back(put))
+
+    assert [era.trigger for era in old.eras] == ["newer!1;UTC", "1;UTC"]
+    assert old.schedule == schedule

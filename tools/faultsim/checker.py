@@ -385,7 +385,10 @@ def _crashes(observed: Observations) -> Iterator[Violation]:
 
 
 def _reads_for_nothing(observed: Observations) -> Iterator[Violation]:
-    """The planner reads no schedule without a due occurrence, and none that has left the index."""
+    """The planner reads no schedule without a due occurrence, and none that has left the index.
+
+    A release that cannot tell when a schedule fires has to look at it.
+    """
     settings = observed.simulation.scenario.settings
     reach_ms = 2 * (settings.horizon_seconds + settings.guard_seconds) * 1000
     reach_ms += observed.simulation.faults.spell.ahead_ms
@@ -393,7 +396,10 @@ def _reads_for_nothing(observed: Observations) -> Iterator[Violation]:
     asleep: dict[Key, bool] = {}
     for read in observed.history.index_reads:
         if read.key not in asleep:
-            asleep[read.key] = all(not v.fires or not v.occurrences(v.first, end) for v in observed.revisions[read.key])
+            asleep[read.key] = all(
+                not observed.is_unread(v) and (not v.fires or not v.occurrences(v.first, end))
+                for v in observed.revisions[read.key]
+            )
         if asleep[read.key]:
             yield Violation(7, read.key, f"it was read at {read.at} though nothing of it is due")
             return

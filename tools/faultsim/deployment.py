@@ -33,7 +33,7 @@ from tools.faultsim.history import Attempt, History, IndexRead, RangeDone, Step,
 from tools.faultsim.loop import LoopClock, SeededLoop
 from tools.faultsim.network import HOPELESS, Killed, Network, Process, SimulatedBus, process
 from tools.faultsim.queues import Message, SimulatedQueue
-from tools.faultsim.rollback import shown, shown_trigger, taken_back, taken_back_trigger
+from tools.faultsim.rollback import Older, taken_back, taken_back_trigger
 from tools.faultsim.seeded_random import SeededRandom
 from tools.faultsim.spell import Condition
 from tools.faultsim.workload import Scenario
@@ -50,12 +50,15 @@ MARGIN_MS = 1_000
 class WatchedStore(MemoryScheduleStore):
     """A store in memory that adds to the history what is written and what the planner reads."""
 
-    def __init__(self, clock: Clock, history: History, network: Network, *, page_size: int) -> None:
+    def __init__(self, clock: Clock, history: History, network: Network, older: Older, *, page_size: int) -> None:
         super().__init__(clock, page_size=page_size, visible=network.visible, pause=network)
         self._history = history
         self._network = network
+        self._older = older
 
     def _write(self, record: Record) -> None:
+        if self._network.is_unreadable(record.key):
+            self._older.wrote(record, before=self.records.get(record.key))
         record = taken_back(record)
         super()._write(record)
         self._history.written.append(Written(self._clock.now(), process.get().began, record))
@@ -76,7 +79,7 @@ class WatchedStore(MemoryScheduleStore):
         return replace(page, items=[self._read(record) for record in page.items])
 
     def _read(self, record: Record) -> Record:
-        return shown(record) if self._network.is_unreadable(record.key) else record
+        return self._older.shown(record) if self._network.is_unreadable(record.key) else record
 
     async def read_index(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
         page = await super().read_index(segment, before=before, cursor=cursor)
@@ -84,26 +87,30 @@ class WatchedStore(MemoryScheduleStore):
         self._history.index_reads += [IndexRead(now, entry.key, entry.wake) for entry in page.items]
         for entry in page.items:
             self._network.note("read", f"{entry.key} revision {entry.revision} wake {entry.wake} before {before}")
-        unreadable = self._network.is_unreadable
-        return replace(page, items=[shown_trigger(one) if unreadable(one.key) else one for one in page.items])
+        unreadable, shown = self._network.is_unreadable, self._older.shown_entry
+        return replace(page, items=[shown(one) if unreadable(one.key) else one for one in page.items])
 
 
 class WatchedBackfills(MemoryBackfills):
     """Backfills in memory, some of which the release of a rollback cannot read."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, older: Older) -> None:
         super().__init__(pause=network)
         self._network = network
+        self._older = older
 
     async def get(self, keys: Sequence[BackfillKey]) -> dict[BackfillKey, Backfill]:
         found = await super().get(keys)
         return {key: self._read(backfill) for key, backfill in found.items()}
 
     async def put(self, backfill: Backfill, *, replacing: int | None) -> bool:
+        if replacing is None and self._network.is_unreadable(Key(backfill.tenant, backfill.name)):
+            self._older.wrote_backfill(backfill)
         return await super().put(taken_back_trigger(backfill), replacing=replacing)
 
     def _read(self, backfill: Backfill) -> Backfill:
-        return shown_trigger(backfill) if self._network.is_unreadable(Key(backfill.tenant, backfill.name)) else backfill
+        unreadable = self._network.is_unreadable(Key(backfill.tenant, backfill.name))
+        return self._older.shown_backfill(backfill) if unreadable else backfill
 
 
 class SimulatedDeadLetters(MemoryDeadLetters):
@@ -183,7 +190,8 @@ class Deployment:
         self._true = true
         network = Network(loop, random, self.history, faults, true)
         self._network = network
-        self.store = WatchedStore(true, self.history, network, page_size=page_size)
+        older = Older(faults.unknown_zones)
+        self.store = WatchedStore(true, self.history, network, older, page_size=page_size)
         self.commands = self._queue("commands")
         self.fires = self._queue("fires")
         self.segments = self._queue("segments")
@@ -191,7 +199,7 @@ class Deployment:
         self.commands.deliver = lambda batch: self._invoke("registrar", lambda: self._on_commands(batch))
         self.fires.deliver = lambda batch: self._invoke("executor", lambda: self._on_packs(batch))
         self.segments.deliver = lambda batch: self._invoke("planner", lambda: self._on_segment_ranges(batch))
-        self._memory_backfills = WatchedBackfills(network)
+        self._memory_backfills = WatchedBackfills(network, older)
         self._memory_calendars = MemoryCalendars(pause=network)
         self._leases = WatchedLeases(self.history, network)
         self._ports = memory_ports(

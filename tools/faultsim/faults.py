@@ -81,6 +81,8 @@ class FaultPlan(Struct, frozen=True, kw_only=True):
     spell: Spell = Spell()
     #: Schedules that the release of a rollback cannot read.
     unreadable: frozenset[Key] = frozenset()
+    #: Those of them whose time zone it does not know either.
+    unknown_zones: frozenset[Key] = frozenset()
 
     @property
     def later_profile(self) -> FaultProfile:

@@ -186,6 +186,12 @@ class Observations:
         for revisions in self.revisions.values():
             yield from zip(revisions, [*revisions[1:], None], strict=True)
 
+    def is_unread(self, revision: Revision) -> bool:
+        """Whether the release that wrote *revision* may have been one that could not read what was stored before."""
+        faults, start = self.simulation.faults, self.simulation.scenario.start
+        first, last = (start + second * 1000 for second in (faults.spell.start_s, faults.spell.end_s))
+        return revision.key in faults.unreadable and revision.began < last and first <= revision.at
+
     def events(self, what: str) -> Sequence[StatusEvent]:
         """The events of type *what*."""
         return [event for event in self.status_events if event.what == what]

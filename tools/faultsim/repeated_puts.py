@@ -22,7 +22,10 @@ def is_due(revision: Revision, due: Instant) -> bool:
 
 
 def _too_many(observed: Observations) -> Iterator[Violation]:
-    """A series fires at most ``max_fires`` times; no pause, resume or other put of it restarts the count."""
+    """A series fires at most ``max_fires`` times; no pause, resume or other put of it restarts the count.
+
+    A release that cannot read what is stored cannot count what it has fired.
+    """
     definitions = {(v.key, v.record.revision): v for vs in observed.revisions.values() for v in vs if v.record.schedule}
     series = {(v.key, v.record.revision): number for number, v in _numbered(observed)}
     dues: dict[tuple[Key, int], set[Instant]] = defaultdict(set)
@@ -32,7 +35,10 @@ def _too_many(observed: Observations) -> Iterator[Violation]:
             continue
         if fire.due >= revision.first and is_due(revision, fire.due):
             dues[fire.key, series[fire.key, fire.revision]].add(fire.due)
+    uncounted = {(key, series[key, number]) for (key, number), v in definitions.items() if observed.is_unread(v)}
     for revision in definitions.values():
+        if (revision.key, series[revision.key, revision.record.revision]) in uncounted:
+            continue
         count = len(dues[revision.key, series[revision.key, revision.record.revision]])
         if revision.schedule.max_fires is not None and count > revision.schedule.max_fires:
             yield Violation(4, revision.key, f"{count} fires of at most {revision.schedule.max_fires}")
@@ -51,7 +57,10 @@ def _numbered(observed: Observations) -> Iterator[tuple[int, Revision]]:
 
 
 def _needless(observed: Observations) -> Iterator[Violation]:
-    """A put of what is stored changes nothing, and a put without a state leaves a pause as it is."""
+    """A put of what is stored changes nothing, and a put without a state leaves a pause as it is.
+
+    A release that cannot read what is stored cannot tell that it is the same.
+    """
     for revisions in observed.revisions.values():
         for before, after in pairwise(revisions):
             if after.sent is None or after.sent.command != "Put Schedule" or before.record.schedule is None:
@@ -59,7 +68,7 @@ def _needless(observed: Observations) -> Iterator[Violation]:
             last, was_paused = after.record.last_commands, before.record.state is State.PAUSED
             same = _definition(before) == _definition(after) and not after.schedule.exclude
             is_paused = after.record.state is State.PAUSED
-            if same and was_paused == is_paused:
+            if same and was_paused == is_paused and not observed.is_unread(after):
                 yield Violation(5, after.key, f"{after.sent.event_id} put what was stored, and changed it")
             if "state" not in after.sent.detail and last.pause_revision < last.put_revision and was_paused != is_paused:
                 yield Violation(5, after.key, f"{after.sent.event_id} gave no state, and changed it")

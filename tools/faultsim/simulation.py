@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
-from zlib import crc32
-
-from msgspec.structs import replace
 
 from eventcron.errors import Undecodable
-from eventcron.model.names import Instant, Key
+from eventcron.model.names import Instant
 from eventcron.wire.encode import decode_pack
 from eventcron.wire.segment_ranges import decode_range
+from tools.faultsim import rollback
 from tools.faultsim.deployment import Deployment
 from tools.faultsim.faults import FaultPlan, draw_fault_plan
 from tools.faultsim.history import History
@@ -25,8 +23,6 @@ from tools.faultsim.workload import STUBBORN, Scenario, Sent, draw_commands, dra
 #: Seconds that a simulation may take to finish what was due before its end: two receives of a message, each hidden for
 #: six minutes, and the longest pause of the executor.
 DRAIN_S = 3_600
-#: Seconds before a rollback within which a command may be in hand still when it begins.
-EARLY_S = 20
 #: One simulation in so many has several planners. The seed says which; nothing is drawn for it.
 FANNED_OUT = 4
 
@@ -68,7 +64,9 @@ def _simulate(seed: int) -> Simulation:
     scenario = scenario._replace(settings=with_spell(scenario.settings, spell))
     faults = draw_fault_plan(random, span_s=scenario.span_s, spell=spell)
     sent = draw_commands(random, scenario, faults)
-    faults = replace(faults, unreadable=_unreadable(scenario, faults, sent))
+    if spell.condition is Condition.ROLLBACK:
+        sent += rollback.neighbours(scenario)
+        faults = rollback.what_is_unread(seed, scenario, faults, sent)
     loop = SeededLoop(random)  # type: ignore[abstract]  # of a loop's forty methods nothing here calls the rest
     deployment = Deployment(
         loop,
@@ -89,19 +87,6 @@ def _simulate(seed: int) -> Simulation:
             break
         loop.run_until(loop.now_us + 10_000_000)
     return Simulation(seed, scenario, faults, sent, deployment.history, deployment, end)
-
-
-def _unreadable(scenario: Scenario, faults: FaultPlan, sent: Sequence[Sent]) -> frozenset[Key]:
-    """The schedules that the release of a rollback cannot read: about half of those that no command is for meanwhile.
-
-    A command that a fault delays may come at any time, so there are some only where nothing but the spell is bad.
-    """
-    spell = faults.spell
-    if spell.condition is not Condition.ROLLBACK or not faults.is_calm:
-        return frozenset()
-    first, last = ((scenario.start + second * 1000) for second in (spell.start_s - EARLY_S, spell.end_s))
-    busy = {one.key for one in sent for arrival in one.arrivals if first <= one.emitted + arrival < last}
-    return frozenset(one.key for one in sent if one.key not in busy and crc32(str(one.key).encode()) % 2 == 0)
 
 
 def _at_rest(deployment: Deployment, end: Instant) -> bool:

@@ -17,7 +17,7 @@ from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import Record
 from eventcron.ports import QuotaRequest, Refusal
-from eventcron.rules import lifecycle
+from eventcron.rules import handover, lifecycle
 from eventcron.rules.packing import make_pack
 from eventcron.wire.encode import failed, pack_id
 from tools.faultsim.mutants.planting import Change, Function, Mutant, changes, changes_everywhere
@@ -154,6 +154,10 @@ MUTANTS = (
     Mutant("refusals of a second try are taken for other entries", changes(Retry, "deliver", _of_the_first_entries)),
     Mutant("a pack becomes visible a lead after its instant", changes(PackSender, "send", _after_the_instant)),
     Mutant("a fire that cannot be judged fails its pack", changes(executor._Known, "judge", _judge_or_raise)),
+    Mutant(
+        "a delete or a put of a schedule that this release cannot read is refused",
+        changes(handover, "is_readable", lambda _original: lambda _trigger: True),
+    ),
     Mutant(
         "a late fire is published though a later one is due",
         changes(executor, "is_followed", lambda _original: lambda *_eras, **_fire: False),
