@@ -24,8 +24,8 @@ NEWER = "newer!"
 
 #: Seconds before a rollback within which a command may be in hand still when it begins.
 EARLY_S = 20
-#: Two schedules of one tenant and one segment that fire in the same seconds, so that packs hold fires of both. The older
-#: release can read the first.
+#: Two schedules of one tenant and one segment that fire in the same seconds, so that packs hold fires of both. The
+#: older release can read the first.
 NEIGHBOURS = ("known", "unknown")
 
 T = TypeVar("T", Era, IndexEntry, Backfill)
