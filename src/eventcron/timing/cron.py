@@ -25,18 +25,32 @@ _EVERY_WEEK = sum(1 << 7 * week for week in range(5))
 
 
 class Shape(NamedTuple):
-    """A month or a year: ``first`` day number, ``length`` in days, and ``weekday`` of its first day (Sunday = 0)."""
+    """A year: the day number of its ``first`` day, its ``length`` in days, and the ``weekday`` of the first day.
+
+    Weekdays count from Sunday = 0.
+    """
 
     first: int
     length: int
     weekday: int
 
 
-@lru_cache(maxsize=4096)  # 230 years have 2,760 months
-def month_shape(year: int, month: int) -> Shape:
-    ordinal = date(year, month, 1).toordinal()
-    following = date(year + month // 12, month % 12 + 1, 1).toordinal()
-    return Shape(ordinal - _FIRST_ORDINAL, following - ordinal, ordinal % 7)
+class MonthShape(NamedTuple):
+    """A month: its ``length`` in days, and the ``weekday`` of its first day (Sunday = 0)."""
+
+    length: int
+    weekday: int
+
+
+@lru_cache(maxsize=256)
+def month_shapes(year: int) -> tuple[tuple[MonthShape, int], ...]:
+    """Return the shape of each month of *year*, and the position of its first day in the year, from 0 on."""
+    first, found = date(year, 1, 1).toordinal(), []
+    for month in range(1, 13):
+        ordinal = date(year, month, 1).toordinal()
+        following = date(year + month // 12, month % 12 + 1, 1).toordinal()
+        found.append((MonthShape(following - ordinal, ordinal % 7), ordinal - first))
+    return tuple(found)
 
 
 @lru_cache(maxsize=256)
@@ -165,14 +179,21 @@ class Cron:
         """
         if self.years is not None and year not in self._year_set:
             return 0
-        shape = year_shape(year)
-        known = self._masks.get(shape[1:])
+        kind = year_shape(year)[1:]
+        known = self._masks.get(kind)
         if known is None:
-            known = 0
+            months, known = month_shapes(year), 0
             for month in self.months:
-                of_month = month_shape(year, month)
-                known |= self._days_of(of_month) << (of_month.first - shape.first)
-            self._masks[shape[1:]] = known
+                shape, start = months[month - 1]
+                known |= self.days_of_month(shape) << start
+            self._masks[kind] = known
+        return known
+
+    def days_of_month(self, shape: MonthShape) -> int:
+        """Return the days of a month of that shape as bits, the 1st as the lowest, as if every month matched."""
+        known = self._month_masks.get(shape)
+        if known is None:
+            known = self._month_masks[shape] = self._days_of(shape)
         return known
 
     @cached_property
@@ -188,8 +209,11 @@ class Cron:
     def _masks(self) -> dict[tuple[int, int], int]:
         return {}
 
-    def _days_of(self, shape: Shape) -> int:
-        """Return the matching days of a month as bits, the first day as the lowest."""
+    @cached_property
+    def _month_masks(self) -> dict[MonthShape, int]:
+        return {}
+
+    def _days_of(self, shape: MonthShape) -> int:
         by_day, by_weekday = self._day_masks
         by_day |= _days_by(self.day_rules, shape)
         # Bit n of a month is weekday (shape.weekday + n) % 7.
@@ -217,14 +241,14 @@ def first_match(cron: Cron) -> int | None:
     return cron.first_day(year_shape(FIRST_YEAR).first, last.first + last.length - 1)
 
 
-def _days_by(rules: Sequence[DayRule], shape: Shape) -> int:
+def _days_by(rules: Sequence[DayRule], shape: MonthShape) -> int:
     """Return the days of the month that *rules* name, as bits."""
     if not rules:
         return 0
     return mask_of(day - 1 for rule in rules if (day := _day_of(rule, shape)) is not None)
 
 
-def _day_of(rule: DayRule, shape: Shape) -> int | None:
+def _day_of(rule: DayRule, shape: MonthShape) -> int | None:
     """Return the day of the month that *rule* names, or None if this month has no such day."""
     if isinstance(rule, NthWeekday):
         first = 1 + (rule.weekday - shape.weekday) % 7
@@ -242,7 +266,7 @@ def _day_of(rule: DayRule, shape: Shape) -> int | None:
     return day if 1 <= day <= shape.length else None
 
 
-def _nearest_weekday(day: int, shape: Shape) -> int:
+def _nearest_weekday(day: int, shape: MonthShape) -> int:
     """Return the Monday to Friday of the same month that is nearest to *day*."""
     weekday = (shape.weekday + day - 1) % 7
     if weekday == _SATURDAY:

@@ -6,21 +6,12 @@ from collections.abc import Iterator
 from math import gcd
 
 from eventcron.model.names import Instant, Window
-from eventcron.timing.cron import DAY_S, HOUR_S, bits_of, mask_of, year_of, year_shape
+from eventcron.timing.cron import DAY_S, Shape, bits_of, year_of, year_shape
 from eventcron.timing.daylight import EARLIEST, LATEST, leap
 from eventcron.timing.expression import Rate
 from eventcron.timing.remaining import Remaining
-from eventcron.timing.sets import LocalTimes, every_nth, seconds_in
+from eventcron.timing.sets import LocalTimes
 from eventcron.timing.zones import Zone
-
-_WHOLE_HOUR = (1 << HOUR_S) - 1
-_DAYS_A_YEAR = 366
-#: If more seconds are left, nearly each day has one that is due.
-_FEW_SECONDS = 4_096
-#: Up to so many bits of a number are taken one by one.
-_FEW_BITS = 30
-#: Days whose seconds stay in memory while one search goes on.
-_MAX_KNOWN = 512
 
 
 def dues(rate: Rate, window: Window) -> range:
@@ -49,7 +40,7 @@ def dues_left(rate: Rate, remaining: Remaining, zone: Zone, window: Window) -> I
             meetings[local_first] = _Meetings(remaining.every(step, local_first % step), period, local_first)
         for local in meetings[local_first].between(begin + span.offset, stop + span.offset):
             yield (local - span.offset) * 1000 + millis
-        begin = stop if stop >= end else leap(remaining.every(1, 0), stop)
+        begin = stop if stop >= end else leap(remaining.every(step, local_first % step), stop)
 
 
 class _Meetings:
@@ -59,84 +50,34 @@ class _Meetings:
         self._times = times
         self._period = period
         self._first = first
-        #: After so many days, a day has the same dues again.
-        self._cycle = period // gcd(period, DAY_S)
-        self._seconds: dict[tuple[int, int], tuple[int, ...]] = {}
-        self._folded: dict[int, int] = {}
-        self._residues: dict[int, int | None] = {}
 
     def between(self, low: int, high: int) -> Iterator[int]:
         """Yield them in ``[low, high)``, in order."""
         first_day, last_day = low // DAY_S, (high - 1) // DAY_S
         for year in range(year_of(first_day), year_of(last_day) + 1):
+            days = self._times.days_in(year)
+            if not days:
+                continue
             shape = year_shape(year)
             end = max(min(last_day + 1 - shape.first, shape.length), 0)
-            inside = (1 << end) - (1 << max(first_day - shape.first, 0))
-            met = [
-                (day, sign)
-                for sign, days in self._times.kinds(year)
-                for day in self._days(sign, days & inside, shape.first)
-            ]
-            for day, sign in sorted(met):
-                midnight = day * DAY_S
-                for second in self._seconds_on(day, sign):
+            days &= (1 << end) - (1 << max(first_day - shape.first, 0))
+            signs = self._times.signs(year)
+            for position, seconds in self._due(days, shape):
+                midnight = (shape.first + position) * DAY_S
+                for second in self._times.seconds_among(signs[position], seconds):
                     if low <= midnight + second < high:
                         yield midnight + second
 
-    def _days(self, sign: int, days: int, start: int) -> Iterator[int]:
-        """Yield those of *days*, bits from the day *start* on, that have a time.
-
-        If few seconds are left, each is met every so many days, and arithmetic tells on which. Otherwise each of the
-        days is looked at, and most of them have one.
-        """
-        if sign not in self._residues:
-            self._residues[sign] = self._residues_of(sign)
-        residues = self._residues[sign]
-        if residues is None:
-            folded = self._folded[sign]
-            found = (start + position for position in bits_of(days))
-            yield from (day for day in found if folded >> (self._first - day * DAY_S) % self._period & 1)
-        else:
-            yield from (start + position for position in bits_of(residues >> start % self._cycle & days))
-
-    def _residues_of(self, sign: int) -> int | None:
-        """The days of one cycle, and of a year more, that have a time, as bits; None if too many seconds are left."""
-        step = gcd(self._period, DAY_S)
-        folded = self._folded[sign] = self._fold(self._times.seconds_of_day(sign))
-        if folded.bit_count() > _FEW_SECONDS:
-            return None
-        inverse = pow(DAY_S // step, -1, self._cycle)
-        found = {(self._first - second) // step * inverse % self._cycle for second in bits_of(folded)}
-        cycles = range(0, self._cycle + _DAYS_A_YEAR, self._cycle)
-        return mask_of(cycle + residue for residue in found for cycle in cycles)
-
-    def _fold(self, seconds: int) -> int:
-        """*seconds*, as bits, modulo the period."""
-        size = self._period
-        while size < DAY_S:
-            size *= 2
-        while size > self._period:
-            size //= 2
-            seconds = seconds & (1 << size) - 1 | seconds >> size
-        return seconds
-
-    def _seconds_on(self, day: int, sign: int) -> tuple[int, ...]:
-        """The seconds of *day* that are left and due."""
-        key = (sign, (self._first - day * DAY_S) % self._period)
-        known = self._seconds.get(key)
-        if known is None:
-            mask = self._times.seconds_of_day(sign) & every_nth(self._period) << key[1]
-            known = _positions(mask)
-            if len(self._seconds) >= _MAX_KNOWN:
-                self._seconds.clear()
-            self._seconds[key] = known
-        return known
-
-
-def _positions(mask: int) -> tuple[int, ...]:
-    """Return the seconds of a day in *mask*, in order."""
-    lowest = max((mask & -mask).bit_length() - 1, 0)
-    if mask.bit_count() < _FEW_BITS:
-        return tuple(lowest + position for position in bits_of(mask >> lowest))
-    hours = range(lowest // HOUR_S, 24)
-    return tuple(hour * HOUR_S + second for hour in hours for second in seconds_in(mask >> hour * HOUR_S & _WHOLE_HOUR))
+    def _due(self, days: int, shape: Shape) -> Iterator[tuple[int, range]]:
+        """Yield those of *days*, bits of the year *shape*, that have a due instant, and the seconds of the day."""
+        if self._period <= DAY_S * shape.length // (days.bit_count() + 1):
+            for position in bits_of(days):
+                start = (self._first - (shape.first + position) * DAY_S) % self._period
+                if start < DAY_S:
+                    yield position, range(start, DAY_S, self._period)
+            return
+        begin = shape.first * DAY_S
+        since = begin + (self._first - begin) % self._period
+        for due in range(since - begin, shape.length * DAY_S, self._period):
+            if days >> due // DAY_S & 1:
+                yield due // DAY_S, range(due % DAY_S, DAY_S, self._period)

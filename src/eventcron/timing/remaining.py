@@ -43,8 +43,8 @@ class Remaining:
         """Return the times that are not excluded; of each day the seconds ``first``, ``first + step``, … only."""
         known = self._every.get((step, first))
         if known is None:
-            within = None if step == 1 else self.every(1, 0)
-            known = LocalTimes([EVERY_SECOND], self._exclusions, only=(step, first), within=within)
+            alike = next(iter(self._every.values()), None)
+            known = LocalTimes([EVERY_SECOND], self._exclusions, only=(step, first), alike=alike)
             self._every[step, first] = known
         return known
 

@@ -18,6 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 
 from eventcron.timing.cron import DAY_S, EVERY_SECOND, HOUR_S, Cron, bits_of, mask_of, year_of, year_shape
+from eventcron.timing.days import Days, joined, parted, signs_of
 from eventcron.timing.exclusions import DateSpan, Exclusion
 from eventcron.timing.fields import LAST_YEAR
 
@@ -30,13 +31,17 @@ _MAX_KNOWN = 4_096
 _MAX_YEARS_KNOWN = 16
 #: The same for whole days of seconds, which take 11 KB each.
 _MAX_DAYS_KNOWN = 64
+#: To compute a whole day's seconds takes about as long as to look at so many.
+_MANY_SECONDS = 400
+#: Up to so many bits of a number are taken one by one.
+_FEW_BITS = 30
 
 
 class LocalTimes:
     """The local times, in seconds, that one of *crons* matches and none of *exclusions* covers.
 
-    *only*: ``(step, first)`` leaves those whose second of the day is ``first``, ``first + step``, …. *within*: other
-    local times that have all days of these.
+    *only*: ``(step, first)`` leaves those whose second of the day is ``first``, ``first + step``, …. *alike*: other
+    local times of the same *crons* and *exclusions*.
     """
 
     def __init__(
@@ -45,7 +50,7 @@ class LocalTimes:
         exclusions: Sequence[Exclusion],
         *,
         only: tuple[int, int] = (1, 0),
-        within: LocalTimes | None = None,
+        alike: LocalTimes | None = None,
     ) -> None:
         whole = [exclusion.cron for exclusion in exclusions if exclusion.cron is not None and _is_whole(exclusion.cron)]
         partial = [exclusion.cron for exclusion in exclusions if exclusion.cron is not None]
@@ -53,16 +58,16 @@ class LocalTimes:
         self._firsts = [span.first for span in self._spans]
         self._whole = whole
         self._only = only
-        self._within = within
         self._members = [*crons, *(cron for cron in partial if not _is_whole(cron))]
         #: A sign below this has the bit of no exclusion.
         self._top = 1 << len(crons)
-        self._patterns = _by_days(self._members)
+        self._member_days = Days(self._members) if alike is None else alike._member_days
         self._open: dict[int, int] = {}
         self._seconds: dict[int, tuple[int, ...]] = {}
         self._counts: dict[int, int] = {}
         self._kinds_known: dict[int, list[tuple[int, int]]] = {}
         self._days: dict[int, int] = {}
+        self._asked: dict[int, int] = {}
         self._signs: dict[int, list[int]] = {}
 
     # --- What callers ask --------------------------------------------------------------------------------------------
@@ -116,11 +121,28 @@ class LocalTimes:
             return []
         known = self._kinds_known.get(year)
         if known is None:
-            known = [(sign, left) for sign, of_sign in self._kinds(year) if (left := days & of_sign)]
+            signs, found = self.signs(year), dict[int, int]()
+            for position in bits_of(days):
+                found[signs[position]] = found.get(signs[position], 0) | 1 << position
+            known = list(found.items())
             if len(self._kinds_known) >= _MAX_YEARS_KNOWN:
                 self._kinds_known.clear()
             self._kinds_known[year] = known
         return known
+
+    def seconds_among(self, sign: int, seconds: range) -> Sequence[int]:
+        """Return those of *seconds* of a day with that *sign* that are left, in order.
+
+        A few are looked at one by one. Where many are asked for, all of the day's are computed at once, and remembered.
+        """
+        asked = self._asked.get(sign, 0) + len(seconds)
+        if asked > _MANY_SECONDS:
+            return _positions(self.seconds_of_day(sign) & every_nth(seconds.step) << seconds.start)
+        if len(self._asked) >= _MAX_KNOWN:
+            self._asked.clear()
+        self._asked[sign] = asked
+        hours, of_hour, top = self._hour_signs, self._signs_of_hour, self._top
+        return [s for s in seconds if 0 < sign & hours[s // HOUR_S] & of_hour[s % HOUR_S] < top]
 
     def seconds_of_day(self, sign: int) -> int:
         """Return the seconds of a day with that *sign* that are left, as bits."""
@@ -129,8 +151,6 @@ class LocalTimes:
             known = 0
             for hour, of_hour in enumerate(self._hour_signs):
                 known |= self._mask_of(sign & of_hour) << hour * HOUR_S
-            if self._only[0] > 1:
-                known &= every_nth(self._only[0]) << self._only[1]
             if len(self._days) >= _MAX_DAYS_KNOWN:
                 self._days.clear()
             self._days[sign] = known
@@ -138,22 +158,8 @@ class LocalTimes:
 
     # --- Days --------------------------------------------------------------------------------------------------------
 
-    def _kinds(self, year: int) -> list[tuple[int, int]]:
-        """The days of *year*, as bits, by their signs. Days without an expression are missing."""
-        rest = self._days_left(year)
-        kinds, common = [(0, rest)], 0
-        for bits, cron in self._patterns:
-            inside = cron.days_in(year) & rest
-            if inside == rest:
-                common |= bits
-            elif inside:
-                kinds = [part for kind in kinds for part in _split(kind, inside, bits)]
-        return [(sign | common, days) for sign, days in kinds if days and (sign | common) % self._top]
-
     def _days_left(self, year: int) -> int:
         """The days of *year* that no exclusion covers as a whole."""
-        if self._within is not None:
-            return self._within.days_in(year)
         shape = year_shape(year)
         left = (1 << shape.length) - 1
         for cron in self._whole:
@@ -169,16 +175,16 @@ class LocalTimes:
 
     def _sign(self, day: int) -> int:
         year = year_of(day)
+        return self.signs(year)[day - year_shape(year).first]
+
+    def signs(self, year: int) -> list[int]:
+        """Return the sign of each day of *year*, from the 1st of January on, whether or not it has such a time."""
         known = self._signs.get(year)
         if known is None:
-            known = [0] * year_shape(year).length
-            for sign, days in self._kinds(year):
-                for position in bits_of(days):
-                    known[position] = sign
             if len(self._signs) >= _MAX_YEARS_KNOWN:
                 self._signs.clear()
-            self._signs[year] = known
-        return known[day - year_shape(year).first]
+            known = self._signs[year] = self._member_days.signs(year)
+        return known
 
     def _find_days(self, years: range) -> None:
         """Compute ``days_in`` of all *years* at once.
@@ -186,10 +192,8 @@ class LocalTimes:
         For each sign of times, the days that match one of its expressions and none of its exclusions are left. Where
         there are none, the exclusions that cover them all are remembered: they do the same for other signs.
         """
-        lengths = [year_shape(year).length for year in years]
-        rest = _concatenated([self._days_left(year) for year in years], lengths)
-        days = [(_concatenated(_days_in(cron, years), lengths), bits) for bits, cron in self._patterns]
-        days.sort(key=lambda pattern: pattern[0].bit_count(), reverse=True)
+        rest = joined(years, self._days_left)
+        days = self._member_days.patterns(years)
         open_days, covers = 0, _Covers(self._top, self._second_signs)
         for minute in self._minute_signs:
             if open_days == rest:
@@ -202,9 +206,7 @@ class LocalTimes:
                 found, used = _uncovered(found, sign - sign % self._top, days)
                 open_days |= found
                 left = left & ~lowest if found else left & ~covers.add(sign % self._top, used)
-        for year, length in zip(years, lengths, strict=True):
-            self._open[year] = open_days & (1 << length) - 1
-            open_days >>= length
+        self._open.update(parted(open_days, years))
 
     def _matched(self, sign: int, days: Sequence[tuple[int, int]]) -> int:
         """The days that one of the expressions in *sign* matches."""
@@ -218,15 +220,22 @@ class LocalTimes:
 
     @cached_property
     def _hour_signs(self) -> list[int]:
-        return _signs([member.hours for member in self._members], _HOURS)
+        return signs_of([member.hours for member in self._members], _HOURS)
+
+    @cached_property
+    def _signs_of_hour(self) -> list[int]:
+        """The signs of the seconds of an hour."""
+        minutes = signs_of([member.minutes for member in self._members], _SIXTY)
+        seconds = signs_of([member.seconds for member in self._members], _SIXTY)
+        return [minute & second for minute in minutes for second in seconds]
 
     @cached_property
     def _minute_signs(self) -> list[int]:
         """The distinct signs of the minutes of a day, those with the fewest exclusions first."""
         step, first = self._only
-        minutes = _signs([member.minutes for member in self._members], _SIXTY)
+        minutes = signs_of([member.minutes for member in self._members], _SIXTY)
         if self._by_second:
-            seconds, hours = _signs([member.seconds for member in self._members], _SIXTY), self._hour_signs
+            seconds, hours = signs_of([member.seconds for member in self._members], _SIXTY), self._hour_signs
             times = range(first, DAY_S, step)
             found = {hours[t // HOUR_S] & minutes[t // _SIXTY % _SIXTY] & seconds[t % _SIXTY] for t in times}
         else:
@@ -239,7 +248,7 @@ class LocalTimes:
         if self._by_second:
             return [(1 << len(self._members)) - 1]
         step, first = self._only
-        return sorted(set(_signs([member.seconds for member in self._members], _SIXTY)[first::step]))
+        return sorted(set(signs_of([member.seconds for member in self._members], _SIXTY)[first::step]))
 
     @property
     def _by_second(self) -> bool:
@@ -347,54 +356,18 @@ def seconds_in(mask: int) -> tuple[int, ...]:
     return tuple(position for position, bit in enumerate(reversed(f"{mask:b}")) if bit == "1")
 
 
+def _positions(mask: int) -> tuple[int, ...]:
+    """Return the seconds of a day in *mask*, in order."""
+    lowest = max((mask & -mask).bit_length() - 1, 0)
+    if mask.bit_count() < _FEW_BITS:
+        return tuple(lowest + position for position in bits_of(mask >> lowest))
+    hours = range(lowest // HOUR_S, _HOURS)
+    return tuple(hour * HOUR_S + second for hour in hours for second in seconds_in(mask >> hour * HOUR_S & _WHOLE_HOUR))
+
+
 def _is_whole(cron: Cron) -> bool:
     """Whether *cron* matches every time of the days that it matches."""
     return len(cron.hours) == _HOURS and cron.hour_mask == _WHOLE_HOUR
-
-
-def _by_days(members: Sequence[Cron]) -> list[tuple[int, Cron]]:
-    """The different sets of days of *members*: the sign of those that have it, and one of them."""
-    found: dict[tuple[object, ...], tuple[int, Cron]] = {}
-    for bit, cron in enumerate(members):
-        bits, _ = found.get(cron.day_fields, (0, cron))
-        found[cron.day_fields] = (bits | 1 << bit, cron)
-    return list(found.values())
-
-
-def _signs(fields: Sequence[Sequence[int]], size: int) -> list[int]:
-    """For each value of a field, the sign with the bits of those *fields* that have the value."""
-    signs = [0] * size
-    for bit, values in enumerate(fields):
-        for value in values:
-            signs[value] |= 1 << bit
-    return signs
-
-
-def _split(kind: tuple[int, int], inside: int, bit: int) -> Iterator[tuple[int, int]]:
-    sign, days = kind
-    if yes := days & inside:
-        yield sign | bit, yes
-    if no := days & ~inside:
-        yield sign, no
-
-
-def _days_in(cron: Cron, years: range) -> list[int]:
-    """The days of each of *years* that *cron* matches. Years that begin and end on the same weekdays are alike."""
-    if cron.years is not None:
-        return [cron.days_in(year) for year in years]
-    kinds = {year_shape(year)[1:]: year for year in years}
-    known = {kind: cron.days_in(year) for kind, year in kinds.items()}
-    return [known[year_shape(year)[1:]] for year in years]
-
-
-def _concatenated(masks: Sequence[int], lengths: Sequence[int]) -> int:
-    """Return *masks*, each of as many bits as its length, one after another, the first as the lowest bits."""
-    while len(masks) > 1:
-        pairs = range(0, len(masks) - 1, 2)
-        odd = slice(len(masks) // 2 * 2, None)
-        masks = [*(masks[i] | masks[i + 1] << lengths[i] for i in pairs), *masks[odd]]
-        lengths = [*(lengths[i] + lengths[i + 1] for i in pairs), *lengths[odd]]
-    return masks[0]
 
 
 def _joined(spans: Iterable[DateSpan]) -> list[DateSpan]:

@@ -1,0 +1,118 @@
+"""The days that the members of a schedule match: as bits of one year or of many, and as signs.
+
+A *member* is an expression or an exclusion. A *sign* is a number with one bit for each member: the sign of a day has
+the bits of the members that match the day.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property
+
+from eventcron.timing.cron import Cron, MonthShape, bits_of, month_shapes, year_shape
+
+#: Where the days of several years are one number, each year has as many bytes: 366 days, and two bits that are 0.
+_YEAR_BYTES = 46
+_MONTHS = 12
+
+
+class Days:
+    """The days that *members* match. It computes what it is asked for, and remembers it."""
+
+    def __init__(self, members: Sequence[Cron]) -> None:
+        self._members = members
+        self._patterns = _by_days(members)
+        self._of_month: dict[MonthShape, list[int]] = {}
+        self._known: dict[range, list[tuple[int, int]]] = {}
+
+    def signs(self, year: int) -> list[int]:
+        """Return the sign of each day of *year*, from the 1st of January on."""
+        found: list[int] = []
+        of_year = self._of_year(year)
+        for (shape, _), of_month in zip(month_shapes(year), self._of_months, strict=True):
+            both = of_year & of_month
+            signs = self._of_month.get(shape) or self._look_up(shape)
+            found += [both & sign for sign in signs]
+        return found
+
+    def patterns(self, years: range) -> list[tuple[int, int]]:
+        """Return the different sets of days of *years*, each with the sign of the members that have it.
+
+        The sets are as ``joined`` makes them, those of the most days first.
+        """
+        known = self._known.get(years)
+        if known is None:
+            known = [(joined(years, cron.days_in, alike=cron.years is None), bits) for bits, cron in self._patterns]
+            known.sort(key=lambda pattern: pattern[0].bit_count(), reverse=True)
+            self._known[years] = known
+        return known
+
+    def _look_up(self, shape: MonthShape) -> list[int]:
+        signs = [0] * shape.length
+        for bits, cron in self._patterns:
+            for position in bits_of(cron.days_of_month(shape)):
+                signs[position] |= bits
+        self._of_month[shape] = signs
+        return signs
+
+    @cached_property
+    def _of_months(self) -> list[int]:
+        return signs_of([cron.months for cron in self._members], _MONTHS + 1)[1:]
+
+    def _of_year(self, year: int) -> int:
+        return self._always | self._of_years.get(year, 0)
+
+    @cached_property
+    def _always(self) -> int:
+        """The sign of the members that match in every year."""
+        return sum(1 << bit for bit, cron in enumerate(self._members) if cron.years is None)
+
+    @cached_property
+    def _of_years(self) -> dict[int, int]:
+        found: dict[int, int] = {}
+        for bit, cron in enumerate(self._members):
+            for year in cron.years or ():
+                found[year] = found.get(year, 0) | 1 << bit
+        return found
+
+
+def signs_of(fields: Sequence[Sequence[int]], size: int) -> list[int]:
+    """For each value of a field, return the sign with the bits of those *fields* that have the value."""
+    signs = [0] * size
+    for bit, values in enumerate(fields):
+        for value in values:
+            signs[value] |= 1 << bit
+    return signs
+
+
+def joined(years: Iterable[int], days_in: Callable[[int], int], *, alike: bool = False) -> int:
+    """Return the days of all *years* as one number, the first year as the lowest bits.
+
+    *alike*: years of the same length that begin on the same weekday have the same days.
+    """
+    if not alike:
+        return int.from_bytes(b"".join(days_in(year).to_bytes(_YEAR_BYTES, "little") for year in years), "little")
+    kinds = [year_shape(year)[1:] for year in years]
+    of_kind = {
+        kind: days_in(year).to_bytes(_YEAR_BYTES, "little")
+        for kind, year in dict(zip(kinds, years, strict=True)).items()
+    }
+    return int.from_bytes(b"".join([of_kind[kind] for kind in kinds]), "little")
+
+
+def parted(days: int, years: range) -> dict[int, int]:
+    """Return the days of each of *years*, of which ``joined`` made *days*."""
+    data = days.to_bytes(_YEAR_BYTES * len(years), "little")
+    return {
+        year: int.from_bytes(data[number * _YEAR_BYTES : (number + 1) * _YEAR_BYTES], "little")
+        for number, year in enumerate(years)
+    }
+
+
+def _by_days(members: Sequence[Cron]) -> list[tuple[int, Cron]]:
+    """The different sets of days of *members*: the sign of those that have it, and one of them."""
+    found: dict[tuple[object, ...], tuple[int, Cron]] = {}
+    for bit, cron in enumerate(members):
+        bits, _ = found.get(cron.day_fields, (0, cron))
+        found[cron.day_fields] = (bits | 1 << bit, cron)
+    return list(found.values())
