@@ -73,8 +73,8 @@ class _Own(NamedTuple):
 def handover(record: Record, *, now: Instant) -> Iterator[Handover]:
     """All that the registrar delivers after the change that *record* is the result of, in parts.
 
-    The same parts however often asked. Fires come before notices. What an earlier era left behind in a form that this
-    release cannot read is reported as skipped.
+    The same parts however often asked. Fires come before notices. What is to be delivered of an era that this release
+    cannot read is reported as skipped.
     """
     before = record.eras[-2] if len(record.eras) > 1 else None
     skips, work = [], []
@@ -83,8 +83,9 @@ def handover(record: Record, *, now: Instant) -> Iterator[Handover]:
     elif before is not None:
         skips = _dropped(record, before)
         work.append(_unplanned(record, before, now=now))
-    # The planner looks at once at an era that it cannot read, and never at a manual one.
-    if record.fires and is_readable(record.era.trigger) and not is_manual(record.era.trigger):
+    if record.fires and not is_readable(record.era.trigger):
+        skips = skips + _unread_until_handoff(record, before)
+    elif record.fires and not is_manual(record.era.trigger):
         work.append(_until_handoff(record, now=now))
     # Notices of two eras stay apart: the spans of their occurrences may overlap.
     noted: dict[tuple[int, SkipReason, str], SkipNotice] = {}
@@ -249,12 +250,29 @@ def _unread(record: Record, before: Era) -> list[SkipNotice]:
     assert before.end is not None  # noqa: S101  # callers pass an era that was cut
     offset = flexible_offset_ms(record.key, before.flexible_window_seconds)
     planned = before.end if before.planned_through is None else before.planned_through - offset
-    window = Window(before.start if before.paused else max(before.start, planned), before.end)
-    if window.start >= window.end:
+    since = before.start if before.paused else max(before.start, planned)
+    return _unread_notices(record, before.trigger, since, before.end)
+
+
+def _unread_until_handoff(record: Record, before: Era | None) -> list[SkipNotice]:
+    """One notice of what is due of the era in force before the planner takes over, if anything.
+
+    Somebody who could read it died before it was delivered. What the era *before* has by the same trigger is not in it.
+    """
+    era = record.era
+    taken_until = before.end if before is not None and before.trigger == era.trigger else None
+    since = era.start if taken_until is None else max(era.start, taken_until)
+    handoff = record.handoff - flexible_offset_ms(record.key, era.flexible_window_seconds)
+    until = max(handoff, era.catch_up_until)
+    return _unread_notices(record, era.trigger, since, until if era.end is None else min(until, era.end))
+
+
+def _unread_notices(record: Record, trigger: str, since: Instant, until: Instant) -> list[SkipNotice]:
+    """The notice that nobody knows what *trigger* had from *since* until *until*; none if that is no time."""
+    if since >= until:
         return []
-    by = why_unreadable(before.trigger)
-    revision = record.era.revision
-    return [unread_notice(record.key, window, revision=revision, reason=SkipReason.UNREADABLE_TRIGGER, by=by)]
+    reason, by = SkipReason.UNREADABLE_TRIGGER, why_unreadable(trigger)
+    return [unread_notice(record.key, Window(since, until), revision=record.era.revision, reason=reason, by=by)]
 
 
 def _fires_in(canonical: str, window: Window) -> bool:

@@ -473,3 +473,26 @@ def test_deleted_while_nobody_can_read_it_a_schedule_with_a_flexible_window_repo
     assert offset > 50_000
     assert (notice.reason, notice.first_due, notice.last_due) == ("unreadable_trigger", at(2050) - offset, at(2000) - 1)
     assert after.pending == at(2000)
+
+
+def test_what_a_dead_registrar_left_to_deliver_is_reported_where_nobody_can_read_it() -> None:
+    """It died between the write and the fires. The repeated command meets a release that cannot read the schedule."""
+    left = unread(put(None, FIRST, when(100), misfire=PATIENT))
+    assert left.pending is not None
+
+    delivered_now = handover(left, now=at(400))
+
+    assert delivered_now.fires == []
+    assert [(notice.reason, notice.first_due, notice.last_due) for notice in delivered_now.skips] == [
+        ("unreadable_trigger", at(100.001), at(100 + REACH) - 1)
+    ]
+
+
+def test_what_a_dead_registrar_left_to_catch_up_on_is_reported_where_nobody_can_read_it() -> None:
+    paused = pause(delivered(put(None, FIRST, when(0), misfire=PATIENT)), SECOND, when(1000, planned=1700))
+    left = unread(resume(paused, THIRD, when(2000, planned=2700), MisfirePolicy.FIRE_ALL))
+    assert left.era.catch_up_until > left.era.start
+
+    spans = [(notice.first_due, notice.last_due) for notice in handover(left, now=at(2400)).skips]
+
+    assert (left.era.start, left.handoff - 1) in spans
