@@ -47,8 +47,8 @@ SAVE_BEFORE_MS = 2_000
 AHEAD_MS = 5_000
 #: Conditional ``wake`` updates in flight for one segment.
 MOVES_AT_ONCE = 32
-#: Milliseconds of a window at most. A planner that is further behind plans several windows, and commits each: if it
-#: dies, the next one repeats no more than the last. It is longer than any horizon.
+#: Milliseconds of a window at most; longer than any horizon. What a segment is further behind is left to the next
+#: planners, one window each. So each gets a window done, however much is due in it.
 LONGEST_WINDOW_MS = 3_600_000
 #: Fires that all segments of one planner hold at once: about 100 MB, at 500 bytes for a fire, its pack and its message.
 FIRES_HELD = 200_000
@@ -58,7 +58,7 @@ class SegmentOutcome(StrEnum):
     """How planning a segment ended."""
 
     PLANNED = "planned"  # the segment is planned through the window's end
-    SAVED = "saved"  # stopped near the deadline; the next planner resumes at the saved page
+    SAVED = "saved"  # stopped near the deadline, or far behind after one window; the next planner goes on from there
     HELD = "held"  # another planner holds the lease
     FENCED = "fenced"  # a later lease took over; the ids of the packs sent make repeats harmless
     FAILED = "failed"  # a service refused; the whole window will be planned again
@@ -87,8 +87,8 @@ class SegmentReport(Struct, frozen=True, kw_only=True):
 
 
 class _Tally(Struct):
-    #: The first lease, and when it was acquired.
-    first: Lease | None = None
+    #: The lease, and when it was acquired.
+    lease: Lease | None = None
     leased: Instant = 0
     visited: int = 0
     fires: int = 0
@@ -131,7 +131,7 @@ class Planner:
         slots = asyncio.Semaphore(self._settings.concurrency)
         memos = Memos()
         # In whole seconds and equal for all segments, so that they share windows and the memo of their triggers.
-        # From now, not from the tick: a message that waited has every missed window planned at once.
+        # From now, not from the tick: what messages that waited asked for is planned at once.
         end = self._horizon(self._clock.now())
         asked = None if tick is None else self._horizon(tick)
 
@@ -162,11 +162,11 @@ class Planner:
         try:
             if asked is not None and asked <= await self._leases.planned_through(segment) <= end + AHEAD_MS:
                 return SegmentReport(segment=segment, ended=SegmentOutcome.PLANNED)
-            ended = await self._plan_windows(segment, end=end, deadline=deadline, memos=memos, tally=tally)
-            reason = "no time left to start" if ended is SegmentOutcome.SAVED and tally.first is None else ""
+            ended = await self._plan_window(segment, end=end, deadline=deadline, memos=memos, tally=tally)
+            reason = "no time left to start" if ended is SegmentOutcome.SAVED and tally.lease is None else ""
         except Unavailable as error:
             ended, reason = SegmentOutcome.FAILED, str(error)
-        first = tally.first
+        lease = tally.lease
         return SegmentReport(
             segment=segment,
             ended=ended,
@@ -174,37 +174,36 @@ class Planner:
             fires=tally.fires,
             packs=tally.packs,
             skipped=tally.skipped,
-            behind_ms=max(0, tally.leased - first.start) if first is not None and first.start else 0,
-            ahead_ms=first.start - first.end if first is not None and ended is SegmentOutcome.AHEAD else 0,
-            lag_ms=self._lag(first, tally.leased) if first is not None and first.start else None,
+            behind_ms=max(0, tally.leased - lease.start) if lease is not None and lease.start else 0,
+            ahead_ms=lease.start - lease.end if lease is not None and ended is SegmentOutcome.AHEAD else 0,
+            lag_ms=self._lag(lease, tally.leased) if lease is not None and lease.start else None,
             reason=reason,
         )
 
-    async def _plan_windows(
+    async def _plan_window(
         self, segment: int, *, end: Instant, deadline: Instant, memos: Memos, tally: _Tally
     ) -> SegmentOutcome:
-        """Plan the segment through *end*, window by window, each under a lease of its own.
+        """Plan the segment through *end*, or through ``LONGEST_WINDOW_MS`` of what it is behind.
+
+        The index has to show what a window changed before the next one reads it. So that is left to the next planner.
 
         Raises:
-            Unavailable: a service refused. The windows before are committed.
+            Unavailable: a service refused.
         """
-        while True:
-            now = self._clock.now()
-            if now > deadline - SAVE_BEFORE_MS:
-                return SegmentOutcome.SAVED
-            lease = await self._leases.acquire(segment, end=end, now=now, lease_until=deadline)
-            if lease is None:
-                return SegmentOutcome.HELD
-            whole, lease = lease, _cut(lease)
-            if tally.first is None:
-                tally.first, tally.leased = whole, now
-            try:
-                ended = await self._plan_lease(lease, deadline=deadline, memos=memos, tally=tally)
-            except Unavailable:
-                await self._release(lease)
-                raise
-            if ended is not SegmentOutcome.PLANNED or lease.end >= whole.end:
-                return ended
+        now = self._clock.now()
+        if now > deadline - SAVE_BEFORE_MS:
+            return SegmentOutcome.SAVED
+        lease = await self._leases.acquire(segment, end=end, now=now, lease_until=deadline)
+        if lease is None:
+            return SegmentOutcome.HELD
+        tally.lease, tally.leased = lease, now
+        window = _cut(lease)
+        try:
+            ended = await self._plan_lease(window, deadline=deadline, memos=memos, tally=tally)
+        except Unavailable:
+            await self._release(lease)
+            raise
+        return SegmentOutcome.SAVED if ended is SegmentOutcome.PLANNED and window.end < lease.end else ended
 
     def _lag(self, lease: Lease, now: Instant) -> int:
         settings = self._settings

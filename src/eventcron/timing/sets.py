@@ -61,7 +61,7 @@ class LocalTimes:
         self._members = [*crons, *(cron for cron in partial if not _is_whole(cron))]
         #: A sign below this has the bit of no exclusion.
         self._top = 1 << len(crons)
-        self._member_days = Days(self._members) if alike is None else alike._member_days
+        self._member_days: Days = Days(self._members) if alike is None else alike._member_days
         self._open: dict[int, int] = {}
         self._seconds: dict[int, tuple[int, ...]] = {}
         self._counts: dict[int, int] = {}

@@ -10,16 +10,17 @@ import msgspec
 
 from eventcron.adapters.memory import MemoryFireQueue, MemoryQueue, MemoryScheduleStore
 from eventcron.app.planner import SegmentOutcome
-from eventcron.model.commands import Misfire, MisfirePolicy, Schedule
+from eventcron.model.commands import Misfire, MisfirePolicy, ResumeSchedule, Schedule
 from eventcron.model.events import Event
 from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import MAX_INPUT_BYTES, Instant, Key
-from eventcron.model.records import InputRef, Record
+from eventcron.model.records import InputRef, Record, State
 from eventcron.ports import Refusal
 from eventcron.rules.packing import make_pack
 from eventcron.testing import JumpingClock, memory_ports
 from eventcron.testing.world import SETTINGS
 from eventcron.timing.trigger import parse
+from eventcron.wire.decode import Received
 from tests.records import record_of
 
 NOW: Instant = 1_796_112_000_000  # 2026-12-01T08:00:00Z
@@ -119,13 +120,56 @@ async def test_a_planner_three_hours_behind_holds_few_fires_and_leaves_none_out(
 
     tracemalloc.start()
     try:
-        (report,) = await ports.use_cases(SETTINGS).planner.run([0], deadline=NOW + 60_000)
+        planner = ports.use_cases(SETTINGS).planner
+        reports = [report for _ in range(4) for report in await planner.run([0], deadline=NOW + 60_000)]
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
 
     horizon = SETTINGS.horizon_seconds
-    assert (report.ended, report.fires) == (SegmentOutcome.PLANNED, 10 * (3 * 3_600 + horizon))
-    assert sent[0] == report.fires
+    assert [(report.ended, report.fires) for report in reports] == [
+        *[(SegmentOutcome.SAVED, 10 * 3_600)] * 3,
+        (SegmentOutcome.PLANNED, 10 * horizon),
+    ]
+    assert sent[0] == 10 * (3 * 3_600 + horizon)
     assert await ports.leases.planned_through(0) == NOW + horizon * 1000
+    assert peak < 25 * MEGABYTE
+
+
+async def test_a_registrar_that_catches_up_on_three_long_pauses_at_once_holds_few_fires() -> None:
+    """Three schedules of every second with the largest input, paused for ten hours: 108,000 fires."""
+    clock = JumpingClock(NOW)
+    store, fires, sent = MemoryScheduleStore(clock), MemoryFireQueue(MemoryQueue(clock)), [0]
+
+    async def count(packs: Sequence[Pack], *, visible_at: Sequence[Instant], now: Instant) -> list[Refusal]:
+        await asyncio.sleep(0)
+        assert len(visible_at) == len(packs)
+        assert now == NOW
+        sent[0] += sum(len(pack.fires) for pack in packs)
+        return []
+
+    fires.send = count  # type: ignore[method-assign]  # keeps nothing
+    registrar = memory_ports(clock, store=store, fire_queue=fires).use_cases(SETTINGS).registrar
+    largest = msgspec.Raw(b'"%s"' % (b"x" * (MAX_INPUT_BYTES - 2)))
+    started = NOW - 10 * 3_600_000
+    for name in "abc":
+        schedule = Schedule(
+            tenant="acme", name=name, expression="* * * * * *", input=largest, misfire=Misfire(grace_seconds=86_400)
+        )
+        paused = record_of(schedule, state=State.PAUSED, trigger=SECONDLY, start=started, created=started)
+        await store.put(paused, replacing=None)
+
+    def resume(name: str) -> Received:
+        command = ResumeSchedule(tenant="acme", name=name, missed=MisfirePolicy.FIRE_ALL)
+        source = "eventcron.tenant.acme"
+        return Received(command=command, detail_type="Resume Schedule", event_id=name, source=source, time=NOW)
+
+    tracemalloc.start()
+    try:
+        await asyncio.gather(*(registrar.apply(resume(name)) for name in "abc"))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert sent[0] >= 3 * (10 * 3_600 + SETTINGS.horizon_seconds)
     assert peak < 25 * MEGABYTE
