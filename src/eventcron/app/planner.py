@@ -38,6 +38,7 @@ from eventcron.rules.planning import (
 )
 from eventcron.rules.portions import PagePlan, Planned
 from eventcron.settings import Settings
+from eventcron.timing.hashing import flexible_offset_ms
 from eventcron.wire.encode import skipped
 
 #: Milliseconds before the deadline at which a planner saves its page and stops. A page takes well under a second.
@@ -376,8 +377,12 @@ def _contribution(entry: IndexEntry, memo: WindowMemo, *, now: Instant, since: I
     except (InvalidSchedule, ValueError) as error:
         start, end = _span(window, now)
         reason = SkipReason.UNREADABLE_TRIGGER
-        span = Window(max(start, entry.wake), end)
-        notice = unread_notice(entry.key, span, revision=entry.revision, reason=reason, by=str(error))
+        # What is published in the window is due earlier by the offset.
+        offset = flexible_offset_ms(entry.key, entry.flexible_window_seconds)
+        due = Window(max(max(start, entry.wake) - offset, entry.start), end - offset)
+        if due.start >= due.end:
+            return Contribution([], [], entry.wake)
+        notice = unread_notice(entry.key, due, revision=entry.revision, reason=reason, by=str(error))
         return Contribution([], [notice], entry.wake)
 
 

@@ -28,6 +28,8 @@ from eventcron.model.records import IndexEntry, Record, State
 from eventcron.ports import Lease, Page, Refusal
 from eventcron.testing import JumpingClock, memory_ports
 from eventcron.testing.world import SETTINGS
+from eventcron.timing.hashing import flexible_offset_ms
+from eventcron.timing.instant import rfc3339
 from eventcron.timing.trigger import parse
 from eventcron.wire.encode import decode_pack
 from tests.records import record_of
@@ -455,6 +457,44 @@ async def test_a_trigger_of_another_release_is_skipped_in_the_open_and_stays() -
     assert b'"reason":"unreadable_trigger"' in told
     assert (await stage.plan()).ended is SegmentOutcome.PLANNED
     assert stage.store.records[("acme", "strange")].wake == 0  # type: ignore[index]  # a Key is a tuple
+
+
+@pytest.mark.parametrize(
+    ("flexible_s", "start", "windows"),
+    [
+        pytest.param(0, NOW - DAY, [(-MINUTE, 12 * MINUTE), (12 * MINUTE, 17 * MINUTE)], id="at-once"),
+        pytest.param(
+            600, NOW - DAY, [(-MINUTE, 12 * MINUTE), (12 * MINUTE, 17 * MINUTE)], id="up-to-ten-minutes-later"
+        ),
+        pytest.param(0, NOW + 14 * MINUTE, [(14 * MINUTE, 17 * MINUTE)], id="from-its-start-on"),
+    ],
+)
+async def test_what_cannot_be_read_is_reported_for_when_it_is_due(
+    flexible_s: int, start: Instant, windows: list[tuple[int, int]]
+) -> None:
+    """A window holds what is published in it. With a flexible window that is due earlier."""
+    stage = Stage()
+    await stage.leases.commit(await _leased(stage, NOW - MINUTE))
+    schedule = Schedule(tenant="acme", name="strange", expression="* * * * *", flexible_window_seconds=flexible_s)
+    strange = record_of(schedule, trigger="lunar|new-moon", start=start, created=NOW, segment=0, wake=0)
+    await stage.store.put(strange, replacing=None)
+    offset = flexible_offset_ms(schedule.key, flexible_s)
+
+    await stage.plan()
+    stage.clock.instant += 5 * MINUTE
+    await stage.plan()
+
+    told = [msgspec.json.decode(event.detail) for _, event in stage.bus.published]
+    assert [(one["first_due"], one["last_due"]) for one in told] == [
+        (rfc3339(NOW + first - offset), rfc3339(NOW + end - offset - 1)) for first, end in windows
+    ]
+
+
+async def _leased(stage: Stage, end: Instant) -> Lease:
+    """A lease of the segment through *end*."""
+    lease = await stage.leases.acquire(0, end=end, now=NOW - 2 * MINUTE, lease_until=NOW)
+    assert lease is not None
+    return lease
 
 
 class HalfReadable(MemoryScheduleStore):
