@@ -175,8 +175,11 @@ class Leases(Protocol):
     async def save(self, lease: Lease, cursor: str) -> bool:
         """Store the page from which the next pass resumes, and give up the lease."""
 
-    async def commit(self, lease: Lease) -> bool:
-        """Store that the segment is planned through ``lease.end``, and give up the lease."""
+    async def commit(self, lease: Lease, *, held_until: Instant = 0) -> bool:
+        """Store that the segment is planned through ``lease.end``, and give up the lease.
+
+        The segment is not leased again before *held_until*.
+        """
 
     async def release(self, lease: Lease) -> bool:
         """Give up the lease. The next pass plans the whole window again."""

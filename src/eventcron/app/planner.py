@@ -48,6 +48,9 @@ SAVE_BEFORE_MS = 2_000
 AHEAD_MS = 5_000
 #: Conditional ``wake`` updates in flight for one segment.
 MOVES_AT_ONCE = 32
+#: Milliseconds for which a segment rests after a pass that made a schedule dense. A pass that began before every part
+#: of the index shows that could find the schedule nowhere. Indexes follow within a second.
+REST_MS = 5_000
 #: Milliseconds of a window at most; longer than any horizon. What a segment is further behind is left to the next
 #: planners, one window each. So each gets a window done, however much is due in it.
 LONGEST_WINDOW_MS = 3_600_000
@@ -91,6 +94,8 @@ class _Tally(Struct):
     #: The lease, and when it was acquired.
     lease: Lease | None = None
     leased: Instant = 0
+    #: Whether a schedule became dense.
+    dense: bool = False
     visited: int = 0
     fires: int = 0
     packs: int = 0
@@ -234,7 +239,9 @@ class Planner:
             try:
                 await self._plan_page(page, window, memos, tally, looked_up)
                 if ahead is None:
-                    return SegmentOutcome.PLANNED if await self._leases.commit(lease) else SegmentOutcome.FENCED
+                    held_until = self._clock.now() + REST_MS if tally.dense else 0
+                    committed = await self._leases.commit(lease, held_until=held_until)
+                    return SegmentOutcome.PLANNED if committed else SegmentOutcome.FENCED
                 if self._clock.now() > deadline - SAVE_BEFORE_MS:
                     assert page.cursor is not None  # noqa: S101  # a page is ahead
                     return (
@@ -287,7 +294,7 @@ class Planner:
             unread_notice(item.key, span, reason=SkipReason.UNREADABLE, by=item.reason) for item in page.unreadable
         ]
         await self._report(notices, now=now)
-        await self._move(done, window)
+        await self._move(done, window, tally)
         tally.visited += len(entries)
         tally.skipped += sum(notice.count for notice in notices)
 
@@ -318,7 +325,7 @@ class Planner:
     async def _report(self, notices: Sequence[SkipNotice], *, now: Instant) -> None:
         await self._publisher.publish([skipped(notice, now=now) for notice in notices])
 
-    async def _move(self, done: Sequence[Planned], window: Window) -> None:
+    async def _move(self, done: Sequence[Planned], window: Window, tally: _Tally) -> None:
         """Move the ``wake`` of timed entries, and remove finished entries from the index.
 
         Only the planner removes them. If planning fails after the last fire was sent, the executor may publish that
@@ -338,6 +345,7 @@ class Planner:
                 wake = window.end if planned.skips or entry.wake == DENSE else entry.wake
             if wake == entry.wake:
                 return
+            tally.dense = tally.dense or wake == DENSE
             async with slots:
                 if wake is None and not planned.ends:
                     await self._finish(entry)

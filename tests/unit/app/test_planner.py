@@ -18,7 +18,7 @@ from eventcron.adapters.memory import (
     MemoryScheduleStore,
     Version,
 )
-from eventcron.app.planner import AHEAD_MS, SegmentOutcome, SegmentReport
+from eventcron.app.planner import AHEAD_MS, REST_MS, SegmentOutcome, SegmentReport
 from eventcron.errors import Unavailable
 from eventcron.model.commands import Schedule
 from eventcron.model.events import Event
@@ -417,6 +417,20 @@ async def test_an_index_that_catches_up_between_two_pages_hides_nothing() -> Non
 
     assert (await stage.plan()).ended is SegmentOutcome.PLANNED
     assert stage.dues() == sorted(3 * [NOW + minute * MINUTE for minute in range(5, 24)])
+
+
+async def test_a_segment_rests_after_a_schedule_became_dense_until_the_whole_index_shows_that() -> None:
+    """One page of the next pass would show the schedule as dense, the other one as it was before: neither has it."""
+    stage = Stage()
+    await stage.put("a", wake=NOW + 5 * MINUTE)
+
+    assert (await stage.plan()).fires == 7
+    stage.clock.instant += REST_MS - 1
+    assert (await stage.plan()).ended is SegmentOutcome.HELD
+    stage.clock.instant = NOW + MINUTE
+    assert (await stage.plan()).fires == 1
+    stage.clock.instant += 1_000
+    assert (await stage.plan()).ended is SegmentOutcome.PLANNED, "nothing became dense in the pass before"
 
 
 async def test_a_pass_that_is_resumed_does_not_plan_again_what_its_first_half_made_dense() -> None:

@@ -54,23 +54,26 @@ class DynamoLeases:
         )
 
     async def save(self, lease: Lease, cursor: str) -> bool:
-        return await self._end(lease, "SET #lease = :none, #cursor = :cursor", {":cursor": text(cursor)})
+        return await self._end(lease, "SET #lease = :until, #cursor = :cursor", {":cursor": text(cursor)})
 
-    async def commit(self, lease: Lease) -> bool:
+    async def commit(self, lease: Lease, *, held_until: Instant = 0) -> bool:
         # A commit whose answer was lost is sent again, and then finds the segment planned under its own fence.
         return await self._end(
             lease,
-            "SET #lease = :none, #planned = :planned REMOVE #cursor",
+            "SET #lease = :until, #planned = :planned REMOVE #cursor",
             {":planned": number(max(lease.start, lease.end))},
+            held_until=held_until,
             or_when=" OR #planned = :planned",
         )
 
     async def release(self, lease: Lease) -> bool:
-        return await self._end(lease, "SET #lease = :none REMOVE #cursor", {})
+        return await self._end(lease, "SET #lease = :until REMOVE #cursor", {})
 
-    async def _end(self, lease: Lease, change: str, values: Item, *, or_when: str = "") -> bool:
+    async def _end(
+        self, lease: Lease, change: str, values: Item, *, held_until: Instant = 0, or_when: str = ""
+    ) -> bool:
         """End *lease* if it is still the segment's: a lease ends once."""
-        held = {":none": number(0), ":fence": number(lease.fence), ":held": number(lease.lease_until)}
+        held = {":until": number(held_until), ":fence": number(lease.fence), ":held": number(lease.lease_until)}
         return await self._table.update(
             _key(lease.segment),
             change,

@@ -33,13 +33,13 @@ class MemoryLeases:
         await self._pause("save.after")
         return saved
 
-    async def commit(self, lease: Lease) -> bool:
+    async def commit(self, lease: Lease, *, held_until: Instant = 0) -> bool:
         await self._pause("commit.before")
         state = self._state(lease.segment)
         planned = max(lease.start, lease.end)
         committed = self._holds(lease) or (state.fence, state.planned_through) == (lease.fence, planned)
         if committed:
-            self._end(lease, planned_through=planned, cursor=None)
+            self._end(lease, planned_through=planned, cursor=None, held_until=held_until)
         await self._pause("commit.after")
         return committed
 
@@ -81,9 +81,11 @@ class MemoryLeases:
         state = self._state(lease.segment)
         return (state.fence, state.lease_until) == (lease.fence, lease.lease_until)
 
-    def _end(self, lease: Lease, *, planned_through: Instant, cursor: str | None) -> None:
+    def _end(self, lease: Lease, *, planned_through: Instant, cursor: str | None, held_until: Instant = 0) -> None:
         state = self._state(lease.segment)
-        self._states[lease.segment] = msgspec.structs.replace(state, planned_through=planned_through, lease_until=0)
+        self._states[lease.segment] = msgspec.structs.replace(
+            state, planned_through=planned_through, lease_until=held_until
+        )
         self._cursors.pop(lease.segment, None)
         if cursor is not None:
             self._cursors[lease.segment] = cursor
