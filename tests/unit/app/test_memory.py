@@ -172,4 +172,4 @@ async def test_a_registrar_that_catches_up_on_three_long_pauses_at_once_holds_fe
         tracemalloc.stop()
 
     assert sent[0] >= 3 * (10 * 3_600 + SETTINGS.horizon_seconds)
-    assert peak < 25 * MEGABYTE
+    assert peak < 12 * MEGABYTE
