@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -22,6 +21,7 @@ from msgspec import Struct
 
 import eventcron
 from eventcron.local.errors import LocalError
+from eventcron.local.removal import remove
 from eventcron.local.snapshot import SAVE_SECONDS, Snapshot
 
 LOOPBACK = "127.0.0.1"
@@ -170,17 +170,6 @@ class EmbeddedAws:
         remove(self.directory)  # the host may be removing it at this moment
         if self._snapshot is not None and not died:
             self._snapshot.end()
-
-
-def remove(directory: Path) -> None:
-    """Remove *directory*, or what is left of it, even while Lambda workers start in it.
-
-    It is renamed first, so that the workers fail to start and leave nothing there.
-    """
-    going = directory.with_suffix(".going")
-    with suppress(OSError):
-        directory.rename(going)
-    shutil.rmtree(going, ignore_errors=True)
 
 
 def _listen(port: int) -> socket.socket:

@@ -11,12 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
 import sys
 import threading
 from pathlib import Path
 
-from eventcron.local.embedded import remove
 from eventcron.local.snapshot import SnapshotWriter
 
 #: Seconds that an idle connection stays open: longer than any client keeps one, so that the client closes it.
@@ -26,14 +24,13 @@ KEEP_ALIVE_SECONDS = 3_600
 
 
 def _end_with_parent(directory: str, writer: SnapshotWriter | None) -> None:
-    """Wait until the parent pipe closes. Then save the snapshot, if there is one, and kill the process group."""
+    """Wait until the parent pipe closes. Then save the snapshot, if there is one, and become ``removal``."""
     sys.stdin.buffer.read()
     try:
         if writer is not None:
             writer.save()
     finally:
-        remove(Path(directory))
-        os.killpg(0, signal.SIGKILL)
+        os.execv(sys.executable, [sys.executable, "-P", "-m", "eventcron.local.removal", directory])  # noqa: S606
 
 
 def main(descriptor: str, directory: str, snapshot: str = "") -> None:
