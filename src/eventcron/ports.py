@@ -175,10 +175,10 @@ class Leases(Protocol):
     async def save(self, lease: Lease, cursor: str) -> bool:
         """Store the page from which the next pass resumes, and give up the lease."""
 
-    async def commit(self, lease: Lease, *, held_until: Instant = 0) -> bool:
+    async def commit(self, lease: Lease, *, rests_until: Instant = 0) -> bool:
         """Store that the segment is planned through ``lease.end``, and give up the lease.
 
-        The segment is not leased again before *held_until*.
+        The segment is not leased again before *rests_until*.
         """
 
     async def release(self, lease: Lease) -> bool:

@@ -140,13 +140,21 @@ async def test_a_commit_may_be_repeated_and_nothing_undoes_it(leases: Leases) ->
 
 async def test_a_commit_may_let_its_segment_rest(leases: Leases) -> None:
     lease = await acquired(leases, end=5_000)
-    assert await leases.commit(lease, held_until=NOW + 1_000)
-    assert await leases.commit(lease, held_until=NOW + 1_000), "repeated, after a lost answer"
+    assert await leases.commit(lease, rests_until=NOW + 1_000)
+    assert await leases.commit(lease, rests_until=NOW + 1_000), "repeated, after a lost answer"
 
     assert await leases.acquire(0, end=6_000, now=NOW + 999, lease_until=LATER) is None
     rested = await acquired(leases, end=6_000, now=NOW + 1_000)
 
     assert (rested.start, rested.end) == (5_000, 6_000)
+
+
+async def test_a_rest_that_a_clock_ahead_asked_for_keeps_nobody_out(leases: Leases) -> None:
+    lease = await leases.acquire(0, end=5_000, now=NOW + 60_000, lease_until=NOW + 120_000)
+    assert lease is not None
+    assert await leases.commit(lease, rests_until=NOW + 65_000)
+
+    assert await leases.acquire(0, end=6_000, now=NOW, lease_until=LEASE_UNTIL) is not None
 
 
 async def test_a_released_lease_cannot_commit(leases: Leases) -> None:

@@ -25,6 +25,7 @@ from eventcron.model.names import Instant, Key, Window
 from eventcron.model.records import IndexEntry, State
 from eventcron.ports import Clock, DeadLetters, EventBus, FireQueue, Lease, Leases, Page, ScheduleStore
 from eventcron.rules.lag import lag_ms
+from eventcron.rules.leases import REST_MS
 from eventcron.rules.packing import pack_fires
 from eventcron.rules.planning import (
     DENSE,
@@ -48,9 +49,6 @@ SAVE_BEFORE_MS = 2_000
 AHEAD_MS = 5_000
 #: Conditional ``wake`` updates in flight for one segment.
 MOVES_AT_ONCE = 32
-#: Milliseconds for which a segment rests after a pass that made a schedule dense. A pass that began before every part
-#: of the index shows that could find the schedule nowhere. Indexes follow within a second.
-REST_MS = 5_000
 #: Milliseconds of a window at most; longer than any horizon. What a segment is further behind is left to the next
 #: planners, one window each. So each gets a window done, however much is due in it.
 LONGEST_WINDOW_MS = 3_600_000
@@ -239,8 +237,8 @@ class Planner:
             try:
                 await self._plan_page(page, window, memos, tally, looked_up)
                 if ahead is None:
-                    held_until = self._clock.now() + REST_MS if tally.dense else 0
-                    committed = await self._leases.commit(lease, held_until=held_until)
+                    rests_until = self._clock.now() + REST_MS if tally.dense else 0
+                    committed = await self._leases.commit(lease, rests_until=rests_until)
                     return SegmentOutcome.PLANNED if committed else SegmentOutcome.FENCED
                 if self._clock.now() > deadline - SAVE_BEFORE_MS:
                     assert page.cursor is not None  # noqa: S101  # a page is ahead

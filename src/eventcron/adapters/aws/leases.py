@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from eventcron.adapters.aws.item_format import MARK_VALUE, MARKED, readable
 from eventcron.adapters.aws.table import DynamoTable, Item, number, text
-from eventcron.adapters.next_lease import next_lease
+from eventcron.adapters.next_lease import is_taken, next_lease
 from eventcron.model.names import Instant
 from eventcron.ports import Lease, SegmentState
-from eventcron.rules.leases import is_held
 
 #: How often a lease is tried for anew after another planner wrote between its read and its write.
 ACQUIRE_TRIES = 5
@@ -26,7 +25,7 @@ class DynamoLeases:
         for _ in range(ACQUIRE_TRIES):
             item = await self._table.get(_key(segment)) or {}
             state = _state(segment, item)
-            if is_held(state.lease_until, now=now):
+            if is_taken(state, now=now):
                 return None
             cursor = item["cursor"]["S"] if "cursor" in item else None
             lease = next_lease(state, cursor, end=end, lease_until=lease_until)
@@ -56,13 +55,13 @@ class DynamoLeases:
     async def save(self, lease: Lease, cursor: str) -> bool:
         return await self._end(lease, "SET #lease = :until, #cursor = :cursor", {":cursor": text(cursor)})
 
-    async def commit(self, lease: Lease, *, held_until: Instant = 0) -> bool:
+    async def commit(self, lease: Lease, *, rests_until: Instant = 0) -> bool:
         # A commit whose answer was lost is sent again, and then finds the segment planned under its own fence.
         return await self._end(
             lease,
             "SET #lease = :until, #planned = :planned REMOVE #cursor",
             {":planned": number(max(lease.start, lease.end))},
-            held_until=held_until,
+            rests_until=rests_until,
             or_when=" OR #planned = :planned",
         )
 
@@ -70,10 +69,10 @@ class DynamoLeases:
         return await self._end(lease, "SET #lease = :until REMOVE #cursor", {})
 
     async def _end(
-        self, lease: Lease, change: str, values: Item, *, held_until: Instant = 0, or_when: str = ""
+        self, lease: Lease, change: str, values: Item, *, rests_until: Instant = 0, or_when: str = ""
     ) -> bool:
         """End *lease* if it is still the segment's: a lease ends once."""
-        held = {":until": number(held_until), ":fence": number(lease.fence), ":held": number(lease.lease_until)}
+        held = {":until": number(rests_until), ":fence": number(lease.fence), ":held": number(lease.lease_until)}
         return await self._table.update(
             _key(lease.segment),
             change,

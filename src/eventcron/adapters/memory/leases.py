@@ -5,10 +5,9 @@ from __future__ import annotations
 import msgspec
 
 from eventcron.adapters.memory.pause import Pause, yield_once
-from eventcron.adapters.next_lease import next_lease
+from eventcron.adapters.next_lease import is_taken, next_lease
 from eventcron.model.names import Instant
 from eventcron.ports import Lease, SegmentState
-from eventcron.rules.leases import is_held
 
 
 class MemoryLeases:
@@ -33,13 +32,13 @@ class MemoryLeases:
         await self._pause("save.after")
         return saved
 
-    async def commit(self, lease: Lease, *, held_until: Instant = 0) -> bool:
+    async def commit(self, lease: Lease, *, rests_until: Instant = 0) -> bool:
         await self._pause("commit.before")
         state = self._state(lease.segment)
         planned = max(lease.start, lease.end)
         committed = self._holds(lease) or (state.fence, state.planned_through) == (lease.fence, planned)
         if committed:
-            self._end(lease, planned_through=planned, cursor=None, held_until=held_until)
+            self._end(lease, planned_through=planned, cursor=None, rests_until=rests_until)
         await self._pause("commit.after")
         return committed
 
@@ -68,7 +67,7 @@ class MemoryLeases:
 
     def _acquire(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Lease | None:
         state = self._state(segment)
-        if is_held(state.lease_until, now=now):
+        if is_taken(state, now=now):
             return None
         lease = next_lease(state, self._cursors.get(segment), end=end, lease_until=lease_until)
         if lease.start < lease.end:
@@ -81,10 +80,10 @@ class MemoryLeases:
         state = self._state(lease.segment)
         return (state.fence, state.lease_until) == (lease.fence, lease.lease_until)
 
-    def _end(self, lease: Lease, *, planned_through: Instant, cursor: str | None, held_until: Instant = 0) -> None:
+    def _end(self, lease: Lease, *, planned_through: Instant, cursor: str | None, rests_until: Instant = 0) -> None:
         state = self._state(lease.segment)
         self._states[lease.segment] = msgspec.structs.replace(
-            state, planned_through=planned_through, lease_until=held_until
+            state, planned_through=planned_through, lease_until=rests_until
         )
         self._cursors.pop(lease.segment, None)
         if cursor is not None:
