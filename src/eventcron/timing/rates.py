@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from math import gcd
 
 from eventcron.model.names import Instant, Window
-from eventcron.timing.cron import DAY_S, Shape, bits_of, year_of, year_shape
+from eventcron.timing.cron import DAY_S, bits_of, year_of, year_shape
 from eventcron.timing.daylight import EARLIEST, LATEST, leap
 from eventcron.timing.expression import Rate
 from eventcron.timing.remaining import Remaining
 from eventcron.timing.sets import LocalTimes
 from eventcron.timing.zones import Zone
+
+#: A period with at most so many due instants a day is one of few.
+_FEW_A_DAY = 4
+#: Days whose seconds stay in memory while one search goes on.
+_MAX_KNOWN = 512
 
 
 def dues(rate: Rate, window: Window) -> range:
@@ -50,6 +55,8 @@ class _Meetings:
         self._times = times
         self._period = period
         self._first = first
+        #: The due seconds of a day that are left, by the day's sign and those that are due.
+        self._known: dict[tuple[int, range], Iterable[int]] = {}
 
     def between(self, low: int, high: int) -> Iterator[int]:
         """Yield them in ``[low, high)``, in order."""
@@ -61,23 +68,35 @@ class _Meetings:
             shape = year_shape(year)
             end = max(min(last_day + 1 - shape.first, shape.length), 0)
             days &= (1 << end) - (1 << max(first_day - shape.first, 0))
-            signs = self._times.signs(year)
-            for position, seconds in self._due(days, shape):
-                midnight = (shape.first + position) * DAY_S
-                for second in self._times.seconds_among(signs[position], seconds):
-                    if low <= midnight + second < high:
-                        yield midnight + second
+            begin = shape.first * DAY_S
+            # Where few of the due instants are on other days, all are looked at.
+            if self._period * _FEW_A_DAY >= DAY_S and days.bit_count() * _FEW_A_DAY >= end:
+                start, stop = max(low - begin, 0), min(high - begin, shape.length * DAY_S)
+                start += (self._first - begin - start) % self._period
+                for second in self._times.seconds_left(range(start, stop, self._period), year):
+                    yield begin + second
+            else:
+                for second in self._due_on_each(days, year, low - begin, high - begin):
+                    yield begin + second
 
-    def _due(self, days: int, shape: Shape) -> Iterator[tuple[int, range]]:
-        """Yield those of *days*, bits of the year *shape*, that have a due instant, and the seconds of the day."""
-        if self._period <= DAY_S * shape.length // (days.bit_count() + 1):
-            for position in bits_of(days):
-                start = (self._first - (shape.first + position) * DAY_S) % self._period
-                if start < DAY_S:
-                    yield position, range(start, DAY_S, self._period)
-            return
-        begin = shape.first * DAY_S
-        since = begin + (self._first - begin) % self._period
-        for due in range(since - begin, shape.length * DAY_S, self._period):
-            if days >> due // DAY_S & 1:
-                yield due // DAY_S, range(due % DAY_S, DAY_S, self._period)
+    def _due_on_each(self, days: int, year: int, low: int, high: int) -> Iterator[int]:
+        """The due seconds in ``[low, high)`` that are left on *days*, bits of *year*, from which on they count."""
+        first, signs = self._first - year_shape(year).first * DAY_S, self._times.signs(year)
+        for position in bits_of(days):
+            midnight = position * DAY_S
+            begin, end = max(low - midnight, 0), min(high - midnight, DAY_S)
+            start = begin + (first - midnight - begin) % self._period
+            if start < end:
+                for second in self._left_on(signs[position], range(start, end, self._period)):
+                    yield midnight + second
+
+    def _left_on(self, sign: int, due: range) -> Iterable[int]:
+        """The seconds *due* that are left on a day with that *sign*."""
+        known = self._known.get((sign, due))
+        if known is None:
+            known = self._times.seconds_among(sign, due)
+            if isinstance(known, list):
+                if len(self._known) >= _MAX_KNOWN:
+                    self._known.clear()
+                self._known[sign, due] = known
+        return known

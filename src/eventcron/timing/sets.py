@@ -13,17 +13,18 @@ nothing here looks at one time after another:
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 
-from eventcron.timing.cron import DAY_S, EVERY_SECOND, HOUR_S, Cron, bits_of, mask_of, year_of, year_shape
-from eventcron.timing.days import Days, joined, parted, signs_of
-from eventcron.timing.exclusions import DateSpan, Exclusion
-from eventcron.timing.fields import LAST_YEAR
+from eventcron.timing.cron import DAY_S, EVERY_SECOND, HOUR_S, bits_of, mask_of, year_of, year_shape
+from eventcron.timing.days import Members, parted
+from eventcron.timing.fields import FIRST_YEAR, LAST_YEAR
 
 _HOURS, _SIXTY = 24, 60
 _WHOLE_HOUR = (1 << HOUR_S) - 1
+_HOUR_BYTES = HOUR_S // 8
+_EMPTY_HOUR = bytes(_HOUR_BYTES)
 
 #: Entries of the caches of one object. It bounds memory; few objects have more.
 _MAX_KNOWN = 4_096
@@ -33,42 +34,33 @@ _MAX_YEARS_KNOWN = 16
 _MAX_DAYS_KNOWN = 64
 #: To compute a whole day's seconds takes about as long as to look at so many.
 _MANY_SECONDS = 400
-#: Up to so many bits of a number are taken one by one.
-_FEW_BITS = 30
+#: Up to so many seconds of a day are a list; more are found hour by hour.
+_FEW_SECONDS = 100
 
 
 class LocalTimes:
-    """The local times, in seconds, that one of *crons* matches and none of *exclusions* covers.
+    """The local times, in seconds, that one of the *chosen* expressions matches and no exclusion covers.
 
-    *only*: ``(step, first)`` leaves those whose second of the day is ``first``, ``first + step``, …. *alike*: other
-    local times of the same *crons* and *exclusions*.
+    *chosen* is a sign of expressions of *members*. *only*: ``(step, first)`` leaves the times whose second of the day
+    is ``first``, ``first + step``, ….
     """
 
-    def __init__(
-        self,
-        crons: Sequence[Cron],
-        exclusions: Sequence[Exclusion],
-        *,
-        only: tuple[int, int] = (1, 0),
-        alike: LocalTimes | None = None,
-    ) -> None:
-        whole = [exclusion.cron for exclusion in exclusions if exclusion.cron is not None and _is_whole(exclusion.cron)]
-        partial = [exclusion.cron for exclusion in exclusions if exclusion.cron is not None]
-        self._spans = _joined(span for exclusion in exclusions for span in exclusion.spans)
-        self._firsts = [span.first for span in self._spans]
-        self._whole = whole
-        self._only = only
-        self._members = [*crons, *(cron for cron in partial if not _is_whole(cron))]
+    def __init__(self, members: Members, chosen: int, *, only: tuple[int, int] = (1, 0)) -> None:
+        self._all = members
+        self._members = members.crons
         #: A sign below this has the bit of no exclusion.
-        self._top = 1 << len(crons)
-        self._member_days: Days = Days(self._members) if alike is None else alike._member_days
+        self._top = members.top
+        #: The bits of the chosen expressions and of all exclusions.
+        self._chosen = chosen | (1 << len(members.crons)) - members.top
+        self._only = only
+        #: The years that have such a time, once all are known.
+        self._open_years: list[int] | None = None
         self._open: dict[int, int] = {}
         self._seconds: dict[int, tuple[int, ...]] = {}
         self._counts: dict[int, int] = {}
         self._kinds_known: dict[int, list[tuple[int, int]]] = {}
         self._days: dict[int, int] = {}
         self._asked: dict[int, int] = {}
-        self._signs: dict[int, list[int]] = {}
 
     # --- What callers ask --------------------------------------------------------------------------------------------
 
@@ -90,14 +82,23 @@ class LocalTimes:
     def matching_days(self, first: int, last: int) -> Iterator[int]:
         """Yield the days in ``[first, last]`` that have such a time, in order. The search ends with the year 2199."""
         first = max(first, 0)
-        for year in range(year_of(first), LAST_YEAR + 1):
+        for year in self._years(year_of(first)):
             shape = year_shape(year)
             if shape.first > last:
                 return
-            for position in bits_of(self.days_in(year) & (-1 << max(first - shape.first, 0))):
+            days = self.days_in(year)
+            if first > shape.first:
+                days &= -1 << first - shape.first
+            for position in bits_of(days):
                 if shape.first + position > last:
                     return
                 yield shape.first + position
+
+    def _years(self, first: int) -> Iterable[int]:
+        """The years from *first* on that may have such a time."""
+        if self._open_years is None:
+            return range(first, LAST_YEAR + 1)
+        return self._open_years[bisect_left(self._open_years, first) :]
 
     def first_day(self, first: int, last: int) -> int | None:
         """Return the first day in ``[first, last]`` that has such a time, or None."""
@@ -105,9 +106,16 @@ class LocalTimes:
 
     def days_in(self, year: int) -> int:
         """Return the days of *year* that have such a time, as bits from the 1st of January on."""
+        if not FIRST_YEAR <= year <= LAST_YEAR:
+            # A zone's first and last local hours. No cron expression matches there.
+            return self._all.without_spans(year)
         if year not in self._open:
             # Most callers want to know of one year. Who asks for a second one gets all years at once.
-            self._find_days(range(year, LAST_YEAR + 1 if self._open else year + 1))
+            if self._open:
+                self._find_days(range(min(year, *self._open), LAST_YEAR + 1))
+                self._open_years = [known for known, days in self._open.items() if days]
+            else:
+                self._find_days(range(year, year + 1))
         return self._open[year]
 
     def count(self, year: int, days: int) -> int:
@@ -123,26 +131,37 @@ class LocalTimes:
         if known is None:
             signs, found = self.signs(year), dict[int, int]()
             for position in bits_of(days):
-                found[signs[position]] = found.get(signs[position], 0) | 1 << position
+                sign = signs[position] & self._chosen
+                found[sign] = found.get(sign, 0) | 1 << position
             known = list(found.items())
             if len(self._kinds_known) >= _MAX_YEARS_KNOWN:
                 self._kinds_known.clear()
             self._kinds_known[year] = known
         return known
 
-    def seconds_among(self, sign: int, seconds: range) -> Sequence[int]:
+    def seconds_among(self, sign: int, seconds: range) -> Iterable[int]:
         """Return those of *seconds* of a day with that *sign* that are left, in order.
 
         A few are looked at one by one. Where many are asked for, all of the day's are computed at once, and remembered.
         """
+        sign &= self._chosen
         asked = self._asked.get(sign, 0) + len(seconds)
         if asked > _MANY_SECONDS:
-            return _positions(self.seconds_of_day(sign) & every_nth(seconds.step) << seconds.start)
+            mask = self.seconds_of_day(sign) & every_nth(seconds.step) << seconds.start & (1 << seconds.stop) - 1
+            return list(_positions(mask)) if mask.bit_count() <= _FEW_SECONDS else _positions(mask)
         if len(self._asked) >= _MAX_KNOWN:
             self._asked.clear()
         self._asked[sign] = asked
-        hours, of_hour, top = self._hour_signs, self._signs_of_hour, self._top
+        hours, of_hour, top = self._hour_signs, self._all.of_hour, self._top
         return [s for s in seconds if 0 < sign & hours[s // HOUR_S] & of_hour[s % HOUR_S] < top]
+
+    def seconds_left(self, seconds: Sequence[int], year: int) -> list[int]:
+        """Return those of *seconds*, counted from the 1st of January of *year*, that are left, in order."""
+        days, signs = self.days_in(year), self.signs(year)
+        hours, of_hour, top = self._hour_signs, self._all.of_hour, self._top
+        if days.bit_count() < len(signs):
+            seconds = [s for s in seconds if days >> s // DAY_S & 1]
+        return [s for s in seconds if 0 < signs[s // DAY_S] & hours[s // HOUR_S % _HOURS] & of_hour[s % HOUR_S] < top]
 
     def seconds_of_day(self, sign: int) -> int:
         """Return the seconds of a day with that *sign* that are left, as bits."""
@@ -158,33 +177,13 @@ class LocalTimes:
 
     # --- Days --------------------------------------------------------------------------------------------------------
 
-    def _days_left(self, year: int) -> int:
-        """The days of *year* that no exclusion covers as a whole."""
-        shape = year_shape(year)
-        left = (1 << shape.length) - 1
-        for cron in self._whole:
-            left &= ~cron.days_in(year)
-        index = max(bisect_right(self._firsts, shape.first) - 1, 0)
-        for span in self._spans[index:]:
-            first, end = max(span.first - shape.first, 0), min(span.last + 1 - shape.first, shape.length)
-            if first >= shape.length:
-                break
-            if first < end:
-                left &= ~((1 << end) - (1 << first))
-        return left
-
     def _sign(self, day: int) -> int:
         year = year_of(day)
         return self.signs(year)[day - year_shape(year).first]
 
     def signs(self, year: int) -> list[int]:
         """Return the sign of each day of *year*, from the 1st of January on, whether or not it has such a time."""
-        known = self._signs.get(year)
-        if known is None:
-            if len(self._signs) >= _MAX_YEARS_KNOWN:
-                self._signs.clear()
-            known = self._signs[year] = self._member_days.signs(year)
-        return known
+        return self._all.signs(year)
 
     def _find_days(self, years: range) -> None:
         """Compute ``days_in`` of all *years* at once.
@@ -192,8 +191,7 @@ class LocalTimes:
         For each sign of times, the days that match one of its expressions and none of its exclusions are left. Where
         there are none, the exclusions that cover them all are remembered: they do the same for other signs.
         """
-        rest = joined(years, self._days_left)
-        days = self._member_days.patterns(years)
+        rest, days = self._all.left(years), self._all.patterns(years)
         open_days, covers = 0, _Covers(self._top, self._second_signs)
         for minute in self._minute_signs:
             if open_days == rest:
@@ -220,26 +218,18 @@ class LocalTimes:
 
     @cached_property
     def _hour_signs(self) -> list[int]:
-        return signs_of([member.hours for member in self._members], _HOURS)
-
-    @cached_property
-    def _signs_of_hour(self) -> list[int]:
-        """The signs of the seconds of an hour."""
-        minutes = signs_of([member.minutes for member in self._members], _SIXTY)
-        seconds = signs_of([member.seconds for member in self._members], _SIXTY)
-        return [minute & second for minute in minutes for second in seconds]
+        return [sign & self._chosen for sign in self._all.hour_signs]
 
     @cached_property
     def _minute_signs(self) -> list[int]:
         """The distinct signs of the minutes of a day, those with the fewest exclusions first."""
         step, first = self._only
-        minutes = signs_of([member.minutes for member in self._members], _SIXTY)
+        minutes, seconds, hours = self._all.minute_signs, self._all.second_signs, self._hour_signs
         if self._by_second:
-            seconds, hours = signs_of([member.seconds for member in self._members], _SIXTY), self._hour_signs
             times = range(first, DAY_S, step)
             found = {hours[t // HOUR_S] & minutes[t // _SIXTY % _SIXTY] & seconds[t % _SIXTY] for t in times}
         else:
-            found = {hour & minute for hour in set(self._hour_signs) for minute in set(minutes)}
+            found = {hour & minute for hour in set(hours) for minute in set(minutes)}
         return sorted((sign for sign in found if sign % self._top), key=int.bit_count)
 
     @cached_property
@@ -248,7 +238,7 @@ class LocalTimes:
         if self._by_second:
             return [(1 << len(self._members)) - 1]
         step, first = self._only
-        return sorted(set(signs_of([member.seconds for member in self._members], _SIXTY)[first::step]))
+        return sorted(set(self._all.second_signs[first::step]))
 
     @property
     def _by_second(self) -> bool:
@@ -356,26 +346,12 @@ def seconds_in(mask: int) -> tuple[int, ...]:
     return tuple(position for position, bit in enumerate(reversed(f"{mask:b}")) if bit == "1")
 
 
-def _positions(mask: int) -> tuple[int, ...]:
-    """Return the seconds of a day in *mask*, in order."""
-    lowest = max((mask & -mask).bit_length() - 1, 0)
-    if mask.bit_count() < _FEW_BITS:
-        return tuple(lowest + position for position in bits_of(mask >> lowest))
-    hours = range(lowest // HOUR_S, _HOURS)
-    return tuple(hour * HOUR_S + second for hour in hours for second in seconds_in(mask >> hour * HOUR_S & _WHOLE_HOUR))
-
-
-def _is_whole(cron: Cron) -> bool:
-    """Whether *cron* matches every time of the days that it matches."""
-    return len(cron.hours) == _HOURS and cron.hour_mask == _WHOLE_HOUR
-
-
-def _joined(spans: Iterable[DateSpan]) -> list[DateSpan]:
-    """The days of *spans* in order, in as few spans as possible."""
-    joined: list[DateSpan] = []
-    for span in sorted(spans):
-        if joined and span.first <= joined[-1].last + 1:
-            joined[-1] = DateSpan(joined[-1].first, max(joined[-1].last, span.last))
-        else:
-            joined.append(span)
-    return joined
+def _positions(mask: int) -> Iterator[int]:
+    """Yield the seconds of a day in *mask*, in order."""
+    data = mask.to_bytes(_HOURS * _HOUR_BYTES, "little")
+    for hour in range(_HOURS):
+        of_hour = data[hour * _HOUR_BYTES : (hour + 1) * _HOUR_BYTES]
+        if of_hour != _EMPTY_HOUR:
+            start = hour * HOUR_S
+            for second in seconds_in(int.from_bytes(of_hour, "little")):
+                yield start + second

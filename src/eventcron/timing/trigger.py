@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from datetime import timedelta, timezone
 from functools import cached_property, lru_cache
 from heapq import merge
-from itertools import chain, groupby, islice
+from itertools import groupby, islice
+from operator import itemgetter
 from typing import Literal
 
 from eventcron.errors import InvalidExpression, InvalidSchedule
@@ -33,10 +34,16 @@ from eventcron.timing.zones import Zone, load_zone
 #: that they repeat.
 EVENTBRIDGE_POLICY = DaylightSaving(gap="skip", overlap="once")
 
+_due = itemgetter(Occurrence._fields.index("due"))
+
 #: How many decoded triggers stay in memory. A million schedules share a few thousand triggers.
 _CACHED_TRIGGERS = 8_192
 #: Milliseconds: a week.
 _SOON_MS = 604_800_000
+#: Milliseconds: ten minutes, in which sixteen ``rate(1 second)`` have 10,000 due instants.
+_AT_FIRST_MS = 600_000
+#: Milliseconds: eight years. What is known of their days stays in memory for all rates.
+_AT_MOST_MS = 2_922 * 86_400_000
 #: For how many triggers the sets of local times stay in memory. Those of one are at most a few megabytes.
 _CACHED_SETS = 64
 
@@ -57,6 +64,16 @@ class Trigger:
     @cached_property
     def zone(self) -> Zone:
         return load_zone(self.timezone)
+
+    @cached_property
+    def distinct(self) -> tuple[Item, ...]:
+        """The items without each ``rate()`` that only fires when another one does."""
+        rates = [item for item in self.items if isinstance(item, Rate)]
+        return tuple(
+            item
+            for item in self.items
+            if not (isinstance(item, Rate) and any(_adds_nothing(item, other) for other in rates if other != item))
+        )
 
     @cached_property
     def excluded(self) -> Excluder | None:
@@ -157,17 +174,15 @@ def last_occurrence(trigger: Trigger, window: Window) -> Instant | None:
 
 def nth_occurrence(trigger: Trigger, at_or_after: Instant, count: int) -> Instant | None:
     """Return the *count*-th instant at or after *at_or_after* at which the trigger fires; None if there are fewer."""
-    left, end = count, LATEST * 1000
-    # Most schedules fire often, or soon: then stepping is quicker than counting a year.
-    soon = min(at_or_after + _SOON_MS, end)
-    for window, fires_in in chain([(Window(at_or_after, soon), None)], _counted(trigger, Window(soon, end))):
+    left = count
+    for window, fires_in in _counted(trigger, Window(at_or_after, LATEST * 1000)):
         if fires_in is not None and fires_in < left:
             left -= fires_in
             continue
-        for due in occurrences(trigger, window):
-            left -= 1
-            if not left:
-                return due
+        found = _first_of(trigger, window, left)
+        if len(found) >= left:
+            return found[left - 1]
+        left -= len(found)
     return None
 
 
@@ -175,40 +190,39 @@ def count_occurrences(trigger: Trigger, window: Window, *, limit: int) -> int:
     """Return how many times the trigger fires in *window*; *limit* if there are more."""
     count = 0
     for part, fires_in in _counted(trigger, window):
-        if fires_in is not None:
-            count += fires_in
-        else:
-            count += sum(1 for _ in islice(occurrences(trigger, part), limit - count))
+        count += len(_first_of(trigger, part, limit - count)) if fires_in is None else fires_in
         if count >= limit:
             return limit
     return count
 
 
+def _first_of(trigger: Trigger, window: Window, count: int) -> list[Instant]:
+    """The first *count* instants in *window* at which the trigger fires, or all."""
+    streams = _fires(trigger, window)
+    if len(streams) == 1 or count == 1:
+        return list(islice(occurrences(trigger, window), count))
+    # To sort them all is quicker than to merge them one by one.
+    return sorted(set().union(*(islice(stream, count) for stream in streams)))[:count]
+
+
 def _counted(trigger: Trigger, window: Window) -> Iterator[tuple[Window, int | None]]:
     """Yield consecutive parts of *window*, with the fires in each where arithmetic tells; None where they are to count.
 
-    What ``rate()`` and ``at()`` have in common with others is no set of local times, so there the window is one part.
+    What ``rate()`` and ``at()`` have in common with others is no set of local times. So there the parts grow until
+    they end, and each is to count.
     """
+    # Most schedules fire often, or soon: then stepping is quicker than counting a year.
+    soon = min(window.start + _SOON_MS, window.end)
     if all(isinstance(item, Cron) for item in trigger.items):
-        return counted(_remaining(trigger).sets, ZoneRules(trigger.zone, trigger.policy), window)
-    return iter([(window, None)])
-
-
-class Memo:
-    """Computes the occurrences of each distinct trigger once per window."""
-
-    def __init__(self) -> None:
-        self._window: Window | None = None
-        self._known: dict[str, tuple[Occurrence, ...]] = {}
-
-    def occurrences_of(self, canonical: str, window: Window) -> tuple[Occurrence, ...]:
-        """Return ``walk`` of that trigger over *window*. A new window clears the results of the previous one."""
-        if window is not self._window and window != self._window:
-            self._window, self._known = window, {}
-        known = self._known.get(canonical)
-        if known is None:
-            known = self._known[canonical] = tuple(walk(from_canonical(canonical), window))
-        return known
+        yield Window(window.start, soon), None
+        rules = ZoneRules(trigger.zone, trigger.policy)
+        yield from counted(_remaining(trigger).sets, rules, Window(soon, window.end))
+        return
+    start, size = window.start, _AT_FIRST_MS
+    while start < window.end:
+        end = min(start + size, window.end)
+        yield Window(start, end), None
+        start, size = end, min(2 * size, _AT_MOST_MS)
 
 
 def local_time(instant: Instant, zone: str, *, millis: bool = True) -> str:
@@ -226,9 +240,9 @@ def local_time(instant: Instant, zone: str, *, millis: bool = True) -> str:
 
 
 def _walk(trigger: Trigger, window: Window) -> Iterator[Occurrence]:
-    if len(trigger.items) == 1:
-        return _walk_item(trigger.items[0], trigger, window)
-    return _union([_walk_item(item, trigger, window) for item in trigger.items])
+    if len(trigger.distinct) == 1:
+        return _walk_item(trigger.distinct[0], trigger, window)
+    return _union([_walk_item(item, trigger, window) for item in trigger.distinct])
 
 
 def _walk_item(item: Item, trigger: Trigger, window: Window) -> Iterator[Occurrence]:
@@ -249,13 +263,17 @@ def _walk_rate(rate: Rate, trigger: Trigger, window: Window) -> Iterator[Occurre
         yield Occurrence(due) if by is None else Occurrence(due, SkipReason.EXCLUDED, by)
 
 
+def _adds_nothing(rate: Rate, other: Rate) -> bool:
+    return rate.period % other.period == 0 and (rate.phase - other.phase) % other.period == 0
+
+
 def _fires(trigger: Trigger, window: Window) -> list[Iterable[Instant]]:
     """The instants in *window* at which the cron expressions of *trigger* fire, and those at which each other does."""
     streams: list[Iterable[Instant]] = []
     left = _remaining(trigger)
     if left.all is not None:
         streams.append(fires(left.all, left.fixed, left.wild, ZoneRules(trigger.zone, trigger.policy), window))
-    for item in trigger.items:
+    for item in trigger.distinct:
         if isinstance(item, Rate):
             streams.append(dues_left(item, left, trigger.zone, window) if trigger.exclusions else dues(item, window))
         elif isinstance(item, At):
@@ -285,10 +303,16 @@ def _walk_at(at: At, trigger: Trigger, window: Window) -> Iterator[Occurrence]:
 
 def _union(streams: Sequence[Iterator[Occurrence]]) -> Iterator[Occurrence]:
     """Merge the occurrences of all expressions, one per instant. An instant fires if one of the expressions fires."""
-    for _, same in groupby(
-        merge(*streams, key=lambda occurrence: occurrence.due), key=lambda occurrence: occurrence.due
-    ):
-        yield min(same, key=_precedence)
+    best: Occurrence | None = None
+    for occurrence in merge(*streams, key=_due):
+        if best is None or occurrence.due != best.due:
+            if best is not None:
+                yield best
+            best = occurrence
+        elif best.skipped is not occurrence.skipped and _precedence(occurrence) < _precedence(best):
+            best = occurrence
+    if best is not None:
+        yield best
 
 
 def _precedence(occurrence: Occurrence) -> int:
@@ -297,7 +321,6 @@ def _precedence(occurrence: Occurrence) -> int:
 
 __all__ = [
     "EVENTBRIDGE_POLICY",
-    "Memo",
     "Trigger",
     "count_occurrences",
     "from_canonical",
