@@ -41,6 +41,8 @@ from tests.infra.stack import STACK
 from tests.infra.test_observability import ALARMS, OURS, QUERIES, WIDGETS, metrics_of
 
 DAY_MS = 86_400_000
+#: Milliseconds by which a planner's clock is ahead once: more than any lease.
+AHEAD_MS = 3_600_000
 
 
 class Series(NamedTuple):
@@ -137,6 +139,10 @@ def _live_through(patch: pytest.MonkeyPatch) -> Printed:
     bad.table = Unavailable("dynamodb", "ThrottlingException")
     planner(stack, {})
     bad.table = None
+    stack.clock.instant += AHEAD_MS
+    planner(stack, {})
+    stack.clock.instant -= AHEAD_MS
+    planner(stack, {})
     fan_out(stack)
     planner(stack, {})
     planner(stack, sqs(*ranges(stack)))

@@ -142,6 +142,7 @@ def _stage(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
         segments=1,
     )
     monkeypatch.setattr(clients, "get_session", stage.recorder.session)
+    monkeypatch.setattr("eventcron.app.planner.REST_MS", 0)  # one stage follows the other within seconds
     yield stage
     process.close()
 
