@@ -6,7 +6,7 @@ A local time is the number of whole seconds since 1970-01-01T00:00:00 on the wal
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property, lru_cache
@@ -19,9 +19,6 @@ HOUR_S = 3_600
 
 _FIRST_ORDINAL = date(1970, 1, 1).toordinal()
 _SATURDAY, _SUNDAY = 6, 0
-_WEEK, _ONE_WEEK = 7, 0b1111111
-#: Times this number, the bits of one week are the bits of five.
-_EVERY_WEEK = sum(1 << 7 * week for week in range(5))
 
 
 class Shape(NamedTuple):
@@ -42,14 +39,33 @@ class MonthShape(NamedTuple):
     weekday: int
 
 
+#: Every shape that a month can have. What depends on the shape alone is one number with 31 bits for each, in this order.
+MONTH_SHAPES = tuple(MonthShape(length, weekday) for length in range(28, 32) for weekday in range(7))
+_MONTH_BITS = 31
+_ONE_MONTH = (1 << _MONTH_BITS) - 1
+
+
+def _of_each_shape(bits: Callable[[MonthShape], int]) -> int:
+    return sum(bits(shape) << _MONTH_BITS * number for number, shape in enumerate(MONTH_SHAPES))
+
+
+#: The first day of a month of each shape, all its days, and its days of each weekday from Sunday on.
+_FIRST_DAYS = _of_each_shape(lambda shape: 1)
+_ALL_DAYS = _of_each_shape(lambda shape: (1 << shape.length) - 1)
+_WEEKDAYS = [
+    _of_each_shape(lambda shape, w=weekday: sum(1 << day for day in range((w - shape.weekday) % 7, shape.length, 7)))  # type: ignore[misc]
+    for weekday in range(7)
+]
+
+
 @lru_cache(maxsize=256)
-def month_shapes(year: int) -> tuple[tuple[MonthShape, int], ...]:
-    """Return the shape of each month of *year*, and the position of its first day in the year, from 0 on."""
+def month_shapes(year: int) -> tuple[tuple[int, int], ...]:
+    """For each month of *year*, the index of its shape and the position of its first day in the year, from 0 on."""
     first, found = date(year, 1, 1).toordinal(), []
     for month in range(1, 13):
         ordinal = date(year, month, 1).toordinal()
         following = date(year + month // 12, month % 12 + 1, 1).toordinal()
-        found.append((MonthShape(following - ordinal, ordinal % 7), ordinal - first))
+        found.append((MONTH_SHAPES.index(MonthShape(following - ordinal, ordinal % 7)), ordinal - first))
     return tuple(found)
 
 
@@ -189,17 +205,22 @@ class Cron:
             self._masks[kind] = known
         return known
 
-    def days_of_month(self, shape: MonthShape) -> int:
-        """Return the days of a month of that shape as bits, the 1st as the lowest, as if every month matched."""
-        known = self._month_masks.get(shape)
-        if known is None:
-            known = self._month_masks[shape] = self._days_of(shape)
-        return known
+    def days_of_month(self, shape: int) -> int:
+        """Return the days of a month with that index of its shape, as bits, as if every month matched."""
+        return self._month_days >> _MONTH_BITS * shape & _ONE_MONTH
 
     @cached_property
-    def _day_masks(self) -> tuple[int, int]:
-        """The numbers of the two day fields as bits: the 1st of the month and Sunday as the lowest."""
-        return mask_of(self.days) >> 1, mask_of(self.weekdays)
+    def _month_days(self) -> int:
+        """The matching days of a month of each shape."""
+        by_day = (mask_of(self.days) >> 1) * _FIRST_DAYS
+        for rule in self.day_rules:
+            by_day |= _days_by(rule)
+        by_weekday = 0
+        for weekday in self.weekdays:
+            by_weekday |= _WEEKDAYS[weekday]
+        for rule in self.weekday_rules:
+            by_weekday |= _days_by(rule)
+        return (by_day | by_weekday if self.either else by_day & by_weekday) & _ALL_DAYS
 
     @cached_property
     def _year_set(self) -> frozenset[int]:
@@ -208,19 +229,6 @@ class Cron:
     @cached_property
     def _masks(self) -> dict[tuple[int, int], int]:
         return {}
-
-    @cached_property
-    def _month_masks(self) -> dict[MonthShape, int]:
-        return {}
-
-    def _days_of(self, shape: MonthShape) -> int:
-        by_day, by_weekday = self._day_masks
-        by_day |= _days_by(self.day_rules, shape)
-        # Bit n of a month is weekday (shape.weekday + n) % 7.
-        week = (by_weekday | by_weekday << _WEEK) >> shape.weekday & _ONE_WEEK
-        by_weekday = week * _EVERY_WEEK | _days_by(self.weekday_rules, shape)
-        both = by_day | by_weekday if self.either else by_day & by_weekday
-        return both & (1 << shape.length) - 1
 
 
 #: Matches every second.
@@ -241,11 +249,15 @@ def first_match(cron: Cron) -> int | None:
     return cron.first_day(year_shape(FIRST_YEAR).first, last.first + last.length - 1)
 
 
-def _days_by(rules: Sequence[DayRule], shape: MonthShape) -> int:
-    """Return the days of the month that *rules* name, as bits."""
-    if not rules:
-        return 0
-    return mask_of(day - 1 for rule in rules if (day := _day_of(rule, shape)) is not None)
+@lru_cache(maxsize=256, typed=True)  # there are 135 rules; MON#1 and LW are equal as tuples
+def _days_by(rule: DayRule) -> int:
+    """Return the day that *rule* names in a month of each shape."""
+
+    def bit(shape: MonthShape) -> int:
+        day = _day_of(rule, shape)
+        return 0 if day is None else 1 << day - 1
+
+    return _of_each_shape(bit)
 
 
 def _day_of(rule: DayRule, shape: MonthShape) -> int | None:

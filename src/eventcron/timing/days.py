@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
-from eventcron.timing.cron import Cron, MonthShape, bits_of, month_shapes, year_shape
+from eventcron.timing.cron import MONTH_SHAPES, Cron, bits_of, month_shapes, year_shape
 
 #: Where the days of several years are one number, each year has as many bytes: 366 days, and two bits that are 0.
 _YEAR_BYTES = 46
@@ -22,7 +22,7 @@ class Days:
     def __init__(self, members: Sequence[Cron]) -> None:
         self._members = members
         self._patterns = _by_days(members)
-        self._of_month: dict[MonthShape, list[int]] = {}
+        self._of_month: dict[int, list[int]] = {}
         self._known: dict[range, list[tuple[int, int]]] = {}
 
     def signs(self, year: int) -> list[int]:
@@ -47,8 +47,8 @@ class Days:
             self._known[years] = known
         return known
 
-    def _look_up(self, shape: MonthShape) -> list[int]:
-        signs = [0] * shape.length
+    def _look_up(self, shape: int) -> list[int]:
+        signs = [0] * MONTH_SHAPES[shape].length
         for bits, cron in self._patterns:
             for position in bits_of(cron.days_of_month(shape)):
                 signs[position] |= bits

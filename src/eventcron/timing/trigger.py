@@ -13,6 +13,7 @@ from datetime import timedelta, timezone
 from functools import cached_property, lru_cache
 from heapq import merge
 from itertools import chain, groupby, islice
+from operator import itemgetter
 from typing import Literal
 
 from eventcron.errors import InvalidExpression, InvalidSchedule
@@ -32,6 +33,8 @@ from eventcron.timing.zones import Zone, load_zone
 #: The policy named ``eventbridge``. EventBridge Scheduler skips a time that the clocks skip, and fires once for a time
 #: that they repeat.
 EVENTBRIDGE_POLICY = DaylightSaving(gap="skip", overlap="once")
+
+_due = itemgetter(Occurrence._fields.index("due"))
 
 #: How many decoded triggers stay in memory. A million schedules share a few thousand triggers.
 _CACHED_TRIGGERS = 8_192
@@ -194,23 +197,6 @@ def _counted(trigger: Trigger, window: Window) -> Iterator[tuple[Window, int | N
     return iter([(window, None)])
 
 
-class Memo:
-    """Computes the occurrences of each distinct trigger once per window."""
-
-    def __init__(self) -> None:
-        self._window: Window | None = None
-        self._known: dict[str, tuple[Occurrence, ...]] = {}
-
-    def occurrences_of(self, canonical: str, window: Window) -> tuple[Occurrence, ...]:
-        """Return ``walk`` of that trigger over *window*. A new window clears the results of the previous one."""
-        if window is not self._window and window != self._window:
-            self._window, self._known = window, {}
-        known = self._known.get(canonical)
-        if known is None:
-            known = self._known[canonical] = tuple(walk(from_canonical(canonical), window))
-        return known
-
-
 def local_time(instant: Instant, zone: str, *, millis: bool = True) -> str:
     """Return *instant* as local time of *zone*, RFC 3339 with its offset. ``millis`` works as in ``rfc3339``.
 
@@ -285,10 +271,16 @@ def _walk_at(at: At, trigger: Trigger, window: Window) -> Iterator[Occurrence]:
 
 def _union(streams: Sequence[Iterator[Occurrence]]) -> Iterator[Occurrence]:
     """Merge the occurrences of all expressions, one per instant. An instant fires if one of the expressions fires."""
-    for _, same in groupby(
-        merge(*streams, key=lambda occurrence: occurrence.due), key=lambda occurrence: occurrence.due
-    ):
-        yield min(same, key=_precedence)
+    best: Occurrence | None = None
+    for occurrence in merge(*streams, key=_due):
+        if best is None or occurrence.due != best.due:
+            if best is not None:
+                yield best
+            best = occurrence
+        elif best.skipped is not None and _precedence(occurrence) < _precedence(best):
+            best = occurrence
+    if best is not None:
+        yield best
 
 
 def _precedence(occurrence: Occurrence) -> int:
@@ -297,7 +289,6 @@ def _precedence(occurrence: Occurrence) -> int:
 
 __all__ = [
     "EVENTBRIDGE_POLICY",
-    "Memo",
     "Trigger",
     "count_occurrences",
     "from_canonical",

@@ -1,4 +1,4 @@
-"""The public functions of ``trigger``: parse, canonical text, walk, occurrences, next_occurrence, Memo."""
+"""The public functions of ``trigger``: parse, canonical text, walk, occurrences, next_occurrence."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from eventcron.model.commands import DaylightSaving
 from eventcron.model.names import Instant, Key, Occurrence, Window
 from eventcron.timing import zones
 from eventcron.timing.trigger import (
-    Memo,
     Trigger,
     from_canonical,
     local_time,
@@ -175,16 +174,6 @@ def test_at_just_after_a_change_has_the_new_offset() -> None:
     assert fires(parse("at(2026-03-29T03:30:00)", timezone="Europe/Oslo", anchor=0), "2026-01-01") == [
         "2026-03-29T01:30:00Z"
     ]
-
-
-def test_memo_answers_as_walk_does_and_forgets_another_window() -> None:
-    trigger = parse("*/20 * * * *", anchor=0)
-    memo = Memo()
-    first, second = Window(0, 3_600_000), Window(3_600_000, 7_200_000)
-
-    assert memo.occurrences_of(trigger.canonical, first) == tuple(walk(trigger, first))
-    assert memo.occurrences_of(trigger.canonical, first) is memo.occurrences_of(trigger.canonical, first)
-    assert memo.occurrences_of(trigger.canonical, second) == tuple(walk(trigger, second))
 
 
 def test_hashed_fields_need_a_key_and_are_independent() -> None:
