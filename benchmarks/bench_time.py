@@ -20,7 +20,8 @@ from croniter import croniter
 
 from eventcron.errors import InvalidExpression
 from eventcron.model.names import Window
-from eventcron.timing.trigger import Memo, Trigger, next_occurrence, parse
+from eventcron.rules.planning import WindowMemo
+from eventcron.timing.trigger import Trigger, next_occurrence, parse
 
 ZONE = "Europe/Oslo"
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
@@ -100,12 +101,12 @@ def croniter_next() -> float:
 
 def memo_look_up(triggers: list[Trigger]) -> float:
     window = Window(NOW, NOW + 12 * MINUTE_MS)
-    memo = Memo()
+    memo = WindowMemo(window)
     texts = [trigger.canonical for trigger in triggers] * 200
 
     def work() -> None:
         for text in texts:
-            memo.occurrences_of(text, window)
+            memo.look_up(text)
 
     return each(work, len(texts))
 

@@ -39,7 +39,7 @@ class MonthShape(NamedTuple):
     weekday: int
 
 
-#: Every shape that a month can have. What depends on the shape alone is one number with 31 bits for each, in this order.
+#: Every shape that a month can have. What depends on the shape alone is one number, with 31 bits for each in this order.
 MONTH_SHAPES = tuple(MonthShape(length, weekday) for length in range(28, 32) for weekday in range(7))
 _MONTH_BITS = 31
 _ONE_MONTH = (1 << _MONTH_BITS) - 1
@@ -50,7 +50,7 @@ def _of_each_shape(bits: Callable[[MonthShape], int]) -> int:
 
 
 #: The first day of a month of each shape, all its days, and its days of each weekday from Sunday on.
-_FIRST_DAYS = _of_each_shape(lambda shape: 1)
+_FIRST_DAYS = _of_each_shape(lambda _shape: 1)
 _ALL_DAYS = _of_each_shape(lambda shape: (1 << shape.length) - 1)
 _WEEKDAYS = [
     _of_each_shape(lambda shape, w=weekday: sum(1 << day for day in range((w - shape.weekday) % 7, shape.length, 7)))  # type: ignore[misc]

@@ -6,10 +6,13 @@ the bits of the members that match the day.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
 from eventcron.timing.cron import MONTH_SHAPES, Cron, bits_of, month_shapes, year_shape
+from eventcron.timing.exclusions import DateSpan
+from eventcron.timing.fields import FIRST_YEAR, LAST_YEAR
 
 #: Where the days of several years are one number, each year has as many bytes: 366 days, and two bits that are 0.
 _YEAR_BYTES = 46
@@ -17,16 +20,25 @@ _MONTHS = 12
 
 
 class Days:
-    """The days that *members* match. It computes what it is asked for, and remembers it."""
+    """The days that *members* match, and those that *whole* exclusions and *spans* leave.
 
-    def __init__(self, members: Sequence[Cron]) -> None:
+    It computes what it is asked for, and remembers it. Outside the years 1970-2199 no cron expression matches.
+    """
+
+    def __init__(self, members: Sequence[Cron], whole: Sequence[Cron], spans: Iterable[DateSpan]) -> None:
         self._members = members
+        self._whole = whole
+        self._spans = _joined(spans)
+        self._firsts = [span.first for span in self._spans]
+        self._left: dict[range, int] = {}
         self._patterns = _by_days(members)
         self._of_month: dict[int, list[int]] = {}
         self._known: dict[range, list[tuple[int, int]]] = {}
 
     def signs(self, year: int) -> list[int]:
         """Return the sign of each day of *year*, from the 1st of January on."""
+        if not FIRST_YEAR <= year <= LAST_YEAR:
+            return [1] * year_shape(year).length
         found: list[int] = []
         of_year = self._of_year(year)
         for (shape, _), of_month in zip(month_shapes(year), self._of_months, strict=True):
@@ -34,6 +46,29 @@ class Days:
             signs = self._of_month.get(shape) or self._look_up(shape)
             found += [both & sign for sign in signs]
         return found
+
+    def left(self, years: range) -> int:
+        """Return the days of *years* that nothing excludes as a whole, as ``joined`` makes them."""
+        known = self._left.get(years)
+        if known is None:
+            known = joined(years, self.without_spans)
+            for cron in self._whole:
+                known &= ~joined(years, cron.days_in, alike=cron.years is None)
+            self._left[years] = known
+        return known
+
+    def without_spans(self, year: int) -> int:
+        """Return the days of *year* that are in none of the spans, as bits."""
+        shape = year_shape(year)
+        left = (1 << shape.length) - 1
+        index = max(bisect_right(self._firsts, shape.first) - 1, 0)
+        for span in self._spans[index:]:
+            first, end = max(span.first - shape.first, 0), min(span.last + 1 - shape.first, shape.length)
+            if first >= shape.length:
+                break
+            if first < end:
+                left &= ~((1 << end) - (1 << first))
+        return left
 
     def patterns(self, years: range) -> list[tuple[int, int]]:
         """Return the different sets of days of *years*, each with the sign of the members that have it.
@@ -116,3 +151,14 @@ def _by_days(members: Sequence[Cron]) -> list[tuple[int, Cron]]:
         bits, _ = found.get(cron.day_fields, (0, cron))
         found[cron.day_fields] = (bits | 1 << bit, cron)
     return list(found.values())
+
+
+def _joined(spans: Iterable[DateSpan]) -> list[DateSpan]:
+    """The days of *spans* in order, in as few spans as possible."""
+    joined: list[DateSpan] = []
+    for span in sorted(spans):
+        if joined and span.first <= joined[-1].last + 1:
+            joined[-1] = DateSpan(joined[-1].first, max(joined[-1].last, span.last))
+        else:
+            joined.append(span)
+    return joined

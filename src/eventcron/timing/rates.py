@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from math import gcd
 
 from eventcron.model.names import Instant, Window
@@ -12,6 +12,11 @@ from eventcron.timing.expression import Rate
 from eventcron.timing.remaining import Remaining
 from eventcron.timing.sets import LocalTimes
 from eventcron.timing.zones import Zone
+
+#: A period with at most so many due instants a day is one of few.
+_FEW_A_DAY = 4
+#: Days whose seconds stay in memory while one search goes on.
+_MAX_KNOWN = 512
 
 
 def dues(rate: Rate, window: Window) -> range:
@@ -50,6 +55,8 @@ class _Meetings:
         self._times = times
         self._period = period
         self._first = first
+        #: The seconds of a day that are left, by the day's sign and the first due second.
+        self._known: dict[tuple[int, int], Iterable[int]] = {}
 
     def between(self, low: int, high: int) -> Iterator[int]:
         """Yield them in ``[low, high)``, in order."""
@@ -61,23 +68,34 @@ class _Meetings:
             shape = year_shape(year)
             end = max(min(last_day + 1 - shape.first, shape.length), 0)
             days &= (1 << end) - (1 << max(first_day - shape.first, 0))
+            begin = shape.first * DAY_S
             signs = self._times.signs(year)
-            for position, seconds in self._due(days, shape):
-                midnight = (shape.first + position) * DAY_S
-                for second in self._times.seconds_among(signs[position], seconds):
-                    if low <= midnight + second < high:
-                        yield midnight + second
+            # Where few of the due instants are on other days, all are looked at.
+            if self._period * _FEW_A_DAY >= DAY_S and days.bit_count() * _FEW_A_DAY >= end:
+                start, stop = max(low - begin, 0), min(high - begin, shape.length * DAY_S)
+                start += (self._first - begin - start) % self._period
+                open_signs = [sign if days >> position & 1 else 0 for position, sign in enumerate(signs)]
+                for second in self._times.seconds_left(range(start, stop, self._period), open_signs):
+                    yield begin + second
+            else:
+                for second in self._due_on_each(days, shape, signs):
+                    if low <= begin + second < high:
+                        yield begin + second
 
-    def _due(self, days: int, shape: Shape) -> Iterator[tuple[int, range]]:
-        """Yield those of *days*, bits of the year *shape*, that have a due instant, and the seconds of the day."""
-        if self._period <= DAY_S * shape.length // (days.bit_count() + 1):
-            for position in bits_of(days):
-                start = (self._first - (shape.first + position) * DAY_S) % self._period
-                if start < DAY_S:
-                    yield position, range(start, DAY_S, self._period)
-            return
-        begin = shape.first * DAY_S
-        since = begin + (self._first - begin) % self._period
-        for due in range(since - begin, shape.length * DAY_S, self._period):
-            if days >> due // DAY_S & 1:
-                yield due // DAY_S, range(due % DAY_S, DAY_S, self._period)
+    def _due_on_each(self, days: int, shape: Shape, signs: Sequence[int]) -> Iterable[int]:
+        """The due seconds of the year *shape* that are left on *days*, bits of the year."""
+        for position in bits_of(days):
+            start = (self._first - (shape.first + position) * DAY_S) % self._period
+            if start >= DAY_S:
+                continue
+            key = (signs[position], start)
+            known = self._known.get(key)
+            if known is None:
+                known = self._times.seconds_among(signs[position], range(start, DAY_S, self._period))
+                if isinstance(known, list):
+                    if len(self._known) >= _MAX_KNOWN:
+                        self._known.clear()
+                    self._known[key] = known
+            midnight = position * DAY_S
+            for second in known:
+                yield midnight + second

@@ -13,14 +13,13 @@ nothing here looks at one time after another:
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 
 from eventcron.timing.cron import DAY_S, EVERY_SECOND, HOUR_S, Cron, bits_of, mask_of, year_of, year_shape
-from eventcron.timing.days import Days, joined, parted, signs_of
-from eventcron.timing.exclusions import DateSpan, Exclusion
-from eventcron.timing.fields import LAST_YEAR
+from eventcron.timing.days import Days, parted, signs_of
+from eventcron.timing.exclusions import Exclusion
+from eventcron.timing.fields import FIRST_YEAR, LAST_YEAR
 
 _HOURS, _SIXTY = 24, 60
 _WHOLE_HOUR = (1 << HOUR_S) - 1
@@ -33,8 +32,8 @@ _MAX_YEARS_KNOWN = 16
 _MAX_DAYS_KNOWN = 64
 #: To compute a whole day's seconds takes about as long as to look at so many.
 _MANY_SECONDS = 400
-#: Up to so many bits of a number are taken one by one.
-_FEW_BITS = 30
+#: Up to so many seconds of a day are a list; more are found hour by hour.
+_FEW_SECONDS = 100
 
 
 class LocalTimes:
@@ -52,16 +51,16 @@ class LocalTimes:
         only: tuple[int, int] = (1, 0),
         alike: LocalTimes | None = None,
     ) -> None:
-        whole = [exclusion.cron for exclusion in exclusions if exclusion.cron is not None and _is_whole(exclusion.cron)]
-        partial = [exclusion.cron for exclusion in exclusions if exclusion.cron is not None]
-        self._spans = _joined(span for exclusion in exclusions for span in exclusion.spans)
-        self._firsts = [span.first for span in self._spans]
-        self._whole = whole
+        excluded = [exclusion.cron for exclusion in exclusions if exclusion.cron is not None]
         self._only = only
-        self._members = [*crons, *(cron for cron in partial if not _is_whole(cron))]
+        self._members = [*crons, *(cron for cron in excluded if not _is_whole(cron))]
         #: A sign below this has the bit of no exclusion.
         self._top = 1 << len(crons)
-        self._member_days: Days = Days(self._members) if alike is None else alike._member_days
+        if alike is None:
+            spans = [span for exclusion in exclusions for span in exclusion.spans]
+            self._known_days = Days(self._members, [cron for cron in excluded if _is_whole(cron)], spans)
+        else:
+            self._known_days = alike._known_days
         self._open: dict[int, int] = {}
         self._seconds: dict[int, tuple[int, ...]] = {}
         self._counts: dict[int, int] = {}
@@ -105,6 +104,9 @@ class LocalTimes:
 
     def days_in(self, year: int) -> int:
         """Return the days of *year* that have such a time, as bits from the 1st of January on."""
+        if not FIRST_YEAR <= year <= LAST_YEAR:
+            # A zone's first and last local hours. No cron expression matches there.
+            return self._known_days.without_spans(year)
         if year not in self._open:
             # Most callers want to know of one year. Who asks for a second one gets all years at once.
             self._find_days(range(year, LAST_YEAR + 1 if self._open else year + 1))
@@ -130,19 +132,25 @@ class LocalTimes:
             self._kinds_known[year] = known
         return known
 
-    def seconds_among(self, sign: int, seconds: range) -> Sequence[int]:
+    def seconds_among(self, sign: int, seconds: range) -> Iterable[int]:
         """Return those of *seconds* of a day with that *sign* that are left, in order.
 
         A few are looked at one by one. Where many are asked for, all of the day's are computed at once, and remembered.
         """
         asked = self._asked.get(sign, 0) + len(seconds)
         if asked > _MANY_SECONDS:
-            return _positions(self.seconds_of_day(sign) & every_nth(seconds.step) << seconds.start)
+            mask = self.seconds_of_day(sign) & every_nth(seconds.step) << seconds.start
+            return list(_positions(mask)) if mask.bit_count() <= _FEW_SECONDS else _positions(mask)
         if len(self._asked) >= _MAX_KNOWN:
             self._asked.clear()
         self._asked[sign] = asked
         hours, of_hour, top = self._hour_signs, self._signs_of_hour, self._top
         return [s for s in seconds if 0 < sign & hours[s // HOUR_S] & of_hour[s % HOUR_S] < top]
+
+    def seconds_left(self, seconds: range, signs: Sequence[int]) -> list[int]:
+        """Return those of *seconds* that are left, in order. They count from the first day of which *signs* has one."""
+        hours, of_hour, top = self._hour_signs, self._signs_of_hour, self._top
+        return [s for s in seconds if 0 < signs[s // DAY_S] & hours[s // HOUR_S % _HOURS] & of_hour[s % HOUR_S] < top]
 
     def seconds_of_day(self, sign: int) -> int:
         """Return the seconds of a day with that *sign* that are left, as bits."""
@@ -158,21 +166,6 @@ class LocalTimes:
 
     # --- Days --------------------------------------------------------------------------------------------------------
 
-    def _days_left(self, year: int) -> int:
-        """The days of *year* that no exclusion covers as a whole."""
-        shape = year_shape(year)
-        left = (1 << shape.length) - 1
-        for cron in self._whole:
-            left &= ~cron.days_in(year)
-        index = max(bisect_right(self._firsts, shape.first) - 1, 0)
-        for span in self._spans[index:]:
-            first, end = max(span.first - shape.first, 0), min(span.last + 1 - shape.first, shape.length)
-            if first >= shape.length:
-                break
-            if first < end:
-                left &= ~((1 << end) - (1 << first))
-        return left
-
     def _sign(self, day: int) -> int:
         year = year_of(day)
         return self.signs(year)[day - year_shape(year).first]
@@ -183,7 +176,7 @@ class LocalTimes:
         if known is None:
             if len(self._signs) >= _MAX_YEARS_KNOWN:
                 self._signs.clear()
-            known = self._signs[year] = self._member_days.signs(year)
+            known = self._signs[year] = self._known_days.signs(year)
         return known
 
     def _find_days(self, years: range) -> None:
@@ -192,8 +185,7 @@ class LocalTimes:
         For each sign of times, the days that match one of its expressions and none of its exclusions are left. Where
         there are none, the exclusions that cover them all are remembered: they do the same for other signs.
         """
-        rest = joined(years, self._days_left)
-        days = self._member_days.patterns(years)
+        rest, days = self._known_days.left(years), self._known_days.patterns(years)
         open_days, covers = 0, _Covers(self._top, self._second_signs)
         for minute in self._minute_signs:
             if open_days == rest:
@@ -356,26 +348,15 @@ def seconds_in(mask: int) -> tuple[int, ...]:
     return tuple(position for position, bit in enumerate(reversed(f"{mask:b}")) if bit == "1")
 
 
-def _positions(mask: int) -> tuple[int, ...]:
-    """Return the seconds of a day in *mask*, in order."""
+def _positions(mask: int) -> Iterator[int]:
+    """Yield the seconds of a day in *mask*, in order."""
     lowest = max((mask & -mask).bit_length() - 1, 0)
-    if mask.bit_count() < _FEW_BITS:
-        return tuple(lowest + position for position in bits_of(mask >> lowest))
-    hours = range(lowest // HOUR_S, _HOURS)
-    return tuple(hour * HOUR_S + second for hour in hours for second in seconds_in(mask >> hour * HOUR_S & _WHOLE_HOUR))
+    for hour in range(lowest // HOUR_S, -(-mask.bit_length() // HOUR_S)):
+        start = hour * HOUR_S
+        for second in seconds_in(mask >> start & _WHOLE_HOUR):
+            yield start + second
 
 
 def _is_whole(cron: Cron) -> bool:
     """Whether *cron* matches every time of the days that it matches."""
     return len(cron.hours) == _HOURS and cron.hour_mask == _WHOLE_HOUR
-
-
-def _joined(spans: Iterable[DateSpan]) -> list[DateSpan]:
-    """The days of *spans* in order, in as few spans as possible."""
-    joined: list[DateSpan] = []
-    for span in sorted(spans):
-        if joined and span.first <= joined[-1].last + 1:
-            joined[-1] = DateSpan(joined[-1].first, max(joined[-1].last, span.last))
-        else:
-            joined.append(span)
-    return joined

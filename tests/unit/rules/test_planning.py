@@ -24,7 +24,7 @@ from eventcron.rules.planning import (
     nth_fire,
 )
 from eventcron.timing.hashing import flexible_offset_ms
-from eventcron.timing.trigger import parse
+from eventcron.timing.trigger import parse, walk
 from tests.records import record_of
 
 T = 1_796_112_000_000  # 2026-12-01T08:00:00Z, a Tuesday
@@ -194,3 +194,14 @@ def test_a_window_in_two_parts_has_the_fires_of_the_whole(
     assert parts[1].following == whole.following
     assert all(start <= fire.at < stop for fire in whole.fires)
     assert whole.following is None or whole.following >= stop
+
+
+def test_a_memo_computes_a_trigger_once_in_its_window() -> None:
+    trigger = parse("*/20 * * * *", anchor=0)
+    window = Window(0, 3_600_000)
+    memo = WindowMemo(window)
+
+    known = memo.look_up(trigger.canonical)
+
+    assert known == (tuple(walk(trigger, window)), 3_600_000)
+    assert memo.look_up(trigger.canonical) is known

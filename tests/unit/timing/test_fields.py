@@ -238,3 +238,22 @@ class TestHash:
     def test_nonsense_is_refused(self, expression: str) -> None:
         with pytest.raises(InvalidExpression):
             cron(expression, self.key)
+
+
+def test_day_rules_with_equal_numbers_are_different_days() -> None:
+    last_workday, first_sunday = cron("0 0 LW * *"), cron("0 0 * * SUN#1")
+
+    assert last_workday.day_rules == first_sunday.weekday_rules, "as tuples they are equal, so a cache may confuse them"
+    assert days("0 0 LW * *", "2026-01-01", "2026-02-28") == ["01-30", "02-27"]
+    assert days("0 0 * * SUN#1", "2026-01-01", "2026-02-28") == ["01-04", "02-01"]
+
+
+@pytest.mark.parametrize("step", [1, 2, 3, 7, 20, 59])
+def test_steps_count_from_the_first_value(step: int) -> None:
+    for first, last in [(0, 59), (1, 58), (7, 30), (58, 59)]:
+        assert cron(f"{first}-{last}/{step} * * * *").minutes == tuple(range(first, last + 1, step))
+    for first, last in [(1, 31), (2, 30), (5, 12)]:
+        assert cron(f"0 0 {first}-{last}/{step} * *").days == tuple(range(first, last + 1, step))
+    for first, last in [(1, 7), (2, 6), (3, 4)]:  # EventBridge: 1 is Sunday
+        expected = tuple(number - 1 for number in range(first, last + 1, step))
+        assert cron(f"cron(0 0 ? * {first}-{last}/{step} *)").weekdays == expected
