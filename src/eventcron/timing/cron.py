@@ -39,7 +39,7 @@ class MonthShape(NamedTuple):
     weekday: int
 
 
-#: Every shape that a month can have. What depends on the shape alone is one number, with 31 bits for each in this order.
+#: Every shape that a month can have. What depends on the shape alone is one number, of 31 bits for each in this order.
 MONTH_SHAPES = tuple(MonthShape(length, weekday) for length in range(28, 32) for weekday in range(7))
 _MONTH_BITS = 31
 _ONE_MONTH = (1 << _MONTH_BITS) - 1

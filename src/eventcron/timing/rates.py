@@ -74,8 +74,7 @@ class _Meetings:
             if self._period * _FEW_A_DAY >= DAY_S and days.bit_count() * _FEW_A_DAY >= end:
                 start, stop = max(low - begin, 0), min(high - begin, shape.length * DAY_S)
                 start += (self._first - begin - start) % self._period
-                open_signs = [sign if days >> position & 1 else 0 for position, sign in enumerate(signs)]
-                for second in self._times.seconds_left(range(start, stop, self._period), open_signs):
+                for second in self._times.seconds_left(range(start, stop, self._period), signs):
                     yield begin + second
             else:
                 for second in self._due_on_each(days, shape, signs):

@@ -171,12 +171,15 @@ class LocalTimes:
         return self.signs(year)[day - year_shape(year).first]
 
     def signs(self, year: int) -> list[int]:
-        """Return the sign of each day of *year*, from the 1st of January on, whether or not it has such a time."""
+        """Return the sign of each day of *year*, from the 1st of January on; 0 for a day that has no such time."""
         known = self._signs.get(year)
         if known is None:
             if len(self._signs) >= _MAX_YEARS_KNOWN:
                 self._signs.clear()
-            known = self._signs[year] = self._known_days.signs(year)
+            days, signs = self.days_in(year), self._known_days.signs(year)
+            every = days.bit_count() == len(signs)
+            known = signs if every else [sign if days >> day & 1 else 0 for day, sign in enumerate(signs)]
+            self._signs[year] = known
         return known
 
     def _find_days(self, years: range) -> None:
@@ -351,6 +354,9 @@ def seconds_in(mask: int) -> tuple[int, ...]:
 def _positions(mask: int) -> Iterator[int]:
     """Yield the seconds of a day in *mask*, in order."""
     lowest = max((mask & -mask).bit_length() - 1, 0)
+    if mask.bit_length() - lowest <= HOUR_S:
+        yield from (lowest + second for second in seconds_in(mask >> lowest))
+        return
     for hour in range(lowest // HOUR_S, -(-mask.bit_length() // HOUR_S)):
         start = hour * HOUR_S
         for second in seconds_in(mask >> start & _WHOLE_HOUR):
