@@ -172,7 +172,8 @@ class Cron:
     @cached_property
     def within_hour(self) -> tuple[int, ...]:
         """The seconds of an hour at which the minute and second fields match, sorted."""
-        return tuple(minute * 60 + second for minute in self.minutes for second in self.seconds)
+        starts, seconds = [minute * 60 for minute in self.minutes], self.seconds
+        return tuple([start + second for start in starts for second in seconds])
 
     @cached_property
     def hour_mask(self) -> int:

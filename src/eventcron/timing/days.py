@@ -17,6 +17,8 @@ from eventcron.timing.fields import FIRST_YEAR, LAST_YEAR
 #: Where the days of several years are one number, each year has as many bytes: 366 days, and two bits that are 0.
 _YEAR_BYTES = 46
 _MONTHS = 12
+#: Years of which the signs stay in memory: those that several rates of one schedule look at together.
+_MAX_YEARS_KNOWN = 16
 
 
 class Days:
@@ -31,12 +33,21 @@ class Days:
         self._spans = _joined(spans)
         self._firsts = [span.first for span in self._spans]
         self._left: dict[range, int] = {}
+        self._signs: dict[int, list[int]] = {}
         self._patterns = _by_days(members)
         self._of_month: dict[int, list[int]] = {}
         self._known: dict[range, list[tuple[int, int]]] = {}
 
     def signs(self, year: int) -> list[int]:
         """Return the sign of each day of *year*, from the 1st of January on."""
+        known = self._signs.get(year)
+        if known is None:
+            if len(self._signs) >= _MAX_YEARS_KNOWN:
+                self._signs.clear()
+            known = self._signs[year] = self._signs_in(year)
+        return known
+
+    def _signs_in(self, year: int) -> list[int]:
         if not FIRST_YEAR <= year <= LAST_YEAR:
             return [1] * year_shape(year).length
         found: list[int] = []

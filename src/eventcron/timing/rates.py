@@ -69,15 +69,14 @@ class _Meetings:
             end = max(min(last_day + 1 - shape.first, shape.length), 0)
             days &= (1 << end) - (1 << max(first_day - shape.first, 0))
             begin = shape.first * DAY_S
-            signs = self._times.signs(year)
             # Where few of the due instants are on other days, all are looked at.
             if self._period * _FEW_A_DAY >= DAY_S and days.bit_count() * _FEW_A_DAY >= end:
                 start, stop = max(low - begin, 0), min(high - begin, shape.length * DAY_S)
                 start += (self._first - begin - start) % self._period
-                for second in self._times.seconds_left(range(start, stop, self._period), signs):
+                for second in self._times.seconds_left(range(start, stop, self._period), year):
                     yield begin + second
             else:
-                for second in self._due_on_each(days, shape, signs):
+                for second in self._due_on_each(days, shape, self._times.signs(year)):
                     if low <= begin + second < high:
                         yield begin + second
 

@@ -23,6 +23,8 @@ from eventcron.timing.fields import FIRST_YEAR, LAST_YEAR
 
 _HOURS, _SIXTY = 24, 60
 _WHOLE_HOUR = (1 << HOUR_S) - 1
+_HOUR_BYTES = HOUR_S // 8
+_EMPTY_HOUR = bytes(_HOUR_BYTES)
 
 #: Entries of the caches of one object. It bounds memory; few objects have more.
 _MAX_KNOWN = 4_096
@@ -67,7 +69,6 @@ class LocalTimes:
         self._kinds_known: dict[int, list[tuple[int, int]]] = {}
         self._days: dict[int, int] = {}
         self._asked: dict[int, int] = {}
-        self._signs: dict[int, list[int]] = {}
 
     # --- What callers ask --------------------------------------------------------------------------------------------
 
@@ -147,9 +148,12 @@ class LocalTimes:
         hours, of_hour, top = self._hour_signs, self._signs_of_hour, self._top
         return [s for s in seconds if 0 < sign & hours[s // HOUR_S] & of_hour[s % HOUR_S] < top]
 
-    def seconds_left(self, seconds: range, signs: Sequence[int]) -> list[int]:
-        """Return those of *seconds* that are left, in order. They count from the first day of which *signs* has one."""
+    def seconds_left(self, seconds: Sequence[int], year: int) -> list[int]:
+        """Return those of *seconds*, counted from the 1st of January of *year*, that are left, in order."""
+        days, signs = self.days_in(year), self.signs(year)
         hours, of_hour, top = self._hour_signs, self._signs_of_hour, self._top
+        if days.bit_count() < len(signs):
+            seconds = [s for s in seconds if days >> s // DAY_S & 1]
         return [s for s in seconds if 0 < signs[s // DAY_S] & hours[s // HOUR_S % _HOURS] & of_hour[s % HOUR_S] < top]
 
     def seconds_of_day(self, sign: int) -> int:
@@ -171,16 +175,8 @@ class LocalTimes:
         return self.signs(year)[day - year_shape(year).first]
 
     def signs(self, year: int) -> list[int]:
-        """Return the sign of each day of *year*, from the 1st of January on; 0 for a day that has no such time."""
-        known = self._signs.get(year)
-        if known is None:
-            if len(self._signs) >= _MAX_YEARS_KNOWN:
-                self._signs.clear()
-            days, signs = self.days_in(year), self._known_days.signs(year)
-            every = days.bit_count() == len(signs)
-            known = signs if every else [sign if days >> day & 1 else 0 for day, sign in enumerate(signs)]
-            self._signs[year] = known
-        return known
+        """Return the sign of each day of *year*, from the 1st of January on, whether or not it has such a time."""
+        return self._known_days.signs(year)
 
     def _find_days(self, years: range) -> None:
         """Compute ``days_in`` of all *years* at once.
@@ -353,14 +349,13 @@ def seconds_in(mask: int) -> tuple[int, ...]:
 
 def _positions(mask: int) -> Iterator[int]:
     """Yield the seconds of a day in *mask*, in order."""
-    lowest = max((mask & -mask).bit_length() - 1, 0)
-    if mask.bit_length() - lowest <= HOUR_S:
-        yield from (lowest + second for second in seconds_in(mask >> lowest))
-        return
-    for hour in range(lowest // HOUR_S, -(-mask.bit_length() // HOUR_S)):
-        start = hour * HOUR_S
-        for second in seconds_in(mask >> start & _WHOLE_HOUR):
-            yield start + second
+    data = mask.to_bytes(_HOURS * _HOUR_BYTES, "little")
+    for hour in range(_HOURS):
+        of_hour = data[hour * _HOUR_BYTES : (hour + 1) * _HOUR_BYTES]
+        if of_hour != _EMPTY_HOUR:
+            start = hour * HOUR_S
+            for second in seconds_in(int.from_bytes(of_hour, "little")):
+                yield start + second
 
 
 def _is_whole(cron: Cron) -> bool:

@@ -42,6 +42,8 @@ _CACHED_TRIGGERS = 8_192
 _SOON_MS = 604_800_000
 #: Milliseconds: ten minutes, in which sixteen ``rate(1 second)`` have 10,000 due instants.
 _AT_FIRST_MS = 600_000
+#: Milliseconds: eight years. What is known of their days stays in memory for all rates.
+_AT_MOST_MS = 2_922 * 86_400_000
 #: For how many triggers the sets of local times stay in memory. Those of one are at most a few megabytes.
 _CACHED_SETS = 64
 
@@ -62,6 +64,16 @@ class Trigger:
     @cached_property
     def zone(self) -> Zone:
         return load_zone(self.timezone)
+
+    @cached_property
+    def distinct(self) -> tuple[Item, ...]:
+        """The items without each ``rate()`` that only fires when another one does."""
+        rates = [item for item in self.items if isinstance(item, Rate)]
+        return tuple(
+            item
+            for item in self.items
+            if not (isinstance(item, Rate) and any(_adds_nothing(item, other) for other in rates if other != item))
+        )
 
     @cached_property
     def excluded(self) -> Excluder | None:
@@ -210,7 +222,7 @@ def _counted(trigger: Trigger, window: Window) -> Iterator[tuple[Window, int | N
     while start < window.end:
         end = min(start + size, window.end)
         yield Window(start, end), None
-        start, size = end, 2 * size
+        start, size = end, min(2 * size, _AT_MOST_MS)
 
 
 def local_time(instant: Instant, zone: str, *, millis: bool = True) -> str:
@@ -228,9 +240,9 @@ def local_time(instant: Instant, zone: str, *, millis: bool = True) -> str:
 
 
 def _walk(trigger: Trigger, window: Window) -> Iterator[Occurrence]:
-    if len(trigger.items) == 1:
-        return _walk_item(trigger.items[0], trigger, window)
-    return _union([_walk_item(item, trigger, window) for item in trigger.items])
+    if len(trigger.distinct) == 1:
+        return _walk_item(trigger.distinct[0], trigger, window)
+    return _union([_walk_item(item, trigger, window) for item in trigger.distinct])
 
 
 def _walk_item(item: Item, trigger: Trigger, window: Window) -> Iterator[Occurrence]:
@@ -251,13 +263,17 @@ def _walk_rate(rate: Rate, trigger: Trigger, window: Window) -> Iterator[Occurre
         yield Occurrence(due) if by is None else Occurrence(due, SkipReason.EXCLUDED, by)
 
 
+def _adds_nothing(rate: Rate, other: Rate) -> bool:
+    return rate.period % other.period == 0 and (rate.phase - other.phase) % other.period == 0
+
+
 def _fires(trigger: Trigger, window: Window) -> list[Iterable[Instant]]:
     """The instants in *window* at which the cron expressions of *trigger* fire, and those at which each other does."""
     streams: list[Iterable[Instant]] = []
     left = _remaining(trigger)
     if left.all is not None:
         streams.append(fires(left.all, left.fixed, left.wild, ZoneRules(trigger.zone, trigger.policy), window))
-    for item in trigger.items:
+    for item in trigger.distinct:
         if isinstance(item, Rate):
             streams.append(dues_left(item, left, trigger.zone, window) if trigger.exclusions else dues(item, window))
         elif isinstance(item, At):
@@ -293,7 +309,7 @@ def _union(streams: Sequence[Iterator[Occurrence]]) -> Iterator[Occurrence]:
             if best is not None:
                 yield best
             best = occurrence
-        elif best.skipped is not None and _precedence(occurrence) < _precedence(best):
+        elif best.skipped is not occurrence.skipped and _precedence(occurrence) < _precedence(best):
             best = occurrence
     if best is not None:
         yield best
