@@ -13,8 +13,8 @@ from eventcron.errors import InvalidExpression
 from eventcron.model.commands import DaylightSaving, Schedule
 from eventcron.model.names import Instant, Window
 from eventcron.oracle import occurrences as oracle
-from eventcron.timing import sets
 from eventcron.timing.instant import rfc3339
+from eventcron.timing.remaining import Remaining
 from eventcron.timing.trigger import (
     Trigger,
     count_occurrences,
@@ -167,7 +167,7 @@ def test_all_years_at_once_leave_the_days_that_each_year_by_itself_leaves(seed: 
         trigger = parse([maker.expression() for _ in range(9)], exclude=exclude, anchor=0)
     except InvalidExpression:
         return
-    times = [sets.LocalTimes(trigger.items, trigger.exclusions) for _ in range(6)]  # type: ignore[arg-type]  # crons
+    times = [Remaining(trigger.items, trigger.exclusions).sets for _ in range(6)]  # type: ignore[arg-type]  # crons
     all_at_once = times.pop()
     all_at_once.days_in(1970)
 

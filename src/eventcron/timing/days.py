@@ -1,7 +1,7 @@
-"""The days that the members of a schedule match: as bits of one year or of many, and as signs.
+"""The days and times of day that the members of a schedule match: as bits, and as signs.
 
 A *member* is an expression or an exclusion. A *sign* is a number with one bit for each member: the sign of a day has
-the bits of the members that match the day.
+the bits of the members that match the day, that of a time of day the bits of those that match the time.
 """
 
 from __future__ import annotations
@@ -10,33 +10,56 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 
-from eventcron.timing.cron import MONTH_SHAPES, Cron, bits_of, month_shapes, year_shape
-from eventcron.timing.exclusions import DateSpan
+from eventcron.timing.cron import HOUR_S, MONTH_SHAPES, Cron, bits_of, month_shapes, year_shape
+from eventcron.timing.exclusions import DateSpan, Exclusion
 from eventcron.timing.fields import FIRST_YEAR, LAST_YEAR
 
 #: Where the days of several years are one number, each year has as many bytes: 366 days, and two bits that are 0.
 _YEAR_BYTES = 46
 _MONTHS = 12
+_HOURS, _SIXTY = 24, 60
+_WHOLE_HOUR = (1 << HOUR_S) - 1
 #: Years of which the signs stay in memory: those that several rates of one schedule look at together.
 _MAX_YEARS_KNOWN = 16
 
 
-class Days:
-    """The days that *members* match, and those that *whole* exclusions and *spans* leave.
+class Members:
+    """The expressions and the exclusions of a schedule, and what is known of their days and times of day.
 
     It computes what it is asked for, and remembers it. Outside the years 1970-2199 no cron expression matches.
     """
 
-    def __init__(self, members: Sequence[Cron], whole: Sequence[Cron], spans: Iterable[DateSpan]) -> None:
-        self._members = members
-        self._whole = whole
-        self._spans = _joined(spans)
+    def __init__(self, expressions: Sequence[Cron], exclusions: Sequence[Exclusion]) -> None:
+        excluded = [exclusion.cron for exclusion in exclusions if exclusion.cron is not None]
+        #: The expressions, then the exclusions that cover a part of a day.
+        self.crons = [*expressions, *(cron for cron in excluded if not _is_whole(cron))]
+        #: A sign below this has the bit of no exclusion.
+        self.top = 1 << len(expressions)
+        self._whole = [cron for cron in excluded if _is_whole(cron)]
+        self._spans = _joined(span for exclusion in exclusions for span in exclusion.spans)
         self._firsts = [span.first for span in self._spans]
         self._left: dict[range, int] = {}
         self._signs: dict[int, list[int]] = {}
-        self._patterns = _by_days(members)
+        self._patterns = _by_days(self.crons)
         self._of_month: dict[int, list[int]] = {}
         self._known: dict[range, list[tuple[int, int]]] = {}
+
+    @cached_property
+    def hour_signs(self) -> list[int]:
+        return signs_of([cron.hours for cron in self.crons], _HOURS)
+
+    @cached_property
+    def minute_signs(self) -> list[int]:
+        return signs_of([cron.minutes for cron in self.crons], _SIXTY)
+
+    @cached_property
+    def second_signs(self) -> list[int]:
+        return signs_of([cron.seconds for cron in self.crons], _SIXTY)
+
+    @cached_property
+    def of_hour(self) -> list[int]:
+        """The signs of the seconds of an hour."""
+        return [minute & second for minute in self.minute_signs for second in self.second_signs]
 
     def signs(self, year: int) -> list[int]:
         """Return the sign of each day of *year*, from the 1st of January on."""
@@ -49,7 +72,7 @@ class Days:
 
     def _signs_in(self, year: int) -> list[int]:
         if not FIRST_YEAR <= year <= LAST_YEAR:
-            return [1] * year_shape(year).length
+            return [self.top - 1] * year_shape(year).length
         found: list[int] = []
         of_year = self._of_year(year)
         for (shape, _), of_month in zip(month_shapes(year), self._of_months, strict=True):
@@ -103,7 +126,7 @@ class Days:
 
     @cached_property
     def _of_months(self) -> list[int]:
-        return signs_of([cron.months for cron in self._members], _MONTHS + 1)[1:]
+        return signs_of([cron.months for cron in self.crons], _MONTHS + 1)[1:]
 
     def _of_year(self, year: int) -> int:
         return self._always | self._of_years.get(year, 0)
@@ -111,12 +134,12 @@ class Days:
     @cached_property
     def _always(self) -> int:
         """The sign of the members that match in every year."""
-        return sum(1 << bit for bit, cron in enumerate(self._members) if cron.years is None)
+        return sum(1 << bit for bit, cron in enumerate(self.crons) if cron.years is None)
 
     @cached_property
     def _of_years(self) -> dict[int, int]:
         found: dict[int, int] = {}
-        for bit, cron in enumerate(self._members):
+        for bit, cron in enumerate(self.crons):
             for year in cron.years or ():
                 found[year] = found.get(year, 0) | 1 << bit
         return found
@@ -173,3 +196,8 @@ def _joined(spans: Iterable[DateSpan]) -> list[DateSpan]:
         else:
             joined.append(span)
     return joined
+
+
+def _is_whole(cron: Cron) -> bool:
+    """Whether *cron* matches every time of the days that it matches."""
+    return len(cron.hours) == _HOURS and cron.hour_mask == _WHOLE_HOUR

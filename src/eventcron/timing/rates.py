@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from math import gcd
 
 from eventcron.model.names import Instant, Window
-from eventcron.timing.cron import DAY_S, Shape, bits_of, year_of, year_shape
+from eventcron.timing.cron import DAY_S, bits_of, year_of, year_shape
 from eventcron.timing.daylight import EARLIEST, LATEST, leap
 from eventcron.timing.expression import Rate
 from eventcron.timing.remaining import Remaining
@@ -55,8 +55,8 @@ class _Meetings:
         self._times = times
         self._period = period
         self._first = first
-        #: The seconds of a day that are left, by the day's sign and the first due second.
-        self._known: dict[tuple[int, int], Iterable[int]] = {}
+        #: The due seconds of a day that are left, by the day's sign and those that are due.
+        self._known: dict[tuple[int, range], Iterable[int]] = {}
 
     def between(self, low: int, high: int) -> Iterator[int]:
         """Yield them in ``[low, high)``, in order."""
@@ -76,24 +76,27 @@ class _Meetings:
                 for second in self._times.seconds_left(range(start, stop, self._period), year):
                     yield begin + second
             else:
-                for second in self._due_on_each(days, shape, self._times.signs(year)):
-                    if low <= begin + second < high:
-                        yield begin + second
+                for second in self._due_on_each(days, year, low - begin, high - begin):
+                    yield begin + second
 
-    def _due_on_each(self, days: int, shape: Shape, signs: Sequence[int]) -> Iterable[int]:
-        """The due seconds of the year *shape* that are left on *days*, bits of the year."""
+    def _due_on_each(self, days: int, year: int, low: int, high: int) -> Iterator[int]:
+        """The due seconds in ``[low, high)`` that are left on *days*, bits of *year*, from which on they count."""
+        first, signs = self._first - year_shape(year).first * DAY_S, self._times.signs(year)
         for position in bits_of(days):
-            start = (self._first - (shape.first + position) * DAY_S) % self._period
-            if start >= DAY_S:
-                continue
-            key = (signs[position], start)
-            known = self._known.get(key)
-            if known is None:
-                known = self._times.seconds_among(signs[position], range(start, DAY_S, self._period))
-                if isinstance(known, list):
-                    if len(self._known) >= _MAX_KNOWN:
-                        self._known.clear()
-                    self._known[key] = known
             midnight = position * DAY_S
-            for second in known:
-                yield midnight + second
+            begin, end = max(low - midnight, 0), min(high - midnight, DAY_S)
+            start = begin + (first - midnight - begin) % self._period
+            if start < end:
+                for second in self._left_on(signs[position], range(start, end, self._period)):
+                    yield midnight + second
+
+    def _left_on(self, sign: int, due: range) -> Iterable[int]:
+        """The seconds *due* that are left on a day with that *sign*."""
+        known = self._known.get((sign, due))
+        if known is None:
+            known = self._times.seconds_among(sign, due)
+            if isinstance(known, list):
+                if len(self._known) >= _MAX_KNOWN:
+                    self._known.clear()
+                self._known[sign, due] = known
+        return known

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 from eventcron.timing.cron import EVERY_SECOND, Cron
 from eventcron.timing.daylight import Times
+from eventcron.timing.days import Members
 from eventcron.timing.exclusions import Exclusion
 from eventcron.timing.sets import LocalTimes
 
@@ -20,35 +21,37 @@ class Remaining:
     def __init__(self, crons: Sequence[Cron], exclusions: Sequence[Exclusion]) -> None:
         self._crons = crons
         self._exclusions = exclusions
+        self._members = Members([*crons, EVERY_SECOND], exclusions)
         self._every: dict[tuple[int, int], LocalTimes] = {}
 
     @cached_property
     def all(self) -> Times | None:
-        return self._of(self._crons)
+        return self._of(lambda _cron: True)
 
     @cached_property
     def sets(self) -> LocalTimes:
         """The same as ``all``, as sets that count."""
-        return self.all if isinstance(self.all, LocalTimes) else LocalTimes(self._crons, self._exclusions)
+        return self.all if isinstance(self.all, LocalTimes) else LocalTimes(self._members, (1 << len(self._crons)) - 1)
 
     @cached_property
     def fixed(self) -> Times | None:
-        return self._of([cron for cron in self._crons if cron.fixed])
+        return self._of(lambda cron: cron.fixed)
 
     @cached_property
     def wild(self) -> Times | None:
-        return self._of([cron for cron in self._crons if not cron.fixed])
+        return self._of(lambda cron: not cron.fixed)
 
     def every(self, step: int, first: int) -> LocalTimes:
         """Return the times that are not excluded; of each day the seconds ``first``, ``first + step``, … only."""
         known = self._every.get((step, first))
         if known is None:
-            alike = next(iter(self._every.values()), None)
-            known = LocalTimes([EVERY_SECOND], self._exclusions, only=(step, first), alike=alike)
+            known = LocalTimes(self._members, 1 << len(self._crons), only=(step, first))
             self._every[step, first] = known
         return known
 
-    def _of(self, crons: Sequence[Cron]) -> Times | None:
+    def _of(self, chosen: Callable[[Cron], bool]) -> Times | None:
+        crons = [cron for cron in self._crons if chosen(cron)]
         if len(crons) == 1 and not self._exclusions:
             return crons[0]
-        return LocalTimes(crons, self._exclusions) if crons else None
+        sign = sum(1 << bit for bit, cron in enumerate(self._crons) if chosen(cron))
+        return LocalTimes(self._members, sign) if crons else None

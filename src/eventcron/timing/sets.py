@@ -13,12 +13,12 @@ nothing here looks at one time after another:
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 
-from eventcron.timing.cron import DAY_S, EVERY_SECOND, HOUR_S, Cron, bits_of, mask_of, year_of, year_shape
-from eventcron.timing.days import Days, parted, signs_of
-from eventcron.timing.exclusions import Exclusion
+from eventcron.timing.cron import DAY_S, EVERY_SECOND, HOUR_S, bits_of, mask_of, year_of, year_shape
+from eventcron.timing.days import Members, parted
 from eventcron.timing.fields import FIRST_YEAR, LAST_YEAR
 
 _HOURS, _SIXTY = 24, 60
@@ -39,30 +39,22 @@ _FEW_SECONDS = 100
 
 
 class LocalTimes:
-    """The local times, in seconds, that one of *crons* matches and none of *exclusions* covers.
+    """The local times, in seconds, that one of the *chosen* expressions matches and no exclusion covers.
 
-    *only*: ``(step, first)`` leaves those whose second of the day is ``first``, ``first + step``, …. *alike*: other
-    local times of the same *crons* and *exclusions*.
+    *chosen* is a sign of expressions of *members*. *only*: ``(step, first)`` leaves the times whose second of the day
+    is ``first``, ``first + step``, ….
     """
 
-    def __init__(
-        self,
-        crons: Sequence[Cron],
-        exclusions: Sequence[Exclusion],
-        *,
-        only: tuple[int, int] = (1, 0),
-        alike: LocalTimes | None = None,
-    ) -> None:
-        excluded = [exclusion.cron for exclusion in exclusions if exclusion.cron is not None]
-        self._only = only
-        self._members = [*crons, *(cron for cron in excluded if not _is_whole(cron))]
+    def __init__(self, members: Members, chosen: int, *, only: tuple[int, int] = (1, 0)) -> None:
+        self._all = members
+        self._members = members.crons
         #: A sign below this has the bit of no exclusion.
-        self._top = 1 << len(crons)
-        if alike is None:
-            spans = [span for exclusion in exclusions for span in exclusion.spans]
-            self._known_days = Days(self._members, [cron for cron in excluded if _is_whole(cron)], spans)
-        else:
-            self._known_days = alike._known_days
+        self._top = members.top
+        #: The bits of the chosen expressions and of all exclusions.
+        self._chosen = chosen | (1 << len(members.crons)) - members.top
+        self._only = only
+        #: The years that have such a time, once all are known.
+        self._open_years: list[int] | None = None
         self._open: dict[int, int] = {}
         self._seconds: dict[int, tuple[int, ...]] = {}
         self._counts: dict[int, int] = {}
@@ -90,14 +82,23 @@ class LocalTimes:
     def matching_days(self, first: int, last: int) -> Iterator[int]:
         """Yield the days in ``[first, last]`` that have such a time, in order. The search ends with the year 2199."""
         first = max(first, 0)
-        for year in range(year_of(first), LAST_YEAR + 1):
+        for year in self._years(year_of(first)):
             shape = year_shape(year)
             if shape.first > last:
                 return
-            for position in bits_of(self.days_in(year) & (-1 << max(first - shape.first, 0))):
+            days = self.days_in(year)
+            if first > shape.first:
+                days &= -1 << first - shape.first
+            for position in bits_of(days):
                 if shape.first + position > last:
                     return
                 yield shape.first + position
+
+    def _years(self, first: int) -> Iterable[int]:
+        """The years from *first* on that may have such a time."""
+        if self._open_years is None:
+            return range(first, LAST_YEAR + 1)
+        return self._open_years[bisect_left(self._open_years, first) :]
 
     def first_day(self, first: int, last: int) -> int | None:
         """Return the first day in ``[first, last]`` that has such a time, or None."""
@@ -107,10 +108,14 @@ class LocalTimes:
         """Return the days of *year* that have such a time, as bits from the 1st of January on."""
         if not FIRST_YEAR <= year <= LAST_YEAR:
             # A zone's first and last local hours. No cron expression matches there.
-            return self._known_days.without_spans(year)
+            return self._all.without_spans(year)
         if year not in self._open:
             # Most callers want to know of one year. Who asks for a second one gets all years at once.
-            self._find_days(range(year, LAST_YEAR + 1 if self._open else year + 1))
+            if self._open:
+                self._find_days(range(min(year, *self._open), LAST_YEAR + 1))
+                self._open_years = [known for known, days in self._open.items() if days]
+            else:
+                self._find_days(range(year, year + 1))
         return self._open[year]
 
     def count(self, year: int, days: int) -> int:
@@ -126,7 +131,8 @@ class LocalTimes:
         if known is None:
             signs, found = self.signs(year), dict[int, int]()
             for position in bits_of(days):
-                found[signs[position]] = found.get(signs[position], 0) | 1 << position
+                sign = signs[position] & self._chosen
+                found[sign] = found.get(sign, 0) | 1 << position
             known = list(found.items())
             if len(self._kinds_known) >= _MAX_YEARS_KNOWN:
                 self._kinds_known.clear()
@@ -138,20 +144,21 @@ class LocalTimes:
 
         A few are looked at one by one. Where many are asked for, all of the day's are computed at once, and remembered.
         """
+        sign &= self._chosen
         asked = self._asked.get(sign, 0) + len(seconds)
         if asked > _MANY_SECONDS:
-            mask = self.seconds_of_day(sign) & every_nth(seconds.step) << seconds.start
+            mask = self.seconds_of_day(sign) & every_nth(seconds.step) << seconds.start & (1 << seconds.stop) - 1
             return list(_positions(mask)) if mask.bit_count() <= _FEW_SECONDS else _positions(mask)
         if len(self._asked) >= _MAX_KNOWN:
             self._asked.clear()
         self._asked[sign] = asked
-        hours, of_hour, top = self._hour_signs, self._signs_of_hour, self._top
+        hours, of_hour, top = self._hour_signs, self._all.of_hour, self._top
         return [s for s in seconds if 0 < sign & hours[s // HOUR_S] & of_hour[s % HOUR_S] < top]
 
     def seconds_left(self, seconds: Sequence[int], year: int) -> list[int]:
         """Return those of *seconds*, counted from the 1st of January of *year*, that are left, in order."""
         days, signs = self.days_in(year), self.signs(year)
-        hours, of_hour, top = self._hour_signs, self._signs_of_hour, self._top
+        hours, of_hour, top = self._hour_signs, self._all.of_hour, self._top
         if days.bit_count() < len(signs):
             seconds = [s for s in seconds if days >> s // DAY_S & 1]
         return [s for s in seconds if 0 < signs[s // DAY_S] & hours[s // HOUR_S % _HOURS] & of_hour[s % HOUR_S] < top]
@@ -176,7 +183,7 @@ class LocalTimes:
 
     def signs(self, year: int) -> list[int]:
         """Return the sign of each day of *year*, from the 1st of January on, whether or not it has such a time."""
-        return self._known_days.signs(year)
+        return self._all.signs(year)
 
     def _find_days(self, years: range) -> None:
         """Compute ``days_in`` of all *years* at once.
@@ -184,7 +191,7 @@ class LocalTimes:
         For each sign of times, the days that match one of its expressions and none of its exclusions are left. Where
         there are none, the exclusions that cover them all are remembered: they do the same for other signs.
         """
-        rest, days = self._known_days.left(years), self._known_days.patterns(years)
+        rest, days = self._all.left(years), self._all.patterns(years)
         open_days, covers = 0, _Covers(self._top, self._second_signs)
         for minute in self._minute_signs:
             if open_days == rest:
@@ -211,26 +218,18 @@ class LocalTimes:
 
     @cached_property
     def _hour_signs(self) -> list[int]:
-        return signs_of([member.hours for member in self._members], _HOURS)
-
-    @cached_property
-    def _signs_of_hour(self) -> list[int]:
-        """The signs of the seconds of an hour."""
-        minutes = signs_of([member.minutes for member in self._members], _SIXTY)
-        seconds = signs_of([member.seconds for member in self._members], _SIXTY)
-        return [minute & second for minute in minutes for second in seconds]
+        return [sign & self._chosen for sign in self._all.hour_signs]
 
     @cached_property
     def _minute_signs(self) -> list[int]:
         """The distinct signs of the minutes of a day, those with the fewest exclusions first."""
         step, first = self._only
-        minutes = signs_of([member.minutes for member in self._members], _SIXTY)
+        minutes, seconds, hours = self._all.minute_signs, self._all.second_signs, self._hour_signs
         if self._by_second:
-            seconds, hours = signs_of([member.seconds for member in self._members], _SIXTY), self._hour_signs
             times = range(first, DAY_S, step)
             found = {hours[t // HOUR_S] & minutes[t // _SIXTY % _SIXTY] & seconds[t % _SIXTY] for t in times}
         else:
-            found = {hour & minute for hour in set(self._hour_signs) for minute in set(minutes)}
+            found = {hour & minute for hour in set(hours) for minute in set(minutes)}
         return sorted((sign for sign in found if sign % self._top), key=int.bit_count)
 
     @cached_property
@@ -239,7 +238,7 @@ class LocalTimes:
         if self._by_second:
             return [(1 << len(self._members)) - 1]
         step, first = self._only
-        return sorted(set(signs_of([member.seconds for member in self._members], _SIXTY)[first::step]))
+        return sorted(set(self._all.second_signs[first::step]))
 
     @property
     def _by_second(self) -> bool:
@@ -356,8 +355,3 @@ def _positions(mask: int) -> Iterator[int]:
             start = hour * HOUR_S
             for second in seconds_in(int.from_bytes(of_hour, "little")):
                 yield start + second
-
-
-def _is_whole(cron: Cron) -> bool:
-    """Whether *cron* matches every time of the days that it matches."""
-    return len(cron.hours) == _HOURS and cron.hour_mask == _WHOLE_HOUR
