@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from math import gcd
 
+from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.model.names import Instant, Window
 from eventcron.timing.cron import DAY_S, bits_of, year_of, year_shape
 from eventcron.timing.daylight import EARLIEST, LATEST, leap
@@ -15,8 +17,37 @@ from eventcron.timing.zones import Zone
 
 #: A period with at most so many due instants a day is one of few.
 _FEW_A_DAY = 4
+#: To take a day apart takes as long as so many looks.
+_A_DAY = 200
 #: Days whose seconds stay in memory while one search goes on.
 _MAX_KNOWN = 512
+
+
+class Looks:
+    """Counts the due instants that a search looks at one by one, and the days that it takes apart.
+
+    Where exclusions leave few of the due instants of ``rate()``, and the period has no large divisor in common with a
+    day, nothing but looking tells which.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._count = 0
+
+    def add(self, count: int) -> None:
+        """Count *count* more.
+
+        Raises:
+            InvalidSchedule: there are more than the limit; ``field`` is ``max_fires``.
+        """
+        self._count += count
+        if self._count > self._limit:
+            raise InvalidSchedule(
+                RejectionCode.OUT_OF_RANGE,
+                field="max_fires",
+                given=f"a last fire after more than {self._limit:,} due instants of rate(), most of them excluded",
+                allowed="fewer max_fires, an earlier end, or exclusions that leave more of rate()",
+            )
 
 
 def dues(rate: Rate, window: Window) -> range:
@@ -25,7 +56,9 @@ def dues(rate: Rate, window: Window) -> range:
     return range(start + (rate.phase - start) % rate.period, end, rate.period)
 
 
-def dues_left(rate: Rate, remaining: Remaining, zone: Zone, window: Window) -> Iterator[Instant]:
+def dues_left(
+    rate: Rate, remaining: Remaining, zone: Zone, window: Window, looks: Looks | None = None
+) -> Iterator[Instant]:
     """Yield the due instants of *rate* in *window* that no exclusion covers, strictly increasing.
 
     Within a span of constant offset, the dues are a fixed number of seconds apart in local time too. On days it can
@@ -42,7 +75,7 @@ def dues_left(rate: Rate, remaining: Remaining, zone: Zone, window: Window) -> I
         stop = min(span.end, end)
         local_first = first + span.offset
         if local_first not in meetings:
-            meetings[local_first] = _Meetings(remaining.every(step, local_first % step), period, local_first)
+            meetings[local_first] = _Meetings(remaining.every(step, local_first % step), period, local_first, looks)
         for local in meetings[local_first].between(begin + span.offset, stop + span.offset):
             yield (local - span.offset) * 1000 + millis
         begin = stop if stop >= end else leap(remaining.every(step, local_first % step), stop)
@@ -51,8 +84,9 @@ def dues_left(rate: Rate, remaining: Remaining, zone: Zone, window: Window) -> I
 class _Meetings:
     """Those of *times* that are a whole number of periods from the local time *first*."""
 
-    def __init__(self, times: LocalTimes, period: int, first: int) -> None:
+    def __init__(self, times: LocalTimes, period: int, first: int, looks: Looks | None) -> None:
         self._times = times
+        self._looks = looks
         self._period = period
         self._first = first
         #: The due seconds of a day that are left, by the day's sign and those that are due.
@@ -73,7 +107,9 @@ class _Meetings:
             if self._period * _FEW_A_DAY >= DAY_S and days.bit_count() * _FEW_A_DAY >= end:
                 start, stop = max(low - begin, 0), min(high - begin, shape.length * DAY_S)
                 start += (self._first - begin - start) % self._period
-                for second in self._times.seconds_left(range(start, stop, self._period), year):
+                due = range(start, stop, self._period)
+                self._count(len(due))
+                for second in self._times.seconds_left(due, year):
                     yield begin + second
             else:
                 for second in self._due_on_each(days, year, low - begin, high - begin):
@@ -94,9 +130,14 @@ class _Meetings:
         """The seconds *due* that are left on a day with that *sign*."""
         known = self._known.get((sign, due))
         if known is None:
+            self._count(min(len(due), _A_DAY))
             known = self._times.seconds_among(sign, due)
             if isinstance(known, list):
                 if len(self._known) >= _MAX_KNOWN:
                     self._known.clear()
                 self._known[sign, due] = known
         return known
+
+    def _count(self, looks: int) -> None:
+        if self._looks is not None:
+            self._looks.add(looks)

@@ -34,8 +34,8 @@ _MAX_YEARS_KNOWN = 16
 _MAX_DAYS_KNOWN = 64
 #: To compute a whole day's seconds takes about as long as to look at so many.
 _MANY_SECONDS = 400
-#: Up to so many seconds of a day are a list; more are found hour by hour.
-_FEW_SECONDS = 100
+#: Up to so many seconds of a day are looked at one by one, and are a list; more are found hour by hour.
+_FEW_SECONDS = 200
 
 
 class LocalTimes:
@@ -146,7 +146,7 @@ class LocalTimes:
         """
         sign &= self._chosen
         asked = self._asked.get(sign, 0) + len(seconds)
-        if asked > _MANY_SECONDS:
+        if len(seconds) > _FEW_SECONDS and asked > _MANY_SECONDS:
             mask = self.seconds_of_day(sign) & every_nth(seconds.step) << seconds.start & (1 << seconds.stop) - 1
             return list(_positions(mask)) if mask.bit_count() <= _FEW_SECONDS else _positions(mask)
         if len(self._asked) >= _MAX_KNOWN:
@@ -160,7 +160,8 @@ class LocalTimes:
         days, signs = self.days_in(year), self.signs(year)
         hours, of_hour, top = self._hour_signs, self._all.of_hour, self._top
         if days.bit_count() < len(signs):
-            seconds = [s for s in seconds if days >> s // DAY_S & 1]
+            is_open = f"{days:0{len(signs)}b}"[::-1]
+            seconds = [s for s in seconds if is_open[s // DAY_S] == "1"]
         return [s for s in seconds if 0 < signs[s // DAY_S] & hours[s // HOUR_S % _HOURS] & of_hour[s % HOUR_S] < top]
 
     def seconds_of_day(self, sign: int) -> int:
