@@ -17,8 +17,8 @@ from eventcron.timing.zones import Zone
 
 #: A period with at most so many due instants a day is one of few.
 _FEW_A_DAY = 4
-#: To take a day apart takes as long as so many looks.
-_A_DAY = 200
+#: To take a day by itself, and all its seconds at once, takes as long as so many looks.
+_A_DAY, _FEW_SECONDS = 30, 200
 #: Days whose seconds stay in memory while one search goes on.
 _MAX_KNOWN = 512
 
@@ -103,11 +103,11 @@ class _Meetings:
             end = max(min(last_day + 1 - shape.first, shape.length), 0)
             days &= (1 << end) - (1 << max(first_day - shape.first, 0))
             begin = shape.first * DAY_S
-            # Where few of the due instants are on other days, all are looked at.
-            if self._period * _FEW_A_DAY >= DAY_S and days.bit_count() * _FEW_A_DAY >= end:
-                start, stop = max(low - begin, 0), min(high - begin, shape.length * DAY_S)
-                start += (self._first - begin - start) % self._period
-                due = range(start, stop, self._period)
+            start, stop = max(low - begin, 0), min(high - begin, shape.length * DAY_S)
+            start += (self._first - begin - start) % self._period
+            due = range(start, stop, self._period)
+            # A day by itself takes as long as many due instants, most of which may be on other days.
+            if self._period * _FEW_A_DAY >= DAY_S and len(due) <= days.bit_count() * _A_DAY:
                 self._count(len(due))
                 for second in self._times.seconds_left(due, year):
                     yield begin + second
@@ -130,7 +130,7 @@ class _Meetings:
         """The seconds *due* that are left on a day with that *sign*."""
         known = self._known.get((sign, due))
         if known is None:
-            self._count(min(len(due), _A_DAY))
+            self._count(_A_DAY + min(len(due), _FEW_SECONDS))
             known = self._times.seconds_among(sign, due)
             if isinstance(known, list):
                 if len(self._known) >= _MAX_KNOWN:
