@@ -76,8 +76,12 @@ def dues_left(
         local_first = first + span.offset
         if local_first not in meetings:
             meetings[local_first] = _Meetings(remaining.every(step, local_first % step), period, local_first, looks)
-        for local in meetings[local_first].between(begin + span.offset, stop + span.offset):
-            yield (local - span.offset) * 1000 + millis
+        for start, seconds in meetings[local_first].between(begin + span.offset, stop + span.offset):
+            due = (start - span.offset) * 1000 + millis
+            if isinstance(seconds, list):
+                yield from [due + second * 1000 for second in seconds]
+            else:
+                yield from (due + second * 1000 for second in seconds)
         begin = stop if stop >= end else leap(remaining.every(step, local_first % step), stop)
 
 
@@ -92,8 +96,8 @@ class _Meetings:
         #: The due seconds of a day that are left, by the day's sign and those that are due.
         self._known: dict[tuple[int, range], Iterable[int]] = {}
 
-    def between(self, low: int, high: int) -> Iterator[int]:
-        """Yield them in ``[low, high)``, in order."""
+    def between(self, low: int, high: int) -> Iterator[tuple[int, Iterable[int]]]:
+        """Yield them in ``[low, high)``, in order: a local time, and seconds to be added to it, again and again."""
         first_day, last_day = low // DAY_S, (high - 1) // DAY_S
         for year in range(year_of(first_day), year_of(last_day) + 1):
             days = self._times.days_in(year)
@@ -109,22 +113,19 @@ class _Meetings:
             # A day by itself takes as long as many due instants, most of which may be on other days.
             if self._period * _FEW_A_DAY >= DAY_S and len(due) <= days.bit_count() * _A_DAY:
                 self._count(len(due))
-                for second in self._times.seconds_left(due, year):
-                    yield begin + second
+                yield begin, self._times.seconds_left(due, year)
             else:
-                for second in self._due_on_each(days, year, low - begin, high - begin):
-                    yield begin + second
+                yield from self._due_on_each(days, year, low, high)
 
-    def _due_on_each(self, days: int, year: int, low: int, high: int) -> Iterator[int]:
-        """The due seconds in ``[low, high)`` that are left on *days*, bits of *year*, from which on they count."""
-        first, signs = self._first - year_shape(year).first * DAY_S, self._times.signs(year)
+    def _due_on_each(self, days: int, year: int, low: int, high: int) -> Iterator[tuple[int, Iterable[int]]]:
+        """The same, on each of *days*, which are bits of *year*."""
+        first_midnight, signs = year_shape(year).first * DAY_S, self._times.signs(year)
         for position in bits_of(days):
-            midnight = position * DAY_S
+            midnight = first_midnight + position * DAY_S
             begin, end = max(low - midnight, 0), min(high - midnight, DAY_S)
-            start = begin + (first - midnight - begin) % self._period
+            start = begin + (self._first - midnight - begin) % self._period
             if start < end:
-                for second in self._left_on(signs[position], range(start, end, self._period)):
-                    yield midnight + second
+                yield midnight, self._left_on(signs[position], range(start, end, self._period))
 
     def _left_on(self, sign: int, due: range) -> Iterable[int]:
         """The seconds *due* that are left on a day with that *sign*."""

@@ -192,7 +192,8 @@ class LocalTimes:
         For each sign of times, the days that match one of its expressions and none of its exclusions are left. Where
         there are none, the exclusions that cover them all are remembered: they do the same for other signs.
         """
-        rest, days = self._all.left(years), self._all.patterns(years)
+        days = self._all.patterns(years)
+        rest = self._all.left(years) & self._matched(self._chosen, days)
         open_days, covers = 0, _Covers(self._top, self._second_signs)
         for minute in self._minute_signs:
             if open_days == rest:
@@ -201,10 +202,13 @@ class LocalTimes:
             while left:
                 lowest = left & -left
                 sign = minute & self._second_signs[lowest.bit_length() - 1]
-                found = self._matched(sign, days) & rest & ~open_days
-                found, used = _uncovered(found, sign - sign % self._top, days)
+                uncovered, used = _uncovered(rest & ~open_days, sign - sign % self._top, days)
+                found = uncovered and uncovered & self._matched(sign, days)
                 open_days |= found
-                left = left & ~lowest if found else left & ~covers.add(sign % self._top, used)
+                if found:
+                    left &= ~lowest
+                else:
+                    left &= ~covers.add(sign % self._top if uncovered else self._top - 1, used)
         self._open.update(parted(open_days, years))
 
     def _matched(self, sign: int, days: Sequence[tuple[int, int]]) -> int:
