@@ -32,6 +32,8 @@ _MAX_KNOWN = 4_096
 _MAX_YEARS_KNOWN = 16
 #: The same for whole days of seconds, which take 11 KB each.
 _MAX_DAYS_KNOWN = 64
+#: Years whose days are found at once, before those of all years are.
+_SOME_YEARS = 8
 #: To compute a whole day's seconds takes about as long as to look at so many.
 _MANY_SECONDS = 400
 #: Up to so many seconds of a day are looked at one by one, and are a list; more are found hour by hour.
@@ -110,12 +112,16 @@ class LocalTimes:
             # A zone's first and last local hours. No cron expression matches there.
             return self._all.without_spans(year)
         if year not in self._open:
-            # Most callers want to know of one year. Who asks for a second one gets all years at once.
-            if self._open:
-                self._find_days(range(min(year, *self._open), LAST_YEAR + 1))
-                self._open_years = [known for known, days in self._open.items() if days]
-            else:
+            # Most callers want to know of one year. Who asks for others gets some years, and then all at once.
+            known = len(self._open)
+            if not known:
                 self._find_days(range(year, year + 1))
+            elif known == 1 and abs(year - min(self._open)) < _SOME_YEARS:
+                first = min(year, *self._open)
+                self._find_days(range(first, min(first + _SOME_YEARS, LAST_YEAR + 1)))
+            else:
+                self._find_days(range(min(year, *self._open), LAST_YEAR + 1))
+                self._open_years = sorted(year for year, days in self._open.items() if days)
         return self._open[year]
 
     def count(self, year: int, days: int) -> int:

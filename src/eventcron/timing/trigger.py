@@ -157,8 +157,10 @@ def _merged(streams: Sequence[Iterable[Instant]]) -> Iterator[Instant]:
 
 def next_occurrence(trigger: Trigger, at_or_after: Instant, *, before: Instant | None = None) -> Instant | None:
     """Return the first instant in ``[at_or_after, before)`` at which the trigger fires, or None."""
-    end = LATEST * 1000 if before is None else before
-    return next(occurrences(trigger, Window(at_or_after, end)), None)
+    window = Window(at_or_after, LATEST * 1000 if before is None else before)
+    # Where one of several rates fires soon, the others need not be followed for decades.
+    parts = [window] if _is_all_cron(trigger) else _parts(window)
+    return next((due for part in parts for due in occurrences(trigger, part)), None)
 
 
 def last_occurrence(trigger: Trigger, window: Window) -> Instant | None:
@@ -229,16 +231,25 @@ def _counted(trigger: Trigger, window: Window) -> Iterator[tuple[Window, int | N
     """
     # Most schedules fire often, or soon: then stepping is quicker than counting a year.
     soon = max(min(window.start + _SOON_MS, window.end), window.start)
-    if all(isinstance(item, Cron) for item in trigger.items):
+    if _is_all_cron(trigger):
         yield Window(window.start, soon), None
         rules = ZoneRules(trigger.zone, trigger.policy)
         yield from counted(_remaining(trigger).sets, rules, Window(soon, window.end))
         return
+    yield from ((part, None) for part in _parts(window))
+
+
+def _parts(window: Window) -> Iterator[Window]:
+    """Yield consecutive parts of *window* that grow."""
     start, size = window.start, _AT_FIRST_MS
     while start < window.end:
         end = min(start + size, window.end)
-        yield Window(start, end), None
+        yield Window(start, end)
         start, size = end, min(2 * size, _AT_MOST_MS)
+
+
+def _is_all_cron(trigger: Trigger) -> bool:
+    return all(isinstance(item, Cron) for item in trigger.items)
 
 
 def local_time(instant: Instant, zone: str, *, millis: bool = True) -> str:
