@@ -9,10 +9,13 @@ from eventcron.errors import InvalidSchedule
 from eventcron.model.commands import Schedule
 from eventcron.model.names import Instant, Window
 from eventcron.model.records import Record, State
-from eventcron.rules.planning import is_readable, nth_fire
+from eventcron.rules.planning import is_readable
 from eventcron.timing.exclusions import DateSpan, calendar_names
 from eventcron.timing.instant import from_datetime
-from eventcron.timing.trigger import count_occurrences, from_canonical, parse
+from eventcron.timing.trigger import count_occurrences, from_canonical, nth_occurrence, parse
+
+#: Due instants of ``rate()`` that a put looks at one by one to find the last fire. It takes 15 ms to look at as many.
+MAX_LOOKS = 50_000
 
 #: The days of a tenant's calendars, by name.
 Calendars: TypeAlias = Mapping[str, Sequence[DateSpan]]
@@ -43,16 +46,22 @@ def _series(schedule: Schedule) -> tuple[object, ...]:
     return schedule.expressions, schedule.timezone, schedule.start
 
 
-def end_of(trigger: str, schedule: Schedule, start: Instant, *, spent: int) -> Instant | None:
-    """Where an era that fires from *start* on ends: at the schedule's end, or when ``max_fires`` is used up."""
+def end_of(
+    trigger: str, schedule: Schedule, start: Instant, *, spent: int, max_looks: int | None = None
+) -> Instant | None:
+    """Where an era that fires from *start* on ends: at the schedule's end, or when ``max_fires`` is used up.
+
+    Raises:
+        InvalidSchedule: as ``nth_occurrence``.
+    """
     end = None if schedule.end is None else from_datetime(schedule.end)
     if schedule.max_fires is None:
         return end
     left = schedule.max_fires - spent
-    final = nth_fire(trigger, start, left) if left > 0 else start - 1
-    if final is None:
-        return end
-    return final + 1 if end is None else min(end, final + 1)
+    if left <= 0:
+        return start if end is None else min(end, start)
+    final = nth_occurrence(from_canonical(trigger), start, left, before=end, max_looks=max_looks)
+    return end if final is None else final + 1
 
 
 def spent_before(stored: Record | None, schedule: Schedule, start: Instant) -> int:

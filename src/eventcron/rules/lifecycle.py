@@ -34,6 +34,7 @@ from eventcron.model.commands import MisfirePolicy, Schedule
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import Era, LastCommands, Record, State
 from eventcron.rules.definition import (
+    MAX_LOOKS,
     Calendars,
     calendars_of,
     canonical_of,
@@ -122,7 +123,7 @@ def put(
         recent_event_ids=version.recent_event_ids,
     )
     trigger = canonical_of(schedule, blank.created, calendars or {})
-    record = _fire_from(blank, trigger, start, when)
+    record = _fire_from(blank, trigger, start, when, max_looks=MAX_LOOKS)
     if record is None:
         if stored is None or not continues(stored, schedule):
             raise _never_fires(schedule, when)
@@ -279,14 +280,20 @@ def _pause_of(era: Era, schedule: Schedule, *, start: Instant) -> Era:
 
 
 def _fire_from(
-    record: Record, trigger: str, start: Instant, when: When, *, catch_up_until: Instant = 0
+    record: Record,
+    trigger: str,
+    start: Instant,
+    when: When,
+    *,
+    catch_up_until: Instant = 0,
+    max_looks: int | None = None,
 ) -> Record | None:
     """*record* with an era that fires from *start* on, and with all that planning needs. None: nothing is left."""
     schedule = record.schedule
     assert schedule is not None  # noqa: S101  # callers pass defined schedules only
     if not is_readable(trigger) or is_manual(trigger):
         return _fire_unplanned(record, trigger, start, when)
-    end = end_of(trigger, schedule, start, spent=record.spent)
+    end = end_of(trigger, schedule, start, spent=record.spent, max_looks=max_looks)
     next_due = first_occurrence(trigger, start, end) if end is None or start < end else None
     if next_due is None:
         return None

@@ -32,10 +32,12 @@ _MAX_KNOWN = 4_096
 _MAX_YEARS_KNOWN = 16
 #: The same for whole days of seconds, which take 11 KB each.
 _MAX_DAYS_KNOWN = 64
+#: Years whose days are found at once, before those of all years are.
+_SOME_YEARS = 8
 #: To compute a whole day's seconds takes about as long as to look at so many.
 _MANY_SECONDS = 400
-#: Up to so many seconds of a day are a list; more are found hour by hour.
-_FEW_SECONDS = 100
+#: Up to so many seconds of a day are looked at one by one, and are a list; more are found hour by hour.
+_FEW_SECONDS = 200
 
 
 class LocalTimes:
@@ -110,12 +112,16 @@ class LocalTimes:
             # A zone's first and last local hours. No cron expression matches there.
             return self._all.without_spans(year)
         if year not in self._open:
-            # Most callers want to know of one year. Who asks for a second one gets all years at once.
-            if self._open:
-                self._find_days(range(min(year, *self._open), LAST_YEAR + 1))
-                self._open_years = [known for known, days in self._open.items() if days]
-            else:
+            # Most callers want to know of one year. Who asks for others gets some years, and then all at once.
+            known = len(self._open)
+            if not known:
                 self._find_days(range(year, year + 1))
+            elif known == 1 and abs(year - min(self._open)) < _SOME_YEARS:
+                first = min(year, *self._open)
+                self._find_days(range(first, min(first + _SOME_YEARS, LAST_YEAR + 1)))
+            else:
+                self._find_days(range(min(year, *self._open), LAST_YEAR + 1))
+                self._open_years = sorted(year for year, days in self._open.items() if days)
         return self._open[year]
 
     def count(self, year: int, days: int) -> int:
@@ -146,7 +152,7 @@ class LocalTimes:
         """
         sign &= self._chosen
         asked = self._asked.get(sign, 0) + len(seconds)
-        if asked > _MANY_SECONDS:
+        if len(seconds) > _FEW_SECONDS and asked > _MANY_SECONDS:
             mask = self.seconds_of_day(sign) & every_nth(seconds.step) << seconds.start & (1 << seconds.stop) - 1
             return list(_positions(mask)) if mask.bit_count() <= _FEW_SECONDS else _positions(mask)
         if len(self._asked) >= _MAX_KNOWN:
@@ -160,7 +166,8 @@ class LocalTimes:
         days, signs = self.days_in(year), self.signs(year)
         hours, of_hour, top = self._hour_signs, self._all.of_hour, self._top
         if days.bit_count() < len(signs):
-            seconds = [s for s in seconds if days >> s // DAY_S & 1]
+            is_open = f"{days:0{len(signs)}b}"[::-1]
+            seconds = [s for s in seconds if is_open[s // DAY_S] == "1"]
         return [s for s in seconds if 0 < signs[s // DAY_S] & hours[s // HOUR_S % _HOURS] & of_hour[s % HOUR_S] < top]
 
     def seconds_of_day(self, sign: int) -> int:
@@ -191,7 +198,8 @@ class LocalTimes:
         For each sign of times, the days that match one of its expressions and none of its exclusions are left. Where
         there are none, the exclusions that cover them all are remembered: they do the same for other signs.
         """
-        rest, days = self._all.left(years), self._all.patterns(years)
+        days = self._all.patterns(years)
+        rest = self._all.left(years) & self._matched(self._chosen, days)
         open_days, covers = 0, _Covers(self._top, self._second_signs)
         for minute in self._minute_signs:
             if open_days == rest:
@@ -200,10 +208,13 @@ class LocalTimes:
             while left:
                 lowest = left & -left
                 sign = minute & self._second_signs[lowest.bit_length() - 1]
-                found = self._matched(sign, days) & rest & ~open_days
-                found, used = _uncovered(found, sign - sign % self._top, days)
+                uncovered, used = _uncovered(rest & ~open_days, sign - sign % self._top, days)
+                found = uncovered and uncovered & self._matched(sign, days)
                 open_days |= found
-                left = left & ~lowest if found else left & ~covers.add(sign % self._top, used)
+                if found:
+                    left &= ~lowest
+                else:
+                    left &= ~covers.add(sign % self._top if uncovered else self._top - 1, used)
         self._open.update(parted(open_days, years))
 
     def _matched(self, sign: int, days: Sequence[tuple[int, int]]) -> int:

@@ -26,7 +26,7 @@ from eventcron.timing.daylight import LATEST, ZoneRules, counted, end_of_gap, fi
 from eventcron.timing.exclusions import DateSpan, Excluder, Exclusion, excluder, read_exclusions
 from eventcron.timing.expression import At, Item, Manual, Rate, read_expression
 from eventcron.timing.instant import rfc3339, to_datetime
-from eventcron.timing.rates import dues, dues_left
+from eventcron.timing.rates import Looks, dues, dues_left
 from eventcron.timing.remaining import Remaining
 from eventcron.timing.zones import Zone, load_zone
 
@@ -146,7 +146,10 @@ def occurrences(trigger: Trigger, window: Window) -> Iterator[Instant]:
 
     Unlike ``walk``, it does not look at what is excluded, so an exclusion costs little however much it covers.
     """
-    streams = _fires(trigger, window)
+    return _merged(_fires(trigger, window))
+
+
+def _merged(streams: Sequence[Iterable[Instant]]) -> Iterator[Instant]:
     if len(streams) == 1:
         return iter(streams[0])
     return (due for due, _ in groupby(merge(*streams)))
@@ -154,8 +157,10 @@ def occurrences(trigger: Trigger, window: Window) -> Iterator[Instant]:
 
 def next_occurrence(trigger: Trigger, at_or_after: Instant, *, before: Instant | None = None) -> Instant | None:
     """Return the first instant in ``[at_or_after, before)`` at which the trigger fires, or None."""
-    end = LATEST * 1000 if before is None else before
-    return next(occurrences(trigger, Window(at_or_after, end)), None)
+    window = Window(at_or_after, LATEST * 1000 if before is None else before)
+    # Where one of several rates fires soon, the others need not be followed for decades.
+    parts = [window] if _is_all_cron(trigger) else _parts(window)
+    return next((due for part in parts for due in occurrences(trigger, part)), None)
 
 
 def last_occurrence(trigger: Trigger, window: Window) -> Instant | None:
@@ -172,14 +177,27 @@ def last_occurrence(trigger: Trigger, window: Window) -> Instant | None:
     return last
 
 
-def nth_occurrence(trigger: Trigger, at_or_after: Instant, count: int) -> Instant | None:
-    """Return the *count*-th instant at or after *at_or_after* at which the trigger fires; None if there are fewer."""
+def nth_occurrence(
+    trigger: Trigger,
+    at_or_after: Instant,
+    count: int,
+    *,
+    before: Instant | None = None,
+    max_looks: int | None = None,
+) -> Instant | None:
+    """Return the *count*-th instant in ``[at_or_after, before)`` at which the trigger fires; None if there are fewer.
+
+    Raises:
+        InvalidSchedule: more than *max_looks* due instants of ``rate()`` have to be looked at one by one.
+    """
+    end = LATEST * 1000 if before is None else before
+    looks = None if max_looks is None else Looks(max_looks)
     left = count
-    for window, fires_in in _counted(trigger, Window(at_or_after, LATEST * 1000)):
+    for window, fires_in in _counted(trigger, Window(at_or_after, end)):
         if fires_in is not None and fires_in < left:
             left -= fires_in
             continue
-        found = _first_of(trigger, window, left)
+        found = _first_of(trigger, window, left, looks)
         if len(found) >= left:
             return found[left - 1]
         left -= len(found)
@@ -196,11 +214,11 @@ def count_occurrences(trigger: Trigger, window: Window, *, limit: int) -> int:
     return count
 
 
-def _first_of(trigger: Trigger, window: Window, count: int) -> list[Instant]:
+def _first_of(trigger: Trigger, window: Window, count: int, looks: Looks | None = None) -> list[Instant]:
     """The first *count* instants in *window* at which the trigger fires, or all."""
-    streams = _fires(trigger, window)
+    streams = _fires(trigger, window, looks)
     if len(streams) == 1 or count == 1:
-        return list(islice(occurrences(trigger, window), count))
+        return list(islice(_merged(streams), count))
     # To sort them all is quicker than to merge them one by one.
     return sorted(set().union(*(islice(stream, count) for stream in streams)))[:count]
 
@@ -212,17 +230,26 @@ def _counted(trigger: Trigger, window: Window) -> Iterator[tuple[Window, int | N
     they end, and each is to count.
     """
     # Most schedules fire often, or soon: then stepping is quicker than counting a year.
-    soon = min(window.start + _SOON_MS, window.end)
-    if all(isinstance(item, Cron) for item in trigger.items):
+    soon = max(min(window.start + _SOON_MS, window.end), window.start)
+    if _is_all_cron(trigger):
         yield Window(window.start, soon), None
         rules = ZoneRules(trigger.zone, trigger.policy)
         yield from counted(_remaining(trigger).sets, rules, Window(soon, window.end))
         return
+    yield from ((part, None) for part in _parts(window))
+
+
+def _parts(window: Window) -> Iterator[Window]:
+    """Yield consecutive parts of *window* that grow."""
     start, size = window.start, _AT_FIRST_MS
     while start < window.end:
         end = min(start + size, window.end)
-        yield Window(start, end), None
+        yield Window(start, end)
         start, size = end, min(2 * size, _AT_MOST_MS)
+
+
+def _is_all_cron(trigger: Trigger) -> bool:
+    return all(isinstance(item, Cron) for item in trigger.items)
 
 
 def local_time(instant: Instant, zone: str, *, millis: bool = True) -> str:
@@ -267,7 +294,7 @@ def _adds_nothing(rate: Rate, other: Rate) -> bool:
     return rate.period % other.period == 0 and (rate.phase - other.phase) % other.period == 0
 
 
-def _fires(trigger: Trigger, window: Window) -> list[Iterable[Instant]]:
+def _fires(trigger: Trigger, window: Window, looks: Looks | None = None) -> list[Iterable[Instant]]:
     """The instants in *window* at which the cron expressions of *trigger* fire, and those at which each other does."""
     streams: list[Iterable[Instant]] = []
     left = _remaining(trigger)
@@ -275,7 +302,8 @@ def _fires(trigger: Trigger, window: Window) -> list[Iterable[Instant]]:
         streams.append(fires(left.all, left.fixed, left.wild, ZoneRules(trigger.zone, trigger.policy), window))
     for item in trigger.distinct:
         if isinstance(item, Rate):
-            streams.append(dues_left(item, left, trigger.zone, window) if trigger.exclusions else dues(item, window))
+            by_looking = dues_left(item, left, trigger.zone, window, looks)
+            streams.append(by_looking if trigger.exclusions else dues(item, window))
         elif isinstance(item, At):
             streams.append(found.due for found in _walk_at(item, trigger, window) if found.skipped is None)
     return streams
