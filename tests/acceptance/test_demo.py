@@ -136,8 +136,9 @@ def test_ctrl_c_ends_the_demo_and_leaves_nothing(tmp_path: Path) -> None:
 #: Each fault: file, text, replacement.
 PUBLISHES_NOTHING_EVERY_SEVENTH_SECOND = (
     "app/executor.py",
-    "        if not timed:\n            return\n        events = [",
-    "        timed = [(fire, at) for fire, at in timed if fire.due // 1000 % 7]\n        events = [",
+    "        ended = await self._events.publish(timed, ",
+    "        timed = [(fire, at) for fire, at in timed if fire.due // 1000 % 7]\n"
+    "        ended = await self._events.publish(timed, ",
 )
 SKIPS_THE_FIRST_SEGMENT = (
     "app/planner.py",

@@ -1,4 +1,4 @@
-"""Remove the files of the embedded AWS.
+"""End the embedded AWS and remove its files.
 
 ``python -m eventcron.local.removal DIRECTORY`` is the last that the host's process does: it becomes this program, which
 ends all its threads. So nothing of ministack makes the directory again. It imports little, to be quick.
@@ -26,11 +26,31 @@ def remove(directory: Path) -> None:
 
 
 def main(directory: str) -> None:
-    """Remove *directory*, then kill the process group with all Lambda workers."""
+    """Kill the rest of this process group, which is all Lambda workers, and wait for them. Then remove *directory*.
+
+    A worker that still imports would make the directory again, for its bytecode.
+    """
+    group = os.getpgid(0)
+    child = _join_another_group()
     try:
+        with suppress(ProcessLookupError):
+            os.killpg(group, signal.SIGKILL)
+        with suppress(ChildProcessError):
+            while True:
+                os.waitpid(-group, 0)
         remove(Path(directory))
     finally:
-        os.killpg(0, signal.SIGKILL)
+        os.kill(child, signal.SIGKILL)
+
+
+def _join_another_group() -> int:
+    """Leave this process group for a child's, because whoever kills the group would kill this process too."""
+    child = os.fork()
+    if not child:
+        signal.pause()
+    os.setpgid(child, child)
+    os.setpgid(0, child)
+    return child
 
 
 if __name__ == "__main__":

@@ -6,25 +6,39 @@ import subprocess
 import sys
 from pathlib import Path
 
-#: ministack makes the directories that it stores files in whenever it needs one.
-HOST = """
-import os, sys, threading
-from eventcron.local import host
+import pytest
 
-def make():
+#: Makes the directory whenever it is gone, as ministack does for its files and Python for its bytecode.
+MAKE = """
+import os
+def make(directory):
     while True:
-        os.makedirs(sys.argv[1] + "/state", exist_ok=True)
-
-threading.Thread(target=make, daemon=True).start()
-host._end_with_parent(sys.argv[1], None)
+        os.makedirs(directory + "/state", exist_ok=True)
 """
+HOSTS = {
+    "a thread": """
+import sys, threading
+from eventcron.local import host
+threading.Thread(target=make, args=sys.argv[1:], daemon=True).start()
+host._end_with_parent(sys.argv[1], None)
+""",
+    "a worker": """
+import sys
+from eventcron.local import host
+if not os.fork():
+    make(sys.argv[1])
+host._end_with_parent(sys.argv[1], None)
+""",
+}
 
 
-def test_nothing_makes_the_directory_again_that_the_host_removes(tmp_path: Path) -> None:
+@pytest.mark.parametrize("maker", HOSTS)
+def test_nothing_makes_the_directory_again_that_the_host_removes(maker: str, tmp_path: Path) -> None:
     directory = tmp_path / "eventcron-abc"
+    directory.mkdir()
 
     host = subprocess.Popen(
-        [sys.executable, "-P", "-c", HOST, str(directory)], stdin=subprocess.DEVNULL, process_group=0
+        [sys.executable, "-P", "-c", MAKE + HOSTS[maker], str(directory)], stdin=subprocess.DEVNULL, process_group=0
     )
     host.wait(timeout=60)
 
