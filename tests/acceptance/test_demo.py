@@ -137,8 +137,10 @@ def test_ctrl_c_ends_the_demo_and_leaves_nothing(tmp_path: Path) -> None:
 PUBLISHES_NOTHING_EVERY_SEVENTH_SECOND = (
     "app/executor.py",
     "        ended = await self._events.publish(timed, ",
-    "        timed = [(fire, at) for fire, at in timed if fire.due // 1000 % 7]\n"
-    "        ended = await self._events.publish(timed, ",
+    (
+        "        timed = [(fire, at) for fire, at in timed if fire.due // 1000 % 7]\n"
+        "        ended = await self._events.publish(timed, "
+    ),
 )
 SKIPS_THE_FIRST_SEGMENT = (
     "app/planner.py",
