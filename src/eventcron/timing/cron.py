@@ -145,6 +145,15 @@ class Cron:
         in_hour = index < len(self.within_hour) and self.within_hour[index] == second
         return in_hour and hour in self.hours and self.first_day(day, day) == day
 
+    def is_within(self, other: Cron) -> bool:
+        """Whether each of the local times of this expression is one of *other*, field by field."""
+        if self._month_days & ~other._month_days or not set(self.months) <= set(other.months):
+            return False
+        if other.years is not None and (self.years is None or not self._year_set <= other._year_set):
+            return False
+        fields = ((self.seconds, other.seconds), (self.minutes, other.minutes), (self.hours, other.hours))
+        return all(set(mine) <= set(theirs) for mine, theirs in fields)
+
     def first_day(self, first: int, last: int) -> int | None:
         """Return the first matching day in ``[first, last]``, or None."""
         return next(self.matching_days(first, last), None)

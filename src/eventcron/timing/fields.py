@@ -123,9 +123,6 @@ DAY_OF_WEEK_TO_6 = Field("day_of_week", 0, 6, weekday_names(0))
 DAY_OF_WEEK_FROM_1 = Field("day_of_week", 1, 7, weekday_names(1), 1)
 YEAR = Field("year", FIRST_YEAR, LAST_YEAR)
 
-#: The order in which croniter reads six fields.
-_CRONITER_ORDER = ("minute", "hour", "day_of_month", "month", "day_of_week", "second")
-
 #: Significant digits that are read. No field has a number with as many, and reading a long number takes long.
 _MAX_DIGITS = 9
 
@@ -310,14 +307,22 @@ def _numbers(field: Field, span: Span) -> Iterable[int]:
     if field is YEAR or span.step == 1:
         return range(span.first, span.last + 1, span.step)
     low = 0 if field.name == "day_of_week" else field.low  # croniter takes 7 for 0
-    steps = _by_croniter(_CRONITER_ORDER.index(field.name), f"{low}-{low + field.cycle - 1}/{span.step}")
-    return [span.first + number - low for number in steps if number - low <= span.last - span.first]
+    return [
+        span.first + number - low
+        for number in _by_croniter(span.step)[field.name]
+        if number - low <= span.last - span.first
+    ]
 
 
-@lru_cache(maxsize=256)  # each takes croniter 70 microseconds; the fields have 200 different steps in all
-def _by_croniter(position: int, span: str) -> tuple[int, ...]:
+@lru_cache(maxsize=64)  # each takes croniter 200 microseconds; no field has a longer step than 59
+def _by_croniter(step: int) -> dict[str, list[int]]:
+    """The numbers that a step leaves of each field, from the lowest on."""
     from croniter import croniter  # noqa: PLC0415  takes 40 ms to import, and the planner never parses expressions
 
-    fields = ["*"] * len(_CRONITER_ORDER)
-    fields[position] = span
-    return tuple(map(int, croniter.expand(" ".join(fields))[0][position]))
+    asked = {field.name: field for field in (MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK_TO_6, SECOND)}
+    texts = [
+        f"{field.low}-{field.high}/{step}" if field.low + step <= field.high else str(field.low)
+        for field in asked.values()
+    ]
+    numbers, _ = croniter.expand(" ".join(texts))
+    return {name: [int(number) for number in found] for name, found in zip(asked, numbers, strict=True)}

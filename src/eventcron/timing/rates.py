@@ -100,7 +100,7 @@ class _Meetings:
         """Yield them in ``[low, high)``, in order: a local time, and seconds to be added to it, again and again."""
         first_day, last_day = low // DAY_S, (high - 1) // DAY_S
         for year in range(year_of(first_day), year_of(last_day) + 1):
-            days = self._times.days_in(year)
+            days = self._times.days_to_look_at(year, last_day - first_day)
             if not days:
                 continue
             shape = year_shape(year)
@@ -113,7 +113,7 @@ class _Meetings:
             # A day by itself takes as long as many due instants, most of which may be on other days.
             if self._period * _FEW_A_DAY >= DAY_S and len(due) <= days.bit_count() * _A_DAY:
                 self._count(len(due))
-                yield begin, self._times.seconds_left(due, year)
+                yield begin, self._times.seconds_left(due, year, days)
             else:
                 yield from self._due_on_each(days, year, low, high)
 

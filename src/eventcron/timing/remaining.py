@@ -53,5 +53,16 @@ class Remaining:
         crons = [cron for cron in self._crons if chosen(cron)]
         if len(crons) == 1 and not self._exclusions:
             return crons[0]
-        sign = sum(1 << bit for bit, cron in enumerate(self._crons) if chosen(cron))
+        sign = sum(1 << bit for bit, cron in enumerate(self._crons) if chosen(cron) and not _adds_nothing(cron, crons))
         return LocalTimes(self._members, sign) if crons else None
+
+
+def _adds_nothing(cron: Cron, crons: Sequence[Cron]) -> bool:
+    """Whether another of *crons* has all times of *cron*. Of several that have the same, the first adds them."""
+    before = True
+    for other in crons:
+        if other is cron:
+            before = False
+        elif cron.is_within(other) and (before or not other.is_within(cron)):
+            return True
+    return False

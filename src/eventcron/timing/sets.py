@@ -14,7 +14,7 @@ nothing here looks at one time after another:
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, lru_cache
 
 from eventcron.timing.cron import DAY_S, EVERY_SECOND, HOUR_S, bits_of, mask_of, year_of, year_shape
@@ -32,6 +32,8 @@ _MAX_KNOWN = 4_096
 _MAX_YEARS_KNOWN = 16
 #: The same for whole days of seconds, which take 11 KB each.
 _MAX_DAYS_KNOWN = 64
+#: Days of a short look, around a midnight.
+_FEW_DAYS = 2
 #: Years whose days are found at once, before those of all years are.
 _SOME_YEARS = 8
 #: To compute a whole day's seconds takes about as long as to look at so many.
@@ -69,7 +71,7 @@ class LocalTimes:
     def local_times(self, low: int, high: int) -> Iterator[int]:
         """Yield the times in ``[low, high)``, in order."""
         first_day, last_day = low // DAY_S, (high - 1) // DAY_S
-        for day in self.matching_days(first_day, last_day):
+        for day in self._days_between(first_day, last_day, self.days_to_look_at):
             midnight = day * DAY_S
             begin, end = max(low - midnight, 0), min(high - midnight, DAY_S)
             sign = self._sign(day)
@@ -83,18 +85,30 @@ class LocalTimes:
 
     def matching_days(self, first: int, last: int) -> Iterator[int]:
         """Yield the days in ``[first, last]`` that have such a time, in order. The search ends with the year 2199."""
+        return self._days_between(first, last, lambda year, _: self.days_in(year))
+
+    def _days_between(self, first: int, last: int, days_in: Callable[[int, int], int]) -> Iterator[int]:
         first = max(first, 0)
         for year in self._years(year_of(first)):
             shape = year_shape(year)
             if shape.first > last:
                 return
-            days = self.days_in(year)
+            days = days_in(year, last - first)
             if first > shape.first:
                 days &= -1 << first - shape.first
             for position in bits_of(days):
                 if shape.first + position > last:
                     return
                 yield shape.first + position
+
+    def days_to_look_at(self, year: int, length: int) -> int:
+        """Return ``days_in(year)``, and perhaps more days if only *length* days are looked at.
+
+        To look at a few days is quicker than to compute which days have such a time.
+        """
+        if length > _FEW_DAYS or year in self._open or not FIRST_YEAR <= year <= LAST_YEAR:
+            return self.days_in(year)
+        return self._all.left(range(year, year + 1))
 
     def _years(self, first: int) -> Iterable[int]:
         """The years from *first* on that may have such a time."""
@@ -161,9 +175,9 @@ class LocalTimes:
         hours, of_hour, top = self._hour_signs, self._all.of_hour, self._top
         return [s for s in seconds if 0 < sign & hours[s // HOUR_S] & of_hour[s % HOUR_S] < top]
 
-    def seconds_left(self, seconds: Sequence[int], year: int) -> list[int]:
-        """Return those of *seconds*, counted from the 1st of January of *year*, that are left, in order."""
-        days, signs = self.days_in(year), self.signs(year)
+    def seconds_left(self, seconds: Sequence[int], year: int, days: int) -> list[int]:
+        """Return those of *seconds*, counted from the 1st of January of *year*, that are left on *days*, in order."""
+        signs = self.signs(year)
         hours, of_hour, top = self._hour_signs, self._all.of_hour, self._top
         if days.bit_count() < len(signs):
             is_open = f"{days:0{len(signs)}b}"[::-1]

@@ -66,6 +66,11 @@ class Trigger:
         return load_zone(self.timezone)
 
     @cached_property
+    def is_cron(self) -> bool:
+        """Whether all items are cron expressions, so that they are sets of local times."""
+        return all(isinstance(item, Cron) for item in self.items)
+
+    @cached_property
     def distinct(self) -> tuple[Item, ...]:
         """The items without each ``rate()`` that only fires when another one does."""
         rates = [item for item in self.items if isinstance(item, Rate)]
@@ -158,9 +163,10 @@ def _merged(streams: Sequence[Iterable[Instant]]) -> Iterator[Instant]:
 def next_occurrence(trigger: Trigger, at_or_after: Instant, *, before: Instant | None = None) -> Instant | None:
     """Return the first instant in ``[at_or_after, before)`` at which the trigger fires, or None."""
     window = Window(at_or_after, LATEST * 1000 if before is None else before)
+    if trigger.is_cron:
+        return next(occurrences(trigger, window), None)
     # Where one of several rates fires soon, the others need not be followed for decades.
-    parts = [window] if _is_all_cron(trigger) else _parts(window)
-    return next((due for part in parts for due in occurrences(trigger, part)), None)
+    return next((due for part in _parts(window) for due in occurrences(trigger, part)), None)
 
 
 def last_occurrence(trigger: Trigger, window: Window) -> Instant | None:
@@ -231,7 +237,7 @@ def _counted(trigger: Trigger, window: Window) -> Iterator[tuple[Window, int | N
     """
     # Most schedules fire often, or soon: then stepping is quicker than counting a year.
     soon = max(min(window.start + _SOON_MS, window.end), window.start)
-    if _is_all_cron(trigger):
+    if trigger.is_cron:
         yield Window(window.start, soon), None
         rules = ZoneRules(trigger.zone, trigger.policy)
         yield from counted(_remaining(trigger).sets, rules, Window(soon, window.end))
@@ -246,10 +252,6 @@ def _parts(window: Window) -> Iterator[Window]:
         end = min(start + size, window.end)
         yield Window(start, end)
         start, size = end, min(2 * size, _AT_MOST_MS)
-
-
-def _is_all_cron(trigger: Trigger) -> bool:
-    return all(isinstance(item, Cron) for item in trigger.items)
 
 
 def local_time(instant: Instant, zone: str, *, millis: bool = True) -> str:
