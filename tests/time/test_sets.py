@@ -13,6 +13,7 @@ from eventcron.errors import InvalidExpression
 from eventcron.model.commands import DaylightSaving, Schedule
 from eventcron.model.names import Instant, Window
 from eventcron.oracle import occurrences as oracle
+from eventcron.timing.expression import Rate
 from eventcron.timing.instant import rfc3339
 from eventcron.timing.remaining import Remaining
 from eventcron.timing.trigger import (
@@ -24,6 +25,7 @@ from eventcron.timing.trigger import (
     nth_occurrence,
     occurrences,
     parse,
+    walk,
 )
 from tests.time.expressions import ZONES, Maker, changes
 from tests.time.test_oracle import instant
@@ -193,3 +195,51 @@ def test_a_midnight_that_comes_twice_is_counted_once() -> None:
     year = Window(at("2010-01-01T12:00"), at("2011-01-01T12:00"))
 
     assert count_occurrences(trigger, year, limit=10_000) == len(list(occurrences(trigger, year))) == 730
+
+
+@given(seeds, zones, st.integers(1, 400), st.booleans())
+def test_the_nth_fire_of_several_rates_is_the_nth_that_stepping_finds(
+    seed: int, zone: str, count: int, more: bool
+) -> None:
+    maker = Maker(seed)
+    periods = maker.random.sample([1_200, 2_400, 3_601, 5_400, 7_919, 43_201, 86_399, 86_400, 100_003, 172_800], 3)
+    expressions = [f"rate({period} seconds)" for period in periods] + (["17 3 * * *"] if more else [])
+    exclude = [*Exclusions(maker).entries(), *maker.exclude(maker.random.choice(changes(zone)))]
+    trigger = parse(expressions, exclude=exclude, timezone=zone, anchor=at("2026-02-25"))
+    since, until = at("2026-02-25"), at("2026-05-05")
+    stepped = [found.due for found in walk(trigger, Window(since, until)) if found.skipped is None]
+
+    found = nth_occurrence(trigger, since, count, before=until)
+
+    assert found == (stepped[count - 1] if count <= len(stepped) else None)
+    assert count_occurrences(trigger, Window(since, until), limit=count) == min(count, len(stepped))
+    assert next_occurrence(trigger, since, before=until) == next(iter(stepped), None)
+
+
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "America/New_York", "UTC"])
+@pytest.mark.parametrize("window", [("1970-01-01", "1970-01-04"), ("2199-12-29", "2199-12-31T23:59:59")])
+@pytest.mark.parametrize("exclude", [["30-59 * * * *"], ["* * * * *"], ["1969-12-31/1970-01-01"], ["* * * * * * 2199"]])
+def test_excluded_rates_fire_in_the_first_and_last_local_hours(
+    zone: str, window: tuple[str, str], exclude: list[str]
+) -> None:
+    """There it is 1969 or 2200 already, where no cron expression matches."""
+    trigger = parse(["rate(20 minutes)", "rate(7 hours)"], exclude=exclude, timezone=zone, anchor=0)
+    span = Window(*map(at, window))
+
+    assert list(occurrences(trigger, span)) == [found.due for found in walk(trigger, span) if found.skipped is None]
+
+
+def test_a_rate_that_another_one_contains_is_not_computed_twice() -> None:
+    trigger = parse(["rate(2 minutes)", "rate(6 minutes)", "rate(3 minutes)", "0 9 * * *"], anchor=0)
+
+    assert len(trigger.items) == 4
+    assert sorted(item.period for item in trigger.distinct if isinstance(item, Rate)) == [120_000, 180_000]
+
+
+def test_expressions_that_others_contain_change_nothing() -> None:
+    wide, narrow = "*/5 8-18 * * MON-FRI", ["30 9 * * MON", "*/10 12 * * WED", "0 8-18 1 1 MON"]
+    exclude, window = ["0-29 9 * * *"], Window(at("2026-01-01"), at("2026-03-01"))
+
+    alone = occurrences(parse(wide, exclude=exclude, anchor=0), window)
+
+    assert list(occurrences(parse([wide, *narrow, wide], exclude=exclude, anchor=0), window)) == list(alone)

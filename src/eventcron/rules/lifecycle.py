@@ -49,6 +49,7 @@ from eventcron.rules.ordering import Version, is_paused, next_revision
 from eventcron.rules.planning import DENSE, first_occurrence, is_readable
 from eventcron.timing.exclusions import calendar_names
 from eventcron.timing.hashing import flexible_offset_ms, segment_of
+from eventcron.timing.hints import BY_HAND
 from eventcron.timing.instant import from_datetime, rfc3339
 from eventcron.timing.trigger import is_manual
 
@@ -436,4 +437,6 @@ def _never_fires(schedule: Schedule, when: When) -> InvalidExpression:
     code = RejectionCode.NEVER_FIRES
     if schedule.expressions[0].lstrip().lower().startswith("at("):
         code, bounds = RejectionCode.IN_THE_PAST, f"{bounds}; this time is past or beyond them"
+    else:
+        bounds += f"; {BY_HAND}"
     return InvalidExpression(field="expression", given=repr(schedule.expression), allowed=bounds, code=code)

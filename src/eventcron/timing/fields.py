@@ -1,4 +1,4 @@
-"""The grammar of one cron field. croniter expands the plain spans that this module produces into numbers.
+"""The grammar of one cron field. croniter expands the steps of the plain spans that this module produces.
 
 This module checks every term and rewrites it as spans ``first-last/step`` with ``first <= last``. croniter misreads
 some terms, so it never gets them: ``5-5`` (croniter reads every value), wrap-around ranges, ``R``, ``H``, ``?``, ``L``

@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from eventcron.errors import InvalidExpression
+from eventcron.model.codes import RejectionCode
 from eventcron.timing.dialects import EVENTBRIDGE, UNIX, WITH_SECONDS, Dialect
 from eventcron.timing.fields import MONTHS, WEEKDAYS, shorten
 
@@ -13,6 +14,8 @@ _FIVE, _SIX = len(UNIX.fields), len(WITH_SECONDS.fields)
 _ZONE = re.compile(r"(?:CRON_)?TZ=(?P<zone>\S*)\s*", re.IGNORECASE)
 _UNCLOSED = re.compile(r"(?P<kind>cron|rate|at)\s*(?P<bracket>\()?\s*(?P<inside>[^()]*)", re.IGNORECASE)
 _YEARS = re.compile(r"(?:19|2[01])[0-9]{2}(?:[-,/][0-9]+)*")
+#: What to write instead of a date that never comes, such as 31 February, which other schedulers are given for this.
+BY_HAND = "or 'manual', for a schedule that only Run Schedule fires"
 #: No field of cron has such signs. A path, an option and an assignment do.
 _FOREIGN = re.compile(r"/[a-z]|--|[$=.~_]", re.IGNORECASE)
 
@@ -34,7 +37,10 @@ def refuse_what_is_no_expression(text: str) -> None:
 
 def with_hint(error: InvalidExpression, fields: Sequence[str], *, called: bool) -> InvalidExpression:
     """Return *error* about *fields*, with what was most likely meant. *called*: they stood within ``cron()``."""
-    hint = None if called else _meant(fields)
+    if error.code == RejectionCode.NEVER_MATCHES:
+        hint: str | None = BY_HAND
+    else:
+        hint = None if called else _meant(fields)
     if hint is None:
         return error
     return InvalidExpression(field=error.field, given=error.given, allowed=f"{error.allowed}; {hint}", code=error.code)

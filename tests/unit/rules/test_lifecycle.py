@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from eventcron.errors import InvalidExpression
+from eventcron.errors import InvalidExpression, InvalidSchedule
 from eventcron.model.commands import MisfirePolicy, Schedule
 from eventcron.model.names import Instant, Key, Window
 from eventcron.model.records import Era, Record, State
@@ -119,6 +119,27 @@ def test_a_schedule_that_never_fires_is_refused() -> None:
 
     assert refused.value.code == "in_the_past"
     assert "this time is past" in refused.value.allowed
+
+
+def test_a_year_that_is_past_is_refused_with_what_to_write_instead() -> None:
+    with pytest.raises(InvalidExpression, match="or 'manual', for a schedule that only Run Schedule fires") as refused:
+        put(None, FIRST, when(100), "0 0 0 1 1 * 1970")
+
+    assert refused.value.code == "never_fires"
+
+
+def test_a_last_fire_that_only_looking_for_decades_would_find_is_refused() -> None:
+    """The period shares one second with a day, and one minute in sixty is left: 60 due instants for each fire."""
+    sparse: dict[str, Any] = {"expression": "rate(43201 seconds)", "exclude": ["1-59 * * * *"]}
+    with pytest.raises(
+        InvalidSchedule, match=r"max_fires: .*50,000 due instants.*; allowed: fewer max_fires"
+    ) as refused:
+        put(None, FIRST, when(100), max_fires=10_000, **sparse)
+
+    assert refused.value.code == "out_of_range"
+    assert put(None, FIRST, when(100), max_fires=100, **sparse).era.end is not None
+    assert put(None, FIRST, when(100), max_fires=10_000, end="2027-06-01T00:00:00Z", **sparse).era.end is not None
+    assert put(None, FIRST, when(100), **sparse).era.end is None, "without max_fires nothing has to be counted"
 
 
 def test_it_ends_with_the_last_of_its_max_fires() -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import date, timedelta
 
 import pytest
+from croniter import croniter
 
 from eventcron.errors import InvalidExpression
 from eventcron.model.names import Key
+from eventcron.timing import fields
 from eventcron.timing.cron import Cron
 from eventcron.timing.trigger import parse
 
@@ -257,3 +259,15 @@ def test_steps_count_from_the_first_value(step: int) -> None:
     for first, last in [(1, 7), (2, 6), (3, 4)]:  # EventBridge: 1 is Sunday
         expected = tuple(number - 1 for number in range(first, last + 1, step))
         assert cron(f"cron(0 0 ? * {first}-{last}/{step} *)").weekdays == expected
+
+
+def test_croniter_is_asked_once_for_each_step_however_many_ranges_have_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes longer than anything else that reading an expression does, and a list has up to 60 ranges."""
+    asked = []
+    expand = croniter.expand
+    monkeypatch.setattr(croniter, "expand", lambda text: asked.append(text) or expand(text))
+    fields._by_croniter.cache_clear()
+
+    parse([f"{first}-59/7,{first}-58/9 {first}-23/7 * * *" for first in range(16)], anchor=0)
+
+    assert len(asked) == 2

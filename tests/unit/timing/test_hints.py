@@ -44,6 +44,9 @@ NO_PART = "A user or a command is no part of an expression"
         pytest.param("0 9 * JANUARY *", "month", "three-letter names: JAN", id="month-in-full"),
         pytest.param("0 9 * * Monday-Friday/2", "day_of_week", "three-letter names: MON-FRI/2", id="range"),
         pytest.param("0 9 * * tues", "day_of_week", "three-letter names: TUE", id="four-letters"),
+        pytest.param("0 0 31 2 *", "day_of_month", "or 'manual', for a schedule that only Run", id="never"),
+        pytest.param("cron(0 0 31 2 ? *)", "day_of_month", "or 'manual', for a schedule that only Run", id="never-aws"),
+        pytest.param("0 0 0 29 2 * 2027", "year", "or 'manual', for a schedule that only Run", id="never-in-that-year"),
         pytest.param("0 9 * sept *", "month", "three-letter names: SEP", id="september"),
     ],
 )
