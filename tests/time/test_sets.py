@@ -229,6 +229,13 @@ def test_excluded_rates_fire_in_the_first_and_last_local_hours(
     assert list(occurrences(trigger, span)) == [found.due for found in walk(trigger, span) if found.skipped is None]
 
 
+@pytest.mark.parametrize(("covered", "open_"), [(0, 30), (30, 0)])
+def test_an_exclusion_that_covers_one_expression_leaves_another_of_the_same_minute(covered: int, open_: int) -> None:
+    expressions = [f"{covered} 0 0 1 * *", f"{open_} 0 0 2 * *"]
+
+    assert first(expressions, ["* 0 * 1 * *"]) == f"2026-01-02T00:00:{open_:02}Z"
+
+
 def test_a_rate_that_another_one_contains_is_not_computed_twice() -> None:
     trigger = parse(["rate(2 minutes)", "rate(6 minutes)", "rate(3 minutes)", "0 9 * * *"], anchor=0)
 

@@ -228,7 +228,7 @@ class LocalTimes:
                 if found:
                     left &= ~lowest
                 else:
-                    left &= ~covers.add(sign % self._top if uncovered else self._top - 1, used)
+                    left &= ~covers.add(sign % self._top if uncovered else self._top - 1, used, minute)
         self._open.update(parted(open_days, years))
 
     def _matched(self, sign: int, days: Sequence[tuple[int, int]]) -> int:
@@ -329,13 +329,16 @@ class _Covers:
             self._positions[expressions] = known
         return known
 
-    def add(self, expressions: int, exclusions: int) -> int:
-        """Add what covers all days of *expressions*. Return the positions of the signs of seconds that it covers."""
+    def add(self, expressions: int, exclusions: int, minute: int) -> int:
+        """Add what covers all days of *expressions*.
+
+        Return the positions of the signs of seconds at which that covers *minute*. An expression that is not among
+        *expressions* may match there at some seconds: its days are not known to be covered.
+        """
         others = (self._top - 1) & ~expressions
-        positions = enumerate(self._second_signs)
-        seconds = mask_of(position for position, second in positions if not exclusions & ~second)
-        self._known.append((exclusions, others, seconds))
-        return seconds
+        having = [(position, second) for position, second in enumerate(self._second_signs) if not exclusions & ~second]
+        self._known.append((exclusions, others, mask_of(position for position, _ in having)))
+        return mask_of(position for position, second in having if not others & minute & second)
 
 
 def _uncovered(found: int, exclusions: int, days: Sequence[tuple[int, int]]) -> tuple[int, int]:
