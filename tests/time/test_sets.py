@@ -229,6 +229,13 @@ def test_excluded_rates_fire_in_the_first_and_last_local_hours(
     assert list(occurrences(trigger, span)) == [found.due for found in walk(trigger, span) if found.skipped is None]
 
 
+def test_a_rate_goes_on_after_a_clock_change_that_moves_it_out_of_an_excluded_hour() -> None:
+    expressions, exclude = "rate(1 day)", ["* 11 1-15 * *", "* 11 16-31 * *"]
+    trigger = parse(expressions, exclude=exclude, timezone="Europe/Oslo", anchor=at("2026-01-01T10:00"))
+
+    assert next_occurrence(trigger, at("2026-01-01")) == at("2026-03-29T10:00"), "12:00 in summer"
+
+
 @pytest.mark.parametrize(("covered", "open_"), [(0, 30), (30, 0)])
 def test_an_exclusion_that_covers_one_expression_leaves_another_of_the_same_minute(covered: int, open_: int) -> None:
     expressions = [f"{covered} 0 0 1 * *", f"{open_} 0 0 2 * *"]

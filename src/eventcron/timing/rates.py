@@ -82,7 +82,7 @@ def dues_left(
                 yield from [due + second * 1000 for second in seconds]
             else:
                 yield from (due + second * 1000 for second in seconds)
-        begin = stop if stop >= end else leap(remaining.every(step, local_first % step), stop)
+        begin = stop if stop >= end else leap(remaining.every(1, 0), stop)
 
 
 class _Meetings:
