@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 from msgspec.structs import replace
 
+from eventcron.app.reading import pages
 from eventcron.model.names import CalendarKey
 from eventcron.model.records import Calendar
 from eventcron.ports import Calendars
@@ -66,15 +68,7 @@ async def test_a_scan_finds_every_calendar_in_one_of_its_shares(calendars: Calen
     for one in stored:
         await calendars.put(one, replacing=None)
 
-    found = []
-    for part in range(3):
-        cursor: str | None = None
-        while True:
-            page = await calendars.scan(part, 3, cursor=cursor)
-            found += page.items
-            cursor = page.cursor
-            if cursor is None:
-                break
+    found = [one for part in range(3) async for page in pages(partial(calendars.scan, part, 3)) for one in page.items]
     assert sorted(found, key=lambda one: one.name) == sorted(stored, key=lambda one: one.name)
 
 

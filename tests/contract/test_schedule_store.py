@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import msgspec
 import pytest
 from msgspec.structs import replace
 
+from eventcron.app.reading import pages
 from eventcron.model.commands import Misfire, MisfirePolicy, Schedule
 from eventcron.model.names import Key
 from eventcron.model.records import Era, IndexEntry, InputRef, LastCommands, Record, State, StoredInput
@@ -364,16 +366,7 @@ async def stored_of(store: ScheduleStore, record: Record) -> Record:
 
 
 async def inputs_of(store: ScheduleStore) -> list[StoredInput]:
-    found: list[StoredInput] = []
-    for part in range(2):
-        cursor: str | None = None
-        while True:
-            page = await store.scan(part, 2, cursor=cursor)
-            found += page.inputs
-            cursor = page.cursor
-            if cursor is None:
-                break
-    return found
+    return [one for part in range(2) async for page in pages(partial(store.scan, part, 2)) for one in page.inputs]
 
 
 async def test_a_small_input_stays_with_its_record_byte_for_byte(store: ScheduleStore) -> None:

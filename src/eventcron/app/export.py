@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 from msgspec import Struct
-from msgspec.structs import replace
 
 from eventcron.app.concurrency import all_of
 from eventcron.app.portions import portions
-from eventcron.app.reading import Read, read_readable
+from eventcron.app.reading import pages, read_inputs
 from eventcron.errors import InvalidSchedule
-from eventcron.model.names import CalendarKey, Key
+from eventcron.model.names import CalendarKey
 from eventcron.model.records import Calendar, Record
 from eventcron.ports import Calendars, Clock, ScheduleStore
 from eventcron.rules.export import (
@@ -83,17 +83,12 @@ class Exporter:
             write(commands)
 
         async def schedules(part: int) -> None:
-            cursor: str | None = None
-            while True:
-                page = await self._store.scan(part, parts, cursor=cursor)
+            async for page in pages(partial(self._store.scan, part, parts)):
                 report.unreadable += [f"{item.key}: {item.reason}" for item in page.unreadable]
                 for some in portions(page.items, size=_input_size, total=INPUTS_BYTES, count=READ_AT_ONCE):
                     for record in await self._with_inputs(some, report):
                         self._export(record, write, report, excluded)
                 on_progress(report)
-                cursor = page.cursor
-                if cursor is None:
-                    return
 
         await all_of(schedules(part) for part in range(parts))
         for key, taken in excluded.items():
@@ -105,19 +100,10 @@ class Exporter:
 
     async def _with_inputs(self, records: Sequence[Record], report: ExportReport) -> list[Record]:
         """*records*, each with its input in its schedule, wherever that is stored."""
-
-        async def get(keys: Sequence[Key]) -> Mapping[Key, msgspec.Raw]:
-            return await self._store.read_inputs([apart[key] for key in keys])
-
-        apart = {record.key: record for record in records if record.input is not None}
-        found, unreadable = await read_readable(get, list(apart)) if apart else Read({}, {})
-        gone = {key: "it was replaced while it was read; export again" for key in apart if key not in found}
-        gone |= unreadable
-        report.unreadable += [f"{key}: {reason}" for key, reason in gone.items()]
+        inputs = await read_inputs(self._store, records, gone="it was replaced while it was read; export again")
+        report.unreadable += [f"{key}: {reason}" for key, reason in inputs.unreadable.items()]
         return [
-            replace(record, schedule=whole(record, found.get(record.key)), input=None)
-            for record in records
-            if record.key not in gone
+            whole(record, inputs.found.get(record.key)) for record in records if record.key not in inputs.unreadable
         ]
 
     def _export(
@@ -143,10 +129,5 @@ class Exporter:
                 excluded[key] = taken
 
     async def _read_calendars(self, part: int, parts: int, found: dict[CalendarKey, Calendar]) -> None:
-        cursor: str | None = None
-        while True:
-            page = await self._calendars.scan(part, parts, cursor=cursor)
+        async for page in pages(partial(self._calendars.scan, part, parts)):
             found |= {calendar.key: calendar for calendar in page.items}
-            cursor = page.cursor
-            if cursor is None:
-                return

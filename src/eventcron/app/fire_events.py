@@ -9,12 +9,12 @@ import msgspec
 from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import Publisher
 from eventcron.app.portions import Budget, portions
-from eventcron.app.reading import Read, read_readable
+from eventcron.app.reading import read_inputs
 from eventcron.model.messages import Fire
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import Record
 from eventcron.ports import Clock, Refusal, ScheduleStore
-from eventcron.rules.inputs import MAX_INLINE_BYTES
+from eventcron.rules.inputs import MAX_INLINE_BYTES, whole
 from eventcron.wire.encode import fired
 
 #: Bytes of events that are made and published at once: four calls of PutEvents.
@@ -68,7 +68,9 @@ class FireEvents:
     async def _publish(
         self, timed: Sequence[tuple[Fire, str]], records: Mapping[Key, Record], *, attempt: int
     ) -> dict[Fire, Instant | Refusal]:
-        inputs = await self._inputs_of([fire for fire, _ in timed], records)
+        read = {fire.key: records[fire.key] for fire, _ in timed}
+        # A fire whose input is gone is tried again, and the next round reads its schedule anew.
+        inputs = await read_inputs(self._store, list(read.values()), gone="its input is no longer stored")
         ended: dict[Fire, Instant | Refusal] = {
             fire: Refusal(index=0, code="Unreadable", message=inputs.unreadable[fire.key])
             for fire, _ in timed
@@ -76,35 +78,12 @@ class FireEvents:
         }
         there = [(fire, local_time) for fire, local_time in timed if fire.key not in inputs.unreadable]
         events = [
-            fired(
-                records[fire.key],
-                fire,
-                attempt=attempt,
-                local_time=local_time,
-                apart=inputs.found.get(fire.key),
-            )
+            fired(whole(read[fire.key], inputs.found.get(fire.key)), fire, attempt=attempt, local_time=local_time)
             for fire, local_time in there
         ]
         refused = {refusal.index: refusal for refusal in await self._publisher.try_each(events)}
         now = self._clock.now()
         return ended | {fire: refused.get(index, now) for index, (fire, _) in enumerate(there)}
-
-    async def _inputs_of(self, fires: Sequence[Fire], records: Mapping[Key, Record]) -> Read[Key, msgspec.Raw]:
-        """The inputs of *fires* that are stored apart.
-
-        An input is gone if its schedule was replaced long ago and this process stood still. Its fire counts as
-        unreadable: the next round reads the schedule again.
-        """
-
-        async def get(keys: Sequence[Key]) -> Mapping[Key, msgspec.Raw]:
-            return await self._store.read_inputs([records[key] for key in keys])
-
-        keys = list({fire.key for fire in fires if records[fire.key].input is not None})
-        if not keys:
-            return Read({}, {})
-        found, unreadable = await read_readable(get, keys)
-        gone = {key: "its input is no longer stored" for key in keys if key not in found}
-        return Read(found, gone | unreadable)
 
 
 def event_size(record: Record) -> int:

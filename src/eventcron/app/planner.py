@@ -171,6 +171,7 @@ class Planner:
         except Unavailable as error:
             ended, reason = SegmentOutcome.FAILED, str(error)
         lease = tally.lease
+        start = 0 if lease is None else lease.start
         return SegmentReport(
             segment=segment,
             ended=ended,
@@ -178,9 +179,9 @@ class Planner:
             fires=tally.fires,
             packs=tally.packs,
             skipped=tally.skipped,
-            behind_ms=max(0, tally.leased - lease.start) if lease is not None and lease.start else 0,
-            ahead_ms=lease.start - lease.end if lease is not None and ended is SegmentOutcome.AHEAD else 0,
-            lag_ms=self._lag(lease, tally.leased) if lease is not None and lease.start else None,
+            behind_ms=max(0, tally.leased - start) if start else 0,
+            ahead_ms=start - lease.end if lease is not None and ended is SegmentOutcome.AHEAD else 0,
+            lag_ms=self._lag(start, tally.leased) if start else None,
             reason=reason,
         )
 
@@ -209,11 +210,9 @@ class Planner:
             raise
         return SegmentOutcome.SAVED if ended is SegmentOutcome.PLANNED and window.end < lease.end else ended
 
-    def _lag(self, lease: Lease, now: Instant) -> int:
+    def _lag(self, start: Instant, now: Instant) -> int:
         settings = self._settings
-        return lag_ms(
-            lease.start, now=now, horizon_seconds=settings.horizon_seconds, tick_seconds=settings.tick_seconds
-        )
+        return lag_ms(start, now=now, horizon_seconds=settings.horizon_seconds, tick_seconds=settings.tick_seconds)
 
     async def _release(self, lease: Lease) -> None:
         try:

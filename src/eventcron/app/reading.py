@@ -1,15 +1,39 @@
-"""Reading many stored things of which one may be unreadable, as after a rollback: it must not hide the others."""
+"""Read many stored things: page after page, and though one may be unreadable, as after a rollback."""
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Generic, NamedTuple, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+import msgspec
 
 from eventcron.app.concurrency import all_of
 from eventcron.errors import Undecodable
+from eventcron.model.names import Key
+from eventcron.model.records import Record
+from eventcron.ports import Page, ScheduleStore
 
 K = TypeVar("K")
 T = TypeVar("T")
+
+
+class ReadPage(Protocol[T]):
+    """Reads one page: the first, or the one at *cursor*."""
+
+    def __call__(self, *, cursor: str | None) -> Awaitable[Page[T]]: ...
+
+
+async def pages(read: ReadPage[T]) -> AsyncIterator[Page[T]]:
+    """Every page, to the last.
+
+    Raises:
+        Unavailable: as *read* does.
+    """
+    page = await read(cursor=None)
+    yield page
+    while page.cursor is not None:
+        page = await read(cursor=page.cursor)
+        yield page
 
 
 class Read(NamedTuple, Generic[K, T]):
@@ -38,3 +62,22 @@ async def read_readable(get: Callable[[Sequence[K]], Awaitable[Mapping[K, T]]], 
 
     await all_of(one(key) for key in keys)
     return read
+
+
+async def read_inputs(store: ScheduleStore, records: Sequence[Record], *, gone: str) -> Read[Key, msgspec.Raw]:
+    """The inputs of *records* that are stored apart. One that is gone counts as unreadable, for the reason *gone*.
+
+    An input is gone if its schedule was replaced long ago and this process stood still.
+
+    Raises:
+        Unavailable: as the store does.
+    """
+    apart = {record.key: record for record in records if record.input is not None}
+    if not apart:
+        return Read({}, {})
+
+    async def get(keys: Sequence[Key]) -> Mapping[Key, msgspec.Raw]:
+        return await store.read_inputs([apart[key] for key in keys])
+
+    found, unreadable = await read_readable(get, list(apart))
+    return Read(found, {key: gone for key in apart if key not in found} | unreadable)

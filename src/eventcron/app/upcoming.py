@@ -7,20 +7,20 @@ index. It reads the whole table once, in parallel parts, or only the records of 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Protocol
 
 import msgspec
 from msgspec import Struct
 
 from eventcron.app.concurrency import all_of
+from eventcron.app.reading import ReadPage, pages
 from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import RejectionCode
 from eventcron.model.events import SkipNotice
 from eventcron.model.names import Instant, Unreadable, Window
 from eventcron.model.records import Backfill, BackfillState, Record
-from eventcron.ports import Backfills, Page, ScheduleStore
+from eventcron.ports import Backfills, ScheduleStore
 from eventcron.rules.planning import joined
 from eventcron.rules.upcoming import UpcomingFire, upcoming_entries, upcoming_fires
 from eventcron.settings import Settings
@@ -90,16 +90,17 @@ class Upcoming:
         report = UpcomingReport(window=window)
         skips: dict[tuple[str, str, str, str], SkipNotice] = {}
 
-        def note(page: Page[Record]) -> None:
-            report.unreadable += page.unreadable
-            _note(report, page.items, skips, limit=limit)
-            on_progress(report)
+        async def note(read: ReadPage[Record]) -> None:
+            async for page in pages(read):
+                report.unreadable += page.unreadable
+                _note(report, page.items, skips, limit=limit)
+                on_progress(report)
 
         store, parts = self._store, self._settings.concurrency
         if tenant is not None:
-            await _each(partial(store.of_tenant, tenant), note)
+            await note(partial(store.of_tenant, tenant))
         else:
-            await all_of(_each(partial(store.scan, part, parts), note) for part in range(parts))
+            await all_of(note(partial(store.scan, part, parts)) for part in range(parts))
         report.first = _earliest(report.first, limit)
         report.skips = [skip for _, skip in sorted(skips.items(), key=lambda item: (item[1].first_due, item[0]))]
         report.backfills = await self._running(tenant)
@@ -109,21 +110,6 @@ class Upcoming:
         keys = [key for key in await self._backfills.open() if tenant in {None, key.tenant}]
         stored = await self._backfills.get(keys)
         return [stored[key] for key in sorted(stored) if stored[key].state is BackfillState.RUNNING]
-
-
-class _Read(Protocol):
-    """Reads one page: the first, or the one at *cursor*."""
-
-    def __call__(self, *, cursor: str | None) -> Awaitable[Page[Record]]: ...
-
-
-async def _each(read: _Read, note: Callable[[Page[Record]], None]) -> None:
-    """Pass every page to *note*."""
-    page = await read(cursor=None)
-    note(page)
-    while page.cursor is not None:
-        page = await read(cursor=page.cursor)
-        note(page)
 
 
 def _check(window: Window) -> None:

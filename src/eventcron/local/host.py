@@ -2,9 +2,9 @@
 
 ``python -m eventcron.local.host FD DIRECTORY [SNAPSHOT]`` serves on the listening socket FD and stores its files in
 DIRECTORY. Standard input is the parent pipe, whose other end only the parent holds. However the parent ends, SIGKILL
-included, the pipe closes. This process then saves its state in the directory SNAPSHOT, if there is one, removes
-DIRECTORY, and kills its process group with all Lambda workers. It writes each invocation's output to standard output,
-as one line of JSON.
+included, the pipe closes. This process then saves its state in the directory SNAPSHOT, if there is one, kills all
+Lambda workers, and removes DIRECTORY (``removal``). It writes each invocation's output to standard output, as one line
+of JSON.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ def _end_with_parent(directory: str, writer: SnapshotWriter | None) -> None:
         if writer is not None:
             writer.save()
     finally:
+        # Started as a process of its own, it would not end these threads.
         os.execv(sys.executable, [sys.executable, "-P", "-m", "eventcron.local.removal", directory])  # noqa: S606
 
 

@@ -21,6 +21,7 @@ from eventcron.model.names import Instant, Window
 from eventcron.model.records import Era, IndexEntry, Record
 from eventcron.rules.planning import (
     DENSE,
+    Contribution,
     WindowMemo,
     contribution,
     first_occurrence,
@@ -60,14 +61,6 @@ class Handover(NamedTuple):
     fires: list[Fire]
     skips: list[SkipNotice]
     is_over: bool
-
-
-class _Own(NamedTuple):
-    """The fires of the era in force in a slice, and the first publication after it; None: there is none."""
-
-    fires: list[Fire]
-    skips: list[SkipNotice]
-    following: Instant | None
 
 
 def handover(record: Record, *, now: Instant) -> Iterator[Handover]:
@@ -146,13 +139,13 @@ def last_fire(canonical: str, window: Window, accept: Callable[[Instant], bool] 
 
 def _until_handoff(record: Record, *, now: Instant) -> Iterator[Handover]:
     """Fires of the era in force up to where the planner takes over, but for those that an earlier era has."""
-    held = _Own([], [], None)
+    held = Contribution([], [], None)
     for part in chain(_caught_up(record, record.era), _own(record, now=now)):
         if part.fires and held.fires:
             yield Handover(_not_taken(record, held.fires), held.skips, is_over=False)
             held = part
         else:
-            held = _Own(held.fires or part.fires, held.skips + part.skips, part.following)
+            held = Contribution(held.fires or part.fires, held.skips + part.skips, part.following)
     fires = [replace(fire, last=False) for fire in held.fires]
     if fires and held.following is None:
         fires[-1] = replace(fires[-1], last=True)
@@ -160,7 +153,7 @@ def _until_handoff(record: Record, *, now: Instant) -> Iterator[Handover]:
     yield Handover(fires, held.skips, is_over=held.following is None and not any(fire.last for fire in fires))
 
 
-def _own(record: Record, *, now: Instant) -> Iterator[_Own]:
+def _own(record: Record, *, now: Instant) -> Iterator[Contribution]:
     """The contributions of the era in force up to the handoff, slice by slice; at least one."""
     era = record.era
     start = max(era.start, era.catch_up_until)
@@ -176,19 +169,20 @@ def _not_taken(record: Record, fires: Sequence[Fire]) -> list[Fire]:
     return [fire for fire in fires if accept(fire.due)]
 
 
-def _in_slices(entry: IndexEntry, window: Window, *, now: Instant) -> Iterator[_Own]:
+def _in_slices(entry: IndexEntry, window: Window, *, now: Instant) -> Iterator[Contribution]:
     """What *entry* contributes to *window*, slice by slice, at least one. Slices without occurrences are left out."""
     at = window.start
     while True:
         part = Window(at, min(at + SLICE_S * 1000, window.end))
-        fires, skips, following = contribution(entry, part, WindowMemo(part), now=now)
-        yield _Own(fires, skips, following)
+        found = contribution(entry, part, WindowMemo(part), now=now)
+        yield found
+        following = found.following
         if following is None or max(following, part.end) >= window.end:
             return
         at = max(following, part.end)
 
 
-def _caught_up(record: Record, era: Era) -> Iterator[_Own]:
+def _caught_up(record: Record, era: Era) -> Iterator[Contribution]:
     """What a resume fires at once of what fell due during the pause."""
     end = era.catch_up_until if era.end is None else min(era.catch_up_until, era.end)
     if era.start >= end:
@@ -196,7 +190,7 @@ def _caught_up(record: Record, era: Era) -> Iterator[_Own]:
     at = end if record.pending is None else record.pending
     dues = occurrences(from_canonical(era.trigger), Window(era.start, end))
     while chunk := list(islice(dues, PART_FIRES)):
-        yield _Own([Fire(record.tenant, record.name, era.revision, due, at) for due in chunk], [], None)
+        yield Contribution([Fire(record.tenant, record.name, era.revision, due, at) for due in chunk], [], None)
 
 
 def _unplanned(record: Record, before: Era, *, now: Instant) -> Iterator[Handover]:

@@ -7,7 +7,6 @@ from hashlib import blake2b
 import msgspec
 from msgspec.structs import replace
 
-from eventcron.model.commands import Schedule
 from eventcron.model.names import Instant
 from eventcron.model.records import InputRef, Record, StoredInput
 
@@ -33,17 +32,17 @@ def set_apart(record: Record) -> tuple[Record, msgspec.Raw | None]:
     return replace(record, schedule=replace(schedule, input=_NULL), input=place), schedule.input
 
 
-def whole(record: Record, apart: msgspec.Raw | None) -> Schedule | None:
-    """The schedule of *record* with its input, which is *apart* if the record refers to one.
+def whole(record: Record, apart: msgspec.Raw | None) -> Record:
+    """*record* with its input in its schedule. *apart* is the input, if the record refers to one.
 
     Raises:
         ValueError: the record refers to an input, and none is given.
     """
     if record.schedule is None or record.input is None:
-        return record.schedule
+        return record
     if apart is None:
         raise ValueError(f"{record.key} has an input of {record.input.size} bytes, which was not read")
-    return replace(record.schedule, input=apart)
+    return replace(record, schedule=replace(record.schedule, input=apart), input=None)
 
 
 def has_input(record: Record, given: msgspec.Raw) -> bool:

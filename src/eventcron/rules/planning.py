@@ -164,10 +164,7 @@ def contribution(
     there. The last fire before the schedule ends is marked ``last``.
     """
     offset = flexible_offset_ms(entry.key, entry.flexible_window_seconds)
-    start = since
-    if start is None:
-        start = entry.wake if entry.wake != DENSE else window.start
-    first = max(max(start, entry.handoff) - offset, entry.start)
+    first = opening(entry, window, since) - offset
     occurrences, following = _between(entry, first, window.end - offset, memo)
     fires, skips = _sort(entry, occurrences, offset, window.end, now=now)
     if following is None and fires:
@@ -176,10 +173,11 @@ def contribution(
     return Contribution(fires, skips, None if following is None else following + offset)
 
 
-def opening(entry: IndexEntry, window: Window) -> Instant:
-    """The instant of publication from which *entry* is planned in *window*."""
-    offset = flexible_offset_ms(entry.key, entry.flexible_window_seconds)
-    return max(entry.wake if entry.wake != DENSE else window.start, entry.handoff, entry.start + offset)
+def opening(entry: IndexEntry, window: Window, since: Instant | None = None) -> Instant:
+    """The instant of publication from which *entry* is planned in *window*: from *since* on, if that is given."""
+    if since is None:
+        since = entry.wake if entry.wake != DENSE else window.start
+    return max(since, entry.handoff, entry.start + flexible_offset_ms(entry.key, entry.flexible_window_seconds))
 
 
 def next_wake(fired: Instant | None, following: Instant | None) -> Instant | None:

@@ -49,13 +49,14 @@ def _of_each_shape(bits: Callable[[MonthShape], int]) -> int:
     return sum(bits(shape) << _MONTH_BITS * number for number, shape in enumerate(MONTH_SHAPES))
 
 
+def _days_of(weekday: int) -> int:
+    return _of_each_shape(lambda shape: sum(1 << day for day in range((weekday - shape.weekday) % 7, shape.length, 7)))
+
+
 #: The first day of a month of each shape, all its days, and its days of each weekday from Sunday on.
 _FIRST_DAYS = _of_each_shape(lambda _shape: 1)
 _ALL_DAYS = _of_each_shape(lambda shape: (1 << shape.length) - 1)
-_WEEKDAYS = [
-    _of_each_shape(lambda shape, w=weekday: sum(1 << day for day in range((w - shape.weekday) % 7, shape.length, 7)))  # type: ignore[misc]
-    for weekday in range(7)
-]
+_WEEKDAYS = [_days_of(weekday) for weekday in range(7)]
 
 
 @lru_cache(maxsize=256)

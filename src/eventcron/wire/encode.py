@@ -96,19 +96,18 @@ def decode_pack(body: str | bytes) -> Pack:
     return pack
 
 
-def fired(record: Record, fire: Fire, *, attempt: int, local_time: str, apart: msgspec.Raw | None = None) -> Event:
+def fired(record: Record, fire: Fire, *, attempt: int, local_time: str) -> Event:
     """Return ``Schedule Fired``, or the event named by the schedule's ``detail_type``.
 
-    The event's time is the due instant. The schedule's input is copied byte for byte; *apart* is the input if it is
-    stored apart.
+    The event's time is the due instant. The schedule's input is copied byte for byte.
 
     Raises:
-        ValueError: *record* is a tombstone, or refers to an input that is not given.
+        ValueError: *record* is a tombstone, or refers to an input instead of having it.
     """
     schedule = record.schedule
     if schedule is None:
         raise ValueError(f"{record.key} is {record.state}: it has no schedule to fire")
-    if record.input is not None and apart is None:
+    if record.input is not None:
         raise ValueError(f"{record.key} has an input of {record.input.size} bytes, which was not read")
     detail = ScheduleFired(
         tenant=fire.tenant,
@@ -123,7 +122,7 @@ def fired(record: Record, fire: Fire, *, attempt: int, local_time: str, apart: m
         revision=fire.revision,
         priority=schedule.priority,
         labels=schedule.labels,
-        input=schedule.input if apart is None else apart,
+        input=schedule.input,
     )
     return _event(schedule.detail_type, detail, fire.key, time=fire.due, fire_id=detail.fire_id)
 

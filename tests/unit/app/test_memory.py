@@ -59,6 +59,19 @@ class CountingBus:
         return []
 
 
+class CountingQueue(MemoryFireQueue):
+    """Counts the fires that it is sent at ``NOW``, and keeps none."""
+
+    sent = 0
+
+    async def send(self, packs: Sequence[Pack], *, visible_at: Sequence[Instant], now: Instant) -> list[Refusal]:
+        await asyncio.sleep(0)
+        assert len(visible_at) == len(packs)
+        assert now == NOW
+        self.sent += sum(len(pack.fires) for pack in packs)
+        return []
+
+
 def small(key: Key) -> Record:
     schedule = Schedule(tenant=key.tenant, name=key.name, expression="* * * * * *", input=msgspec.Raw(b'"small"'))
     return record_of(schedule, trigger=SECONDLY)
@@ -96,18 +109,7 @@ async def test_ten_packs_of_the_largest_inputs_are_published_in_bounded_memory_a
 async def test_a_planner_three_hours_behind_holds_few_fires_and_leaves_none_out() -> None:
     """Ten schedules of every second that fire all they missed: 115,000 fires."""
     clock = JumpingClock(NOW)
-    queue, sent = MemoryQueue(clock), [0]
-    store = MemoryScheduleStore(clock)
-    fires = MemoryFireQueue(queue)
-
-    async def count(packs: Sequence[Pack], *, visible_at: Sequence[Instant], now: Instant) -> list[Refusal]:
-        await asyncio.sleep(0)
-        assert len(visible_at) == len(packs)
-        assert now == NOW
-        sent[0] += sum(len(pack.fires) for pack in packs)
-        return []
-
-    fires.send = count  # type: ignore[method-assign]  # keeps nothing
+    store, fires = MemoryScheduleStore(clock), CountingQueue(MemoryQueue(clock))
     ports = memory_ports(clock, store=store, fire_queue=fires)
     everything = Misfire(policy=MisfirePolicy.FIRE_ALL)
     for number in range(10):
@@ -131,7 +133,7 @@ async def test_a_planner_three_hours_behind_holds_few_fires_and_leaves_none_out(
         *[(SegmentOutcome.SAVED, 10 * 3_600)] * 3,
         (SegmentOutcome.PLANNED, 10 * horizon),
     ]
-    assert sent[0] == 10 * (3 * 3_600 + horizon)
+    assert fires.sent == 10 * (3 * 3_600 + horizon)
     assert await ports.leases.planned_through(0) == NOW + horizon * 1000
     assert peak < 25 * MEGABYTE
 
@@ -139,16 +141,7 @@ async def test_a_planner_three_hours_behind_holds_few_fires_and_leaves_none_out(
 async def test_a_registrar_that_catches_up_on_three_long_pauses_at_once_holds_few_fires() -> None:
     """Three schedules of every second with the largest input, paused for ten hours: 108,000 fires."""
     clock = JumpingClock(NOW)
-    store, fires, sent = MemoryScheduleStore(clock), MemoryFireQueue(MemoryQueue(clock)), [0]
-
-    async def count(packs: Sequence[Pack], *, visible_at: Sequence[Instant], now: Instant) -> list[Refusal]:
-        await asyncio.sleep(0)
-        assert len(visible_at) == len(packs)
-        assert now == NOW
-        sent[0] += sum(len(pack.fires) for pack in packs)
-        return []
-
-    fires.send = count  # type: ignore[method-assign]  # keeps nothing
+    store, fires = MemoryScheduleStore(clock), CountingQueue(MemoryQueue(clock))
     registrar = memory_ports(clock, store=store, fire_queue=fires).use_cases(SETTINGS).registrar
     largest = msgspec.Raw(b'"%s"' % (b"x" * (MAX_INPUT_BYTES - 2)))
     started = NOW - 10 * 3_600_000
@@ -171,5 +164,5 @@ async def test_a_registrar_that_catches_up_on_three_long_pauses_at_once_holds_fe
     finally:
         tracemalloc.stop()
 
-    assert sent[0] >= 3 * (10 * 3_600 + SETTINGS.horizon_seconds)
+    assert fires.sent >= 3 * (10 * 3_600 + SETTINGS.horizon_seconds)
     assert peak < 12 * MEGABYTE

@@ -193,7 +193,7 @@ async def _whole(cases: UseCases, records: Sequence[Record]) -> list[Schedule]:
     for record in records:
         if record.input is not None and record.key not in inputs:
             raise Conflict(f"{record.key} was replaced while it was read; read it again")
-        schedule = whole(record, inputs.get(record.key))
+        schedule = whole(record, inputs.get(record.key)).schedule
         assert schedule is not None  # noqa: S101  # callers pass schedules that exist
         schedules.append(schedule)
     return schedules
