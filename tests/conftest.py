@@ -43,6 +43,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.no_cover)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Stop the first of the two measurements that pytest-cov starts in each worker of xdist.
+
+    It would trace every line a second time, those of the tests that are not measured too, and nobody reads it.
+    """
+    plugin = session.config.pluginmanager.getplugin("_cov")
+    early = getattr(plugin, "cov_controller", None)
+    if early is not None and hasattr(session.config, "workerinput"):
+        early.cov.stop()
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
     """Import what coverage measures. Then collect without it, because it would double the time."""

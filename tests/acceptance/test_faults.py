@@ -79,13 +79,14 @@ async def test_the_verdict_notices_an_executor_that_records_too_early_and_a_plan
     tmp_path: Path,
 ) -> None:
     source = broken(tmp_path, RECORDS_BEFORE_IT_PUBLISHES, COMMITS_BEFORE_IT_SENDS)
-    # The first 17 seconds of a schedule are the registrar's: only after them is the planner missed.
-    blows = [Blow(3.3, What.EXECUTORS), Blow(14.8, What.PLANNER, after=1.5)]
+    # The first 17 seconds of a schedule are the registrar's: only after them is the planner missed. On a busy machine
+    # the first executors may not hold anything yet.
+    blows = [*(Blow(at, What.EXECUTORS) for at in (3.3, 5.3, 7.3)), Blow(14.8, What.COMMITTED_PLANNER)]
     async with running(tmp_path, source=source) as runtime:
-        done = await play(runtime, blows, schedules=40, seconds=28)
+        done = await play(runtime, blows, schedules=40, seconds=38)
     report(done)
     lost = missing(done.verdict, done.start)
 
-    assert lost & set(range(8))  # what the executors held, a lead before the due instants
-    assert lost & set(range(18, 28))  # what the planner had a lease for, a horizon ahead
+    assert lost & set(range(12))  # what the executors held, a lead before the due instants
+    assert lost & set(range(18, 38))  # what the planner had a lease for, a horizon ahead
     assert all(fault.startswith("missing: ") for fault in done.verdict.faults)

@@ -27,8 +27,9 @@ VISIBILITY_SECONDS = 12
 #: Seconds after which a planner ends at the latest, so that a dead one's leases expire. The template has 120. Enough
 #: for one to start on a machine that has everything to start at once.
 PLANNER_TIMEOUT = 20
-#: Seconds within which a host with work begins it: a few ticks, because a dead planner's leases may still be live.
-BEGIN_SECONDS = 15.0
+#: Seconds within which a host with work begins it: a few ticks, because a dead planner's leases may still be live, and
+#: as many again on a busy machine.
+BEGIN_SECONDS = 60.0
 
 
 class Aws:
@@ -55,6 +56,11 @@ class Aws:
         fences = await self._fences()
         return await becomes(lambda: self._leased_since(fences))
 
+    async def planner_commits(self) -> bool:
+        """Wait until a planner commits what it planned. Return False if none does."""
+        before = [state.planned_through for state in await self._segments()]
+        return await becomes(lambda: self._committed_since(before))
+
     async def registrar_begins(self) -> bool:
         """Wait until a registrar receives a command. Return False if none does."""
         return await becomes(lambda: self.count(self._outputs["CommandQueueUrl"], "NotVisible"))
@@ -68,6 +74,9 @@ class Aws:
 
     async def _fences(self) -> list[int]:
         return [state.fence for state in await self._segments()]
+
+    async def _committed_since(self, before: list[Instant]) -> bool:
+        return [state.planned_through for state in await self._segments()] != before
 
     async def _leased_since(self, fences: list[int]) -> bool:
         return await self._fences() != fences

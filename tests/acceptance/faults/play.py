@@ -32,7 +32,12 @@ PATIENCE = 240.0
 #: The most faults printed of a run.
 SHOWN_FAULTS = 20
 
-_FUNCTIONS = {What.EXECUTORS: "executor", What.PLANNER: "planner", What.REGISTRARS: "registrar"}
+_FUNCTIONS = {
+    What.EXECUTORS: "executor",
+    What.PLANNER: "planner",
+    What.COMMITTED_PLANNER: "planner",
+    What.REGISTRARS: "registrar",
+}
 
 
 class Done(Struct, frozen=True, kw_only=True):
@@ -109,11 +114,17 @@ class Play:
                 self._record(blow, "too late, everything took long to come back")
                 return
             await self._put([f"more{number}-{n}" for n in range(MORE)], first, end)
-        begins = {What.REGISTRARS: self._registrar_begins, What.PLANNER: self._aws.planner_begins}.get(blow.what)
+        begins = {
+            What.REGISTRARS: self._registrar_begins,
+            What.PLANNER: self._aws.planner_begins,
+            What.COMMITTED_PLANNER: self._aws.planner_commits,
+        }.get(blow.what)
         if begins is not None and not await begins():
             self._record(blow, "none began")
             return
         await asyncio.sleep(blow.after)
+        # Meanwhile everything may have died. What starts again then, a developer would see fail.
+        await self._up.wait()
         self._kill(blow)
 
     async def _registrar_begins(self) -> bool:
