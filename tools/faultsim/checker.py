@@ -82,11 +82,21 @@ def _expected(
         yield from _expected_after_pause(observed, revision, replaced_by)
         return
     end = observed.end if replaced_by is None else min(observed.end, replaced_by.began - observed.clock_skew_ms)
+    end = min(end, _counted_later(observed, revision, end))
     window_ms = observed.widest_ms[revision.key]
     for occurrence in revision.occurrences(revision.first, end):
         if occurrence.due + window_ms < observed.end:
             what = "the occurrence" if occurrence.skipped is None else f"the {occurrence.skipped} occurrence"
             yield occurrence.due, f"{what} of revision {revision.record.revision}"
+
+
+def _counted_later(observed: Observations, revision: Revision, end: Instant) -> Instant:
+    """Where ``max_fires`` ends *revision*, by a release that could count, if the one that stored it could not."""
+    final = observed.final[revision.key]
+    same = final.schedule is not None and final.revision == revision.record.revision
+    if revision.schedule.max_fires is None or not same or not observed.is_unread(revision):
+        return end
+    return end if final.era.end is None else final.era.end
 
 
 def _expected_after_pause(

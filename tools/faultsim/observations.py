@@ -70,7 +70,8 @@ class Revision:
         if schedule.max_fires is None:
             return end
         last = self.record.last_commands
-        if self.record.spent or last.pause_revision > last.put_revision:
+        resumed = self.sent is not None and self.sent.command == "Resume Schedule"
+        if self.record.spent or last.pause_revision > last.put_revision or resumed:
             return self.record.era.end
         # If the event's second and the registrar's clock disagree, the first occurrence may be by either of them.
         near = abs(self.record.era.start - self.first) <= CLOCKS_MS

@@ -45,6 +45,7 @@ from eventcron.rules.misfire import is_missed
 from eventcron.rules.packing import make_pack
 from eventcron.rules.timeline import is_caught_up, is_followed, is_superseded, may_publish
 from eventcron.settings import Settings
+from eventcron.timing.hashing import flexible_offset_ms
 from eventcron.timing.trigger import local_time
 from eventcron.wire.encode import encode_pack, failed, fire_id, skipped
 
@@ -408,7 +409,10 @@ def _judge(fire: Fire, record: Record | None, *, now: Instant) -> _Judgement:
 
 
 def _is_missed(fire: Fire, record: Record, misfire: Misfire, *, now: Instant) -> bool:
-    """Whether *fire* is too late by *misfire*. What a resume catches up on goes out whatever is due by now."""
+    """Whether *fire* is too late by *misfire*. What a resume catches up on goes out whatever is due by now.
+
+    A resume publishes at once what its flexible window would have moved further. It is late only after that.
+    """
 
     def followed() -> bool:
         eras, due = record.eras, fire.due
@@ -416,7 +420,9 @@ def _is_missed(fire: Fire, record: Record, misfire: Misfire, *, now: Instant) ->
             return False
         return is_followed(eras, fire.key, fire.revision, due=due, now=now)
 
-    return is_missed(fire.at, misfire, now=now, is_followed=followed)
+    window_seconds = record.schedule.flexible_window_seconds if record.schedule else 0
+    meant = max(fire.at, fire.due + flexible_offset_ms(fire.key, window_seconds))
+    return is_missed(meant, misfire, now=now, is_followed=followed)
 
 
 def _portions(fires: Sequence[Fire]) -> Iterator[list[Fire]]:

@@ -72,6 +72,18 @@ def spent_before(stored: Record | None, schedule: Schedule, start: Instant) -> i
     return stored.spent + (0 if stored.state is State.PAUSED else count_fires(stored, start))
 
 
+def held_from(stored: Record | None, schedule: Schedule, start: Instant, *, cut: Instant) -> Instant:
+    """From when on a put that pauses holds fires back, if *schedule* would fire from *start* on by its command.
+
+    Until the era in force is cut, at *cut*, it fires what is due. In a series with ``max_fires`` that is used up.
+    """
+    fires_on = stored is not None and stored.state is not State.PAUSED and continues(stored, schedule)
+    if stored is None or not fires_on or schedule.max_fires is None:
+        return start
+    end = stored.era.end
+    return max(start, cut if end is None else min(end, cut))
+
+
 def count_fires(record: Record, end: Instant) -> int:
     """How many of ``max_fires`` the era in force uses up before *end*; 0 if they are not limited."""
     era = record.era

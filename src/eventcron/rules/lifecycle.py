@@ -41,6 +41,7 @@ from eventcron.rules.definition import (
     continues,
     count_fires,
     end_of,
+    held_from,
     readable_trigger,
     spent_before,
 )
@@ -106,6 +107,8 @@ def put(
     paused = is_paused(stored, schedule, version.revision)
     decides = not alive or schedule.state is not UNSET
     start = _earliest(schedule, when)
+    if paused:
+        start = held_from(stored, schedule, start, cut=when.now + CUTOVER_MS)
     blank = Record(
         schedule=schedule,
         tenant=schedule.tenant,

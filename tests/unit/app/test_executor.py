@@ -31,9 +31,11 @@ from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import Era, Record, State
 from eventcron.ports import Quota, Refusal
+from eventcron.rules.misfire import LATE_MS
 from eventcron.rules.packing import make_pack, pack_fires
 from eventcron.testing import JumpingClock, memory_ports
 from eventcron.testing.world import SETTINGS
+from eventcron.timing.hashing import flexible_offset_ms
 from eventcron.timing.trigger import parse
 from eventcron.wire.encode import decode_pack, encode_pack, fire_id
 from tests.records import record_of
@@ -244,6 +246,19 @@ async def test_a_fire_later_than_its_grace_is_skipped_with_its_reason(stage: Sta
     assert (report.skipped, report.published) == (1, [])
     ((kind, detail),) = stage.told
     assert (kind, detail["reason"], detail["count"]) == ("Schedule Skipped", "misfire", 1)
+
+
+async def test_what_a_resume_caught_up_on_early_in_its_flexible_window_is_not_late_within_it(stage: Stage) -> None:
+    window_seconds = 600
+    meant = DUE + flexible_offset_ms(Key("acme", "job"), window_seconds)
+    misfire = Misfire(policy=MisfirePolicy.SKIP)
+    await stage.put("job", schedule={"misfire": misfire, "flexible_window_seconds": window_seconds})
+    assert meant > DUE + LATE_MS
+    stage.clock.instant = meant
+
+    report = await stage.execute(fire("job", due=DUE, at=DUE))
+
+    assert (len(report.published), report.skipped) == (1, 0)
 
 
 async def test_only_refused_fires_are_published_again(stage: Stage) -> None:

@@ -299,6 +299,19 @@ def test_a_pause_does_not_start_max_fires_anew() -> None:
     assert span(record.era) == (700.001, 840.001)
 
 
+def test_a_put_that_pauses_counts_what_fired_while_it_travelled() -> None:
+    """Three in all: 120, and 180, which is due after the put was sent and before it arrived."""
+    record = delivered(put(None, FIRST, when(100), max_fires=3))
+    record = delivered(put(record, SECOND, when(240.5, sent=150), max_fires=3, state="PAUSED"))
+    assert record.spent == 3
+
+    record = delivered(put(None, FIRST, when(100), max_fires=4))
+    record = delivered(put(record, SECOND, when(190, sent=150), max_fires=4, state="PAUSED"))
+    assert record.spent == 2
+    record = resume(record, THIRD, when(700), MisfirePolicy.FIRE_ALL)
+    assert span(record.era) == (191, 300.001)
+
+
 def test_pausing_what_is_paused_changes_nothing_that_fires() -> None:
     record = delivered(put(None, FIRST, when(100)))
     paused = delivered(pause(record, SECOND, when(425)))
