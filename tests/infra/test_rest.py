@@ -8,7 +8,6 @@ import pytest
 
 from eventcron.entrypoints.rest import openapi, routes
 from eventcron.local import template
-from eventcron.model.commands import TENANT_SOURCE_PREFIX
 from tests.infra.stack import GLOBALS, RESOURCES, as_list, decided, name_of
 
 WITH = decided(HasRestApi=True)
@@ -49,12 +48,9 @@ def test_every_route_is_signed(route: str) -> None:
 
 
 @pytest.mark.parametrize("route", ROUTES)
-def test_every_route_but_raw_commands_calls_the_function(route: str) -> None:
-    raw = ROUTES[route]["RouteKey"].endswith(openapi.RAW_COMMANDS)
-
-    assert ROUTES[route]["Target"] == {
-        "Fn::Sub": f"integrations/${{{'RestRawIntegration' if raw else 'RestIntegration'}}}"
-    }
+def test_every_route_calls_the_function_which_checks_the_caller(route: str) -> None:
+    assert ROUTES[route]["Target"] == {"Fn::Sub": "integrations/${RestIntegration}"}
+    assert list(INTEGRATIONS) == ["RestIntegration"]
 
 
 def test_only_this_api_calls_the_function_and_in_the_format_it_reads() -> None:
@@ -66,20 +62,6 @@ def test_only_this_api_calls_the_function_and_in_the_format_it_reads() -> None:
     assert ADDED["RestFunction"]["Properties"]["Timeout"] < 30  # seconds: API Gateway stops waiting then
     assert ADDED["RestFunction"]["Properties"]["Handler"] == "eventcron.entrypoints.rest_lambda.handler"
     assert ADDED["RestFunction"]["Properties"]["Environment"]["Variables"] == {"POWERTOOLS_SERVICE_NAME": "rest"}
-
-
-def test_a_raw_command_has_the_source_of_the_tenant_in_its_path() -> None:
-    integration = INTEGRATIONS["RestRawIntegration"]
-    given = integration["RequestParameters"]
-
-    assert integration["IntegrationSubtype"] == "EventBridge-PutEvents"
-    assert given["Source"] == {"Fn::Sub": TENANT_SOURCE_PREFIX + "${!request.path.tenant}"}
-    assert (given["EventBusName"], given["DetailType"], given["Detail"]) == (
-        {"Ref": "Bus"},
-        "$request.body.DetailType",
-        "$request.body.Detail",
-    )
-    assert name_of(integration["CredentialsArn"]) == "RestRawRole"
 
 
 def _allowed(role: str) -> dict[str, set[str]]:
@@ -105,14 +87,6 @@ def test_the_function_has_the_registrar_s_permissions_and_may_list_schedules() -
         "sqs:SendMessage": {"FireQueue", "FireDeadLetters"},
         "events:PutEvents": {"Bus"},
     }
-
-
-def test_the_raw_route_may_publish_as_a_tenant_only() -> None:
-    [policy] = ROLES["RestRawRole"]["Policies"]
-    [statement] = policy["PolicyDocument"]["Statement"]
-
-    assert _allowed("RestRawRole") == {"events:PutEvents": {"Bus"}}
-    assert statement["Condition"] == {"ForAllValues:StringLike": {"events:source": f"{TENANT_SOURCE_PREFIX}*"}}
 
 
 def test_the_bus_policy_lets_the_function_publish_if_it_exists() -> None:

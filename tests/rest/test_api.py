@@ -150,9 +150,9 @@ def test_a_command_to_what_is_not_there_is_a_404(api: Api) -> None:
 
 
 def test_every_command_about_a_schedule_has_a_route(api: Api) -> None:
-    assert {route.body for route in routes.ROUTES if route.body} | {COMMANDS["Delete Schedule"]} == {
-        kind for title, kind in COMMANDS.items() if "Calendar" not in title
-    }
+    own = {route.body for route in routes.ROUTES if route.body and route.path != routes.COMMANDS_PATH}
+
+    assert own | {COMMANDS["Delete Schedule"]} == {kind for title, kind in COMMANDS.items() if "Calendar" not in title}
     assert {route.path for route in routes.ROUTES} >= {
         f"{routes.SCHEDULE}/{verb}" for verb in ("pause", "resume", "run")
     }
@@ -640,3 +640,57 @@ def test_a_repeated_put_is_compared_with_a_large_input_too(api: Api, other: str,
     api("PUT", TEA, HOURLY | {"revision": 7, "input": "x" * 2_000})
 
     assert api("PUT", TEA, HOURLY | {"revision": 7, "input": other}).status == status
+
+
+SEND = "/tenants/acme/commands"
+
+
+def test_any_command_can_be_sent_by_its_name(api: Api) -> None:
+    put = api("POST", SEND, {"DetailType": "Put Schedule", "Detail": {"name": "tea", **HOURLY}})
+    calendar = {"DetailType": "Put Calendar", "Detail": {"tenant": "acme", "name": "norway", "dates": ["2026-12-24"]}}
+
+    assert (put.status, put.body | {"id": ""}) == (202, {"tenant": "acme", "name": "tea", "id": ""})
+    assert api("POST", SEND, calendar).status == 202
+    assert api.facts == ["Schedule Created", "Calendar Updated"]
+    assert api("GET", TEA).body["schedule"] == {"tenant": "acme", "name": "tea", **HOURLY}
+
+
+def test_a_sent_command_may_be_as_large_as_one_on_the_bus(api: Api) -> None:
+    """API Gateway cuts what it maps from a body itself at 100 KB."""
+    detail = {"name": "tea", "expression": "0 * * * *", "input": "x" * 150_000}
+
+    assert api("POST", SEND, {"DetailType": "Put Schedule", "Detail": detail}).status == 202
+    assert api("GET", TEA).body["schedule"]["input"] == detail["input"]
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code", "field"),
+    [
+        pytest.param({"DetailType": "Put Tea", "Detail": {}}, 422, "unknown_command", "DetailType", id="no-command"),
+        pytest.param({"Detail": {}}, 422, "missing_field", "DetailType", id="without-its-name"),
+        pytest.param({"DetailType": "Run Schedule"}, 422, "missing_field", "Detail", id="without-its-detail"),
+        pytest.param({"DetailType": "Run Schedule", "Detail": "{}"}, 400, "not_json", "Detail", id="a-detail-as-text"),
+        pytest.param(
+            {"DetailType": "Run Schedule", "Detail": {}, "Source": "x"}, 422, "unknown_field", "Source", id="more"
+        ),
+        pytest.param(
+            {"DetailType": "Run Schedule", "Detail": {"tenant": "rival", "name": "tea"}},
+            422, "not_allowed", "tenant", id="another-tenant",
+        ),
+        pytest.param(
+            {"DetailType": "Run Schedule", "Detail": {"name": "tea"}}, 404, "not_found", "name", id="no-such-schedule"
+        ),
+    ],
+)  # fmt: skip
+def test_a_sent_command_that_is_wrong_is_answered(api: Api, body: Any, status: int, code: str, field: str) -> None:
+    answer = api("POST", SEND, body)
+
+    assert (answer.status, answer.body["code"], answer.body["field"]) == (status, code, field)
+    assert api.facts == []
+
+
+def test_who_may_not_act_for_the_tenant_sends_it_nothing(api: Api) -> None:
+    answer = api("POST", SEND, {"DetailType": "Put Schedule", "Detail": {"name": "tea", **HOURLY}}, caller=OTHER)
+
+    assert (answer.status, answer.body["code"]) == (403, "not_allowed")
+    assert api.facts == []

@@ -25,14 +25,11 @@ def test_it_is_served_to_every_caller(api: Api, caller: str) -> None:
     assert (answer.status, answer.body) == (200, DOCUMENT)
 
 
-def test_it_has_every_route_once_and_api_gateway_s_own() -> None:
+def test_it_has_every_route_once() -> None:
     operations = [(method.upper(), path) for path, methods in DOCUMENT["paths"].items() for method in methods]
     ids = [operation["operationId"] for methods in DOCUMENT["paths"].values() for operation in methods.values()]
 
-    assert sorted(operations) == sorted([
-        *((route.method, route.path) for route in routes.ROUTES),
-        ("POST", openapi.RAW_COMMANDS),
-    ])  # fmt: skip
+    assert sorted(operations) == sorted((route.method, route.path) for route in routes.ROUTES)
     assert len(set(ids)) == len(ids)
 
 

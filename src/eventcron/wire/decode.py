@@ -109,7 +109,7 @@ def decode_command(body: str | bytes, *, trusted_sources: frozenset[str]) -> Rec
             raise fault.error
         if not trusted:
             _check_source(envelope)
-        command = decode_detail(bytes(envelope.detail), _kind(envelope.detail_type))
+        command = decode_detail(bytes(envelope.detail), command_kind(envelope.detail_type))
         if not trusted:
             _authorise(envelope.source, command.tenant)
     except InvalidSchedule as error:
@@ -229,7 +229,12 @@ def _check_source(envelope: _Envelope) -> None:
     raise InvalidSchedule(RejectionCode.NOT_ALLOWED, field="source", given=short(envelope.source), allowed=allowed)
 
 
-def _kind(detail_type: str) -> type[Command]:
+def command_kind(detail_type: str) -> type[Command]:
+    """The command that *detail_type* names.
+
+    Raises:
+        InvalidSchedule: it names none (``unknown_command``); says which one was probably meant.
+    """
     kind = COMMANDS.get(detail_type)
     if kind is None:
         plain = plainly(detail_type)

@@ -14,19 +14,17 @@ from msgspec import Struct
 from msgspec.structs import fields
 
 from eventcron.entrypoints.rest.api import PROBLEM_JSON
-from eventcron.entrypoints.rest.parameters import SchedulePath, TenantPath
+from eventcron.entrypoints.rest.operations import SentCommand
+from eventcron.entrypoints.rest.parameters import SchedulePath
 from eventcron.entrypoints.rest.problem import Problem
 from eventcron.entrypoints.rest.representation import Accepted, SchedulePage, StoredSchedule
 from eventcron.entrypoints.rest.request import JSON
 from eventcron.entrypoints.rest.routes import DOCUMENT, ROUTES, Route
-from eventcron.model.commands import COMMANDS, BackfillSchedule, Schedule
+from eventcron.model.commands import BackfillSchedule, Schedule
 from eventcron.wire import schemas
 
 #: To be raised when a path, a parameter or an answer changes in a way that breaks clients.
 VERSION = "1"
-
-#: API Gateway takes the tenant from the path, so that an IAM policy on the path limits the sender.
-RAW_COMMANDS = "/tenants/{tenant}/commands"
 
 #: The body may leave these out, as the path has them.
 PATH_FIELDS = frozenset(SchedulePath.__struct_fields__)
@@ -66,7 +64,6 @@ def document() -> dict[str, Any]:
     paths: dict[str, dict[str, Any]] = {}
     for route in ROUTES:
         paths.setdefault(route.path, {})[route.method.lower()] = _operation(route)
-    paths[RAW_COMMANDS] = {"post": _raw_commands()}
     return {
         "openapi": "3.1.0",
         "info": {
@@ -117,11 +114,11 @@ def _responses(route: Route) -> Iterator[tuple[str, dict[str, Any]]]:
     for status, kind in route.answers.items():
         yield str(int(status)), _answer(status, kind)
     problems = dict(_ALWAYS)
-    if "name" in {field.name for field in fields(route.path_parameters)}:
+    if "name" in {field.name for field in fields(route.path_parameters)} or route.body is SentCommand:
         problems |= _NO_SCHEDULE
     if route.writes:
         problems |= _OF_BODIES | _OF_COMMANDS
-    if route.body is BackfillSchedule:
+    if route.body in {BackfillSchedule, SentCommand}:
         problems |= _QUOTA
     if route.conditional:
         problems |= _OF_CONDITIONS
@@ -167,29 +164,6 @@ def _conditions() -> Iterator[dict[str, Any]]:
 def _header(name: str, description: str, pattern: str) -> dict[str, Any]:
     schema = {"type": "string", "pattern": pattern}
     return {"name": name, "in": "header", "required": False, "description": description, "schema": schema}
-
-
-def _raw_commands() -> dict[str, Any]:
-    """The route that API Gateway serves alone: it puts the command on the bus without calling eventcron."""
-    put_events = {
-        "type": "object",
-        "required": ["DetailType", "Detail"],
-        "properties": {"DetailType": {"enum": list(COMMANDS)}, "Detail": {"type": "object"}},
-    }
-    return {
-        "operationId": "post_tenants_commands",
-        "summary": "Put a command on the bus",
-        "description": (
-            "API Gateway puts the command on the bus by EventBridge's PutEvents, with the source of the path's tenant. "
-            "Events on the bus report its result, a rejection too. eventcron dev does not serve this path."
-        ),
-        "parameters": list(_parameters(TenantPath, "path")),
-        "requestBody": {"required": True, "content": {JSON: {"schema": put_events}}},
-        "responses": {
-            "200": {"description": "EventBridge's answer.", "content": {JSON: {"schema": {"type": "object"}}}},
-            "403": {"description": "IAM does not allow the caller this path.", "content": _FORBIDDEN},
-        },
-    }
 
 
 def _reference(kind: type[Struct]) -> dict[str, str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from http import HTTPStatus
-from typing import Any, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Meta, Struct
 from msgspec.structs import replace
 
 from eventcron.app.registrar import TABLE, Change, Outcome, Result
@@ -33,7 +33,8 @@ from eventcron.model.names import Key
 from eventcron.model.records import Record
 from eventcron.ports import Page
 from eventcron.rules.inputs import MAX_INLINE_BYTES, whole
-from eventcron.wire.decode import Received, decode_detail
+from eventcron.wire.decode import Received, command_kind, decode_detail
+from eventcron.wire.rejection import to_invalid_schedule
 from eventcron.wire.strict_json import parse, short
 
 #: The third argument has the path parameters by name.
@@ -43,6 +44,16 @@ Operation: TypeAlias = Callable[[UseCases, Request, Mapping[str, str]], Coroutin
 MAX_INPUTS_BYTES = 2_000_000
 #: Pages of the store that one answer reads at most, while the filter leaves nothing of them.
 MAX_READS = 10
+
+
+class SentCommand(Struct, frozen=True, forbid_unknown_fields=True, rename="pascal"):
+    """A command as PutEvents takes it: its name and its detail."""
+
+    detail_type: Annotated[str, Meta(description="The command.", extra_json_schema={"enum": list(COMMANDS)})]
+    detail: Annotated[
+        msgspec.Raw,
+        Meta(description="Its detail. It may leave out the tenant.", extra_json_schema={"type": "object"}),
+    ]
 
 
 async def get_schedule(cases: UseCases, request: Request, path: Mapping[str, str]) -> Response:
@@ -103,7 +114,7 @@ def command(title: str) -> Operation:
         decode_parameters(request.query, NoParameters)
         if not changes(COMMANDS[title]):
             require_unconditional(request)
-        decoded = _decoded(_detail(request.body or b"{}", path), title)
+        decoded = _decoded(_detail(request.body or b"{}", path), COMMANDS[title])
         result = await _apply(cases, request, title, decoded)
         record = result.record
         if record is None or record.schedule is None:
@@ -113,6 +124,22 @@ def command(title: str) -> Operation:
         return await _shown(cases, record, status, unchanged=result.outcome is Outcome.UNCHANGED)
 
     return operation
+
+
+async def send_command(cases: UseCases, request: Request, path: Mapping[str, str]) -> Response:
+    """Apply whichever command the body names, a calendar's too, and answer as for a command that only fires."""
+    authorise(request.caller, decode_parameters(path, TenantPath).tenant, cases.settings)
+    decode_parameters(request.query, NoParameters)
+    require_unconditional(request)
+    sent = _sent(request.body)
+    try:
+        kind = command_kind(sent.detail_type)
+    except InvalidSchedule as error:
+        raise _about("DetailType", error) from error
+    decoded = _decoded(_detail(bytes(sent.detail), path, field="Detail"), kind, field="Detail")
+    await _apply(cases, request, sent.detail_type, decoded)
+    accepted = Accepted(tenant=path["tenant"], name=decoded.name, id=_id(decoded) or request.id)
+    return Response(HTTPStatus.ACCEPTED, msgspec.json.encode(accepted))
 
 
 def _key(cases: UseCases, request: Request, path: Mapping[str, str]) -> Key:
@@ -126,17 +153,25 @@ def _key(cases: UseCases, request: Request, path: Mapping[str, str]) -> Key:
     return Key(place.tenant, place.name)
 
 
-def _detail(body: bytes, path: Mapping[str, str]) -> bytes:
-    """*body* as a command's detail: with the tenant and the name of *path*, unless the body has them already.
+def _sent(body: bytes) -> SentCommand:
+    value = parse(body, field="body")
+    try:
+        return msgspec.json.decode(body, type=SentCommand)
+    except msgspec.ValidationError as error:
+        raise to_invalid_schedule(error, value, SentCommand) from error
+
+
+def _detail(body: bytes, path: Mapping[str, str], *, field: str = "body") -> bytes:
+    """*body*, which the request calls *field*, as a command's detail: with the values of *path*, unless it has them.
 
     They are inserted into the text, because the strict decoder must see every character that was sent.
 
     Raises:
         InvalidSchedule: *body* is no JSON object, or it names another tenant or schedule than *path*.
     """
-    value = parse(body, field="body")
+    value = parse(body, field=field)
     if not isinstance(value, dict):
-        raise InvalidSchedule(RejectionCode.NOT_JSON, field="body", given=short(value), allowed="a JSON object")
+        raise InvalidSchedule(RejectionCode.NOT_JSON, field=field, given=short(value), allowed="a JSON object")
     for part, text in path.items():
         if part in value and value[part] != text:
             allowed = f"{text!r}, as in the path; the body may leave it out"
@@ -146,13 +181,18 @@ def _detail(body: bytes, path: Mapping[str, str]) -> bytes:
     return missing[:-1] + (b"," if len(missing) > len(b"{}") and value else b"") + members
 
 
-def _decoded(detail: bytes, title: str) -> Command:
+def _decoded(detail: bytes, kind: type[Command], *, field: str = "body") -> Command:
     try:
-        return decode_detail(detail, COMMANDS[title])
+        return decode_detail(detail, kind)
     except InvalidSchedule as error:
-        if error.field == "detail":  # an event's name for the body
-            raise InvalidSchedule(error.code, field="body", given=error.given, allowed=error.allowed) from error
+        if error.field == "detail":  # an event's name for it
+            raise _about(field, error) from error
         raise
+
+
+def _about(field: str, error: InvalidSchedule) -> InvalidSchedule:
+    """*error*, with the request's name for the value."""
+    return InvalidSchedule(error.code, field=field, given=error.given, allowed=error.allowed)
 
 
 async def _apply(cases: UseCases, request: Request, title: str, decoded: Command) -> Result:
