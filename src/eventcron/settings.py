@@ -16,6 +16,9 @@ EVENT_BUS_V2_ARN = (
     r":event-busv2/[A-Za-z0-9][._A-Za-z0-9-]{0,255}/[a-z0-9]{25})?\Z"
 )
 
+#: IAM, names of roles and users: "[\w+=,.@-]+".
+TENANT_PRINCIPAL = r"^(role|user)/[A-Za-z0-9+=,.@_-]*\{tenant\}[A-Za-z0-9+=,.@_-]*\Z"
+
 
 class InvalidSettings(EventcronError):
     """The settings describe no deployment that can work: says which setting, what it is, and what is allowed."""
@@ -64,9 +67,7 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     #: Tenants with metrics of their own. CloudWatch charges for each metric.
     watched_tenants: Annotated[frozenset[str], Meta(max_length=20)] = frozenset()
     #: The IAM principal that may call the REST API for a tenant: ``role/NAME`` or ``user/NAME``.
-    rest_tenant_principal: Annotated[str, Meta(pattern=r"^(role|user)/[^{}/]*\{tenant\}[^{}/]*\Z")] = (
-        "role/eventcron-tenant-{tenant}"
-    )
+    rest_tenant_principal: Annotated[str, Meta(pattern=TENANT_PRINCIPAL)] = "role/eventcron-tenant-{tenant}"
     #: Principals that may call it for every tenant: ``role/NAME``, ``user/NAME`` or ``root``.
     rest_trusted_principals: frozenset[str] = frozenset()
 

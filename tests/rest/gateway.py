@@ -103,6 +103,7 @@ def event(
         "requestContext": {
             "http": {"method": method, "path": raw_path},
             "requestId": f"request-{next(_ids)}",
+            "accountId": ACCOUNT,
             "stage": stage,
         },
         "isBase64Encoded": False,

@@ -17,7 +17,7 @@ from eventcron.errors import Unavailable
 from eventcron.model.commands import COMMANDS
 from eventcron.model.names import Key
 from eventcron.model.records import Record, State
-from tests.rest.gateway import ACME, NOW, OTHER, PLATFORM, Api, event
+from tests.rest.gateway import ACCOUNT, ACME, NOW, OTHER, PLATFORM, Api, event
 
 TEA = "/tenants/acme/schedules/tea"
 HOURLY = {"expression": "0 * * * *", "timezone": "Europe/Oslo", "input": {"cups": 2.50}}
@@ -310,6 +310,8 @@ REQUESTS: list[tuple[str, str, Any]] = [
         pytest.param("arn:aws:sts::123456789012:assumed-role/other/eventcron-tenant-acme", id="a-session-of-that-name"),
         pytest.param("arn:aws:iam::123456789012:user/eventcron-tenant-acme", id="a-user-of-that-name"),
         pytest.param("arn:aws:iam::123456789012:root", id="root"),
+        pytest.param(ACME.replace(ACCOUNT, "999999999999"), id="a-role-of-that-name-in-another-account"),
+        pytest.param(PLATFORM.replace(ACCOUNT, "999999999999"), id="a-trusted-name-in-another-account"),
         pytest.param("arn:aws:sts::123456789012:federated-user/platform", id="a-federated-user"),
     ],
 )
@@ -326,6 +328,18 @@ def test_a_stranger_gets_the_same_403_whether_or_not_the_schedule_is_there(
     assert (answer.status, answer.body["code"]) == (403, "not_allowed")
     assert answer.body["detail"].endswith("may not act for tenant 'acme'")
     assert (dict(api.store.records), api.facts) == before
+
+
+def test_a_tenant_whose_role_cannot_exist_is_told_so_and_is_served_by_the_trusted_only(api: Api) -> None:
+    longest = "t" * (64 - len("eventcron-tenant-"))
+    path = "/tenants/{}/schedules/tea"
+    caller = f"arn:aws:sts::{ACCOUNT}:assumed-role/eventcron-tenant-{longest}"
+    answer = api("PUT", path.format(longest + "t"), HOURLY, caller=f"{caller}/s")
+
+    assert api("PUT", path.format(longest), HOURLY, caller=f"{caller}/s").status == 201
+    assert answer.status == 403
+    assert answer.body["detail"].endswith("cannot exist, as IAM allows 64 characters, not 65")
+    assert api("PUT", path.format(longest + "t"), HOURLY, caller=PLATFORM).status == 201
 
 
 def test_a_tenant_sees_and_changes_its_own_schedule_of_the_same_name(api: Api) -> None:

@@ -57,7 +57,9 @@ def read(event: Mapping[str, Any]) -> Request:
         query=_query(event.get("rawQueryString", "")),
         headers=headers,
         body=_body(event, headers.get("content-type", JSON)),
-        caller=principal(((context.get("authorizer") or {}).get("iam") or {}).get("userArn")),
+        caller=principal(
+            ((context.get("authorizer") or {}).get("iam") or {}).get("userArn"), account=context.get("accountId")
+        ),
         id=context["requestId"],
     )
 
