@@ -435,6 +435,22 @@ def test_every_parameter_is_described_bounded_and_grouped() -> None:
         assert name in free or parameter.keys() & {"AllowedPattern", "AllowedValues", "MinValue"}
 
 
+@pytest.mark.parametrize(
+    ("principal", "taken"),
+    [
+        pytest.param("", True, id="none"),
+        pytest.param("arn:aws:iam::123456789012:role/aws-reserved/sso/Platform_0a1b", True, id="with-a-path"),
+        pytest.param("arn:aws-cn:iam::123456789012:user/ci", True, id="a-user-of-another-partition"),
+        pytest.param("arn:aws:iam::123456789012:root", True, id="the-account-s-root"),
+        pytest.param("arn:aws:iam::123456789012:role/*", False, id="a-pattern-which-would-match-nobody"),
+        pytest.param("arn:aws:sts::123456789012:assumed-role/platform/session", False, id="a-session"),
+        pytest.param("role/platform", False, id="a-name"),
+    ],
+)
+def test_a_trusted_principal_is_the_arn_of_one_role_or_user(principal: str, taken: bool) -> None:
+    assert bool(re.fullmatch(PARAMETERS["TrustedPrincipals"]["AllowedPattern"], principal)) is taken
+
+
 @pytest.mark.parametrize("parameter", ["AlarmTopicArn", "KmsKeyArn"])
 @pytest.mark.parametrize(
     ("arn", "taken"),

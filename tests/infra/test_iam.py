@@ -1,0 +1,169 @@
+"""Who may do what with the bus, as an evaluator of IAM policies decides that is not ours."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from typing import Any, NamedTuple
+
+import pytest
+
+from eventcron.local import template
+from tests.infra.iam.evaluator import decisions
+from tests.infra.resolve import ACCOUNT, BUS_ARN, Resolver
+
+#: It installs the evaluator, once.
+pytestmark = pytest.mark.slow
+
+OTHER_ACCOUNT = "999999999999"
+PLATFORM_SOURCE = "com.example.platform"
+
+
+def _role(name: str, account: str = ACCOUNT) -> str:
+    return f"arn:aws:iam::{account}:role/{name}"
+
+
+PARAMETERS = {
+    "TrustedSources": f"{PLATFORM_SOURCE},com.example.second",
+    "TrustedPrincipals": f"{_role('platform')},{_role('forwards-for-the-platform')},arn:aws:iam::{ACCOUNT}:user/ci",
+}
+STACK = Resolver(PARAMETERS, HasRestApi=True, HasEventBusV2=True, ForwardsEvents=True)
+#: What an administrator's policy allows.
+EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+#: What an operator may add to the bus's policy, to take events of another account.
+LETS_THE_OTHER_ACCOUNT_IN = {
+    "Sid": "other-account",
+    "Effect": "Allow",
+    "Principal": {"AWS": f"arn:aws:iam::{OTHER_ACCOUNT}:root"},
+    "Action": "events:PutEvents",
+    "Resource": BUS_ARN,
+}
+
+
+class Principal(NamedTuple):
+    """Who calls. ``may`` = the sources of ``SOURCES`` that it may put."""
+
+    arn: str
+    may: set[str]
+    tenant: str | None = None
+    policy: dict[str, Any] | None = None
+    account: str = ACCOUNT
+
+
+def bus_policy(stack: Resolver) -> dict[str, Any]:
+    found = template.of_type(stack.stack, "AWS::Events::EventBusPolicy")
+    statements = [stack(one["Statement"]) | {"Sid": stack(one["StatementId"])} for one in found.values()]
+    return {"Version": "2012-10-17", "Statement": [*statements, LETS_THE_OTHER_ACCOUNT_IN]}
+
+
+def simulation(
+    principal: Principal, sources: list[str] | None, *, stack: Resolver = STACK, action: str = "events:PutEvents",
+    resource: str = BUS_ARN,
+) -> dict[str, Any]:  # fmt: skip
+    """A call by *principal*; *sources* are those of all its entries, None if the service does not say."""
+    context: dict[str, Any] = {"aws:PrincipalArn": principal.arn, "aws:PrincipalAccount": principal.account}
+    if principal.tenant is not None:
+        context["aws:PrincipalTag/tenant"] = principal.tenant
+    if sources is not None:
+        context["events:source"] = sources
+    own = {"Version": "2012-10-17", "Statement": [principal.policy]}
+    return {
+        "identityPolicies": [] if principal.policy is None else [{"name": "own", "policy": own}],
+        "serviceControlPolicies": [],
+        "resourceControlPolicies": [],
+        "resourcePolicy": bus_policy(stack),
+        "request": {
+            "action": action,
+            "principal": principal.arn,
+            "resource": {"accountId": ACCOUNT, "resource": resource},
+            "contextVariables": context,
+        },
+    }
+
+
+def _of_function(role: str) -> dict[str, Any]:
+    [policy] = STACK.properties(role)["Policies"]
+    [put] = [one for one in policy["PolicyDocument"]["Statement"] if one["Action"] == "events:PutEvents"]
+    return dict(put) | {"Resource": BUS_ARN}  # with the second bus, the role's own policy names that one
+
+
+SHOP = "com.example.shop"
+SOURCES = [
+    "eventcron",
+    "eventcron.tenant.acme",
+    "eventcron.tenant.acme.more",
+    "eventcron.tenant.globex",
+    "eventcron.tenant.*",
+    PLATFORM_SOURCE,
+    SHOP,
+]
+#: All that commands can have, and a stranger's.
+COMMANDS = {source for source in SOURCES if source.startswith("eventcron.tenant.")} | {PLATFORM_SOURCE, SHOP}
+ACME = {"eventcron.tenant.acme"}
+ELSEWHERE = _role("acme", OTHER_ACCOUNT)
+
+PRINCIPALS = {
+    "the-executor": Principal(_role("ExecutorRole"), {"eventcron"}, policy=_of_function("ExecutorRole")),
+    "the-forwarder": Principal(_role("EventForwarderRole"), {"eventcron"}, policy=_of_function("EventForwarderRole")),
+    "a-tenant-without-a-policy": Principal(_role("acme"), ACME, "acme"),
+    "a-tenant-that-is-administrator": Principal(_role("mighty"), ACME, "acme", EVERYTHING),
+    "another-tenant": Principal(_role("globex"), {"eventcron.tenant.globex"}, "globex", EVERYTHING),
+    "a-tenant-named-like-a-pattern": Principal(_role("star"), {"eventcron.tenant.*"}, "*", EVERYTHING),
+    "a-role-with-an-empty-tag": Principal(_role("empty"), set(), "", EVERYTHING),
+    "an-administrator": Principal(_role("admin"), {SHOP}, policy=EVERYTHING),
+    "nobody": Principal(_role("nobody"), set()),
+    "the-platform": Principal(_role("platform"), COMMANDS, policy=EVERYTHING),
+    "the-platform-s-user": Principal(f"arn:aws:iam::{ACCOUNT}:user/ci", COMMANDS, policy=EVERYTHING),
+    "the-platform-in-a-tenant-s-session": Principal(_role("platform"), ACME, "acme", EVERYTHING),
+    "a-role-named-like-the-platform-s": Principal(_role("platform-2"), {SHOP}, policy=EVERYTHING),
+    "the-platform-s-name-elsewhere": Principal(
+        _role("platform", OTHER_ACCOUNT), {SHOP}, policy=EVERYTHING, account=OTHER_ACCOUNT
+    ),
+    "a-tagged-role-elsewhere": Principal(ELSEWHERE, set(), "acme", EVERYTHING, OTHER_ACCOUNT),
+    "an-untagged-role-elsewhere": Principal(ELSEWHERE, {SHOP}, policy=EVERYTHING, account=OTHER_ACCOUNT),
+    "a-rule-s-role": Principal(_role("forwards"), {SHOP}, policy=EVERYTHING),
+    "a-rule-s-role-of-a-tenant": Principal(_role("forwards-acme"), ACME, "acme", EVERYTHING),
+    "a-rule-s-role-of-the-platform": Principal(_role("forwards-for-the-platform"), COMMANDS, policy=EVERYTHING),
+}
+#: The sources of the entries of one call: each alone, each twice, each pair in either order, and all.
+CALLS = [
+    *([source] * times for source in SOURCES for times in (1, 2)),
+    *([*pair][::step] for pair in combinations(SOURCES, 2) for step in (1, -1)),
+    SOURCES,
+]
+
+
+@pytest.fixture(scope="module", name="put")
+def _put() -> dict[tuple[str, tuple[str, ...] | None], str]:
+    """The decision for each principal and call. All are made at once, because node takes a second to start."""
+    cases = [(name, call) for name in PRINCIPALS for call in [*CALLS, None]]
+    made = decisions([simulation(PRINCIPALS[name], call) for name, call in cases])
+    return {(name, None if call is None else tuple(call)): one for (name, call), one in zip(cases, made, strict=True)}
+
+
+@pytest.mark.parametrize("name", PRINCIPALS)
+def test_a_call_is_allowed_only_if_each_entry_s_source_is(name: str, put: dict[Any, str]) -> None:
+    may = PRINCIPALS[name].may
+    decided = {call: put[name, call] for call in map(tuple, CALLS)}
+
+    assert {call for call, decision in decided.items() if decision == "Allowed"} == {
+        call for call in decided if may.issuperset(call)
+    }
+
+
+#: No rule's role has the tags of a session, so the platform's may be what it is without them.
+TRUSTED = {
+    "the-platform", "the-platform-s-user", "a-rule-s-role-of-the-platform", "the-platform-in-a-tenant-s-session",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PRINCIPALS)
+def test_only_the_trusted_and_our_forwarder_put_events_whose_sources_are_unknown(name: str, put: Any) -> None:
+    """Forwarded events could be such. The forwarder's own subscription names their source."""
+    assert (put[name, None] == "Allowed") is (name in TRUSTED | {"the-forwarder"})
+
+
+def test_without_parameters_nobody_but_the_tagged_puts_commands() -> None:
+    names = ["an-administrator", "the-platform", "a-rule-s-role-of-the-platform", "a-tenant-that-is-administrator"]
+    made = decisions([simulation(PRINCIPALS[name], [*ACME], stack=Resolver()) for name in names])
+
+    assert made == ["ExplicitlyDenied"] * 3 + ["Allowed"]
