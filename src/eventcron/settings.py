@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from typing import Annotated
 
 from msgspec import Meta, Struct
@@ -18,6 +19,13 @@ EVENT_BUS_V2_ARN = (
 
 #: IAM, names of roles and users: "[\w+=,.@-]+".
 TENANT_PRINCIPAL = r"^(role|user)/[A-Za-z0-9+=,.@_-]*\{tenant\}[A-Za-z0-9+=,.@_-]*\Z"
+
+
+class FireSource(StrEnum):
+    """Whether fires of different tenants have the same source."""
+
+    SHARED = "SHARED"
+    PER_TENANT = "PER_TENANT"
 
 
 class InvalidSettings(EventcronError):
@@ -38,6 +46,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     segment_dlq_url: str = ""
     #: The bus of EventBridge's newer API, ``eventbridgev2``, on which to publish instead of ``bus_name``; "" = none.
     event_bus_v2_arn: Annotated[str, Meta(pattern=EVENT_BUS_V2_ARN)] = ""
+    #: The source of fires: ``eventcron`` for all tenants, or ``eventcron.fires.<tenant>``.
+    fire_source: FireSource = FireSource.SHARED
     #: Equal shares into which all schedules are divided.
     segments: Annotated[int, Meta(ge=1, le=MAX_SEGMENTS)] = 64
     #: Seconds between planner runs.

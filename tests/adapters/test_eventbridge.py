@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given
@@ -55,6 +56,26 @@ async def test_an_entry_says_what_eventbridge_needs() -> None:
             ]
         }
     ]
+
+
+@pytest.mark.parametrize(
+    ("per_tenant", "sources"),
+    [
+        pytest.param(False, ["eventcron"] * 3, id="one-source-for-all"),
+        pytest.param(True, ["eventcron.fires.acme", "eventcron", "eventcron.fires.globex"], id="fires-by-tenant"),
+    ],
+)
+async def test_the_source_of_a_fire_names_its_tenant_where_the_deployment_separates_them(
+    per_tenant: bool, sources: list[str]
+) -> None:
+    fire = Event(
+        source="eventcron", detail_type="Nightly", detail=b"{}", time=0, resources=("acme/n",), fire_id="0" * 32
+    )
+    events = [fire, an_event(), msgspec.structs.replace(fire, resources=("globex/acme",))]
+    script = Script("events", take_all)
+
+    assert await published(script, events, fires_per_tenant=per_tenant) == []
+    assert [entry["Source"] for entry in script.requests[0]["Entries"]] == sources
 
 
 async def test_refused_entries_come_back_by_their_place() -> None:

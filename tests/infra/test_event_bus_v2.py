@@ -97,9 +97,10 @@ def test_a_function_does_not_start_with_the_arn_of_anything_else(arn: str) -> No
 def test_only_the_functions_publish_on_it_and_they_publish_nowhere_else() -> None:
     functions = template.of_type(SECOND, "AWS::Serverless::Function").values()
     roles = {name_of(function["Role"]) for function in functions}
-    [denial] = SECOND["Resources"]["EventBusV2Policy"]["Properties"]["PolicyDocument"]["Statement"]
+    denial, reading = SECOND["Resources"]["EventBusV2Policy"]["Properties"]["PolicyDocument"]["Statement"]
     [(operator, excepted)] = denial["Condition"].items()
 
+    assert reading["Sid"] == "TenantsReadNothing"  # test_iam says what it denies
     assert all(allowed(role, SECOND)["events:PutEvents"] == {"EventBusV2"} for role in roles)
     assert (operator, list(excepted)) == ("ArnNotEquals", ["aws:PrincipalArn"])
     assert {name_of(role) for role in excepted["aws:PrincipalArn"]} == roles
@@ -125,7 +126,7 @@ def test_it_forwards_fires_if_all_events_are_kept_and_nothing_if_none_is() -> No
     everything = decided(HasEventBusV2=True, KeepsEvents=True, ForwardsEvents=True, KeepsEveryEvent=True)
     [forwarded] = everything["Resources"]["EventForwarder"]["Properties"]["FilterConfiguration"]["Filters"]
 
-    assert json.loads(forwarded["Pattern"]) == {"source": ["eventcron"]}
+    assert json.loads(forwarded["Pattern"]) == {"source": ["eventcron", {"prefix": "eventcron.fires."}]}
     assert STACK["Conditions"]["ForwardsEvents"] == {
         "Fn::And": [{"Condition": "HasEventBusV2"}, {"Condition": "KeepsEvents"}]
     }

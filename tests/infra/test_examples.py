@@ -36,7 +36,7 @@ def test_its_rule_matches_one_tenant_s_fires_and_nothing_else(example: template.
     ]
     for rule in rules.values():
         assert rule["EventPattern"] == {
-            "source": ["eventcron"],
+            "source": ["eventcron", {"Fn::Sub": "eventcron.fires.${Tenant}"}],
             "detail-type": ["Schedule Fired"],
             "detail": {"tenant": [{"Ref": "Tenant"}]},
         }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -10,6 +12,7 @@ import pytest
 from eventcron.local import template
 from tests.infra.iam.evaluator import decisions
 from tests.infra.resolve import ACCOUNT, BUS_ARN, Resolver
+from tests.infra.stack import ROOT
 
 #: It installs the evaluator, once.
 pytestmark = pytest.mark.slow
@@ -26,7 +29,7 @@ PARAMETERS = {
     "TrustedSources": f"{PLATFORM_SOURCE},com.example.second",
     "TrustedPrincipals": f"{_role('platform')},{_role('forwards-for-the-platform')},arn:aws:iam::{ACCOUNT}:user/ci",
 }
-STACK = Resolver(PARAMETERS, HasRestApi=True, HasEventBusV2=True, ForwardsEvents=True)
+STACK = Resolver(PARAMETERS, HasRestApi=True, HasEventBusV2=True, ForwardsEvents=True, FiresPerTenant=True)
 #: What an administrator's policy allows.
 EVERYTHING = {"Effect": "Allow", "Action": "*", "Resource": "*"}
 #: What an operator may add to the bus's policy, to take events of another account.
@@ -89,6 +92,7 @@ def _of_function(role: str) -> dict[str, Any]:
 SHOP = "com.example.shop"
 SOURCES = [
     "eventcron",
+    "eventcron.fires.acme",
     "eventcron.tenant.acme",
     "eventcron.tenant.acme.more",
     "eventcron.tenant.globex",
@@ -99,17 +103,19 @@ SOURCES = [
 #: All that commands can have, and a stranger's.
 COMMANDS = {source for source in SOURCES if source.startswith("eventcron.tenant.")} | {PLATFORM_SOURCE, SHOP}
 ACME = {"eventcron.tenant.acme"}
+OURS = {"eventcron", "eventcron.fires.acme"}
 ELSEWHERE = _role("acme", OTHER_ACCOUNT)
 
 PRINCIPALS = {
-    "the-executor": Principal(_role("ExecutorRole"), {"eventcron"}, policy=_of_function("ExecutorRole")),
-    "the-forwarder": Principal(_role("EventForwarderRole"), {"eventcron"}, policy=_of_function("EventForwarderRole")),
+    "the-executor": Principal(_role("ExecutorRole"), OURS, policy=_of_function("ExecutorRole")),
+    "the-forwarder": Principal(_role("EventForwarderRole"), OURS, policy=_of_function("EventForwarderRole")),
     "a-tenant-without-a-policy": Principal(_role("acme"), ACME, "acme"),
     "a-tenant-that-is-administrator": Principal(_role("mighty"), ACME, "acme", EVERYTHING),
     "another-tenant": Principal(_role("globex"), {"eventcron.tenant.globex"}, "globex", EVERYTHING),
     "a-tenant-named-like-a-pattern": Principal(_role("star"), {"eventcron.tenant.*"}, "*", EVERYTHING),
     "a-role-with-an-empty-tag": Principal(_role("empty"), set(), "", EVERYTHING),
     "an-administrator": Principal(_role("admin"), {SHOP}, policy=EVERYTHING),
+    "the-registrar": Principal(_role("RegistrarRole"), {"eventcron"}, policy=_of_function("RegistrarRole")),
     "nobody": Principal(_role("nobody"), set()),
     "the-platform": Principal(_role("platform"), COMMANDS, policy=EVERYTHING),
     "the-platform-s-user": Principal(f"arn:aws:iam::{ACCOUNT}:user/ci", COMMANDS, policy=EVERYTHING),
@@ -167,3 +173,72 @@ def test_without_parameters_nobody_but_the_tagged_puts_commands() -> None:
     made = decisions([simulation(PRINCIPALS[name], [*ACME], stack=Resolver()) for name in names])
 
     assert made == ["ExplicitlyDenied"] * 3 + ["Allowed"]
+
+
+RULE_ARN = BUS_ARN.replace("event-bus", "rule") + "/acme-nightly"
+#: Each way to read what others are sent, and to keep it from them, with the resource that IAM asks about.
+READING = [
+    *((f"events:{verb}", RULE_ARN) for verb in ("PutRule", "PutTargets")),
+    *((f"events:{verb}", RULE_ARN) for verb in ("DeleteRule", "DisableRule", "EnableRule", "RemoveTargets")),
+    ("events:CreateArchive", BUS_ARN),
+    ("events:StartReplay", BUS_ARN),
+]
+
+
+@pytest.mark.parametrize(
+    ("name", "may"),
+    [
+        pytest.param("a-tenant-that-is-administrator", False, id="a-tenant"),
+        pytest.param("the-platform-in-a-tenant-s-session", False, id="a-tenant-s-session"),
+        pytest.param("an-administrator", True, id="an-administrator"),
+    ],
+)
+def test_a_tagged_principal_cannot_subscribe_archive_or_replay(name: str, may: bool) -> None:
+    calls = [
+        simulation(PRINCIPALS[name], ["eventcron.fires.acme"] if action == "events:PutRule" else None, action=action,
+                   resource=resource)
+        for action, resource in READING
+    ]  # fmt: skip
+
+    assert decisions(calls) == ["Allowed" if may else "ExplicitlyDenied"] * len(READING)
+
+
+def test_a_tagged_principal_cannot_subscribe_on_the_second_bus() -> None:
+    bus = STACK({"Fn::GetAtt": ["EventBusV2", "EventBusArn"]})
+    policy = STACK.properties("EventBusV2Policy")["PolicyDocument"]
+    names = ["a-tenant-that-is-administrator", "an-administrator"]
+    calls = [
+        simulation(PRINCIPALS[name], None, action=action, resource=bus) | {"resourcePolicy": policy}
+        for name in names
+        for action in ("events:CreateSubscriber", "events:UpdateSubscriber")
+    ]
+
+    assert decisions(calls) == ["ExplicitlyDenied"] * 2 + ["Allowed"] * 2
+
+
+@pytest.mark.parametrize(
+    ("sources", "name", "may"),
+    [
+        pytest.param(["eventcron.fires.acme"], "acme-nightly", True, id="its-own-fires"),
+        pytest.param(["eventcron.fires.globex"], "acme-nightly", False, id="another-tenant-s"),
+        pytest.param(["eventcron.fires.acme", "eventcron.fires.globex"], "acme-nightly", False, id="both"),
+        pytest.param(["eventcron"], "acme-nightly", False, id="all-other-events"),
+        pytest.param(None, "acme-nightly", False, id="a-pattern-without-a-source"),
+        pytest.param(["eventcron.fires.acme"], "globex-nightly", False, id="a-rule-of-another-tenant"),
+    ],
+)
+def test_with_a_source_per_tenant_a_documented_policy_lets_a_role_subscribe_to_one_tenant_only(
+    sources: list[str] | None, name: str, may: bool
+) -> None:
+    statement, *others = json_blocks("docs/how-to/tenants.md")
+    role = Principal(_role("acme-subscribes"), set(), policy=statement)
+    rule = BUS_ARN.replace("event-bus", "rule") + f"/{name}"
+
+    assert others == []
+    assert (decisions([simulation(role, sources, action="events:PutRule", resource=rule)]) == ["Allowed"]) is may
+
+
+def json_blocks(page: str) -> list[dict[str, Any]]:
+    """The JSON that *page* shows."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    return [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]

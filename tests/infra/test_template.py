@@ -9,6 +9,7 @@ import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
+from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ from eventcron.config import PREFIX, read
 from eventcron.local import template
 from eventcron.local.runtime import LocalSettings
 from eventcron.model.commands import COMMANDS, TENANT_SOURCE_PREFIX
-from eventcron.model.events import EVENT_DETAILS, EVENT_SOURCE
+from eventcron.model.events import EVENT_DETAILS, EVENT_SOURCE, FIRE_SOURCE_PREFIX
 from eventcron.settings import Settings
 from tests.infra.stack import (
     FANNED_OUT,
@@ -220,6 +221,9 @@ def test_a_parameter_has_the_default_and_the_range_of_its_setting(setting: str) 
     if field.default == frozenset():
         assert (parameter["Type"], parameter["Default"]) == ("CommaDelimitedList", "")
         return
+    if isinstance(field.default, StrEnum):
+        assert (parameter["Default"], parameter["AllowedValues"]) == (field.default, list(type(field.default)))
+        return
     [bounds] = field.type.__metadata__
 
     assert parameter["Default"] == field.default
@@ -302,7 +306,7 @@ def test_the_log_group_keeps_the_events_that_the_parameter_names() -> None:
         "EventPattern"
     ]["detail-type"]
 
-    assert rule["EventPattern"]["source"] == [EVENT_SOURCE]
+    assert rule["EventPattern"]["source"] == [EVENT_SOURCE, {"prefix": FIRE_SOURCE_PREFIX}]
     assert set(kept) == EVENT_DETAILS.keys() - {"Schedule Fired", "Schedule Unchanged", "Calendar Unchanged"}
     assert all_of_them == {"prefix": ""}
     assert rule["State"] == "DISABLED"

@@ -15,6 +15,8 @@ from eventcron.model.commands import COMMANDS
 from eventcron.model.names import Cause, Instant
 
 EVENT_SOURCE = "eventcron"
+#: What the source of fires starts with, before the tenant, in a deployment that separates them.
+FIRE_SOURCE_PREFIX = "eventcron.fires."
 
 
 class SkipNotice(Struct, frozen=True, kw_only=True):

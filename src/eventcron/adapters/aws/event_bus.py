@@ -17,8 +17,10 @@ class EventBridgeBus(PutEventsBus):
     #: EventBridge PutEvents: "Array Members: … Maximum number of 10 items".
     max_entries = 10
 
-    def __init__(self, client: EventsClient, name: str, *, concurrency: int = 16) -> None:
-        super().__init__(client, concurrency=concurrency)
+    def __init__(
+        self, client: EventsClient, name: str, *, fires_per_tenant: bool = False, concurrency: int = 16
+    ) -> None:
+        super().__init__(client, fires_per_tenant=fires_per_tenant, concurrency=concurrency)
         self._name = name
 
     def _request(self, events: Sequence[Event]) -> Response:

@@ -34,8 +34,10 @@ class EventBridgeV2Bus(PutEventsBus):
     #: "The resource is not in a state that allows the operation", such as a bus that is being created.
     later_codes = frozenset({"InvalidStateException"})
 
-    def __init__(self, client: EventsClient, arn: str, *, concurrency: int = 16) -> None:
-        super().__init__(client, concurrency=concurrency)
+    def __init__(
+        self, client: EventsClient, arn: str, *, fires_per_tenant: bool = False, concurrency: int = 16
+    ) -> None:
+        super().__init__(client, fires_per_tenant=fires_per_tenant, concurrency=concurrency)
         self._arn = arn
 
     def _request(self, events: Sequence[Event]) -> Response:
