@@ -11,7 +11,7 @@ import pytest
 
 from eventcron.local import template
 from tests.infra.iam.evaluator import decisions
-from tests.infra.resolve import ACCOUNT, BUS_ARN, Resolver
+from tests.infra.resolve import ACCOUNT, BUS_ARN, REGION, Resolver
 from tests.infra.stack import ROOT
 
 #: It installs the evaluator, once.
@@ -242,3 +242,72 @@ def json_blocks(page: str) -> list[dict[str, Any]]:
     """The JSON that *page* shows."""
     text = (ROOT / page).read_text(encoding="utf-8")
     return [json.loads(block) for block in re.findall(r"```json\n(.*?)```", text, re.DOTALL)]
+
+
+KEY_ARN = f"arn:aws:kms:{REGION}:{ACCOUNT}:key/0a1b"
+#: https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html: "kms:Encrypt,
+#: kms:Decrypt, kms:ReEncrypt*, kms:GenerateDataKey*, kms:DescribeKey, kms:CreateGrant".
+ASKED_BY_DYNAMODB = [
+    f"kms:{name}"
+    for name in (
+        *("CreateGrant", "Decrypt", "DescribeKey", "Encrypt", "GenerateDataKey", "GenerateDataKeyWithoutPlaintext"),
+        *("ReEncryptFrom", "ReEncryptTo"),
+    )
+]
+FUNCTION_ROLES = [f"{name}Role" for name in ("Registrar", "Planner", "Reconciler", "Executor", "Rest")]
+
+
+def _use_of_key(action: str, principal: str, context: dict[str, Any], policies: list[dict[str, Any]]) -> dict[str, Any]:
+    """A call of *action* with the key, whose policy is the documented one."""
+    [key_policy] = json_blocks("docs/operations/deploy.md")
+    return {
+        "identityPolicies": [{"name": one["PolicyName"], "policy": one["PolicyDocument"]} for one in policies],
+        "serviceControlPolicies": [],
+        "resourceControlPolicies": [],
+        "resourcePolicy": key_policy,
+        "request": {
+            "action": action,
+            "principal": principal,
+            "resource": {"accountId": ACCOUNT, "resource": KEY_ARN},
+            "contextVariables": context,
+        },
+    }
+
+
+def test_functions_may_do_with_a_key_what_dynamodb_asks_for_and_the_rest_only_through_it() -> None:
+    stack = Resolver({"KmsKeyArn": KEY_ARN}, HasKmsKey=True, HasRestApi=True)
+    through = {"kms:ViaService": f"dynamodb.{REGION}.amazonaws.com"}
+    asked = {
+        (role, action, bool(context)): _use_of_key(action, _role(role), context, stack.properties(role)["Policies"])
+        for role in FUNCTION_ROLES
+        for action in ASKED_BY_DYNAMODB
+        for context in (through, {})
+    }
+    made = dict(zip(asked, decisions(list(asked.values())), strict=True))
+
+    assert {case for case, decision in made.items() if decision == "Allowed"} == {
+        (role, action, through_dynamodb)
+        for role, action, through_dynamodb in asked
+        if through_dynamodb or action in {"kms:Decrypt", "kms:GenerateDataKey"}
+    }
+
+
+@pytest.mark.parametrize("account", [ACCOUNT, OTHER_ACCOUNT])
+def test_the_documented_key_policy_lets_eventbridge_use_the_key_for_its_account_only(account: str) -> None:
+    uses = [
+        _use_of_key(f"kms:{name}", "events.amazonaws.com", {"aws:SourceAccount": account}, [])
+        for name in ("Decrypt", "DescribeKey", "GenerateDataKey")
+    ]
+
+    assert decisions(uses) == ["Allowed" if account == ACCOUNT else "ImplicitlyDenied"] * len(uses)
+
+
+def test_each_service_in_the_documented_key_policy_is_confined_to_the_account() -> None:
+    """The evaluator does not know the encryption context, by which CloudWatch Logs is confined."""
+    [policy] = json_blocks("docs/operations/deploy.md")
+    conditions = [one["Condition"] for one in policy["Statement"] if "Service" in one["Principal"]]
+
+    assert conditions == [
+        {"StringEquals": {"aws:SourceAccount": ACCOUNT}},
+        {"ArnLike": {"kms:EncryptionContext:aws:logs:arn": f"arn:aws:logs:{REGION}:{ACCOUNT}:*"}},
+    ]

@@ -418,7 +418,7 @@ def test_functions_may_use_the_given_key_and_a_bus_that_may_not_dead_letters() -
 
     for function in functions.values():
         [policy] = template.of_type(stack, "AWS::IAM::Role")[name_of(function["Role"])]["Policies"]
-        assert use in policy["PolicyDocument"]["Statement"]
+        assert use in policy["PolicyDocument"]["Statement"]  # test_iam has what DynamoDB asks for
     assert name_of(stack["Resources"]["Bus"]["Properties"]["DeadLetterConfig"]["Arn"]) == "TargetDeadLetters"
 
 
