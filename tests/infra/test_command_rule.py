@@ -14,16 +14,16 @@ from tests.infra.stack import RULES
 TRUSTED = "com.example.platform"
 
 
-def matches(source: str, detail_type: str, detail: dict[str, Any] | None = None) -> bool:
+def matches(source: str, detail_type: str, detail: dict[str, Any] | None = None, **more: str) -> bool:
     pattern = json.dumps(RULES["CommandRule"]["EventPattern"]).replace('{"Ref": "TrustedSources"}', f'["{TRUSTED}"]')
     event = eventbridge._event_from_test_payload({  # no API of it takes a pattern as text and no call
         "source": source, "detail-type": detail_type, "detail": detail or {"tenant": "acme"}, "account": "0",
-        "region": "eu-north-1", "resources": [], "id": "1", "time": "2026-12-01T00:00:00Z",
+        "region": "eu-north-1", "resources": [], "id": "1", "time": "2026-12-01T00:00:00Z", **more,
     })  # fmt: skip
     return bool(eventbridge._matches_pattern(pattern, event))
 
 
-@pytest.mark.parametrize(
+MEANT = pytest.mark.parametrize(
     ("source", "detail_type"),
     [
         ("eventcron.tenant.acme", "Put Schedule"),
@@ -36,8 +36,16 @@ def matches(source: str, detail_type: str, detail: dict[str, Any] | None = None)
         ("eventcron", "List Schedules"),
     ],
 )
+
+
+@MEANT
 def test_what_is_meant_for_eventcron_reaches_the_registrar(source: str, detail_type: str) -> None:
     assert matches(source, detail_type)
+
+
+@MEANT
+def test_what_an_archive_replays_does_not(source: str, detail_type: str) -> None:
+    assert not matches(source, detail_type, **{"replay-name": "last-week"})
 
 
 @pytest.mark.parametrize("detail_type", [*EVENT_DETAILS, "Nightly Export Due"])

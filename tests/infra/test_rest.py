@@ -109,6 +109,21 @@ def test_access_logs_name_the_caller_and_have_the_common_retention() -> None:
     assert "$context.identity.userArn" in stage["AccessLogSettings"]["Format"]
 
 
+def test_requests_are_throttled_and_their_functions_leave_concurrency_to_the_others() -> None:
+    limited = decided(HasRestApi=True, ReservesRestFunctions=True)["Resources"]["RestFunction"]["Properties"]
+
+    assert ADDED["RestStage"]["Properties"]["DefaultRouteSettings"] == {
+        "ThrottlingRateLimit": {"Ref": "RestRequestsPerSecond"},
+        "ThrottlingBurstLimit": {"Ref": "RestRequestsPerSecond"},
+    }
+    assert limited["ReservedConcurrentExecutions"] == {"Ref": "MaxRestFunctions"}
+    assert "ReservedConcurrentExecutions" not in ADDED["RestFunction"]["Properties"]  # with 0
+    assert WITH["Parameters"]["MaxRestFunctions"]["Default"] > 0
+    assert WITH["Conditions"]["ReservesRestFunctions"] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "MaxRestFunctions"}, 0]}]
+    }
+
+
 def test_settings_come_from_parameters() -> None:
     variables = GLOBALS["Environment"]["Variables"]
 

@@ -283,7 +283,7 @@ def test_commands_of_tenants_and_trusted_sources_reach_the_command_queue() -> No
     rule = RULES["CommandRule"]
 
     tenants, trusted, strangers, ourselves = rule["EventPattern"]["$or"]
-    assert rule["EventPattern"].keys() == {"$or"}
+    assert rule["EventPattern"].keys() == {"replay-name", "$or"}
     assert tenants == {"source": [{"prefix": TENANT_SOURCE_PREFIX}]}
     assert trusted == {"source": {"Ref": "TrustedSources"}}
     spelt = [spelling for name in COMMANDS for spelling in (name, name.replace(" ", ""))]

@@ -92,6 +92,7 @@ class LocalSettings(Struct, frozen=True, kw_only=True):
             "TrustedSources": ",".join(self.trusted_sources),
             "RestApi": "ENABLED",
             "RestTrustedPrincipals": "root",  # the principal of callers who have assumed no role
+            "MaxRestFunctions": "0",  # workers are processes here, and a test may send many requests at once
         }
 
 
