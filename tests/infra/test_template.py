@@ -315,15 +315,19 @@ def test_the_log_group_keeps_the_events_that_the_parameter_names() -> None:
     assert STACK["Conditions"]["KeepsEveryEvent"] == {"Fn::Equals": [{"Ref": "KeepEvents"}, "ALL"]}
 
 
-def test_only_the_rule_may_write_to_the_log_group_of_events() -> None:
+def test_only_the_rule_may_write_events_to_the_log_group_and_eventbridge_may_create_streams_in_it() -> None:
     group = RESOURCES["EventLogs"]["Properties"]
     policy = json.loads(RESOURCES["EventLogsPolicy"]["Properties"]["PolicyDocument"]["Fn::Sub"])
     [target] = RULES["EventLogRule"]["Targets"]
 
     assert group["LogGroupName"]["Fn::Sub"].startswith("/aws/events/")
     assert target["Arn"]["Fn::Sub"].endswith(":log-group:${EventLogs}")
-    assert policy["Statement"][0]["Resource"] == "${EventLogs.Arn}"
-    assert policy["Statement"][0]["Condition"] == {"ArnEquals": {"aws:SourceArn": "${EventLogRule.Arn}"}}
+    create, put = policy["Statement"]
+    assert (create["Action"], put["Action"]) == ("logs:CreateLogStream", "logs:PutLogEvents")
+    assert create["Resource"] == put["Resource"] == "${EventLogs.Arn}"
+    assert create["Principal"] == put["Principal"]
+    assert put["Condition"] == {"ArnEquals": {"aws:SourceArn": "${EventLogRule.Arn}"}}
+    assert "Condition" not in create  # EventBridge sends no aws:SourceArn with it, so none would ever match
 
 
 class _Reads(dict[str, Any]):
