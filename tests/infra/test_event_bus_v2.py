@@ -100,7 +100,7 @@ def test_only_the_functions_publish_on_it_and_they_publish_nowhere_else() -> Non
     denial, reading = SECOND["Resources"]["EventBusV2Policy"]["Properties"]["PolicyDocument"]["Statement"]
     [(operator, excepted)] = denial["Condition"].items()
 
-    assert reading["Sid"] == "TenantsReadNothing"  # test_iam says what it denies
+    assert reading["Sid"] == "TenantsSubscribeToNothing"  # test_iam says what it denies
     assert all(allowed(role, SECOND)["events:PutEvents"] == {"EventBusV2"} for role in roles)
     assert (operator, list(excepted)) == ("ArnNotEquals", ["aws:PrincipalArn"])
     assert {name_of(role) for role in excepted["aws:PrincipalArn"]} == roles

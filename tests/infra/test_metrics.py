@@ -217,7 +217,7 @@ def test_the_handlers_print_every_metric_that_an_alarm_watches(alarm: str, print
 
 
 def test_most_alarms_on_eventcron_metrics_are_checked() -> None:
-    assert {"PlannerLagAlarm", "SegmentsFailedAlarm", "LatenessAlarm", "NoFiresAlarm"} <= _alarmed().keys()
+    assert {"PlannerLagAlarm", "SegmentsFailedAlarm", "LatenessAlarm", "FiresPutBackAlarm"} <= _alarmed().keys()
 
 
 def test_the_handlers_print_every_metric_on_the_dashboard(printed: Printed) -> None:

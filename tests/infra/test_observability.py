@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from eventcron.local import template
-from tests.infra.stack import FANNED_OUT, FUNCTIONS, PARAMETERS, QUEUES, ROOT, STACK, TABLES, decided
+from tests.infra.stack import FANNED_OUT, FUNCTIONS, PARAMETERS, QUEUES, ROOT, RULES, STACK, TABLES, decided
 
 #: Every resource and alarm that any deployment has.
 RESOURCES: dict[str, dict[str, Any]] = FANNED_OUT["Resources"]
@@ -75,9 +75,13 @@ def test_an_alarm_on_an_aws_metric_watches_a_resource_of_this_stack(alarm: str) 
     """``test_metrics`` checks eventcron's own metrics."""
     for metric in metrics_of(ALARMS[alarm]):
         if metric["Namespace"] != OURS:
-            resource = metric["Dimensions"][0]["Value"]
+            resource = metric["Dimensions"][-1]["Value"]
+            if "Fn::Select" in resource:  # the name of a rule of the bus is the last part of its ARN
+                resource = resource["Fn::Select"][1]["Fn::Split"][1]
+            if resource == "plan":
+                resource = metric["Dimensions"][0]["Value"]
             name = resource.get("Ref") or resource["Fn::GetAtt"][0]
-            assert name in {**FUNCTIONS, **QUEUES, **TABLES}
+            assert name in {**FUNCTIONS, **QUEUES, **TABLES, **RULES, "BusName": OURS}
 
 
 @pytest.mark.parametrize("alarm", ALARMS)
@@ -192,6 +196,56 @@ def test_with_one_planner_the_dashboard_omits_the_segment_queue() -> None:
     assert sorted(shown) == sorted(f"${{{alarm}.Arn}}" for alarm in here)
     assert set(re.findall(r"\$\{(\w+)\.", body)) <= STACK["Resources"].keys()
     assert len(WIDGETS) == len(_widgets(body)) + 3
+
+
+def test_with_the_rest_api_the_dashboard_shows_its_alarm_commands_and_function() -> None:
+    stack = decided(HasRestApi=True)
+    body = _dashboard(stack)
+    alarms = template.of_type(stack, "AWS::CloudWatch::Alarm")
+    [shown] = [widget["properties"]["alarms"] for widget in _widgets(body) if widget["type"] == "alarm"]
+
+    assert sorted(shown) == sorted(f"${{{alarm}.Arn}}" for alarm in alarms)
+    assert '"CommandsRejected", "service", "rest"' in body
+    assert "${RestFunction}" in body
+    assert alarms["RestErrorsAlarm"]["Dimensions"] == [{"Name": "ApiId", "Value": {"Ref": "RestHttpApi"}}]
+
+
+def test_throttles_of_every_table_and_of_the_index_are_watched_for_both_ways() -> None:
+    watched = {
+        (entry["MetricName"], entry["Dimensions"][0]["Value"]["Ref"], len(entry["Dimensions"]))
+        for entry in metrics_of(ALARMS["ThrottlesAlarm"])
+        if entry["Namespace"] == "AWS/DynamoDB"
+    }
+
+    assert watched == {
+        (f"{way}ThrottleEvents", table, dimensions)
+        for way in ("Read", "Write")
+        for table, dimensions in (("SchedulesTable", 1), ("SchedulesTable", 2), ("LedgerTable", 1))
+    }
+
+
+def test_an_alarm_reports_executors_that_never_ran_by_metrics_that_exist_without_them() -> None:
+    """FILL cannot fill a metric that has no data at all."""
+    alarm = ALARMS["NoFiresAlarm"]
+
+    assert {(metric["Namespace"], metric["MetricName"]) for metric in metrics_of(alarm)} == {
+        ("AWS/SQS", "NumberOfMessagesSent"),
+        ("AWS/SQS", "NumberOfMessagesDeleted"),
+    }
+
+
+def test_every_rule_of_the_stack_is_watched_for_failed_invocations() -> None:
+    watched = {json.dumps(entry["Dimensions"][-1]["Value"]) for entry in metrics_of(ALARMS["FailedInvocationsAlarm"])}
+
+    assert len(watched) == len(RULES)
+    assert all(any(f'"{rule}"' in one for one in watched) for rule in RULES)
+
+
+def test_an_alarm_reports_a_reconciler_that_never_runs() -> None:
+    silent = ALARMS["ReconcilerSilentAlarm"]
+
+    assert (silent["MetricName"], silent["TreatMissingData"]) == ("Invocations", "breaching")
+    assert silent["Period"] == ALARMS["SweepAlarm"]["Period"]
 
 
 def test_ranges_are_late_after_a_tick() -> None:

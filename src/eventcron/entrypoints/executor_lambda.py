@@ -84,8 +84,6 @@ def _emit(reports: list[Report], *, dead_letters: int, failures: int) -> None:
         "PacksRepeated": sum(report.repeated for report in reports),
         "PacksFailed": failures,
     }
-    # Every fire that will not come again.
-    counts["FiresHandled"] = sum(counts[f"Fires{fate}"] for fate in ("Published", "Dropped", "Skipped", "Failed"))
     lateness = [fire.lateness_ms for report in reports for fire in _timed(report.published)]
     counts = {name: count for name, count in counts.items() if count}
     emit("executor", counts, milliseconds={"FireLatenessMs": lateness})

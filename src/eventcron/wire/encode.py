@@ -99,7 +99,10 @@ def decode_pack(body: str | bytes) -> Pack:
 def fired(record: Record, fire: Fire, *, attempt: int, local_time: str) -> Event:
     """Return ``Schedule Fired``, or the event named by the schedule's ``detail_type``.
 
-    The event's time is the due instant. The schedule's input is copied byte for byte.
+    The event's time is the instant at which the fire was to be published: log groups and archives file events by their
+    time and refuse old ones, and a backfilled fire may have been due a year ago.
+
+    The schedule's input is copied byte for byte.
 
     Raises:
         ValueError: *record* is a tombstone, or refers to an input instead of having it.
@@ -124,7 +127,7 @@ def fired(record: Record, fire: Fire, *, attempt: int, local_time: str) -> Event
         labels=schedule.labels,
         input=schedule.input,
     )
-    return _event(schedule.detail_type, detail, fire.key, time=fire.due, fire_id=detail.fire_id)
+    return _event(schedule.detail_type, detail, fire.key, time=fire.at, fire_id=detail.fire_id)
 
 
 def created(record: Record, *, now: Instant, next_due: Instant | None = None) -> Event:

@@ -226,11 +226,11 @@ def test_a_fire_of_a_deleted_schedule_can_fail_all_the_same() -> None:
     assert json.loads(failed(record(None), FIRE, code="c", message="m", attempts=1, now=0).detail)["labels"] == {}
 
 
-def test_a_fire_takes_the_name_that_its_schedule_gives_it_and_its_nominal_time() -> None:
+def test_a_fire_takes_the_name_that_its_schedule_gives_it_and_the_time_at_which_it_was_to_be_published() -> None:
     late = Fire("acme", "nightly-export", 7, DUE, DUE + 60_000)
     event = fired(record(schedule(detail_type="Nightly Export Due")), late, attempt=1, local_time="x")
 
-    assert (event.detail_type, event.time, event.source) == ("Nightly Export Due", DUE, "eventcron")
+    assert (event.detail_type, event.time, event.source) == ("Nightly Export Due", DUE + 60_000, "eventcron")
     assert event.resources == ("acme/nightly-export",)
 
 
