@@ -23,6 +23,9 @@ ROOT = Path(__file__).parents[1]
 PYTHON = "3.13"
 PLATFORM = "manylinux2014_aarch64"
 
+#: The variable that, set to 1, lets a build ship no bytecode.
+WITHOUT_BYTECODE = "EVENTCRON_WITHOUT_BYTECODE"
+
 #: The services that the functions call. botocore needs a description of each.
 SERVICES = ("dynamodb", "eventbridgev2", "events", "sqs")
 #: The API version of each service. The functions need no earlier one.
@@ -100,25 +103,32 @@ def compile_all(directory: Path, python: str) -> None:
 def compiler() -> str | None:
     """Return a Python of Lambda's version, or None if none runs.
 
-    A launcher on the PATH may not run: pyenv leaves one for every version that it knows.
+    A launcher on the PATH may not run: pyenv leaves one for every version, and runs the selected ones only.
     """
     if f"{sys.version_info[0]}.{sys.version_info[1]}" == PYTHON:
         return sys.executable
-    found = shutil.which(f"python{PYTHON}")
-    if found is None:
-        return None
-    runs = subprocess.run([found, "-c", ""], capture_output=True, check=False).returncode == 0  # noqa: S603
-    return found if runs else None
+    launcher = shutil.which(f"python{PYTHON}")
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    installed = sorted(pyenv.glob(f"versions/{PYTHON}.*/bin/python{PYTHON}"))
+    candidates = [*([launcher] if launcher else []), *map(str, reversed(installed))]
+    return next((found for found in candidates if _runs(found)), None)
+
+
+def _runs(python: str) -> bool:
+    return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0  # noqa: S603
 
 
 def main(directory: Path) -> None:
-    """Install, prune, compile."""
+    """Install, prune, compile. Exit with 1 if there is no Python to compile with, before anything is installed."""
+    python = compiler()
+    if python is None and os.environ.get(WITHOUT_BYTECODE) != "1":
+        sys.exit(
+            f"package_lambda: there is no python{PYTHON} on the PATH or in pyenv to compile with, and without bytecode"
+            f" cold starts take twice as long; install one, or set {WITHOUT_BYTECODE}=1 to build without"
+        )
     install(directory)
     prune(directory)
-    python = compiler()
-    if python is None:
-        sys.stderr.write(f"package_lambda: found no python{PYTHON} to compile with; cold starts take twice as long\n")
-    else:
+    if python is not None:
         compile_all(directory, python)
 
 

@@ -159,14 +159,43 @@ def test_sam_build_packages_every_function_for_its_runtime_and_architecture() ->
     assert "../scripts/package_lambda.py" in recipe
 
 
-def test_a_launcher_without_its_python_does_not_compile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """pyenv leaves such launchers on the PATH for every version that it knows."""
-    launcher = tmp_path / "python3.99"
-    launcher.write_text("#!/bin/sh\nexit 127\n")
-    launcher.chmod(0o755)
+@pytest.fixture(name="elsewhere")
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder on the PATH of a machine that has no Python of Lambda's version."""
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYENV_ROOT", str(tmp_path / "pyenv"))
     monkeypatch.setattr(package_lambda, "PYTHON", "3.99")
+    return tmp_path
+
+
+def _interpreter(path: Path, *, status: int) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\nexit {status}\n")
+    path.chmod(0o755)
+    return path
+
+
+def test_a_launcher_without_its_python_does_not_compile(elsewhere: Path) -> None:
+    """pyenv leaves such launchers on the PATH for every version that it knows."""
+    launcher = _interpreter(elsewhere / "python3.99", status=127)
 
     assert package_lambda.compiler() is None
-    launcher.write_text("#!/bin/sh\nexit 0\n")
+    own = _interpreter(elsewhere / "pyenv" / "versions" / "3.99.1" / "bin" / "python3.99", status=0)
+    assert package_lambda.compiler() == str(own)
+    _interpreter(launcher, status=0)
     assert package_lambda.compiler() == str(launcher)
+
+
+def test_a_build_that_cannot_compile_fails_and_says_what_to_do(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[str] = []
+    for step in ("install", "prune"):
+        monkeypatch.setattr(package_lambda, step, lambda _directory, step=step: done.append(step))
+
+    with pytest.raises(SystemExit, match=r"no python3\.99 .* install one, or set EVENTCRON_WITHOUT_BYTECODE=1"):
+        package_lambda.main(elsewhere)
+    assert done == []
+    monkeypatch.setenv("EVENTCRON_WITHOUT_BYTECODE", "1")
+    package_lambda.main(elsewhere)
+    assert done == ["install", "prune"]

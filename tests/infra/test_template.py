@@ -380,7 +380,26 @@ def test_point_in_time_recovery_is_on_unless_the_parameter_says_otherwise(table:
 def test_schedules_outlive_the_stack() -> None:
     table = RESOURCES["SchedulesTable"]
 
-    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("Retain", "Retain")
+    assert (table["DeletionPolicy"], table["UpdateReplacePolicy"]) == ("RetainExceptOnCreate", "Retain")
+    assert RESOURCES["Bus"]["UpdateReplacePolicy"] == "Retain"
+
+
+def test_the_schedules_table_is_protected_when_the_parameter_says_so_and_not_at_first() -> None:
+    """CloudFormation cannot remove a protected table of a first deployment that failed."""
+    on = template.of_type(decided(Protected=True), "AWS::DynamoDB::Table")["SchedulesTable"]
+
+    assert PARAMETERS["DeletionProtection"]["Default"] == "DISABLED"
+    assert (on["DeletionProtectionEnabled"], TABLES["SchedulesTable"]["DeletionProtectionEnabled"]) == (True, False)
+
+
+def test_the_stack_policy_keeps_the_bus_and_the_schedules_from_being_replaced_and_allows_the_rest() -> None:
+    policy = json.loads((ROOT / "infra" / "stack-policy.json").read_text(encoding="utf-8"))
+    allowing, denying = policy["Statement"]
+    kept = {resource.removeprefix("LogicalResourceId/") for resource in denying["Resource"]}
+
+    assert (allowing["Effect"], allowing["Action"], allowing["Resource"]) == ("Allow", "Update:*", "*")
+    assert (denying["Effect"], set(denying["Action"])) == ("Deny", {"Update:Replace", "Update:Delete"})
+    assert kept == {"Bus", "SchedulesTable"} <= RESOURCES.keys()
 
 
 @pytest.mark.parametrize("queue", QUEUES)
@@ -549,4 +568,6 @@ def test_each_environment_of_samconfig_builds_alike_and_sets_only_parameters_of_
     for values in environments.values():
         overrides = values["deploy"]["parameters"].get("parameter_overrides", [])
         assert values["build"] == environments["default"]["build"]
+        stack = values["global"]["parameters"]["stack_name"]
+        assert values["deploy"]["parameters"]["tags"] == f"application=eventcron deployment={stack}"
         assert {override.partition("=")[0] for override in overrides} <= PARAMETERS.keys()

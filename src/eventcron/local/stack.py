@@ -19,6 +19,7 @@ from eventcron.local.errors import LocalError
 STACK_NAME = "eventcron"
 _BUCKET = "eventcron-local-code"
 _CODE_KEY = "eventcron.zip"
+_TEMPLATE_KEY = "template.json"
 
 
 class Clients(Protocol):
@@ -61,10 +62,13 @@ async def _deploy(aws: Clients, parameters: Mapping[str, str], code: bytes) -> d
     await s3.put_object(Bucket=_BUCKET, Key=_CODE_KEY, Body=code)
 
     text = template.without_unsupported(template.read())
+    body = json.dumps(template.with_code(text, f"s3://{_BUCKET}/{_CODE_KEY}"))
+    # As `sam deploy` does: CloudFormation takes 51,200 bytes of a template in a call, and 1 MB of one in a bucket.
+    await s3.put_object(Bucket=_BUCKET, Key=_TEMPLATE_KEY, Body=body.encode())
     cloudformation = aws.client("cloudformation")
     await cloudformation.create_stack(
         StackName=STACK_NAME,
-        TemplateBody=json.dumps(template.with_code(text, f"s3://{_BUCKET}/{_CODE_KEY}")),
+        TemplateURL=f"https://s3.amazonaws.com/{_BUCKET}/{_TEMPLATE_KEY}",
         Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
