@@ -8,7 +8,10 @@ PIP    := $(BIN)/python -m pip --disable-pip-version-check
 # Tests start hundreds of short processes: each would compile what it imports.
 unexport PYTHONDONTWRITEBYTECODE
 
-PINS   := --constraint constraints.txt --build-constraint constraints.txt
+# pip installs only files whose hashes are in constraints.txt. The project itself is a folder, which has none.
+LOCKED := --require-hashes --constraint constraints.txt --build-constraint constraints.txt
+install = scripts/requirements $(1) >$(VENV)/.requirements && $(PIP) install --quiet $(LOCKED) --requirement $(VENV)/.requirements
+itself  = $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -27,22 +30,25 @@ setup: $(VENV)/.dev  ## Install everything into .venv
 # Dependency groups need pip 25.1, build constraints 25.3. Debian 12 has 23.0.
 $(VENV)/.pip: scripts/make-venv
 	@test -x $(BIN)/pip || scripts/make-venv $(VENV) '$(PYTHON)'
-	@$(PIP) install --quiet --constraint constraints.txt --upgrade pip
+	@sed -n '/^pip==/,/[^\\]$$/p' constraints.txt >$(VENV)/.requirements  # Debian's pip takes no hashes from constraints
+	@$(PIP) install --quiet --require-hashes --requirement $(VENV)/.requirements
 	@touch $@
 
 $(VENV)/.local: $(VENV)/.pip pyproject.toml constraints.txt
 	@echo "installing the local runtime into $(VENV) …"
-	@$(PIP) install --quiet $(PINS) --editable '.[local]'
+	@$(BIN)/python $(call install,local)
+	@$(itself)
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.pip pyproject.toml constraints.txt
 	@echo "installing everything into $(VENV) …"
-	@$(PIP) install --quiet $(PINS) --editable . --group dev
+	@$(BIN)/python $(call install,dev)
+	@$(itself)
 	@touch $(VENV)/.local $(VENV)/.docs $@
 
 $(VENV)/.docs: $(VENV)/.pip pyproject.toml constraints.txt
 	@echo "installing what builds the site into $(VENV) …"
-	@$(PIP) install --quiet $(PINS) --group docs
+	@$(BIN)/python $(call install,docs)
 	@touch $@
 
 # --- Use ------------------------------------------------------------------------------------------------------------

@@ -3,8 +3,9 @@
     python3 scripts/package_lambda.py DIRECTORY
 
 The script leaves out what no function imports: descriptions of AWS services that eventcron does not use, the command
-line, the local runtime, parts of libraries, type stubs. It adds bytecode. Lambda's disk is read-only, so without
-bytecode every cold start would compile 630 modules, which takes longer than everything else.
+line, the local runtime, parts of libraries, type stubs. It keeps the dist-info of each library, by which scanners know
+what is in the package, and adds a bill of materials, ``sbom.cdx.json``. It adds bytecode. Lambda's disk is read-only,
+so without bytecode every cold start would compile 630 modules, which takes longer than everything else.
 ``tests/infra/test_package.py`` checks size, import time and completeness.
 """
 
@@ -36,7 +37,7 @@ COMMON = ("_retry.json", "endpoints.json", "partitions.json", "sdk-default-confi
 #: Paths in the package's directory that no function imports.
 NEVER_IMPORTED = (
     "bin",
-    "*.dist-info",
+    "*.dist-info/RECORD",  # the list of files before pruning
     "*-stubs",
     "aiohttp/pytest_plugin.py",
     "aiohttp/test_utils.py",
@@ -65,7 +66,10 @@ def install(directory: Path) -> None:
     command += ["--target", str(directory), "--python-version", PYTHON, "--platform", PLATFORM]
     command += ["--implementation", "cp", "--only-binary", ":all:", "--no-compile"]
     command += ["--requirement", str(ROOT / "src" / "requirements.txt")]
-    command += ["--constraint", str(ROOT / "constraints.txt")]
+    command += [
+        "--require-hashes",
+        "--no-deps",
+    ]  # the list is complete, and older pips would not take hashes from elsewhere
     subprocess.run(command, check=True)  # noqa: S603  # pip, with our own arguments
     shutil.copytree(ROOT / "src" / "eventcron", directory / "eventcron")
 
@@ -92,6 +96,11 @@ def _remove(*paths: Path) -> None:
             shutil.rmtree(path)
         elif path.exists():
             path.unlink()
+
+
+def list_packages(directory: Path) -> None:
+    """Write the bill of materials of *directory* into it."""
+    subprocess.run([sys.executable, str(ROOT / "scripts" / "sbom.py"), str(directory)], check=True)  # noqa: S603  # ours
 
 
 def compile_all(directory: Path, python: str) -> None:
@@ -128,6 +137,7 @@ def main(directory: Path) -> None:
         )
     install(directory)
     prune(directory)
+    list_packages(directory)
     if python is not None:
         compile_all(directory, python)
 

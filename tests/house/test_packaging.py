@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
 import zipfile
+from importlib.metadata import distribution
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -19,7 +23,16 @@ import eventcron
 ROOT = Path(__file__).parents[2]
 PYPROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PROJECT: dict[str, Any] = PYPROJECT["project"]
-PINS = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
+
+
+def _locked(path: str) -> list[list[str]]:
+    """Name with version, and hashes, of each package in a lock file."""
+    lines = (ROOT / path).read_text().replace(" \\\n   ", "").splitlines()
+    return [line.split(" ") for line in lines if not line.startswith("#")]
+
+
+LOCK = _locked("constraints.txt")
+PINS = [pin for pin, *_ in LOCK]
 #: What a test or a tool needs, in addition to the dependencies of the package itself.
 GROUPS = [*PROJECT["optional-dependencies"].values(), *PYPROJECT["dependency-groups"].values()]
 REQUIREMENTS = [
@@ -44,6 +57,75 @@ def test_every_dependency_is_pinned_to_an_allowed_version(requirement: Requireme
 def test_pins_are_exact_and_sorted_and_name_no_source() -> None:
     assert [pin for pin in PINS if not re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", pin)] == []
     assert sorted(PINS, key=lambda pin: pin.partition("==")[0].lower()) == PINS
+
+
+def test_every_pin_has_the_hashes_of_its_files() -> None:
+    wrong = [pin for pin, *hashes in LOCK if not hashes]
+    wrong += [text for _, *hashes in LOCK for text in hashes if not re.fullmatch(r"--hash=sha256:[0-9a-f]{64}", text)]
+
+    assert wrong == []
+
+
+def test_the_functions_get_the_dependencies_and_theirs_as_they_are_locked() -> None:
+    functions = _locked("src/requirements.txt")
+    pins = dict(pin.split("==") for pin, *_ in functions)
+    needed = {Requirement(text).name for text in PROJECT["dependencies"]}
+    for name in list(needed):
+        needed |= {canonicalize_name(part) for part in _needs(name, set())}
+
+    assert [one for one in functions if one not in LOCK] == []
+    assert pins.keys() == needed
+
+
+def _needs(name: str, seen: set[str]) -> set[str]:
+    """The distributions that *name* needs on the functions' Python, without extras."""
+    for text in distribution(name).requires or []:
+        requirement = Requirement(text)
+        applies = requirement.marker is None or requirement.marker.evaluate({"extra": "", "python_version": "3.13"})
+        if applies and canonicalize_name(requirement.name) not in seen:
+            seen.add(canonicalize_name(requirement.name))
+            _needs(requirement.name, seen)
+    return seen
+
+
+def test_every_setup_requires_hashes_and_installs_the_project_without_any_other_package() -> None:
+    lines = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
+    (locked,) = [line for line in lines if line.startswith("LOCKED")]
+    installs = [line for line in lines if "$(PIP) install" in line]
+
+    assert "--require-hashes --constraint constraints.txt" in locked
+    assert all("$(LOCKED)" in line or "--require-hashes" in line or "--no-deps" in line for line in installs)
+
+
+@pytest.mark.parametrize("name", ["local", "docs", "dev"])
+def test_a_setup_asks_for_what_the_project_names(name: str) -> None:
+    command = [sys.executable, str(ROOT / "scripts" / "requirements"), name]
+    asked = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+    texts = {str(requirement) for requirement in REQUIREMENTS}
+
+    assert {str(Requirement(text)) for text in asked} - {"editables"} <= texts
+    assert set(PROJECT["dependencies"]) <= set(asked)
+    if name == "dev":
+        assert {str(Requirement(text)) for text in asked} == texts | {"editables"}
+
+
+def test_the_forge_s_workflow_does_what_ci_run_does_on_every_python_and_names_actions_by_commit() -> None:
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    workflow = yaml.safe_load(text)
+    (job,) = workflow["jobs"].values()
+    actions = [step["uses"] for step in job["steps"] if "uses" in step]
+
+    assert workflow["permissions"] == {"contents": "read"}
+    assert [step["run"] for step in job["steps"] if "run" in step] == [".ci/run"]
+    assert job["strategy"]["matrix"]["python"] == re.findall(r"Python :: (3\.\d+)", "\n".join(PROJECT["classifiers"]))
+    assert [action for action in actions if not re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40}", action)] == []
+
+
+def test_the_security_policy_says_where_to_report_and_what_the_model_is() -> None:
+    policy = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
+
+    assert "Report a vulnerability" in policy
+    assert "docs/security.md" in policy
 
 
 def test_the_installer_is_pinned_too() -> None:

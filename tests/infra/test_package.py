@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
 import subprocess
 import sys
 import zipfile
-from importlib.metadata import Distribution, distribution
+from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
 
 import pytest
+from packaging.utils import canonicalize_name
 
 from eventcron.local import template
 from scripts import package_lambda
@@ -55,6 +57,7 @@ def _package(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 shutil.copyfile(file.locate(), target)
     shutil.copytree(ROOT / "src" / "eventcron", directory / "eventcron")
     package_lambda.prune(directory)
+    package_lambda.list_packages(directory)
     package_lambda.compile_all(directory, sys.executable)
     return directory
 
@@ -148,6 +151,37 @@ def test_it_contains_no_code_for_developers_machines(package: Path) -> None:
     )
 
 
+def test_a_scanner_and_its_bill_of_materials_say_what_is_in_it(package: Path) -> None:
+    pins = dict(
+        re.findall(r"^([a-z0-9-]+)==(\S+) ", (ROOT / "constraints.txt").read_text(encoding="utf-8"), re.MULTILINE)
+    )
+    bill = json.loads((package / "sbom.cdx.json").read_text(encoding="utf-8"))
+    components = {one["name"]: one["version"] for one in bill["components"]}
+    refs = {one["bom-ref"] for one in [*bill["components"], bill["metadata"]["component"]]}
+    itself, *others = bill["dependencies"]
+
+    assert (bill["bomFormat"], bill["specVersion"]) == ("CycloneDX", "1.6")
+    assert components == {name: pins[name] for name in components}
+    assert components.keys() == {
+        canonicalize_name(found.metadata["Name"]) for found in distributions(path=[str(package)])
+    }
+    assert {"aiobotocore", "botocore", "msgspec", "tzdata"} <= components.keys()
+    assert itself["ref"].startswith("pkg:pypi/eventcron@")
+    assert len(itself["dependsOn"]) == 5  # pyproject.toml lists as many
+    assert {one["ref"] for one in [itself, *others]} == refs
+    assert {ref for one in bill["dependencies"] for ref in one["dependsOn"]} <= refs
+
+
+def test_a_build_takes_only_files_whose_hashes_are_locked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(subprocess, "run", lambda command, **_: commands.append(command))
+    package_lambda.install(tmp_path / "package")
+
+    [pip] = commands
+    assert {"--require-hashes", "--no-deps"} <= set(pip)
+    assert pip[pip.index("--requirement") + 1] == str(ROOT / "src" / "requirements.txt")
+
+
 def test_sam_build_packages_every_function_for_its_runtime_and_architecture() -> None:
     methods = {STACK["Resources"][function].get("Metadata", {}).get("BuildMethod") for function in FUNCTIONS}
     recipe = (ROOT / "src" / "Makefile").read_text(encoding="utf-8")
@@ -190,7 +224,7 @@ def test_a_build_that_cannot_compile_fails_and_says_what_to_do(
     elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
-    for step in ("install", "prune"):
+    for step in ("install", "prune", "list_packages"):
         monkeypatch.setattr(package_lambda, step, lambda _directory, step=step: done.append(step))
 
     with pytest.raises(SystemExit, match=r"no python3\.99 .* install one, or set EVENTCRON_WITHOUT_BYTECODE=1"):
@@ -198,4 +232,4 @@ def test_a_build_that_cannot_compile_fails_and_says_what_to_do(
     assert done == []
     monkeypatch.setenv("EVENTCRON_WITHOUT_BYTECODE", "1")
     package_lambda.main(elsewhere)
-    assert done == ["install", "prune"]
+    assert done == ["install", "prune", "list_packages"]

@@ -551,13 +551,6 @@ def test_with_several_planners_only_their_role_has_more_permissions(action: str,
     assert all(allowed(role, FANNED_OUT) == allowed(role) for role in ROLES if role != "PlannerRole")
 
 
-def test_requirements_for_sam_build_are_the_package_s_own() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    lines = (ROOT / "src" / "requirements.txt").read_text(encoding="utf-8").splitlines()
-
-    assert [line for line in lines if line and not line.startswith("#")] == project["dependencies"]
-
-
 def test_each_environment_of_samconfig_builds_alike_and_sets_only_parameters_of_the_stack() -> None:
     config = tomllib.loads((ROOT / "samconfig.toml").read_text(encoding="utf-8"))
     environments = {name: values for name, values in config.items() if name != "version"}
