@@ -19,8 +19,9 @@ from eventcron.adapters.memory import (
     MemoryScheduleStore,
     MemorySegmentQueue,
 )
-from eventcron.entrypoints import executor_lambda, planner_lambda, reconciler_lambda, registrar_lambda
+from eventcron.entrypoints import executor_lambda, planner_lambda, reconciler_lambda, registrar_lambda, rest_lambda
 from eventcron.entrypoints.process import process
+from eventcron.entrypoints.telemetry import logger
 from eventcron.errors import Unavailable
 from eventcron.model.messages import Fire, SegmentRange
 from eventcron.model.names import Instant, Key
@@ -462,3 +463,24 @@ def test_a_handler_without_its_environment_says_which_variable_is_missing() -> N
 
 def fire_of(name: str, *, due: Instant) -> Fire:
     return Fire("acme", name, NOW, due, due)
+
+
+class Invocation:
+    """What Lambda hands a handler, of one request."""
+
+    def __init__(self, request: str) -> None:
+        self.aws_request_id = request
+
+
+@pytest.mark.parametrize(
+    "module",
+    [executor_lambda, planner_lambda, reconciler_lambda, registrar_lambda, rest_lambda],
+    ids=lambda module: module.__name__.rpartition(".")[2],
+)
+def test_every_log_line_of_an_invocation_names_its_request(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    named: list[object] = []
+    monkeypatch.setattr(process, "run", lambda _work: named.append(logger.get_current_keys()["function_request_id"]))
+    for request in ("first", "second"):
+        module.handler({}, Invocation(request))
+
+    assert named == ["first", "second"]

@@ -503,6 +503,29 @@ def test_each_function_has_a_role_and_a_log_group_of_its_own() -> None:
     assert all("RetentionInDays" in RESOURCES[group]["Properties"] for group in groups)
 
 
+def test_with_tracing_every_function_sends_traces_and_otherwise_none_may() -> None:
+    stack = decided(HasRestApi=True, Traces=True)
+    roles = {
+        name_of(properties["Role"]) for properties in template.of_type(stack, "AWS::Serverless::Function").values()
+    }
+    sends = {"Effect": "Allow", "Action": ["xray:PutTelemetryRecords", "xray:PutTraceSegments"], "Resource": "*"}
+
+    assert all(sends in statements(role, stack) for role in roles)
+    assert GLOBALS["Tracing"] == {"Ref": "Tracing"}
+    assert STACK["Conditions"]["Traces"] == {"Fn::Equals": [{"Ref": "Tracing"}, "Active"]}
+    assert PARAMETERS["Tracing"]["Default"] == "PassThrough"
+    assert not [one for role in roles & ROLES.keys() for one in statements(role) if "xray" in json.dumps(one)]
+
+
+def test_a_layer_with_opentelemetry_wraps_every_function_and_there_is_none_by_default() -> None:
+    function = decided(HasOpenTelemetry=True)["Globals"]["Function"]
+
+    assert function["Layers"] == [{"Ref": "OpenTelemetryLayerArn"}]
+    assert function["Environment"]["Variables"]["AWS_LAMBDA_EXEC_WRAPPER"] == "/opt/otel-instrument"
+    assert "Layers" not in GLOBALS
+    assert "AWS_LAMBDA_EXEC_WRAPPER" not in GLOBALS["Environment"]["Variables"]
+
+
 @pytest.mark.parametrize("role", ROLES)
 def test_no_role_has_a_wildcard(role: str) -> None:
     assert "ManagedPolicyArns" not in ROLES[role]

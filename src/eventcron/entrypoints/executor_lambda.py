@@ -11,11 +11,12 @@ from eventcron.app.handlers import MessageOutcome
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.records import SqsMessage, batch_response, messages
-from eventcron.entrypoints.telemetry import LambdaContext, emit, logger
+from eventcron.entrypoints.telemetry import LambdaContext, begin, emit, logger
 
 
-def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, list[dict[str, str]]]:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
     """Publish the packs of one SQS batch, all at once. Returns the messages that the queue is to show again."""
+    begin(context)
     return process.run(lambda cases: handle(cases, event))
 
 

@@ -14,7 +14,7 @@ from eventcron.app.planner import SegmentOutcome, SegmentReport
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.records import batch_response, messages
-from eventcron.entrypoints.telemetry import emit, logger
+from eventcron.entrypoints.telemetry import begin, emit, logger
 from eventcron.model.names import Instant
 
 #: Milliseconds kept back from Lambda's own deadline, so that what is being sent can end.
@@ -28,6 +28,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     answer counts segments by outcome. A batch of the segment queue plans its ranges; the answer names the messages
     that the queue is to show again.
     """
+    begin(context)
     return process.run(lambda cases: handle(cases, event, context))
 
 

@@ -10,7 +10,7 @@ from eventcron import __version__
 from eventcron.app.reconcile import ReconcileReport
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
-from eventcron.entrypoints.telemetry import emit, logger
+from eventcron.entrypoints.telemetry import begin, emit, logger
 from eventcron.model.names import Instant
 from eventcron.model.records import State
 from eventcron.rules.reconcile import Fault
@@ -23,6 +23,7 @@ MARGIN_MS = 1_000
 
 def handler(_event: dict[str, Any], context: Any) -> dict[str, int]:
     """Carry on the daily check of every schedule. Returns how many records this run repaired, by fault."""
+    begin(context)
     return process.run(lambda cases: handle(cases, context))
 
 

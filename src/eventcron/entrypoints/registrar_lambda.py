@@ -10,7 +10,7 @@ from eventcron.app.registrar import Outcome, Result
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.records import SqsMessage, batch_response, messages
-from eventcron.entrypoints.telemetry import LambdaContext, emit, logger
+from eventcron.entrypoints.telemetry import LambdaContext, begin, emit, logger
 
 #: Outcome → metric.
 METRICS = {
@@ -21,8 +21,9 @@ METRICS = {
 }
 
 
-def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, list[dict[str, str]]]:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
     """Apply the commands of one SQS batch. Returns the messages that the queue is to show again."""
+    begin(context)
     return process.run(lambda cases: handle(cases, event))
 
 

@@ -9,11 +9,12 @@ from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.rest.api import Answered, answer
 from eventcron.entrypoints.rest.request import write
-from eventcron.entrypoints.telemetry import LambdaContext, emit, logger
+from eventcron.entrypoints.telemetry import LambdaContext, begin, emit, logger
 
 
-def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answer one request of an HTTP API (payload format 2.0)."""
+    begin(context)
     return process.run(lambda cases: handle(cases, event))
 
 

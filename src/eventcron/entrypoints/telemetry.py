@@ -11,11 +11,19 @@ from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
 from eventcron.config import metrics_namespace
 
-#: What Lambda hands a handler besides the event. Only ``get_remaining_time_in_millis`` is used.
+#: What Lambda hands a handler besides the event. ``get_remaining_time_in_millis`` and ``aws_request_id`` are used.
 LambdaContext: TypeAlias = object
 
 #: Takes its service name from ``POWERTOOLS_SERVICE_NAME``, which the template sets.
 logger = Logger()
+
+
+def begin(context: LambdaContext) -> None:
+    """Let each log line of this invocation name its request, as Lambda's own lines and error messages do.
+
+    Powertools adds the trace's id by itself where ``Tracing`` is on.
+    """
+    logger.append_keys(function_request_id=getattr(context, "aws_request_id", None))
 
 
 def emit(
