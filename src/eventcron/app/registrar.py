@@ -169,14 +169,15 @@ class Registrar:
     ) -> Result | None:
         """Apply *command* to the record as it is read now; None if another writer was first."""
         stored = await self._read(command.key)
-        precondition(stored)
-        version = self._version(command, stored, received)
-        if stored is not None and isinstance(command, Schedule) and await self._is_unchanged(command, stored, version):
-            return await self._leave(command, stored, received)
-        if stored is not None and stored.pending is not None:
-            stored = await self._delivered(stored)
+        while True:
             precondition(stored)
             version = self._version(command, stored, received)
+            if stored and isinstance(command, Schedule) and await self._is_unchanged(command, stored, version):
+                return await self._leave(command, stored, received)
+            if stored is None or stored.pending is None:
+                break
+            # Another command may have been applied meanwhile, so the questions above are asked once more.
+            stored = await self._delivered(stored)
         verdict = Verdict.DUPLICATE if version is None else handling.judge(stored, version.revision)
         if version is None or verdict is Verdict.DUPLICATE:
             return await self._repeat(received, stored)

@@ -107,6 +107,31 @@ def test_puts_of_one_second_cost_one_read_each_once_one_is_stored(world: World) 
     assert [step for step in steps if step.endswith(".before") and step != "read_index.before"] == ["get.before"]
 
 
+def test_a_put_that_waits_for_another_registrar_finds_what_that_one_has_stored_meanwhile(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(world)
+    world.run(seconds=2)
+    before = stored(world)
+    put(world, YEARLY)
+    world.run(seconds=2)
+    applied = stored(world)
+    get = world.store.get
+    world.store.records[KEY] = replace(before, pending=before.revision)
+
+    async def read(keys: Sequence[Key]) -> dict[Key, Record]:
+        found = dict(await get(keys))
+        world.store.records[KEY] = applied  # by the other registrar, after it delivered what was pending
+        return found
+
+    monkeypatch.setattr(world.store, "get", read)
+    put(world, YEARLY)
+    world.run(seconds=2)
+
+    assert stored(world).revision == applied.revision
+    assert told(world)[-1] == "Schedule Unchanged"
+
+
 @pytest.mark.parametrize("revisions", [(1, 3, 2), (None, None, None)], ids=["numbered", "timed"])
 @pytest.mark.parametrize("late", ["Delete Schedule", "Put Schedule"])
 def test_a_put_of_what_is_stored_wins_over_an_older_command_that_comes_later(

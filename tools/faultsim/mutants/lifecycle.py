@@ -77,7 +77,7 @@ def _put_enabled(original: Any) -> Function:
 
 
 def _deliver_nothing(_original: Any) -> Function:
-    return lambda *_record, **_now: NOTHING
+    return lambda *_record, **_now: [NOTHING]
 
 
 def _ignore_pending(_original: Any) -> Function:
