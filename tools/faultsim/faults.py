@@ -121,12 +121,12 @@ class FaultPlan(Struct, frozen=True, kw_only=True):
 def draw_fault_plan(random: SeededRandom, *, span_s: int, spell: Spell) -> FaultPlan:
     """The faults of a simulation of *span_s* seconds in that *spell*; they end after 60 % of it.
 
-    A rollback has few others. A third of the other plans have an outage. Of the rest, two in six are faultless and two
-    have many faults.
+    A rollback and a quota have few others. A third of the other plans have an outage. Of the rest, two in six are
+    faultless and two have many faults.
     """
     faults_end_s = span_s * 6 // 10
-    if spell.condition is Condition.ROLLBACK:
-        # Mostly with nothing else, so that each late fire tells something.
+    if spell.condition in {Condition.ROLLBACK, Condition.QUOTA}:
+        # Mostly with nothing else, so that each late fire tells something, and each minute's fires can be counted.
         profile = random.pick((NO_FAULTS, NO_FAULTS, REDELIVERY, SOME_FAULTS))
         return FaultPlan(profile=profile, faults_end_s=faults_end_s, spell=spell)
     profile = random.pick((NO_FAULTS, REDELIVERY, SOME_FAULTS, SOME_FAULTS, MANY_FAULTS, MANY_FAULTS))

@@ -15,7 +15,7 @@ from tools.faultsim.progress import Progress
 from tools.faultsim.sweep import run_seeds
 
 #: Seeds within which each mutant has to be noticed.
-SEEDS = 300
+SEEDS = 2_000
 #: Seconds after which a hunt is given up: a fault may bring the simulation to a standstill.
 TIMEOUT_S = 900
 

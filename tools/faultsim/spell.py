@@ -83,7 +83,7 @@ def draw_spell(seed: int, *, span_s: int) -> Spell:
     if condition is Condition.CALM:
         return Spell()
     if condition is Condition.QUOTA:
-        return Spell(condition=condition, quota=random.between(2, 8), end_s=span_s)
+        return Spell(condition=condition, quota=random.between(1, 4), end_s=span_s)
     if condition is Condition.STUBBORN_BUS:
         return _stubborn(random)
     start_s = random.between(span_s // 20, span_s // 4)
