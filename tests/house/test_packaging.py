@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tomllib
 import zipfile
-from importlib.metadata import distribution
+from importlib.metadata import distribution, distributions
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ import pytest
 import yaml
 from hatchling.builders.wheel import WheelBuilder
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -52,6 +53,16 @@ def test_every_dependency_is_pinned_to_an_allowed_version(requirement: Requireme
     pins = {canonicalize_name(name): Version(version) for name, version in (pin.split("==") for pin in PINS)}
 
     assert pins[canonicalize_name(requirement.name)] in requirement.specifier
+
+
+def test_every_pinned_package_runs_on_the_first_python_that_is_supported() -> None:
+    """Debian 12 has Python 3.11.2. A package that needs a later one would leave its users without any of them."""
+    pinned = {canonicalize_name(pin.partition("==")[0]) for pin in PINS}
+    installed = [found for found in distributions() if canonicalize_name(found.metadata["Name"]) in pinned]
+    needs = {found.metadata["Name"]: SpecifierSet(found.metadata["Requires-Python"] or "") for found in installed}
+
+    assert len(needs) > 100  # the test group is installed
+    assert {name: str(asked) for name, asked in needs.items() if "3.11.0" not in asked} == {}
 
 
 def test_pins_are_exact_and_sorted_and_name_no_source() -> None:

@@ -117,11 +117,11 @@ def test_a_put_that_waits_for_another_registrar_finds_what_that_one_has_stored_m
     world.run(seconds=2)
     applied = stored(world)
     get = world.store.get
-    world.store.records[KEY] = replace(before, pending=before.revision)
+    world.store._records[KEY] = replace(before, pending=before.revision)
 
     async def read(keys: Sequence[Key]) -> dict[Key, Record]:
         found = dict(await get(keys))
-        world.store.records[KEY] = applied  # by the other registrar, after it delivered what was pending
+        world.store._records[KEY] = applied  # by the other registrar, after it delivered what was pending
         return found
 
     monkeypatch.setattr(world.store, "get", read)
