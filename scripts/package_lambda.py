@@ -27,10 +27,8 @@ PLATFORM = "manylinux2014_aarch64"
 #: The variable that, set to 1, lets a build ship no bytecode.
 WITHOUT_BYTECODE = "EVENTCRON_WITHOUT_BYTECODE"
 
-#: The services that the functions call. botocore needs a description of each.
-SERVICES = ("dynamodb", "eventbridgev2", "events", "sqs")
-#: The API version of each service. The functions need no earlier one.
-VERSIONS = ("2012-08-10", "2025-05-15", "2015-10-07", "2012-11-05")
+#: The services that the functions call by botocore, which needs a description of each.
+SERVICES = ("eventbridgev2",)
 #: botocore's descriptions of endpoints and retries, which all services share.
 COMMON = ("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
 
@@ -82,8 +80,6 @@ def prune(directory: Path) -> None:
         _remove(*directory.glob(pattern))
     _remove(*_others(directory / "aws_lambda_powertools" / "utilities", UTILITIES))
     _remove(*_others(directory / "botocore" / "data", (*SERVICES, *COMMON)))
-    for service in SERVICES:
-        _remove(*_others(directory / "botocore" / "data" / service, VERSIONS))
 
 
 def _others(directory: Path, wanted: tuple[str, ...]) -> list[Path]:

@@ -37,7 +37,7 @@ from eventcron.wire.encode import decode_pack, encode_pack, fire_id, fired, pack
 from eventcron.wire.segment_ranges import decode_range, encode_range
 from tests.adapters.scripted import Script, Waits
 from tests.emulators import moto_server, use_endpoint
-from tests.resources import create_table
+from tests.resources import admin, create_table
 from tests.upgrade import release_0_1
 
 FORMATS = Path(__file__).parents[2] / "events" / "formats"
@@ -345,8 +345,8 @@ async def test_every_item_of_the_ledger_s_table_has_a_number_and_is_read_by_earl
     )
     calendar = Calendar(tenant="acme", name="norway", revision=7, dates=("2026-12-24",), expires=99)
     sweep = Sweep(number=1, began=5, unfinished_since=5, segments=64, shares=64)
-    async with aws_clients(concurrency=4) as clients:
-        table = await create_table(clients.dynamodb, f"formats-{release}", "LedgerTable")
+    async with aws_clients(concurrency=4) as clients, admin() as creating:
+        table = await create_table(creating.dynamodb, f"formats-{release}", "LedgerTable")
         ledger = DynamoTable(clients.dynamodb, table, retry=Waits().retry())
         leases, backfills = DynamoLeases(ledger), DynamoBackfills(ledger)
         for segment in (5, 6):

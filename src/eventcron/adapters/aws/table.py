@@ -10,8 +10,9 @@ from typing import Any, TypeAlias
 import msgspec
 from botocore.exceptions import ClientError
 
-from eventcron.adapters.aws.clients import DynamoClient, Response
+from eventcron.adapters.aws.clients import DynamoClient
 from eventcron.adapters.aws.failures import mapped
+from eventcron.adapters.aws.json_api import Response
 from eventcron.app.concurrency import all_of
 from eventcron.app.retry import Retry
 from eventcron.errors import Unavailable
