@@ -37,6 +37,7 @@ NEVER_IMPORTED = (
     "bin",
     "*.dist-info/RECORD",  # the list of files before pruning
     "*-stubs",
+    "aiohttp/_websocket/*.so",  # it has the same in Python
     "aiohttp/pytest_plugin.py",
     "aiohttp/test_utils.py",
     "aiohttp/web*.py",
@@ -44,6 +45,7 @@ NEVER_IMPORTED = (
     "aws_lambda_powertools/event_handler",
     "aws_lambda_powertools/middleware_factory",
     "botocore/data/*/*/examples-1.json",
+    "croniter/tests",
     "dateutil/zoneinfo",  # eventcron reads zone rules from tzdata
     "eventcron/demo",
     "eventcron/entrypoints/cli",

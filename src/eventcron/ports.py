@@ -176,9 +176,10 @@ class Leases(Protocol):
         """Store the page from which the next pass resumes, and give up the lease."""
 
     async def commit(self, lease: Lease, *, rests_until: Instant = 0) -> bool:
-        """Store that the segment is planned through ``lease.end``, and give up the lease.
+        """Store that the segment is planned through ``lease.end``, and give up the lease and what it claimed beyond.
 
-        The segment is not leased again before *rests_until*.
+        *lease* may have an earlier end than the one that was acquired. The segment is not leased again before
+        *rests_until*.
         """
 
     async def release(self, lease: Lease) -> bool:

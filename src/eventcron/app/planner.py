@@ -226,8 +226,8 @@ class Planner:
             await self._leases.release(lease)
             if lease.start - lease.end <= AHEAD_MS:
                 return SegmentOutcome.PLANNED
-            await self._plan_passed_by(lease, deadline=deadline, memos=memos, tally=tally)
-            return SegmentOutcome.AHEAD
+            done = await self._plan_passed_by(lease, deadline=deadline, memos=memos, tally=tally)
+            return SegmentOutcome.AHEAD if done else SegmentOutcome.SAVED
         window = Window(lease.start, lease.end)
         page = await self._page(lease, lease.cursor)
         looked_up: set[Key] = set()
@@ -249,8 +249,10 @@ class Planner:
                 if ahead is not None and not ahead.done():
                     ahead.cancel()
 
-    async def _plan_passed_by(self, lease: Lease, *, deadline: Instant, memos: Memos, tally: _Tally) -> None:
+    async def _plan_passed_by(self, lease: Lease, *, deadline: Instant, memos: Memos, tally: _Tally) -> bool:
         """Plan up to a horizon from now what a segment has passed by that is planned further than that.
+
+        False: the time did not suffice for all of it.
 
         Whatever the clock that was ahead has planned is dense, or has a ``wake`` beyond what it has planned. So a timed
         entry before is of a later put. It stays timed until the horizon reaches what is planned.
@@ -262,8 +264,9 @@ class Planner:
             timed = [entry for entry in page.items if entry.wake != DENSE]
             await self._plan_page(replace(page, items=timed), window, memos, tally, set())
             if page.cursor is None or len(timed) < len(page.items):
-                return  # the dense entries come last
+                return True  # the dense entries come last
             cursor = page.cursor
+        return False
 
     async def _page(self, lease: Lease, cursor: str | None) -> Page[IndexEntry]:
         return await self._store.read_index(lease.segment, before=lease.end, cursor=cursor)

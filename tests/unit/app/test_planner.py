@@ -336,6 +336,26 @@ async def test_a_range_that_a_clock_ahead_has_planned_is_looked_at_all_the_same(
     assert (report.ended, report.fires) == (SegmentOutcome.AHEAD, 1)
 
 
+async def test_what_a_clock_ahead_passed_by_is_saved_for_the_next_planner_where_time_is_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = Stage()
+    stage.clock.instant += DAY
+    await stage.plan()
+    stage.clock.instant -= DAY
+    await stage.put("once", "at(2026-12-01T08:10:00)", wake=NOW + 10 * MINUTE)
+    release = stage.leases.release
+
+    async def slow(lease: Lease) -> bool:
+        stage.clock.instant += MINUTE
+        return await release(lease)
+
+    monkeypatch.setattr(stage.leases, "release", slow)
+    (report,) = await stage.planner.run([0], deadline=NOW + MINUTE)
+
+    assert (report.ended, report.fires) == (SegmentOutcome.SAVED, 0)
+
+
 async def test_a_window_that_a_clock_ahead_began_and_left_is_planned_to_its_end() -> None:
     """The planner of that clock died. The queue delays no message for that long, so packs appear early and wait."""
     stage = Stage()
