@@ -20,6 +20,7 @@ from eventcron.adapters.aws import items
 from eventcron.adapters.aws.backfills import DynamoBackfills
 from eventcron.adapters.aws.calendars import DynamoCalendars
 from eventcron.adapters.aws.clients import aws_clients
+from eventcron.adapters.aws.index_pages import decode_index
 from eventcron.adapters.aws.leases import DynamoLeases
 from eventcron.adapters.aws.published_packs import DynamoPublishedPacks
 from eventcron.adapters.aws.sweeps import DynamoSweeps
@@ -122,7 +123,7 @@ def test_an_item_of_an_earlier_release_is_read_whole(release: str, name: str) ->
 
 
 def test_the_planner_reads_an_earlier_release_s_item(release: str) -> None:
-    plan = items.decode_entry(_written(release, "schedule-item"))
+    [plan] = decode_index(msgspec.json.encode({"Items": [_written(release, "schedule-item")]})).items
 
     assert (plan.tenant, plan.name, plan.wake) == ("acme", "nightly-export", 1_796_115_600_000)
     assert (plan.misfire.policy, plan.flexible_window_seconds) == ("skip", 300)

@@ -50,6 +50,14 @@ class JsonApi:
             ClientError: the service refused.
             HTTPClientError: there is no answer; whether the service has done what it was asked is unknown.
         """
+        answer = await self.call_bytes(operation, request)
+        try:
+            return _decode(answer)
+        except msgspec.DecodeError as error:
+            raise HTTPClientError(error=f"the answer to {operation} of {self.service} is no JSON: {error}") from error
+
+    async def call_bytes(self, operation: str, request: Mapping[str, Any]) -> bytes:
+        """As ``call``, but the response as it was sent."""
         body = _encode(request)
         head = self._signer.head(f"{self.target}.{operation}", body, await self._access.keys())
         answer = await self._pool.call(head, body)
@@ -60,10 +68,7 @@ class JsonApi:
             )
         if answer.status != _OK:
             raise _refusal(operation, answer)
-        try:
-            return _decode(answer.body)
-        except msgspec.DecodeError as error:
-            raise HTTPClientError(error=f"the answer to {operation} of {self.service} is no JSON: {error}") from error
+        return answer.body
 
     def close(self) -> None:
         """Close the connections."""
@@ -89,6 +94,9 @@ class DynamoJson(JsonApi):
 
     async def query(self, **request: Any) -> Response:
         return await self.call("Query", request)
+
+    async def query_bytes(self, **request: Any) -> bytes:
+        return await self.call_bytes("Query", request)
 
     async def scan(self, **request: Any) -> Response:
         return await self.call("Scan", request)
