@@ -39,7 +39,7 @@ class NextOccurrences:
     def quiet_in(self, window: Window) -> Callable[[str], bool]:
         """A function that tells whether a trigger has no occurrence in *window*, skipped ones included, but one later.
 
-        Of a trigger that cannot be read it is not told. In a segment's first window nothing is quiet.
+        A trigger that cannot be read counts as not quiet. In a segment's first window nothing is quiet.
         """
         start, end = window
         if start == NEVER_PLANNED:
