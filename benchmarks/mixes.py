@@ -14,11 +14,16 @@ ZONES = (
     *("UTC", "America/New_York", "America/Los_Angeles", "America/Chicago", "America/Sao_Paulo", "Europe/London"),
     *("Europe/Berlin", "Europe/Oslo", "Asia/Kolkata", "Asia/Tokyo", "Asia/Singapore", "Australia/Sydney"),
 )
-#: Distinct triggers of the real mix, and its shares: measured on public schedules.
+#: Distinct triggers of the real mix, and its shares.
 TRIGGERS = 2_000
 SHARES = {"daily": 0.58, "weekdays": 0.15, "hourly": 0.25, "every five minutes": 0.02}
 #: Milliseconds of the periods of ``rate()``: two hours to five minutes.
-PERIODS = {"rate(5 minutes)": 300_000, "rate(15 minutes)": 900_000, "rate(1 hour)": 3_600_000, "rate(2 hours)": 7_200_000}
+PERIODS = {
+    "rate(5 minutes)": 300_000,
+    "rate(15 minutes)": 900_000,
+    "rate(1 hour)": 3_600_000,
+    "rate(2 hours)": 7_200_000,
+}
 #: The anchors of ``rate()`` are spread over a day before this instant: 2026-01-01T00:00:00Z.
 ANCHORS_UNTIL = 1_767_225_600_000
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
@@ -38,7 +43,7 @@ class Trigger(NamedTuple):
     period_ms: int = 0
     anchor: int = 0
 
-    def count(self, start: int, end: int, walls: dict[str, list[tuple[int, datetime]]]) -> int:
+    def fires(self, start: int, end: int, walls: dict[str, list[tuple[int, datetime]]]) -> int:
         """Its fires in [*start*, *end*). *walls* has the local times of the window's minutes, by zone."""
         if self.period_ms:
             return (end - 1 - self.anchor) // self.period_ms - (start - 1 - self.anchor) // self.period_ms
@@ -55,7 +60,7 @@ def fires(triggers: Sequence[Trigger], start: int, end: int) -> int:
     """How often schedules with *triggers* fire in [*start*, *end*), by looking at each minute's local time."""
     minutes = range(start // MINUTE_MS * MINUTE_MS, end, MINUTE_MS)
     walls = {zone: [(at, datetime.fromtimestamp(at / 1000, ZoneInfo(zone))) for at in minutes] for zone in ZONES}
-    return sum(count * trigger.count(start, end, walls) for trigger, count in Counter(triggers).items())
+    return sum(count * trigger.fires(start, end, walls) for trigger, count in Counter(triggers).items())
 
 
 def _daily(rng: random.Random) -> Trigger:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from statistics import median
 from typing import Any, NamedTuple, TypeVar
@@ -75,10 +75,11 @@ def publish(rig: Rig, side: SideProcess, schedules: Sequence[Named], *, pack: in
         JobNotDone: not every fire was published, or more than those.
     """
     rig.begin(watch)
-    took: list[Spent] = []
     each = BATCH * pack if side.name == "eventcron" else BATCH
-    for start in range(0, len(schedules), each):
-        took.append(_invoke(side, schedules[start : start + each], pack=pack, tag=f"{start}"))
+    took = [
+        _invoke(side, schedules[start : start + each], pack=pack, tag=f"{start}")
+        for start in range(0, len(schedules), each)
+    ]
     seen = _without_faults(rig, side)
     if seen.events != len(schedules):
         raise JobNotDone(f"{side.name} has published {seen.events} fires of {len(schedules)}")
@@ -91,10 +92,8 @@ def publish(rig: Rig, side: SideProcess, schedules: Sequence[Named], *, pack: in
 
 def _invoke(side: SideProcess, schedules: Sequence[Named], *, pack: int, tag: str) -> Spent:
     at = int(time.time() * 1000) + SOON_MS
-    if side.name == "eventcron":
-        bodies = stocks.packs(schedules, at, size=pack)
-    else:
-        bodies = stocks.plain_fires(schedules, at)
+    is_ours = side.name == "eventcron"
+    bodies = stocks.packs(schedules, at, size=pack) if is_ours else stocks.plain_fires(schedules, at)
     return checked_answer(side, side.do("execute", stocks.sqs_event(bodies, tag=tag)))
 
 
@@ -116,7 +115,8 @@ def jobs(rig: Rig, side: SideProcess, schedules: list[Named], *, seconds: int) -
         JobNotDone: not every one was published, or more than those.
     """
     rig.begin()
-    spent = side.do("run", schedules, (int(time.time()) + seconds) * 1000)
+    side.do("add", schedules, (int(time.time()) + seconds) * 1000)
+    spent = side.do("run")
     seen = _without_faults(rig, side)
     if seen.events != len(schedules) or spent.answer["executed"] != len(schedules):
         raise JobNotDone(f"{side.name} has published {seen.events} fires of {len(schedules)}: {spent.answer}")
@@ -140,7 +140,7 @@ _detail = msgspec.json.Decoder(_Detail)
 
 
 def lateness(seen: Observed, resource: str = "") -> list[float]:
-    """Milliseconds from when fires were due to when the rig had their events; those of one *resource*, if it is given."""
+    """Milliseconds from when fires were due to when their events arrived; of one *resource*, if it is given."""
     return sorted(
         arrival.at - _detail.decode(arrival.detail).due.timestamp() * 1000
         for arrival in seen.arrivals
@@ -157,7 +157,7 @@ def _without_faults(rig: Rig, side: SideProcess) -> Observed:
     return seen
 
 
-def interleaved(runs: dict[str, Callable[[], Ran]], *, rounds: int) -> dict[str, list[Ran]]:
+def interleaved(runs: Mapping[str, Callable[[], Ran]], *, rounds: int) -> dict[str, list[Ran]]:
     """Each of *runs* *rounds* times, one after the other, so that what else the machine does meets all alike.
 
     A run that takes long is made once.

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import msgspec
 
-from benchmarks.mixes import Trigger
+from benchmarks.mixes import ZONES, Trigger
 from benchmarks.rig.stock import DensePage, IndexStock, ItemKey, TableStock, dense_pages
 from eventcron.adapters.aws import items
 from eventcron.adapters.aws.schedules import INDEX
 from eventcron.local import template
 from eventcron.model.commands import Schedule
 from eventcron.model.messages import Fire
-from eventcron.model.names import Key
 from eventcron.model.records import Era, Record, State
 from eventcron.rules.packing import make_pack
 from eventcron.timing.trigger import parse
@@ -33,6 +32,8 @@ TENANTS = 97
 #: When all schedules were put: 2026-01-01T00:00:00Z.
 CREATED = 1_767_225_600_000
 KEY = ("tenant", "name")
+
+_encode = msgspec.json.Encoder().encode
 
 
 class Named(NamedTuple):
@@ -54,9 +55,7 @@ class Planned(NamedTuple):
 
 def named(triggers: Iterable[Trigger]) -> list[Named]:
     """Schedules with *triggers*, of a hundred tenants."""
-    return [
-        Named(f"tenant-{number % TENANTS}", f"nightly-export-{number}", one) for number, one in enumerate(triggers)
-    ]
+    return [Named(f"tenant-{number % TENANTS}", f"nightly-export-{number}", one) for number, one in enumerate(triggers)]
 
 
 def planned(
@@ -77,7 +76,9 @@ def planned(
         by_segment,
         {segment: sorted(sleepers[segment::SEGMENTS]) for segment in range(SEGMENTS)} if sleepers else {},
     )
-    waking = {(one.tenant, one.name): _encode(record_item(one, number)) for number, one in enumerate(timed)}
+    waking: dict[ItemKey, bytes] = {
+        (one.tenant, one.name): _encode(record_item(one, number)) for number, one in enumerate(timed)
+    }
     plain = IndexStock(PLAIN_INDEX, [_pages(map(plain_item, part)) for part in parts], frozenset(), {}, {})
     times, rest = divmod(SEGMENTS, copies) if copies else (0, 0)
     triggers = [one.trigger for part in parts * times + parts[:rest] for one in part]
@@ -162,22 +163,23 @@ def _pages(schedules: Iterable[dict[str, Any]]) -> list[DensePage]:
     return dense_pages(schedules, key=KEY)
 
 
-_encode = msgspec.json.Encoder().encode
-
-
 def waking(count: int, start: int, end: int) -> list[Named]:
-    """*count* schedules that fire once a year, in a minute of [*start*, *end*)."""
+    """*count* schedules that fire once a year, in a minute of [*start*, *end*), each by the clock of a zone."""
     minutes = range(-(-start // 60_000) * 60_000, end, 60_000)
     found = []
     for number in range(count):
-        at = minutes[number % len(minutes)]
-        wall = datetime.fromtimestamp(at / 1000, UTC)
-        fields = [wall.minute, wall.hour, wall.day, wall.month]
-        # Triggers that differ: as those of real yearly schedules do.
+        at, zone = minutes[number % len(minutes)], ZONES[number % len(ZONES)]
+        wall = datetime.fromtimestamp(at / 1000, ZoneInfo(zone))
         expression = f"{wall.minute} {wall.hour} {wall.day} {wall.month} *"
-        trigger = Trigger(expression, "UTC", 0, frozenset(fields[:1]), frozenset(fields[1:2]))
+        trigger = Trigger(expression, zone, 0, frozenset({wall.minute}), frozenset({wall.hour}))
         found.append(Named(f"tenant-{number % TENANTS}", f"yearly-report-{number}", trigger, at))
     return found
+
+
+def not_moved(table: dict[ItemKey, bytes], end: int) -> int:
+    """How many items of the schedules' table have a ``wake`` before *end*, but none that says dense."""
+    wakes = [int(msgspec.json.decode(item)["wake"]["N"]) for item in table.values()]
+    return sum(0 < wake < end for wake in wakes)
 
 
 def sqs_event(bodies: Sequence[str], *, tag: str) -> dict[str, Any]:
@@ -199,13 +201,3 @@ def packs(schedules: Sequence[Named], at: int, *, size: int) -> list[str]:
 def plain_fires(schedules: Sequence[Named], at: int) -> list[str]:
     """Messages for the baselines' executors: one a fire."""
     return [_encode({"tenant": one.tenant, "name": one.name, "due": at}).decode() for one in schedules]
-
-
-def key_of(resource: str) -> Key:
-    """The schedule that an event's resource names."""
-    return Key(*resource.split("/", 1))
-
-
-def only_word(text: str) -> str:
-    """*text* as a name for files."""
-    return re.sub(r"\W+", "-", text)

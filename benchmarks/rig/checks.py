@@ -42,6 +42,7 @@ def check(service: str, operation: str, request: dict[str, Any]) -> None:
         Refused: it would not.
     """
     shape = _model(service).operation_model(operation).input_shape
+    assert shape is not None  # every operation that the rig knows has one
     report = ParamValidator().validate(request, shape)
     if report.has_errors():
         raise Refused("ValidationException", f"{operation}: {report.generate_report()}")
@@ -57,7 +58,9 @@ def _check_placeholders(operation: str, request: dict[str, Any]) -> None:
     used = placeholders(" ".join(request.get(name, "") for name in _EXPRESSIONS))
     defined = {*request.get("ExpressionAttributeNames", {}), *request.get("ExpressionAttributeValues", {})}
     if used != defined:
-        raise Refused("ValidationException", f"{operation}: placeholders used {sorted(used)}, defined {sorted(defined)}")
+        raise Refused(
+            "ValidationException", f"{operation}: placeholders used {sorted(used)}, defined {sorted(defined)}"
+        )
 
 
 def check_count(operation: str, entries: list[Any]) -> None:

@@ -40,7 +40,7 @@ class _Table:
     def __init__(self, stock: TableStock) -> None:
         self.key = stock.key
         self.items = dict(stock.items)
-        self.index = stock.index
+        self.index = stock.by_segment
 
     def key_of(self, key: dict[str, Any]) -> ItemKey:
         try:
@@ -190,17 +190,21 @@ def _timed(
     """The items with a ``wake`` before *before*, the latest first, after the one at *start*."""
     after = None if start is None else (plain(start["wake"]), table.key_of(start))
     found: list[tuple[int, ItemKey, Item]] = []
+
+    def is_asked_for(wake: int | None, key: ItemKey) -> bool:
+        return wake is not None and (before is None or wake < before) and (after is None or (wake, key) < after)
+
     for key in index.timed.get(segment, ()):
         item = table.get(key)
         wake = plain(item.get("wake"))
-        if wake is None or (before is not None and wake >= before) or (after is not None and (wake, key) >= after):
-            continue
-        found.append((wake, key, {name: one for name, one in item.items() if name in index.projected}))
+        if is_asked_for(wake, key):
+            found.append((wake, key, {name: one for name, one in item.items() if name in index.projected}))
     sleepers = index.sleepers.get(segment, ())
-    for number in range(bisect_left(sleepers, before) if before is not None else len(sleepers)):
+    for number in range(len(sleepers) if before is None else bisect_left(sleepers, before)):
         key = tuple(f"sleeper-{segment}-{number}" for _ in table.key)
-        item = {name: {"S": one} for name, one in zip(table.key, key, strict=True)}
-        found.append((sleepers[number], key, {**item, "wake": {"N": str(sleepers[number])}}))
+        if is_asked_for(sleepers[number], key):
+            item = {name: {"S": one} for name, one in zip(table.key, key, strict=True)}
+            found.append((sleepers[number], key, {**item, "wake": {"N": str(sleepers[number])}}))
     found.sort(key=lambda one: one[:2], reverse=True)
     return [(wake, item) for wake, _, item in found]
 

@@ -1,4 +1,4 @@
-"""The rig in a process of its own: ``python -m benchmarks.rig.process FD`` serves, and obeys what comes on that socket."""
+"""The rig in a process of its own: ``python -m benchmarks.rig.process FD`` serves, and obeys that socket."""
 
 from __future__ import annotations
 

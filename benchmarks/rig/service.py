@@ -16,7 +16,7 @@ from benchmarks.rig.faults import Faults
 from benchmarks.rig.http import Reply, Request, crc32_of
 from benchmarks.rig.refused import Refused
 
-#: The first requests of each operation of which every one is checked, and how many of the later ones are: one in so many.
+#: Requests of each operation of which every one is checked, and of the later ones one in so many.
 CHECKED_FIRST, CHECKED_EVERY = 20, 50
 #: Faults that are remembered.
 MAX_FAULTS = 20
@@ -105,8 +105,6 @@ class Service:
         service = SERVICES.get(prefix)
         content_type = request.headers.get("content-type", "").encode()
         try:
-            if service is None or content_type.decode() != service.content_type:
-                raise Refused("UnknownOperationException", f"{prefix}.{operation}, {content_type!r}", status=400)
             return self._answer(service, operation, request)
         except Refused as error:
             if error.is_fault and len(self.observed.faults) < MAX_FAULTS:
@@ -117,7 +115,10 @@ class Service:
             self.observed.faults.append(str(refused))
             return self._error(refused, content_type, is_dynamo=prefix.startswith("Dynamo"))
 
-    def _answer(self, service: _Service, operation: str, request: Request) -> Reply:
+    def _answer(self, service: _Service | None, operation: str, request: Request) -> Reply:
+        given = request.headers.get("content-type")
+        if service is None or given != service.content_type:
+            raise Refused("UnknownOperationException", f"{operation} as {given!r}")
         seen = self.observed.requests
         seen[operation] += 1
         body: dict[str, Any] = _json.decode(request.body)

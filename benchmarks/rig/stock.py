@@ -20,7 +20,7 @@ class DensePage(NamedTuple):
 
     head: bytes
     crc32: int
-    count: int
+    items: int
     #: As DynamoDB counts them.
     size: int
     #: The key of the last item.
@@ -46,7 +46,7 @@ class TableStock(NamedTuple):
 
     key: tuple[str, ...]
     items: dict[ItemKey, bytes]
-    index: IndexStock | None = None
+    by_segment: IndexStock | None = None
 
 
 def item_size(item: dict[str, Any]) -> int:

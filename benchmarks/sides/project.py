@@ -33,8 +33,8 @@ class _Context:
 class Project:
     """Both functions in one process."""
 
-    def plan(self, start: int, end: int) -> dict[str, Any]:
-        """One tick. When its window begins and ends, the ledger and the clock say, not the arguments."""
+    def plan(self, *_: int) -> dict[str, Any]:
+        """One tick. The ledger and the clock say when its window begins and ends, not the arguments."""
         return planner_lambda.handler({"source": "aws.events", "detail-type": "Scheduled Event"}, _Context())
 
     def execute(self, event: dict[str, Any]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from tests.waiting import HANG_SECONDS
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
 #: Targets that people and CI rely on.
-TARGETS = {"help", "setup", "demo", "dev", "test", "check", "lint", "bench", "simulate", "clean"}
+TARGETS = {"help", "setup", "demo", "dev", "test", "check", "lint", "bench", "bench-quick", "simulate", "clean"}
 
 
 def _make(*arguments: str, cwd: Path = ROOT) -> str:
@@ -61,6 +61,20 @@ def test_ci_ends_with_the_tests() -> None:
     assert (ROOT / ".ci" / "run").read_text().splitlines()[-1] == "make test"
     assert _commands("test")[-1].startswith(".venv/bin/pytest ")
     assert len(_commands("test")) == 1
+
+
+def test_bench_runs_the_table_and_every_benchmark_of_one_part() -> None:
+    parts = {f"benchmarks.{path.stem}" for path in (ROOT / "benchmarks").glob("bench_*.py")}
+    (loop,) = [line for line in _make("--dry-run", "bench").splitlines() if line.startswith("status=0")]
+
+    assert set(re.findall(r"\bbenchmarks[.\w]*", loop)) == {"benchmarks", *parts}
+
+
+def test_ci_runs_the_quick_benchmark_where_make_check_does() -> None:
+    check = re.search(r"^check: (.+?)  ##", MAKEFILE, re.MULTILINE)
+    assert check is not None
+
+    assert re.findall(r"^make (.+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE) == check[1].split()
 
 
 @pytest.mark.parametrize("script", [".ci/run", "scripts/make-venv", "scripts/lock"])
