@@ -133,5 +133,5 @@ lock: $(VENV)/.pip  ## Write the newest allowed versions to constraints.txt
 
 clean:  ## Remove everything that make created
 	@if [ -e $(VENV)/.pip ]; then rm -rf $(VENV); fi
-	@rm -rf build dist .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	@rm -rf build dist benchmarks/results .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 	@find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

@@ -47,7 +47,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
 
 #: About as much as ten minutes allow.
 FULL = Sizes(
-    rounds=3, dense=(25_600, 102_400, 1_024_000), baseline=19_200, distinct=102_400, minutely=19_200, rates=6_400,
+    rounds=3, dense=(25_600, 102_400, 1_024_000), baseline=19_200, distinct=102_400, minutely=25_600, rates=6_400,
     waking=3_200, sleeping=1_000_000, fires=4_000, baseline_fires=600, single_fires=300, jobs=1_000,
     bursts=(100, 300, 1_000, 2_000),
 )  # fmt: skip
@@ -75,9 +75,10 @@ class Bench:
         return self._sides[name]
 
     @contextmanager
-    def fresh(self, name: str) -> Iterator[SideProcess]:
+    def fresh(self, name: str, *, segments: int = stocks.SEGMENTS) -> Iterator[SideProcess]:
         """A process of side *name* that has done nothing yet."""
-        with side(name, self.rig.url, project.environ(self.rig.url) if name == OURS else None) as one:
+        settings = project.environ(self.rig.url, segments=segments) if name == OURS else None
+        with side(name, self.rig.url, settings) as one:
             yield one
 
     def warm(self, *names: str) -> None:
@@ -107,12 +108,10 @@ def bench(sizes: Sizes) -> Iterator[Bench]:
             made.close()
 
 
-def _ticks(b: Bench, name: str, planned: stocks.Planned, side_name: str = OURS) -> Ran:
+def _ticks(b: Bench, one: SideProcess, planned: stocks.Planned) -> Ran:
     """One tick of *planned*, which is loaded first."""
     b.rig.load(planned.tables)
-    ran = runs.tick(b.rig, b.side(side_name), planned)
-    b.figures.setdefault("order", []).append(name)
-    return ran
+    return runs.tick(b.rig, one, planned)
 
 
 def planner(b: Bench) -> list[Row]:
@@ -124,9 +123,9 @@ def planner(b: Bench) -> list[Row]:
     tenth = sizes.dense[-2]
     wake = int(time.time() * 1000) + 86_400_000
     asleep = stocks.planned(mixes.real, tenth, sleepers=range(wake, wake + sizes.sleeping))
-    made = {f"{size}": partial(_ticks, b, f"real {size}", one) for size, one in ours.items()}
-    made["sleeping"] = partial(_ticks, b, "sleeping", asleep)
-    made |= {name: partial(_ticks, b, name, theirs, name) for name in (SEQUENTIAL, GATHERED)}
+    made = {f"{size}": partial(_ticks, b, b.side(OURS), one) for size, one in ours.items()}
+    made["sleeping"] = partial(_ticks, b, b.side(OURS), asleep)
+    made |= {name: partial(_ticks, b, b.side(name), theirs) for name in (SEQUENTIAL, GATHERED)}
     found = runs.interleaved(made, rounds=sizes.rounds)
     for name, ran in found.items():
         b.keep(f"planner, real, {name}", ran)
@@ -182,9 +181,12 @@ def distinct(b: Bench) -> list[Row]:
 
 def minutely(b: Bench) -> list[Row]:
     """Every schedule fires five times a tick: what a fire costs the planner. And ``rate()``, each its own trigger."""
-    made = {"every minute": stocks.planned(mixes.every_minute, b.sizes.minutely)}
-    made["rates"] = stocks.planned(mixes.rates, b.sizes.rates)
-    found = runs.interleaved({name: partial(_ticks, b, name, one) for name, one in made.items()}, rounds=b.sizes.rounds)
+    few = stocks.planned(mixes.every_minute, b.sizes.minutely, segments=stocks.FEW_SEGMENTS)
+    rates = stocks.planned(mixes.rates, b.sizes.rates)
+    with b.fresh(OURS, segments=stocks.FEW_SEGMENTS) as one:
+        _ticks(b, one, few)
+        made = {"every minute": partial(_ticks, b, one, few), "rates": partial(_ticks, b, b.side(OURS), rates)}
+        found = runs.interleaved(made, rounds=b.sizes.rounds)
     for name, ran in found.items():
         b.keep(f"planner, {name}", ran)
     fires = median(ran.spent.cpu / ran.seen.fires * 1e6 for ran in found["every minute"])
@@ -202,7 +204,7 @@ def waking(b: Bench) -> list[Row]:
         start = (int(time.time()) + runs.PLANNED_SECONDS) * 1000
         # The last minute is left out: the window may begin a moment later than it is computed here.
         made = stocks.planned(mixes.real, 0, timed=stocks.waking(b.sizes.waking, start + 5_000, start + 295_000))
-        found = _ticks(b, "waking", made)
+        found = _ticks(b, b.side(OURS), made)
         left = stocks.not_moved(b.rig.items(stocks.SCHEDULES_TABLE), start + runs.TICK_MS)
         if left:
             raise runs.JobNotDone(f"{left} schedules that woke were not moved")

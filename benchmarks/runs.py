@@ -55,7 +55,7 @@ def tick(rig: Rig, side: SideProcess, stock: Planned, *, watch: Watch | None = N
         JobNotDone: not every fire of the window was sent, or more than those.
     """
     start = (int(time.time()) + PLANNED_SECONDS) * 1000
-    rig.put(stocks.LEDGER_TABLE, stocks.segment_items(start))
+    rig.put(stocks.LEDGER_TABLE, stocks.segment_items(start, stock.segments))
     rig.begin(watch)
     spent = side.do("plan", start, start + TICK_MS)
     seen = _without_faults(rig, side)
@@ -188,7 +188,14 @@ def percentile(values: Sequence[float], percent: float) -> float:
 def plain(ran: Sequence[Ran]) -> Iterator[dict[str, Any]]:
     """Runs as JSON."""
     for one in ran:
-        requests = dict(one.seen.requests)
-        yield {"cpu_s": one.spent.cpu, "wall_s": one.spent.wall, "units": one.units, "us_each": one.each,
-               "memory": one.spent.memory, "logged": one.spent.logged, "requests": requests,
-               "checked": one.seen.checked}  # fmt: skip
+        yield {
+            "cpu_s": one.spent.cpu,
+            "wall_s": one.spent.wall,
+            "rig_cpu_s": one.seen.cpu,
+            "units": one.units,
+            "us_each": one.each,
+            "memory": one.spent.memory,
+            "logged": one.spent.logged,
+            "requests": dict(one.seen.requests),
+            "checked": one.seen.checked,
+        }

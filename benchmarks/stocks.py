@@ -24,6 +24,8 @@ from eventcron.wire.encode import encode_pack
 
 #: Equal shares of all schedules. The template's default.
 SEGMENTS = 64
+#: Where few schedules stand for many: fires of one second and one segment share packs, which are as full as theirs.
+FEW_SEGMENTS = 4
 SCHEDULES_TABLE, LEDGER_TABLE, PLAIN_TABLE = "schedules", "ledger", "plain"
 PLAIN_INDEX = "by-segment"
 #: Schedules that differ, at least. Beyond it, segments share the bytes of their pages.
@@ -51,6 +53,7 @@ class Planned(NamedTuple):
     tables: dict[str, TableStock]
     #: One for each schedule.
     triggers: Sequence[Trigger]
+    segments: int
 
 
 def named(triggers: Iterable[Trigger]) -> list[Named]:
@@ -59,35 +62,40 @@ def named(triggers: Iterable[Trigger]) -> list[Named]:
 
 
 def planned(
-    mix: Callable[[int], list[Trigger]], count: int, *, timed: Sequence[Named] = (), sleepers: Sequence[int] = ()
+    mix: Callable[[int], list[Trigger]],
+    count: int,
+    *,
+    timed: Sequence[Named] = (),
+    sleepers: Sequence[int] = (),
+    segments: int = SEGMENTS,
 ) -> Planned:
-    """*count* dense schedules of *mix*, a multiple of the segments, the *timed* ones, and *sleepers* by their wake."""
-    each = count // SEGMENTS
-    copies = min(SEGMENTS, -(-DISTINCT // each)) if each else 0
+    """*count* dense schedules of *mix*, a multiple of *segments*, the *timed* ones, and *sleepers* by their wake."""
+    each = count // segments
+    copies = min(segments, -(-DISTINCT // each)) if each else 0
     dense = named(mix(each * copies))
     parts = [dense[start : start + each] for start in range(0, len(dense), each or 1)]
     by_segment: dict[int, list[ItemKey]] = {}
     for number, one in enumerate(timed):
-        by_segment.setdefault(number % SEGMENTS, []).append((one.tenant, one.name))
+        by_segment.setdefault(number % segments, []).append((one.tenant, one.name))
     index = IndexStock(
         INDEX,
         [_pages(_projected(record_item(one, number)) for one in part) for number, part in enumerate(parts)],
         _projection(),
         by_segment,
-        {segment: sorted(sleepers[segment::SEGMENTS]) for segment in range(SEGMENTS)} if sleepers else {},
+        {segment: sorted(sleepers[segment::segments]) for segment in range(segments)} if sleepers else {},
     )
     waking: dict[ItemKey, bytes] = {
         (one.tenant, one.name): _encode(record_item(one, number)) for number, one in enumerate(timed)
     }
     plain = IndexStock(PLAIN_INDEX, [_pages(map(plain_item, part)) for part in parts], frozenset(), {}, {})
-    times, rest = divmod(SEGMENTS, copies) if copies else (0, 0)
+    times, rest = divmod(segments, copies) if copies else (0, 0)
     triggers = [one.trigger for part in parts * times + parts[:rest] for one in part]
     tables = {
         SCHEDULES_TABLE: TableStock(KEY, waking, index),
         PLAIN_TABLE: TableStock(KEY, {}, plain),
         LEDGER_TABLE: TableStock(("pk",), {}),
     }
-    return Planned(tables, [*triggers, *(one.trigger for one in timed)])
+    return Planned(tables, [*triggers, *(one.trigger for one in timed)], segments)
 
 
 def stored(schedules: Sequence[Named]) -> dict[str, TableStock]:
@@ -99,11 +107,11 @@ def stored(schedules: Sequence[Named]) -> dict[str, TableStock]:
     }
 
 
-def segment_items(planned_through: int) -> dict[ItemKey, bytes]:
+def segment_items(planned_through: int, segments: int) -> dict[ItemKey, bytes]:
     """The ledger's items of all segments, planned through that instant and leased by nobody."""
     through = {"N": str(planned_through)}
     rest = {"v": {"N": "1"}, "planned": through, "claimed": through, "lease": {"N": "0"}, "fence": {"N": "1"}}
-    return {(name,): _encode({"pk": {"S": name}, **rest}) for name in map("segment#{}".format, range(SEGMENTS))}
+    return {(name,): _encode({"pk": {"S": name}, **rest}) for name in map("segment#{}".format, range(segments))}
 
 
 def planned_through(ledger: dict[ItemKey, bytes]) -> set[int]:

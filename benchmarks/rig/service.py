@@ -66,6 +66,8 @@ class Observed(Struct):
     arrivals: list[Arrival] = field(default_factory=list)
     read_units: float = 0.0
     write_units: int = 0
+    #: Processor seconds of the rig itself.
+    cpu: float = 0.0
 
 
 class Watch(Struct):
@@ -93,11 +95,13 @@ class Service:
         self.observed = Observed()
         self.watch = Watch()
         self.faults = Faults()
+        self._began = time.process_time()
 
     def begin(self, watch: Watch, faults: Faults) -> None:
         """Begin a run: all counts are 0."""
         self.observed, self.watch, self.faults = Observed(), watch, faults
         self.dynamo.units.read = self.dynamo.units.written = 0
+        self._began = time.process_time()
 
     def answer(self, request: Request) -> Reply:
         """The reply to *request*, an error if it is wrong."""
@@ -193,6 +197,7 @@ class Service:
         """What was seen so far."""
         units = self.dynamo.units
         self.observed.read_units, self.observed.write_units = units.read, units.written
+        self.observed.cpu = time.process_time() - self._began
         return self.observed
 
     @staticmethod

@@ -89,10 +89,12 @@ def test_scripts_can_be_run_and_stop_at_a_failure(script: str) -> None:
 def test_clean_removes_what_make_created_and_nothing_else(kind: str, tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     made = [tmp_path / ".venv" / ".pip"] if kind == "made by make" else []
-    made += [tmp_path / name for name in ("dist/a.whl", ".mypy_cache/x", "src/eventcron/__pycache__/a.pyc")]
+    made += [
+        tmp_path / name
+        for name in ("dist/a.whl", "benchmarks/results/bench.json", ".mypy_cache/x", "src/eventcron/__pycache__/a.pyc")
+    ]
     kept = [tmp_path / name for name in (".venv/bin/python", "src/eventcron/a.py", "notes.txt", ".env")]
     (tmp_path / "tests").mkdir()
-    (tmp_path / "benchmarks").mkdir()
     for path in [*made, *kept]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()
