@@ -205,6 +205,13 @@ def test_a_side_that_does_nothing_is_noticed(started: Started) -> None:
         runs.publish(started.rig, SideProcess("sequential", _Scripted()), stocks.named(_mixed(10)), pack=1)
 
 
+def test_a_pack_that_comes_twice_is_published_once(started: Started) -> None:
+    schedules = stocks.named(mixes.real(30))
+    started.rig.load(stocks.stored(schedules))
+
+    assert runs.publish(started.rig, started.side("eventcron"), schedules, pack=10).units == 30
+
+
 def test_a_fire_too_few_is_noticed(started: Started) -> None:
     planned = stocks.planned(_mixed, 64)
     started.rig.load(planned.tables)
