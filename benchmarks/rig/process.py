@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from benchmarks.pipes import Pipe, child
 from benchmarks.rig.faults import Faults
 from benchmarks.rig.http import HttpProtocol
 from benchmarks.rig.service import Observed, Service, Watch
 from benchmarks.rig.stock import ItemKey, TableStock
+
+LOOPBACK = "127.0.0.1"
 
 
 class Certificate(NamedTuple):
@@ -28,9 +35,21 @@ class Certificate(NamedTuple):
 def certificate(folder: Path) -> Certificate:
     """Make a certificate in *folder*. Clients trust it by ``AWS_CA_BUNDLE``."""
     made = Certificate(folder / "rig.pem", folder / "rig.key")
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(made.key), "-out", str(made.certificate)]
-    subprocess.run(command, check=True, capture_output=True)
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, LOOPBACK)])
+    now = datetime.now(UTC)
+    signed = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address(LOOPBACK))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    made.certificate.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
+    made.key.write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
     return made
 
 
@@ -69,7 +88,7 @@ def rig(tls: Certificate | None = None) -> Iterator[Rig]:
     """Start the rig, and stop it in the end."""
     with child("benchmarks.rig.process") as pipe:
         port = pipe.ask("serve", tls)
-        yield Rig(pipe, f"{'https' if tls else 'http'}://127.0.0.1:{port}")
+        yield Rig(pipe, f"{'https' if tls else 'http'}://{LOOPBACK}:{port}")
 
 
 async def _serve(service: Service, tls: Certificate | None) -> int:
@@ -78,7 +97,7 @@ async def _serve(service: Service, tls: Certificate | None) -> int:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(tls.certificate, tls.key)
     server = await asyncio.get_running_loop().create_server(
-        lambda: HttpProtocol(service.answer), "127.0.0.1", 0, ssl=context, backlog=1_024
+        lambda: HttpProtocol(service.answer), LOOPBACK, 0, ssl=context, backlog=1_024
     )
     port: int = server.sockets[0].getsockname()[1]
     return port
