@@ -16,7 +16,7 @@ itself  = $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo dev simulate simulate-mutants test test-faults test-quick test-time check lint format bench \
+.PHONY: help setup demo dev simulate simulate-mutants test test-faults test-quick test-time check lint format bench bench-quick \
         schemas docs build check-sam deploy lock clean
 
 help:  ## Show this list
@@ -92,14 +92,19 @@ lint: $(VENV)/.dev  ## Check style, types, layers and the template
 	@$(BIN)/lint-imports
 	@$(BIN)/cfn-lint --include-checks I --include-experimental --ignore-checks I4010 --non-zero-exit-code informational -- infra/template.yaml infra/examples/*.yaml
 
-check: lint test  ## Run what CI runs, in the same order
+check: lint bench-quick test  ## Run what CI runs, in the same order
 
 format: $(VENV)/.dev  ## Format the code and fix what ruff can fix
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
 
-bench: $(VENV)/.dev  ## Run the benchmarks
-	@for file in benchmarks/bench_*.py; do $(BIN)/python $$file || exit 1; done
+BENCHMARKS := benchmarks $(patsubst benchmarks/%.py,benchmarks.%,$(wildcard benchmarks/bench_*.py))
+
+bench: $(VENV)/.dev  ## Measure what has to be fast, beside what is required; JSON and plots in benchmarks/results
+	@status=0; for name in $(BENCHMARKS); do $(BIN)/python -m $$name || status=1; done; exit $$status
+
+bench-quick: $(VENV)/.dev  ## Measure the core of it in less than a minute; ratios only, with generous bounds
+	@$(BIN)/python -m benchmarks --quick
 
 schemas: $(VENV)/.dev  ## Generate events/schemas, events/published and the OpenAPI document from the structs
 	@$(BIN)/python -m eventcron.wire.schemas events/schemas
@@ -128,5 +133,5 @@ lock: $(VENV)/.pip  ## Write the newest allowed versions to constraints.txt
 
 clean:  ## Remove everything that make created
 	@if [ -e $(VENV)/.pip ]; then rm -rf $(VENV); fi
-	@rm -rf build dist .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
+	@rm -rf build dist benchmarks/results .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage
 	@find src tests benchmarks -name __pycache__ -prune -exec rm -rf {} +

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -56,6 +57,10 @@ def decode(detail: str) -> None:
         return  # refused is answered
 
 
+def read_all(path: Path) -> int:
+    return len(list(read_schedules([path])))
+
+
 def schedules(directory: Path, count: int) -> list[Path]:
     """*count* schedules as a file of each format."""
     directory.mkdir()
@@ -70,12 +75,12 @@ def ratios() -> dict[str, float]:
     found = {}
     for name, make in DETAILS.items():
         short, long = make(LONG // 10), make(LONG)
-        found[f"decode {name}"] = seconds(lambda text=long: decode(text)) / seconds(lambda text=short: decode(text))
+        found[f"decode {name}"] = seconds(partial(decode, long)) / seconds(partial(decode, short))
     with tempfile.TemporaryDirectory() as name:
         few, many = schedules(Path(name, "few"), SCHEDULES // 10), schedules(Path(name, "many"), SCHEDULES)
         for short_file, long_file in zip(few, many, strict=True):
-            long_took = seconds(lambda path=long_file: list(read_schedules([path])))
-            short_took = seconds(lambda path=short_file: list(read_schedules([path])))
+            long_took = seconds(partial(read_all, long_file))
+            short_took = seconds(partial(read_all, short_file))
             found[f"read {long_file.suffix} file"] = long_took / short_took
     return found
 

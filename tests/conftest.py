@@ -32,7 +32,7 @@ def _no_host_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
 
 #: What is tested from outside or swept. Coverage counts the unit tests alone; tracing the others would only cost time.
 NOT_MEASURED = {
-    *("acceptance", "adapters", "contract", "docs", "house", "infra", "performance", "pins", "rest"),
+    *("acceptance", "adapters", "bench", "contract", "docs", "house", "infra", "performance", "pins", "rest"),
     *("simulation", "time", "upgrade"),
 }
 

@@ -16,7 +16,7 @@ from tests.waiting import HANG_SECONDS
 ROOT = Path(__file__).parents[2]
 MAKEFILE = (ROOT / "Makefile").read_text()
 #: Targets that people and CI rely on.
-TARGETS = {"help", "setup", "demo", "dev", "test", "check", "lint", "bench", "simulate", "clean"}
+TARGETS = {"help", "setup", "demo", "dev", "test", "check", "lint", "bench", "bench-quick", "simulate", "clean"}
 
 
 def _make(*arguments: str, cwd: Path = ROOT) -> str:
@@ -63,6 +63,20 @@ def test_ci_ends_with_the_tests() -> None:
     assert len(_commands("test")) == 1
 
 
+def test_bench_runs_the_table_and_every_benchmark_of_one_part() -> None:
+    parts = {f"benchmarks.{path.stem}" for path in (ROOT / "benchmarks").glob("bench_*.py")}
+    (loop,) = [line for line in _make("--dry-run", "bench").splitlines() if line.startswith("status=0")]
+
+    assert set(re.findall(r"\bbenchmarks[.\w]*", loop)) == {"benchmarks", *parts}
+
+
+def test_ci_runs_the_quick_benchmark_where_make_check_does() -> None:
+    check = re.search(r"^check: (.+?)  ##", MAKEFILE, re.MULTILINE)
+    assert check is not None
+
+    assert re.findall(r"^make (.+)$", (ROOT / ".ci" / "run").read_text(), re.MULTILINE) == check[1].split()
+
+
 @pytest.mark.parametrize("script", [".ci/run", "scripts/make-venv", "scripts/lock"])
 def test_scripts_can_be_run_and_stop_at_a_failure(script: str) -> None:
     text = (ROOT / script).read_text()
@@ -75,10 +89,12 @@ def test_scripts_can_be_run_and_stop_at_a_failure(script: str) -> None:
 def test_clean_removes_what_make_created_and_nothing_else(kind: str, tmp_path: Path) -> None:
     shutil.copy(ROOT / "Makefile", tmp_path)
     made = [tmp_path / ".venv" / ".pip"] if kind == "made by make" else []
-    made += [tmp_path / name for name in ("dist/a.whl", ".mypy_cache/x", "src/eventcron/__pycache__/a.pyc")]
+    made += [
+        tmp_path / name
+        for name in ("dist/a.whl", "benchmarks/results/bench.json", ".mypy_cache/x", "src/eventcron/__pycache__/a.pyc")
+    ]
     kept = [tmp_path / name for name in (".venv/bin/python", "src/eventcron/a.py", "notes.txt", ".env")]
     (tmp_path / "tests").mkdir()
-    (tmp_path / "benchmarks").mkdir()
     for path in [*made, *kept]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.touch()

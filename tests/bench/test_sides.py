@@ -1,0 +1,228 @@
+"""Every side that is measured does the whole job, eventcron and the baselines alike; one that does not is noticed."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from benchmarks import mixes, runs, stocks
+from benchmarks.mixes import Trigger
+from benchmarks.pipes import Pipe
+from benchmarks.rig.faults import Faults
+from benchmarks.rig.process import Rig, certificate, rig
+from benchmarks.rig.service import Watch
+from benchmarks.sides import project
+from benchmarks.sides.process import SideProcess, Spent, side
+
+#: Each test asks processes of their own.
+pytestmark = pytest.mark.slow
+
+SCHEDULERS = ("eventcron", "sequential", "gathered")
+#: Enough that some fire in five minutes.
+COUNT = 64 * 20
+Fires = set[tuple[str, str, int]]
+
+
+class Started:
+    """The rig, and one process of each side that a test asks for."""
+
+    def __init__(self, one: Rig, exits: ExitStack) -> None:
+        self.rig = one
+        self._exits = exits
+        self._sides: dict[str, SideProcess] = {}
+
+    def side(self, name: str) -> SideProcess:
+        if name not in self._sides:
+            settings = project.environ(self.rig.url) if name == "eventcron" else None
+            self._sides[name] = self._exits.enter_context(side(name, self.rig.url, settings))
+        return self._sides[name]
+
+
+@pytest.fixture(name="started", scope="module")
+def _started() -> Iterator[Started]:
+    with ExitStack() as exits, rig() as one:
+        yield Started(one, exits)
+
+
+def _mixed(count: int) -> list[Trigger]:
+    """Of the real mix, and some that fire often."""
+    often = [Trigger("* * * * *", zone) for zone in mixes.ZONES]
+    return [*often, *mixes.real(count)][:count]
+
+
+def _sent(bodies: list[str]) -> Fires:
+    """The fires in messages: packs of eventcron, or one a message."""
+    found: Fires = set()
+    for body in map(msgspec.json.decode, bodies):
+        if "fires" in body:
+            found |= {(fire[0], fire[1], fire[3]) for fire in body["fires"]}
+        else:
+            found.add((body["tenant"], body["name"], body["due"]))
+    return found
+
+
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_planner_sends_every_fire_of_its_window(name: str, started: Started) -> None:
+    planned = stocks.planned(_mixed, COUNT)
+    started.rig.load(planned.tables)
+    ran = runs.tick(started.rig, started.side(name), planned, watch=Watch(keep_bodies=True, check_every=1))
+
+    assert ran.seen.checked == sum(ran.seen.requests.values())
+    assert len(_sent(ran.seen.bodies)) == ran.seen.fires > 50
+
+
+def test_the_planners_send_the_same_fires(started: Started) -> None:
+    planned = stocks.planned(_mixed, COUNT)
+    started.rig.load(planned.tables)
+    sent: dict[str, Fires] = {}
+    windows: list[tuple[int, int]] = []
+    for name in SCHEDULERS:
+        start = (int(time.time()) + runs.PLANNED_SECONDS) * 1000
+        ran = runs.tick(started.rig, started.side(name), planned, watch=Watch(keep_bodies=True))
+        windows.append((start + 5_000, start + runs.TICK_MS))
+        sent[name] = _sent(ran.seen.bodies)
+    first, end = max(start for start, _ in windows), min(end for _, end in windows)
+    common = {name: {fire for fire in fires if first <= fire[2] < end} for name, fires in sent.items()}
+
+    assert common["eventcron"] == common["sequential"] == common["gathered"]
+    assert common["eventcron"]
+
+
+def _resources(schedules: list[stocks.Named]) -> set[str]:
+    return {f"{one.tenant}/{one.name}" for one in schedules}
+
+
+def _published(arrivals: list[Any]) -> dict[str, Any]:
+    """What an event says of its fire, by schedule."""
+    found = {}
+    for arrival in arrivals:
+        detail = msgspec.json.decode(arrival.detail)
+        found[arrival.resource] = (datetime.fromisoformat(detail["local_time"]), detail["timezone"], detail["input"])
+    return found
+
+
+def test_the_executors_publish_the_same_events(started: Started) -> None:
+    schedules = stocks.named(mixes.real(60))
+    started.rig.load(stocks.stored(schedules))
+    at = int(time.time() * 1000) + 100
+    published = {}
+    for name in SCHEDULERS:
+        started.rig.begin(Watch(keep_arrivals=True, check_every=1))
+        bodies = stocks.packs(schedules, at, size=20) if name == "eventcron" else stocks.plain_fires(schedules, at)
+        spent = started.side(name).do("execute", stocks.sqs_event(bodies, tag=name))
+        runs.checked_answer(started.side(name), spent)
+        seen = started.rig.observed()
+        assert (seen.faults, seen.events, seen.checked) == ([], 60, sum(seen.requests.values()))
+        assert min(runs.lateness(seen)) >= 0
+        published[name] = _published(seen.arrivals)
+
+    assert published["eventcron"] == published["sequential"] == published["gathered"]
+    assert len(published["eventcron"]) == 60
+
+
+@pytest.mark.parametrize("name", ["sequential", "gathered"])
+def test_a_baseline_publishes_nothing_of_a_schedule_that_was_disabled(name: str, started: Started) -> None:
+    schedules = stocks.named(mixes.real(4))
+    started.rig.load(stocks.stored(schedules))
+    disabled = stocks.plain_item(schedules[0]) | {"state": {"S": "DISABLED"}}
+    started.rig.put(stocks.PLAIN_TABLE, {(schedules[0].tenant, schedules[0].name): msgspec.json.encode(disabled)})
+    started.rig.begin(Watch(keep_arrivals=True))
+    bodies = stocks.plain_fires(schedules, int(time.time() * 1000))
+    started.side(name).do("execute", stocks.sqs_event(bodies, tag="t"))
+
+    assert {one.resource for one in started.rig.observed().arrivals} == _resources(schedules[1:])
+
+
+def test_apscheduler_publishes_every_job_once(started: Started) -> None:
+    ran = runs.jobs(started.rig, started.side("apscheduler"), stocks.named(mixes.real(50)), seconds=20)
+
+    assert ran.spent.answer == {"executed": 50, "failed": 0, "missed": 0}
+
+
+def test_schedules_that_wake_are_sent_and_moved(started: Started) -> None:
+    start = (int(time.time()) + runs.PLANNED_SECONDS) * 1000
+    planned = stocks.planned(mixes.real, 0, timed=stocks.waking(70, start + 20_000, start + 290_000))
+    started.rig.load(planned.tables)
+    ran = runs.tick(started.rig, started.side("eventcron"), planned)
+
+    assert ran.seen.fires == 70
+    assert stocks.not_moved(started.rig.items(stocks.SCHEDULES_TABLE), start + runs.TICK_MS) == 0
+
+
+def test_eventcron_does_the_whole_job_though_aws_throttles_and_does_half(started: Started) -> None:
+    schedules = stocks.named(mixes.real(200))
+    started.rig.load(stocks.stored(schedules))
+    faults = Faults(throttle_every=9, partial_every=5, slow_every=6, slow_seconds=0.05)
+    started.rig.begin(Watch(keep_arrivals=True), faults)
+    bodies = stocks.packs(schedules, int(time.time() * 1000) + 100, size=100)
+    spent = started.side("eventcron").do("execute", stocks.sqs_event(bodies, tag="t"))
+    seen = started.rig.observed()
+
+    assert spent.answer == {"batchItemFailures": []}
+    assert seen.throttled
+    assert seen.faults == []
+    assert {one.resource for one in seen.arrivals} == _resources(schedules)
+
+
+def test_the_rig_speaks_tls(tmp_path: Path) -> None:
+    made = certificate(tmp_path)
+    planned = stocks.planned(_mixed, 64)
+    with rig(made) as one:
+        settings = project.environ(one.url) | {"AWS_CA_BUNDLE": str(made.certificate)}
+        with side("eventcron", one.url, settings) as ours:
+            one.load(planned.tables)
+            ran = runs.tick(one, ours, planned)
+
+    assert one.url.startswith("https://")
+    assert ran.seen.fires >= 60
+
+
+class _Scripted(Pipe):
+    """A side that answers without doing anything."""
+
+    def __init__(self) -> None:
+        pass
+
+    def ask(self, name: str, *arguments: object) -> Any:
+        return Spent(1.0, 1.0, 0, 0, {"batchItemFailures": []})
+
+
+def test_a_side_that_does_nothing_is_noticed(started: Started) -> None:
+    planned = stocks.planned(_mixed, 64)
+    started.rig.load(planned.tables)
+
+    with pytest.raises(runs.JobNotDone):
+        runs.tick(started.rig, SideProcess("sequential", _Scripted()), planned)
+    with pytest.raises(runs.JobNotDone):
+        runs.publish(started.rig, SideProcess("sequential", _Scripted()), stocks.named(_mixed(10)), pack=1)
+
+
+def test_a_pack_that_comes_twice_is_published_once(started: Started) -> None:
+    schedules = stocks.named(mixes.real(30))
+    started.rig.load(stocks.stored(schedules))
+
+    assert runs.publish(started.rig, started.side("eventcron"), schedules, pack=10).units == 30
+
+
+def test_a_fire_too_few_is_noticed(started: Started) -> None:
+    planned = stocks.planned(_mixed, 64)
+    started.rig.load(planned.tables)
+    more = planned._replace(triggers=[*planned.triggers, Trigger("* * * * *")])
+
+    with pytest.raises(runs.JobNotDone, match="has sent"):
+        runs.tick(started.rig, started.side("sequential"), more)
+
+
+def test_a_side_sees_nothing_of_the_hosts_aws_settings(started: Started, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(os.environ, "AWS_PROFILE", "mine")
+    with side("sequential", started.rig.url) as one:  # it would fail: there is no such profile
+        started.rig.load(stocks.stored([]))
+        assert one.do("execute", {"Records": []}).answer == {"batchItemFailures": []}
