@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -15,6 +16,7 @@ from eventcron.oracle.occurrences import can_match, due_instants
 from eventcron.preview.files import read_schedules
 from eventcron.timing.instant import from_datetime
 from eventcron.timing.trigger import occurrences, parse
+from tests.docs.pages import read
 
 #: 2026-06-01T12:00:12Z.
 NOW: Instant = 1_780_315_212_000
@@ -37,16 +39,29 @@ def dues(given: Schedule, window: Window) -> list[Instant]:
     return list(occurrences(trigger, window))
 
 
-def test_hundreds_of_the_real_schedules_fire_within_the_minute_and_hardly_any_as_they_are() -> None:
-    def fired(schedules: list[Schedule]) -> list[int]:
-        counts = [len(due_instants(one, SPAN.start, SPAN.end, NOW)) for one in schedules]
-        return [count for count in counts if count]
+def fires(schedules: list[Schedule]) -> list[int]:
+    """How often each of *schedules* that fires in the demo's minute does so."""
+    counts = [len(due_instants(one, SPAN.start, SPAN.end, NOW)) for one in schedules]
+    return [count for count in counts if count]
 
-    as_they_are, compressed = fired(shipped()), fired(compress(shipped(), NOW))
+
+def test_hundreds_of_the_real_schedules_fire_within_the_minute_and_hardly_any_as_they_are() -> None:
+    as_they_are, compressed = fires(shipped()), fires(compress(shipped(), NOW))
 
     assert len(as_they_are) < 20
     assert len(compressed) > 250
     assert sum(compressed) > 300
+
+
+def test_the_pages_say_how_many_real_schedules_fire_and_how_often() -> None:
+    compressed = fires(compress(shipped(), NOW))
+    (readme,) = re.findall(r"about (\d+) of the real ones", " ".join(read("README.md").split()))
+    ((schedules, times),) = re.findall(
+        r"About (\d+) of the real schedules fire, some (\d+) times", " ".join(read("docs/reference/cli.md").split())
+    )
+
+    assert int(readme) == int(schedules) == pytest.approx(len(compressed), abs=15)  # it depends on the second
+    assert int(times) == pytest.approx(sum(compressed), abs=15)
 
 
 def test_each_real_cron_expression_plays_the_day_by_the_minute() -> None:
