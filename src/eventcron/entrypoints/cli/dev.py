@@ -15,6 +15,7 @@ from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.local.console import Console
 from eventcron.local.embedded import EmbeddedAws
 from eventcron.local.runtime import ACCESS_KEY_ID, SECRET_ACCESS_KEY, LocalSettings, Runtime
+from eventcron.local.template import NOT_EMULATED
 
 #: Options of the stack that ``dev`` creates. An empty AWS has no stack.
 _OF_THE_STACK = ("trusted_source", "planner_workers", "keep")
@@ -102,7 +103,12 @@ def _refuse_options_of_the_stack(context: click.Context) -> None:
 async def _run_empty(port: int, region: str, *, verbose: bool, as_json: bool) -> None:
     console = Console(verbose=verbose, echo=_say)
     async with EmbeddedAws(port=port, region=region, on_output=console.output) as aws:
-        document = {"endpoint": aws.endpoint, "region": aws.region, "environment": environment(aws)}
+        document = {
+            "endpoint": aws.endpoint,
+            "region": aws.region,
+            "environment": environment(aws),
+            "not_emulated": NOT_EMULATED,
+        }
         click.echo(json.dumps(document) if as_json else _welcome_to_deploy(aws))
         raise await aws.died()
 
@@ -176,6 +182,9 @@ def _welcome_to_deploy(aws: EmbeddedAws) -> str:
             "",
             "sam build && sam deploy",
             "sam delete",
+            "",
+            "A stack may have resources of these types, but nothing is made of them; the stack's events say why:",
+            *(f"  {kind}" for kind in NOT_EMULATED),
             "",
             "Ctrl-C stops everything and keeps nothing.",
         ]
