@@ -59,7 +59,7 @@ class EnvironmentAccess:
         """The access that *environ* gives; None if it does not say everything, or a configuration file may say more."""
         whole = all(environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"))
         file = Path(environ.get("AWS_CONFIG_FILE") or "~/.aws/config").expanduser()
-        return None if not whole or any(environ.get(name) for name in _FURTHER) or file.exists() else cls(environ)
+        return None if not whole or any(environ.get(name) for name in _FURTHER) or file.is_file() else cls(environ)
 
     async def keys(self) -> Keys:
         return self._keys
