@@ -22,7 +22,11 @@ from tests.acceptance.running_dev import Dev, dev, until
 from tests.infra.stack import ROOT
 from tests.waiting import LONG_POLL_SECONDS
 
-pytestmark = [pytest.mark.embedded, pytest.mark.sam]
+pytestmark = [
+    pytest.mark.embedded,
+    pytest.mark.sam,
+    pytest.mark.timeout(1800),  # it takes a minute of processor time, and as much again to install the SAM CLI
+]
 
 #: What a clone has and `sam` uses.
 CLONE = ("constraints.txt", "infra", "pyproject.toml", "samconfig.toml", "scripts", "src")
@@ -34,15 +38,16 @@ class Sam:
 
     def __init__(self, clone: Path, environment: dict[str, str]) -> None:
         self._clone = clone
-        none_of_the_developer = {
+        settings = {
             "AWS_CONFIG_FILE": os.devnull,
             "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
             "__SAM_CLI_APP_DIR": str(clone / "sam-app"),
+            "SAM_CLI_POLL_DELAY": "0.5",  # seconds between two looks at the stack; by default 5
         }
         inherited = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
         # `sam build` packs the functions with python3.
         path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-        self._environment = inherited | environment | none_of_the_developer | {"PATH": path}
+        self._environment = inherited | environment | settings | {"PATH": path}
         if package_lambda.compiler() is None:  # then cold starts are slower, and all else is the same
             self._environment[package_lambda.WITHOUT_BYTECODE] = "1"
 
