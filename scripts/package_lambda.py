@@ -27,10 +27,8 @@ PLATFORM = "manylinux2014_aarch64"
 #: The variable that, set to 1, lets a build ship no bytecode.
 WITHOUT_BYTECODE = "EVENTCRON_WITHOUT_BYTECODE"
 
-#: The services that the functions call. botocore needs a description of each.
-SERVICES = ("dynamodb", "eventbridgev2", "events", "sqs")
-#: The API version of each service. The functions need no earlier one.
-VERSIONS = ("2012-08-10", "2025-05-15", "2015-10-07", "2012-11-05")
+#: The services that the functions call by botocore, which needs a description of each.
+SERVICES = ("eventbridgev2",)
 #: botocore's descriptions of endpoints and retries, which all services share.
 COMMON = ("_retry.json", "endpoints.json", "partitions.json", "sdk-default-configuration.json")
 
@@ -39,6 +37,7 @@ NEVER_IMPORTED = (
     "bin",
     "*.dist-info/RECORD",  # the list of files before pruning
     "*-stubs",
+    "aiohttp/_websocket/*.so",  # it has the same in Python
     "aiohttp/pytest_plugin.py",
     "aiohttp/test_utils.py",
     "aiohttp/web*.py",
@@ -46,6 +45,7 @@ NEVER_IMPORTED = (
     "aws_lambda_powertools/event_handler",
     "aws_lambda_powertools/middleware_factory",
     "botocore/data/*/*/examples-1.json",
+    "croniter/tests",
     "dateutil/zoneinfo",  # eventcron reads zone rules from tzdata
     "eventcron/demo",
     "eventcron/entrypoints/cli",
@@ -82,8 +82,6 @@ def prune(directory: Path) -> None:
         _remove(*directory.glob(pattern))
     _remove(*_others(directory / "aws_lambda_powertools" / "utilities", UTILITIES))
     _remove(*_others(directory / "botocore" / "data", (*SERVICES, *COMMON)))
-    for service in SERVICES:
-        _remove(*_others(directory / "botocore" / "data" / service, VERSIONS))
 
 
 def _others(directory: Path, wanted: tuple[str, ...]) -> list[Path]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import random
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
+from aiobotocore.session import AioSession, get_session
 
 from eventcron.adapters.aws.table import DynamoTable
 from eventcron.adapters.clock import SystemClock
@@ -32,6 +35,23 @@ def properties(resource: str) -> dict[str, Any]:
 @cache
 def _template() -> Any:
     return yaml.load(TEMPLATE.read_text(), _Loader)
+
+
+class Admin(NamedTuple):
+    """botocore's clients, for what a test does and no adapter: create a table, receive a message."""
+
+    dynamodb: Any
+    sqs: Any
+    events: Any
+
+
+@asynccontextmanager
+async def admin(session: AioSession | None = None) -> AsyncIterator[Admin]:
+    """Open clients. A *session*, if given, keeps the parsed service models from one use to the next."""
+    session = session or get_session()
+    async with AsyncExitStack() as stack:
+        services = ("dynamodb", "sqs", "events")
+        yield Admin(*[await stack.enter_async_context(session.create_client(service)) for service in services])
 
 
 async def create_table(dynamodb: Any, name: str, resource: str) -> str:

@@ -6,7 +6,7 @@ error into an empty result. Instants are milliseconds since 1970.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -37,13 +37,19 @@ class Page(Struct, Generic[T], frozen=True):
     """Part of an answer. Pass ``cursor`` to get the next part; None: this is the last.
 
     ``items`` may be empty although a cursor follows. Items that this release cannot read are listed in ``unreadable``.
-    A scan lists the inputs that are stored apart in ``inputs``.
+    A scan lists the inputs that are stored apart in ``inputs``. ``left_out`` counts entries of the index that are not
+    among the items, because nothing of them is due.
     """
 
     items: list[T]
     cursor: str | None = None
     unreadable: list[Unreadable] = []
     inputs: list[StoredInput] = []
+    left_out: int = 0
+
+
+#: Whether nothing of a trigger, named by its canonical text, is due in the window that is being planned.
+IsQuiet: TypeAlias = Callable[[str], bool]
 
 
 class ScheduleStore(Protocol):
@@ -107,8 +113,13 @@ class ScheduleStore(Protocol):
     async def delete_expired(self, record: Record) -> bool:
         """Remove an expired record. False: the stored revision or ``expires`` is no longer as in *record*."""
 
-    async def read_index(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
+    async def read_index(
+        self, segment: int, *, before: Instant, cursor: str | None = None, is_quiet: IsQuiet | None = None
+    ) -> Page[IndexEntry]:
         """One page of the index: entries of *segment* with ``wake < before``, the latest first, dense ones last.
+
+        Entries for which ``rules.quiet.is_left_out`` holds by *is_quiet* are left out and counted. Nearly all are, so
+        they have to cost next to nothing.
 
         Eventually consistent: an entry may be missing or stale for seconds after a write. An entry that becomes dense
         between two pages may be returned twice; in ascending order it might not be returned at all.
@@ -176,9 +187,10 @@ class Leases(Protocol):
         """Store the page from which the next pass resumes, and give up the lease."""
 
     async def commit(self, lease: Lease, *, rests_until: Instant = 0) -> bool:
-        """Store that the segment is planned through ``lease.end``, and give up the lease.
+        """Store that the segment is planned through ``lease.end``, and give up the lease and what it claimed beyond.
 
-        The segment is not leased again before *rests_until*.
+        *lease* may have an earlier end than the one that was acquired. The segment is not leased again before
+        *rests_until*.
         """
 
     async def release(self, lease: Lease) -> bool:

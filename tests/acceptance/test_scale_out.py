@@ -46,6 +46,8 @@ TICK_MS = SETTINGS.tick_seconds * 1000
 TIMEOUT = 10
 #: Seconds after which the message of a dead planner shows again.
 VISIBILITY = 12
+#: Calls at once that read packs: on a busy machine one alone takes longer than the planners take to send as many.
+READERS = 4
 EXPRESSION, EVERY_MS = "*/5 * * * * *", 5_000
 Fire = tuple[str, Instant]
 
@@ -135,12 +137,13 @@ class Stack:
     @asynccontextmanager
     async def collecting(self) -> AsyncIterator[None]:
         """Read packs off the fire queue as they appear, for as long as the context lasts."""
-        reading = asyncio.create_task(self._read(), name="packs")
+        reading = [asyncio.create_task(self._read(), name="packs") for _ in range(READERS)]
         try:
             yield
         finally:
-            reading.cancel()
-            await asyncio.gather(reading, return_exceptions=True)
+            for reader in reading:
+                reader.cancel()
+            await asyncio.gather(*reading, return_exceptions=True)
 
     async def _read(self) -> None:
         url = self._runtime.outputs["FireQueueUrl"]

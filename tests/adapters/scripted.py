@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, TypeAlias
 
 import botocore.session
+import msgspec
 from botocore.exceptions import ClientError
 from botocore.model import ServiceModel
 from botocore.validate import validate_parameters
@@ -36,6 +37,10 @@ class Script:
     def client(self) -> Any:
         """To be passed where a client is wanted."""
         return self
+
+    async def query_bytes(self, **request: Any) -> bytes:
+        """As ``query``, but the answer as DynamoDB sends it."""
+        return msgspec.json.encode(await self.query(**request))
 
     def __getattr__(self, operation: str) -> Callable[..., Awaitable[dict[str, Any]]]:
         shape = _input_shape(self._service, operation)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -46,7 +45,7 @@ async def test_an_entry_says_what_eventbridge_needs() -> None:
         {
             "Entries": [
                 {
-                    "Time": datetime(2025, 12, 1, tzinfo=UTC),
+                    "Time": 1764547200,
                     "Source": "eventcron",
                     "DetailType": "Fired",
                     "Detail": '{"naïve": "⏰"}',

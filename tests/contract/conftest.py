@@ -67,7 +67,7 @@ from eventcron.ports import (
 from eventcron.wire.segment_ranges import decode_range
 from tests.emulators import ministack_server, moto_server, use_endpoint
 from tests.eventbridgev2 import ARN, FakeBus, fake_bus
-from tests.resources import create_bus, create_queue, create_table, retry, table
+from tests.resources import Admin, admin, create_bus, create_queue, create_table, retry, table
 
 #: Small, so that a handful of items fill several pages.
 PAGE_SIZE = 3
@@ -225,10 +225,10 @@ class MemoryBackend:
 class AwsBackend:
     """The AWS adapters on an emulator, with resources of their own."""
 
-    def __init__(self, clients: AwsClients) -> None:
+    def __init__(self, clients: AwsClients, admin: Admin) -> None:
         self.clients = clients
-        # The adapters' view of a client is narrower than what setting up and looking takes.
-        self._sqs: Any = clients.sqs
+        self.admin = admin
+        self._sqs = admin.sqs
 
     async def schedule_store(self) -> ScheduleStore:
         return DynamoScheduleStore(await self._table("SchedulesTable"), clock=SystemClock(), page_size=PAGE_SIZE)
@@ -252,7 +252,7 @@ class AwsBackend:
         return DynamoCalendars(await self._table("LedgerTable"))
 
     async def _table(self, kind: str) -> DynamoTable:
-        return table(self.clients.dynamodb, await create_table(self.clients.dynamodb, next(_names), kind))
+        return table(self.clients.dynamodb, await create_table(self.admin.dynamodb, next(_names), kind))
 
     async def fire_queue(self) -> FireQueueRig:
         url = await create_queue(self._sqs, next(_names))
@@ -303,7 +303,7 @@ class AwsBackend:
 
     async def event_bus(self) -> EventBusRig:
         name = next(_names)
-        url = await create_bus(self.clients.events, self._sqs, name)
+        url = await create_bus(self.admin.events, self._sqs, name)
 
         async def delivered(wait: int) -> list[Delivered]:
             return [_delivered(message["Body"]) for message in await self._receive(url, wait)]
@@ -397,5 +397,5 @@ async def _backend(
         yield MemoryBackend()
         return
     use_endpoint(monkeypatch, request.getfixturevalue(f"{request.param}_endpoint"))
-    async with aws_clients(concurrency=16, session=session) as clients:
-        yield AwsBackend(clients)
+    async with aws_clients(concurrency=16, session=session) as clients, admin(session) as creating:
+        yield AwsBackend(clients, creating)

@@ -43,7 +43,7 @@ class Interposed:
 
 
 async def test_two_first_leases_of_a_segment_are_one(backend: AwsBackend) -> None:
-    client, name = backend.clients.dynamodb, await create_table(backend.clients.dynamodb, "first", "LedgerTable")
+    client, name = backend.clients.dynamodb, await create_table(backend.admin.dynamodb, "first", "LedgerTable")
     other = DynamoLeases(table(client, name))
 
     async def other_acquires() -> None:
@@ -56,7 +56,7 @@ async def test_two_first_leases_of_a_segment_are_one(backend: AwsBackend) -> Non
 
 
 async def test_two_successors_of_an_expired_lease_are_one(backend: AwsBackend) -> None:
-    client, name = backend.clients.dynamodb, await create_table(backend.clients.dynamodb, "expired", "LedgerTable")
+    client, name = backend.clients.dynamodb, await create_table(backend.admin.dynamodb, "expired", "LedgerTable")
     other = DynamoLeases(table(client, name))
     await other.acquire(0, end=5_000, now=1_000, lease_until=1_060)
 
@@ -71,7 +71,7 @@ async def test_two_successors_of_an_expired_lease_are_one(backend: AwsBackend) -
 
 async def test_a_lease_sees_a_commit_that_came_at_the_last_moment(backend: AwsBackend) -> None:
     """Or the window just planned would be planned again."""
-    client, name = backend.clients.dynamodb, await create_table(backend.clients.dynamodb, "commit", "LedgerTable")
+    client, name = backend.clients.dynamodb, await create_table(backend.admin.dynamodb, "commit", "LedgerTable")
     other = DynamoLeases(table(client, name))
     expired = await other.acquire(0, end=5_000, now=1_000, lease_until=1_060)
     assert expired is not None
@@ -119,7 +119,7 @@ class Died(Exception):
 async def test_a_request_whose_process_died_is_granted_whole_and_not_counted_twice(
     backend: AwsBackend, at: int, granted: int, counted: int
 ) -> None:
-    client, name = backend.clients.dynamodb, await create_table(backend.clients.dynamodb, f"died-{at}", "LedgerTable")
+    client, name = backend.clients.dynamodb, await create_table(backend.admin.dynamodb, f"died-{at}", "LedgerTable")
     quota = DynamoQuota(table(client, name))
     await quota.acquire(_asking("before", 3), expires=5)
 

@@ -6,6 +6,7 @@ import asyncio
 import random
 
 import pytest
+from msgspec.structs import replace
 
 from eventcron.adapters.memory import MemoryLeases
 from eventcron.model.names import Instant
@@ -155,6 +156,18 @@ async def test_a_rest_that_a_clock_ahead_asked_for_keeps_nobody_out(leases: Leas
     assert await leases.commit(lease, rests_until=NOW + 65_000)
 
     assert await leases.acquire(0, end=6_000, now=NOW, lease_until=LEASE_UNTIL) is not None
+
+
+async def test_a_commit_of_a_part_claims_nothing_of_the_rest(leases: Leases) -> None:
+    """Else the segment would not rest but be held, for as long as a clock ahead says."""
+    lease = await leases.acquire(0, end=9_000, now=NOW + 60_000, lease_until=NOW + 120_000)
+    assert lease is not None
+    assert await leases.commit(replace(lease, end=5_000), rests_until=NOW + 65_000)
+
+    following = await leases.acquire(0, end=6_000, now=NOW, lease_until=LEASE_UNTIL)
+
+    assert following is not None
+    assert (following.start, following.end) == (5_000, 6_000)
 
 
 async def test_a_released_lease_cannot_commit(leases: Leases) -> None:

@@ -529,6 +529,9 @@ class Service:
 
     put_events = send_message_batch = batch_get_item = query = _next
 
+    async def query_bytes(self, **request: Any) -> bytes:
+        return msgspec.json.encode(await self._next(**request))
+
 
 async def test_put_events_may_refuse_entries_inside_a_200() -> None:
     answer = load("services/put-events-refused.json")

@@ -284,10 +284,10 @@ def test_a_late_fire_is_logged_with_whose_it_is_and_a_punctual_one_is_not(
         executor(stack, sqs(msgspec.json.encode(make_pack([fire])).decode()))
         stack.clock.instant = max(stack.clock.instant, NOW + 86_000)
 
-    [line] = [vars(record) for record in caplog.records if record.message == "fire_late"]
+    [line] = [vars(record) for record in caplog.records if record.message == "fires_late"]
     executed = [vars(record)["latest_ms"] for record in caplog.records if record.message == "pack_executed"]
     assert (line["tenant"], line["schedule"], line["lateness_ms"]) == ("acme", "acme/good", 2_000)
-    assert line["fire_id"] == fire_id(late)
+    assert (line["fire_id"], line["fires"]) == (fire_id(late), 1)
     assert executed == [2_000, 0]
 
 

@@ -156,7 +156,7 @@ def test_every_dependency_has_its_reason_in_a_comment() -> None:
 def test_lambda_functions_have_no_dependency_of_the_command_line_or_the_tests() -> None:
     installed = {Requirement(text).name for text in PROJECT["dependencies"]}
 
-    assert installed == {"aiobotocore", "aws-lambda-powertools", "croniter", "msgspec", "tzdata"}
+    assert installed == {"aiobotocore", "aws-lambda-powertools", "croniter", "httptools", "msgspec", "tzdata"}
 
 
 @pytest.fixture(name="wheel", scope="module")

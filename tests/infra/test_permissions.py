@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import msgspec
 import pytest
 from aiobotocore.session import AioSession, get_session
 
-from eventcron.adapters.aws import clients
+from eventcron.adapters.aws import sessions
 from eventcron.adapters.aws.fire_queue import SqsFireQueue
 from eventcron.adapters.aws.inputs import DynamoInputs
+from eventcron.adapters.aws.json_api import JsonApi, Response
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.clock import SystemClock
 from eventcron.app.use_cases import UseCases
@@ -70,19 +71,32 @@ class Recorder:
         self.asked: Asked = {}
         self.sources: set[str] = set()
 
-    def session(self) -> AioSession:
+    def listen(self, patch: pytest.MonkeyPatch) -> None:
+        """Record what the clients are asked: the lean ones, and botocore's for the newer bus."""
+        call = JsonApi.call
+
+        async def recorded(api: JsonApi, operation: str, request: Mapping[str, Any]) -> Response:
+            self._record(api.service, operation, request)
+            return await call(api, operation, request)
+
+        patch.setattr(JsonApi, "call", recorded)
+        patch.setattr(sessions, "get_session", self._session)
+
+    def _session(self) -> AioSession:
+        def record(params: dict[str, Any], model: Any, **_: object) -> None:
+            self._record(model.service_model.service_name.replace(NEWER_API, "events"), model.name, params)
+
         session = get_session()
-        session.register("provide-client-params.*.*", self._record)
+        session.register("provide-client-params.*.*", record)
         return session
 
-    def _record(self, params: dict[str, Any], model: Any, **_: object) -> None:
-        service = model.service_model.service_name.replace(NEWER_API, "events")
-        operation = BY_ANOTHER_NAME.get(model.name, model.name)
+    def _record(self, service: str, operation: str, params: Mapping[str, Any]) -> None:
+        operation = BY_ANOTHER_NAME.get(operation, operation)
         self.asked.setdefault(f"{service}:{operation}", set()).update(_resources(params))
         self.sources |= {entry["Source"] for entry in params.get("Entries", []) if "Source" in entry}
 
 
-def _resources(params: dict[str, Any]) -> set[str]:
+def _resources(params: Mapping[str, Any]) -> set[str]:
     """Return logical ids, after which resources are named here. An index is written as in the template."""
     if "IndexName" in params:
         return {f"${{{params['TableName']}.Arn}}/index/{params['IndexName']}"}
@@ -141,7 +155,7 @@ def _stage(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
         segment_dlq_url=f"{url}/SegmentDeadLetters",
         segments=1,
     )
-    monkeypatch.setattr(clients, "get_session", stage.recorder.session)
+    stage.recorder.listen(monkeypatch)
     monkeypatch.setattr("eventcron.app.planner.REST_MS", 0)  # one stage follows the other within seconds
     yield stage
     process.close()

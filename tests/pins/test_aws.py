@@ -15,7 +15,7 @@ from botocore.exceptions import ClientError
 from eventcron.adapters.aws.clients import AwsClients, aws_clients
 from tests.emulators import ministack_server, moto_server, use_endpoint
 from tests.eventbridgev2 import ARN, PATH
-from tests.resources import create_queue, create_table
+from tests.resources import Admin, admin, create_queue, create_table
 
 
 @pytest.fixture(scope="module")
@@ -39,6 +39,12 @@ def ministack_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str
 async def clients(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AwsClients]:
     use_endpoint(monkeypatch, request.getfixturevalue(f"{request.param}_endpoint"))
     async with aws_clients(concurrency=4) as opened:
+        yield opened
+
+
+@pytest.fixture(name="creating")
+async def _creating(clients: AwsClients) -> AsyncIterator[Admin]:  # it sets the endpoint
+    async with admin() as opened:
         yield opened
 
 
@@ -90,9 +96,9 @@ def test_requests_for_the_newer_bus_go_to_its_owner_s_endpoint() -> None:
     assert asked == [f"https://123456789012.eventsv2.eu-north-1.amazonaws.com{PATH}"]
 
 
-async def test_a_failed_condition_shows_the_stored_item(clients: AwsClients) -> None:
+async def test_a_failed_condition_shows_the_stored_item(clients: AwsClients, creating: Admin) -> None:
     """The adapter recognises its own put by that item if the first answer was lost."""
-    table = await create_table(clients.dynamodb, f"pins-{os.getpid()}", "LedgerTable")
+    table = await create_table(creating.dynamodb, f"pins-{os.getpid()}", "LedgerTable")
     item = {"pk": {"S": "a"}, "fence": {"N": "1"}}
     await clients.dynamodb.put_item(TableName=table, Item=item)
 
@@ -108,21 +114,20 @@ async def test_a_failed_condition_shows_the_stored_item(clients: AwsClients) -> 
     assert (response["Error"]["Code"], response["Item"]) == ("ConditionalCheckFailedException", item)
 
 
-async def test_a_standard_queue_takes_a_message_group(clients: AwsClients) -> None:
+async def test_a_standard_queue_takes_a_message_group(clients: AwsClients, creating: Admin) -> None:
     """SQS fair queues."""
-    sqs: Any = clients.sqs
-    url = await create_queue(sqs, f"pins-group-{os.getpid()}")
+    url = await create_queue(creating.sqs, f"pins-group-{os.getpid()}")
 
-    response = await sqs.send_message_batch(
+    response = await clients.sqs.send_message_batch(
         QueueUrl=url, Entries=[{"Id": "0", "MessageBody": "body", "MessageGroupId": "~mixed"}]
     )
 
     assert [entry["Id"] for entry in response["Successful"]] == ["0"]
 
 
-async def test_sqs_requests_go_to_the_client_s_endpoint(clients: AwsClients) -> None:
+async def test_sqs_requests_go_to_the_client_s_endpoint(creating: Admin) -> None:
     """The host in the queue's URL does not matter."""
-    sqs: Any = clients.sqs
+    sqs = creating.sqs
     url = await create_queue(sqs, f"pins-url-{os.getpid()}")
 
     response = await sqs.get_queue_attributes(
@@ -138,8 +143,8 @@ async def test_moto_refuses_a_delay_of_901_seconds_by_entry(
 ) -> None:
     """ministack accepts it, and AWS refuses the whole call. So the adapter must check the delay itself."""
     use_endpoint(monkeypatch, moto_endpoint)
-    async with aws_clients(concurrency=1) as clients:
-        url = await create_queue(clients.sqs, "pins-delay")
+    async with aws_clients(concurrency=1) as clients, admin() as creating:
+        url = await create_queue(creating.sqs, "pins-delay")
         response = await clients.sqs.send_message_batch(
             QueueUrl=url,
             Entries=[

@@ -20,6 +20,7 @@ from eventcron.adapters.aws import items
 from eventcron.adapters.aws.backfills import DynamoBackfills
 from eventcron.adapters.aws.calendars import DynamoCalendars
 from eventcron.adapters.aws.clients import aws_clients
+from eventcron.adapters.aws.index_pages import decode_index
 from eventcron.adapters.aws.leases import DynamoLeases
 from eventcron.adapters.aws.published_packs import DynamoPublishedPacks
 from eventcron.adapters.aws.sweeps import DynamoSweeps
@@ -37,7 +38,7 @@ from eventcron.wire.encode import decode_pack, encode_pack, fire_id, fired, pack
 from eventcron.wire.segment_ranges import decode_range, encode_range
 from tests.adapters.scripted import Script, Waits
 from tests.emulators import moto_server, use_endpoint
-from tests.resources import create_table
+from tests.resources import admin, create_table
 from tests.upgrade import release_0_1
 
 FORMATS = Path(__file__).parents[2] / "events" / "formats"
@@ -122,7 +123,7 @@ def test_an_item_of_an_earlier_release_is_read_whole(release: str, name: str) ->
 
 
 def test_the_planner_reads_an_earlier_release_s_item(release: str) -> None:
-    plan = items.decode_entry(_written(release, "schedule-item"))
+    [plan] = decode_index(msgspec.json.encode({"Items": [_written(release, "schedule-item")]})).items
 
     assert (plan.tenant, plan.name, plan.wake) == ("acme", "nightly-export", 1_796_115_600_000)
     assert (plan.misfire.policy, plan.flexible_window_seconds) == ("skip", 300)
@@ -345,8 +346,8 @@ async def test_every_item_of_the_ledger_s_table_has_a_number_and_is_read_by_earl
     )
     calendar = Calendar(tenant="acme", name="norway", revision=7, dates=("2026-12-24",), expires=99)
     sweep = Sweep(number=1, began=5, unfinished_since=5, segments=64, shares=64)
-    async with aws_clients(concurrency=4) as clients:
-        table = await create_table(clients.dynamodb, f"formats-{release}", "LedgerTable")
+    async with aws_clients(concurrency=4) as clients, admin() as creating:
+        table = await create_table(creating.dynamodb, f"formats-{release}", "LedgerTable")
         ledger = DynamoTable(clients.dynamodb, table, retry=Waits().retry())
         leases, backfills = DynamoLeases(ledger), DynamoBackfills(ledger)
         for segment in (5, 6):

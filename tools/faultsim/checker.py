@@ -240,8 +240,10 @@ def _ended(observed: Observations) -> Iterator[Violation]:
         # While it is in the index, the planner waits until every planned fire is past.
         patience_ms = 0 if record.wake is None else (settings.horizon_seconds + 2 * settings.tick_seconds) * 1000
         patience_ms += observed.simulation.faults.spell.ahead_ms
+        # Where the planner was late itself, it waits from then on: until the instant at which it looks once more.
+        waits = record.wake is not None and record.wake > observed.end - 2 * settings.tick_seconds * 1000
         if record.state is not State.COMPLETED:
-            if _is_at_its_end(revision, observed.end - patience_ms):
+            if not waits and _is_at_its_end(revision, observed.end - patience_ms):
                 yield Violation(1, revision.key, f"it has no occurrence left and is {record.state}")
         elif revision.key not in reported and revision.record.state is not State.COMPLETED:
             yield Violation(1, revision.key, "no event reports that it is completed")

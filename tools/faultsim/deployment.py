@@ -26,7 +26,8 @@ from eventcron.errors import EventcronError
 from eventcron.model.messages import SegmentRange
 from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key
 from eventcron.model.records import Backfill, Calendar, IndexEntry, Record
-from eventcron.ports import Clock, DeadLetterSource, Lease, Page, Refusal
+from eventcron.ports import Clock, DeadLetterSource, IsQuiet, Lease, Page, Refusal
+from eventcron.rules.quiet import is_left_out
 from eventcron.testing.ports import memory_ports
 from tools.faultsim.faults import FaultPlan
 from tools.faultsim.history import Attempt, History, IndexRead, RangeDone, Step, Written
@@ -81,14 +82,18 @@ class WatchedStore(MemoryScheduleStore):
     def _read(self, record: Record) -> Record:
         return self._older.shown(record) if self._network.is_unreadable(record.key) else record
 
-    async def read_index(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
+    async def read_index(
+        self, segment: int, *, before: Instant, cursor: str | None = None, is_quiet: IsQuiet | None = None
+    ) -> Page[IndexEntry]:
         page = await super().read_index(segment, before=before, cursor=cursor)
         now = self._clock.now()
         self._history.index_reads += [IndexRead(now, entry.key, entry.wake) for entry in page.items]
         for entry in page.items:
             self._network.note("read", f"{entry.key} revision {entry.revision} wake {entry.wake} before {before}")
         unreadable, shown = self._network.is_unreadable, self._older.shown_entry
-        return replace(page, items=[shown(one) if unreadable(one.key) else one for one in page.items])
+        entries = [shown(one) if unreadable(one.key) else one for one in page.items]
+        items = [entry for entry in entries if is_quiet is None or not is_left_out(entry, is_quiet)]
+        return replace(page, items=items, left_out=len(entries) - len(items))
 
 
 class WatchedBackfills(MemoryBackfills):

@@ -210,7 +210,7 @@ def _limits(observed: Observations) -> Iterator[Violation]:
     perhaps: Counter[tuple[str, int]] = Counter()
     for fire in observed.fired:
         # Of a command that came late, the fires count in a minute before.
-        late = fire.cause != "backfill" and fire.own - fire.due - observed.widest_ms[fire.key] > QUEUE_LATE_MS
+        late = fire.cause != "backfill" and fire.own - fire.due - _offset(observed, fire) > QUEUE_LATE_MS
         surely[fire.key.tenant, fire.own // MINUTE_MS] += not late and fire.own % MINUTE_MS >= QUEUE_LATE_MS
         for minute in _minutes(fire.own):
             perhaps[fire.key.tenant, minute] += 1
@@ -223,6 +223,12 @@ def _limits(observed: Observations) -> Iterator[Violation]:
         for minute in _minutes(failed.own):
             perhaps[failed.key.tenant, minute] += 1
     yield from _held_for_nothing(skipped, perhaps, limit)
+
+
+def _offset(observed: Observations, fire: Fired) -> int:
+    """By how many milliseconds its flexible window, if it has one, delays *fire*."""
+    own = (revision for revision in observed.revisions[fire.key] if revision.record.revision == fire.revision)
+    return next((revision.offset for revision in own), observed.widest_ms[fire.key]) if fire.cause == "schedule" else 0
 
 
 def _minutes(own: Instant) -> set[int]:

@@ -47,7 +47,7 @@ from eventcron.rules.timeline import is_caught_up, is_followed, is_superseded, m
 from eventcron.settings import Settings
 from eventcron.timing.hashing import flexible_offset_ms
 from eventcron.timing.trigger import local_time
-from eventcron.wire.encode import encode_pack, failed, fire_id, skipped
+from eventcron.wire.encode import encode_pack, failed, skipped
 
 #: Milliseconds before a fire's instant at which its schedule is read for the last time. It allows for a few round trips
 #: to DynamoDB, and is well within the one second of guarantee 3.
@@ -73,9 +73,7 @@ MAX_PAUSE_S = 240
 class Published(Struct, frozen=True):
     """A published fire. ``lateness_ms`` is the instant of publication minus the planned one, ``at``."""
 
-    key: Key
-    fire_id: str
-    cause: str
+    fire: Fire
     lateness_ms: int
 
 
@@ -251,7 +249,7 @@ class Executor:
         fires = [fire for fire, _ in timed]
         refused = {index: how for index, how in enumerate(ended) if isinstance(how, Refusal)}
         done = [(fire, how) for fire, how in zip(fires, ended, strict=True) if not isinstance(how, Refusal)]
-        report.published += [Published(fire.key, fire_id(fire), fire.cause, now - fire.at) for fire, now in done]
+        report.published += [Published(fire, now - fire.at) for fire, now in done]
         again = await self._handle_refused(fires, refused, records, pack, report)
         await self._complete([fire for fire, _ in done if fire.last], records)
         return again

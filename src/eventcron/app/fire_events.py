@@ -47,12 +47,13 @@ class FireEvents:
         """
         ended: dict[Fire, Instant | Refusal] = {}
         by_owner: dict[str, list[tuple[Fire, str]]] = {}
-        for fire, local_time in timed:
-            is_small = event_size(records[fire.key]) <= ENVELOPE_BYTES + MAX_INLINE_BYTES
-            by_owner.setdefault("" if is_small else fire.tenant, []).append((fire, local_time))
+        sizes = {fire.key: event_size(records[fire.key]) for fire, _ in timed}
+        for one in timed:
+            is_small = sizes[one[0].key] <= ENVELOPE_BYTES + MAX_INLINE_BYTES
+            by_owner.setdefault("" if is_small else one[0].tenant, []).append(one)
 
         def size(one: tuple[Fire, str]) -> int:
-            return event_size(records[one[0].key])
+            return sizes[one[0].key]
 
         async def publish(owner: str, portion: Sequence[tuple[Fire, str]]) -> None:
             async with self._budget.hold(owner, sum(map(size, portion))):

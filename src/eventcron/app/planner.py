@@ -23,7 +23,7 @@ from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Pack
 from eventcron.model.names import Instant, Key, Window
 from eventcron.model.records import IndexEntry, State
-from eventcron.ports import Clock, DeadLetters, EventBus, FireQueue, Lease, Leases, Page, ScheduleStore
+from eventcron.ports import Clock, DeadLetters, EventBus, FireQueue, IsQuiet, Lease, Leases, Page, ScheduleStore
 from eventcron.rules.lag import lag_ms
 from eventcron.rules.leases import REST_MS
 from eventcron.rules.packing import pack_fires
@@ -38,6 +38,7 @@ from eventcron.rules.planning import (
     unread_notice,
 )
 from eventcron.rules.portions import PagePlan, Planned
+from eventcron.rules.quiet import NextOccurrences
 from eventcron.settings import Settings
 from eventcron.timing.hashing import flexible_offset_ms
 from eventcron.wire.encode import skipped
@@ -122,6 +123,8 @@ class Planner:
         self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
         self._jitter = jitter
         self._settings = settings
+        #: For as long as the process lives.
+        self._next_occurrences = NextOccurrences()
 
     async def run(
         self, segments: Iterable[int], *, deadline: Instant, tick: Instant | None = None
@@ -226,13 +229,14 @@ class Planner:
             await self._leases.release(lease)
             if lease.start - lease.end <= AHEAD_MS:
                 return SegmentOutcome.PLANNED
-            await self._plan_passed_by(lease, deadline=deadline, memos=memos, tally=tally)
-            return SegmentOutcome.AHEAD
+            done = await self._plan_passed_by(lease, deadline=deadline, memos=memos, tally=tally)
+            return SegmentOutcome.AHEAD if done else SegmentOutcome.SAVED
         window = Window(lease.start, lease.end)
-        page = await self._page(lease, lease.cursor)
+        is_quiet = self._next_occurrences.quiet_in(window)
+        page = await self._page(lease, lease.cursor, is_quiet)
         looked_up: set[Key] = set()
         while True:
-            ahead = asyncio.ensure_future(self._page(lease, page.cursor)) if page.cursor else None
+            ahead = asyncio.ensure_future(self._page(lease, page.cursor, is_quiet)) if page.cursor else None
             try:
                 await self._plan_page(page, window, memos, tally, looked_up)
                 if ahead is None:
@@ -249,8 +253,10 @@ class Planner:
                 if ahead is not None and not ahead.done():
                     ahead.cancel()
 
-    async def _plan_passed_by(self, lease: Lease, *, deadline: Instant, memos: Memos, tally: _Tally) -> None:
+    async def _plan_passed_by(self, lease: Lease, *, deadline: Instant, memos: Memos, tally: _Tally) -> bool:
         """Plan up to a horizon from now what a segment has passed by that is planned further than that.
+
+        False: the time did not suffice for all of it.
 
         Whatever the clock that was ahead has planned is dense, or has a ``wake`` beyond what it has planned. So a timed
         entry before is of a later put. It stays timed until the horizon reaches what is planned.
@@ -262,11 +268,12 @@ class Planner:
             timed = [entry for entry in page.items if entry.wake != DENSE]
             await self._plan_page(replace(page, items=timed), window, memos, tally, set())
             if page.cursor is None or len(timed) < len(page.items):
-                return  # the dense entries come last
+                return True  # the dense entries come last
             cursor = page.cursor
+        return False
 
-    async def _page(self, lease: Lease, cursor: str | None) -> Page[IndexEntry]:
-        return await self._store.read_index(lease.segment, before=lease.end, cursor=cursor)
+    async def _page(self, lease: Lease, cursor: str | None, is_quiet: IsQuiet | None = None) -> Page[IndexEntry]:
+        return await self._store.read_index(lease.segment, before=lease.end, cursor=cursor, is_quiet=is_quiet)
 
     async def _plan_page(
         self, page: Page[IndexEntry], window: Window, memos: Memos, tally: _Tally, looked_up: set[Key]
@@ -292,7 +299,7 @@ class Planner:
         ]
         await self._report(notices, now=now)
         await self._move(done, window, tally)
-        tally.visited += len(entries)
+        tally.visited += len(entries) + page.left_out
         tally.skipped += sum(notice.count for notice in notices)
 
     async def _verified(self, items: Sequence[IndexEntry], window: Window, looked_up: set[Key]) -> list[IndexEntry]:
@@ -330,19 +337,12 @@ class Planner:
         """
         slots = asyncio.Semaphore(MOVES_AT_ONCE)
         now = self._clock.now()
+        wakes = ((planned, _wake_after(planned, window, now=now)) for planned in done)
+        moving = [(planned, wake) for planned, wake in wakes if wake != planned.entry.wake]
+        tally.dense = tally.dense or any(wake == DENSE for _, wake in moving)
 
-        async def move(planned: Planned) -> None:
-            entry, following = planned.entry, planned.following
-            # An empty window: the segment is planned further already. A dense entry would be left out until then.
-            wake = following if window.start == window.end else next_wake(planned.fired, following)
-            if entry.wake == DENSE and wake is not None:
-                return
-            if wake is None and not planned.ends and not _is_past(entry, now):
-                # Its last fires may still be in the queue. Keep the entry until they are past.
-                wake = window.end if planned.skips or entry.wake == DENSE else entry.wake
-            if wake == entry.wake:
-                return
-            tally.dense = tally.dense or wake == DENSE
+        async def move(planned: Planned, wake: Instant | None) -> None:
+            entry = planned.entry
             async with slots:
                 if wake is None and not planned.ends:
                     await self._finish(entry)
@@ -351,7 +351,7 @@ class Planner:
                 # that entry is planned through the window already: hence *handoff*.
                 await self._store.move_wake(entry, wake, handoff=window.end if wake == DENSE else None)
 
-        await all_of(map(move, done))
+        await all_of(move(planned, wake) for planned, wake in moving)
 
     async def _finish(self, entry: IndexEntry) -> None:
         """Complete a schedule whose last occurrence did not fire. The executor completes the others."""
@@ -360,6 +360,19 @@ class Planner:
             return
         days = self._settings.tombstone_days
         await complete(record, clock=self._clock, store=self._store, publisher=self._publisher, remember_days=days)
+
+
+def _wake_after(planned: Planned, window: Window, *, now: Instant) -> Instant | None:
+    """The ``wake`` of an entry after *window* was planned; None: it leaves the index."""
+    entry, following = planned.entry, planned.following
+    # An empty window: the segment is planned further already. A dense entry would be left out until then.
+    wake = following if window.start == window.end else next_wake(planned.fired, following)
+    if entry.wake == DENSE and wake is not None:
+        return DENSE
+    if wake is None and not planned.ends and not _is_past(entry, now):
+        # Its last fires may still be in the queue. Keep the entry until they are past.
+        return window.end if planned.skips or entry.wake == DENSE else entry.wake
+    return wake
 
 
 def _is_past(entry: IndexEntry, now: Instant) -> bool:

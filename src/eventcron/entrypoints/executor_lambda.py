@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable
+from logging import DEBUG
 from typing import Any
 
 from eventcron.app.executor import Published, Report
@@ -12,6 +13,7 @@ from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.records import SqsMessage, batch_response, messages
 from eventcron.entrypoints.telemetry import LambdaContext, begin, emit, logger
+from eventcron.wire.encode import fire_id
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, list[dict[str, str]]]:
@@ -42,18 +44,24 @@ async def handle(cases: UseCases, event: dict[str, Any]) -> dict[str, list[dict[
 
 def _log(message: SqsMessage, report: Report, *, late_ms: int) -> None:
     timed = _timed(report.published)
-    for fire in report.published:
-        _log_fire(logger.debug, "fire_published", fire)
-    for fire in timed:
-        if fire.lateness_ms > late_ms:
-            _log_fire(logger.info, "fire_late", fire)
+    if logger.log_level <= DEBUG:
+        for one in report.published:
+            _log_fire(logger.debug, "fire_published", one)
+    late: defaultdict[str, list[Published]] = defaultdict(list)
+    for one in timed:
+        if one.lateness_ms > late_ms:
+            late[one.fire.tenant].append(one)
+    for of_tenant in late.values():
+        # One line for all of them: a line each would cost more than everything else in a burst.
+        worst = max(of_tenant, key=lambda one: one.lateness_ms)
+        _log_fire(logger.info, "fires_late", worst, fires=len(of_tenant))
     log = logger.warning if report.put_back or report.failed or report.skipped else logger.info
     log(
         "pack_repeated" if report.repeated else "pack_executed",
         pack_id=report.pack_id,
         receives=message.receives,
         published=len(report.published),
-        latest_ms=max((fire.lateness_ms for fire in timed), default=None),
+        latest_ms=max((one.lateness_ms for one in timed), default=None),
         dropped=report.dropped,
         skipped=report.skipped,
         over_quota=report.over_quota,
@@ -62,14 +70,16 @@ def _log(message: SqsMessage, report: Report, *, late_ms: int) -> None:
     )
 
 
-def _log_fire(log: Callable[..., None], message: str, fire: Published) -> None:
+def _log_fire(log: Callable[..., None], message: str, published: Published, **more: int) -> None:
+    fire = published.fire
     log(
         message,
-        tenant=fire.key.tenant,
+        tenant=fire.tenant,
         schedule=str(fire.key),
-        fire_id=fire.fire_id,
+        fire_id=fire_id(fire),
         cause=fire.cause,
-        lateness_ms=fire.lateness_ms,
+        lateness_ms=published.lateness_ms,
+        **more,
     )
 
 
@@ -85,7 +95,7 @@ def _emit(reports: list[Report], *, dead_letters: int, failures: int) -> None:
         "PacksRepeated": sum(report.repeated for report in reports),
         "PacksFailed": failures,
     }
-    lateness = [fire.lateness_ms for report in reports for fire in _timed(report.published)]
+    lateness = [one.lateness_ms for report in reports for one in _timed(report.published)]
     counts = {name: count for name, count in counts.items() if count}
     emit("executor", counts, milliseconds={"FireLatenessMs": lateness})
 
@@ -94,9 +104,9 @@ def _emit_watched(reports: list[Report], watched: frozenset[str]) -> None:
     """Emit published fires and their lateness for each of the *watched* tenants, with the tenant as a dimension."""
     lateness: defaultdict[str, list[int]] = defaultdict(list)
     for report in reports:
-        for fire in _timed(report.published):
-            if fire.key.tenant in watched:
-                lateness[fire.key.tenant].append(fire.lateness_ms)
+        for one in _timed(report.published) if watched else ():
+            if one.fire.tenant in watched:
+                lateness[one.fire.tenant].append(one.lateness_ms)
     for tenant, values in lateness.items():
         counts = {"FiresPublished": len(values)}
         emit("executor", counts, milliseconds={"FireLatenessMs": values}, dimensions={"tenant": tenant})
@@ -107,4 +117,4 @@ def _timed(published: Iterable[Published]) -> list[Published]:
 
     A run is due when its command was emitted, so its lateness is the command's travel time, not the executor's delay.
     """
-    return [fire for fire in published if fire.cause == "schedule"]
+    return [one for one in published if one.fire.cause == "schedule"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct
@@ -9,7 +10,7 @@ from msgspec import Meta, Struct
 from eventcron.model.names import MAX_SEGMENTS, Cause, Instant, Key
 
 
-class Fire(Struct, frozen=True, array_like=True):
+class Fire(Struct, frozen=True, array_like=True, dict=True):
     """One occurrence of one schedule on its way to the bus, as carried in a pack.
 
     The fire does not carry the input: the executor reads the schedule again before it publishes.
@@ -24,7 +25,7 @@ class Fire(Struct, frozen=True, array_like=True):
     cause_id: Annotated[str, Meta(description="The id of the run or backfill; empty for an ordinary fire.")] = ""
     last: Annotated[bool, Meta(description="The schedule has no later occurrence.")] = False
 
-    @property
+    @cached_property
     def key(self) -> Key:
         return Key(self.tenant, self.name)
 

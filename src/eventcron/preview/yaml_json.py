@@ -52,7 +52,10 @@ def yaml_entries(text: str) -> Iterator[tuple[int, str]]:
         documents = list(yaml.compose_all(text, Loader=_LOADER))
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
-        raise YamlError(mark.line + 1 if mark else None, f"not YAML: {error.problem}") from error
+        # libyaml reads ahead, and may come to the end of its own depth before ``_check`` comes to that of a schedule.
+        too_deep = "maximum nesting depth" in str(error.problem)
+        reason = f"nested more than {MAX_DEPTH} deep" if too_deep else f"not YAML: {error.problem}"
+        raise YamlError(mark.line + 1 if mark else None, reason) from error
     except yaml.YAMLError as error:
         raise YamlError(None, f"not YAML: {error}") from error
     entries = [entry for document in documents for entry in _items(document)]

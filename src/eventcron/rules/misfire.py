@@ -48,10 +48,11 @@ def is_missed(at: Instant, misfire: Misfire, *, now: Instant, is_followed: Calla
     *is_followed* tells whether a later occurrence of the schedule is due by *now* as well. With ``fire_once`` that one
     fires instead, whoever made this one late.
     """
+    if at >= _timely_from(misfire, now=now):
+        return False
     if not sort_late([at], misfire, now=now).fire:
         return True
-    is_late = at < _timely_from(misfire, now=now)
-    return is_late and misfire.policy is MisfirePolicy.FIRE_ONCE and is_followed()
+    return misfire.policy is MisfirePolicy.FIRE_ONCE and is_followed()
 
 
 def _timely_from(misfire: Misfire, *, now: Instant) -> Instant:

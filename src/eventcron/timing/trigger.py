@@ -254,6 +254,7 @@ def _parts(window: Window) -> Iterator[Window]:
         start, size = end, min(2 * size, _AT_MOST_MS)
 
 
+@lru_cache(maxsize=4_096)
 def local_time(instant: Instant, zone: str, *, millis: bool = True) -> str:
     """Return *instant* as local time of *zone*, RFC 3339 with its offset. ``millis`` works as in ``rfc3339``.
 

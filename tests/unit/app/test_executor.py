@@ -127,7 +127,7 @@ async def test_it_holds_reads_again_and_publishes_at_the_instant(stage: Stage) -
 
     assert stage.clock.slept_to[:2] == [DUE - REREAD_MS, DUE]
     assert [published.at for published in stage.bus.published] == [DUE]
-    assert [(done.key, done.lateness_ms) for done in report.published] == [(Key("acme", "report"), 0)]
+    assert [(done.fire.key, done.lateness_ms) for done in report.published] == [(Key("acme", "report"), 0)]
 
 
 async def test_fires_of_one_pack_go_out_each_at_its_own_millisecond(stage: Stage) -> None:
@@ -386,7 +386,7 @@ async def test_a_schedule_that_this_release_cannot_judge_stops_no_other_and_is_t
 
     report = await stage.execute(fire("readable"), fire("newer"))
 
-    assert ([published.key.name for published in report.published], report.put_back) == (["readable"], 1)
+    assert ([published.fire.key.name for published in report.published], report.put_back) == (["readable"], 1)
     (pack,) = stage.put_back()
     assert ([fire.name for fire in pack.fires], pack.attempt) == (["newer"], 2)
 
@@ -515,7 +515,7 @@ async def test_a_schedule_that_cannot_be_read_stops_no_other_and_is_tried_again(
 
     report = await stage.execute(fire(name="readable"), fire(name="newer"))
 
-    assert ([published.key.name for published in report.published], report.put_back) == (["readable"], 1)
+    assert ([published.fire.key.name for published in report.published], report.put_back) == (["readable"], 1)
     (pack,) = stage.put_back()
     assert ([fire.name for fire in pack.fires], pack.attempt) == (["newer"], 2)
 

@@ -183,8 +183,8 @@ async def test_a_slow_twin_is_fenced_off() -> None:
     async def overtake(_events: Sequence[Event]) -> list[Refusal]:
         return []
 
-    async def slow_page(segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
-        page = await MemoryScheduleStore.read_index(stage.store, segment, before=before, cursor=cursor)
+    async def slow_page(segment: int, **how: Any) -> Page[IndexEntry]:
+        page = await MemoryScheduleStore.read_index(stage.store, segment, **how)
         stage.clock.instant += 61_000
         now = stage.clock.now()
         claimed.append(await stage.leases.acquire(0, end=now + MINUTE, now=now, lease_until=now + MINUTE))
@@ -205,16 +205,16 @@ async def test_near_its_deadline_a_pass_saves_its_page_and_the_next_goes_on_from
         await stage.put(f"n{number}", "5 * * * *")
     pages = 0
 
-    async def slow_page(segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
+    async def slow_page(segment: int, **how: Any) -> Page[IndexEntry]:
         nonlocal pages
         pages += 1
-        page = await MemoryScheduleStore.read_index(stage.store, segment, before=before, cursor=cursor)
+        page = await MemoryScheduleStore.read_index(stage.store, segment, **how)
         stage.clock.instant += 4_000
         return page
 
     stage.store.read_index = slow_page  # type: ignore[method-assign]  # this store is slow
 
-    ends = [await stage.plan(seconds=9) for _ in range(4)]
+    ends = [await stage.plan(seconds=5) for _ in range(4)]
 
     assert [report.ended for report in ends] == [
         SegmentOutcome.SAVED,
@@ -336,6 +336,26 @@ async def test_a_range_that_a_clock_ahead_has_planned_is_looked_at_all_the_same(
     assert (report.ended, report.fires) == (SegmentOutcome.AHEAD, 1)
 
 
+async def test_what_a_clock_ahead_passed_by_is_saved_for_the_next_planner_where_time_is_short(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stage = Stage()
+    stage.clock.instant += DAY
+    await stage.plan()
+    stage.clock.instant -= DAY
+    await stage.put("once", "at(2026-12-01T08:10:00)", wake=NOW + 10 * MINUTE)
+    release = stage.leases.release
+
+    async def slow(lease: Lease) -> bool:
+        stage.clock.instant += MINUTE
+        return await release(lease)
+
+    monkeypatch.setattr(stage.leases, "release", slow)
+    (report,) = await stage.planner.run([0], deadline=NOW + MINUTE)
+
+    assert (report.ended, report.fires) == (SegmentOutcome.SAVED, 0)
+
+
 async def test_a_window_that_a_clock_ahead_began_and_left_is_planned_to_its_end() -> None:
     """The planner of that clock died. The queue delays no message for that long, so packs appear early and wait."""
     stage = Stage()
@@ -406,9 +426,9 @@ async def test_an_index_that_catches_up_between_two_pages_hides_nothing() -> Non
     assert (await stage.plan()).fires == 3 * 7
     read, stale = stage.store.read_index, True
 
-    async def read_index(segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
+    async def read_index(segment: int, **how: Any) -> Page[IndexEntry]:
         nonlocal stale
-        page = await read(segment, before=before, cursor=cursor)
+        page = await read(segment, **how)
         stale = False
         return page
 
@@ -439,9 +459,9 @@ async def test_a_pass_that_is_resumed_does_not_plan_again_what_its_first_half_ma
         await stage.put(name, wake=NOW + 5 * MINUTE)
     read = stage.store.read_index
 
-    async def slow_page(segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
+    async def slow_page(segment: int, **how: Any) -> Page[IndexEntry]:
         stage.clock.instant += 4_000
-        return await read(segment, before=before, cursor=cursor)
+        return await read(segment, **how)
 
     stage.store.read_index = slow_page  # type: ignore[method-assign]
     assert (await stage.plan(seconds=9)).ended is SegmentOutcome.SAVED
@@ -514,8 +534,8 @@ async def _leased(stage: Stage, end: Instant) -> Lease:
 class HalfReadable(MemoryScheduleStore):
     """An index with one schedule that cannot be read."""
 
-    async def read_index(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
-        page = await super().read_index(segment, before=before, cursor=cursor)
+    async def read_index(self, segment: int, **how: Any) -> Page[IndexEntry]:
+        page = await super().read_index(segment, **how)
         return Page(page.items, page.cursor, [Unreadable(Key("acme", "newer"), "stored in format 2")])
 
 
@@ -608,12 +628,12 @@ async def test_segments_are_planned_at_once() -> None:
     under_way = most = 0
     read = stage.store.read_index
 
-    async def watched(segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
+    async def watched(segment: int, **how: Any) -> Page[IndexEntry]:
         nonlocal under_way, most
         under_way += 1
         most = max(most, under_way)
         await asyncio.sleep(0)
-        page = await read(segment, before=before, cursor=cursor)
+        page = await read(segment, **how)
         under_way -= 1
         return page
 

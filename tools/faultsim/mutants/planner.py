@@ -29,8 +29,8 @@ def _commit_first(original: Any) -> Function:
 
 
 def _one_page(original: Any) -> Function:
-    async def page(self: Any, claim: Any, cursor: str | None) -> object:
-        read = await original(self, claim, cursor)
+    async def page(self: Any, lease: Any, cursor: str | None, is_quiet: Any = None) -> object:
+        read = await original(self, lease, cursor, is_quiet)
         return replace(read, cursor=None) if read.items else read
 
     return page

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
-from aiobotocore.config import AioConfig
-from aiobotocore.session import AioSession, get_session
+from eventcron.adapters.aws.access import Access, EnvironmentAccess
+from eventcron.adapters.aws.json_api import DynamoJson, EventsJson, JsonApi, Response, SqsJson
 
-#: A response as botocore parses it.
-Response: TypeAlias = dict[str, Any]
+if TYPE_CHECKING:
+    from aiobotocore.session import AioSession
+
+Api = TypeVar("Api", bound=JsonApi)
 
 
 class DynamoClient(Protocol):
@@ -21,6 +24,7 @@ class DynamoClient(Protocol):
     async def get_item(self, **request: Any) -> Response: ...
     async def put_item(self, **request: Any) -> Response: ...
     async def query(self, **request: Any) -> Response: ...
+    async def query_bytes(self, **request: Any) -> bytes: ...
     async def scan(self, **request: Any) -> Response: ...
     async def update_item(self, **request: Any) -> Response: ...
 
@@ -48,28 +52,40 @@ class AwsClients(NamedTuple):
 
 @asynccontextmanager
 async def aws_clients(
-    *, concurrency: int, bus: str = "events", session: AioSession | None = None
+    *, concurrency: int, bus: str = EventsJson.service, session: AioSession | None = None
 ) -> AsyncIterator[AwsClients]:
     """The clients, closed on leaving. Region, credentials and endpoints come from the environment, as boto reads it.
 
     *concurrency* is how many connections each client may hold open. *bus* names the API of the bus for events, as
-    botocore does. A *session*, if given, keeps the parsed service models from one use to the next.
+    botocore does. A *session*, if given, is what reads the environment.
+
+    No client repeats anything: ``eventcron.app.retry`` repeats throttled calls and broken connections alike, and a
+    second loop below it would multiply the calls. Every call of these clients is made under ``Retry``.
+
+    Raises:
+        NoRegionError, NoCredentialsError: the environment names none.
     """
-    config = AioConfig(
-        # Seconds. All three services answer within tens of milliseconds from the same Region. A call that takes
-        # longer is better repeated than waited for; but not too soon, as a repeated publication may come twice.
-        connect_timeout=1,
-        read_timeout=10,
-        # botocore repeats nothing: ``eventcron.app.retry`` repeats throttled calls and broken connections alike, and
-        # a second loop below it would multiply the calls. A process that was frozen finds its connections closed, so
-        # the first call after a pause may fail; every call of these clients is made under ``Retry``.
-        retries={"mode": "standard", "total_max_attempts": 1},
-        max_pool_connections=concurrency,
-    )
-    session = session or get_session()
+    access = await _access(session)
     async with AsyncExitStack() as stack:
-        yield AwsClients(
-            dynamodb=await stack.enter_async_context(session.create_client("dynamodb", config=config)),
-            sqs=await stack.enter_async_context(session.create_client("sqs", config=config)),
-            events=await stack.enter_async_context(session.create_client(bus, config=config)),
-        )
+
+        def opened(api: type[Api]) -> Api:
+            return stack.enter_context(closing(api(access, limit=concurrency)))
+
+        events: EventsClient
+        if bus == EventsJson.service:
+            events = opened(EventsJson)
+        else:
+            # The newer bus speaks CBOR, which botocore writes. aiobotocore is imported where it is needed alone.
+            from eventcron.adapters.aws.sessions import botocore_client  # noqa: PLC0415
+
+            events = await stack.enter_async_context(botocore_client(bus, session, concurrency=concurrency))
+        yield AwsClients(opened(DynamoJson), opened(SqsJson), events)
+
+
+async def _access(session: AioSession | None) -> Access:
+    access = EnvironmentAccess.of(os.environ) if session is None else None
+    if access is not None:
+        return access
+    from eventcron.adapters.aws.sessions import SessionAccess  # noqa: PLC0415  # see EnvironmentAccess
+
+    return await SessionAccess.of(session)

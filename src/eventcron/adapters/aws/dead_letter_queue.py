@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
-from eventcron.adapters.aws.clients import Response
 from eventcron.adapters.aws.failures import mapped
+from eventcron.adapters.aws.json_api import Response
 from eventcron.adapters.aws.redrive_targets import RedriveTarget
 from eventcron.ports import DeadLetter
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from eventcron.adapters.aws.clients import Response, SqsClient
+from eventcron.adapters.aws.clients import SqsClient
 from eventcron.adapters.aws.failures import mapped
+from eventcron.adapters.aws.json_api import Response
 from eventcron.app.retry import Retry
 from eventcron.ports import DeadLetterSource
 

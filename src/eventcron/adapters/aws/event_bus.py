@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eventcron.adapters.aws.clients import EventsClient, Response
+from eventcron.adapters.aws.clients import EventsClient
 from eventcron.adapters.aws.failures import RETRYABLE_CODES
+from eventcron.adapters.aws.json_api import Response
 from eventcron.adapters.aws.put_events import PutEventsBus, entry_of
 from eventcron.model.events import Event
 

@@ -6,12 +6,14 @@ Written from botocore's service model and AWS's documentation. No release has ru
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from hashlib import blake2b
 
 import msgspec
 from botocore.exceptions import ClientError
 
-from eventcron.adapters.aws.clients import EventsClient, Response
+from eventcron.adapters.aws.clients import EventsClient
+from eventcron.adapters.aws.json_api import Response
 from eventcron.adapters.aws.put_events import PutEventsBus, entry_of
 from eventcron.model.events import Event
 from eventcron.ports import Refusal
@@ -90,7 +92,8 @@ def _entry(event: Event) -> Response:
     group = event_group(event)
     if group is not None:
         metadata["EventGroupId"] = group
-    return entry_of(event) | {"SystemMetadata": metadata}
+    # botocore writes instants in CBOR, and takes them as datetimes.
+    return entry_of(event) | {"Time": datetime.fromtimestamp(event.time // 1000, UTC), "SystemMetadata": metadata}
 
 
 def _digest(content: bytes) -> str:

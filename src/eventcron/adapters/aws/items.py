@@ -22,7 +22,6 @@ A field added to ``Record`` with a default goes into ``body`` by itself. Older i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -31,7 +30,7 @@ from msgspec.structs import replace
 from eventcron.adapters.aws.table import Item, number, text
 from eventcron.errors import Undecodable
 from eventcron.model.commands import Misfire
-from eventcron.model.records import Era, IndexEntry, InputRef, LastCommands, Record, State
+from eventcron.model.records import Era, InputRef, LastCommands, Record, State
 
 FORMAT = 1
 FORMAT_APART = 2
@@ -149,30 +148,6 @@ def _with_noted(body: msgspec.Struct, item: Item) -> LastCommands:
     )
 
 
-def decode_entry(item: Item) -> IndexEntry:
-    """The entry in an item of the index.
-
-    Raises:
-        Undecodable: the item is not one of ours.
-    """
-    try:
-        return IndexEntry(
-            tenant=item["tenant"]["S"],
-            name=item["name"]["S"],
-            revision=int(item["revision"]["N"]),
-            trigger=item["trigger"]["S"],
-            start=int(item["start"]["N"]),
-            end=_optional(item, "end"),
-            handoff=int(item["handoff"]["N"]),
-            wake=int(item["wake"]["N"]),
-            misfire=_misfire(item["misfire"]["S"]) if "misfire" in item else _DEFAULT_MISFIRE,
-            flexible_window_seconds=_optional(item, "flexible_window_seconds") or 0,
-        )
-    except (msgspec.DecodeError, KeyError, ValueError) as error:
-        where = f"index entry of {item['tenant']['S']}/{item['name']['S']}"
-        raise Undecodable(f"{where} is stored in a form that cannot be read: {error!r}") from error
-
-
 _DEFAULT_MISFIRE = Misfire()
 
 
@@ -208,12 +183,6 @@ def input_of(item: Item) -> InputRef | None:
         return _referring.decode(item["body"]["S"]).input
     except (msgspec.DecodeError, KeyError):
         return None
-
-
-@lru_cache(maxsize=1_024)
-def _misfire(json: str) -> Misfire:
-    """Few policies are shared by many schedules."""
-    return msgspec.json.decode(json, type=Misfire)
 
 
 def _json(value: object) -> str:

@@ -59,7 +59,7 @@ class DynamoLeases:
         # A commit whose answer was lost is sent again, and then finds the segment planned under its own fence.
         return await self._end(
             lease,
-            "SET #lease = :until, #planned = :planned REMOVE #cursor",
+            "SET #lease = :until, #planned = :planned, #claimed = :planned REMOVE #cursor",
             {":planned": number(max(lease.start, lease.end))},
             rests_until=rests_until,
             or_when=" OR #planned = :planned",

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import ClassVar
 
 import msgspec
 
 from eventcron.adapters.aws.batching import batches
-from eventcron.adapters.aws.clients import EventsClient, Response
+from eventcron.adapters.aws.clients import EventsClient
 from eventcron.adapters.aws.failures import mapped
+from eventcron.adapters.aws.json_api import Response
 from eventcron.app.concurrency import all_of
 from eventcron.errors import Unavailable
 from eventcron.model.events import FIRE_SOURCE_PREFIX, Event
@@ -99,7 +99,7 @@ def with_tenant_source(event: Event) -> Event:
 def entry_of(event: Event) -> Response:
     """The fields of an entry that both kinds of bus have."""
     return {
-        "Time": datetime.fromtimestamp(event.time // 1000, UTC),
+        "Time": event.time // 1000,
         "Source": event.source,
         "DetailType": event.detail_type,
         "Detail": event.detail.decode(),

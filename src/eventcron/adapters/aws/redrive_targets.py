@@ -16,8 +16,8 @@ import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
-from eventcron.adapters.aws.clients import Response
 from eventcron.adapters.aws.failures import RETRYABLE_CODES, mapped, unavailable
+from eventcron.adapters.aws.json_api import Response
 from eventcron.errors import Unavailable, Undecodable
 from eventcron.ports import DeadLetter
 from eventcron.timing.instant import from_datetime

@@ -6,14 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
+from eventcron.adapters.aws.index_pages import decode_index
 from eventcron.adapters.aws.inputs import DynamoInputs, is_input, stored_input
-from eventcron.adapters.aws.items import decode, decode_entry, encode, input_of
+from eventcron.adapters.aws.items import decode, encode, input_of
 from eventcron.adapters.aws.table import DynamoTable, Item, number, text
 from eventcron.errors import Undecodable
 from eventcron.model.names import Instant, Key, Unreadable
 from eventcron.model.records import IndexEntry, Record, State, StoredInput
-from eventcron.ports import Clock, Page
+from eventcron.ports import Clock, IsQuiet, Page
 from eventcron.rules.inputs import set_apart
 
 INDEX = "plan"
@@ -144,8 +146,10 @@ class DynamoScheduleStore:
             values={":revision": number(record.revision), ":expires": number(record.expires)},
         )
 
-    async def read_index(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
-        items, following = await self._table.query(
+    async def read_index(
+        self, segment: int, *, before: Instant, cursor: str | None = None, is_quiet: IsQuiet | None = None
+    ) -> Page[IndexEntry]:
+        answer = await self._table.query_bytes(
             "#segment = :segment AND #wake < :before",
             {":segment": number(segment), ":before": number(before)},
             cursor=cursor.removeprefix(DESCENDING) if cursor is not None and cursor.startswith(DESCENDING) else None,
@@ -153,7 +157,8 @@ class DynamoScheduleStore:
             ScanIndexForward=False,
             **self._limit,
         )
-        return _page(decode_entry, items, None if following is None else DESCENDING + following)
+        page = decode_index(answer, is_quiet)
+        return page if page.cursor is None else replace(page, cursor=DESCENDING + page.cursor)
 
     async def scan(self, part: int, parts: int, *, cursor: str | None = None) -> Page[Record]:
         items, following = await self._table.scan(

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from eventcron.adapters.aws.batching import batches
-from eventcron.adapters.aws.clients import Response, SqsClient
+from eventcron.adapters.aws.clients import SqsClient
 from eventcron.adapters.aws.failures import mapped
+from eventcron.adapters.aws.json_api import Response
 from eventcron.app.concurrency import all_of
 from eventcron.errors import Unavailable
 from eventcron.ports import Refusal

@@ -5,16 +5,19 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 from botocore.exceptions import ClientError
 
-from eventcron.adapters.aws.clients import DynamoClient, Response
+from eventcron.adapters.aws.clients import DynamoClient
 from eventcron.adapters.aws.failures import mapped
+from eventcron.adapters.aws.json_api import Response
 from eventcron.app.concurrency import all_of
 from eventcron.app.retry import Retry
 from eventcron.errors import Unavailable
+
+T = TypeVar("T")
 
 #: Attributes by name, each ``{"S": text}``, ``{"N": digits}`` or ``{"SS": [texts]}``.
 Item: TypeAlias = dict[str, dict[str, Any]]
@@ -45,10 +48,10 @@ class DynamoTable:
         self._calls = asyncio.Semaphore(concurrency)
         self._retry = retry
 
-    async def _call(self, operation: Callable[..., Awaitable[Response]], **request: Any) -> Response:
+    async def _call(self, operation: Callable[..., Awaitable[T]], **request: Any) -> T:
         """Call *operation*, and repeat it while the service refuses it for now."""
 
-        async def once() -> Response:
+        async def once() -> T:
             async with self._calls:
                 with mapped("dynamodb"):
                     return await operation(**request)
@@ -170,6 +173,12 @@ class DynamoTable:
         """One page of the items that *where* selects, by sort key, and the cursor of the next page."""
         request = {"TableName": self._name, "KeyConditionExpression": where} | _expression(where, values)
         return _page(await self._call(self._client.query, **request, **options, **_from(cursor)))
+
+    async def query_bytes(self, where: str, values: Item, *, cursor: str | None, **options: Any) -> bytes:
+        """As ``query``, but the answer as it was sent."""
+        request = {"TableName": self._name, "KeyConditionExpression": where} | _expression(where, values)
+        answer: bytes = await self._call(self._client.query_bytes, **request, **options, **_from(cursor))
+        return answer
 
     async def scan(self, *, cursor: str | None, **options: Any) -> tuple[list[Item], str | None]:
         """One page of all items, in unspecified order, and the cursor of the next page."""

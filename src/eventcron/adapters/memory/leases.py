@@ -39,6 +39,7 @@ class MemoryLeases:
         committed = self._holds(lease) or (state.fence, state.planned_through) == (lease.fence, planned)
         if committed:
             self._end(lease, planned_through=planned, cursor=None, rests_until=rests_until)
+            self._states[lease.segment] = msgspec.structs.replace(self._state(lease.segment), claimed_through=planned)
         await self._pause("commit.after")
         return committed
 

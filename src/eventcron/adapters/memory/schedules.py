@@ -12,9 +12,10 @@ import msgspec
 from eventcron.adapters.memory.pause import Pause, yield_once
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import IndexEntry, InputRef, Record, State, StoredInput
-from eventcron.ports import Clock, Page
+from eventcron.ports import Clock, IsQuiet, Page
 from eventcron.rules.inputs import KEPT_MS, set_apart
 from eventcron.rules.planning import index_entry
+from eventcron.rules.quiet import is_left_out
 
 #: Versions of a record that the index can still show. More are never written within the lags that are tested.
 HISTORY = 16
@@ -166,7 +167,9 @@ class MemoryScheduleStore:
         await self._pause("delete_expired.after")
         return same
 
-    async def read_index(self, segment: int, *, before: Instant, cursor: str | None = None) -> Page[IndexEntry]:
+    async def read_index(
+        self, segment: int, *, before: Instant, cursor: str | None = None, is_quiet: IsQuiet | None = None
+    ) -> Page[IndexEntry]:
         await self._pause("read_index.before")
         after = None if cursor is None else _cursor.decode(cursor)
         shown = (record for record in map(self._shown, self._members[segment]) if record is not None)
@@ -179,10 +182,10 @@ class MemoryScheduleStore:
         page = found[: self._page_size]
         further = len(found) > len(page)
         await self._pause("read_index.after")
-        return Page(
-            [_entry(record) for _, record in page],
-            msgspec.json.encode(page[-1][0]).decode() if further else None,
-        )
+        entries = [_entry(record) for _, record in page]
+        items = [entry for entry in entries if is_quiet is None or not is_left_out(entry, is_quiet)]
+        cursor = msgspec.json.encode(page[-1][0]).decode() if further else None
+        return Page(items, cursor, left_out=len(entries) - len(items))
 
     async def scan(self, part: int, parts: int, *, cursor: str | None = None) -> Page[Record]:
         await self._pause("scan.before")
