@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks import coldstart, embedded, parts, plots
+from benchmarks import coldstart, embedded, parts
 from benchmarks.parts import FULL, QUICK, Bench, bench
 from benchmarks.pipes import ROOT
 from benchmarks.runs import JobNotDone, percentile
@@ -147,6 +147,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _write(where: dict[str, Any], rows: list[Row], figures: dict[str, Any], name: str) -> None:
+    from benchmarks import plots  # noqa: PLC0415  # matplotlib takes longer to import than everything else
+
     RESULTS.mkdir(exist_ok=True)
     result = {"machine": where, "rows": msgspec.to_builtins(rows), "figures": figures}
     path = RESULTS / f"{name}.json"

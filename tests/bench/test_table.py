@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import __main__ as program
-from benchmarks import plots, table
+from benchmarks import table
 from benchmarks.table import Row
 
 
@@ -45,7 +45,10 @@ def test_the_program_fails_if_a_row_falls_short(
     assert program.main(["--quick"]) == status
 
 
+@pytest.mark.slow
 def test_the_plots_are_drawn_of_what_was_measured(tmp_path: Path) -> None:
+    from benchmarks import plots  # noqa: PLC0415  # matplotlib takes longer to import than all tests here
+
     runs = [{"us_each": 70.0}]
     figures = {f"planner, real, {name}": runs for name in ("100", "1000", "sequential", "gathered")}
     made = plots.draw({**figures, "lateness": {"100": [1.0, 2.0, 3.0]}}, tmp_path)
