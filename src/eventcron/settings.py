@@ -71,6 +71,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     #: Fires that a tenant may publish in one minute; further ones are skipped, reason ``quota``. 0 = no limit.
     #: EventBridge's smallest Regions invoke targets 750 times a second, 45,000 a minute: one tenant gets two thirds.
     tenant_fires_per_minute: Annotated[int, Meta(ge=0, le=6_000_000)] = 30_000
+    #: Schedules that a tenant may have; a further one is rejected. 0 = no limit. All of them may fire in one minute,
+    #: three times each, within the default of ``tenant_fires_per_minute``.
+    max_schedules_per_tenant: Annotated[int, Meta(ge=0, le=10_000_000)] = 10_000
     #: Seconds between two fires of a schedule, at least; 1 = no bound. ``timing.gaps`` says what is looked at.
     min_period_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 1
     #: Bytes of JSON that an input may have.

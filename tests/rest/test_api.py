@@ -542,10 +542,10 @@ def test_a_precondition_holds_of_the_very_revision_that_is_replaced(api: Api, mo
     put = api.store.put
     others = [1]
 
-    async def overtaken(record: Record, *, replacing: int | None) -> bool:
+    async def overtaken(record: Record, *, replacing: int | None, **count: int) -> bool:
         if others:
             await put(msgspec.structs.replace(record, revision=record.revision + others.pop()), replacing=replacing)
-        return await put(record, replacing=replacing)
+        return await put(record, replacing=replacing, **count)
 
     monkeypatch.setattr(api.store, "put", overtaken)
     answer = api("PUT", TEA, HOURLY | {"description": "new"}, headers={"If-Match": first.headers["etag"]})

@@ -187,7 +187,9 @@ class Registrar:
         when = await self._when(command.key, stored, received)
         after = await handling.change(self, command, stored, version, when)
         after = replace(after, refused=_refused(handling, stored, after))
-        if not await self._store.put(after, replacing=None if stored is None else stored.revision):
+        replacing, added = None if stored is None else stored.revision, limits.added(stored, after)
+        limit = self._settings.max_schedules_per_tenant
+        if not await self._store.put(after, replacing=replacing, added=added, limit=limit):
             return None
         return await self._finish(received, stored, after)
 

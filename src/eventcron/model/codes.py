@@ -61,6 +61,7 @@ class RejectionCode(StrEnum):
     TOO_DEEP = "too_deep"
     TOO_LARGE = "too_large"
     TOO_LONG = "too_long"
+    TOO_MANY_SCHEDULES = "too_many_schedules"
     TOO_OFTEN = "too_often"
     UNKNOWN_CALENDAR = "unknown_calendar"
     UNKNOWN_COMMAND = "unknown_command"

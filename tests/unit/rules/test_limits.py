@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import Schedule
-from eventcron.model.records import Record
+from eventcron.model.names import Key
+from eventcron.model.records import Record, State
 from eventcron.rules import limits
 from eventcron.rules.definition import canonical_of
 from eventcron.rules.inputs import set_apart
@@ -117,3 +118,38 @@ def test_over_a_raised_bound_a_schedule_may_be_put_with_its_times_and_no_others(
     check(schedule("rate(10 seconds)", given=b"1"), seconds=60, before=stored)
     with pytest.raises(InvalidSchedule):
         check(schedule("rate(20 seconds)"), seconds=60, before=stored)
+
+
+# --- How many --------------------------------------------------------------------------------------------------------
+
+ENABLED = record_of(schedule())
+TOMBSTONE = replace(ENABLED, schedule=None, state=State.DELETED, expires=1)
+COMPLETED = replace(ENABLED, state=State.COMPLETED)
+TO_BE_DELETED = replace(COMPLETED, expires=1)
+
+
+@pytest.mark.parametrize(
+    ("stored", "after", "added"),
+    [
+        pytest.param(None, ENABLED, 1, id="new"),
+        pytest.param(TOMBSTONE, ENABLED, 1, id="again-after-a-deletion"),
+        pytest.param(TO_BE_DELETED, ENABLED, 1, id="again-after-it-was-completed-to-be-deleted"),
+        pytest.param(ENABLED, ENABLED, 0, id="updated"),
+        pytest.param(COMPLETED, ENABLED, 0, id="again-after-it-was-completed-and-kept"),
+        pytest.param(ENABLED, TOMBSTONE, -1, id="deleted"),
+        pytest.param(COMPLETED, TO_BE_DELETED, -1, id="completed-to-be-deleted"),
+        pytest.param(None, TOMBSTONE, 0, id="deleted-before-its-put-arrived"),
+        pytest.param(TOMBSTONE, TOMBSTONE, 0, id="deleted-twice"),
+    ],
+)
+def test_what_a_change_adds_to_the_count(stored: Record | None, after: Record, added: int) -> None:
+    assert limits.added(stored, after) == added
+
+
+def test_the_refusal_names_the_limit_and_what_to_do() -> None:
+    error = limits.too_many(Key("acme", "tidy"), 10_000)
+
+    assert (error.code, error.field) == (RejectionCode.TOO_MANY_SCHEDULES, "name")
+    assert str(error) == (
+        "name: got a new schedule 'acme/tidy'; allowed: at most 10,000 schedules of a tenant; delete one first"
+    )

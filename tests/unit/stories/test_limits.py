@@ -75,3 +75,67 @@ def test_under_lowered_limits_a_schedule_fires_on_and_takes_every_command() -> N
                 ("Schedule Deleted", "old"),
             ]
             assert world.failures == []
+
+
+def test_a_further_schedule_is_refused_until_there_is_room_and_another_tenant_notices_nothing() -> None:
+    settings = msgspec.structs.replace(SETTINGS, max_schedules_per_tenant=2)
+    with World(START, settings=settings) as world:
+        for name in ("a", "b", "c"):
+            put(world, name)
+        put(world, "a", tenant="beta")
+        put(world, "a", labels={"changed": "yes"})
+        send(world, "Delete Schedule", {"tenant": "acme", "name": "b"})
+        send(world, "Delete Schedule", {"tenant": "acme", "name": "never-there"})
+        put(world, "c")
+
+        assert answers(world) == [
+            ("Schedule Created", "a"),
+            ("Schedule Created", "b"),
+            ("too_many_schedules", "c"),
+            ("Schedule Created", "a"),
+            ("Schedule Updated", "a"),
+            ("Schedule Deleted", "b"),
+            ("not_found", "never-there"),
+            ("Schedule Created", "c"),
+        ]
+
+
+def test_one_shot_schedules_make_room_when_they_have_fired_unless_they_are_kept() -> None:
+    settings = msgspec.structs.replace(SETTINGS, max_schedules_per_tenant=2)
+    with World(START, settings=settings) as world:
+        put(world, "gone", expression="at(2026-12-01T08:01:00)", after_completion="DELETE")
+        put(world, "kept", expression="at(2026-12-01T08:01:00)")
+        world.run(minutes=2)
+        put(world, "new")
+        put(world, "newer")
+
+        assert answers(world)[2:] == [
+            ("Schedule Completed", "gone"),
+            ("Schedule Completed", "kept"),
+            ("Schedule Created", "new"),
+            ("too_many_schedules", "newer"),
+        ]
+
+
+def test_over_a_lowered_limit_every_schedule_fires_on_and_takes_every_command() -> None:
+    with World(START) as before:
+        for name in ("a", "b", "c"):
+            put(before, name)
+        with lower(before, max_schedules_per_tenant=1) as world:
+            world.run(minutes=20)
+            put(world, "a", labels={"changed": "yes"})
+            send(world, "Pause Schedule", {"tenant": "acme", "name": "b"})
+            send(world, "Resume Schedule", {"tenant": "acme", "name": "b"})
+            put(world, "d")
+            send(world, "Delete Schedule", {"tenant": "acme", "name": "c"})
+            put(world, "d")
+
+            assert {fire.schedule for fire in world.fired} == {"acme/a", "acme/b", "acme/c"}
+            assert answers(world) == [
+                ("Schedule Updated", "a"),
+                ("Schedule Paused", "b"),
+                ("Schedule Resumed", "b"),
+                ("too_many_schedules", "d"),
+                ("Schedule Deleted", "c"),
+                ("too_many_schedules", "d"),
+            ]
