@@ -37,14 +37,15 @@ class Page(Struct, Generic[T], frozen=True):
     """Part of an answer. Pass ``cursor`` to get the next part; None: this is the last.
 
     ``items`` may be empty although a cursor follows. Items that this release cannot read are listed in ``unreadable``.
-    A scan lists the inputs that are stored apart in ``inputs``. ``left_out`` counts entries of the index that are not
-    among the items, because nothing of them is due.
+    A scan lists the inputs that are stored apart in ``inputs``, and the tenants whose schedules are counted in
+    ``counted``. ``left_out`` counts entries of the index that are not among the items, because nothing of them is due.
     """
 
     items: list[T]
     cursor: str | None = None
     unreadable: list[Unreadable] = []
     inputs: list[StoredInput] = []
+    counted: list[str] = []
     left_out: int = 0
 
 
@@ -65,12 +66,19 @@ class ScheduleStore(Protocol):
             Undecodable: this release cannot read one of them.
         """
 
-    async def put(self, record: Record, *, replacing: int | None) -> bool:
+    async def put(self, record: Record, *, replacing: int | None, added: int = 0, limit: int = 0) -> bool:
         """Store *record* if the stored revision is *replacing* (None: no record is stored). False: it is another.
 
-        Also False if ``note_put`` has stored later revisions than *record* has: read again, and decide again.
+        Also False if ``note_put`` has stored later revisions than *record* has, or if the record was completed and
+        is to be deleted since it was read: read again, and decide again.
         A large input is stored first, and the record then refers to it. The input that the record before referred to
         can be read for another ``KEPT_MS``.
+
+        *added*, see ``rules.limits.added``, changes the count of the tenant's schedules: it rises before the record is
+        stored, and falls after. *limit* is how far it may rise; 0 = no limit.
+
+        Raises:
+            InvalidSchedule: the tenant has *limit* schedules already.
         """
 
     async def note_put(self, key: Key, *, revision: int, put_revision: int, state_revision: int) -> bool:
@@ -101,7 +109,17 @@ class ScheduleStore(Protocol):
     async def complete(self, key: Key, *, revision: int, expires: int | None) -> bool:
         """Set the state to COMPLETED if the revision is unchanged and the state ENABLED. The index stays as it is.
 
-        *expires*, seconds since 1970, sets the TTL; None removes it. False: the stored record is another.
+        *expires*, seconds since 1970, sets the TTL, and the schedule counts no longer; None removes it. False: the
+        stored record is another.
+        """
+
+    async def count(self, tenant: str) -> int:
+        """How many schedules *tenant* has, as they are counted: all it has, and some more where writers have died."""
+
+    async def recount(self, tenant: str) -> int:
+        """Make the count of *tenant* anew, and return by how much it was too high.
+
+        Where the count changed within ``QUIET_MS``, or changes meanwhile, it is left as it is, and 0 is returned.
         """
 
     async def repair(self, record: Record, *, was: Record) -> bool:

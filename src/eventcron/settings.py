@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from eventcron.errors import EventcronError
-from eventcron.model.names import MAX_SEGMENTS
+from eventcron.model.names import MAX_INPUT_BYTES, MAX_SEGMENTS
 from eventcron.ports import MAX_DELAY_SECONDS
 
 #: The ARN of a bus, as the service model of ``eventbridgev2`` describes it; or nothing.
@@ -69,7 +69,15 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     #: Days for which a tombstone is stored, so that a late put does not restore a deleted schedule.
     tombstone_days: Annotated[int, Meta(ge=1, le=365)] = 14
     #: Fires that a tenant may publish in one minute; further ones are skipped, reason ``quota``. 0 = no limit.
-    tenant_fires_per_minute: Annotated[int, Meta(ge=0, le=6_000_000)] = 0
+    #: EventBridge's smallest Regions invoke targets 750 times a second, 45,000 a minute: one tenant gets two thirds.
+    tenant_fires_per_minute: Annotated[int, Meta(ge=0, le=6_000_000)] = 30_000
+    #: Schedules that a tenant may have; a further one is rejected. 0 = no limit. All of them may fire in one minute,
+    #: three times each, within the default of ``tenant_fires_per_minute``.
+    max_schedules_per_tenant: Annotated[int, Meta(ge=0, le=10_000_000)] = 10_000
+    #: Seconds between two fires of a schedule, at least; 1 = no bound. ``timing.gaps`` says what is looked at.
+    min_period_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 1
+    #: Bytes of JSON that an input may have.
+    max_input_bytes: Annotated[int, Meta(ge=2, le=MAX_INPUT_BYTES)] = 32_768
     #: Sources that may act for every tenant, besides each tenant's own ``eventcron.tenant.<tenant>``.
     trusted_sources: frozenset[str] = frozenset()
     #: Milliseconds by which a fire must be late to be logged as late.

@@ -52,6 +52,7 @@ from eventcron.model.messages import Pack, SegmentRange
 from eventcron.ports import (
     Backfills,
     Calendars,
+    Clock,
     DeadLetterQueue,
     DeadLetters,
     DeadLetterSource,
@@ -124,7 +125,7 @@ class BusBackend(Protocol):
 class Backend(BusBackend, Protocol):
     """Makes each port, fresh and empty."""
 
-    async def schedule_store(self) -> ScheduleStore: ...
+    async def schedule_store(self, *, clock: Clock | None = None) -> ScheduleStore: ...
     async def leases(self) -> Leases: ...
     async def packs(self) -> PublishedPacks: ...
     async def quota(self) -> Quota: ...
@@ -143,8 +144,8 @@ class MemoryBackend:
     def __init__(self) -> None:
         self._clock = SystemClock()
 
-    async def schedule_store(self) -> ScheduleStore:
-        return MemoryScheduleStore(self._clock, page_size=PAGE_SIZE)
+    async def schedule_store(self, *, clock: Clock | None = None) -> ScheduleStore:
+        return MemoryScheduleStore(clock or self._clock, page_size=PAGE_SIZE)
 
     async def leases(self) -> Leases:
         return MemoryLeases()
@@ -230,8 +231,9 @@ class AwsBackend:
         self.admin = admin
         self._sqs = admin.sqs
 
-    async def schedule_store(self) -> ScheduleStore:
-        return DynamoScheduleStore(await self._table("SchedulesTable"), clock=SystemClock(), page_size=PAGE_SIZE)
+    async def schedule_store(self, *, clock: Clock | None = None) -> ScheduleStore:
+        items = await self._table("SchedulesTable")
+        return DynamoScheduleStore(items, clock=clock or SystemClock(), page_size=PAGE_SIZE)
 
     async def leases(self) -> Leases:
         return DynamoLeases(await self._table("LedgerTable"))

@@ -175,7 +175,7 @@ async def test_a_put_replaces_every_field(store: ScheduleStore) -> None:
     )
     await store.put(EVERY_FIELD, replacing=None)
 
-    assert await store.put(bare, replacing=EVERY_FIELD.revision)
+    assert await store.put(bare, replacing=EVERY_FIELD.revision, added=1)
     assert await store.get([bare.key]) == {bare.key: bare}
     assert await index_of(store, 63, before=2**53) == []
 

@@ -337,10 +337,10 @@ def test_there_is_a_payload_for_every_fact() -> None:
 # --- Entry points ----------------------------------------------------------------------------------------------------
 
 
-def in_memory(now: int) -> tuple[UseCases, Ports]:
-    """The use cases, and the memory ports below them, at the instant *now*."""
+def in_memory(now: int, **settings: Any) -> tuple[UseCases, Ports]:
+    """The use cases, and the memory ports below them, at the instant *now*, with other *settings* than the defaults."""
     ports = memory_ports(FakeClock(now))
-    return ports.use_cases(SETTINGS), ports
+    return ports.use_cases(msgspec.structs.replace(SETTINGS, **settings)), ports
 
 
 class Context:
@@ -441,7 +441,7 @@ def test_messages_carry_the_digest_of_their_body(path: str) -> None:
 @pytest.mark.parametrize("path", files("rejections"))
 def test_each_bad_command_gets_its_answer_and_nothing_else_is_touched(path: str) -> None:
     payload = load(path)
-    cases, ports = in_memory(NOW)
+    cases, ports = in_memory(NOW, **payload.get("settings", {}))
 
     async def run() -> tuple[dict[Key, Record], int]:
         for event in payload["before"]:

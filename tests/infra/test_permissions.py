@@ -289,11 +289,14 @@ def _drive_executor(stage: Stage) -> None:
 
 
 def _prepare_reconciler(_stage: Stage) -> None:
-    """Store an expired tombstone, one that is over, one not in the index, and a lone input."""
+    """Store an expired tombstone, one that is over, one not in the index, and a lone input.
+
+    The tombstone is of a tenant that has no count of its schedules, so the reconciler counts them.
+    """
     over = Schedule(tenant="acme", name="over", expression="at(2020-01-01T00:00:00)")
     lost = Schedule(tenant="acme", name="lost", expression="* * * * *")
     _store(
-        Record(schedule=None, tenant="acme", name="gone", revision=1, state=State.DELETED, created=0, expires=1),
+        Record(schedule=None, tenant="uncounted", name="gone", revision=1, state=State.DELETED, created=0, expires=1),
         record_of(over, trigger=parse("at(2020-01-01T00:00:00)", anchor=0).canonical),
         record_of(lost, trigger=parse("* * * * *", anchor=0).canonical),
     )

@@ -13,7 +13,7 @@ import msgspec
 
 from eventcron.adapters.memory import MemoryEventBus, MemoryFireQueue, MemoryQueue, MemoryScheduleStore
 from eventcron.entrypoints import rest_lambda
-from eventcron.model.names import Instant
+from eventcron.model.names import MAX_INPUT_BYTES, Instant
 from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import SETTINGS
 
@@ -56,7 +56,9 @@ class Api:
         self.fires = MemoryQueue(self.clock)
         self.bus = MemoryEventBus(self.clock)
         ports = memory_ports(self.clock, store=self.store, fire_queue=MemoryFireQueue(self.fires), bus=self.bus)
-        settings = msgspec.structs.replace(SETTINGS, rest_trusted_principals=frozenset({"role/platform"}))
+        trusted = frozenset({"role/platform"})
+        # An answer has to hold the largest inputs that a deployment can allow.
+        settings = msgspec.structs.replace(SETTINGS, rest_trusted_principals=trusted, max_input_bytes=MAX_INPUT_BYTES)
         self.cases = ports.use_cases(settings)
 
     @property

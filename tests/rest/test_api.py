@@ -542,10 +542,10 @@ def test_a_precondition_holds_of_the_very_revision_that_is_replaced(api: Api, mo
     put = api.store.put
     others = [1]
 
-    async def overtaken(record: Record, *, replacing: int | None) -> bool:
+    async def overtaken(record: Record, *, replacing: int | None, **count: int) -> bool:
         if others:
             await put(msgspec.structs.replace(record, revision=record.revision + others.pop()), replacing=replacing)
-        return await put(record, replacing=replacing)
+        return await put(record, replacing=replacing, **count)
 
     monkeypatch.setattr(api.store, "put", overtaken)
     answer = api("PUT", TEA, HOURLY | {"description": "new"}, headers={"If-Match": first.headers["etag"]})
@@ -708,3 +708,24 @@ def test_who_may_not_act_for_the_tenant_sends_it_nothing(api: Api) -> None:
 
     assert (answer.status, answer.body["code"]) == (403, "not_allowed")
     assert api.facts == []
+
+
+def test_a_tenant_sees_its_limits_and_what_it_has_of_them(api: Api) -> None:
+    api("PUT", TEA, HOURLY)
+    api("PUT", "/tenants/acme/schedules/coffee", HOURLY)
+    api("DELETE", TEA)
+
+    answer = api("GET", "/tenants/acme/limits")
+
+    assert (answer.status, answer.body) == (
+        200,
+        {
+            "tenant": "acme",
+            "schedules": 1,
+            "max_schedules": 10_000,
+            "fires_per_minute": 30_000,
+            "min_period_seconds": 1,
+            "max_input_bytes": 200_000,
+        },
+    )
+    assert api("GET", "/tenants/beta/limits").status == 403

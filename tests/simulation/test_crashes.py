@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import pytest
 
+from eventcron.rules.limits import QUIET_MS
 from eventcron.testing import World, invocation
 from eventcron.testing.world import SETTINGS
 
@@ -92,3 +93,34 @@ def test_a_crash_between_any_two_steps_loses_nothing(undisturbed: History, funct
 
         assert history.fired == undisturbed.fired, f"{function} killed at step {step} of {steps}"
         assert history.early == 0
+
+
+def put_and_delete(killer: Killer) -> tuple[int, int, int, Counter[str]]:
+    """Eight schedules are put and half of them deleted. Return the count, what is there, and the count made anew."""
+    invocation.set("reader")
+    with World(START, pause=killer) as world:
+        for number in range(8):
+            world.emit("Put Schedule", {"tenant": "acme", "name": f"n{number}", "expression": "@daily"})
+        world.run(seconds=1)
+        for number in range(4):
+            world.emit("Delete Schedule", {"tenant": "acme", "name": f"n{number}"})
+        world.run(minutes=10)
+        steps = killer.steps.copy()
+        counted = asyncio.run(world.store.count("acme"))
+        world.run(milliseconds=QUIET_MS)
+        asyncio.run(world.store.recount("acme"))
+        there = sum(record.schedule is not None for record in world.store.records.values())
+        return counted, there, asyncio.run(world.store.count("acme")), steps
+
+
+def test_a_crash_never_leaves_a_tenant_s_count_too_low_and_the_reconciler_rights_it() -> None:
+    assert put_and_delete(Killer())[:3] == (4, 4, 4)
+    steps = put_and_delete(Killer())[3]["registrar"]
+    too_high = 0
+    for step in range(1, steps + 1):
+        counted, there, anew, _ = put_and_delete(Killer("registrar", step))
+
+        assert there == anew == 4, f"registrar killed at step {step} of {steps}"
+        assert counted >= there, f"registrar killed at step {step} of {steps}"
+        too_high += counted > there
+    assert too_high, "no crash came between the count and the schedule"

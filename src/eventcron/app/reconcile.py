@@ -58,6 +58,8 @@ class ReconcileReport(Struct, kw_only=True):
     repaired: Counter[Fault] = msgspec.field(default_factory=Counter)
     #: Inputs that were removed because no record refers to them.
     inputs_removed: int = 0
+    #: Tenants whose count of schedules was made anew, as a writer had died before it could correct it.
+    recounted: int = 0
     #: Faults that were not repaired, because another writer changed the record meanwhile.
     contested: int = 0
     #: Schedules that this release cannot read, each with the reason.
@@ -94,6 +96,8 @@ class _Run(Struct, kw_only=True):
     report: ReconcileReport
     #: Milliseconds since 1970: no page is read after it.
     stop_at: Instant
+    #: Tenants whose count of schedules this run has checked.
+    tenants: set[str] = msgspec.field(default_factory=set)
     on_progress: Callable[[ReconcileReport], None]
 
 
@@ -257,6 +261,7 @@ class Reconciler:
         unreadable += await self._check(page.items, run.setting, run.report)
         run.report.unreadable += unreadable
         run.report.inputs_removed += await self._remove_abandoned(page.inputs, run.setting.now)
+        run.report.recounted += await self._recount({record.tenant for record in page.items} | {*page.counted}, run)
         states = Counter(record.state for record in page.items)
         run.report.states += states
         done, now = page.cursor is None, self._clock.now()
@@ -279,6 +284,12 @@ class Reconciler:
             if stored.key not in unreadable and is_abandoned(stored, records.get(stored.key), now=now)
         ]
         return sum(await all_of(map(self._store.drop_input, abandoned)))
+
+    async def _recount(self, tenants: set[str], run: _Run) -> int:
+        """Check the counts of those *tenants* that this run has not met before. Return how many were wrong."""
+        new = tenants - run.tenants
+        run.tenants |= new
+        return sum([await self._store.recount(tenant) != 0 for tenant in sorted(new)])
 
     @staticmethod
     def _next(share: Share, *, lease_until: Instant) -> Share:

@@ -36,7 +36,7 @@ from eventcron.model.messages import Fire
 from eventcron.model.names import CalendarKey, Instant, Key
 from eventcron.model.records import Record, State
 from eventcron.ports import Backfills, Calendars, Clock, DeadLetters, EventBus, FireQueue, Leases, ScheduleStore
-from eventcron.rules import definition, lifecycle, ordering
+from eventcron.rules import definition, lifecycle, limits, ordering
 from eventcron.rules.handover import handover
 from eventcron.rules.lifecycle import When
 from eventcron.rules.ordering import Verdict, Version
@@ -160,6 +160,8 @@ class Registrar:
         if isinstance(handling, Request):
             return await handling.apply(self, command, received)
         assert isinstance(command, Schedule | DeleteSchedule)  # noqa: S101  # no other command replaces a record
+        if isinstance(command, Schedule):
+            command = limits.fitted(command, max_bytes=self._settings.max_input_bytes)
         for _ in range(MAX_TRIES):
             result = await self._try(command, handling, received, precondition)
             if result is not None:
@@ -188,7 +190,9 @@ class Registrar:
         when = await self._when(command.key, stored, received)
         after = await handling.change(self, command, stored, version, when)
         after = replace(after, refused=_refused(handling, stored, after))
-        if not await self._store.put(after, replacing=None if stored is None else stored.revision):
+        replacing, added = None if stored is None else stored.revision, limits.added(stored, after)
+        limit = self._settings.max_schedules_per_tenant
+        if not await self._store.put(after, replacing=replacing, added=added, limit=limit):
             return None
         return await self._finish(received, stored, after)
 
@@ -255,8 +259,11 @@ class Registrar:
         return (await named_by([schedule], self._calendars)).get(schedule.tenant)
 
     async def _put(self, command: Schedule, stored: Record | None, version: Version, when: When) -> Record:
+        limits.check_input(command, stored, max_bytes=self._settings.max_input_bytes)
         calendars = await self._calendars_of(command)
-        return lifecycle.put(stored, command, version, when, calendars=calendars, expires=self._expires(when))
+        after = lifecycle.put(stored, command, version, when, calendars=calendars, expires=self._expires(when))
+        limits.check_period(command, stored, after, seconds=self._settings.min_period_seconds)
+        return after
 
     async def _delete(self, command: DeleteSchedule, stored: Record | None, version: Version, when: When) -> Record:
         return lifecycle.delete(stored, command.key, version, when, expires=self._expires(when))

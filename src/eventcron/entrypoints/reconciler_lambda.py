@@ -44,7 +44,7 @@ def _report(report: ReconcileReport, *, now: Instant) -> dict[str, int]:
         return repaired
     progress = {"sweep": report.sweep.number, "percent": report.percent, "records": report.records}
     ended = {"finished": report.finished, "replaced": report.replaced, "contested": report.contested}
-    removed = {"inputs_removed": report.inputs_removed}
+    removed = {"inputs_removed": report.inputs_removed, "recounted": report.recounted}
     logger.info("reconciled", extra={"rules": RULES, **progress, **ended, **removed, **repaired})
     counts = {"RecordsChecked": report.records, "RecordsRepaired": report.repaired.total()}
     counts["SweepPercent"] = report.percent

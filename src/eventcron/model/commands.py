@@ -115,7 +115,10 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     ) = UNSET
     input: Annotated[
         msgspec.Raw,
-        Meta(description="Any JSON of at most 200,000 bytes. Each fire carries it, byte for byte."),
+        Meta(
+            description="Any JSON. Each fire carries it, byte for byte. A deployment takes 32,768 bytes, unless it is "
+            "configured for more or less; none takes more than 200,000."
+        ),
     ] = msgspec.Raw(b"null")
     detail_type: Annotated[
         str,

@@ -10,16 +10,21 @@ from typing import NamedTuple
 import msgspec
 
 from eventcron.model.commands import Schedule
-from eventcron.model.names import Instant, Key
+from eventcron.model.names import MAX_INPUT_BYTES, Instant, Key
 from eventcron.oracle.occurrences import NotComputed, due_instants
 from eventcron.preview.files import Entry, read_schedules
 from eventcron.testing import World
+from eventcron.testing.world import SETTINGS
 from eventcron.timing.instant import rfc3339
 
 #: Milliseconds. The schedules are put this long before the span, so that they can fire at its first instant.
 PUT_BEFORE_MS = 1_000
 #: Seconds. The simulation runs on for this long, so that the last fires of the span are published.
 EXTRA_SECONDS = 30
+#: A deployment without limits of a tenant: which limits the files will meet is not known here.
+UNLIMITED = msgspec.structs.replace(
+    SETTINGS, tenant_fires_per_minute=0, max_schedules_per_tenant=0, max_input_bytes=MAX_INPUT_BYTES
+)
 #: The most differences listed.
 MAX_DIFFERENCES = 20
 
@@ -52,7 +57,7 @@ def simulate(paths: Iterable[Path], *, start: Instant, end: Instant) -> Simulati
     """
     entries = list(read_schedules(paths))
     put_at = start - PUT_BEFORE_MS
-    with World(put_at) as world:
+    with World(put_at, settings=UNLIMITED) as world:
         emitted = {_emit(world, entry.schedule): entry for entry in entries if entry.schedule is not None}
         world.run(until=end)
         world.run(seconds=EXTRA_SECONDS)

@@ -499,3 +499,27 @@ async def test_an_input_to_which_no_record_refers_is_removed_after_a_day() -> No
     assert await run() == (1, 1)
     (kept,) = (await store.scan(0, 1)).inputs
     assert kept.id.startswith("2-")
+
+
+# --- Counts of schedules ---------------------------------------------------------------------------------------------
+
+
+async def test_a_count_that_a_dead_writer_left_too_high_is_made_anew_once_for_each_tenant() -> None:
+    clock = JumpingClock(NOW)
+    store = MemoryScheduleStore(clock)
+    reconciler = memory_ports(clock, store=store).use_cases(SETTINGS).reconciler
+    tombstone = Record(schedule=None, tenant="dead", name="d", revision=1, state=State.DELETED, created=1, expires=1)
+    await store.put(enabled(), replacing=None, added=1)
+    await store.put(enabled(name="uncounted"), replacing=None)
+    await store.put(tombstone, replacing=None, added=1)
+    await store.delete_expired(tombstone)
+
+    async def run() -> tuple[int, int, int]:
+        report = await reconciler.run(deadline=clock.now() + 60_000, rules="2026a")
+        return report.recounted, await store.count("acme"), await store.count("dead")
+
+    assert await run() == (0, 1, 1), "a writer may be between the count and the schedule"
+    clock.instant += EVERY_MS
+    assert await run() == (2, 2, 0)
+    clock.instant += EVERY_MS
+    assert await run() == (0, 2, 0)

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from eventcron.adapters.aws.counts import DynamoCounts, counted_tenant
 from eventcron.adapters.aws.index_pages import decode_index
 from eventcron.adapters.aws.inputs import DynamoInputs, is_input, stored_input
 from eventcron.adapters.aws.items import decode, encode, input_of
@@ -17,6 +18,7 @@ from eventcron.model.names import Instant, Key, Unreadable
 from eventcron.model.records import IndexEntry, Record, State, StoredInput
 from eventcron.ports import Clock, IsQuiet, Page
 from eventcron.rules.inputs import set_apart
+from eventcron.rules.limits import occupies, too_many
 
 INDEX = "plan"
 #: Marks a cursor of ``read_index``. A cursor without it is from a release that read in ascending order. Then the
@@ -38,11 +40,14 @@ _REPAIRED = ("trigger", "end", "eras", "segment", "wake")
 #: No put that ``note_put`` remembers is later than the one that is written. An attribute that is absent is not later.
 _NOT_LATER = "NOT (#put_revision > :put OR #state_revision > :state)"
 
+#: Whether a record is one of its tenant's schedules, see ``rules.limits.occupies``.
+_COUNTED, _UNCOUNTED = "attribute_not_exists(#expires)", "attribute_exists(#expires)"
+
 _name = msgspec.json.Decoder(_Last)
 
 
 class DynamoScheduleStore:
-    """One item a schedule, by tenant and name, and one for each large input; index ``plan``, by segment and wake.
+    """One item a schedule, by tenant and name; one a large input, one a tenant; index ``plan``, by segment and wake.
 
     A page has at most *page_size* items; None: as many as fit into DynamoDB's 1 MB.
     """
@@ -50,6 +55,7 @@ class DynamoScheduleStore:
     def __init__(self, table: DynamoTable, *, clock: Clock, page_size: int | None = None) -> None:
         self._table = table
         self._inputs = DynamoInputs(table, clock=clock)
+        self._counts = DynamoCounts(table, clock=clock)
         self._limit: dict[str, Any] = {} if page_size is None else {"Limit": page_size}
 
     async def get(self, keys: Sequence[Key]) -> dict[Key, Record]:
@@ -57,14 +63,24 @@ class DynamoScheduleStore:
         records = map(decode, await self._table.get_many([_key(key) for key in distinct]))
         return {record.key: record for record in records}
 
-    async def put(self, record: Record, *, replacing: int | None) -> bool:
+    async def put(self, record: Record, *, replacing: int | None, added: int = 0, limit: int = 0) -> bool:
+        if added > 0 and not await self._counts.reserve(record.tenant, limit=limit):
+            raise too_many(record.key, limit)
+        taken = await self._put(record, replacing, counted=occupies(record) - added > 0)
+        # If the write failed with an error, it may have had its effect: what is reserved stays so.
+        if (taken and added < 0) or (not taken and added > 0):
+            await self._counts.release(record.tenant)
+        return taken
+
+    async def _put(self, record: Record, replacing: int | None, *, counted: bool) -> bool:
+        """Store *record*, if the record that it replaces has the revision *replacing*, and is *counted* or not."""
         record, given = set_apart(record)
         if given is not None and record.input is not None:
             await self._inputs.write(record.key, record.input, given)
         when, values = "attribute_not_exists(#tenant)", None
         if replacing is not None:
             last = record.last_commands
-            when = f"#revision = :stored AND {_NOT_LATER}"
+            when = f"#revision = :stored AND {_NOT_LATER} AND {_COUNTED if counted else _UNCOUNTED}"
             values = {":stored": number(replacing), **_noted(last.put_revision, last.state_revision)}
         taken, other = await self._table.exchange(encode(record), when=when, values=values)
         in_place = None if other is None else input_of(other)
@@ -116,9 +132,18 @@ class DynamoScheduleStore:
         if expires is not None:
             values[":expires"] = number(expires)
             change = "SET #state = :completed, #expires = :expires"
-        return await self._table.update(
+        completed = await self._table.update(
             _key(key), change, when="#revision = :revision AND #state = :enabled", values=values
         )
+        if completed and expires is not None:
+            await self._counts.release(key.tenant)
+        return completed
+
+    async def count(self, tenant: str) -> int:
+        return await self._counts.count(tenant)
+
+    async def recount(self, tenant: str) -> int:
+        return await self._counts.recount(tenant)
 
     async def repair(self, record: Record, *, was: Record) -> bool:
         values = {":revision": number(was.revision), ":state": text(was.state)}
@@ -164,8 +189,11 @@ class DynamoScheduleStore:
         items, following = await self._table.scan(
             cursor=cursor, Segment=part, TotalSegments=parts, ConsistentRead=True, **self._limit
         )
-        page = _page(decode, [item for item in items if not is_input(item)], following)
+        counted = [tenant for tenant in map(counted_tenant, items) if tenant is not None]
+        records = [item for item in items if not is_input(item) and counted_tenant(item) is None]
+        page = _page(decode, records, following)
         page.inputs.extend(stored_input(item) for item in items if is_input(item))
+        page.counted.extend(counted)
         return page
 
     async def of_tenant(
@@ -183,7 +211,7 @@ class DynamoScheduleStore:
 
 
 def _page(read: Callable[[Item], T], items: Sequence[Item], following: str | None) -> Page[T]:
-    page: Page[T] = Page([], following, [], [])
+    page: Page[T] = Page([], following, [], [], [])
     for item in items:
         try:
             page.items.append(read(item))

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias, TypeVar
 
 import msgspec
 from botocore.exceptions import ClientError
+from msgspec.structs import replace
 
 from eventcron.adapters.aws.clients import DynamoClient
 from eventcron.adapters.aws.failures import mapped
@@ -47,6 +48,10 @@ class DynamoTable:
         self._name = name
         self._calls = asyncio.Semaphore(concurrency)
         self._retry = retry
+
+    def unrepeated(self) -> DynamoTable:
+        """The same table, each call of which is made once."""
+        return DynamoTable(self._client, self._name, retry=replace(self._retry, tries=1))
 
     async def _call(self, operation: Callable[..., Awaitable[T]], **request: Any) -> T:
         """Call *operation*, and repeat it while the service refuses it for now."""
@@ -180,6 +185,22 @@ class DynamoTable:
         answer: bytes = await self._call(self._client.query_bytes, **request, **options, **_from(cursor))
         return answer
 
+    async def count(self, where: str, values: Item, *, without: str) -> int:
+        """How many of the items that *where* selects have no attribute *without*, read consistently."""
+        request = _expression(f"{where} #{without}", values) | {
+            "KeyConditionExpression": where,
+            "FilterExpression": f"attribute_not_exists(#{without})",
+            "Select": "COUNT",
+            "ConsistentRead": True,
+        }
+        found, cursor = 0, None
+        while True:
+            response = await self._call(self._client.query, TableName=self._name, **request, **_from(cursor))
+            found += int(response["Count"])
+            cursor = _following(response)
+            if cursor is None:
+                return found
+
     async def scan(self, *, cursor: str | None, **options: Any) -> tuple[list[Item], str | None]:
         """One page of all items, in unspecified order, and the cursor of the next page."""
         return _page(await self._call(self._client.scan, TableName=self._name, **options, **_from(cursor)))
@@ -200,5 +221,9 @@ def _from(cursor: str | None) -> Mapping[str, Item]:
 
 
 def _page(response: Response) -> tuple[list[Item], str | None]:
+    return response["Items"], _following(response)
+
+
+def _following(response: Response) -> str | None:
     last = response.get("LastEvaluatedKey")
-    return response["Items"], msgspec.json.encode(last).decode() if last else None
+    return msgspec.json.encode(last).decode() if last else None

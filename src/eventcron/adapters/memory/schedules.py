@@ -14,6 +14,7 @@ from eventcron.model.names import Instant, Key
 from eventcron.model.records import IndexEntry, InputRef, Record, State, StoredInput
 from eventcron.ports import Clock, IsQuiet, Page
 from eventcron.rules.inputs import KEPT_MS, set_apart
+from eventcron.rules.limits import QUIET_MS, occupies, too_many
 from eventcron.rules.planning import index_entry
 from eventcron.rules.quiet import is_left_out
 
@@ -56,6 +57,8 @@ class MemoryScheduleStore:
         self._records: dict[Key, Record] = {}
         #: Large inputs, by schedule and place.
         self._inputs: dict[tuple[Key, str], tuple[StoredInput, msgspec.Raw]] = {}
+        #: Schedules of each tenant, as they are counted, and when that was changed.
+        self._counts: dict[str, tuple[int, Instant]] = {}
         self._versions: dict[Key, deque[Version]] = {}
         #: All keys that were ever in a segment: the keys at which a query looks.
         self._members: defaultdict[int, set[Key]] = defaultdict(set)
@@ -71,11 +74,16 @@ class MemoryScheduleStore:
         await self._pause("get.after")
         return found
 
-    async def put(self, record: Record, *, replacing: int | None) -> bool:
+    async def put(self, record: Record, *, replacing: int | None, added: int = 0, limit: int = 0) -> bool:
         await self._pause("put.before")
+        if added > 0:
+            if limit and self._counted(record.tenant)[0] >= limit:
+                raise too_many(record.key, limit)
+            await self._change_count(record.tenant, 1)
         stored = self._records.get(record.key)
         taken = (stored.revision if stored else None) == replacing
         taken = taken and (stored is None or _is_noted_in(record, *_noted(stored)))
+        taken = taken and (stored is None or occupies(stored) == (occupies(record) - added > 0))
         record, given = set_apart(record)
         if given is not None and record.input is not None:
             written = StoredInput(key=record.key, id=record.input.id, written=self._clock.now())
@@ -85,6 +93,8 @@ class MemoryScheduleStore:
         needless = (stored.input if stored else None) if taken else (record.input if given is not None else None)
         self._let_go(record.key, needless)
         await self._pause("put.after")
+        if (added < 0) if taken else (added > 0):
+            await self._change_count(record.tenant, -1)
         return taken
 
     async def note_put(self, key: Key, *, revision: int, put_revision: int, state_revision: int) -> bool:
@@ -145,7 +155,25 @@ class MemoryScheduleStore:
         if stored is not None and completed:
             self._write(msgspec.structs.replace(stored, state=State.COMPLETED, expires=expires))
         await self._pause("complete.after")
+        if completed and expires is not None:
+            await self._change_count(key.tenant, -1)
         return completed
+
+    async def count(self, tenant: str) -> int:
+        await self._pause("count.before")
+        counted = self._counted(tenant)[0]
+        await self._pause("count.after")
+        return counted
+
+    async def recount(self, tenant: str) -> int:
+        await self._pause("recount.before")
+        counted, changed = self._counted(tenant)
+        there = sum(occupies(record) for key, record in self._records.items() if key.tenant == tenant)
+        right = there == counted or changed > self._clock.now() - QUIET_MS
+        if not right:
+            self._counts[tenant] = there, self._clock.now()
+        await self._pause("recount.after")
+        return 0 if right else counted - there
 
     async def repair(self, record: Record, *, was: Record) -> bool:
         await self._pause("repair.before")
@@ -194,6 +222,7 @@ class MemoryScheduleStore:
         if page.cursor is None:
             inputs = [stored for stored, _ in self._inputs.values()]
             page.inputs.extend(one for one in inputs if zlib.crc32(str(one.key).encode()) % parts == part)
+            page.counted.extend(one for one in self._counts if zlib.crc32(one.encode()) % parts == part)
         await self._pause("scan.after")
         return page
 
@@ -207,12 +236,19 @@ class MemoryScheduleStore:
         await self._pause("of_tenant.after")
         return Page(page.items, page.items[-1].name if page.cursor is not None else None)
 
+    def _counted(self, tenant: str) -> tuple[int, Instant]:
+        return self._counts.get(tenant, (0, 0))
+
+    async def _change_count(self, tenant: str, by: int) -> None:
+        self._counts[tenant] = max(0, self._counted(tenant)[0] + by), self._clock.now()
+        await self._pause("change_count.after")
+
     def _page(self, keys: Sequence[Key], cursor: str | None, limit: int | None = None) -> Page[Record]:
         """The page of *keys*, in order, that follows the key ``tenant/name`` in *cursor*."""
         after = Key(*cursor.split("/")) if cursor is not None else Key("", "")
         rest = sorted(key for key in keys if key > after)
         page = rest[: min(self._page_size, limit or self._page_size)]
-        return Page([self._records[key] for key in page], str(page[-1]) if len(rest) > len(page) else None, [], [])
+        return Page([self._records[key] for key in page], str(page[-1]) if len(rest) > len(page) else None, [], [], [])
 
     def _let_go(self, key: Key, place: InputRef | None) -> None:
         """Let an input expire, unless the stored record refers to it."""

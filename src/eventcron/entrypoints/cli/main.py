@@ -18,6 +18,7 @@ COMMANDS = {
     "dev": "dev",
     "explain": "explain",
     "export": "export",
+    "limits": "limits",
     "next": "next",
     "redrive": "redrive",
     "restore": "restore",

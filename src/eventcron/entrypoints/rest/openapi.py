@@ -13,6 +13,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import fields
 
+from eventcron.app.tenant_limits import TenantLimits
 from eventcron.entrypoints.rest.api import PROBLEM_JSON
 from eventcron.entrypoints.rest.operations import SentCommand
 from eventcron.entrypoints.rest.parameters import SchedulePath
@@ -173,7 +174,9 @@ def _reference(kind: type[Struct]) -> dict[str, str]:
 def _schemas() -> dict[str, Any]:
     """The schemas of bodies and answers. A body may leave out tenant and name, as the path has them."""
     bodies = [route.body for route in ROUTES if route.body is not None]
-    found = schemas.components([*bodies, StoredSchedule, SchedulePage, Accepted, Problem], ref_template=REFERENCE)
+    found = schemas.components(
+        [*bodies, StoredSchedule, SchedulePage, TenantLimits, Accepted, Problem], ref_template=REFERENCE
+    )
     for body in bodies:
         schema = found[body.__name__]
         schema["required"] = [name for name in schema["required"] if name not in PATH_FIELDS]

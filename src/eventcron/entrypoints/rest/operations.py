@@ -11,6 +11,7 @@ from msgspec import UNSET, Meta, Struct
 from msgspec.structs import replace
 
 from eventcron.app.registrar import TABLE, Change, Outcome, Result
+from eventcron.app.tenant_limits import limits_of
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.rest.caller import authorise
 from eventcron.entrypoints.rest.pages import decode_token, encode_token
@@ -86,6 +87,13 @@ async def list_schedules(cases: UseCases, request: Request, path: Mapping[str, s
         next=UNSET if cursor is None else encode_token(cursor),
     )
     return Response(HTTPStatus.OK, msgspec.json.encode(shown))
+
+
+async def get_limits(cases: UseCases, request: Request, path: Mapping[str, str]) -> Response:
+    tenant = decode_parameters(path, TenantPath).tenant
+    authorise(request.caller, tenant, cases.settings)
+    decode_parameters(request.query, NoParameters)
+    return Response(HTTPStatus.OK, msgspec.json.encode(await limits_of(cases.store, cases.settings, tenant)))
 
 
 async def delete_schedule(cases: UseCases, request: Request, path: Mapping[str, str]) -> Response:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
+from eventcron.app.tenant_limits import TenantLimits
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.rest.operations import (
     Operation,
@@ -16,6 +17,7 @@ from eventcron.entrypoints.rest.operations import (
     changes,
     command,
     delete_schedule,
+    get_limits,
     get_schedule,
     list_schedules,
     send_command,
@@ -34,6 +36,7 @@ NOT_POSTED = {Schedule, DeleteSchedule, PutCalendar, DeleteCalendar}
 
 SCHEDULES = "/tenants/{tenant}/schedules"
 SCHEDULE = "/tenants/{tenant}/schedules/{name}"
+LIMITS = "/tenants/{tenant}/limits"
 COMMANDS_PATH = "/tenants/{tenant}/commands"
 
 
@@ -94,6 +97,7 @@ ROUTES = [
         "GET", SCHEDULES, "List schedules", list_schedules, TenantPath, ListQuery, None, {HTTPStatus.OK: SchedulePage}
     ),
     Route("GET", SCHEDULE, "Get schedule", get_schedule),
+    Route("GET", LIMITS, "Get limits", get_limits, TenantPath, answers={HTTPStatus.OK: TenantLimits}),
     Route(
         "PUT",
         SCHEDULE,
