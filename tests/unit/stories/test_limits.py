@@ -13,9 +13,9 @@ START = "2026-12-01T08:00:00Z"
 MINUTES = 30
 LIMIT = 60
 SCHEDULES = 500
-#: A fair share is 3.6 fires in 30 minutes. By the binomial distribution more than 13 come once in 100,000 schedules.
+#: A fair share is 3.6 fires in 30 minutes. By the binomial distribution one schedule in 350,000 has more than 13.
 MOST = 13
-#: Of 500 schedules, 11 draw no lot in 30 minutes (0.88 ** 30); more than 30 do once in 100,000 runs.
+#: Of 500 schedules, 11 never fire in 30 minutes (0.88 ** 30 of them); more than 30 do in less than one run in 100,000.
 NEVER = 30
 
 
