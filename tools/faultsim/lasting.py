@@ -12,6 +12,7 @@ from eventcron.model.names import Instant, Key
 from eventcron.model.records import State
 from eventcron.timing.hashing import segment_of
 from eventcron.wire.encode import decode_pack
+from tools.faultsim import crowd
 from tools.faultsim.network import HOPELESS
 from tools.faultsim.observations import Fired, Observations, Revision, StatusEvent, instant
 from tools.faultsim.other_commands import is_on_calendar
@@ -34,6 +35,9 @@ SETTLED_MS = 10_000
 MINUTE_MS = 60_000
 #: Milliseconds by which a queue may be late, and a call.
 QUEUE_LATE_MS = 2_500
+#: Minutes in a row after which it is no chance that the same schedules won each. With a limit of 1, one simulation in
+#: 10 million would have that: 6 ** -9.
+SURE_MINUTES = 10
 
 #: One occurrence: schedule, due, cause and cause id.
 _What: TypeAlias = tuple[Key, Instant, str, str]
@@ -248,6 +252,29 @@ def _held_for_nothing(
             yield Violation(6, event.key, f"it was skipped for a limit of {limit}, and its tenant published nothing")
 
 
+def _same_each_minute(observed: Observations) -> Iterator[Violation]:
+    """Who loses to the tenant's limit changes from minute to minute."""
+    skipped: dict[Instant, set[Key]] = {}
+    for event in observed.events("Schedule Skipped"):
+        if event.key is not None and event.key.tenant == crowd.TENANT and event.detail["reason"] == "quota":
+            skipped.setdefault(instant(event.detail["first_due"]), set()).add(event.key)
+    fired: dict[Instant, set[Key]] = {due: set() for due in skipped}
+    for fire in observed.fired:
+        if fire.key.tenant == crowd.TENANT and fire.due in fired:
+            fired[fire.due].add(fire.key)
+    # At first the registrar of each schedule sends its fires, in packs of their own. Only later do packs hold several.
+    won = [
+        frozenset(fired[due])
+        for due, lost in sorted(skipped.items())
+        if fired[due] and len(fired[due]) + len(lost) == crowd.SIZE == len(fired[due] | lost)
+    ][-SURE_MINUTES:]
+    if len(won) == SURE_MINUTES and len(set(won)) == 1:
+        names = ", ".join(sorted(key.name for key in won[0]))
+        yield Violation(
+            6, None, f"of {crowd.SIZE} schedules over their limit only {names} fired for {len(won)} minutes"
+        )
+
+
 def _punctual(observed: Observations) -> Iterator[Violation]:
     """Where there is no fault, a fire is on time. A spell that one schedule has makes no other late."""
     faults, spell = observed.simulation.faults, observed.simulation.faults.spell
@@ -284,4 +311,4 @@ def _late_ms(observed: Observations, fire: Fired) -> int | None:
     return fire.at - fire.due - revision.offset
 
 
-LASTING_CHECKS = (_given_up, _latest_only, _not_the_latest, _resumes, _limits, _punctual)
+LASTING_CHECKS = (_given_up, _latest_only, _not_the_latest, _resumes, _limits, _same_each_minute, _punctual)

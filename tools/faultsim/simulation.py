@@ -9,7 +9,7 @@ from eventcron.errors import Undecodable
 from eventcron.model.names import Instant
 from eventcron.wire.encode import decode_pack
 from eventcron.wire.segment_ranges import decode_range
-from tools.faultsim import rollback
+from tools.faultsim import crowd, rollback
 from tools.faultsim.deployment import Deployment
 from tools.faultsim.faults import FaultPlan, draw_fault_plan
 from tools.faultsim.history import History
@@ -67,6 +67,8 @@ def _simulate(seed: int) -> Simulation:
     if spell.condition is Condition.ROLLBACK:
         sent += rollback.neighbours(scenario)
         faults = rollback.what_is_unread(seed, scenario, faults, sent)
+    if spell.condition is Condition.QUOTA:
+        sent += crowd.puts(scenario)
     loop = SeededLoop(random)  # type: ignore[abstract]  # of a loop's forty methods nothing here calls the rest
     deployment = Deployment(
         loop,

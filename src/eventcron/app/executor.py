@@ -44,6 +44,7 @@ from eventcron.rules.inputs import record_size
 from eventcron.rules.misfire import is_missed
 from eventcron.rules.packing import make_pack
 from eventcron.rules.timeline import is_caught_up, is_followed, is_superseded, may_publish
+from eventcron.rules.turns import ask_early_ms
 from eventcron.settings import Settings
 from eventcron.timing.hashing import flexible_offset_ms
 from eventcron.timing.trigger import local_time
@@ -52,8 +53,9 @@ from eventcron.wire.encode import encode_pack, failed, skipped
 #: Milliseconds before a fire's instant at which its schedule is read for the last time. It allows for a few round trips
 #: to DynamoDB, and is well within the one second of guarantee 3.
 REREAD_MS = 300
-#: Milliseconds before a pack's first instant at which its quota is acquired, if tenants have a limit. Early enough to
-#: finish before the schedules are read for the last time; late enough that few fires with a quota are dropped.
+#: Milliseconds before a pack's first instant by which its quota is acquired, if tenants have a limit; ``ask_early_ms``
+#: adds to them. Early enough to finish before the schedules are read for the last time; late enough that few fires with
+#: a quota are dropped.
 QUOTA_MS = 2 * REREAD_MS
 #: Milliseconds beyond its lead for which a pack is held. A pack that is due later would occupy a worker, so it goes
 #: back to the queue.
@@ -170,7 +172,7 @@ class Executor:
         limit = self._settings.tenant_fires_per_minute
         if not limit or pack.attempt > 1:
             return frozenset()
-        await self._clock.sleep_until(pack.at - QUOTA_MS)
+        await self._clock.sleep_until(pack.at - QUOTA_MS - ask_early_ms(pack.id))
         wanted: list[Fire] = []
         for fires in _portions(pack.fires):
             async with self._room_for(fires):

@@ -8,24 +8,22 @@ from itertools import chain
 
 from eventcron.app.concurrency import all_of
 from eventcron.model.messages import Fire
-from eventcron.model.names import Instant
 from eventcron.ports import Quota, QuotaRequest
-
-_MINUTE_MS = 60_000
+from eventcron.rules.turns import MINUTE_MS, in_turn
 
 
 async def beyond(quota: Quota, pack_id: str, fires: Iterable[Fire], *, limit: int, expires: int) -> frozenset[Fire]:
     """The pack's *fires* that exceed *limit*, counted by tenant and by minute of publication.
 
-    A tenant's fires are granted in order of ``at``, ``due`` and name. A repeated call for the same pack returns the
-    same fires, or none: see ``Quota.acquire``, which also explains *expires*.
+    A tenant's fires are granted in the order of ``in_turn``, which is another one each minute. A repeated call for the
+    same pack returns the same fires, or none: see ``Quota.acquire``, which also explains *expires*.
 
     Raises:
         Unavailable: the quota cannot be read.
     """
     wanted: defaultdict[tuple[str, int], list[Fire]] = defaultdict(list)
-    for fire in sorted(fires, key=_order):
-        wanted[fire.tenant, fire.at // _MINUTE_MS].append(fire)
+    for fire in in_turn(fires):
+        wanted[fire.tenant, fire.at // MINUTE_MS].append(fire)
 
     async def refused(tenant: str, minute: int, of_tenant: list[Fire]) -> list[Fire]:
         request = QuotaRequest(tenant=tenant, minute=minute, pack_id=pack_id, count=len(of_tenant), limit=limit)
@@ -42,7 +40,3 @@ def named(limit: int) -> str:
     '100 fires a minute'
     """
     return f"{limit} fires a minute"
-
-
-def _order(fire: Fire) -> tuple[Instant, Instant, str, str, str]:
-    return (fire.at, fire.due, fire.name, fire.cause, fire.cause_id)

@@ -8,6 +8,7 @@ from itertools import islice
 
 from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import Instant
+from eventcron.rules.turns import in_turn
 from eventcron.wire.encode import pack_id
 
 #: A tenant whose fires of one second fill this share of a pack gets packs of its own. SQS can then be fair to others.
@@ -17,7 +18,8 @@ OWN_PACK_SHARE = 0.25
 def pack_fires(fires: Iterable[Fire], *, size: int) -> list[Pack]:
     """Return packs of at most *size* fires, ordered by second. All fires of a pack are published in the same second.
 
-    The result is deterministic: the same fires make the same packs with the same ids, in any order.
+    The result is deterministic: the same fires make the same packs with the same ids, in any order. Where one tenant
+    fills several packs, ``in_turn`` decides which fires share one: under a limit, only some of the packs are granted.
     """
     packs: list[Pack] = []
     by_second: dict[int, list[Fire]] = defaultdict(list)
@@ -25,7 +27,7 @@ def pack_fires(fires: Iterable[Fire], *, size: int) -> list[Pack]:
         by_second[fire.at // 1000].append(fire)
     for second in sorted(by_second):
         for group in _split_by_tenant(by_second[second], size):
-            ordered = iter(sorted(group, key=_order))
+            ordered = iter(_ordered(group, size))
             while chunk := list(islice(ordered, size)):
                 packs.append(make_pack(chunk))
     return packs
@@ -56,6 +58,13 @@ def _split_by_tenant(fires: list[Fire], size: int) -> list[list[Fire]]:
     groups = [by_tenant[tenant] for tenant in sorted(busy)]
     others = [fire for fire in fires if fire.tenant not in busy]
     return [*groups, others] if others else groups
+
+
+def _ordered(group: list[Fire], size: int) -> list[Fire]:
+    """*group* in order of its fires; or in turn, if it has one tenant and does not fit into a pack."""
+    if len(group) > size and len({fire.tenant for fire in group}) == 1:
+        return in_turn(group)
+    return sorted(group, key=_order)
 
 
 def _order(fire: Fire) -> tuple[Instant, str, str, Instant, str, str]:

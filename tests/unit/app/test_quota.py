@@ -19,6 +19,7 @@ from eventcron.model.names import Instant, Key
 from eventcron.model.records import State
 from eventcron.ports import QuotaRequest, Refusal
 from eventcron.rules.packing import make_pack
+from eventcron.rules.turns import ask_early_ms, in_turn
 from eventcron.testing.world import SETTINGS
 from tests.unit.app.test_executor import DUE, NOW, HalfReadable, Stage, fire
 
@@ -78,6 +79,12 @@ def over(*names: str, limit: int) -> list[tuple[str, str, str]]:
     return [(name, "quota", f"{limit} fires a minute") for name in names]
 
 
+def split(names: str, places: int, **more: Any) -> tuple[list[str], list[str]]:
+    """The *names* whose fires are granted if a pack of them has so many *places*, and the others, both sorted."""
+    order = [one.name for one in in_turn(fires(names, **more))]
+    return sorted(order[:places]), sorted(order[places:])
+
+
 def fires(names: str, **more: Any) -> list[Fire]:
     return [fire(name, **more) for name in names]
 
@@ -88,16 +95,17 @@ async def test_what_is_beyond_the_limit_is_skipped_and_told_with_the_limit() -> 
 
     report = await stage.execute(*fires("cba"))
 
-    assert (sorted(stage.fired), stage.skips) == (["a", "b"], over("c", limit=2))
+    granted, refused = split("abc", 2)
+    assert (sorted(stage.fired), stage.skips) == (granted, over(*refused, limit=2))
     assert (len(report.published), [notice.reason for notice in report.skips]) == (2, ["quota"])
 
 
 @pytest.mark.parametrize(
     ("first", "second"),
     [
-        pytest.param(fire("b"), fire("a", due=DUE - 1, at=DUE + 1), id="what-is-to-be-published-earlier"),
-        pytest.param(fire("b", due=DUE - 2, at=DUE), fire("a", due=DUE - 1, at=DUE), id="then-what-was-due-earlier"),
-        pytest.param(fire("a"), fire("b"), id="then-the-name"),
+        pytest.param(fire("b"), fire("a", at=DUE + 1_000), id="what-is-to-be-published-in-an-earlier-second"),
+        pytest.param(*in_turn([fire("b"), fire("a", at=DUE + 1)]), id="then-whose-turn-it-is"),
+        pytest.param(*in_turn([fire("a"), fire("b")]), id="whatever-the-name"),
     ],
 )
 @pytest.mark.parametrize("turned", [False, True])
@@ -130,8 +138,9 @@ async def test_one_tenant_s_fires_take_no_place_of_another_s() -> None:
 
     await stage.execute(*fires("abcd"), *fires("yz", tenant="quiet"))
 
-    assert sorted(stage.fired) == ["a", "b", "y", "z"]
-    assert stage.skips == over("c", "d", limit=2)
+    granted, refused = split("abcd", 2)
+    assert sorted(stage.fired) == [*granted, "y", "z"]
+    assert sorted(stage.skips) == over(*refused, limit=2)
 
 
 async def test_places_are_asked_for_once_a_tenant_and_pack_before_the_last_reading() -> None:
@@ -142,15 +151,16 @@ async def test_places_are_asked_for_once_a_tenant_and_pack_before_the_last_readi
 
     await stage.executor.execute(pack)
 
+    asked_at = DUE - QUOTA_MS - ask_early_ms(pack.id)
     assert stage.quota.asked == [
         (
-            DUE - QUOTA_MS,
+            asked_at,
             QuotaRequest(tenant=tenant, minute=MINUTE, pack_id=pack.id, count=count, limit=9),
-            (DUE - QUOTA_MS) // 1000 + SETTINGS.ledger_days * 86_400,
+            asked_at // 1000 + SETTINGS.ledger_days * 86_400,
         )
         for tenant, count in (("acme", 2), ("quiet", 1))
     ]
-    assert [instant for instant in stage.clock.slept_to if instant <= DUE] == [DUE - QUOTA_MS, DUE - REREAD_MS, DUE]
+    assert [instant for instant in stage.clock.slept_to if instant <= DUE] == [asked_at, DUE - REREAD_MS, DUE]
     assert [detail["name"] for _, detail in stage.told] == ["a", "y", "b"]
 
 
@@ -161,7 +171,7 @@ async def test_without_a_limit_the_ledger_is_not_asked_and_nothing_is_read_twice
     await stage.execute(*fires("abc"))
 
     assert (len(stage.fired), stage.quota.asked) == (3, [])
-    assert DUE - QUOTA_MS not in stage.clock.slept_to
+    assert [instant for instant in stage.clock.slept_to if instant < DUE - REREAD_MS] == []
 
 
 async def test_what_would_not_be_published_takes_no_place() -> None:
@@ -203,7 +213,8 @@ async def test_runs_and_backfills_count_too(cause: Any) -> None:
 
     await stage.execute(*fires("ab", cause=cause, cause_id="x"))
 
-    assert (stage.fired, stage.skips) == (["a"], over("b", limit=1))
+    granted, refused = split("ab", 1, cause=cause, cause_id="x")
+    assert (stage.fired, stage.skips) == (granted, over(*refused, limit=1))
     skip = stage.told[-1][1]
     assert (skip["cause"], skip["cause_id"]) == (cause, "x")
 

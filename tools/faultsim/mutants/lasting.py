@@ -17,7 +17,7 @@ from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import Record
 from eventcron.ports import QuotaRequest, Refusal
-from eventcron.rules import handover, lifecycle
+from eventcron.rules import handover, lifecycle, turns
 from eventcron.rules.packing import make_pack
 from eventcron.wire.encode import failed, pack_id
 from tools.faultsim.mutants.planting import Change, Function, Mutant, changes, changes_everywhere
@@ -147,6 +147,10 @@ def _nothing_granted(_original: Any) -> Function:
     return acquire
 
 
+def _by_name(_original: Any) -> Function:
+    return lambda fire: fire.name.encode()
+
+
 MUTANTS = (
     Mutant("the id of a later round is made of content and attempt alone", changes_everywhere(make_pack, _by_content)),
     Mutant("a fire is given up without a dead letter", changes(Executor, "_fail", _no_dead_letter)),
@@ -186,5 +190,6 @@ MUTANTS = (
     ),
     Mutant("a quota counts fires by when they are due", changes(executor, "beyond", _by_due)),
     Mutant("there is no quota", changes(executor, "beyond", _no_limit)),
+    Mutant("a tenant over its limit loses the same schedules each minute", changes(turns, "turn", _by_name)),
     Mutant("a quota grants nothing", changes(MemoryQuota, "acquire", _nothing_granted)),
 )
