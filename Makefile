@@ -53,7 +53,7 @@ $(VENV)/.docs: $(VENV)/.pip pyproject.toml constraints.txt
 
 # --- Use ------------------------------------------------------------------------------------------------------------
 
-demo: $(VENV)/.local  ## Fire 1,300 real schedules into three kinds of targets on this machine, and check every fire
+demo: $(VENV)/.local  ## Put 1,307 real schedules, sped up, fire them into three kinds of targets, and check every fire
 	@$(BIN)/eventcron demo $(ARGS)
 
 dev: $(VENV)/.local  ## Run the whole stack on this machine until Ctrl-C

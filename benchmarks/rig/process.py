@@ -33,7 +33,7 @@ class Certificate(NamedTuple):
 
 
 def certificate(folder: Path) -> Certificate:
-    """Make a certificate in *folder*. Clients trust it by ``SSL_CERT_FILE``, botocore's by ``AWS_CA_BUNDLE``."""
+    """Make a certificate in *folder*. Clients trust it by ``AWS_CA_BUNDLE``."""
     made = Certificate(folder / "rig.pem", folder / "rig.key")
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, LOOPBACK)])

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -41,12 +41,14 @@ FILE = """
 
 
 @contextmanager
-def demo(directory: Path, *arguments: str, source: Path | None = None) -> Iterator[subprocess.Popen[str]]:
+def demo(
+    directory: Path, *arguments: str, files: Sequence[str] = ("schedules.yaml",), source: Path | None = None
+) -> Iterator[subprocess.Popen[str]]:
     """Start the command in *directory* with the eventcron in *source*. Kill it at the end."""
     (directory / "schedules.yaml").write_text(FILE, encoding="utf-8")
     environment = os.environ | ({"PYTHONPATH": str(source)} if source is not None else {})
     process = subprocess.Popen(
-        [sys.executable, "-m", "eventcron", "demo", "schedules.yaml", *arguments],
+        [sys.executable, "-m", "eventcron", "demo", *files, *arguments],
         cwd=directory,
         env=environment,
         stdout=subprocess.PIPE,
@@ -113,8 +115,28 @@ def test_a_run_without_a_fault_passes(tmp_path: Path) -> None:
     assert report["received"]["step_functions"] > 30
     assert [report[name] for name in ("early", "missing", "duplicates", "after_delete", "unexpected")] == [0] * 5
     assert report["faults"] == []
+    assert report["from_files"]["emitted"] == 2
+    assert report["from_files"]["fired"] == 1
     assert "PASS: " in stdout
     assert re.search(r"^ +\d+ of 12 s: ", stderr, re.MULTILINE)
+
+
+def test_real_schedules_are_among_what_fires_and_what_is_compared(tmp_path: Path) -> None:
+    """Of the 1,307 about 60 fire within 10 seconds, at one of the busiest hours of their day."""
+    with demo(tmp_path, "--seconds", "10", "--json", "report.json", files=()) as process:
+        stdout, stderr = process.communicate(timeout=PATIENCE)
+    assert process.returncode == 0, stdout + stderr
+    report = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    real = report["from_files"]
+
+    assert (report["emitted"], real["emitted"]) == (1_337, 1_307)
+    assert real["fired"] > 40
+    assert real["fired"] <= real["due"] == real["published"] == real["received"]["api_destination"]
+    assert real["received"]["lambda"] > 5
+    assert real["received"]["step_functions"] > 5
+    assert real["published"] < report["published"]
+    assert [report[name] for name in ("early", "missing", "duplicates", "unexpected")] == [0] * 4
+    assert re.search(r"from files, schedules fired +\d+ of 1,307\n  fires due +\d+\n", stdout)
 
 
 def test_ctrl_c_ends_the_demo_and_leaves_nothing(tmp_path: Path) -> None:

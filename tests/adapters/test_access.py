@@ -62,6 +62,7 @@ def test_the_endpoints_are_those_of_botocore(partition: str, service: str) -> No
     [
         pytest.param({}, id="none"),
         pytest.param({"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, id="for-all"),
+        pytest.param({"AWS_CA_BUNDLE": "/etc/ssl/mine.pem"}, id="certificates"),
         pytest.param({"AWS_ENDPOINT_URL_SQS": "http://127.0.0.1:1"}, id="for-sqs"),
         pytest.param(
             {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_ENDPOINT_URL_EVENTBRIDGE": "http://127.0.0.1:2"},
@@ -81,7 +82,7 @@ async def test_a_session_and_the_environment_alone_agree(
 
     assert alone is not None
     assert await alone.keys() == await session.keys()
-    assert alone.region == session.region
+    assert (alone.region, alone.ca_bundle) == (session.region, session.ca_bundle)
     assert [alone.endpoint(service) for service in SERVICES] == [session.endpoint(service) for service in SERVICES]
 
 
@@ -142,7 +143,7 @@ async def test_keys_that_end_are_renewed_before_they_do() -> None:
         return {"access_key": name, "secret_key": "s", "token": "t", "expiry_time": ends.isoformat()}
 
     credentials = AioRefreshableCredentials.create_from_metadata(await renew(), renew, "test")
-    access = SessionAccess(credentials, "eu-north-1", {})
+    access = SessionAccess(credentials, "eu-north-1", {}, "")
 
     assert [(await access.keys()).access for _ in range(2)] == ["second", "second"]
 

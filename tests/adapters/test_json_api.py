@@ -21,6 +21,7 @@ class Anybody:
     """An access to one endpoint; its keys change with each call, as those of a role do after an hour."""
 
     region = "eu-west-1"
+    ca_bundle = ""
 
     def __init__(self, url: str) -> None:
         self._url = url

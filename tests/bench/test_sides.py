@@ -176,8 +176,7 @@ def test_the_rig_speaks_tls(tmp_path: Path) -> None:
     made = certificate(tmp_path)
     planned = stocks.planned(_mixed, 64)
     with rig(made) as one:
-        # OpenSSL's variable: eventcron's own connections trust what the system trusts.
-        settings = project.environ(one.url) | {"SSL_CERT_FILE": str(made.certificate)}
+        settings = project.environ(one.url) | {"AWS_CA_BUNDLE": str(made.certificate)}
         with side("eventcron", one.url, settings) as ours:
             one.load(planned.tables)
             ran = runs.tick(one, ours, planned)

@@ -20,7 +20,7 @@ import boto3
 import pytest
 
 from eventcron.local import template
-from tests.docs.pages import ROOT, blocks, read
+from tests.docs.pages import ROOT, blocks, read, rows
 from tests.emulators import ministack_server, use_endpoint
 
 PAGES = [f"docs/how-to/{path.name}" for path in sorted((ROOT / "docs" / "how-to").glob("*.md"))]
@@ -44,9 +44,6 @@ class Account(NamedTuple):
 @pytest.fixture(name="account", scope="module")
 def _account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Account]:
     home = tmp_path_factory.mktemp("home")
-    (home / ".aws").mkdir()
-    # Version 1 of the AWS CLI takes a URL for a place to read an argument from.
-    (home / ".aws" / "config").write_text("[default]\ncli_follow_urlparam = false\n")
     with pytest.MonkeyPatch.context() as patch, ministack_server(home, services=SERVICES) as endpoint:
         use_endpoint(patch, endpoint)
         _prepare()
@@ -88,6 +85,25 @@ def test_the_commands_run_and_the_rule_has_its_target(page: str, account: Accoun
     for rule in re.findall(r"put-targets --event-bus-name eventcron --rule (\S+)", script):
         targets = account.events.list_targets_by_rule(Rule=rule, EventBusName="eventcron")["Targets"]
         assert targets, rule
+
+
+@pytest.mark.parametrize("page", WITH_COMMANDS)
+def test_the_commands_run_in_both_versions_of_the_aws_cli(page: str) -> None:
+    """Version 1 takes an option that is a URL for a place to read the value from, and has no ``logs tail``."""
+    script = "".join(blocks(page, "sh"))
+
+    assert re.findall(r" --[\w-]+[ =]['\"]?https?://\S*", script) == []
+    assert "logs tail" not in script
+
+
+def test_what_version_1_of_the_aws_cli_has_not_is_noted() -> None:
+    noted = "".join(cell for row in rows("docs/how-to/README.md") for cell in row)
+
+    assert "`aws logs filter-log-events --log-group-name GROUP" in noted
+    assert "`aws configure set cli_follow_urlparam false`" in noted
+    for page in PAGES:
+        if "logs tail" in read(page) and page != "docs/how-to/README.md":
+            assert "(README.md#version-1-of-the-aws-cli)" in read(page)
 
 
 @pytest.mark.parametrize("page", PAGES)

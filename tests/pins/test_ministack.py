@@ -24,20 +24,30 @@ import pytest_asyncio
 
 from eventcron.local.ministack_patches import _on_loop
 from eventcron.local.runtime import LocalSettings, Runtime
-from eventcron.local.template import UNSUPPORTED
+from eventcron.local.template import NOT_EMULATED
 from tests.waiting import HANG_SECONDS, received, until
 
 #: Seconds. Longer than a function takes on a busy machine, or the queue hands a message out twice.
 VISIBILITY = "8"
 
-#: What ``eventcron.local.ministack_patches`` and ``snapshot`` replace or call, with the parameters they rely on.
+#: What ``ministack_patches``, ``stack_patches`` and ``snapshot`` replace or call, with the parameters they rely on.
 REPLACED = {
     "app._build_persistence_save_dict": [],
     "app._load_persisted_state": [],
     "core.lambda_runtime.Worker._drain_stderr": ["self"],
+    "core.lambda_runtime.Worker._spawn": ["self"],
     "core.lambda_runtime._collect": ["proc", "deadline"],
     "core.lambda_runtime._signal": ["proc"],
     "core.persistence.save_all": ["services"],
+    "services.cloudformation.provisioners._ddb_create": ["logical_id", "props", "stack_name"],
+    "services.cloudformation.provisioners._ddb_update": [
+        *("physical_id", "old_props", "new_props", "stack_name", "logical_id"),
+    ],
+    "services.cloudformation.stacks._add_event": [
+        *("stack_id", "stack_name", "logical_id", "resource_type", "status"),
+        *("reason", "physical_id", "detailed_status"),
+    ],
+    "services.dynamodb._update_ttl": ["data"],
     "services.eventbridge._api_destination_send_sync": ["request", "auth_headers"],
     "services.eventbridge._coerce_timestamp": ["value"],
     "services.eventbridge._create_api_destination": ["data"],
@@ -83,13 +93,13 @@ def test_the_patched_functions_exist_with_the_expected_parameters() -> None:
     assert json.loads(done.stdout) == REPLACED
 
 
-def test_a_local_stack_omits_exactly_the_types_that_its_cloudformation_lacks() -> None:
-    """It has alarms and dashboards, but incomplete ones: see ``template.UNSUPPORTED``."""
+def test_its_cloudformation_lacks_what_patches_add() -> None:
+    """It has alarms and dashboards, but incomplete ones: see ``template.NOT_EMULATED``."""
     code = "from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as h; print(*h)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     known = set(done.stdout.split())
 
-    assert UNSUPPORTED.keys() & known == {"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard"}
+    assert NOT_EMULATED.keys() & known == {"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard"}
     assert not {"AWS::Events::Connection", "AWS::Events::ApiDestination"} & known  # a patch adds these
 
 

@@ -10,19 +10,19 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from eventcron.app.concurrency import all_of
-from eventcron.app.delivery import PackSender, Publisher, forgotten_at
+from eventcron.app.delivery import NAMED_SKIPS, PackSender, Publisher, forgotten_at
 from eventcron.app.reading import read_readable
 from eventcron.errors import Conflict, InvalidSchedule, Unavailable, Undecodable
 from eventcron.model.codes import CancelReason, RejectionCode
 from eventcron.model.commands import BackfillSchedule, CancelBackfill
-from eventcron.model.events import Event
+from eventcron.model.events import Event, SkipNotice
 from eventcron.model.names import BackfillKey, Instant, Key
 from eventcron.model.records import Backfill, BackfillState
 from eventcron.ports import Backfills, Clock, DeadLetters, EventBus, FireQueue, ScheduleStore
@@ -147,6 +147,8 @@ class BackfillReport(Struct, frozen=True, kw_only=True):
     outcome: BackfillOutcome
     fires: int = 0
     skipped: int = 0
+    #: The first ``NAMED_SKIPS`` of them.
+    skips: Sequence[SkipNotice] = ()
     reason: str = ""
 
 
@@ -224,9 +226,11 @@ class Backfiller:
         claimed = backfill.claim(stored, now=self._clock.now(), horizon_end=horizon_end, lease_until=deadline)
         if claimed is not None and not await self._backfills.put(claimed, replacing=stored.version):
             return BackfillReport(key=stored.key, outcome=BackfillOutcome.HELD)
+        skips: list[SkipNotice] = []
         while claimed is not None:
             part = backfill.make_slice(claimed)
             await self._send(part)
+            skips += part.skips[: NAMED_SKIPS - len(skips)]
             now = self._clock.now()
             further = None
             if now < deadline - STOP_BEFORE_MS:
@@ -235,11 +239,11 @@ class Backfiller:
                 further = None if further is None else replace(further, version=part.after.version)
             reached = part.after if further is None else further
             if not await self._backfills.put(reached, replacing=claimed.version):
-                return self._report(stored, claimed, BackfillOutcome.CANCELLED)
+                return self._report(stored, claimed, BackfillOutcome.CANCELLED, skips)
             claimed = further
         if reached is not stored:
             await self._publish(backfilled(reached, now=self._clock.now()))
-        return self._report(stored, reached, BackfillOutcome.ON)
+        return self._report(stored, reached, BackfillOutcome.ON, skips)
 
     async def _send(self, part: backfill.Slice) -> None:
         lead_ms = self._settings.lead_seconds * 1000
@@ -270,12 +274,15 @@ class Backfiller:
         return forgotten_at(self._clock.now(), self._settings.tombstone_days)
 
     @staticmethod
-    def _report(before: Backfill, reached: Backfill, outcome: BackfillOutcome) -> BackfillReport:
+    def _report(
+        before: Backfill, reached: Backfill, outcome: BackfillOutcome, skips: Sequence[SkipNotice]
+    ) -> BackfillReport:
         return BackfillReport(
             key=before.key,
             outcome=outcome,
             fires=reached.fires - before.fires,
             skipped=reached.skipped - before.skipped,
+            skips=skips,
         )
 
 

@@ -17,6 +17,10 @@ from eventcron.wire.encode import completed, encode_pack
 #: delay allow for clocks that differ.
 LONGEST_DELAY_MS = (MAX_DELAY_SECONDS - 20) * 1000
 
+#: Skips that the log names, of one pack, segment, backfill or command, so that a tenant with a thousand of them does
+#: not fill the log. Their events name all.
+NAMED_SKIPS = 20
+
 
 class Publisher:
     """Publishes events."""

@@ -83,8 +83,7 @@ class Report(Struct, kw_only=True):
     pack_id: str
     published: list[Published] = msgspec.field(default_factory=list)
     dropped: int = 0  # deleted, paused or replaced since they were planned
-    skipped: int = 0
-    over_quota: int = 0  # of those skipped
+    skips: list[SkipNotice] = msgspec.field(default_factory=list)
     put_back: int = 0
     failed: int = 0
     repeated: bool = False  # the ledger has the pack: the executor did nothing
@@ -203,10 +202,8 @@ class Executor:
             known = await self._known_at(at, fires, room)
             sorted_fires = _sort(fires, known, over, now=self._clock.now())
             again = await self._publish(sorted_fires.publish, known.records, pack, report)
-            await self._skip(sorted_fires.skip, known.records)
+            await self._skip(sorted_fires.skip, known.records, report)
             report.dropped += sorted_fires.dropped
-            report.skipped += len(sorted_fires.skip)
-            report.over_quota += sum(reason is SkipReason.QUOTA for _, reason in sorted_fires.skip)
             return again + await self._refuse_unreadable(sorted_fires.unreadable, known, pack, report)
 
     async def _known_at(self, at: Instant, fires: Sequence[Fire], room: Held) -> _Known:
@@ -220,11 +217,15 @@ class Executor:
         """Room for the records of *fires*, however large they are. The fires of a pack are in order of tenants."""
         return self._room.hold(fires[0].tenant, len({fire.key for fire in fires}) * MAX_RECORD_BYTES)
 
-    async def _skip(self, fires: Sequence[tuple[Fire, SkipReason]], records: Mapping[Key, Record]) -> None:
+    async def _skip(
+        self, fires: Sequence[tuple[Fire, SkipReason]], records: Mapping[Key, Record], report: Report
+    ) -> None:
         """Report each fire as skipped, with its reason. Complete the schedules whose last fire is skipped."""
         now, limit = self._clock.now(), self._settings.tenant_fires_per_minute
-        await self._report([skipped(_notice(fire, reason, limit), now=now) for fire, reason in fires])
+        notices = [_notice(fire, reason, limit) for fire, reason in fires]
+        await self._report([skipped(notice, now=now) for notice in notices])
         await self._complete([fire for fire, _ in fires if fire.last], records)
+        report.skips += notices
 
     async def _refuse_unreadable(
         self, fires: Sequence[tuple[Fire, str]], known: _Known, pack: Pack, report: Report

@@ -11,11 +11,11 @@ import asyncio
 from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from eventcron.app.concurrency import all_of
-from eventcron.app.delivery import PackSender, Publisher, complete
+from eventcron.app.delivery import NAMED_SKIPS, PackSender, Publisher, complete
 from eventcron.app.reading import read_readable
 from eventcron.errors import InvalidSchedule, Unavailable
 from eventcron.model.codes import SkipReason
@@ -83,6 +83,8 @@ class SegmentReport(Struct, frozen=True, kw_only=True):
     fires: int = 0
     packs: int = 0
     skipped: int = 0
+    #: The first ``NAMED_SKIPS`` of them.
+    skips: Sequence[SkipNotice] = ()
     behind_ms: int = 0
     ahead_ms: int = 0
     lag_ms: int | None = None
@@ -99,6 +101,7 @@ class _Tally(Struct):
     fires: int = 0
     packs: int = 0
     skipped: int = 0
+    skips: list[SkipNotice] = field(default_factory=list)
 
 
 class Planner:
@@ -182,6 +185,7 @@ class Planner:
             fires=tally.fires,
             packs=tally.packs,
             skipped=tally.skipped,
+            skips=tally.skips,
             behind_ms=max(0, tally.leased - start) if start else 0,
             ahead_ms=start - lease.end if lease is not None and ended is SegmentOutcome.AHEAD else 0,
             lag_ms=self._lag(start, tally.leased) if start else None,
@@ -301,6 +305,7 @@ class Planner:
         await self._move(done, window, tally)
         tally.visited += len(entries) + page.left_out
         tally.skipped += sum(notice.count for notice in notices)
+        tally.skips += notices[: NAMED_SKIPS - len(tally.skips)]
 
     async def _verified(self, items: Sequence[IndexEntry], window: Window, looked_up: set[Key]) -> list[IndexEntry]:
         """*items*, in which entries that may be stale are replaced by what the table stores.

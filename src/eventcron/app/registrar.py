@@ -7,7 +7,7 @@ stores ``handoff``, so each fire has exactly one sender.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from enum import StrEnum
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -16,7 +16,7 @@ from msgspec.structs import replace
 
 from eventcron.app.backfill import BackfillCommands, not_found
 from eventcron.app.calendars import CalendarCommands, Effect, named_by
-from eventcron.app.delivery import PackSender, Publisher, complete, forgotten_at
+from eventcron.app.delivery import NAMED_SKIPS, PackSender, Publisher, complete, forgotten_at
 from eventcron.errors import Conflict, InvalidSchedule
 from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import (
@@ -31,7 +31,7 @@ from eventcron.model.commands import (
     RunSchedule,
     Schedule,
 )
-from eventcron.model.events import Event
+from eventcron.model.events import Event, SkipNotice
 from eventcron.model.messages import Fire
 from eventcron.model.names import CalendarKey, Instant, Key
 from eventcron.model.records import Record, State
@@ -94,6 +94,8 @@ class Result(NamedTuple):
     #: The stored record, if the command changes records. ``created``: there was no schedule before.
     record: Record | None = None
     created: bool = False
+    #: The occurrences that the command leaves without a fire.
+    skips: Sequence[SkipNotice] = ()
 
 
 #: Checks the stored record before a command changes it. Raises an error if the record is not as the sender requires.
@@ -284,9 +286,9 @@ class Registrar:
         if after.refused:
             # The record is stored although the command is rejected: the put that it belongs to may arrive later.
             raise _refusal(after)
-        await self._deliver_pending(after)
+        skips = await self._deliver_pending(after)
         await self._publish(_event_of(received, after, existed=existed, now=self._clock.now()))
-        return Result(Outcome.ACCEPTED, after.key, record=after, created=not existed)
+        return Result(Outcome.ACCEPTED, after.key, record=after, created=not existed, skips=skips)
 
     async def _repeat(self, received: Received, stored: Record | None) -> Result:
         """Publish the event of an applied command again, unless a later command has changed the schedule.
@@ -303,10 +305,14 @@ class Registrar:
             await self._publish(_event_of(received, stored, existed=existed, now=self._clock.now()))
         return Result(Outcome.DUPLICATE, stored.key, record=stored)
 
-    async def _deliver_pending(self, record: Record) -> None:
-        """Send the fires and publish the skips that *record* leaves to the registrar, then clear ``pending``."""
+    async def _deliver_pending(self, record: Record) -> list[SkipNotice]:
+        """Send the fires and publish the skips that *record* leaves to the registrar, then clear ``pending``.
+
+        Returns the first ``NAMED_SKIPS`` skips.
+        """
+        skips: list[SkipNotice] = []
         if record.pending is None:
-            return
+            return skips
         now = self._clock.now()
         lead_ms = self._settings.lead_seconds * 1000
         for part in handover(record, now=now):
@@ -315,6 +321,7 @@ class Registrar:
                 visible_at=lambda pack: pack.at - lead_ms,
             )
             await self._publish(*(skipped(notice, now=now) for notice in part.skips))
+            skips += part.skips[: NAMED_SKIPS - len(skips)]
             if part.is_over:
                 days = self._settings.tombstone_days
                 await complete(
@@ -322,6 +329,7 @@ class Registrar:
                 )
         # Last: if this registrar dies before, the next command finds the fires pending and delivers all of them again.
         await self._store.clear_pending(record.key, revision=record.revision)
+        return skips
 
     async def _run(self, command: RunSchedule, received: Received) -> Result:
         """Fire once, now: send one fire in its own pack to the executor."""

@@ -123,6 +123,19 @@ class Rejection(Struct, frozen=True):
     message: str
 
 
+class FromFiles(Struct, frozen=True, kw_only=True):
+    """The share of the schedules in the files. The others were made up for the demo."""
+
+    emitted: int
+    #: How many schedules had a fire that was due and published.
+    fired: int
+    #: Fires, as in ``Report``.
+    due: int
+    published: int
+    received: dict[str, int]
+    lateness_ms: Lateness
+
+
 class Report(Struct, kw_only=True):
     """The outcome, with the field names of ``eventcron demo --json``."""
 
@@ -142,6 +155,7 @@ class Report(Struct, kw_only=True):
     after_delete: int = 0
     #: Fires at an instant that the independent computation does not have, or at the wrong target.
     unexpected: int = 0
+    from_files: FromFiles
     #: Due fires that did not come because an event says so, by its reason.
     skipped: dict[str, int] = field(default_factory=dict)
     rejections: list[Rejection] = field(default_factory=list)
@@ -179,6 +193,7 @@ def compare(
     after_delete, unexpected = _after_delete(expectation, observed), _unexpected(expectation, observed, subscriptions)
     answers = _first_answers(sent, observed.answers)
     rejections = [one for one in answers.values() if one.detail_type == REJECTED]
+    timely = [one for one in observed.publications if timely_from <= one.due.at < expectation.until]
     return Report(
         emitted=len(_first_puts(sent)),
         accepted=len(answers) - len(rejections),
@@ -186,12 +201,13 @@ def compare(
         due=len(expectation.required),
         published=len(required),
         received={target: len(required & dues) for target, dues in received.items()},
-        lateness_ms=lateness_of(one for one in observed.publications if timely_from <= one.due.at < expectation.until),
+        lateness_ms=lateness_of(timely),
         early=len(early),
         missing=len(unpublished | set(chain.from_iterable(lost.values()))),
         duplicates=len(duplicates),
         after_delete=len(after_delete),
         unexpected=len(unexpected),
+        from_files=_from_files(sent, expectation.required, required, received, timely),
         skipped=dict(Counter(skipped.values())),
         rejections=[Rejection(str(one.key), one.code, one.message) for one in rejections],
         faults=[
@@ -203,6 +219,25 @@ def compare(
             *(f"after delete: {text}" for text in after_delete),
             *(f"unexpected: {text}" for text in unexpected),
         ],
+    )
+
+
+def _from_files(
+    sent: Iterable[Sent],
+    due: set[Due],
+    published: set[Due],
+    received: Mapping[str, set[Due]],
+    timely: Iterable[Publication],
+) -> FromFiles:
+    keys = {one.sample.key for one in sent if one.sample.from_files}
+    of_files = {one for one in published if one.key in keys}
+    return FromFiles(
+        emitted=len(keys),
+        fired=len({one.key for one in of_files}),
+        due=sum(one.key in keys for one in due),
+        published=len(of_files),
+        received={target: len(of_files & dues) for target, dues in received.items()},
+        lateness_ms=lateness_of(one for one in timely if one.due.key in keys),
     )
 
 

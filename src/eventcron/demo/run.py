@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 from eventcron.adapters.aws.event_bus import EventBridgeBus
 from eventcron.demo import samples
 from eventcron.demo.comparison import CREATED, Report, compare, expect
+from eventcron.demo.compress import compress
 from eventcron.demo.observations import REJECTED, News, Observations, QueueReader
 from eventcron.demo.samples import Sample, Sent, send
 from eventcron.demo.screen import Screen, progress_of
@@ -44,8 +45,10 @@ class Run:
         self._news = News()
         self._sent: list[Sent] = []
 
-    async def report(self, schedules: Sequence[Schedule], *, seconds: int) -> Report:
+    async def report(self, schedules: Sequence[Schedule], *, seconds: int, compressed: bool) -> Report:
         """Put *schedules* and the frequent ones, let them fire for *seconds*, and compare.
+
+        *compressed* ones fire in a minute as often as they would in an hour.
 
         Raises:
             Unavailable: the bus refused a command several times.
@@ -55,7 +58,7 @@ class Run:
             queues = await subscribe(self._runtime, webhook.url)
             self._screen.step("starting the workers of all functions")
             await self._warm()
-            return await run_with(self._play(schedules, seconds), self._readers(queues))
+            return await run_with(self._play(schedules, seconds, compressed=compressed), self._readers(queues))
 
     def _receive(self, event: bytes, at: Instant) -> None:
         self._observed.add_receipt(API_DESTINATION, event, at=at)
@@ -88,11 +91,14 @@ class Run:
         aws_lambda = self._runtime.client("lambda")
         await asyncio.gather(*(aws_lambda.invoke(FunctionName=function, Payload=payload) for _ in range(count)))
 
-    async def _play(self, schedules: Sequence[Schedule], seconds: int) -> Report:
-        self._screen.step(f"emitting {len(schedules):,} schedules by PutEvents")
+    async def _play(self, schedules: Sequence[Schedule], seconds: int, *, compressed: bool) -> Report:
+        speed = ", an hour of theirs as a minute" if compressed else ""
+        self._screen.step(f"emitting {len(schedules):,} schedules by PutEvents{speed}")
+        if compressed:
+            schedules = compress(schedules, self._clock.now())
         await self._put(samples.real(schedules))
         frequent = samples.frequent(self._clock.now())
-        self._screen.step(f"emitting {len(frequent)} frequent ones")
+        self._screen.step(f"emitting {len(frequent)} made up for the demo")
         await self._put(frequent)
         # A fire due within a lead of its schedule's acceptance must come, but cannot be on time.
         start = self._clock.now() + self._runtime.settings.lead_seconds * 1000

@@ -43,6 +43,8 @@ class Sample(Struct, frozen=True, kw_only=True):
     schedule: Schedule | None = None
     #: The code that eventcron must reject it with. None = eventcron must accept it.
     rejected: str | None = None
+    #: The schedule is one of the files, none that the demo made up.
+    from_files: bool = False
 
 
 class Change(NamedTuple):
@@ -76,10 +78,15 @@ def find_examples() -> Path:
     raise LocalError(f"the example schedules are missing; looked for {' and '.join(map(str, PLACES))}")
 
 
-def put(schedule: Schedule, *, rejected: str | None = None) -> Sample:
+def put(schedule: Schedule, *, rejected: str | None = None, from_files: bool = False) -> Sample:
     """The ``Put Schedule`` of *schedule*."""
     return Sample(
-        command=PUT, key=schedule.key, detail=msgspec.json.encode(schedule), schedule=schedule, rejected=rejected
+        command=PUT,
+        key=schedule.key,
+        detail=msgspec.json.encode(schedule),
+        schedule=schedule,
+        rejected=rejected,
+        from_files=from_files,
     )
 
 
@@ -116,7 +123,8 @@ async def send(samples: Sequence[Sample], bus: EventBus, clock: Clock) -> list[S
 def real(schedules: Iterable[Schedule]) -> list[Sample]:
     """A put of each of *schedules*. Two of those that ship name a day that never comes, so eventcron rejects them."""
     return [
-        put(schedule, rejected=None if can_match(schedule) else RejectionCode.NEVER_MATCHES) for schedule in schedules
+        put(schedule, rejected=None if can_match(schedule) else RejectionCode.NEVER_MATCHES, from_files=True)
+        for schedule in schedules
     ]
 
 

@@ -12,7 +12,8 @@ from eventcron.app.handlers import MessageOutcome
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.records import SqsMessage, batch_response, messages
-from eventcron.entrypoints.telemetry import LambdaContext, begin, emit, logger
+from eventcron.entrypoints.telemetry import LambdaContext, begin, emit, log_skips, logger
+from eventcron.model.codes import SkipReason
 from eventcron.wire.encode import fire_id
 
 
@@ -55,7 +56,8 @@ def _log(message: SqsMessage, report: Report, *, late_ms: int) -> None:
         # One line for all of them: a line each would cost more than everything else in a burst.
         worst = max(of_tenant, key=lambda one: one.lateness_ms)
         _log_fire(logger.info, "fires_late", worst, fires=len(of_tenant))
-    log = logger.warning if report.put_back or report.failed or report.skipped else logger.info
+    log_skips(logger.warning, report.skips, skipped=len(report.skips))
+    log = logger.warning if report.put_back or report.failed or report.skips else logger.info
     log(
         "pack_repeated" if report.repeated else "pack_executed",
         pack_id=report.pack_id,
@@ -63,11 +65,16 @@ def _log(message: SqsMessage, report: Report, *, late_ms: int) -> None:
         published=len(report.published),
         latest_ms=max((one.lateness_ms for one in timed), default=None),
         dropped=report.dropped,
-        skipped=report.skipped,
-        over_quota=report.over_quota,
+        skipped=len(report.skips),
+        over_quota=_over_quota(report),
         put_back=report.put_back,
         failed=report.failed,
     )
+
+
+def _over_quota(report: Report) -> int:
+    """How many of the skipped fires exceed their tenant's limit."""
+    return sum(notice.reason is SkipReason.QUOTA for notice in report.skips)
 
 
 def _log_fire(log: Callable[..., None], message: str, published: Published, **more: int) -> None:
@@ -87,8 +94,8 @@ def _emit(reports: list[Report], *, dead_letters: int, failures: int) -> None:
     counts = {
         "FiresPublished": sum(len(report.published) for report in reports),
         "FiresDropped": sum(report.dropped for report in reports),
-        "FiresSkipped": sum(report.skipped for report in reports),
-        "FiresOverQuota": sum(report.over_quota for report in reports),
+        "FiresSkipped": sum(len(report.skips) for report in reports),
+        "FiresOverQuota": sum(map(_over_quota, reports)),
         "FiresPutBack": sum(report.put_back for report in reports),
         # How many fires a dead letter holds, nobody can read: it counts as one.
         "FiresFailed": sum(report.failed for report in reports) + dead_letters,

@@ -14,7 +14,7 @@ from eventcron.app.planner import SegmentOutcome, SegmentReport
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.records import batch_response, messages
-from eventcron.entrypoints.telemetry import begin, emit, logger
+from eventcron.entrypoints.telemetry import begin, emit, log_skips, logger
 from eventcron.model.names import Instant
 
 #: Milliseconds kept back from Lambda's own deadline, so that what is being sent can end.
@@ -90,6 +90,7 @@ def _report_handed_out(handed: FanOutReport) -> None:
 
 def _report(reports: Sequence[SegmentReport], **fields: int) -> dict[str, int]:
     for report in reports:
+        log_skips(logger.info, report.skips, skipped=report.skipped)
         if report.ended is SegmentOutcome.FAILED:
             logger.warning("segment_failed", segment=report.segment, reason=report.reason)
         if report.ended is SegmentOutcome.AHEAD:
@@ -116,6 +117,7 @@ def _report(reports: Sequence[SegmentReport], **fields: int) -> dict[str, int]:
 
 def _report_backfills(reports: Sequence[BackfillReport]) -> None:
     for report in reports:
+        log_skips(logger.info, report.skips, skipped=report.skipped)
         log = logger.warning if report.outcome is BackfillOutcome.FAILED else logger.info
         log(
             f"backfill_{report.outcome}",

@@ -10,7 +10,7 @@ from eventcron.app.registrar import Outcome, Result
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.records import SqsMessage, batch_response, messages
-from eventcron.entrypoints.telemetry import LambdaContext, begin, emit, logger
+from eventcron.entrypoints.telemetry import LambdaContext, begin, emit, log_skips, logger
 
 #: Outcome → metric.
 METRICS = {
@@ -46,6 +46,7 @@ def _log(message: SqsMessage, how: Handled[Result]) -> None:
     if how.outcome is MessageOutcome.DEAD_LETTERED:
         logger.warning("command_dead_lettered", message_id=message.id, schedule=None, reason=how.reason)
     elif result is not None:
+        log_skips(logger.info, result.skips, skipped=sum(notice.count for notice in result.skips))
         log = logger.warning if result.outcome is Outcome.REJECTED else logger.info
         log(
             f"command_{result.outcome}",

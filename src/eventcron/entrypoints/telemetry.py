@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TypeAlias
 
 import msgspec
 from aws_lambda_powertools import Logger
 
+from eventcron.app.delivery import NAMED_SKIPS
 from eventcron.config import metrics_namespace
+from eventcron.model.events import SkipNotice
+from eventcron.timing.instant import rfc3339
 
 #: What Lambda hands a handler besides the event. ``get_remaining_time_in_millis`` and ``aws_request_id`` are used.
 LambdaContext: TypeAlias = object
@@ -31,6 +34,26 @@ def begin(context: LambdaContext) -> None:
     Powertools adds the trace's id by itself where ``Tracing`` is on.
     """
     logger.append_keys(function_request_id=getattr(context, "aws_request_id", None))
+
+
+def log_skips(log: Callable[..., None], notices: Sequence[SkipNotice], *, skipped: int) -> None:
+    """Log the first ``NAMED_SKIPS`` of *notices*, and how many of the *skipped* occurrences are in no line."""
+    named = notices[:NAMED_SKIPS]
+    for notice in named:
+        log(
+            "fire_skipped",
+            tenant=notice.tenant,
+            schedule=f"{notice.tenant}/{notice.name}",
+            reason=notice.reason,
+            by=notice.by,
+            due=rfc3339(notice.first_due),
+            last_due=rfc3339(notice.last_due),
+            count=notice.count,
+            cause=notice.cause,
+        )
+    left = skipped - sum(notice.count for notice in named)
+    if left > 0:
+        log("more_fires_skipped", count=left)
 
 
 def emit(

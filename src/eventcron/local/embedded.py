@@ -63,7 +63,7 @@ class EmbeddedAws:
     ) -> None:
         self._wanted_port = port
         self._snapshot = snapshot
-        self._region = region
+        self.region = region
         self._on_output = on_output
         self._process: Process | None = None
         self._reader: asyncio.Task[None] | None = None
@@ -114,7 +114,7 @@ class EmbeddedAws:
         store = Path(*self._snapshot_directory() or [str(self.directory)])
         return inherited | {
             "GATEWAY_PORT": str(self.port),
-            "MINISTACK_REGION": self._region,
+            "MINISTACK_REGION": self.region,
             "LOG_LEVEL": "WARNING",
             "TMPDIR": str(self.directory),
             "STATE_DIR": str(store / "state"),

@@ -16,10 +16,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
-from http import HTTPStatus
 from itertools import groupby
 from types import SimpleNamespace
 from typing import Any, TypeVar
+
+from eventcron.local import stack_patches
 
 T = TypeVar("T")
 
@@ -48,7 +49,7 @@ def apply() -> None:
     _errors_carry_their_type()
     _history_is_bounded()
     _output_is_passed_on()
-    _stacks_make_api_destinations()
+    stack_patches.apply()
 
 
 def _queues_change_on_one_thread() -> None:
@@ -325,33 +326,3 @@ def _output_is_passed_on() -> None:
     lambda_svc._emit_lambda_logs = lambda function, request_id, log, error, duration, **_: emit_and_pass_on(
         function, request_id, log, error, duration
     )
-
-
-def _stacks_make_api_destinations() -> None:
-    """Let CloudFormation create connections and API destinations. ministack has both, but rejects them in templates."""
-    from ministack.services import eventbridge  # noqa: PLC0415
-    from ministack.services.cloudformation import provisioners  # noqa: PLC0415
-
-    provisioners._RESOURCE_HANDLERS["AWS::Events::Connection"] = _by_api(
-        eventbridge._create_connection, eventbridge._delete_connection, arn="ConnectionArn"
-    )
-    provisioners._RESOURCE_HANDLERS["AWS::Events::ApiDestination"] = _by_api(
-        eventbridge._create_api_destination, eventbridge._delete_api_destination, arn="ApiDestinationArn"
-    )
-
-
-def _by_api(create: Callable[..., Any], delete: Callable[..., Any], *, arn: str) -> dict[str, Callable[..., Any]]:
-    """Handlers of a resource type that call the service's API with the type's properties as parameters."""
-
-    def make(logical_id: str, properties: dict[str, Any], stack_name: str) -> tuple[str, dict[str, str]]:
-        name = properties.get("Name") or f"{stack_name}-{logical_id}"
-        status, _, body = create(properties | {"Name": name})
-        answer = json.loads(body)
-        if status != HTTPStatus.OK:
-            raise ValueError(answer.get("message") or answer.get("Message") or str(answer))
-        return name, {"Arn": answer[arn]}
-
-    def remove(name: str, _properties: dict[str, Any]) -> None:
-        delete({"Name": name})
-
-    return {"create": make, "delete": remove}

@@ -61,8 +61,7 @@ async def _deploy(aws: Clients, parameters: Mapping[str, str], code: bytes) -> d
     await s3.create_bucket(Bucket=_BUCKET)
     await s3.put_object(Bucket=_BUCKET, Key=_CODE_KEY, Body=code)
 
-    text = template.without_unsupported(template.read())
-    body = json.dumps(template.with_code(text, f"s3://{_BUCKET}/{_CODE_KEY}"))
+    body = json.dumps(template.with_code(template.read(), f"s3://{_BUCKET}/{_CODE_KEY}"))
     # As `sam deploy` does: CloudFormation takes 51,200 bytes of a template in a call, and 1 MB of one in a bucket.
     await s3.put_object(Bucket=_BUCKET, Key=_TEMPLATE_KEY, Body=body.encode())
     cloudformation = aws.client("cloudformation")
@@ -72,9 +71,7 @@ async def _deploy(aws: Clients, parameters: Mapping[str, str], code: bytes) -> d
         Parameters=[{"ParameterKey": name, "ParameterValue": value} for name, value in parameters.items()],
         Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
     )
-    stack = await _created(cloudformation)
-    await _add_time_to_live(aws, text)
-    return _outputs(stack)
+    return _outputs(await _created(cloudformation))
 
 
 async def resume(aws: Clients) -> dict[str, str]:
@@ -101,15 +98,3 @@ async def _reasons(cloudformation: Any, stack: Mapping[str, Any]) -> str:
     failed = [event for event in answer["StackEvents"] if event["ResourceStatus"].endswith("_FAILED")]
     reasons = [f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', '')}" for event in reversed(failed)]
     return "; ".join(reasons) or stack.get("StackStatusReason", stack["StackStatus"])
-
-
-async def _add_time_to_live(aws: Clients, text: template.Template) -> None:
-    """Turn on the template's TTL settings, which ministack's CloudFormation ignores."""
-    for name, properties in template.of_type(text, "AWS::DynamoDB::Table").items():
-        resource = await aws.client("cloudformation").describe_stack_resource(
-            StackName=STACK_NAME, LogicalResourceId=name
-        )
-        await aws.client("dynamodb").update_time_to_live(
-            TableName=resource["StackResourceDetail"]["PhysicalResourceId"],
-            TimeToLiveSpecification=properties["TimeToLiveSpecification"],
-        )

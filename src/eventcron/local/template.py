@@ -15,8 +15,9 @@ PLACES = (_PACKAGE / "_infra" / "template.yaml", _PACKAGE.parents[1] / "infra" /
 
 Template = dict[str, Any]
 
-#: Resource types that ministack's CloudFormation does not support, and why a local stack does not need them.
-UNSUPPORTED = {
+#: Resource types that the embedded AWS accepts in a stack but makes nothing of, and why. ministack's CloudFormation
+#: does not know them, or refuses what the template says.
+NOT_EMULATED = {
     "AWS::CloudWatch::Alarm": "the embedded CloudWatch rejects metric math, and a developer watches the console",
     "AWS::CloudWatch::Dashboard": "it shows the alarms",
     "AWS::Events::EventBusPolicy": "the embedded AWS checks no permissions",
@@ -51,12 +52,6 @@ def with_code(template: Template, uri: str) -> Template:
     """*template* with the code of every function at *uri*, as ``sam package`` writes it."""
     functions = template["Globals"]["Function"] | {"CodeUri": uri}
     return template | {"Globals": template["Globals"] | {"Function": functions}}
-
-
-def without_unsupported(template: Template) -> Template:
-    """*template* without the resources of ``UNSUPPORTED`` types. No other resource may refer to them."""
-    resources = template["Resources"].items()
-    return template | {"Resources": {name: one for name, one in resources if one["Type"] not in UNSUPPORTED}}
 
 
 def of_type(template: Template, kind: str) -> dict[str, dict[str, Any]]:

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from eventcron.demo.comparison import Expectation, Lateness, Report, compare, expect
+from eventcron.demo.comparison import Expectation, FromFiles, Lateness, Report, compare, expect
 from eventcron.demo.observations import REJECTED, Answer, Due, Observations, Publication, Receipt, Skip
 from eventcron.demo.samples import DELETE, PAUSE, Sample, Sent, change, put, put_invalid
 from eventcron.demo.subscriptions import Subscription
@@ -32,6 +32,10 @@ def schedule(tenant: str, name: str, expression: str, **fields: Any) -> Schedule
 
 def due(name: str, second: float, tenant: str = ACME) -> Due:
     return Due(Key(tenant, name), START + round(second * 1000))
+
+
+#: Name → expression of schedules from files: one fires, one does not.
+_OF_FILES = {"second": "* * * * * *", "sleeps": "0 0 1 1 *"}
 
 
 class Run:
@@ -121,6 +125,23 @@ def test_the_json_has_these_fields_first_and_in_this_order() -> None:
         *("emitted", "accepted", "rejected", "due", "published", "received", "lateness_ms"),
         *("early", "missing", "duplicates", "after_delete"),
     ]
+
+
+def test_the_schedules_of_the_files_are_counted_by_themselves() -> None:
+    every_second, sleeps = (put(schedule(ACME, name, cron), from_files=True) for name, cron in _OF_FILES.items())
+    run = Run((0, every_second), (0, sleeps), (0, put(schedule(GLOBEX, "made-up", "* * * * * *"))))
+    run.drop(lambda fire: fire == due("second", 5))
+    report = run.report()
+
+    assert (report.due, report.published, report.missing) == (38, 37, 1)
+    assert report.from_files == FromFiles(
+        emitted=2,
+        fired=1,
+        due=19,
+        published=18,
+        received={"lambda": 18, "web": 18},
+        lateness_ms=Lateness(20, 20, 20),
+    )
 
 
 def test_an_unpublished_fire_is_missing() -> None:

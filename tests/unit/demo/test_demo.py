@@ -18,7 +18,7 @@ from rich.console import Console
 
 from eventcron.adapters.memory import MemoryEventBus
 from eventcron.demo import samples
-from eventcron.demo.comparison import Lateness, Rejection, Report
+from eventcron.demo.comparison import FromFiles, Lateness, Rejection, Report
 from eventcron.demo.observations import Answer, Due, News, Observations, Publication, QueueReader, Receipt, Skip
 from eventcron.demo.samples import Sample, Sent, change, put, send
 from eventcron.demo.screen import Lines, Screen, Terminal, progress_of
@@ -306,8 +306,12 @@ def test_a_terminal_gets_a_table_and_is_restored() -> None:
 
 def report(**fields: Any) -> Report:
     counts = {"emitted": 3, "accepted": 2, "rejected": 1, "due": 40, "published": 40}
+    received = {"lambda": 20, "api_destination": 40}
+    files = FromFiles(
+        emitted=1_307, fired=9, due=12, published=11, received={"lambda": 4}, lateness_ms=Lateness(30, 80, 110)
+    )
     return Report(
-        **{**counts, "received": {"lambda": 20, "api_destination": 40}, "lateness_ms": Lateness(20, 90, 120), **fields}
+        **{**counts, "received": received, "lateness_ms": Lateness(20, 90, 120), "from_files": files, **fields}
     )
 
 
@@ -344,6 +348,11 @@ def test_a_good_summary() -> None:
         "duplicates                     0",
         "after delete                   0",
         "unexpected                     0",
+        "from files, schedules fired    9 of 1,307",
+        "  fires due                    12",
+        "  published                    11",
+        "  received by lambda           4",
+        "  lateness p50, p99, max       30, 80, 110 ms",
         "",
         "\x1b[32mPASS: 40 fires, none missing, early or repeated\x1b[0m",
     ]

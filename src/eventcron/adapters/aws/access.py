@@ -15,6 +15,8 @@ from eventcron.adapters.aws.signing import Keys
 
 #: The names of the services in ``AWS_ENDPOINT_URL_…``: their service ids, in capitals.
 SERVICE_IDS = {"dynamodb": "DYNAMODB", "sqs": "SQS", "events": "EVENTBRIDGE"}
+#: botocore's copy of Mozilla's list. What the host has, and where, differs from host to host.
+CERTIFICATES = str(Path(botocore.__file__).parent / "cacert.pem")
 #: Variables that say more than ``EnvironmentAccess`` understands. A session of botocore understands all.
 _FURTHER = ("AWS_PROFILE", "AWS_CREDENTIAL_EXPIRATION", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT")
 
@@ -24,6 +26,11 @@ class Access(Protocol):
 
     @property
     def region(self) -> str: ...
+
+    @property
+    def ca_bundle(self) -> str:
+        """The file of the certificates that services are checked by, as botocore chooses it."""
+        ...
 
     async def keys(self) -> Keys:
         """The caller's keys, renewed before they end."""
@@ -42,6 +49,7 @@ class EnvironmentAccess:
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self.region = environ["AWS_DEFAULT_REGION"]
+        self.ca_bundle = environ.get("AWS_CA_BUNDLE") or CERTIFICATES
         names = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN")
         self._keys = Keys(*(environ.get(name, "") for name in names))
         self._environ = environ
@@ -51,7 +59,7 @@ class EnvironmentAccess:
         """The access that *environ* gives; None if it does not say everything, or a configuration file may say more."""
         whole = all(environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"))
         file = Path(environ.get("AWS_CONFIG_FILE") or "~/.aws/config").expanduser()
-        return None if not whole or any(environ.get(name) for name in _FURTHER) or file.exists() else cls(environ)
+        return None if not whole or any(environ.get(name) for name in _FURTHER) or file.is_file() else cls(environ)
 
     async def keys(self) -> Keys:
         return self._keys

@@ -42,9 +42,12 @@ class Answer(NamedTuple):
 
 
 class Pool:
-    """The connections to the endpoint at *url*: at most *limit* at once, each for one call at a time."""
+    """The connections to the endpoint at *url*: at most *limit* at once, each for one call at a time.
 
-    def __init__(self, url: str, *, limit: int) -> None:
+    *ca_bundle* is the file of the certificates by which a service is checked; "" = the host's.
+    """
+
+    def __init__(self, url: str, *, limit: int, ca_bundle: str = "") -> None:
         self.url = url
         parts = urlsplit(url)
         self._secure = parts.scheme == "https"
@@ -53,6 +56,7 @@ class Pool:
         self.host = parts.netloc if parts.port not in {None, 443 if self._secure else 80} else self._address
         self._slots = asyncio.Semaphore(limit)
         self._idle: deque[_Connection] = deque()
+        self._ca_bundle = ca_bundle
         self._tls: ssl.SSLContext | None = None
 
     async def call(self, head: bytes, body: bytes) -> Answer:
@@ -91,7 +95,7 @@ class Pool:
     async def _connect(self) -> _Connection:
         loop = asyncio.get_running_loop()
         if self._secure and self._tls is None:
-            self._tls = ssl.create_default_context()
+            self._tls = ssl.create_default_context(cafile=self._ca_bundle or None)
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 _, connection = await loop.create_connection(

@@ -35,7 +35,7 @@ class JsonApi:
 
     def __init__(self, access: Access, *, limit: int) -> None:
         self._access = access
-        self._pool = Pool(access.endpoint(self.service), limit=limit)
+        self._pool = Pool(access.endpoint(self.service), limit=limit, ca_bundle=access.ca_bundle)
         self._signer = Signer(
             service=self.service,
             region=access.region,

@@ -9,7 +9,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession, get_session
 from botocore.exceptions import NoCredentialsError
 
-from eventcron.adapters.aws.access import SERVICE_IDS
+from eventcron.adapters.aws.access import CERTIFICATES, SERVICE_IDS
 from eventcron.adapters.aws.connections import CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from eventcron.adapters.aws.signing import Keys
 
@@ -17,10 +17,11 @@ from eventcron.adapters.aws.signing import Keys
 class SessionAccess:
     """The access of an aiobotocore session: profiles, roles, containers, instances, and whatever else it reads."""
 
-    def __init__(self, credentials: Any, region: str, endpoints: Mapping[str, str]) -> None:
+    def __init__(self, credentials: Any, region: str, endpoints: Mapping[str, str], ca_bundle: str) -> None:
         self._credentials = credentials
         self._endpoints = endpoints
         self.region = region
+        self.ca_bundle = ca_bundle
 
     @classmethod
     async def of(cls, session: AioSession | None = None) -> SessionAccess:
@@ -38,7 +39,8 @@ class SessionAccess:
             async with session.create_client(service) as client:
                 endpoints[service] = client.meta.endpoint_url
         region: Any = session.get_config_variable("region")
-        return cls(credentials, region, endpoints)
+        given: Any = session.get_config_variable("ca_bundle")
+        return cls(credentials, region, endpoints, given or CERTIFICATES)
 
     async def keys(self) -> Keys:
         frozen = await self._credentials.get_frozen_credentials()

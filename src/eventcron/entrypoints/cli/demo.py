@@ -11,7 +11,7 @@ import msgspec
 from rich.console import Console
 
 from eventcron.adapters.clock import SystemClock
-from eventcron.demo.comparison import Report
+from eventcron.demo.comparison import Lateness, Report
 from eventcron.demo.run import Run
 from eventcron.demo.samples import find_examples
 from eventcron.demo.screen import Lines, Screen, Terminal
@@ -46,16 +46,17 @@ def command(files: tuple[Path, ...], *, seconds: int, json_file: Path | None, po
     """Run the whole stack on this machine and compare the fires with those that were due.
 
     The demo puts the schedules in FILES and 30 frequent ones on an embedded AWS, by PutEvents. FILES are JSON Lines, a
-    JSON array or YAML; by default, the 1,307 schedules that ship with eventcron. A Lambda function, a state machine and
-    an API destination receive the fires. If a fire is lost, early, repeated, or published after its schedule was
-    deleted, the demo names it and exits with status 1.
+    JSON array or YAML. Without FILES, the demo puts the 1,307 real schedules that ship with eventcron, sixty times as
+    fast: what they do in an hour, they do in a minute. A Lambda function, a state machine and an API destination
+    receive the fires. If a fire is lost, early, repeated, or published after its schedule was deleted, the demo names
+    it and exits with status 1.
     """
     if json_file is not None and not json_file.parent.is_dir():
         raise click.BadParameter(f"there is no folder {json_file.parent}", param_hint="--json")
     schedules = _read(files or (find_examples(),))
     screen = Terminal(Console(stderr=True)) if sys.stderr.isatty() else Lines(_say)
     try:
-        report = run_until_signal(_run(schedules, seconds=seconds, port=port, screen=screen))
+        report = run_until_signal(_run(schedules, seconds=seconds, compressed=not files, port=port, screen=screen))
     except Stopped as stopped:
         sys.exit(128 + stopped.signal)  # as a shell expects
     finally:
@@ -83,7 +84,7 @@ def _read(files: Sequence[Path]) -> list[Schedule]:
     return [entry.schedule for entry in entries if entry.schedule is not None]
 
 
-async def _run(schedules: Sequence[Schedule], *, seconds: int, port: int, screen: Screen) -> Report:
+async def _run(schedules: Sequence[Schedule], *, seconds: int, compressed: bool, port: int, screen: Screen) -> Report:
     def show_failure(output: FunctionOutput) -> None:
         if output.error:
             screen.step(f"{output.function} failed: {output.output.strip()[-500:]}")
@@ -96,12 +97,12 @@ async def _run(schedules: Sequence[Schedule], *, seconds: int, port: int, screen
     )
     async with runtime:
         run = Run(runtime, clock=SystemClock(), screen=screen)
-        return await runtime.guard(run.report(schedules, seconds=seconds))
+        return await runtime.guard(run.report(schedules, seconds=seconds, compressed=compressed))
 
 
 def summary(report: Report) -> str:
     """The text of *report*."""
-    late = report.lateness_ms
+    files = report.from_files
     rows = [
         ("schedules emitted", f"{report.emitted:,}"),
         ("  accepted", f"{report.accepted:,}"),
@@ -111,12 +112,17 @@ def summary(report: Report) -> str:
         ("  published", f"{report.published:,}"),
         *((f"  received by {target}", f"{count:,}") for target, count in report.received.items()),
         *((f"  skipped: {reason}", f"{count:,}") for reason, count in report.skipped.items()),
-        ("lateness p50, p99, max", f"{late.p50}, {late.p99}, {late.max} ms"),
+        ("lateness p50, p99, max", _lateness(report.lateness_ms)),
         ("early", f"{report.early:,}"),
         ("missing", f"{report.missing:,}"),
         ("duplicates", f"{report.duplicates:,}"),
         ("after delete", f"{report.after_delete:,}"),
         ("unexpected", f"{report.unexpected:,}"),
+        ("from files, schedules fired", f"{files.fired:,} of {files.emitted:,}"),
+        ("  fires due", f"{files.due:,}"),
+        ("  published", f"{files.published:,}"),
+        *((f"  received by {target}", f"{count:,}") for target, count in files.received.items()),
+        ("  lateness p50, p99, max", _lateness(files.lateness_ms)),
     ]
     faults = report.faults[:SHOWN]
     if len(report.faults) > SHOWN:
@@ -126,6 +132,10 @@ def summary(report: Report) -> str:
     else:
         verdict = click.style(f"PASS: {report.published:,} fires, none missing, early or repeated", fg="green")
     return "\n".join(["", columns(rows), "", verdict, *faults])
+
+
+def _lateness(late: Lateness) -> str:
+    return f"{late.p50}, {late.p99}, {late.max} ms"
 
 
 def _say(line: str) -> None:

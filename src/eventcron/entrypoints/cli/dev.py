@@ -9,10 +9,16 @@ from contextlib import suppress
 from pathlib import Path
 
 import click
+from click.core import ParameterSource
 
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.local.console import Console
+from eventcron.local.embedded import EmbeddedAws
 from eventcron.local.runtime import ACCESS_KEY_ID, SECRET_ACCESS_KEY, LocalSettings, Runtime
+from eventcron.local.template import NOT_EMULATED
+
+#: Options of the stack that ``dev`` creates. An empty AWS has no stack.
+_OF_THE_STACK = ("trusted_source", "planner_workers", "keep")
 
 
 @click.command()
@@ -38,15 +44,19 @@ from eventcron.local.runtime import ACCESS_KEY_ID, SECRET_ACCESS_KEY, LocalSetti
     metavar="DIRECTORY",
     help="Load the state from this directory and save it there. By default, state is discarded on exit.",
 )
+@click.option("--empty", is_flag=True, help="Create no stack: `sam deploy` can deploy eventcron, or anything else.")
 @click.option("-v", "--verbose", is_flag=True, help="Show all output of the functions, not only errors.")
 @click.option("--json", "as_json", is_flag=True, help="When ready, print endpoint and outputs in one line of JSON.")
+@click.pass_context
 def command(
+    context: click.Context,
     *,
     port: int,
     region: str,
     trusted_source: tuple[str, ...],
     planner_workers: int,
     keep: Path | None,
+    empty: bool,
     verbose: bool,
     as_json: bool,
 ) -> None:
@@ -54,6 +64,11 @@ def command(
 
     No Docker, no AWS account. Rules and targets that you add work as they do in an AWS account.
     """
+    if empty:
+        _refuse_options_of_the_stack(context)
+        with suppress(Stopped):
+            run_until_signal(_run_empty(port, region, verbose=verbose, as_json=as_json))
+        return
     settings = LocalSettings(
         port=port, region=region, trusted_sources=trusted_source, planner_workers=planner_workers, keep=keep
     )
@@ -75,19 +90,53 @@ async def _run(settings: LocalSettings, *, verbose: bool, as_json: bool) -> None
         await runtime.guard(console.watch_dead_letters(runtime))
 
 
+def _refuse_options_of_the_stack(context: click.Context) -> None:
+    given = [name for name in _OF_THE_STACK if context.get_parameter_source(name) != ParameterSource.DEFAULT]
+    if given:
+        options = " and ".join("--" + name.replace("_", "-") for name in given)
+        raise click.UsageError(
+            f"--empty creates no stack, so it does not take {options}; its state is not kept, and the stack's"
+            " parameters are those of `sam deploy --parameter-overrides`"
+        )
+
+
+async def _run_empty(port: int, region: str, *, verbose: bool, as_json: bool) -> None:
+    console = Console(verbose=verbose, echo=_say)
+    async with EmbeddedAws(port=port, region=region, on_output=console.output) as aws:
+        document = {
+            "endpoint": aws.endpoint,
+            "region": aws.region,
+            "environment": environment(aws),
+            "not_emulated": NOT_EMULATED,
+        }
+        click.echo(json.dumps(document) if as_json else _welcome_to_deploy(aws))
+        raise await aws.died()
+
+
 def _say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def environment(runtime: Runtime) -> dict[str, str]:
-    """The environment variables that make ``aws`` and boto3 use *runtime*."""
+def environment(aws: Runtime | EmbeddedAws) -> dict[str, str]:
+    """The environment variables that make ``aws``, ``sam`` and boto3 use *aws*."""
     return {
-        "AWS_ENDPOINT_URL": runtime.endpoint,
+        "AWS_ENDPOINT_URL": aws.endpoint,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
         "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
-        "AWS_DEFAULT_REGION": runtime.region,
-        "AWS_REGION": runtime.region,
+        "AWS_DEFAULT_REGION": aws.region,
+        "AWS_REGION": aws.region,
     }
+
+
+def _exports(aws: Runtime | EmbeddedAws) -> list[str]:
+    """The environment of *aws* as three lines to copy into a shell."""
+    variables = environment(aws)
+    groups = (
+        ("AWS_ENDPOINT_URL",),
+        ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
+        ("AWS_DEFAULT_REGION", "AWS_REGION"),
+    )
+    return ["export " + " ".join(f"{name}={shlex.quote(variables[name])}" for name in group) for group in groups]
 
 
 def _document(runtime: Runtime) -> dict[str, object]:
@@ -104,18 +153,11 @@ def _document(runtime: Runtime) -> dict[str, object]:
 
 def _welcome(runtime: Runtime, seconds: float) -> str:
     """The endpoint, the three lines to copy, and a command to try."""
-    values = environment(runtime)
-    groups = (
-        ("AWS_ENDPOINT_URL",),
-        ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"),
-        ("AWS_DEFAULT_REGION", "AWS_REGION"),
-    )
-    lines = ["export " + " ".join(f"{name}={shlex.quote(values[name])}" for name in group) for group in groups]
     return "\n".join(
         [
             click.style(f"eventcron runs at {runtime.endpoint}", bold=True) + f"  (ready in {seconds:.1f} s)",
             "",
-            *lines,
+            *_exports(runtime),
             "",
             "Copy the three lines into another shell: then aws and boto3 use this machine. To make a schedule fire:",
             "",
@@ -124,6 +166,27 @@ def _welcome(runtime: Runtime, seconds: float) -> str:
             "Version 1 of the AWS CLI ignores AWS_ENDPOINT_URL for sqs: give it --endpoint-url too.",
             f'Rules on bus "{runtime.bus_name}" with source "eventcron" receive the fires.',
             f"The REST API, for signed requests, is at {runtime.rest_url}. Ctrl-C stops everything.",
+        ]
+    )
+
+
+def _welcome_to_deploy(aws: EmbeddedAws) -> str:
+    """The endpoint, the three lines to copy, and the commands that deploy and remove eventcron."""
+    return "\n".join(
+        [
+            click.style(f"an empty AWS runs at {aws.endpoint}", bold=True),
+            "",
+            *_exports(aws),
+            "",
+            "Copy the three lines into another shell, in a clone of eventcron. To deploy it, and to remove it again:",
+            "",
+            "sam build && sam deploy",
+            "sam delete",
+            "",
+            "A stack may have resources of these types, but nothing is made of them; the stack's events say why:",
+            *(f"  {kind}" for kind in NOT_EMULATED),
+            "",
+            "Ctrl-C stops everything and keeps nothing.",
         ]
     )
 
