@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol
@@ -17,6 +16,10 @@ SIDES = {
     "gathered": ("benchmarks.sides.gathered", "Gathered"),
     "apscheduler": ("benchmarks.sides.apscheduler_jobs", "ApScheduler"),
 }
+
+
+#: As in a Lambda function, there is no configuration file. An empty one is one that a client has to read.
+NO_FILE = "/nonexistent/aws"
 
 
 class Spent(NamedTuple):
@@ -58,8 +61,8 @@ def aws_environ(url: str) -> dict[str, str]:
         "AWS_DEFAULT_REGION": REGION,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
         "AWS_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
-        "AWS_CONFIG_FILE": os.devnull,
-        "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+        "AWS_CONFIG_FILE": NO_FILE,
+        "AWS_SHARED_CREDENTIALS_FILE": NO_FILE,
         "AWS_EC2_METADATA_DISABLED": "true",
     }
 
