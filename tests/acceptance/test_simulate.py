@@ -69,8 +69,8 @@ def test_a_missing_fire_is_reported_and_fails(tmp_path: Path, monkeypatch: pytes
     omitted = segment_of(Key("acme", "n1"), SETTINGS.segments)
 
     class WithoutASegment(World):
-        def __init__(self, *args: int) -> None:
-            super().__init__(*args)
+        def __init__(self, *args: Any, **more: Any) -> None:
+            super().__init__(*args, **more)
             read = self.store.read_index
 
             async def without_a_segment(segment: int, **more: object) -> object:
