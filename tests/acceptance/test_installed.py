@@ -173,4 +173,5 @@ def test_with_local_the_stack_runs(installed: Callable[[str], Environment]) -> N
         _, errors = process.communicate(timeout=HANG_SECONDS)
 
     assert json.loads(ready)["bus"] == "eventcron", errors
+    assert process.returncode == 128 + signal.SIGINT
     wait_gone(others)
