@@ -67,7 +67,7 @@ def list_dead_letters(stack: str, *, as_json: bool) -> None:
 
     async def count() -> dict[str, int]:
         async with operations(stack) as (_, redrive, queues, _):
-            return {queue: await redrive(queue, None).waiting() for queue in queues}
+            return {queue: await (await redrive(queue, None)).waiting() for queue in queues}
 
     counts = run_until_signal(count())
     rows = [(queue, f"{n:,}") for queue, n in counts.items()]
@@ -86,7 +86,7 @@ def show(queue: str, ids: tuple[str, ...], stack: str, limit: int, *, as_json: b
 
     async def look() -> list[DeadLetter]:
         async with operations(stack) as (_, redrive, *_):
-            return await redrive(queue, None).look(limit=limit, ids=ids)
+            return await (await redrive(queue, None)).look(limit=limit, ids=ids)
 
     dead_letters = run_until_signal(look())
     if as_json:
@@ -131,7 +131,7 @@ def send(
 
     async def work() -> RedriveReport:
         async with operations(stack) as (_, redrive, *_):
-            dead_letters = redrive(queue, to)
+            dead_letters = await redrive(queue, to)
             # A failed one returns as a new dead letter. The limit keeps it from being sent again and again.
             limit = len(ids) or await dead_letters.waiting()
             with _Count("sent") as count:
@@ -160,7 +160,7 @@ def drop(queue: str, ids: tuple[str, ...], stack: str, record: Path, *, everythi
     async def work() -> RedriveReport:
         async with operations(stack) as (_, redrive, *_):
             with _Count("dropped") as count:
-                return await redrive(queue, None).drop(
+                return await (await redrive(queue, None)).drop(
                     limit=len(ids) or ALL, ids=ids, record=_recorder(record, queue), on_progress=count
                 )
 
