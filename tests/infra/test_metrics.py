@@ -7,9 +7,11 @@ held against the template.
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections.abc import Callable, Iterator
 from itertools import chain
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import pytest
@@ -103,7 +105,7 @@ def _printed() -> Iterator[Printed]:
 
 def _live_through(patch: pytest.MonkeyPatch) -> Printed:
     lines: list[str] = []
-    patch.setattr("builtins.print", lambda *texts, **_options: lines.extend(map(str, texts)))
+    patch.setattr("eventcron.entrypoints.telemetry.sys", SimpleNamespace(stdout=SimpleNamespace(write=lines.append)))
     records: list[dict[str, Any]] = []
     for module in (executor_lambda, planner_lambda, reconciler_lambda, registrar_lambda):
         patch.setattr(module, "logger", Log(records))
@@ -155,6 +157,7 @@ class Log:
 
     def __init__(self, records: list[dict[str, Any]]) -> None:
         self._records = records
+        self.log_level = logging.INFO
 
     def __getattr__(self, _level: str) -> Callable[..., None]:
         def log(message: str, *, extra: dict[str, Any] | None = None, **fields: Any) -> None:

@@ -20,7 +20,7 @@ from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import PackSender, Publisher, complete, forgotten_at
 from eventcron.app.fire_events import FireEvents
 from eventcron.app.portions import Budget, Held, portions
-from eventcron.app.quota import beyond, named
+from eventcron.app.quota import beyond, countable, named
 from eventcron.app.reading import read_readable
 from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import CancelReason, SkipReason
@@ -170,11 +170,11 @@ class Executor:
     async def _over_quota(self, pack: Pack) -> frozenset[Fire]:
         """The fires of *pack* that exceed their tenant's limit. A pack that was put back has its quota already."""
         limit = self._settings.tenant_fires_per_minute
-        if not limit or pack.attempt > 1:
+        if not (counted := countable(pack.fires, limit=limit) if pack.attempt == 1 else []):
             return frozenset()
         await self._clock.sleep_until(pack.at - QUOTA_MS - ask_early_ms(pack.id))
         wanted: list[Fire] = []
-        for fires in _portions(pack.fires):
+        for fires in _portions(counted):
             async with self._room_for(fires):
                 wanted += await self._publishable(fires)
         return await beyond(self._quota, pack.id, wanted, limit=limit, expires=self._expires(self._clock.now()))

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from itertools import chain
 
 from eventcron.app.concurrency import all_of
 from eventcron.model.messages import Fire
 from eventcron.ports import Quota, QuotaRequest
 from eventcron.rules.turns import MINUTE_MS, in_turn
+
+#: A tenant that has no more than this part of its limit in a pack is not counted there: counting takes two writes and
+#: one more read of its schedules, which costs more than its fires. A limit below it is kept exactly.
+UNCOUNTED_PART = 10_000
+
+
+def countable(fires: Sequence[Fire], *, limit: int) -> list[Fire]:
+    """Those of a pack's *fires* that are counted against *limit*; 0 = there is none, and nothing is counted.
+
+    >>> few, many = Fire("few", "a", 1, 0, 0), [Fire("many", f"{n}", 1, 0, 0) for n in range(4)]
+    >>> [fire.tenant for fire in countable([few, *many], limit=30_000)]
+    ['many', 'many', 'many', 'many']
+    >>> len(countable([few, *many], limit=9_999)), countable(many, limit=0)
+    (5, [])
+    """
+    if not limit:
+        return []
+    of_tenant = Counter(fire.tenant for fire in fires)
+    return [fire for fire in fires if of_tenant[fire.tenant] > limit // UNCOUNTED_PART]
 
 
 async def beyond(quota: Quota, pack_id: str, fires: Iterable[Fire], *, limit: int, expires: int) -> frozenset[Fire]:

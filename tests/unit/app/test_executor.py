@@ -20,7 +20,7 @@ from eventcron.adapters.memory import (
     MemoryQuota,
     MemoryScheduleStore,
 )
-from eventcron.app.executor import MAX_ATTEMPTS, MAX_HOLD_MS, QUOTA_MS, REREAD_MS, Report
+from eventcron.app.executor import MAX_ATTEMPTS, MAX_HOLD_MS, REREAD_MS, Report
 from eventcron.app.redrive import Redrive
 from eventcron.app.retry import TRIES
 from eventcron.app.use_cases import Ports
@@ -125,7 +125,7 @@ async def test_it_holds_reads_again_and_publishes_at_the_instant(stage: Stage) -
 
     report = await stage.execute(fire())
 
-    assert stage.clock.slept_to[:3] == [DUE - QUOTA_MS, DUE - REREAD_MS, DUE]
+    assert stage.clock.slept_to[:2] == [DUE - REREAD_MS, DUE]
     assert [published.at for published in stage.bus.published] == [DUE]
     assert [(done.fire.key, done.lateness_ms) for done in report.published] == [(Key("acme", "report"), 0)]
 
