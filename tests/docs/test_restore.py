@@ -107,7 +107,7 @@ async def test_the_commands_back_up_restore_and_move(runtime: Runtime, tmp_path:
     await put(runtime, "Delete Schedule", name="nightly-export")
     await applied(runtime, "nightly-export", "DELETED")
     assert "0 commands put; 3 not needed" in await typed(runtime, tmp_path, RESTORE)
-    assert "1 commands put" in await typed(runtime, tmp_path, UNDO)
+    assert "1 command put" in await typed(runtime, tmp_path, UNDO)
     assert "0 2 1 1 *" in json.dumps(await stored(runtime, "nightly-export"))
 
     # As after the loss of both tables.
