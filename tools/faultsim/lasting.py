@@ -231,8 +231,11 @@ def _limits(observed: Observations) -> Iterator[Violation]:
 
 def _offset(observed: Observations, fire: Fired) -> int:
     """By how many milliseconds its flexible window, if it has one, delays *fire*."""
-    own = (revision for revision in observed.revisions[fire.key] if revision.record.revision == fire.revision)
-    return next((revision.offset for revision in own), observed.widest_ms[fire.key]) if fire.cause == "schedule" else 0
+    if fire.cause != "schedule":
+        return 0
+    defined = (revision for revision in observed.revisions[fire.key] if revision.record.schedule is not None)
+    own = (revision.offset for revision in defined if revision.record.revision == fire.revision)
+    return next(own, observed.widest_ms[fire.key])
 
 
 def _minutes(own: Instant) -> set[int]:
