@@ -213,7 +213,9 @@ def test_no_page_denies_what_there_is() -> None:
 
 
 #: A row of the sizing table: schedules, fires a second, planners, megabytes, seconds of a tick.
-SIZES = [row for row in rows(SIZE) if re.fullmatch(r"[\d,]+", row[0])]
+SIZES = [row for row in rows(SIZE) if re.fullmatch(r"[\d,]+", row[0]) and row[8:]]
+#: A row of the table of bursts: fires, executors, the least and the most pollers.
+BURSTS = [row for row in rows(SIZE, "Bursts") if re.fullmatch(r"[\d,]+", row[0])]
 
 
 def _number(text: str) -> int:
@@ -233,6 +235,16 @@ def test_the_sizing_table_follows_from_the_measured_figures(row: list[str]) -> N
     assert f"{read_a_second:,} dense schedules a second" in text(SIZE)
     assert f"{sent_a_second:,} fires a second" in text(SIZE)
     assert abs(seconds - int(row[7].removesuffix(" s"))) < 1
+
+
+@pytest.mark.parametrize("row", BURSTS, ids=lambda row: row[0])
+def test_the_table_of_bursts_follows_from_full_packs_and_from_what_a_poller_runs(row: list[str]) -> None:
+    """A batch is ten packs, a poller runs ten executors; without pollers the queue begins with five."""
+    fires, executors, pollers = map(_number, row[:3])
+
+    assert executors == fires / (10 * DEFAULTS.pack_size)
+    assert pollers * 10 == (executors if executors > 5 else 0)
+    assert row[3] == "–" or _number(row[3]) >= max(2 * pollers, PARAMETERS["MaxPollers"]["Default"])
 
 
 def test_a_measured_figure_names_machine_and_date_and_is_on_no_other_page() -> None:
