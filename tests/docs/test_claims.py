@@ -15,6 +15,7 @@ from eventcron.adapters.aws.event_bus import EventBridgeBus
 from eventcron.app import backfill, delivery, executor, planner
 from eventcron.demo import samples
 from eventcron.entrypoints.cli.main import COMMANDS as SUBCOMMANDS
+from eventcron.entrypoints.planner_lambda import MARGIN_MS
 from eventcron.entrypoints.rest import openapi
 from eventcron.entrypoints.rest.caller import MAX_PRINCIPAL_CHARS
 from eventcron.entrypoints.rest.parameters import ListQuery
@@ -222,6 +223,10 @@ def _number(text: str) -> int:
     return int(text.replace(",", ""))
 
 
+#: A row of the table of waves: schedules, moves a second, warm writes of table and index, seconds of a tick, planners.
+WAVES = [list(map(_number, row)) for row in rows(SIZE, "Waves") if re.fullmatch(r"[\d,]+", row[0])]
+
+
 @pytest.mark.parametrize("row", SIZES, ids=lambda row: row[0])
 def test_the_sizing_table_follows_from_the_measured_figures(row: list[str]) -> None:
     formula = re.search(r"`schedules / ([\d,]+) \+ (\d+) × fires a second / ([\d,]+)`", text(SIZE))
@@ -245,6 +250,24 @@ def test_the_table_of_bursts_follows_from_full_packs_and_from_what_a_poller_runs
     assert executors == fires / (10 * DEFAULTS.pack_size)
     assert pollers * 10 == (executors if executors > 5 else 0)
     assert row[3] == "–" or _number(row[3]) >= max(2 * pollers, PARAMETERS["MaxPollers"]["Default"])
+
+
+@pytest.mark.parametrize("row", WAVES, ids=lambda row: row[0])
+def test_the_table_of_waves_follows_from_the_planners_time_and_from_what_a_table_takes(row: list[int]) -> None:
+    schedules, moves, writes, index, tick, planners = row
+    works = RESOURCES["PlannerFunction"]["Properties"]["Timeout"] - (planner.SAVE_BEFORE_MS + MARGIN_MS) // 1000
+    # The window of a tick begins where that of the one before ended.
+    ticks = (DEFAULTS.horizon_seconds - tick - works) // tick + 1
+
+    assert schedules <= ticks * works * moves <= schedules * 1.1
+    assert f"{DEFAULTS.horizon_seconds - DEFAULTS.tick_seconds} to {DEFAULTS.horizon_seconds} seconds before" in text(
+        SIZE
+    )
+    assert f"two ticks come in time, {2 * works} seconds" in text(SIZE)
+    # A quarter of the index is left.
+    assert moves * 2 <= 0.76 * (index or 4_000)
+    assert moves <= 0.76 * (writes or 4_000)
+    assert moves / planners <= 3_200
 
 
 def test_a_measured_figure_names_machine_and_date_and_is_on_no_other_page() -> None:

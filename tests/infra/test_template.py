@@ -375,6 +375,22 @@ def test_point_in_time_recovery_is_on_unless_the_parameter_says_otherwise(table:
     assert TABLES[table]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": False}
 
 
+def test_table_and_index_are_warmed_as_the_parameters_say_and_not_by_default() -> None:
+    """DynamoDB charges for it, and never takes it back."""
+
+    def of(**conditions: bool) -> tuple[Any, Any]:
+        table = template.of_type(decided(**conditions), "AWS::DynamoDB::Table")["SchedulesTable"]
+        return table.get("WarmThroughput"), table["GlobalSecondaryIndexes"][0].get("WarmThroughput")
+
+    reads, writes = {"ReadUnitsPerSecond": {"Ref": "WarmReads"}}, {"WriteUnitsPerSecond": {"Ref": "WarmWrites"}}
+    assert {PARAMETERS[name]["Default"] for name in ("WarmReads", "WarmWrites", "WarmIndexWrites")} == {0}
+    assert of() == (None, None)
+    assert of(WarmsReads=True) == (reads, None)
+    assert of(WarmsWrites=True) == (writes, None)
+    assert of(WarmsReads=True, WarmsWrites=True) == (reads | writes, None)
+    assert of(WarmsIndex=True) == (None, {"WriteUnitsPerSecond": {"Ref": "WarmIndexWrites"}})
+
+
 def test_schedules_outlive_the_stack() -> None:
     table = RESOURCES["SchedulesTable"]
 
