@@ -65,7 +65,7 @@ def test_its_output_makes_boto3_use_it_and_its_example_fires(tmp_path: Path, mon
     assert second.returncode == 2
     assert f"eventcron: port {port} on 127.0.0.1 is in use; stop what uses it, or choose another" in second.stderr
     assert "Traceback" not in second.stderr
-    assert status == 0
+    assert status == 130
     assert len(below) >= 4  # the embedded AWS and a worker for each function
     wait_gone(below, int(port))
 
@@ -86,7 +86,7 @@ def test_a_killed_dev_leaves_nothing_and_starts_again_on_the_same_port(tmp_path:
         until(lambda: again.stdout.endswith("\n"), again)
         assert json.loads(again.stdout)["endpoint"] == facts["endpoint"]
         below = descendants(again.process.pid)
-        assert again.stop(signal.SIGTERM) == 0
+        assert again.stop(signal.SIGTERM) == 128 + signal.SIGTERM
         wait_gone(below)
 
 
@@ -98,7 +98,7 @@ def test_it_can_be_stopped_while_it_starts(tmp_path: Path, number: signal.Signal
         status = running.stop(number)
         wait_gone(below)
 
-    assert status == 0
+    assert status == 128 + number
     assert running.stdout == ""
 
 

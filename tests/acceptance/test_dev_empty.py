@@ -42,7 +42,7 @@ def test_it_has_no_stack_and_can_be_stopped_and_started_again(tmp_path: Path, mo
     assert "\nsam build && sam deploy\nsam delete\n" in running.stdout
     assert stacks == []
     assert [bus["Name"] for bus in buses] == ["default"]
-    assert status == 0
+    assert status == 128 + signal.SIGINT
 
     with dev(tmp_path, "--empty", "--port", port, "--json") as again:
         until(lambda: again.stdout.endswith("\n"), again)
@@ -53,7 +53,7 @@ def test_it_has_no_stack_and_can_be_stopped_and_started_again(tmp_path: Path, mo
     facts = json.loads(again.stdout)
     assert facts["environment"] == variables
     assert facts["not_emulated"] == NOT_EMULATED
-    assert status == 0
+    assert status == 128 + signal.SIGTERM
 
 
 @pytest_asyncio.fixture(name="aws")

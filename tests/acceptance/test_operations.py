@@ -115,6 +115,41 @@ async def test_poison_is_listed_shown_sent_back_and_dropped(
     await dead_letters(runtime, queue, 0)
 
 
+@pytest.mark.parametrize("queue", ["work", "missing", "FireQueueUrl"])
+@pytest.mark.parametrize(
+    "arguments", [["show"], ["send", "--all"], ["drop", "--all"]], ids=lambda arguments: arguments[0]
+)
+async def test_a_queue_that_holds_nobodys_dead_letters_is_not_touched(
+    runtime: Runtime, tmp_path: Path, queue: str, arguments: list[str]
+) -> None:
+    sqs = runtime.client("sqs")
+    work = (await sqs.create_queue(QueueName="work"))["QueueUrl"]
+    await sqs.purge_queue(QueueUrl=work)
+    await sqs.send_message(QueueUrl=work, MessageBody="an order")
+    url = runtime.outputs.get(queue) or work.removesuffix("work") + queue
+    command, *options = arguments
+    record = ["--record", str(tmp_path / "dropped.jsonl")] if command == "drop" else []
+
+    done = await eventcron(runtime, "redrive", command, url, *options, *record)
+
+    says = f"there is no queue {url};" if queue == "missing" else f"{url} is nobody's dead-letter queue:"
+    assert (done.status, done.out) == (2, "")
+    assert done.err.startswith(f"eventcron: {says}")
+    assert done.err.count("\n") == 1
+    (message,) = (await sqs.receive_message(QueueUrl=work))["Messages"]
+    assert message["Body"] == "an order"
+
+
+async def test_the_dead_letter_queue_of_another_queue_is_taken(runtime: Runtime) -> None:
+    sqs = runtime.client("sqs")
+    dead = (await sqs.create_queue(QueueName="orders-dead"))["QueueUrl"]
+    arn = (await sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"]))["Attributes"]["QueueArn"]
+    policy = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": "3"})
+    await sqs.create_queue(QueueName="orders", Attributes={"RedrivePolicy": policy})
+
+    assert (await eventcron(runtime, "redrive", "show", dead)).out == f"no dead letters in {dead}\n"
+
+
 async def test_a_dead_command_takes_effect_after_its_redrive(runtime: Runtime) -> None:
     """EventBridge could not deliver it. Its dead letter names the target, and the redrive sends it there."""
     sqs = runtime.client("sqs")

@@ -13,6 +13,7 @@ from eventcron.entrypoints.cli.main import cli
 from eventcron.entrypoints.cli.simulate import command
 from eventcron.model.names import Key
 from eventcron.preview.simulate import simulate
+from eventcron.settings import Settings
 from eventcron.testing.world import SETTINGS, World
 from eventcron.timing.hashing import segment_of
 
@@ -49,7 +50,7 @@ def test_every_real_schedule_fires_exactly_as_computed_independently(
 ) -> None:
     result = run(zoned(tmp_path, timezone), "--from", start, "--for", f"{hours}h", "--json")
 
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 1, result.output  # two are rejected
     report = json.loads(result.stdout)
     assert report["schedules"] == 1_305
     assert report["published"] == report["due"] == sum(report["per_schedule"].values()) > 250 * hours
@@ -69,8 +70,8 @@ def test_a_missing_fire_is_reported_and_fails(tmp_path: Path, monkeypatch: pytes
     omitted = segment_of(Key("acme", "n1"), SETTINGS.segments)
 
     class WithoutASegment(World):
-        def __init__(self, *args: int) -> None:
-            super().__init__(*args)
+        def __init__(self, start: int, *, settings: Settings) -> None:
+            super().__init__(start, settings=settings)
             read = self.store.read_index
 
             async def without_a_segment(segment: int, **more: object) -> object:
@@ -131,7 +132,7 @@ def test_bad_entries_are_rejected_by_file_line_and_field_and_the_rest_is_simulat
     result = run(path, "--from", "2026-12-01", "--json")
 
     report = json.loads(result.stdout)
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     assert (report["schedules"], report["published"]) == (1, 24)
     reasons = {entry["line"]: entry["reason"] for entry in report["rejected"]}
     assert sorted(reasons) == [2, 3, 4]
@@ -139,6 +140,41 @@ def test_bad_entries_are_rejected_by_file_line_and_field_and_the_rest_is_simulat
     assert reasons[3].startswith("minute")
     assert "expresion" in reasons[4]
     assert {entry["file"] for entry in report["rejected"]} == {str(path)}
+
+
+def test_what_is_rejected_is_listed_in_the_order_of_the_files_whoever_rejects_it(tmp_path: Path) -> None:
+    """The registrar rejects what can never match; the other two are refused as they are read."""
+    expressions = ["0 0 31 2 *", "61 * * * *", "0 0 30 2 *", "60 * * * *"]
+    for name, texts in {"b.jsonl": expressions[:3], "a.jsonl": expressions[3:]}.items():
+        lines = [{"tenant": "acme", "name": f"{name}{n}", "expression": text} for n, text in enumerate(texts)]
+        (tmp_path / name).write_text("\n".join(map(json.dumps, lines)))
+
+    result = run(tmp_path / "b.jsonl", tmp_path / "a.jsonl", "--from", "2026-12-01")
+    places = [line.removeprefix(f"eventcron: {tmp_path}/").split(": ")[0] for line in result.stderr.splitlines()]
+
+    assert result.exit_code == 1
+    assert places == ["b.jsonl:1", "b.jsonl:2", "b.jsonl:3", "a.jsonl:1"]
+
+
+def test_a_dash_is_standard_input(tmp_path: Path) -> None:
+    other = tmp_path / "other.jsonl"
+    other.write_text('{"tenant": "acme", "name": "other", "expression": "0 * * * *"}')
+    given = '{"tenant": "acme", "name": "piped", "expression": "0 * * * *"}\n{"tenant": "acme"}\n'
+
+    arguments = ["simulate", "-", str(other), "--from", "2026-12-01", "--json"]
+    report = json.loads(CliRunner().invoke(cli, arguments, input=given).stdout)
+
+    assert report["per_schedule"] == {"acme/other": 24, "acme/piped": 24}
+    assert [(entry["file"], entry["line"]) for entry in report["rejected"]] == [("-", 2)]
+
+
+def test_all_good_is_status_0_and_nothing_on_stderr(tmp_path: Path) -> None:
+    path = tmp_path / "good.yaml"
+    path.write_text("{tenant: acme, name: good, expression: 0 * * * *}")
+
+    result = run(path, "--from", "2026-12-01")
+
+    assert (result.exit_code, result.stderr) == (0, "")
 
 
 @pytest.mark.parametrize(
@@ -162,7 +198,7 @@ def test_a_mistake_is_one_sentence_and_status_2(arguments: list[str], says: str)
 def test_the_text_shows_totals_and_the_busiest() -> None:
     result = run(EXAMPLES, "--from", "2026-12-01", "--for", "1h")
 
-    assert result.exit_code == 0
+    assert result.exit_code == 1
     assert "schedules  1,305" in result.stdout
     assert "and 1,295 more" in result.stdout
     assert "prow-periodics.jsonl:542: " in result.stderr

@@ -94,7 +94,7 @@ async def test_the_commands_back_up_restore_and_move(runtime: Runtime, tmp_path:
     for name in ("nightly-export", "weekly"):
         await put(runtime, "Put Schedule", name=name, expression="0 2 1 1 *", exclude=["calendar:norway"])
         await applied(runtime, name, "ENABLED")
-    assert "1 calendars and 2 schedules written" in await typed(runtime, tmp_path, BACK_UP)
+    assert "1 calendar and 2 schedules written" in await typed(runtime, tmp_path, BACK_UP)
 
     # Without a revision, a command takes its event's time, in whole seconds.
     await put(runtime, "Put Schedule", name="weekly", expression="0 3 1 1 *")
@@ -107,7 +107,7 @@ async def test_the_commands_back_up_restore_and_move(runtime: Runtime, tmp_path:
     await put(runtime, "Delete Schedule", name="nightly-export")
     await applied(runtime, "nightly-export", "DELETED")
     assert "0 commands put; 3 not needed" in await typed(runtime, tmp_path, RESTORE)
-    assert "1 commands put" in await typed(runtime, tmp_path, UNDO)
+    assert "1 command put" in await typed(runtime, tmp_path, UNDO)
     assert "0 2 1 1 *" in json.dumps(await stored(runtime, "nightly-export"))
 
     # As after the loss of both tables.

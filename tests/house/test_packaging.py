@@ -201,8 +201,19 @@ def test_the_wheel_contains_the_command_and_the_licence(wheel: zipfile.Path) -> 
     (entry_points,) = [name for name in _files(wheel) if name.endswith("/entry_points.txt")]
     (licence,) = [name for name in _files(wheel) if name.endswith("/LICENSE")]
 
-    assert "eventcron = eventcron.entrypoints.cli.main:main" in wheel.joinpath(entry_points).read_text()
+    assert "eventcron = eventcron.entrypoints.cli.start:main" in wheel.joinpath(entry_points).read_text()
     assert wheel.joinpath(licence).read_text().startswith("MIT License")
+
+
+def test_every_extra_that_a_page_or_a_message_names_is_there() -> None:
+    texts = [
+        path for folder in ("docs", "src") for path in (ROOT / folder).rglob("*.*") if path.suffix in {".md", ".py"}
+    ]
+    named = {
+        extra for path in texts for extra in re.findall(r"eventcron\[([a-z]+)\]'", path.read_text(encoding="utf-8"))
+    }
+
+    assert named == set(PROJECT["optional-dependencies"])
 
 
 def test_every_list_of_supported_pythons_is_the_same() -> None:

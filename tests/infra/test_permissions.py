@@ -14,7 +14,7 @@ from aiobotocore.session import AioSession, get_session
 from eventcron.adapters.aws import sessions
 from eventcron.adapters.aws.fire_queue import SqsFireQueue
 from eventcron.adapters.aws.inputs import DynamoInputs
-from eventcron.adapters.aws.json_api import JsonApi, Response
+from eventcron.adapters.aws.json_api import JsonApi
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.clock import SystemClock
 from eventcron.app.use_cases import UseCases
@@ -73,13 +73,13 @@ class Recorder:
 
     def listen(self, patch: pytest.MonkeyPatch) -> None:
         """Record what the clients are asked: the lean ones, and botocore's for the newer bus."""
-        call = JsonApi.call
+        call_bytes = JsonApi.call_bytes
 
-        async def recorded(api: JsonApi, operation: str, request: Mapping[str, Any]) -> Response:
+        async def recorded(api: JsonApi, operation: str, request: Mapping[str, Any]) -> bytes:
             self._record(api.service, operation, request)
-            return await call(api, operation, request)
+            return await call_bytes(api, operation, request)
 
-        patch.setattr(JsonApi, "call", recorded)
+        patch.setattr(JsonApi, "call_bytes", recorded)
         patch.setattr(sessions, "get_session", self._session)
 
     def _session(self) -> AioSession:

@@ -93,6 +93,14 @@ def test_the_patched_functions_exist_with_the_expected_parameters() -> None:
     assert json.loads(done.stdout) == REPLACED
 
 
+def test_its_queues_lack_the_operation_that_a_patch_adds() -> None:
+    code = "from ministack.services import sqs; print(sqs._get_q.__name__, type(sqs._queues).__name__, *sqs._HANDLERS)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert "GetQueueAttributes" in done.stdout.split()
+    assert "ListDeadLetterSourceQueues" not in done.stdout.split()
+
+
 def test_its_cloudformation_lacks_what_patches_add() -> None:
     """It has alarms and dashboards, but incomplete ones: see ``template.NOT_EMULATED``."""
     code = "from ministack.services.cloudformation.provisioners import _RESOURCE_HANDLERS as h; print(*h)"

@@ -12,6 +12,7 @@ import tempfile
 from asyncio.subprocess import Process
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -31,6 +32,8 @@ _LINE_LIMIT = 2**21
 _STOP_SECONDS = 5.0
 #: Seconds. The same if the host saves a snapshot first.
 _SAVE_AND_STOP_SECONDS = SAVE_SECONDS + _STOP_SECONDS
+#: What the host imports and only the extra ``local`` brings.
+_OF_LOCAL = ("boto3", "ministack", "samtranslator")
 #: Prefixes of environment variables that the emulator and its functions must not inherit.
 _PRIVATE = (
     *("AWS_", "EVENTCRON_", "POWERTOOLS_", "LAMBDA_", "LOCALSTACK_", "MINISTACK_", "DOCKER_", "SFN_"),
@@ -54,13 +57,14 @@ class EmbeddedAws:
     *snapshot*, it loads the state there and saves it when this process ends, SIGKILL included.
 
     Raises:
-        LocalError: on entering, if the port is taken or the snapshot cannot be loaded; on leaving, if not everything
-            could be saved.
+        LocalError: at once, if the extra ``local`` is not installed; on entering, if the port is taken or the snapshot
+            cannot be loaded; on leaving, if not everything could be saved.
     """
 
     def __init__(
         self, *, port: int, region: str, on_output: Callable[[FunctionOutput], None], snapshot: Snapshot | None = None
     ) -> None:
+        _require_extra()
         self._wanted_port = port
         self._snapshot = snapshot
         self.region = region
@@ -170,6 +174,15 @@ class EmbeddedAws:
         remove(self.directory)  # the host may be removing it at this moment
         if self._snapshot is not None and not died:
             self._snapshot.end()
+
+
+def _require_extra() -> None:
+    missing = [name for name in _OF_LOCAL if find_spec(name) is None]
+    if missing:
+        raise LocalError(
+            f"the embedded AWS needs {', '.join(missing)}, which this Python does not have: run"
+            " `pip install 'eventcron[local]'`"
+        )
 
 
 def _listen(port: int) -> socket.socket:

@@ -40,6 +40,7 @@ RETRIED_STATUSES = frozenset({401, 407, 409, 429, *range(500, 600)})
 def apply() -> None:
     """Apply every patch. Called once, before the server starts."""
     _queues_change_on_one_thread()
+    _dead_letter_queues_know_their_sources()
     _maximum_concurrency_is_a_number()
     _an_environment_dies_alone()
     _rules_invoke_functions_in_turn()
@@ -82,6 +83,20 @@ def _on_loop(function: Callable[..., T], loop: Callable[[], asyncio.AbstractEven
         return done.result()
 
     return call
+
+
+def _dead_letter_queues_know_their_sources() -> None:
+    """Answer ``ListDeadLetterSourceQueues``, which ministack does not know."""
+    from ministack.services import sqs  # noqa: PLC0415
+
+    def sources(data: dict[str, Any], url: str) -> dict[str, Any]:
+        arn = sqs._get_q(data.get("QueueUrl", url))["attributes"]["QueueArn"]
+        policies = {at: queue["attributes"].get("RedrivePolicy") or "{}" for at, queue in sqs._queues.items()}
+        return {
+            "queueUrls": [at for at, text in policies.items() if json.loads(text).get("deadLetterTargetArn") == arn]
+        }
+
+    sqs._HANDLERS["ListDeadLetterSourceQueues"] = sources
 
 
 def _maximum_concurrency_is_a_number() -> None:

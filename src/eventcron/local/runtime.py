@@ -143,11 +143,11 @@ class Runtime:
 
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as exits:
-            self._on_progress("starting the embedded AWS")
             settings = self.settings
             snapshot = self._snapshot()
             port = settings.port or (snapshot.port() if snapshot else 0)
             self._aws = EmbeddedAws(port=port, region=settings.region, on_output=self._on_output, snapshot=snapshot)
+            self._on_progress("starting the embedded AWS")
             await exits.enter_async_context(self._aws)
             self.endpoint, self.region, self.bus_name = self._aws.endpoint, settings.region, settings.bus_name
             await self._open_clients(exits)

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from eventcron.errors import EventcronError, InvalidSchedule
-from eventcron.model.codes import RequestCode
+from eventcron.model.codes import RejectionCode, RequestCode
 from eventcron.model.commands import Schedule
 from eventcron.model.names import Key
+from eventcron.preview.mistaken import CRONTAB, crontab_line, mistaken
 from eventcron.preview.yaml_json import YamlError, yaml_entries
 from eventcron.wire.decode import decode_schedule
 from eventcron.wire.strict_json import end_of_value
 
 _BLANK = " \t\r\n"
+#: The path that stands for standard input.
+STDIN = Path("-")
 
 
 class UnreadableFile(EventcronError):
@@ -43,14 +47,14 @@ class Entry(NamedTuple):
 
 
 def read_schedules(paths: Iterable[Path | str]) -> Iterator[Entry]:
-    """Every entry of the files at *paths*, in order. A wrong entry does not stop the rest.
+    """Every entry of the files at *paths*, in order; ``-`` is standard input. A wrong entry does not stop the rest.
 
     A name that ends in ``.yaml`` or ``.yml`` is YAML, one in ``.jsonl`` or ``.ndjson`` is JSON Lines. Otherwise the
     first character decides: ``[`` a JSON array, ``{`` JSON Lines (or one object over several lines), else YAML.
     A schedule that appears a second time is an error there.
 
     Raises:
-        UnreadableFile: a file is missing, a folder, empty, not UTF-8, or broken as a whole.
+        UnreadableFile: a file is missing, a folder, empty, not UTF-8, a crontab, or broken as a whole.
     """
     places: dict[Key, str] = {}
     for path in paths:
@@ -75,7 +79,7 @@ class _Source(NamedTuple):
 
 def _open(path: Path) -> _Source:
     try:
-        raw = path.read_bytes()
+        raw = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
     except OSError as error:
         raise UnreadableFile(path, None, (error.strerror or str(error)).lower()) from error
     try:
@@ -87,6 +91,9 @@ def _open(path: Path) -> _Source:
         raise UnreadableFile(path, line, f"not UTF-8: byte 0x{raw[at]:02x}") from error
     if not text.strip():
         raise UnreadableFile(path, None, "empty: it holds no schedule")
+    line = crontab_line(text)
+    if line is not None:
+        raise UnreadableFile(path, line, CRONTAB)
     return _Source(path, text, [at for at, character in enumerate(text) if character == "\n"])
 
 
@@ -99,7 +106,11 @@ def _entry(path: Path, line: int, text: str) -> Entry:
     try:
         return Entry(path, line, decode_schedule(text.encode()), None)
     except InvalidSchedule as error:
-        return Entry(path, line, None, error)
+        other = mistaken(text)
+        if other is None:
+            return Entry(path, line, None, error)
+        named = InvalidSchedule(RejectionCode.WRONG_TYPE, field="schedule", given=other.given, allowed=other.allowed)
+        return Entry(path, line, None, named)
 
 
 def _once(entry: Entry, places: dict[Key, str]) -> Entry:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -25,6 +25,8 @@ EXTRA_SECONDS = 30
 UNLIMITED = msgspec.structs.replace(
     SETTINGS, tenant_fires_per_minute=0, max_schedules_per_tenant=0, max_input_bytes=MAX_INPUT_BYTES
 )
+#: How often a simulation says how far it is.
+STEPS = 100
 #: The most differences listed.
 MAX_DIFFERENCES = 20
 
@@ -49,8 +51,17 @@ class Simulation(NamedTuple):
     unverified: list[str]
 
 
-def simulate(paths: Iterable[Path], *, start: Instant, end: Instant) -> Simulation:
+def _ignore(_percent: int) -> None:
+    """Discard the progress: the default for ``on_progress``."""
+
+
+def simulate(
+    paths: Iterable[Path], *, start: Instant, end: Instant, on_progress: Callable[[int], None] = _ignore
+) -> Simulation:
     """Put the schedules in *paths* one second before *start*, let time pass until *end*, and report the fires.
+
+    *on_progress* is called with the percentage of the span that is simulated. What was rejected is in the order of the
+    files.
 
     Raises:
         UnreadableFile: a file as a whole cannot be read.
@@ -58,15 +69,17 @@ def simulate(paths: Iterable[Path], *, start: Instant, end: Instant) -> Simulati
     entries = list(read_schedules(paths))
     put_at = start - PUT_BEFORE_MS
     with World(put_at, settings=UNLIMITED) as world:
-        emitted = {_emit(world, entry.schedule): entry for entry in entries if entry.schedule is not None}
-        world.run(until=end)
+        emitted = [None if entry.schedule is None else _emit(world, entry.schedule) for entry in entries]
+        for step in range(1, STEPS + 1):
+            world.run(until=start + (end - start) * step // STEPS)
+            on_progress(step * 100 // STEPS)
         world.run(seconds=EXTRA_SECONDS)
-        rejections = {event["event_id"]: event for event in world.events_of("Schedule Rejected")}
+        rejections = {event["event_id"]: event["message"] for event in world.events_of("Schedule Rejected")}
         fired = [(fire.schedule, fire.due_at) for fire in world.fired if start <= fire.due_at < end]
         skips = world.events_of("Schedule Skipped")
     accepted = {
         entry.schedule.key: entry.schedule
-        for event_id, entry in emitted.items()
+        for event_id, entry in zip(emitted, entries, strict=True)
         if event_id not in rejections and entry.schedule is not None
     }
     expected, unverified = _compute(accepted, start, end, put_at)
@@ -83,8 +96,9 @@ def simulate(paths: Iterable[Path], *, start: Instant, end: Instant) -> Simulati
         published=len(fired),
         skipped=dict(_skipped(skips, start, end)),
         rejected=[
-            *(_rejected(entry, str(entry.error)) for entry in entries if entry.error is not None),
-            *(_rejected(emitted[event_id], event["message"]) for event_id, event in rejections.items()),
+            _rejected(entry, rejections[event_id] if entry.error is None else str(entry.error))
+            for event_id, entry in zip(emitted, entries, strict=True)
+            if entry.error is not None or event_id in rejections
         ],
         peak_per_minute=0 if peak_minute is None else per_minute[peak_minute],
         peak_minute=None if peak_minute is None else rfc3339(peak_minute * 60_000, millis=False),
@@ -95,7 +109,7 @@ def simulate(paths: Iterable[Path], *, start: Instant, end: Instant) -> Simulati
     )
 
 
-def _emit(world: World, schedule: Schedule | None) -> str:
+def _emit(world: World, schedule: Schedule) -> str:
     detail = msgspec.json.decode(msgspec.json.encode(schedule), type=dict[str, object])
     return world.emit("Put Schedule", detail)
 

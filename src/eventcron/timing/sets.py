@@ -61,6 +61,7 @@ class LocalTimes:
         self._open_years: list[int] | None = None
         self._open: dict[int, int] = {}
         self._seconds: dict[int, tuple[int, ...]] = {}
+        self._hours: dict[int, tuple[tuple[int, tuple[int, ...]], ...]] = {}
         self._counts: dict[int, int] = {}
         self._kinds_known: dict[int, list[tuple[int, int]]] = {}
         self._days: dict[int, int] = {}
@@ -75,6 +76,11 @@ class LocalTimes:
             midnight = day * DAY_S
             begin, end = max(low - midnight, 0), min(high - midnight, DAY_S)
             sign = self._sign(day)
+            if end - begin == DAY_S:
+                for start, seconds in self._hours_of(sign):
+                    for second in seconds:
+                        yield midnight + start + second
+                continue
             for hour in range(begin // HOUR_S, -(-end // HOUR_S)):
                 seconds, start = self._seconds_of(sign & self._hour_signs[hour]), hour * HOUR_S
                 if begin <= start and start + HOUR_S <= end:
@@ -292,6 +298,17 @@ class LocalTimes:
             if len(self._seconds) >= _MAX_KNOWN:
                 self._seconds.clear()
             self._seconds[sign] = known
+        return known
+
+    def _hours_of(self, day_sign: int) -> tuple[tuple[int, tuple[int, ...]], ...]:
+        """The hours of a whole day of that sign that have such a time: when each begins, and its seconds."""
+        known = self._hours.get(day_sign)
+        if known is None:
+            each = ((hour * HOUR_S, self._seconds_of(day_sign & sign)) for hour, sign in enumerate(self._hour_signs))
+            known = tuple((start, seconds) for start, seconds in each if seconds)
+            if len(self._hours) >= _MAX_KNOWN:
+                self._hours.clear()
+            self._hours[day_sign] = known
         return known
 
     def _count_of(self, day_sign: int) -> int:

@@ -33,6 +33,8 @@ class Deployment:
     """Four segments and a hundred schedules, all in segment 3."""
 
     def __init__(self) -> None:
+        #: The stack that the command named last.
+        self.stack = ""
         self.clock = JumpingClock(NOW)
         self.store = MemoryScheduleStore(self.clock, page_size=3)
         ports = memory_ports(self.clock, store=self.store)
@@ -48,7 +50,8 @@ class Deployment:
             assert await self.store.put(record, replacing=None)
 
     @asynccontextmanager
-    async def operations(self, _stack: str) -> AsyncIterator[Operations]:
+    async def operations(self, stack: str) -> AsyncIterator[Operations]:
+        self.stack = stack
         if not self.store.records:
             await self.fill()
         yield Operations(self.cases, lambda _queue, _to: pytest.fail("no queue is asked"), [], self.restorer)
@@ -103,6 +106,37 @@ def test_it_says_what_it_did(deployment: Deployment, arguments: list[str], numbe
 
 
 def test_segments_that_nobody_plans_are_refused(deployment: Deployment) -> None:
-    with pytest.raises(click.UsageError, match="got 5 segments; allowed: at most 4, the deployment's parameter"):
+    with pytest.raises(click.UsageError, match="got 5 for SEGMENTS; allowed: at most 4, the deployment's parameter"):
         segments.command.main(["resize", "5"], standalone_mode=False)
     assert {record.segment for record in deployment.store.records.values()} == {3}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "stack"),
+    [
+        pytest.param(["resize", "--stack", "mine"], "mine", id="after"),
+        pytest.param(["--stack", "mine", "resize"], "mine", id="before"),
+        pytest.param(["--stack", "other", "resize", "--stack", "mine"], "mine", id="after-counts"),
+        pytest.param(["resize"], "eventcron", id="neither"),
+    ],
+)
+def test_the_stack_may_be_named_before_or_after_resize(
+    deployment: Deployment, arguments: list[str], stack: str
+) -> None:
+    done = CliRunner().invoke(segments.command, arguments, catch_exceptions=False)
+
+    assert (done.exit_code, deployment.stack) == (0, stack)
+
+
+def test_the_stack_of_the_environment_gives_way_to_one_named_before(deployment: Deployment) -> None:
+    arguments = ["--stack", "mine", "resize"]
+    done = CliRunner().invoke(segments.command, arguments, env={"EVENTCRON_STACK": "other"}, catch_exceptions=False)
+
+    assert (done.exit_code, deployment.stack) == (0, "mine")
+
+
+def test_json_may_stand_before_resize(deployment: Deployment) -> None:
+    done = CliRunner().invoke(segments.command, ["--json", "resize"], catch_exceptions=False)
+
+    assert json.loads(done.output)["records"] == 100
+    assert deployment.stack == "eventcron"

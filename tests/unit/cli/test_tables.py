@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from pathlib import Path
 
 import pytest
 
-from eventcron.entrypoints.cli.tables import columns, table
+from eventcron.entrypoints.cli import tables
+from eventcron.entrypoints.cli.tables import columns, counted, table
 
 
 def test_columns_stand_in_line_and_lines_end_without_spaces() -> None:
@@ -37,3 +40,18 @@ def test_only_a_terminal_gets_a_bold_head(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("TERM", "xterm")
 
     assert table(["a"], [("1",)]).startswith("\x1b[1m")
+
+
+@pytest.mark.parametrize(
+    ("number", "text"), [(0, "0 schedules"), (1, "1 schedule"), (2, "2 schedules"), (1_300, "1,300 schedules")]
+)
+def test_one_is_no_plural(number: int, text: str) -> None:
+    assert counted(number, "schedule") == text
+
+
+def test_no_command_writes_a_plural_behind_any_number() -> None:
+    """A number that can be 1 goes through ``counted``."""
+    folder = Path(tables.__file__).parent
+    found = [line for file in folder.glob("*.py") for line in re.findall(r".*:,\} [a-z]+s\b.*", file.read_text())]
+
+    assert found == []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shlex
 from typing import Any, NamedTuple
@@ -11,7 +10,8 @@ import click
 
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
-from eventcron.entrypoints.cli.tables import columns, table
+from eventcron.entrypoints.cli.signals import run_until_signal
+from eventcron.entrypoints.cli.tables import columns, counted, table
 from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import TENANT_SOURCE_PREFIX
@@ -54,7 +54,7 @@ def list_backfills(stack: str, tenant: str | None, *, as_json: bool) -> None:
             running = [stored[key] for key in sorted(stored) if stored[key].state is BackfillState.RUNNING]
             return [_status(backfill, cases) for backfill in running]
 
-    found = asyncio.run(find())
+    found = run_until_signal(find())
     if as_json:
         click.echo(json.dumps({"backfills": [as_object(status) for status in found]}, indent=2))
     else:
@@ -77,10 +77,12 @@ def show(backfill: str, stack: str, *, as_json: bool) -> None:
             stored = (await cases.backfills.get([key])).get(key)
             if stored is None:
                 days = cases.settings.tombstone_days
-                raise _unknown(backfill, allowed=f"a backfill that runs or ended within the last {days} days")
+                raise _unknown(
+                    backfill, allowed=f"a backfill that runs or ended within the last {counted(days, 'day')}"
+                )
             return _status(stored, cases)
 
-    status = asyncio.run(find())
+    status = run_until_signal(find())
     click.echo(json.dumps(as_object(status), indent=2) if as_json else in_full(status))
 
 

@@ -16,7 +16,7 @@ from eventcron.demo.run import Run
 from eventcron.demo.samples import find_examples
 from eventcron.demo.screen import Lines, Screen, Terminal
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
-from eventcron.entrypoints.cli.tables import columns
+from eventcron.entrypoints.cli.tables import columns, counted
 from eventcron.errors import EventcronError
 from eventcron.local.embedded import FunctionOutput
 from eventcron.local.runtime import LocalSettings, Runtime
@@ -58,7 +58,7 @@ def command(files: tuple[Path, ...], *, seconds: int, json_file: Path | None, po
     try:
         report = run_until_signal(_run(schedules, seconds=seconds, compressed=not files, port=port, screen=screen))
     except Stopped as stopped:
-        sys.exit(128 + stopped.signal)  # as a shell expects
+        sys.exit(stopped.status)
     finally:
         screen.close()
     click.echo(summary(report))
@@ -128,9 +128,9 @@ def summary(report: Report) -> str:
     if len(report.faults) > SHOWN:
         faults.append(f"and {len(report.faults) - SHOWN:,} more: --json lists them all")
     if faults:
-        verdict = click.style(f"FAIL: {len(report.faults):,} faults", fg="red")
+        verdict = click.style(f"FAIL: {counted(len(report.faults), 'fault')}", fg="red")
     else:
-        verdict = click.style(f"PASS: {report.published:,} fires, none missing, early or repeated", fg="green")
+        verdict = click.style(f"PASS: {counted(report.published, 'fire')}, none missing, early or repeated", fg="green")
     return "\n".join(["", columns(rows), "", verdict, *faults])
 
 

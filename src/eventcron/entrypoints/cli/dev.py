@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import sys
 import time
-from contextlib import suppress
 from pathlib import Path
 
 import click
@@ -66,14 +66,16 @@ def command(
     """
     if empty:
         _refuse_options_of_the_stack(context)
-        with suppress(Stopped):
-            run_until_signal(_run_empty(port, region, verbose=verbose, as_json=as_json))
-        return
-    settings = LocalSettings(
-        port=port, region=region, trusted_sources=trusted_source, planner_workers=planner_workers, keep=keep
-    )
-    with suppress(Stopped):
-        run_until_signal(_run(settings, verbose=verbose, as_json=as_json))
+        work = _run_empty(port, region, verbose=verbose, as_json=as_json)
+    else:
+        settings = LocalSettings(
+            port=port, region=region, trusted_sources=trusted_source, planner_workers=planner_workers, keep=keep
+        )
+        work = _run(settings, verbose=verbose, as_json=as_json)
+    try:
+        run_until_signal(work)
+    except Stopped as stopped:  # as it is meant to end, so there is nothing to say
+        sys.exit(stopped.status)
 
 
 async def _run(settings: LocalSettings, *, verbose: bool, as_json: bool) -> None:

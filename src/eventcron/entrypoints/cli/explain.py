@@ -47,7 +47,7 @@ def command(*, expressions: tuple[str, ...], start: Instant, as_json: bool, **op
     if not is_manual(trigger.canonical):
         click.echo("Next:" if following else "Never fires again.")
     for instant in following:
-        click.echo(f"  {local_time(instant, given.timezone, millis=False)}  {rfc3339(instant, millis=False)}")
+        click.echo(f"  {rfc3339(instant, millis=False)}  {local_time(instant, given.timezone, millis=False)}")
     click.echo("\nClock changes of the next year:" if changes else "\nNo clock changes in the next year.")
     for night in changes:
         click.echo(f"  {night.change.sentence}.\n    {_capitalised(night.happens)}.")

@@ -14,7 +14,9 @@ import msgspec
 from eventcron.app.export import ExportReport
 from eventcron.app.restore import detail_type_of
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
+from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
+from eventcron.entrypoints.cli.tables import counted
 from eventcron.rules.export import Exported
 
 _encode = msgspec.json.Encoder().encode
@@ -49,7 +51,7 @@ def command(file: Path, *, stack: str, schedules_table: str | None, ledger_table
         raise click.FileError(str(file), error.strerror) from error
     except Stopped as stopped:
         click.echo(f"eventcron: stopped; {file} is not complete", err=True)
-        sys.exit(128 + stopped.signal)
+        sys.exit(stopped.status)
     _show(report, file, as_json=as_json)
     sys.exit(1 if report.unreadable else 0)
 
@@ -59,12 +61,10 @@ async def _export(stack: str, tables: dict[str, str], file: BinaryIO) -> ExportR
         file.writelines(_encode(Line(detail_type_of(one), msgspec.Raw(_encode(one)))) + b"\n" for one in commands)
 
     async with operations(stack, **tables) as (cases, *_):
-        shown = _progress if sys.stderr.isatty() else lambda _report: None
-        return await cases.exporter.run(write, on_progress=shown)
-
-
-def _progress(report: ExportReport) -> None:
-    click.echo(f"\r{report.schedules:,} schedules written\r", err=True, nl=False)
+        with Progress() as progress:
+            return await cases.exporter.run(
+                write, on_progress=lambda report: progress.show(f"{counted(report.schedules, 'schedule')} written")
+            )
 
 
 def _show(report: ExportReport, file: Path, *, as_json: bool) -> None:
@@ -75,7 +75,7 @@ def _show(report: ExportReport, file: Path, *, as_json: bool) -> None:
         )  # fmt: skip
     else:
         click.echo(
-            f"{report.calendars:,} calendars and {report.schedules:,} schedules written to {file};"
+            f"{counted(report.calendars, 'calendar')} and {counted(report.schedules, 'schedule')} written to {file};"
             f" {report.left_out:,} left out, because they are over or deleted"
         )
     for line in report.unreadable:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any
 
@@ -11,6 +10,7 @@ import msgspec
 
 from eventcron.app.tenant_limits import TenantLimits, limits_of
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
+from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import table
 
 
@@ -20,7 +20,7 @@ from eventcron.entrypoints.cli.tables import table
 @json_option
 def command(tenants: tuple[str, ...], stack: str, *, as_json: bool) -> None:
     """Show how many schedules each TENANT has, and the limits that the deployment sets every tenant."""
-    found = asyncio.run(_look(stack, tenants))
+    found = run_until_signal(_look(stack, tenants))
     if as_json:
         shown: list[dict[str, Any]] = [msgspec.to_builtins(one) for one in found]
         click.echo(json.dumps({"tenants": shown}, indent=2))

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
+import os
 import sys
+from contextlib import suppress
+from pathlib import Path
 
 import click
 
 from eventcron import __version__
+from eventcron.entrypoints.cli.signals import Stopped
+from eventcron.entrypoints.cli.start import INTERRUPTED
 from eventcron.errors import EventcronError
 
 #: Subcommand → the module of this package that has it as ``command``.
@@ -64,10 +70,41 @@ def cli() -> None:
     """A multi-tenant scheduler for AWS: put schedules by PutEvents, receive their fires at the exact instant."""
 
 
+#: What the system answers when standard output takes no more: a full disk, a quota, a broken or a closed file.
+_UNWRITABLE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF})
+
+
 def main(argv: list[str] | None = None) -> None:
-    """Run the command; a user's mistake is one sentence on stderr and exit status 2, never a traceback."""
+    """Run the command. Whatever stops it is one sentence on stderr and an exit status, never a traceback.
+
+    The status is 2 for a user's mistake, 1 if the output cannot be written, and 128 + its number for a signal.
+    """
     try:
-        cli.main(args=argv, prog_name="eventcron")
+        status = cli.main(args=argv, prog_name="eventcron", standalone_mode=False)
+    except click.ClickException as error:
+        error.show()
+        status = error.exit_code
+    except click.Abort:  # click's word for Ctrl-C
+        status = _say("stopped", INTERRUPTED)
+    except Stopped as stopped:
+        status = _say("stopped", stopped.status)
     except EventcronError as error:
-        click.echo(f"eventcron: {error}", err=True)
-        sys.exit(2)
+        status = _say(str(error), 2)
+    except OSError as error:
+        if error.errno not in _UNWRITABLE or error.filename is not None:
+            raise
+        _discard_output()
+        status = _say(f"the output cannot be written: {os.strerror(error.errno).lower()}", 1)
+    sys.exit(status)
+
+
+def _say(sentence: str, status: int) -> int:
+    with suppress(OSError):  # where stderr is full too, the status has to do
+        click.echo(f"eventcron: {sentence}", err=True)
+    return status
+
+
+def _discard_output() -> None:
+    """Let what standard output still holds go nowhere: Python would fail on it once more as it exits."""
+    with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ import click
 from msgspec.structs import replace
 
 from eventcron.adapters.aws.dead_letter_queue import SqsDeadLetterQueue
+from eventcron.adapters.aws.dead_letter_sources import require_dead_letter_queue
 from eventcron.adapters.aws.deployment import NoDeployment, deployment
 from eventcron.adapters.aws.event_bus import EventBridgeBus
 from eventcron.adapters.aws.redrive_targets import RedriveToQueue, RedriveToTarget
@@ -48,8 +49,8 @@ class Operations(NamedTuple):
 
     cases: UseCases
     #: The dead letters of one of ``QUEUES``, or of the dead-letter queue at a URL. Sends each to its own queue or
-    #: target, or all to the second argument, an ARN.
-    redrive: Callable[[str, str | None], Redrive]
+    #: target, or all to the second argument, an ARN. Raises ``NotADeadLetterQueue`` if nobody's dead letters are there.
+    redrive: Callable[[str, str | None], Awaitable[Redrive]]
     #: The ``QUEUES`` of this deployment.
     queues: Sequence[str]
     #: Puts commands on the deployment's bus.
@@ -74,11 +75,13 @@ async def operations(stack: str, **tables: str) -> AsyncIterator[Operations]:
         sqs = await client("sqs")
         queues = [queue for queue, (dead_letters, _) in QUEUES.items() if dead_letters in outputs]
 
-        def redrive(queue: str, instead: str | None) -> Redrive:
+        async def redrive(queue: str, instead: str | None) -> Redrive:
             dead_letters, back = QUEUES.get(queue, (None, None))
             if dead_letters is not None and dead_letters not in outputs:
                 raise _missing(queue, queues)
             url = queue if dead_letters is None else outputs[dead_letters]
+            if dead_letters is None:
+                await require_dead_letter_queue(client, url, bus=settings.bus_name)
             way = (
                 RedriveToTarget(client, instead=instead)
                 if instead or back is None

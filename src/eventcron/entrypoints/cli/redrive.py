@@ -8,13 +8,16 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import TracebackType
 from typing import Any
 
 import click
 
 from eventcron.app.redrive import SLOWEST, RedriveReport
 from eventcron.entrypoints.cli.operations import QUEUES, json_option, operations, stack_option
-from eventcron.entrypoints.cli.tables import columns, table
+from eventcron.entrypoints.cli.progress import Progress
+from eventcron.entrypoints.cli.signals import run_until_signal
+from eventcron.entrypoints.cli.tables import columns, counted, table
 from eventcron.ports import DeadLetter
 from eventcron.timing.instant import rfc3339
 
@@ -64,9 +67,9 @@ def list_dead_letters(stack: str, *, as_json: bool) -> None:
 
     async def count() -> dict[str, int]:
         async with operations(stack) as (_, redrive, queues, _):
-            return {queue: await redrive(queue, None).waiting() for queue in queues}
+            return {queue: await (await redrive(queue, None)).waiting() for queue in queues}
 
-    counts = asyncio.run(count())
+    counts = run_until_signal(count())
     rows = [(queue, f"{n:,}") for queue, n in counts.items()]
     click.echo(json.dumps(counts) if as_json else table(("queue", "dead letters"), rows, right={"dead letters"}))
     sys.exit(1 if any(counts.values()) else 0)
@@ -83,9 +86,9 @@ def show(queue: str, ids: tuple[str, ...], stack: str, limit: int, *, as_json: b
 
     async def look() -> list[DeadLetter]:
         async with operations(stack) as (_, redrive, *_):
-            return await redrive(queue, None).look(limit=limit, ids=ids)
+            return await (await redrive(queue, None)).look(limit=limit, ids=ids)
 
-    dead_letters = asyncio.run(look())
+    dead_letters = run_until_signal(look())
     if as_json:
         click.echo(
             json.dumps(
@@ -128,12 +131,13 @@ def send(
 
     async def work() -> RedriveReport:
         async with operations(stack) as (_, redrive, *_):
-            dead_letters = redrive(queue, to)
+            dead_letters = await redrive(queue, to)
             # A failed one returns as a new dead letter. The limit keeps it from being sent again and again.
             limit = len(ids) or await dead_letters.waiting()
-            return await dead_letters.send(limit=limit, ids=ids, per_second=rate, on_progress=_progress("sent"))
+            with _Count("sent") as count:
+                return await dead_letters.send(limit=limit, ids=ids, per_second=rate, on_progress=count)
 
-    _finish(asyncio.run(work()), "sent", as_json=as_json)
+    _finish(run_until_signal(work()), "sent", as_json=as_json)
 
 
 @command.command("drop")
@@ -155,11 +159,12 @@ def drop(queue: str, ids: tuple[str, ...], stack: str, record: Path, *, everythi
 
     async def work() -> RedriveReport:
         async with operations(stack) as (_, redrive, *_):
-            return await redrive(queue, None).drop(
-                limit=len(ids) or ALL, ids=ids, record=_recorder(record, queue), on_progress=_progress("dropped")
-            )
+            with _Count("dropped") as count:
+                return await (await redrive(queue, None)).drop(
+                    limit=len(ids) or ALL, ids=ids, record=_recorder(record, queue), on_progress=count
+                )
 
-    _finish(asyncio.run(work()), "dropped", as_json=as_json)
+    _finish(run_until_signal(work()), "dropped", as_json=as_json)
 
 
 def _need(ids: tuple[str, ...], *, everything: bool) -> None:
@@ -182,17 +187,27 @@ def _recorder(path: Path, queue: str) -> Callable[[DeadLetter], None]:
     return write
 
 
-def _progress(done: str) -> Callable[[int], None]:
-    def show_progress(count: int) -> None:
-        if sys.stderr.isatty():
-            click.echo(f"\r{count:,} {done}", err=True, nl=False)
+class _Count(Progress):
+    """Shows how many dead letters are *done*, which is ``sent`` or ``dropped``; also if the command is stopped."""
 
-    return show_progress
+    def __init__(self, done: str) -> None:
+        super().__init__()
+        self._done = done
+        self._count = 0
+
+    def __call__(self, count: int) -> None:
+        self._count = count
+        self.show(f"{count:,} {self._done}")
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        super().__exit__(kind, error, traceback)
+        if isinstance(error, asyncio.CancelledError):
+            click.echo(f"eventcron: {self._count:,} {self._done}; what is left stays in the queue", err=True)
 
 
 def _finish(report: RedriveReport, done: str, *, as_json: bool) -> None:
-    if sys.stderr.isatty():
-        click.echo("\r", err=True, nl=False)
     if as_json:
         click.echo(json.dumps({done: report.done, "failed": report.failed, "missing": report.missing}))
     else:
@@ -223,7 +238,7 @@ def _as_text(dead_letter: DeadLetter) -> str:
     payload = _payload(dead_letter.body)
     body = payload if isinstance(payload, str) else json.dumps(payload, indent=2, ensure_ascii=False)
     if len(body) > SHOWN_CHARS:
-        body = f"{body[:SHOWN_CHARS]}\n… {len(body) - SHOWN_CHARS:,} more characters: --json shows all"
+        body = f"{body[:SHOWN_CHARS]}\n… {counted(len(body) - SHOWN_CHARS, 'more character')}: --json shows all"
     rows = [
         ("id", dead_letter.id),
         ("sent", rfc3339(dead_letter.sent)),

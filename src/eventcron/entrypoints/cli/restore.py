@@ -13,7 +13,9 @@ import msgspec
 from eventcron.app.restore import RestoreReport, kind_of
 from eventcron.entrypoints.cli.export import Line
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
+from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
+from eventcron.entrypoints.cli.tables import counted
 from eventcron.errors import EventcronError
 from eventcron.rules.export import Exported
 from eventcron.wire.decode import decode_detail
@@ -52,11 +54,13 @@ def command(file: Path, *, stack: str, rate: float, overwrite: bool, as_json: bo
         report = run_until_signal(_restore(file, stack, rate=rate, overwrite=overwrite))
     except Stopped as stopped:
         click.echo("eventcron: stopped; the same command puts what is left", err=True)
-        sys.exit(128 + stopped.signal)
+        sys.exit(stopped.status)
     if as_json:
         click.echo(json.dumps({"put": report.put, "present": report.present, "missing": report.missing}))
     else:
-        click.echo(f"{report.put:,} commands put; {report.present:,} not needed, as the deployment has that or newer")
+        click.echo(
+            f"{counted(report.put, 'command')} put; {report.present:,} not needed, as the deployment has that or newer"
+        )
     for name in report.missing[:SHOWN]:
         click.echo(f"eventcron: {name} was put and is not applied; Schedule Rejected says why", err=True)
     if len(report.missing) > SHOWN:
@@ -66,14 +70,13 @@ def command(file: Path, *, stack: str, rate: float, overwrite: bool, as_json: bo
 
 async def _restore(file: Path, stack: str, *, rate: float, overwrite: bool) -> RestoreReport:
     async with operations(stack) as deployment:
-        shown = _progress if sys.stderr.isatty() else lambda _report: None
-        return await deployment.restorer.run(
-            lambda: _read(file), per_second=rate, overwrite=overwrite, on_progress=shown
-        )
-
-
-def _progress(report: RestoreReport) -> None:
-    click.echo(f"\r{report.put:,} put, {report.present:,} not needed\r", err=True, nl=False)
+        with Progress() as progress:
+            return await deployment.restorer.run(
+                lambda: _read(file),
+                per_second=rate,
+                overwrite=overwrite,
+                on_progress=lambda report: progress.show(f"{report.put:,} put, {report.present:,} not needed"),
+            )
 
 
 def _read(file: Path) -> Iterator[Exported]:

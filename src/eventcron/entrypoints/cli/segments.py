@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from eventcron.app.reconcile import ReconcileReport
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
+from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
-from eventcron.entrypoints.cli.tables import table
+from eventcron.entrypoints.cli.tables import counted, table
 from eventcron.model.names import MAX_SEGMENTS, Instant
 from eventcron.ports import SegmentState
 from eventcron.rules.lag import lag_ms
@@ -35,9 +36,8 @@ def command(context: click.Context, stack: str, *, as_json: bool) -> None:
     lags by more than a tick: then a tick was missed, and fires may soon be late.
     """
     if context.invoked_subcommand is not None:
-        context.obj = stack
         return
-    rows, tick_ms = asyncio.run(_rows(stack))
+    rows, tick_ms = run_until_signal(_rows(stack))
     click.echo(json.dumps({"segments": rows}, indent=2) if as_json else _table(rows))
     sys.exit(1 if any((row["lag_ms"] or 0) > tick_ms for row in rows) else 0)
 
@@ -91,9 +91,10 @@ def _seconds(lag_ms: int | None) -> str:
 
 @command.command("resize")
 @click.argument("segments", required=False, type=click.IntRange(1, MAX_SEGMENTS))
+@stack_option
 @json_option
-@click.pass_obj
-def resize(stack: str, segments: int | None, *, as_json: bool) -> None:
+@click.pass_context
+def resize(context: click.Context, segments: int | None, stack: str, *, as_json: bool) -> None:
     """Move every schedule to its segment among SEGMENTS; by default, among those of the deployment.
 
     For more segments, deploy with the new parameter Segments, then run this command. The planner plans the old
@@ -103,13 +104,18 @@ def resize(stack: str, segments: int | None, *, as_json: bool) -> None:
 
     Ctrl-C stops the command, and so does a lost connection. The same command then carries on where it stopped.
     """
+    outer = context.parent.params if context.parent else {}
+    # Each option may stand before or after `resize`; after it counts.
+    if context.get_parameter_source("stack") is not ParameterSource.COMMANDLINE:
+        stack = outer.get("stack", stack)
+    as_json = as_json or outer.get("as_json", False)
     reports: list[ReconcileReport] = []
     try:
         report = run_until_signal(_resize(stack, segments, reports))
     except Stopped as stopped:
         done = f" with {reports[-1].percent} % of the table checked" if reports else ""
         click.echo(f"eventcron: stopped{done}; the same command carries on from there", err=True)
-        sys.exit(128 + stopped.signal)
+        sys.exit(stopped.status)
     _show(report, as_json=as_json)
     sys.exit(1 if report.contested or report.unreadable or not report.finished else 0)
 
@@ -125,12 +131,16 @@ def _show(report: ReconcileReport, *, as_json: bool) -> None:
                         "contested": report.contested, "unreadable": report.unreadable})
         )  # fmt: skip
     else:
-        click.echo(f"{report.records:,} records read, {moved:,} schedules moved to {number:,} segments")
+        click.echo(
+            f"{counted(report.records, 'record')} read, {counted(moved, 'schedule')} moved to"
+            f" {counted(number, 'segment')}"
+        )
     for line in report.unreadable:
         click.echo(f"eventcron: this release cannot read a schedule and leaves it where it is: {line}", err=True)
     if report.contested:
         click.echo(
-            f"eventcron: {report.contested:,} schedules changed meanwhile; run the command again for them", err=True
+            f"eventcron: {counted(report.contested, 'schedule')} changed meanwhile; run the command again for them",
+            err=True,
         )
     if report.replaced:
         click.echo("eventcron: another resize or a new release began; run the command again", err=True)
@@ -143,21 +153,20 @@ async def _resize(stack: str, segments: int | None, reports: list[ReconcileRepor
 
     def note(report: ReconcileReport) -> None:
         reports[:] = [report]
-        if sys.stderr.isatty():
-            _progress(report)
+        progress.show(_so_far(report))
 
     async with operations(stack) as (cases, *_):
         deployed = cases.settings.segments
         if segments is not None and segments > deployed:
             raise click.UsageError(
-                f"got {segments} segments; allowed: at most {deployed}, the deployment's parameter Segments, because"
-                " nobody plans a segment beyond it. Deploy with the new number first"
+                f"got {segments:,} for SEGMENTS; allowed: at most {deployed:,}, the deployment's parameter Segments,"
+                " because nobody plans a segment beyond it. Deploy with the new number first"
             )
-        return await cases.reconciler.resize(
-            deadline=cases.clock.now() + PATIENCE_MS, segments=segments or deployed, on_progress=note
-        )
+        with Progress() as progress:
+            return await cases.reconciler.resize(
+                deadline=cases.clock.now() + PATIENCE_MS, segments=segments or deployed, on_progress=note
+            )
 
 
-def _progress(report: ReconcileReport) -> None:
-    moved = report.repaired[Fault.SEGMENT]
-    click.echo(f"\r{report.percent:3} %, {report.records:,} records, {moved:,} moved", err=True, nl=False)
+def _so_far(report: ReconcileReport) -> str:
+    return f"{report.percent:3} %, {counted(report.records, 'record')}, {report.repaired[Fault.SEGMENT]:,} moved"

@@ -20,6 +20,11 @@ class Stopped(Exception):
         self.signal = number
         super().__init__(f"stopped by {number.name}")
 
+    @property
+    def status(self) -> int:
+        """The exit status that a shell expects."""
+        return 128 + self.signal
+
 
 def run_until_signal(work: Coroutine[Any, Any, T]) -> T:
     """The result of *work*. A signal cancels it and lets it clean up.

@@ -11,6 +11,7 @@ import click
 
 from eventcron.adapters.clock import SystemClock
 from eventcron.entrypoints.cli.moments import INSTANT, SPAN
+from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.tables import columns
 from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import RejectionCode
@@ -39,24 +40,26 @@ SHOWN = 10
 def command(files: tuple[Path, ...], start: Instant | None, span: int, *, as_json: bool) -> None:
     """Show what the schedules in FILES will fire, by running eventcron on them in virtual time.
 
-    FILES are JSON Lines, a JSON array or YAML. Each entry is the detail of Put Schedule. The schedules are put one
-    second before --from. The command compares the fires with an independent computation. If the two differ, it
-    prints the differences and exits with status 1.
+    FILES are JSON Lines, a JSON array or YAML; - is standard input. Each entry is the detail of Put Schedule. The
+    schedules are put one second before --from. The command compares the fires with an independent computation. If the
+    two differ, or a schedule is rejected, it says which and exits with status 1.
     """
     now = SystemClock().now()
     first = start if start is not None else (now // 60_000 + 1) * 60_000
     if first + span > LATEST * 1000:
         given, allowed = repr(rfc3339(first, millis=False)), f"a span that ends with the year {LAST_YEAR}"
         raise InvalidSchedule(RejectionCode.OUT_OF_RANGE, field="--from", given=given, allowed=allowed)
-    result = simulate(files, start=first, end=first + span)
+    with Progress() as progress:
+        result = simulate(
+            files, start=first, end=first + span, on_progress=lambda percent: progress.show(f"{percent:3} % simulated")
+        )
     click.echo(json.dumps(_as_object(result), indent=2) if as_json else _as_text(result))
     for entry in result.rejected:
         if not as_json:
             click.echo(f"eventcron: {entry['file']}:{entry['line']}: {entry['reason']}", err=True)
-    if result.differences:
-        for line in result.differences:
-            click.echo(f"eventcron: differs from the independent computation: {line}", err=True)
-        sys.exit(1)
+    for line in result.differences:
+        click.echo(f"eventcron: differs from the independent computation: {line}", err=True)
+    sys.exit(1 if result.rejected or result.differences else 0)
 
 
 def _as_object(result: Simulation) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Tables for people and for grep: a line for each row, columns parted by two spaces, no value ever cut."""
+"""Numbers and tables for people and for grep: a line for each row, columns parted by two spaces, no value ever cut."""
 
 from __future__ import annotations
 
@@ -12,6 +12,11 @@ from rich.text import Text
 
 #: Characters. Wider than any row, so that rich neither wraps nor cuts; a terminal wraps long lines itself.
 _WIDTH = 1_000_000
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 schedule``, ``2 schedules``, ``1,300 schedules``."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collection[str] = ()) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import sys
 from typing import Any
@@ -13,7 +12,9 @@ from eventcron.adapters.clock import SystemClock
 from eventcron.app.upcoming import UpcomingReport
 from eventcron.entrypoints.cli.moments import INSTANT, SPAN
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
-from eventcron.entrypoints.cli.tables import columns
+from eventcron.entrypoints.cli.progress import Progress
+from eventcron.entrypoints.cli.signals import run_until_signal
+from eventcron.entrypoints.cli.tables import columns, counted
 from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import RejectionCode
 from eventcron.model.events import SkipNotice
@@ -75,7 +76,7 @@ def command(
         raise click.UsageError("give --for or --until, not both")
     _require_future(start)
     end = start + (span or DEFAULT_SPAN_MS) if until is None else until
-    report = asyncio.run(_look(stack, Window(start, end), tenant, limit=0 if summary else limit))
+    report = run_until_signal(_look(stack, Window(start, end), tenant, limit=0 if summary else limit))
     if as_json:
         click.echo(json.dumps(_as_object(report, summary=summary), indent=2))
     else:
@@ -94,12 +95,14 @@ def _require_future(start: Instant) -> None:
 
 async def _look(stack: str, window: Window, tenant: str | None, *, limit: int) -> UpcomingReport:
     async with operations(stack) as (cases, *_):
-        shown = _progress if sys.stderr.isatty() else lambda _report: None
-        return await cases.upcoming.look(window, tenant=tenant, limit=limit, on_progress=shown)
+        with Progress() as progress:
+            return await cases.upcoming.look(
+                window, tenant=tenant, limit=limit, on_progress=lambda report: progress.show(_so_far(report))
+            )
 
 
-def _progress(report: UpcomingReport) -> None:
-    click.echo(f"\r{report.schedules:,} schedules read, {report.fires:,} fires\r", err=True, nl=False)
+def _so_far(report: UpcomingReport) -> str:
+    return f"{counted(report.schedules, 'schedule')} read, {counted(report.fires, 'fire')}"
 
 
 def one_by_one(report: UpcomingReport) -> list[str]:
@@ -151,8 +154,8 @@ def _peak(counts: dict[Instant, int]) -> tuple[Instant, int] | None:
 
 def _all(report: UpcomingReport) -> str:
     return (
-        f"{report.fires:,} fires of {len(report.names):,} schedules, from {_utc(report.window.start)}"
-        f" until {_utc(report.window.end)}; {report.schedules:,} schedules read"
+        f"{counted(report.fires, 'fire')} of {counted(len(report.names), 'schedule')}, from"
+        f" {_utc(report.window.start)} until {_utc(report.window.end)}; {counted(report.schedules, 'schedule')} read"
     )
 
 
@@ -169,7 +172,7 @@ def notes(report: UpcomingReport) -> list[str]:
 
 def _will_not(skip: SkipNotice) -> str:
     by = f" by {skip.by}" if skip.by else ""
-    times = f", {skip.count:,} times until {_utc(skip.last_due)}" if skip.count > 1 else ""
+    times = f", {counted(skip.count, 'time')} until {_utc(skip.last_due)}" if skip.count > 1 else ""
     return f"{skip.tenant}/{skip.name} will not fire at {_utc(skip.first_due)}{times}: {skip.reason}{by}"
 
 
