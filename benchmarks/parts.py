@@ -10,6 +10,7 @@ from statistics import median
 from typing import Any
 
 from msgspec import Struct
+from msgspec.structs import fields
 
 from benchmarks import bill, mixes, runs, stocks
 from benchmarks.rig.process import Rig, rig
@@ -17,9 +18,12 @@ from benchmarks.runs import Ran
 from benchmarks.sides import project
 from benchmarks.sides.process import SideProcess, side
 from benchmarks.table import Row
+from eventcron.settings import Settings
 
 SEQUENTIAL, GATHERED, OURS = "sequential", "gathered", "eventcron"
 LABELS = {SEQUENTIAL: "(a)", GATHERED: "(b)"}
+#: The default of ``MovesPerSecond``.
+PACE: int = next(field.default for field in fields(Settings) if field.name == "moves_per_second")
 #: Segments are warmed with so many schedules.
 WARM = 64 * 8
 
@@ -36,6 +40,7 @@ class Sizes(Struct, frozen=True, kw_only=True):
     minutely: int
     rates: int
     waking: int
+    wave: int
     sleeping: int
     fires: int
     baseline_fires: int
@@ -48,13 +53,13 @@ class Sizes(Struct, frozen=True, kw_only=True):
 #: About as much as ten minutes allow.
 FULL = Sizes(
     rounds=3, dense=(25_600, 102_400, 1_024_000), baseline=19_200, distinct=102_400, minutely=25_600, rates=6_400,
-    waking=3_200, sleeping=1_000_000, fires=4_000, baseline_fires=600, single_fires=300, jobs=1_000,
+    waking=3_200, wave=6_400, sleeping=1_000_000, fires=4_000, baseline_fires=600, single_fires=300, jobs=1_000,
     bursts=(100, 300, 1_000, 2_000),
 )  # fmt: skip
 #: The core, in less than a minute.
 QUICK = Sizes(
-    rounds=3, dense=(3_200, 32_000), baseline=3_200, distinct=0, minutely=0, rates=0, waking=0, sleeping=100_000,
-    fires=1_000, baseline_fires=200, single_fires=0, jobs=0, bursts=(),
+    rounds=3, dense=(3_200, 32_000), baseline=3_200, distinct=0, minutely=0, rates=0, waking=0, wave=0,
+    sleeping=100_000, fires=1_000, baseline_fires=200, single_fires=0, jobs=0, bursts=(),
 )  # fmt: skip
 
 
@@ -75,9 +80,11 @@ class Bench:
         return self._sides[name]
 
     @contextmanager
-    def fresh(self, name: str, *, segments: int = stocks.SEGMENTS) -> Iterator[SideProcess]:
+    def fresh(
+        self, name: str, *, segments: int = stocks.SEGMENTS, moves: int = project.UNPACED
+    ) -> Iterator[SideProcess]:
         """A process of side *name* that has done nothing yet."""
-        settings = project.environ(self.rig.url, segments=segments) if name == OURS else None
+        settings = project.environ(self.rig.url, segments=segments, moves=moves) if name == OURS else None
         with side(name, self.rig.url, settings) as one:
             yield one
 
@@ -199,22 +206,40 @@ def minutely(b: Bench) -> list[Row]:
 
 def waking(b: Bench) -> list[Row]:
     """Timed schedules that are due in the window: planned, sent, and moved to next year."""
-
-    def ran() -> Ran:
-        start = (int(time.time()) + runs.PLANNED_SECONDS) * 1000
-        # The last minute is left out: the window may begin a moment later than it is computed here.
-        made = stocks.planned(mixes.real, 0, timed=stocks.waking(b.sizes.waking, start + 5_000, start + 295_000))
-        found = _ticks(b, b.side(OURS), made)
-        left = stocks.not_moved(b.rig.items(stocks.SCHEDULES_TABLE), start + runs.TICK_MS)
-        if left:
-            raise runs.JobNotDone(f"{left} schedules that woke were not moved")
-        return found
-
-    found = [ran() for _ in range(b.sizes.rounds)]
+    found = [_woken(b, b.side(OURS), b.sizes.waking, minutes=4) for _ in range(b.sizes.rounds)]
     b.keep("planner, waking", found)
     return [
         Row(what="planner, a waking timed schedule", measured=runs.middle(found), unit="µs", required=100, at_most=True)
     ]
+
+
+def waves(b: Bench) -> list[Row]:
+    """Timed schedules of one minute: what a move costs, and how many there are in a second at the default pace."""
+    found = [_woken(b, b.side(OURS), b.sizes.wave, minutes=1) for _ in range(b.sizes.rounds)]
+    with b.fresh(OURS, moves=PACE) as one:
+        _ticks(b, one, stocks.planned(mixes.real, WARM))
+        paced = _woken(b, one, b.sizes.wave, minutes=1)
+    b.keep("planner, wave", found)
+    b.keep("planner, wave, paced", [paced])
+    what = f"planner, a wave of {b.sizes.wave:,}"
+    return [
+        _rate(f"{what} timed schedules", runs.middle(found), "schedules/s", None),
+        Row(what=f"{what}, MovesPerSecond {PACE:,}", measured=paced.units / paced.spent.wall, unit="moves/s",
+            required=PACE * 1.02, at_most=True),
+    ]  # fmt: skip
+
+
+def _woken(b: Bench, one: SideProcess, count: int, *, minutes: int) -> Ran:
+    """One tick of *count* timed schedules, all due in so many minutes. Each was moved."""
+    start = (int(time.time()) + runs.PLANNED_SECONDS) * 1000
+    # The first seconds are left out: the window may begin a moment later than it is computed here.
+    first = start + 5_000
+    made = stocks.planned(mixes.real, 0, timed=stocks.waking(count, first, first + minutes * 60_000))
+    found = _ticks(b, one, made)
+    left = stocks.not_moved(b.rig.items(stocks.SCHEDULES_TABLE), start + runs.TICK_MS)
+    if left:
+        raise runs.JobNotDone(f"{left} schedules that woke were not moved")
+    return found
 
 
 def executor(b: Bench) -> list[Row]:

@@ -58,6 +58,10 @@ async def create_table(dynamodb: Any, name: str, resource: str) -> str:
     """A table as the template has *resource*. Returns its name."""
     taken = ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode")
     given = properties(resource)
+    if "GlobalSecondaryIndexes" in given:
+        # None: what a parameter decides.
+        indexes = given["GlobalSecondaryIndexes"]
+        given = given | {"GlobalSecondaryIndexes": [{k: v for k, v in one.items() if v is not None} for one in indexes]}
     await dynamodb.create_table(TableName=name, **{key: given[key] for key in taken if key in given})
     return name
 

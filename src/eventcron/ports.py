@@ -143,6 +143,12 @@ class ScheduleStore(Protocol):
         between two pages may be returned twice; in ascending order it might not be returned at all.
         """
 
+    def cursor_after(self, segment: int, entry: IndexEntry) -> str:
+        """The cursor of ``read_index`` for what comes after *entry* in the order of the index.
+
+        *entry* is as a page had it. It may have been moved since.
+        """
+
     async def scan(self, part: int, parts: int, *, cursor: str | None = None) -> Page[Record]:
         """One page of the whole table, of share *part* of *parts*: tombstones included, in unspecified order."""
 

@@ -62,6 +62,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     pack_size: Annotated[int, Meta(ge=1, le=500)] = 200
     #: Planners that work at once. 1: the tick plans all segments itself. More: it sends them to the segment queue.
     planner_workers: Annotated[int, Meta(ge=1, le=256)] = 1
+    #: Timed schedules that the planners move on each second, together. A move is two write units of the index, and the
+    #: index of a new table takes 4,000 a second: a quarter is left for what is put meanwhile.
+    moves_per_second: Annotated[int, Meta(ge=1, le=1_000_000)] = 1_500
     #: Segments planned, packs executed or commands handled at once in one invocation.
     concurrency: Annotated[int, Meta(ge=1, le=256)] = 16
     #: Days for which a published pack is remembered. The fire queue retains messages for 4.

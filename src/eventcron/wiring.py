@@ -26,10 +26,14 @@ from eventcron.settings import Settings
 
 
 @asynccontextmanager
-async def on_aws(settings: Settings) -> AsyncIterator[UseCases]:
-    """The use cases of a deployment. Region, credentials and endpoint come from the environment, as boto reads it."""
+async def on_aws(settings: Settings, *, connected: bool = False) -> AsyncIterator[UseCases]:
+    """The use cases of a deployment. Region, credentials and endpoint come from the environment, as boto reads it.
+
+    *connected*: connections are open already, as far as the services can be reached.
+    """
     # The reads, sends and publications of one piece of work overlap, so each may need a few connections.
-    async with aws_clients(concurrency=settings.concurrency * 4, bus=bus_service(settings)) as clients:
+    concurrency = settings.concurrency * 4
+    async with aws_clients(concurrency=concurrency, bus=bus_service(settings), connected=connected) as clients:
         yield over_clients(settings, clients)
 
 

@@ -108,7 +108,7 @@ def test_schedules_rules_and_messages_are_saved_and_functions_run_the_new_code(t
         sqs.delete_message(QueueUrl=url, ReceiptHandle=created["ReceiptHandle"])
         sqs.send_message(QueueUrl=url, MessageBody="left")
         code = code_of("Planner", before)
-    changed = broken(tmp_path, ("app/planner.py", "#: Conditional ``wake``", "#: Changed. Conditional ``wake``"))
+    changed = broken(tmp_path, ("app/moves.py", "#: Conditional ``wake``", "#: Changed. Conditional ``wake``"))
     with dev(keep, changed) as after:
         sqs = client("sqs", after)
         bodies: list[str] = []

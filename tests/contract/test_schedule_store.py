@@ -507,3 +507,22 @@ async def test_forget_removes_what_has_expired_unless_it_has_changed(store: Sche
 
     assert await store.delete_expired(stored)
     assert await store.get([stored.key]) == {}
+
+
+async def test_a_page_of_the_index_may_begin_after_any_entry_that_was_read_even_if_it_was_moved(
+    store: ScheduleStore,
+) -> None:
+    wakes = dict.fromkeys([f"same-{number}" for number in range(6)], 100) | {"earlier": 99, "dense": 0}
+    for name, wake in wakes.items():
+        await store.put(a_record(name, wake=wake), replacing=None)
+    entries = await index_of(store, 5, before=200)
+    cursors = [store.cursor_after(5, entry) for entry in entries]
+
+    async def after(number: int) -> list[str]:
+        found = await every_page(lambda at: store.read_index(5, before=200, cursor=at or cursors[number]))
+        return [entry.name for entry in found]
+
+    assert [await after(number) for number in range(8)] == [[e.name for e in entries[n + 1 :]] for n in range(8)]
+    for entry in entries[:3]:
+        await store.move_wake(entry, 500)
+    assert await after(2) == [entry.name for entry in entries[3:]]

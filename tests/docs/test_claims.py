@@ -15,6 +15,7 @@ from eventcron.adapters.aws.event_bus import EventBridgeBus
 from eventcron.app import backfill, delivery, executor, planner
 from eventcron.demo import samples
 from eventcron.entrypoints.cli.main import COMMANDS as SUBCOMMANDS
+from eventcron.entrypoints.planner_lambda import MARGIN_MS
 from eventcron.entrypoints.rest import openapi
 from eventcron.entrypoints.rest.caller import MAX_PRINCIPAL_CHARS
 from eventcron.entrypoints.rest.parameters import ListQuery
@@ -213,11 +214,17 @@ def test_no_page_denies_what_there_is() -> None:
 
 
 #: A row of the sizing table: schedules, fires a second, planners, megabytes, seconds of a tick.
-SIZES = [row for row in rows(SIZE) if re.fullmatch(r"[\d,]+", row[0])]
+SIZES = [row for row in rows(SIZE) if re.fullmatch(r"[\d,]+", row[0]) and row[8:]]
+#: A row of the table of bursts: fires, executors, the least and the most pollers.
+BURSTS = [row for row in rows(SIZE, "Bursts") if re.fullmatch(r"[\d,]+", row[0])]
 
 
 def _number(text: str) -> int:
     return int(text.replace(",", ""))
+
+
+#: A row of the table of waves: schedules, moves a second, warm writes of table and index, seconds of a tick, planners.
+WAVES = [list(map(_number, row)) for row in rows(SIZE, "Waves") if re.fullmatch(r"[\d,]+", row[0])]
 
 
 @pytest.mark.parametrize("row", SIZES, ids=lambda row: row[0])
@@ -233,6 +240,34 @@ def test_the_sizing_table_follows_from_the_measured_figures(row: list[str]) -> N
     assert f"{read_a_second:,} dense schedules a second" in text(SIZE)
     assert f"{sent_a_second:,} fires a second" in text(SIZE)
     assert abs(seconds - int(row[7].removesuffix(" s"))) < 1
+
+
+@pytest.mark.parametrize("row", BURSTS, ids=lambda row: row[0])
+def test_the_table_of_bursts_follows_from_full_packs_and_from_what_a_poller_runs(row: list[str]) -> None:
+    """A batch is ten packs, a poller runs ten executors; without pollers the queue begins with five."""
+    fires, executors, pollers = map(_number, row[:3])
+
+    assert executors == fires / (10 * DEFAULTS.pack_size)
+    assert pollers * 10 == (executors if executors > 5 else 0)
+    assert row[3] == "–" or _number(row[3]) >= max(2 * pollers, PARAMETERS["MaxPollers"]["Default"])
+
+
+@pytest.mark.parametrize("row", WAVES, ids=lambda row: row[0])
+def test_the_table_of_waves_follows_from_the_planners_time_and_from_what_a_table_takes(row: list[int]) -> None:
+    schedules, moves, writes, index, tick, planners = row
+    works = RESOURCES["PlannerFunction"]["Properties"]["Timeout"] - (planner.SAVE_BEFORE_MS + MARGIN_MS) // 1000
+    # The window of a tick begins where that of the one before ended.
+    ticks = (DEFAULTS.horizon_seconds - tick - works) // tick + 1
+
+    assert schedules <= ticks * works * moves <= schedules * 1.1
+    assert f"{DEFAULTS.horizon_seconds - DEFAULTS.tick_seconds} to {DEFAULTS.horizon_seconds} seconds before" in text(
+        SIZE
+    )
+    assert f"two ticks come in time, {2 * works} seconds" in text(SIZE)
+    # A quarter of the index is left.
+    assert moves * 2 <= 0.76 * (index or 4_000)
+    assert moves <= 0.76 * (writes or 4_000)
+    assert moves / planners <= 3_200
 
 
 def test_a_measured_figure_names_machine_and_date_and_is_on_no_other_page() -> None:

@@ -121,6 +121,21 @@ def test_queues_are_read_in_tens_at_once_with_partial_failures(function: str) ->
     assert "Ref" in source["ScalingConfig"]["MaximumConcurrency"]
 
 
+def test_pollers_of_the_fire_queue_replace_the_maximum_of_executors_that_lambda_refuses_beside_them() -> None:
+    fires = template.of_type(decided(ProvisionsPollers=True), "AWS::Serverless::Function")["ExecutorFunction"]
+    source = fires["Events"]["Fires"]["Properties"]
+
+    assert STACK["Conditions"]["ProvisionsPollers"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "MinPollers"}, 0]}]}
+    assert (PARAMETERS["MinPollers"]["Default"], "ProvisionedPollerConfig" in _source("ExecutorFunction")) == (0, False)
+    assert "ScalingConfig" not in source
+    assert source["ProvisionedPollerConfig"] == {
+        "MinimumPollers": {"Ref": "MinPollers"},
+        "MaximumPollers": {"Ref": "MaxPollers"},
+    }
+    # As many executors as without: each poller runs ten.
+    assert PARAMETERS["MaxPollers"]["Default"] * 10 == PARAMETERS["MaxExecutors"]["Default"]
+
+
 def test_lambda_lets_an_executor_go_through_its_own_queue_as_often_as_it_retries() -> None:
     """Lambda ends a loop after about 16 rounds by default, and says so only by a metric."""
     loop, alarm = FUNCTIONS["ExecutorFunction"]["RecursiveLoop"], RESOURCES["RecursionAlarm"]["Properties"]
@@ -358,6 +373,22 @@ def test_point_in_time_recovery_is_on_unless_the_parameter_says_otherwise(table:
     assert STACK["Conditions"]["Recoverable"] == {"Fn::Equals": [{"Ref": "PointInTimeRecovery"}, "ENABLED"]}
     assert on["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": True}
     assert TABLES[table]["PointInTimeRecoverySpecification"] == {"PointInTimeRecoveryEnabled": False}
+
+
+def test_table_and_index_are_warmed_as_the_parameters_say_and_not_by_default() -> None:
+    """DynamoDB charges for it, and never takes it back."""
+
+    def of(**conditions: bool) -> tuple[Any, Any]:
+        table = template.of_type(decided(**conditions), "AWS::DynamoDB::Table")["SchedulesTable"]
+        return table.get("WarmThroughput"), table["GlobalSecondaryIndexes"][0].get("WarmThroughput")
+
+    reads, writes = {"ReadUnitsPerSecond": {"Ref": "WarmReads"}}, {"WriteUnitsPerSecond": {"Ref": "WarmWrites"}}
+    assert {PARAMETERS[name]["Default"] for name in ("WarmReads", "WarmWrites", "WarmIndexWrites")} == {0}
+    assert of() == (None, None)
+    assert of(WarmsReads=True) == (reads, None)
+    assert of(WarmsWrites=True) == (writes, None)
+    assert of(WarmsReads=True, WarmsWrites=True) == (reads | writes, None)
+    assert of(WarmsIndex=True) == (None, {"WriteUnitsPerSecond": {"Ref": "WarmIndexWrites"}})
 
 
 def test_schedules_outlive_the_stack() -> None:

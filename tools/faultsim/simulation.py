@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from eventcron.errors import Undecodable
 from eventcron.model.names import Instant
 from eventcron.wire.encode import decode_pack
@@ -25,6 +27,8 @@ from tools.faultsim.workload import STUBBORN, Scenario, Sent, draw_commands, dra
 DRAIN_S = 3_600
 #: One simulation in so many has several planners. The seed says which; nothing is drawn for it.
 FANNED_OUT = 4
+#: And one in so many moves so few timed schedules a second that a few of them are a wave.
+SLOW_MOVES = 5
 
 
 class Simulation(NamedTuple):
@@ -60,6 +64,8 @@ def _simulate(seed: int) -> Simulation:
     scenario = draw_scenario(random, condition_of(seed))
     if seed % FANNED_OUT == FANNED_OUT - 1:
         scenario = scenario._replace(settings=several_planners(scenario.settings))
+    if seed % SLOW_MOVES == 0:
+        scenario = _slow_moves(scenario)
     spell = draw_spell(seed, span_s=scenario.span_s)
     scenario = scenario._replace(settings=with_spell(scenario.settings, spell))
     faults = draw_fault_plan(random, span_s=scenario.span_s, spell=spell)
@@ -89,6 +95,16 @@ def _simulate(seed: int) -> Simulation:
             break
         loop.run_until(loop.now_us + 10_000_000)
     return Simulation(seed, scenario, faults, sent, deployment.history, deployment, end)
+
+
+def _slow_moves(scenario: Scenario) -> Scenario:
+    """*scenario* with so few moves a second that few timed schedules are a wave, which takes several ticks.
+
+    Planners have their whole time for it. With less, a segment would fall a horizon behind; then a command that cuts an
+    era cannot know which of its fires were sent.
+    """
+    settings = replace(scenario.settings, moves_per_second=2)
+    return scenario._replace(settings=settings, busy_timeout_ms=scenario.planner_timeout_ms)
 
 
 def _at_rest(deployment: Deployment, end: Instant) -> bool:

@@ -15,14 +15,15 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from eventcron.app.concurrency import all_of
-from eventcron.app.delivery import NAMED_SKIPS, PackSender, Publisher, complete
+from eventcron.app.delivery import NAMED_SKIPS, PackSender, Publisher
+from eventcron.app.moves import Mover
 from eventcron.app.reading import read_readable
 from eventcron.errors import InvalidSchedule, Unavailable
 from eventcron.model.codes import SkipReason
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Pack
 from eventcron.model.names import Instant, Key, Window
-from eventcron.model.records import IndexEntry, State
+from eventcron.model.records import IndexEntry
 from eventcron.ports import Clock, DeadLetters, EventBus, FireQueue, IsQuiet, Lease, Leases, Page, ScheduleStore
 from eventcron.rules.lag import lag_ms
 from eventcron.rules.leases import REST_MS
@@ -34,7 +35,6 @@ from eventcron.rules.planning import (
     WindowMemo,
     contribution,
     index_entry_of,
-    next_wake,
     unread_notice,
 )
 from eventcron.rules.portions import PagePlan, Planned
@@ -43,13 +43,12 @@ from eventcron.settings import Settings
 from eventcron.timing.hashing import flexible_offset_ms
 from eventcron.wire.encode import skipped
 
-#: Milliseconds before the deadline at which a planner saves its page and stops. A page takes well under a second.
+#: Milliseconds before the deadline at which a planner saves its page and stops. A page takes well under a second, and
+#: its moves get their turn only if they are over by then.
 SAVE_BEFORE_MS = 2_000
 #: Milliseconds. A segment that is planned further than this beyond a horizon from now was planned by a clock that was
 #: ahead. Clocks of AWS differ by milliseconds, and the guard, within which a new schedule is safe, is longer.
 AHEAD_MS = 5_000
-#: Conditional ``wake`` updates in flight for one segment.
-MOVES_AT_ONCE = 32
 #: Milliseconds of a window at most; longer than any horizon. What a segment is further behind is left to the next
 #: planners, one window each. So each gets a window done, however much is due in it.
 LONGEST_WINDOW_MS = 3_600_000
@@ -124,6 +123,7 @@ class Planner:
         self._leases = leases
         self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
         self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
+        self._mover = Mover(clock=clock, store=store, publisher=self._publisher, jitter=jitter, settings=settings)
         self._jitter = jitter
         self._settings = settings
         #: For as long as the process lives.
@@ -237,25 +237,33 @@ class Planner:
             return SegmentOutcome.AHEAD if done else SegmentOutcome.SAVED
         window = Window(lease.start, lease.end)
         is_quiet = self._next_occurrences.quiet_in(window)
-        page = await self._page(lease, lease.cursor, is_quiet)
+        cursor, page = lease.cursor, await self._page(lease, lease.cursor, is_quiet)
+        until = deadline - SAVE_BEFORE_MS
         looked_up: set[Key] = set()
         while True:
             ahead = asyncio.ensure_future(self._page(lease, page.cursor, is_quiet)) if page.cursor else None
             try:
-                await self._plan_page(page, window, memos, tally, looked_up)
+                planned = await self._plan_page(page, window, memos, tally, looked_up, until=until)
+                if planned < len(page.items):
+                    # The index may still show what was moved. It must not be read again.
+                    last = page.items[planned - 1] if planned else None
+                    at = cursor if last is None else self._store.cursor_after(lease.segment, last)
+                    return await self._save(lease, at)
                 if ahead is None:
                     rests_until = self._clock.now() + REST_MS if tally.dense else 0
                     committed = await self._leases.commit(lease, rests_until=rests_until)
                     return SegmentOutcome.PLANNED if committed else SegmentOutcome.FENCED
-                if self._clock.now() > deadline - SAVE_BEFORE_MS:
-                    assert page.cursor is not None  # noqa: S101  # a page is ahead
-                    return (
-                        SegmentOutcome.SAVED if await self._leases.save(lease, page.cursor) else SegmentOutcome.FENCED
-                    )
-                page = await ahead
+                if self._clock.now() > until:
+                    return await self._save(lease, page.cursor)
+                cursor, page = page.cursor, await ahead
             finally:
                 if ahead is not None and not ahead.done():
                     ahead.cancel()
+
+    async def _save(self, lease: Lease, cursor: str | None) -> SegmentOutcome:
+        """Give up the lease. The next planner reads on from *cursor*; None: it begins anew."""
+        saved = await (self._leases.release(lease) if cursor is None else self._leases.save(lease, cursor))
+        return SegmentOutcome.SAVED if saved else SegmentOutcome.FENCED
 
     async def _plan_passed_by(self, lease: Lease, *, deadline: Instant, memos: Memos, tally: _Tally) -> bool:
         """Plan up to a horizon from now what a segment has passed by that is planned further than that.
@@ -267,10 +275,13 @@ class Planner:
         """
         window = Window(lease.end, lease.end)
         cursor: str | None = None
-        while self._clock.now() <= deadline - SAVE_BEFORE_MS:
+        until = deadline - SAVE_BEFORE_MS
+        while self._clock.now() <= until:
             page = await self._page(lease, cursor)
             timed = [entry for entry in page.items if entry.wake != DENSE]
-            await self._plan_page(replace(page, items=timed), window, memos, tally, set())
+            planned = await self._plan_page(replace(page, items=timed), window, memos, tally, set(), until=until)
+            if planned < len(timed):
+                return False
             if page.cursor is None or len(timed) < len(page.items):
                 return True  # the dense entries come last
             cursor = page.cursor
@@ -280,8 +291,34 @@ class Planner:
         return await self._store.read_index(lease.segment, before=lease.end, cursor=cursor, is_quiet=is_quiet)
 
     async def _plan_page(
+        self,
+        page: Page[IndexEntry],
+        window: Window,
+        memos: Memos,
+        tally: _Tally,
+        looked_up: set[Key],
+        *,
+        until: Instant,
+    ) -> int:
+        """Plan *page*, part by part. Returns how many of its entries were planned.
+
+        There may be no time before *until* for the moves of the others; their ``wake`` still lies in the window.
+        """
+        left: Page[IndexEntry] | None = page
+        while left is not None:
+            part = self._mover.part(left, until=until)
+            if part is None:
+                return len(page.items) - len(left.items)
+            done = await self._plan_part(part.page, window, memos, tally, looked_up)
+            dense = await self._mover.move(done, window, turn=part.turn, until=until)
+            tally.dense = tally.dense or dense
+            left = part.rest
+        return len(page.items)
+
+    async def _plan_part(
         self, page: Page[IndexEntry], window: Window, memos: Memos, tally: _Tally, looked_up: set[Key]
-    ) -> None:
+    ) -> list[Planned]:
+        """Send the fires of *page*, and report its skips. Returns what is to be moved."""
         entries = await self._verified(page.items, window, looked_up)
         now = self._clock.now()
 
@@ -302,10 +339,10 @@ class Planner:
             unread_notice(item.key, span, reason=SkipReason.UNREADABLE, by=item.reason) for item in page.unreadable
         ]
         await self._report(notices, now=now)
-        await self._move(done, window, tally)
         tally.visited += len(entries) + page.left_out
         tally.skipped += sum(notice.count for notice in notices)
         tally.skips += notices[: NAMED_SKIPS - len(tally.skips)]
+        return done
 
     async def _verified(self, items: Sequence[IndexEntry], window: Window, looked_up: set[Key]) -> list[IndexEntry]:
         """*items*, in which entries that may be stale are replaced by what the table stores.
@@ -333,56 +370,6 @@ class Planner:
 
     async def _report(self, notices: Sequence[SkipNotice], *, now: Instant) -> None:
         await self._publisher.publish([skipped(notice, now=now) for notice in notices])
-
-    async def _move(self, done: Sequence[Planned], window: Window, tally: _Tally) -> None:
-        """Move the ``wake`` of timed entries, and remove finished entries from the index.
-
-        Only the planner removes them. If planning fails after the last fire was sent, the executor may publish that
-        fire and complete the schedule before the planner has sent the fires before it.
-        """
-        slots = asyncio.Semaphore(MOVES_AT_ONCE)
-        now = self._clock.now()
-        wakes = ((planned, _wake_after(planned, window, now=now)) for planned in done)
-        moving = [(planned, wake) for planned, wake in wakes if wake != planned.entry.wake]
-        tally.dense = tally.dense or any(wake == DENSE for _, wake in moving)
-
-        async def move(planned: Planned, wake: Instant | None) -> None:
-            entry = planned.entry
-            async with slots:
-                if wake is None and not planned.ends:
-                    await self._finish(entry)
-                # False: the schedule was changed meanwhile, and the change set its own wake.
-                # The index returns dense entries last. It may return an entry that becomes dense here once more, and
-                # that entry is planned through the window already: hence *handoff*.
-                await self._store.move_wake(entry, wake, handoff=window.end if wake == DENSE else None)
-
-        await all_of(move(planned, wake) for planned, wake in moving)
-
-    async def _finish(self, entry: IndexEntry) -> None:
-        """Complete a schedule whose last occurrence did not fire. The executor completes the others."""
-        record = (await read_readable(self._store.get, [entry.key])).found.get(entry.key)
-        if record is None or record.revision != entry.revision or record.state is not State.ENABLED:
-            return
-        days = self._settings.tombstone_days
-        await complete(record, clock=self._clock, store=self._store, publisher=self._publisher, remember_days=days)
-
-
-def _wake_after(planned: Planned, window: Window, *, now: Instant) -> Instant | None:
-    """The ``wake`` of an entry after *window* was planned; None: it leaves the index."""
-    entry, following = planned.entry, planned.following
-    # An empty window: the segment is planned further already. A dense entry would be left out until then.
-    wake = following if window.start == window.end else next_wake(planned.fired, following)
-    if entry.wake == DENSE and wake is not None:
-        return DENSE
-    if wake is None and not planned.ends and not _is_past(entry, now):
-        # Its last fires may still be in the queue. Keep the entry until they are past.
-        return window.end if planned.skips or entry.wake == DENSE else entry.wake
-    return wake
-
-
-def _is_past(entry: IndexEntry, now: Instant) -> bool:
-    """Whether the last fires of a timed *entry* without further occurrences are past."""
-    return entry.wake != DENSE and entry.wake <= now
 
 
 def _cut(lease: Lease) -> Lease:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from eventcron.errors import Unavailable
+from eventcron.model.names import Instant
 from eventcron.ports import Clock, Refusal
 
 T = TypeVar("T")
@@ -52,6 +53,24 @@ class Retry(Struct, frozen=True, kw_only=True):
             except Unavailable:
                 await self.wait(tried)
         return await once()
+
+    async def call_until(self, once: Callable[[], Awaitable[T]], *, until: Instant) -> T:
+        """As ``call``, but repeated as long as it is not later than *until*, however often that is.
+
+        For what would cost more to begin anew than to wait for, while whoever called has the time.
+
+        Raises:
+            Unavailable: the last try failed as well.
+        """
+        tried = 0
+        while True:
+            try:
+                return await once()
+            except Unavailable:
+                if self.clock.now() > until:
+                    raise
+            tried += 1
+            await self.wait(tried)
 
     async def deliver(
         self, items: Sequence[T], send: Callable[[Sequence[T]], Awaitable[Sequence[Refusal]]]

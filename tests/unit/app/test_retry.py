@@ -111,6 +111,24 @@ async def test_only_what_is_refused_for_now_is_delivered_again_and_keeps_its_ind
 # --- A throttled service, from the use case down to the client --------------------------------------------------------
 
 
+async def test_what_has_until_then_is_repeated_as_long_as_it_is_not_later() -> None:
+    repeated, clock = retry()
+    began, calls = clock.now(), 0
+
+    async def once() -> str:
+        nonlocal calls
+        calls += 1
+        if clock.now() < began + 20_000:
+            raise Unavailable("dynamodb", "ThrottlingException")
+        return "done"
+
+    assert await repeated.call_until(once, until=began + 30_000) == "done"
+    assert TRIES < calls < 60  # the waits grow to half a second on average
+    calls, began = 0, clock.now() + 100_000
+    with pytest.raises(Unavailable):
+        await repeated.call_until(once, until=clock.now() + 10_000)
+
+
 async def test_a_throttled_send_makes_as_many_calls_as_retry_has_tries() -> None:
     script = Script("sqs", lambda _request: refused("RequestThrottled"))
     queue = SqsFireQueue(script.client, "http://127.0.0.1/queue")

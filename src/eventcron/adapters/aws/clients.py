@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 
 from eventcron.adapters.aws.access import Access, EnvironmentAccess
 from eventcron.adapters.aws.json_api import DynamoJson, EventsJson, JsonApi, Response, SqsJson
+from eventcron.app.concurrency import all_of
 
 if TYPE_CHECKING:
     from aiobotocore.session import AioSession
@@ -52,12 +53,13 @@ class AwsClients(NamedTuple):
 
 @asynccontextmanager
 async def aws_clients(
-    *, concurrency: int, bus: str = EventsJson.service, session: AioSession | None = None
+    *, concurrency: int, bus: str = EventsJson.service, session: AioSession | None = None, connected: bool = False
 ) -> AsyncIterator[AwsClients]:
     """The clients, closed on leaving. Region, credentials and endpoints come from the environment, as boto reads it.
 
     *concurrency* is how many connections each client may hold open. *bus* names the API of the bus for events, as
-    botocore does. A *session*, if given, is what reads the environment.
+    botocore does. A *session*, if given, is what reads the environment. *connected*: a connection to each service that
+    can be reached is open already; botocore's client opens its own with its first call.
 
     No client repeats anything: ``eventcron.app.retry`` repeats throttled calls and broken connections alike, and a
     second loop below it would multiply the calls. Every call of these clients is made under ``Retry``.
@@ -66,10 +68,13 @@ async def aws_clients(
         NoRegionError, NoCredentialsError: the environment names none.
     """
     access = await _access(session)
+    apis: list[JsonApi] = []
     async with AsyncExitStack() as stack:
 
         def opened(api: type[Api]) -> Api:
-            return stack.enter_context(closing(api(access, limit=concurrency)))
+            made = stack.enter_context(closing(api(access, limit=concurrency)))
+            apis.append(made)
+            return made
 
         events: EventsClient
         if bus == EventsJson.service:
@@ -79,7 +84,10 @@ async def aws_clients(
             from eventcron.adapters.aws.sessions import botocore_client  # noqa: PLC0415
 
             events = await stack.enter_async_context(botocore_client(bus, session, concurrency=concurrency))
-        yield AwsClients(opened(DynamoJson), opened(SqsJson), events)
+        clients = AwsClients(opened(DynamoJson), opened(SqsJson), events)
+        if connected:
+            await all_of(api.open() for api in apis)
+        yield clients
 
 
 async def _access(session: AioSession | None) -> Access:

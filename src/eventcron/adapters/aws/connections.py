@@ -10,6 +10,8 @@ import asyncio
 import select
 import ssl
 from collections import deque
+from contextlib import suppress
+from functools import cache
 from typing import NamedTuple
 from urllib.parse import urlsplit
 
@@ -57,7 +59,11 @@ class Pool:
         self._slots = asyncio.Semaphore(limit)
         self._idle: deque[_Connection] = deque()
         self._ca_bundle = ca_bundle
-        self._tls: ssl.SSLContext | None = None
+
+    async def open(self) -> None:
+        """Open a connection for the first call. If there is none to be had now, that call tries again, and says why."""
+        with suppress(ConnectTimeoutError, EndpointConnectionError):
+            self._idle.append(await self._connect())
 
     async def call(self, head: bytes, body: bytes) -> Answer:
         """Send a request, and return the whole answer to it.
@@ -94,18 +100,23 @@ class Pool:
 
     async def _connect(self) -> _Connection:
         loop = asyncio.get_running_loop()
-        if self._secure and self._tls is None:
-            self._tls = ssl.create_default_context(cafile=self._ca_bundle or None)
+        tls = _tls(self._ca_bundle) if self._secure else None
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 _, connection = await loop.create_connection(
-                    lambda: _Connection(self.url), self._address, self._port, ssl=self._tls
+                    lambda: _Connection(self.url), self._address, self._port, ssl=tls
                 )
         except TimeoutError as error:
             raise ConnectTimeoutError(endpoint_url=self.url, error=error) from error
         except OSError as error:
             raise EndpointConnectionError(endpoint_url=self.url, error=error) from error
         return connection
+
+
+@cache
+def _tls(ca_bundle: str) -> ssl.SSLContext:
+    """How services are checked, for all pools: to read the certificates takes 20 ms of a core."""
+    return ssl.create_default_context(cafile=ca_bundle or None)
 
 
 class _Connection(asyncio.Protocol):

@@ -70,6 +70,10 @@ class JsonApi:
             raise _refusal(operation, answer)
         return answer.body
 
+    async def open(self) -> None:
+        """Open a connection ahead of the first call."""
+        await self._pool.open()
+
     def close(self) -> None:
         """Close the connections."""
         self._pool.close()

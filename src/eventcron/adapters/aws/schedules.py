@@ -185,6 +185,11 @@ class DynamoScheduleStore:
         page = decode_index(answer, is_quiet)
         return page if page.cursor is None else replace(page, cursor=DESCENDING + page.cursor)
 
+    def cursor_after(self, segment: int, entry: IndexEntry) -> str:
+        # As LastEvaluatedKey would have it. The ExclusiveStartKey of a Query need not be the key of a stored item.
+        last = _key(entry.key) | {"segment": number(segment), "wake": number(entry.wake)}
+        return DESCENDING + msgspec.json.encode(last).decode()
+
     async def scan(self, part: int, parts: int, *, cursor: str | None = None) -> Page[Record]:
         items, following = await self._table.scan(
             cursor=cursor, Segment=part, TotalSegments=parts, ConsistentRead=True, **self._limit

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -208,8 +209,14 @@ class DynamoTable:
 
 def _expression(expressions: str, values: Item | None) -> dict[str, Any]:
     """The request fields with the names that *expressions* mention, and with *values*."""
-    names = {f"#{name}": name for name in re.findall(r"#(\w+)", expressions)}
-    return {"ExpressionAttributeNames": names} | ({"ExpressionAttributeValues": values} if values else {})
+    names = {"ExpressionAttributeNames": _names(expressions)}
+    return names | {"ExpressionAttributeValues": values} if values else names
+
+
+@cache
+def _names(expressions: str) -> dict[str, str]:
+    """The names that *expressions* mention. There are few expressions, and a wave of moves has the same in each."""
+    return {f"#{name}": name for name in re.findall(r"#(\w+)", expressions)}
 
 
 def _condition_failed(error: ClientError) -> bool:

@@ -215,6 +215,9 @@ class MemoryScheduleStore:
         cursor = msgspec.json.encode(page[-1][0]).decode() if further else None
         return Page(items, cursor, left_out=len(entries) - len(items))
 
+    def cursor_after(self, segment: int, entry: IndexEntry) -> str:  # noqa: ARG002  # here each segment has its own
+        return msgspec.json.encode((entry.wake, *entry.key)).decode()
+
     async def scan(self, part: int, parts: int, *, cursor: str | None = None) -> Page[Record]:
         await self._pause("scan.before")
         share = [key for key in self._records if zlib.crc32(str(key).encode()) % parts == part]
