@@ -15,7 +15,7 @@ from eventcron.demo.comparison import expect
 from eventcron.demo.samples import Sample, Sent, put, send
 from eventcron.local.tasks import run_with
 from eventcron.model.commands import Schedule
-from eventcron.model.names import Instant
+from eventcron.model.names import Instant, Key
 from eventcron.timing.instant import rfc3339
 from tests.acceptance.faults.aws import Aws, becomes, connected
 from tests.acceptance.faults.plan import TICK_SECONDS, Blow, What
@@ -172,8 +172,16 @@ class Play:
         return left if any(left.values()) else {}
 
     def _unanswered(self) -> list[str]:
-        created = {answer.key for answer in self._watch.observed.answers if answer.detail_type == "Schedule Created"}
-        return [f"unanswered: {one.sample.key}" for one in self._sent if one.sample.key not in created]
+        """The puts without ``Schedule Created``, and what came instead."""
+        answers: dict[Key, list[str]] = {}
+        for one in self._watch.observed.answers:
+            text = " ".join([rfc3339(one.at, millis=True), one.detail_type, str(one.revision), one.code, one.message])
+            answers.setdefault(one.key, []).append(text.rstrip())
+        return [
+            f"unanswered: {sent.sample.key} of {rfc3339(sent.at, millis=True)}, only {answers.get(sent.sample.key, [])}"
+            for sent in self._sent
+            if not any(" Schedule Created " in text for text in answers.get(sent.sample.key, []))
+        ]
 
     async def _sent_back(self) -> int:
         """Redrive the dead letters, as an operator does. Return their number."""
