@@ -12,9 +12,9 @@ from eventcron.app.portions import Budget, portions
 from eventcron.app.reading import read_inputs
 from eventcron.model.messages import Fire
 from eventcron.model.names import Instant, Key
-from eventcron.model.records import Record
+from eventcron.model.records import FireRecord
 from eventcron.ports import Clock, Refusal, ScheduleStore
-from eventcron.rules.inputs import MAX_INLINE_BYTES, whole
+from eventcron.rules.inputs import MAX_INLINE_BYTES
 from eventcron.wire.encode import fired
 
 #: Bytes of events that are made and published at once: four calls of PutEvents.
@@ -36,7 +36,7 @@ class FireEvents:
         self._budget = Budget(TOTAL_BYTES)
 
     async def publish(
-        self, timed: Sequence[tuple[Fire, str]], records: Mapping[Key, Record], *, attempt: int
+        self, timed: Sequence[tuple[Fire, str]], records: Mapping[Key, FireRecord], *, attempt: int
     ) -> list[Instant | Refusal]:
         """Publish fires now, each with its local time. Returns for each one when that was done, or why it was not.
 
@@ -67,7 +67,7 @@ class FireEvents:
         return [ended[fire] for fire, _ in timed]
 
     async def _publish(
-        self, timed: Sequence[tuple[Fire, str]], records: Mapping[Key, Record], *, attempt: int
+        self, timed: Sequence[tuple[Fire, str]], records: Mapping[Key, FireRecord], *, attempt: int
     ) -> dict[Fire, Instant | Refusal]:
         read = {fire.key: records[fire.key] for fire, _ in timed}
         # A fire whose input is gone is tried again, and the next round reads its schedule anew.
@@ -79,7 +79,7 @@ class FireEvents:
         }
         there = [(fire, local_time) for fire, local_time in timed if fire.key not in inputs.unreadable]
         events = [
-            fired(whole(read[fire.key], inputs.found.get(fire.key)), fire, attempt=attempt, local_time=local_time)
+            fired(read[fire.key], fire, attempt=attempt, local_time=local_time, apart=inputs.found.get(fire.key))
             for fire, local_time in there
         ]
         refused = {refusal.index: refusal for refusal in await self._publisher.try_each(events)}
@@ -87,7 +87,7 @@ class FireEvents:
         return ended | {fire: refused.get(index, now) for index, (fire, _) in enumerate(there)}
 
 
-def event_size(record: Record) -> int:
+def event_size(record: FireRecord) -> int:
     """Bytes of the event of a fire of *record*, at most."""
     schedule = record.schedule
     assert schedule is not None  # noqa: S101  # only fires of schedules that exist are published
