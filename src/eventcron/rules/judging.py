@@ -67,10 +67,10 @@ class Known(NamedTuple):
 
     def judge(self, fire: Fire, *, now: Instant) -> Judgement:
         """What becomes of *fire* now. A schedule that cannot be read holds up its own fires, and no others."""
-        lost = self._lost(fire)
+        lost = self._lost(fire) if self.lost_records or self.lost_backfills else ""
         if lost:
             return Judgement(Verdict.WAIT, unreadable=lost)
-        stop = self._stopped(fire)
+        stop = self._stopped(fire) if fire.cause == "backfill" else None
         if stop:
             return Judgement(Verdict.SKIP, stop)
         try:
@@ -109,7 +109,7 @@ def sort_fires(fires: Sequence[Fire], known: Known, over: frozenset[Fire], *, no
         judged = known.judge(fire, now=now)
         if judged.verdict is Verdict.WAIT:
             unreadable.append((fire, judged.unreadable))
-        elif judged.verdict is Verdict.PUBLISH and fire not in over:
+        elif judged.verdict is Verdict.PUBLISH and not (over and fire in over):
             publish.append((fire, judged.local_time))
         elif judged.verdict is not Verdict.DROP:
             skip.append((fire, judged.skip or SkipReason.QUOTA))
@@ -149,7 +149,8 @@ def _is_missed(fire: Fire, record: FireRecord, misfire: Misfire, *, now: Instant
         return is_followed(eras, fire.key, fire.revision, due=due, now=now)
 
     window_seconds = record.schedule.flexible_window_seconds if record.schedule else 0
-    meant = max(fire.at, fire.due + flexible_offset_ms(fire.key, window_seconds))
+    offset = flexible_offset_ms(fire.key, window_seconds) if window_seconds else 0
+    meant = max(fire.at, fire.due + offset)
     return is_missed(meant, misfire, now=now, is_followed=followed)
 
 
