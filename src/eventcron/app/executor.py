@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import PackSender, Publisher, complete, forgotten_at
+from eventcron.app.fair_bus import FairBus, Paced
 from eventcron.app.fire_events import FireEvents
 from eventcron.app.pack_report import Published, Report
 from eventcron.app.portions import Budget, Held, portions
@@ -37,6 +38,7 @@ from eventcron.ports import (
 )
 from eventcron.rules.inputs import record_size
 from eventcron.rules.judging import Known, backfill_of, sort_fires
+from eventcron.rules.pace import CallPace
 from eventcron.rules.packing import make_pack
 from eventcron.rules.turns import ask_early_ms
 from eventcron.settings import Settings
@@ -60,8 +62,9 @@ MAX_RECORD_BYTES = 409_600
 RECORD_BYTES = 4 * READ_AT_ONCE * MAX_RECORD_BYTES
 #: Rounds through the queue before a fire fails for good: about 90 minutes with the pauses below.
 MAX_ATTEMPTS = 30
-#: Seconds. The longest pause between two rounds. The first pause is 1 second, and each next one is twice as long.
-MAX_PAUSE_S = 240
+#: Seconds. A pause between two rounds is between 0 and 2 seconds at first, and each next one up to twice as long, up to
+#: this. The queue delays a message by 900 seconds at most.
+MAX_PAUSE_S = 480
 
 
 class Executor:
@@ -88,11 +91,19 @@ class Executor:
         self._quota = quota
         self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
         self._dead_letters = dead_letters
-        self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
+        self._bus = FairBus(
+            bus, clock=clock, pace=CallPace(settings.put_events_per_second), concurrency=settings.concurrency
+        )
+        self._publisher = Publisher(clock=clock, bus=self._bus, jitter=jitter)
         self._events = FireEvents(clock=clock, store=store, publisher=self._publisher)
         #: Packs of one process share the memory of one process.
         self._room = Budget(RECORD_BYTES)
+        self._jitter = jitter
         self._settings = settings
+
+    def take_paced(self) -> Paced | None:
+        """What the pace of the bus held up since the last call of this method; None if it held up nothing."""
+        return self._bus.take_paced()
 
     async def execute(self, pack: Pack) -> Report:
         """Publish the fires of *pack*, unless the ledger says that the pack was published before.
@@ -233,7 +244,8 @@ class Executor:
     async def _put_back_refused(self, fires: Sequence[Fire], pack: Pack, report: Report) -> None:
         """Put back *fires* of one instant of *pack*, as a smaller pack."""
         if fires:
-            pause_ms = 1000 * min(2 ** (pack.attempt - 1), MAX_PAUSE_S)
+            # Full jitter: what was refused together does not come back together.
+            pause_ms = round(1000 * min(2**pack.attempt, MAX_PAUSE_S) * self._jitter())
             smaller = make_pack(fires, after=pack)
             await self._put_back(smaller, visible_at=self._clock.now() + pause_ms)
             report.put_back += len(fires)
