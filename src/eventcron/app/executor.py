@@ -19,7 +19,8 @@ from eventcron.app.fire_events import FireEvents
 from eventcron.app.pack_report import Published, Report
 from eventcron.app.portions import Budget, Held, portions
 from eventcron.app.quota import beyond, countable, named
-from eventcron.app.reading import read_readable
+from eventcron.app.reading import Read, read_readable
+from eventcron.app.together import Together
 from eventcron.model.codes import SkipReason
 from eventcron.model.events import Event, SkipNotice
 from eventcron.model.messages import Fire, Pack
@@ -56,6 +57,8 @@ QUOTA_MS = 2 * REREAD_MS
 MAX_HOLD_MS = 5_000
 #: Fires whose schedules are read at once: DynamoDB answers a read with 16 MB at most, 40 of the largest items.
 READ_AT_ONCE = 40
+#: Keys that packs read together, in one call: BatchGetItem "can retrieve … as many as 100 items".
+READ_TOGETHER = 100
 #: Bytes of a record at most: a DynamoDB item holds 400 KB.
 MAX_RECORD_BYTES = 409_600
 #: Bytes of records that all packs of a process hold at once, four portions of the largest: 200 MB as Python holds them.
@@ -88,6 +91,10 @@ class Executor:
         self._store = store
         self._backfills = backfills
         self._packs = packs
+        self._published = Together(packs.published, at_most=READ_TOGETHER)
+        self._read_records: Together[Key, Read[Key, FireRecord]] = Together(
+            lambda keys: read_readable(self._store.get_to_fire, keys), at_most=READ_TOGETHER
+        )
         self._quota = quota
         self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
         self._dead_letters = dead_letters
@@ -112,7 +119,7 @@ class Executor:
             Unavailable: a service refused. The pack may be executed again; repeated fires have the same ``fire_id``.
         """
         report = Report(pack_id=pack.id)
-        if await self._packs.published([pack.id]):
+        if pack.id in await self._published([pack.id]):
             report.repeated = True
             return report
         if pack.at - self._clock.now() > self._settings.lead_seconds * 1000 + MAX_HOLD_MS:
@@ -169,9 +176,12 @@ class Executor:
             known = await self._known_at(at, fires, room)
             sorted_fires = sort_fires(fires, known, over, now=self._clock.now())
             again = await self._publish(sorted_fires.publish, known.records, pack, report)
-            await self._skip(sorted_fires.skip, known.records, report)
+            if sorted_fires.skip:
+                await self._skip(sorted_fires.skip, known.records, report)
             report.dropped += sorted_fires.dropped
-            return again + await self._refuse_unreadable(sorted_fires.unreadable, known, pack, report)
+            if sorted_fires.unreadable:
+                again += await self._refuse_unreadable(sorted_fires.unreadable, known, pack, report)
+            return again
 
     async def _known_at(self, at: Instant, fires: Sequence[Fire], room: Held) -> Known:
         """Read what *fires* are judged by now, give back the *room* that it does not need, and return at *at*."""
@@ -204,9 +214,11 @@ class Executor:
         return await self._handle_refused([fire for fire, _ in fires], unreadable, known.records, pack, report)
 
     async def _read(self, fires: Sequence[Fire]) -> Known:
-        records, unreadable = await read_readable(self._store.get_to_fire, list({fire.key for fire in fires}))
-        keys = list({key for fire in fires if (key := backfill_of(fire)) is not None})
-        backfills, unknown = await read_readable(self._backfills.get, keys) if keys else ({}, {})
+        keys = list({fire.key for fire in fires})
+        found, unreadable = await self._read_records(keys)
+        records = {key: found[key] for key in keys if key in found}
+        wanted = list({key for fire in fires if (key := backfill_of(fire)) is not None})
+        backfills, unknown = await read_readable(self._backfills.get, wanted) if wanted else ({}, {})
         return Known(records, backfills, unreadable, unknown)
 
     async def _publish(

@@ -133,7 +133,7 @@ def _judge(fire: Fire, record: FireRecord | None, *, now: Instant) -> Judgement:
         return Judgement(Verdict.SKIP, SkipReason.DELETED)
     if fire.cause == "schedule" and _is_missed(fire, record, record.schedule.misfire, now=now):
         return Judgement(Verdict.SKIP, SkipReason.MISFIRE)
-    return Judgement(Verdict.PUBLISH, local_time=local_time(fire.due, record.schedule.timezone))
+    return Judgement(Verdict.PUBLISH, None, local_time(fire.due, record.schedule.timezone))
 
 
 def _is_missed(fire: Fire, record: FireRecord, misfire: Misfire, *, now: Instant) -> bool:
