@@ -228,10 +228,14 @@ class Executor:
         ended = await self._events.publish(timed, records, attempt=pack.attempt)
         fires = [fire for fire, _ in timed]
         refused = {index: how for index, how in enumerate(ended) if isinstance(how, Refusal)}
-        done = [(fire, how) for fire, how in zip(fires, ended, strict=True) if not isinstance(how, Refusal)]
-        report.published += [Published(fire, now - fire.at) for fire, now in done]
-        again = await self._handle_refused(fires, refused, records, pack, report)
-        await self._complete([fire for fire, _ in done if fire.last], records)
+        done = [
+            Published(fire, how - fire.at)
+            for fire, how in zip(fires, ended, strict=True)
+            if not isinstance(how, Refusal)
+        ]
+        report.published += done
+        again = await self._handle_refused(fires, refused, records, pack, report) if refused else []
+        await self._complete([one.fire for one in done if one.fire.last], records)
         return again
 
     async def _handle_refused(
