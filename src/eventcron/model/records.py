@@ -22,7 +22,7 @@ class State(StrEnum):
     DELETED = "DELETED"  # a tombstone: keeps a late put from raising the dead
 
 
-class IndexEntry(Struct, frozen=True, kw_only=True):
+class IndexEntry(Struct, frozen=True, kw_only=True, gc=False):
     """The part of a stored schedule that the planner reads, projected into the index ``plan``."""
 
     tenant: str

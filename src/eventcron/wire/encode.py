@@ -58,7 +58,7 @@ def fire_id(fire: Fire) -> str:
     >>> fire_id(Fire("acme", "nightly-export", 7, 1764550800000, 1764550800000))
     'e524f81ad5036886e1ddcdadacf0caec'
     """
-    due = _of_run(fire).due
+    due = 0 if fire.cause == "run" else fire.due
     return _digest(_encoder.encode((fire.tenant, fire.name, due, fire.cause, fire.cause_id)))
 
 
@@ -68,13 +68,14 @@ def pack_id(fires: Sequence[Fire], *, after: str = "") -> str:
     The id ignores the revision and the instant of a run: ``Run Schedule`` may come again at any time, and the schedule
     may have changed by then. *after* is the id of the pack that these fires were in before, "" if they were in none.
     """
-    content = sorted(_encoder.encode(_of_run(fire)) for fire in fires)
+    encode = _encoder.encode
+    content = sorted([encode(_of_run(fire) if fire.cause == "run" else fire) for fire in fires])
     return _digest(b"\n".join([after.encode(), *content] if after else content))
 
 
 def _of_run(fire: Fire) -> Fire:
-    """*fire*, if it is a run without what another delivery of its command would change."""
-    return replace(fire, revision=0, due=0, at=0) if fire.cause == "run" else fire
+    """A run without what another delivery of its command would change."""
+    return replace(fire, revision=0, due=0, at=0)
 
 
 def encode_pack(pack: Pack) -> str:
