@@ -420,5 +420,9 @@ class DeadLetterQueue(Protocol):
 class EventBus(Protocol):
     """Publishes events."""
 
+    @property
+    def max_entries(self) -> int:
+        """The events that one call takes at most."""
+
     async def publish(self, events: Sequence[Event]) -> list[Refusal]:
         """Publish any number of events. One call for each batch, with no repetition. Returns those not taken."""
