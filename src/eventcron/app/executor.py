@@ -23,7 +23,7 @@ from eventcron.model.codes import SkipReason
 from eventcron.model.events import Event, SkipNotice
 from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import Instant, Key
-from eventcron.model.records import Record, State
+from eventcron.model.records import FireRecord, State
 from eventcron.ports import (
     Backfills,
     Clock,
@@ -188,7 +188,7 @@ class Executor:
         return self._room.hold(fires[0].tenant, len({fire.key for fire in fires}) * MAX_RECORD_BYTES)
 
     async def _skip(
-        self, fires: Sequence[tuple[Fire, SkipReason]], records: Mapping[Key, Record], report: Report
+        self, fires: Sequence[tuple[Fire, SkipReason]], records: Mapping[Key, FireRecord], report: Report
     ) -> None:
         """Report each fire as skipped, with its reason. Complete the schedules whose last fire is skipped."""
         now, limit = self._clock.now(), self._settings.tenant_fires_per_minute
@@ -207,13 +207,13 @@ class Executor:
         return await self._handle_refused([fire for fire, _ in fires], unreadable, known.records, pack, report)
 
     async def _read(self, fires: Sequence[Fire]) -> Known:
-        records, unreadable = await read_readable(self._store.get, list({fire.key for fire in fires}))
+        records, unreadable = await read_readable(self._store.get_to_fire, list({fire.key for fire in fires}))
         keys = list({key for fire in fires if (key := backfill_of(fire)) is not None})
         backfills, unknown = await read_readable(self._backfills.get, keys) if keys else ({}, {})
         return Known(records, backfills, unreadable, unknown)
 
     async def _publish(
-        self, timed: Sequence[tuple[Fire, str]], records: Mapping[Key, Record], pack: Pack, report: Report
+        self, timed: Sequence[tuple[Fire, str]], records: Mapping[Key, FireRecord], pack: Pack, report: Report
     ) -> list[Fire]:
         """Publish fires, each with its local time. Returns those that are to be tried again."""
         ended = await self._events.publish(timed, records, attempt=pack.attempt)
@@ -229,7 +229,7 @@ class Executor:
         self,
         fires: Sequence[Fire],
         refused: Mapping[int, Refusal],
-        records: Mapping[Key, Record],
+        records: Mapping[Key, FireRecord],
         pack: Pack,
         report: Report,
     ) -> list[Fire]:
@@ -252,7 +252,7 @@ class Executor:
             await self._put_back(smaller, visible_at=self._clock.now() + pause_ms)
             report.put_back += len(fires)
 
-    async def _fail(self, fire: Fire, refusal: Refusal, records: Mapping[Key, Record], pack: Pack) -> None:
+    async def _fail(self, fire: Fire, refusal: Refusal, records: Mapping[Key, FireRecord], pack: Pack) -> None:
         reason = f"given up after {pack.attempt} tries, the last with {refusal.code}: {refusal.message}"
         # It begins anew, under an id that the ledger does not know: whatever sends it back, it is published then.
         dead = replace(make_pack([fire], after=pack), attempt=1)
@@ -263,7 +263,7 @@ class Executor:
         if fire.last:
             await self._complete([fire], records)
 
-    async def _complete(self, fires: Sequence[Fire], records: Mapping[Key, Record]) -> None:
+    async def _complete(self, fires: Sequence[Fire], records: Mapping[Key, FireRecord]) -> None:
         """Complete the schedules of *fires*, each of which is the last of its schedule."""
         for fire in fires:
             record = records.get(fire.key)

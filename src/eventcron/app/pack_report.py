@@ -9,7 +9,7 @@ from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
 
 
-class Published(Struct, frozen=True):
+class Published(Struct, frozen=True, gc=False):
     """A published fire. ``lateness_ms`` is the instant of publication minus the planned one, ``at``."""
 
     fire: Fire

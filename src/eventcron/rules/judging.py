@@ -11,7 +11,7 @@ from eventcron.model.codes import CancelReason, SkipReason
 from eventcron.model.commands import Misfire, MisfirePolicy
 from eventcron.model.messages import Fire
 from eventcron.model.names import BackfillKey, Instant, Key
-from eventcron.model.records import Backfill, BackfillState, Record
+from eventcron.model.records import Backfill, BackfillState, FireRecord
 from eventcron.rules.misfire import LATE_MS, is_missed
 from eventcron.rules.timeline import is_followed, is_superseded, may_publish
 from eventcron.timing.hashing import flexible_offset_ms
@@ -58,7 +58,7 @@ class Sorted(NamedTuple):
 class Known(NamedTuple):
     """The schedules and backfills by which fires are judged, as they are stored now."""
 
-    records: Mapping[Key, Record]
+    records: Mapping[Key, FireRecord]
     backfills: Mapping[BackfillKey, Backfill]
     #: Those that this release cannot read, with the reason.
     lost_records: Mapping[Key, str]
@@ -84,10 +84,10 @@ class Known(NamedTuple):
 
     def judge(self, fire: Fire, *, now: Instant) -> Judgement:
         """What becomes of *fire* now. A schedule that cannot be read holds up its own fires, and no others."""
-        lost = self._lost(fire)
+        lost = self._lost(fire) if self.lost_records or self.lost_backfills else ""
         if lost:
             return Judgement(Verdict.WAIT, unreadable=lost)
-        stop = self._stopped(fire)
+        stop = self._stopped(fire) if fire.cause_id else None
         if stop:
             return Judgement(Verdict.SKIP, stop)
         try:
@@ -126,14 +126,14 @@ def sort_fires(fires: Sequence[Fire], known: Known, over: frozenset[Fire], *, no
         judged = known.judge(fire, now=now)
         if judged.verdict is Verdict.WAIT:
             unreadable.append((fire, judged.unreadable))
-        elif judged.verdict is Verdict.PUBLISH and fire not in over:
+        elif judged.verdict is Verdict.PUBLISH and not (over and fire in over):
             publish.append((fire, judged.local_time))
         elif judged.verdict is not Verdict.DROP:
             skip.append((fire, judged.skip or SkipReason.QUOTA))
     return Sorted(publish, skip, unreadable, len(fires) - len(publish) - len(skip) - len(unreadable))
 
 
-def _judge(fire: Fire, record: Record | None, *, now: Instant) -> Judgement:
+def _judge(fire: Fire, record: FireRecord | None, *, now: Instant) -> Judgement:
     """What becomes of *fire* now, given the stored *record* of its schedule.
 
     Resume and Delete report the fires that they drop, so a dropped fire is not reported here.
@@ -157,7 +157,7 @@ def _judge(fire: Fire, record: Record | None, *, now: Instant) -> Judgement:
     return Judgement(Verdict.PUBLISH, local_time=local_time(fire.due, record.schedule.timezone))
 
 
-def _is_missed(fire: Fire, record: Record, misfire: Misfire, *, now: Instant) -> bool:
+def _is_missed(fire: Fire, record: FireRecord, misfire: Misfire, *, now: Instant) -> bool:
     """Whether *fire* is too late by *misfire*. What a resume catches up on goes out whatever is due by now.
 
     A resume publishes at once what its flexible window would have moved further. It is late only after that.
@@ -167,7 +167,8 @@ def _is_missed(fire: Fire, record: Record, misfire: Misfire, *, now: Instant) ->
         return not fire.is_caught_up and is_followed(record.eras, fire.key, fire.revision, due=fire.due, now=now)
 
     window_seconds = record.schedule.flexible_window_seconds if record.schedule else 0
-    meant = max(fire.at, fire.due + flexible_offset_ms(fire.key, window_seconds))
+    offset = flexible_offset_ms(fire.key, window_seconds) if window_seconds else 0
+    meant = max(fire.at, fire.due + offset)
     return is_missed(meant, misfire, now=now, is_followed=followed)
 
 
