@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import CancelReason, SkipReason
-from eventcron.model.commands import Misfire, MisfirePolicy
+from eventcron.model.commands import Misfire
 from eventcron.model.messages import Fire
 from eventcron.model.names import BackfillKey, Instant, Key
 from eventcron.model.records import Backfill, BackfillState, FireRecord
-from eventcron.rules.misfire import LATE_MS, is_missed
+from eventcron.rules.misfire import is_missed
 from eventcron.rules.timeline import is_followed, is_superseded, may_publish
+from eventcron.rules.turns import MINUTE_MS
 from eventcron.timing.hashing import flexible_offset_ms
 from eventcron.timing.trigger import local_time
 
@@ -71,16 +72,13 @@ class Known(NamedTuple):
     def may_wait(self, fire: Fire, *, now: Instant, until: Instant) -> bool:
         """Whether *fire* is published at *until* or later if its tenant's limit has no room for it *now*.
 
-        That is so for what is caught up on: backfills, what a resume asked for, and late fires of ``fire_all``.
+        That is so for what is caught up on: backfills, what a resume asked for, and a fire whose own minute is over, if
+        its misfire policy still wants it then.
         """
         if fire.cause == "run" or until - fire.at > MAX_WAIT_MS:
             return False
-        if fire.cause == "schedule" and not fire.is_caught_up:
-            schedule = record.schedule if (record := self.records.get(fire.key)) is not None else None
-            fires_all = schedule is not None and schedule.misfire.policy is MisfirePolicy.FIRE_ALL
-            if not fires_all or now - fire.at <= LATE_MS:
-                return False
-        return self.may_publish(fire, now=until)
+        is_late = now // MINUTE_MS > fire.at // MINUTE_MS
+        return (is_late or fire.cause == "backfill" or fire.is_caught_up) and self.may_publish(fire, now=until)
 
     def judge(self, fire: Fire, *, now: Instant) -> Judgement:
         """What becomes of *fire* now. A schedule that cannot be read holds up its own fires, and no others."""

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from eventcron.model.names import BackfillKey, Key
+from eventcron.adapters.memory import MemoryLeases
+from eventcron.model.names import BackfillKey, Instant, Key
 from eventcron.model.records import BackfillState, State
+from eventcron.ports import Lease
 from eventcron.testing import World
 from eventcron.testing.world import SETTINGS
 from eventcron.timing.instant import rfc3339
@@ -268,3 +270,66 @@ def test_who_dies_anywhere_while_catching_up_loses_nothing(function: str) -> Non
     assert sorted(calm) == hours(1, 21)
     for step in range(1, steps[function] + 1):
         assert live(Killer(function, step))[0] == calm, f"{function} killed at step {step}"
+
+
+class Leases(MemoryLeases):
+    """Leases that no planner gets while it is *down*."""
+
+    down = False
+
+    async def acquire(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Lease | None:
+        return None if self.down else await super().acquire(segment, end=end, now=now, lease_until=lease_until)
+
+
+def outage(world: World, *, hours: float, put: dict[str, Any]) -> None:
+    """A planner that is down for *hours*, until the next tick."""
+    world.leases = leases = Leases()
+    world.emit("Put Schedule", put)
+    world.run(minutes=20)
+    leases.down = True
+    world.run(hours=hours)
+    leases.down = False
+
+
+ALL_LATE = {"misfire": {"policy": "fire_all"}}
+
+
+def test_a_planner_that_was_down_catches_up_at_a_rate(world: World) -> None:
+    outage(world, hours=24, put={**MINUTELY, **ALL_LATE})
+    world.run(hours=3)
+
+    assert sorted({fire.due for fire in world.fired}) == sorted(fire.due for fire in world.fired)
+    assert len(world.fired) == 27 * 60 + 20
+    late = [fire for fire in world.fired if fire.lateness_ms > 60_000]
+    assert len(late) > 23 * 60
+    assert max(Counter(fire.published // 1000 for fire in late).values()) <= 2
+    assert max(by_minute(world).values()) <= 14
+    assert world.events_of("Schedule Skipped") == []
+
+
+def test_of_what_a_planner_missed_the_latest_of_fire_once_is_not_put_off(world: World) -> None:
+    outage(world, hours=1, put={**MINUTELY, "expression": "*/40 * * * *"})
+    world.run(minutes=6)
+
+    (late,) = [fire for fire in world.fired if fire.lateness_ms > 60_000]
+    assert (late.due[11:16], rfc3339(late.published)[11:19]) == ("01:00", "01:25:00")
+
+
+def test_what_would_be_beyond_its_grace_is_not_put_off(world: World) -> None:
+    put = {**MINUTELY, "expression": "50 * * * *", "misfire": {"policy": "fire_all", "grace_seconds": 1_500}}
+    outage(world, hours=0.9, put=put)
+    world.run(minutes=20)
+
+    assert dues(world) == ["00:50"]
+
+
+def test_late_fires_of_a_limited_tenant_wait_for_it_and_are_not_lost() -> None:
+    with limited(60) as world:
+        for name in "abcde":
+            world.emit("Put Schedule", {**MINUTELY, "name": name, **ALL_LATE})
+        outage(world, hours=6, put={**MINUTELY, **ALL_LATE})
+        world.run(hours=2, seconds=5)
+
+        assert Counter(fire.schedule for fire in world.fired) == {f"acme/{name}": 500 for name in [*"abcde", "report"]}
+        assert world.events_of("Schedule Skipped") == []
+        assert max(by_minute(world).values()) <= 60
