@@ -37,17 +37,17 @@ def under_way(observed: Observations) -> set[_What]:
         except Undecodable:
             continue
         found |= {(fire.key, fire.due, fire.public_id) for fire in fires if limited or _has_a_rate(fire)}
-    for sweep in observed.simulation.deployment.backfills.values():
-        if is_open(observed, sweep):
-            window = Window(sweep.enqueued_through, sweep.span.end)
-            found |= {(_key(sweep), due, "") for due in occurrences(from_canonical(sweep.trigger), window)}
+    for remainder in observed.simulation.deployment.backfills.values():
+        if is_open(observed, remainder):
+            window = Window(remainder.enqueued_through, remainder.span.end)
+            found |= {(_key(remainder), due, "") for due in occurrences(from_canonical(remainder.trigger), window)}
     return found
 
 
-def is_open(observed: Observations, sweep: Backfill) -> bool:
-    """Whether *sweep* is a resume's catch-up that a planner still advances."""
-    known = sweep.key in observed.simulation.deployment.open_backfills
-    return sweep.key.is_catch_up and sweep.state is BackfillState.RUNNING and known
+def is_open(observed: Observations, remainder: Backfill) -> bool:
+    """Whether *remainder* is a resume's catch-up that a planner still advances."""
+    known = remainder.key in observed.simulation.deployment.open_backfills
+    return remainder.key.is_catch_up and remainder.state is BackfillState.RUNNING and known
 
 
 def is_caught_up(observed: Observations, fire: Fired) -> bool:
@@ -66,8 +66,8 @@ def _resume_of(observed: Observations, fire: Fired) -> Revision | None:
     return next((v for v in resumed if v.record.era.start <= fire.due < v.record.era.catch_up_until), None)
 
 
-def _key(sweep: Backfill) -> Key:
-    return Key(sweep.tenant, sweep.name)
+def _key(remainder: Backfill) -> Key:
+    return Key(remainder.tenant, remainder.name)
 
 
 def _rates(observed: Observations) -> Iterator[Violation]:
@@ -109,9 +109,9 @@ def _skipped_for_a_limit(observed: Observations) -> Iterator[Violation]:
 
 def _left_behind(observed: Observations) -> Iterator[Violation]:
     """A planner knows of each catch-up that is stored."""
-    for sweep in observed.simulation.deployment.backfills.values():
-        if sweep.key.is_catch_up and sweep.state is BackfillState.RUNNING and not is_open(observed, sweep):
-            yield Violation(1, _key(sweep), f"{sweep.id} is stored and no planner knows of it: {sweep}")
+    for remainder in observed.simulation.deployment.backfills.values():
+        if remainder.key.is_catch_up and remainder.state is BackfillState.RUNNING and not is_open(observed, remainder):
+            yield Violation(1, _key(remainder), f"{remainder.id} is stored and no planner knows of it: {remainder}")
 
 
 CATCH_UP_CHECKS = (_rates, _skipped_for_a_limit, _left_behind)

@@ -230,7 +230,7 @@ def _ended(observed: Observations) -> Iterator[Violation]:
     """A schedule without occurrences ends as COMPLETED, and an event reports it."""
     reported = {event.key for event in observed.events("Schedule Completed")}
     for revision, replaced_by in observed.spans():
-        if replaced_by is not None or not revision.fires or _ends_with_a_sweep(observed, revision):
+        if replaced_by is not None or not revision.fires or _ends_with_a_remainder(observed, revision):
             continue
         if not _is_at_its_end(revision, observed.end - observed.widest_ms[revision.key] - TIMELY_MS):
             continue
@@ -247,7 +247,7 @@ def _ended(observed: Observations) -> Iterator[Violation]:
             yield Violation(1, revision.key, "no event reports that it is completed")
 
 
-def _ends_with_a_sweep(observed: Observations, revision: Revision) -> bool:
+def _ends_with_a_remainder(observed: Observations, revision: Revision) -> bool:
     """Whether a resume still catches up on the last occurrences."""
     of_key = (one for one in observed.simulation.deployment.backfills.values() if one.key[:2] == revision.key)
     return any(one.completes and is_open(observed, one) for one in of_key)

@@ -64,11 +64,11 @@ class Ending:
         if ended.completes:
             await self._complete_schedule(ended)
 
-    async def _complete_schedule(self, sweep: Backfill) -> None:
-        """Complete the schedule whose last occurrences *sweep* had, unless a later command changed the schedule."""
-        key = Key(sweep.tenant, sweep.name)
+    async def _complete_schedule(self, remainder: Backfill) -> None:
+        """Complete the schedule whose last occurrences *remainder* had, unless a later command changed the schedule."""
+        key = Key(remainder.tenant, remainder.name)
         record = (await self._store.get([key])).get(key)
-        if record is not None and record.revision == sweep.revision and record.state is State.ENABLED:
+        if record is not None and record.revision == remainder.revision and record.state is State.ENABLED:
             days = self._remember_days
             await complete(record, clock=self._clock, store=self._store, publisher=self._publisher, remember_days=days)
 
@@ -116,12 +116,12 @@ class BackfillCommands:
         return result, stored is None
 
     async def open_catch_up(self, record: Record) -> Backfill | None:
-        """Open the sweep with which a resume catches up, if *record* needs one. Return it as it is stored.
+        """Open the remainder with which a resume catches up, if *record* needs one. Return it as it is stored.
 
-        Idempotent. None: the registrar has to send everything itself, because that is little, because too many sweeps
-        are open, or because somebody used the sweep's id, to cancel what was not there.
+        Idempotent. None: the registrar has to send everything itself. There is little to send, too many remainders are
+        open, or somebody used the remainder's id before, to cancel what was not there.
         """
-        asked = catch_up.sweep_of(record)
+        asked = catch_up.remainder_of(record)
         if asked is None:
             return None
         stored = await self._find(asked.key)

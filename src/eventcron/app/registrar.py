@@ -326,8 +326,8 @@ class Registrar:
             return skips
         now = self._clock.now()
         lead_ms = self._settings.lead_seconds * 1000
-        sweep = await self._backfills.open_catch_up(record)
-        for part in handover(record, now=now, sweep=sweep):
+        remainder = await self._backfills.open_catch_up(record)
+        for part in handover(record, now=now, remainder=remainder):
             await self._sender.send(
                 pack_fires(part.fires, size=self._settings.pack_size),
                 visible_at=lambda pack: pack.at - lead_ms,

@@ -1,6 +1,6 @@
 """How a resume catches up on the occurrences of its pause: evenly spread, the oldest first, never faster than its rate.
 
-The registrar sends what fits into the first minutes, each fire at its own instant. The rest is a sweep, which the
+The registrar sends what fits into the first minutes, each fire at its own instant. The rest is a remainder, which the
 planner continues with each tick like a backfill. Its fires are ordinary ones: a target cannot tell them from others.
 """
 
@@ -49,8 +49,8 @@ def paced(resumed: Record, per_minute: int) -> Record:
     return replace(resumed, eras=(*resumed.eras[:-1], replace(resumed.era, per_minute=per_minute)))
 
 
-def sweep_of(record: Record) -> Backfill | None:
-    """The sweep that the resume of *record* opens; None if the registrar sends all that there is to catch up on.
+def remainder_of(record: Record) -> Backfill | None:
+    """The remainder that the resume of *record* opens; None if the registrar sends all that there is to catch up on.
 
     It begins where no earlier era has occurrences, so that it need not ask which of them are its own.
     """
@@ -80,15 +80,14 @@ def sweep_of(record: Record) -> Backfill | None:
     )
 
 
-def first_fires(record: Record, sweep: Backfill | None) -> Iterator[Fire]:
-    """What the registrar sends of the catch-up: all before the *sweep*, if there is one.
+def first_fires(record: Record, remainder: Backfill | None) -> Iterator[Fire]:
+    """What the registrar sends of the catch-up: all before the *remainder*, if there is one.
 
-    A few go at once. Without a sweep, because there is no room for one, the fires are closer to each other than their
-    rate.
+    A few go at once. Where there is no room for a remainder, the fires are closer to each other than their rate.
     """
     era, window = record.era, caught_up_window(record)
-    if sweep is not None:
-        window = Window(window.start, min(window.end, sweep.span.start))
+    if remainder is not None:
+        window = Window(window.start, min(window.end, remainder.span.start))
     if window.start >= window.end or record.pending is None:
         return
     count = count_occurrences(from_canonical(era.trigger), window, limit=MAX_COUNTED)
@@ -107,24 +106,24 @@ def caught_up_window(record: Record) -> Window:
     return Window(era.start, era.catch_up_until if era.end is None else min(era.catch_up_until, era.end))
 
 
-def unsent(sweep: Backfill, reason: SkipReason) -> list[SkipNotice]:
-    """One notice, for *reason*, of what a cancelled *sweep* has not sent; none if it is a backfill or has sent all."""
-    window = Window(sweep.enqueued_through, sweep.span.end)
-    if not sweep.key.is_catch_up or window.start >= window.end:
+def unsent(remainder: Backfill, reason: SkipReason) -> list[SkipNotice]:
+    """One notice, for *reason*, of what a cancelled *remainder* has not sent. Of another backfill there is none."""
+    window = Window(remainder.enqueued_through, remainder.span.end)
+    if not remainder.key.is_catch_up or window.start >= window.end:
         return []
-    key = Key(sweep.tenant, sweep.name)
-    if why := why_unreadable(sweep.trigger):
-        return [unread_notice(key, window, revision=sweep.revision, reason=SkipReason.UNREADABLE_TRIGGER, by=why)]
-    trigger = from_canonical(sweep.trigger)
+    key = Key(remainder.tenant, remainder.name)
+    if why := why_unreadable(remainder.trigger):
+        return [unread_notice(key, window, revision=remainder.revision, reason=SkipReason.UNREADABLE_TRIGGER, by=why)]
+    trigger = from_canonical(remainder.trigger)
     first, last = next(iter(occurrences(trigger, window)), None), last_occurrence(trigger, window)
     if first is None or last is None:
         return []
     count = count_occurrences(trigger, window, limit=MAX_COUNTED)
     return [
         SkipNotice(
-            tenant=sweep.tenant,
-            name=sweep.name,
-            revision=sweep.revision,
+            tenant=remainder.tenant,
+            name=remainder.name,
+            revision=remainder.revision,
             reason=reason,
             first_due=first,
             last_due=last,
@@ -133,7 +132,7 @@ def unsent(sweep: Backfill, reason: SkipReason) -> list[SkipNotice]:
     ]
 
 
-def waiting(sweeps: Iterable[Backfill], *, limit: int) -> frozenset[BackfillKey]:
+def waiting(remainders: Iterable[Backfill], *, limit: int) -> frozenset[BackfillKey]:
     """The catch-ups that wait for others of their tenant: together they use half of its *limit*, or one alone.
 
     Those of the first resumes go first. Without a *limit* none waits.
@@ -142,13 +141,13 @@ def waiting(sweeps: Iterable[Backfill], *, limit: int) -> frozenset[BackfillKey]
         return frozenset()
     rates: dict[str, int] = {}
     held = set()
-    catch_ups = (sweep for sweep in sweeps if sweep.key.is_catch_up)
-    for sweep in sorted(catch_ups, key=lambda sweep: (sweep.revision, sweep.key)):
-        before = rates.get(sweep.tenant, 0)
-        if before and before + sweep.per_minute > limit // PART_OF_LIMIT:
-            held.add(sweep.key)
+    catch_ups = (remainder for remainder in remainders if remainder.key.is_catch_up)
+    for remainder in sorted(catch_ups, key=lambda remainder: (remainder.revision, remainder.key)):
+        before = rates.get(remainder.tenant, 0)
+        if before and before + remainder.per_minute > limit // PART_OF_LIMIT:
+            held.add(remainder.key)
         else:
-            rates[sweep.tenant] = before + sweep.per_minute
+            rates[remainder.tenant] = before + remainder.per_minute
     return frozenset(held)
 
 

@@ -64,10 +64,10 @@ class Handover(NamedTuple):
     is_over: bool
 
 
-def handover(record: Record, *, now: Instant, sweep: Backfill | None = None) -> Iterator[Handover]:
+def handover(record: Record, *, now: Instant, remainder: Backfill | None = None) -> Iterator[Handover]:
     """All that the registrar delivers after the change that *record* is the result of, in parts.
 
-    What a resume catches up on is delivered up to where its *sweep* begins, if there is one. If that has the last
+    What a resume catches up on is delivered up to where its *remainder* begins, if there is one. If that has the last
     occurrences, its end completes the schedule.
 
     The same parts however often asked. Fires come before notices. What is to be delivered of an era that this release
@@ -83,7 +83,7 @@ def handover(record: Record, *, now: Instant, sweep: Backfill | None = None) -> 
     if record.fires and not is_readable(record.era.trigger):
         skips = skips + _unread_until_handoff(record, before)
     elif record.fires and not is_manual(record.era.trigger):
-        work.append(_until_handoff(record, sweep, now=now))
+        work.append(_until_handoff(record, remainder, now=now))
     # Notices of two eras stay apart: the spans of their occurrences may overlap.
     noted: dict[tuple[int, SkipReason, str], SkipNotice] = {}
     held: list[Fire] = []
@@ -141,16 +141,16 @@ def last_fire(canonical: str, window: Window, accept: Callable[[Instant], bool] 
     return found
 
 
-def _until_handoff(record: Record, sweep: Backfill | None, *, now: Instant) -> Iterator[Handover]:
+def _until_handoff(record: Record, remainder: Backfill | None, *, now: Instant) -> Iterator[Handover]:
     """Fires of the era in force up to where the planner takes over, but for those that an earlier era has."""
     held = Contribution([], [], None)
-    for part in chain(_caught_up(record, sweep), _own(record, now=now)):
+    for part in chain(_caught_up(record, remainder), _own(record, now=now)):
         if part.fires and held.fires:
             yield Handover(_not_taken(record, held.fires), held.skips, is_over=False)
             held = part
         else:
             held = Contribution(held.fires or part.fires, held.skips + part.skips, part.following)
-    ends = held.following is None and (sweep is None or not sweep.completes)
+    ends = held.following is None and (remainder is None or not remainder.completes)
     fires = [replace(fire, last=False) for fire in held.fires]
     if fires and ends:
         fires[-1] = replace(fires[-1], last=True)
@@ -187,9 +187,9 @@ def _in_slices(entry: IndexEntry, window: Window, *, now: Instant) -> Iterator[C
         at = max(following, part.end)
 
 
-def _caught_up(record: Record, sweep: Backfill | None) -> Iterator[Contribution]:
+def _caught_up(record: Record, remainder: Backfill | None) -> Iterator[Contribution]:
     """What the registrar sends of what fell due during the pause."""
-    fires = first_fires(record, sweep)
+    fires = first_fires(record, remainder)
     while chunk := list(islice(fires, PART_FIRES)):
         yield Contribution(chunk, [], None)
 

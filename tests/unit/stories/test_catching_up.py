@@ -24,7 +24,7 @@ ACME = {"tenant": "acme", "name": "report"}
 MINUTELY = {**ACME, "expression": "* * * * *"}
 ALL = {**ACME, "missed": "fire_all"}
 RESUMED = 10**13
-SWEEP = BackfillKey("acme", "report", f"resume:{RESUMED}")
+REMAINDER = BackfillKey("acme", "report", f"resume:{RESUMED}")
 
 
 @pytest.fixture(name="world")
@@ -84,13 +84,13 @@ def test_a_resume_says_how_fast(world: World) -> None:
     assert len(late) == 120
 
 
-def test_a_sweep_is_reported_like_a_backfill(world: World) -> None:
+def test_a_remainder_is_reported_like_a_backfill(world: World) -> None:
     pause(world, MINUTELY, hours=2)
     world.emit("Resume Schedule", {**ALL, "per_minute": 6, "revision": RESUMED})
     world.run(minutes=25)
 
     reports = world.events_of("Schedule Backfilled")
-    assert {report["backfill_id"] for report in reports} == {SWEEP.id}
+    assert {report["backfill_id"] for report in reports} == {REMAINDER.id}
     assert (reports[-1]["state"], reports[-1]["per_minute"], reports[-1]["fires"]) == ("COMPLETED", 6, 60)
 
 
@@ -158,7 +158,7 @@ def test_many_schedules_resumed_at_once_are_all_caught_up() -> None:
 
 
 def slow(world: World, *, hours: float = 2, put: dict[str, Any] = MINUTELY) -> None:
-    """A catch-up of one fire a minute: the registrar sends ten, a sweep the rest. Ten minutes of it have passed."""
+    """A catch-up of one fire a minute: the registrar sends ten, a remainder the rest. Ten minutes of it have passed."""
     pause(world, put, hours=hours)
     world.emit("Resume Schedule", {**ALL, "per_minute": 1, "revision": RESUMED})
     world.run(minutes=10)
@@ -177,7 +177,7 @@ def test_a_delete_while_catching_up_stops_what_is_not_fired_and_reports_it(world
     reported = sum(event["count"] for event in {(s["first_due"], s["count"]): s for s in skipped}.values())
     late = [fire for fire in world.fired if fire.lateness_ms > 2_000]
     assert len(late) + reported == 120
-    assert world.backfills.stored[SWEEP].state is BackfillState.CANCELLED
+    assert world.backfills.stored[REMAINDER].state is BackfillState.CANCELLED
     assert not world.backfills.entered
 
 
@@ -221,7 +221,7 @@ def test_paused_again_while_catching_up_and_resumed_it_loses_nothing(world: Worl
 
 def test_a_catch_up_is_cancelled_by_the_revision_of_its_resume(world: World) -> None:
     slow(world)
-    world.emit("Cancel Backfill", {**ACME, "backfill_id": SWEEP.id})
+    world.emit("Cancel Backfill", {**ACME, "backfill_id": REMAINDER.id})
     world.run(seconds=2)
     before = len(world.fired)
     world.run(hours=1)

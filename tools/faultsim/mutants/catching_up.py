@@ -1,4 +1,4 @@
-"""Faults in catching up: its rate, the sweep that carries it on, and what a tenant's limit does to it."""
+"""Faults in catching up: its rate, the remainder that carries it on, and what a tenant's limit does to it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _room_for_all(_original: Any) -> Function:
 
 def _not_stored(_original: Any) -> Function:
     async def open_catch_up(_self: Any, record: Record) -> Backfill | None:
-        return catch_up.sweep_of(record)
+        return catch_up.remainder_of(record)
 
     return open_catch_up
 
@@ -50,11 +50,11 @@ MUTANTS = (
     Mutant("what is caught up on is skipped where a limit has no room", changes(Known, "may_wait", _never)),
     Mutant("what waits for a limit is dropped", changes(Executor, "_put_off", _dropped)),
     Mutant("what is caught up on knows no limit", changes(executor, "without_room", _room_for_all)),
-    Mutant("what a sweep would catch up on nobody sends", changes(BackfillCommands, "open_catch_up", _not_stored)),
-    Mutant("no planner knows of a resume's sweep", changes(BackfillCommands, "_enter", _not_entered)),
+    Mutant("what a remainder would catch up on nobody sends", changes(BackfillCommands, "open_catch_up", _not_stored)),
+    Mutant("no planner knows of a resume's remainder", changes(BackfillCommands, "_enter", _not_entered)),
     Mutant("a resume catches up at once", changes(catch_up, "gap_ms", lambda _original: lambda _per_minute: 1)),
     Mutant(
         "a deleted schedule does not report what it was still to catch up on",
-        changes(catch_up, "unsent", lambda _original: lambda *_sweep: []),
+        changes(catch_up, "unsent", lambda _original: lambda *_remainder: []),
     ),
 )
