@@ -93,9 +93,10 @@ def first_fires(record: Record, remainder: Backfill | None) -> Iterator[Fire]:
     count = count_occurrences(from_canonical(era.trigger), window, limit=MAX_COUNTED)
     gap = min(gap_ms(era.per_minute), FIRST_MS // max(1, count))
     gap = 0 if count * gap <= AT_ONCE_MS else gap
+    cause_id = _id(era)
     for number, due in enumerate(_dues(record, window)):
         at = record.pending + min(number * gap, FIRST_MS)
-        yield Fire(record.tenant, record.name, era.revision, due, at, cause_id=_id(era))
+        yield Fire(record.tenant, record.name, era.revision, due, at, cause_id=cause_id)
 
 
 def caught_up_window(record: Record) -> Window:

@@ -53,8 +53,4 @@ MUTANTS = (
     Mutant("what a remainder would catch up on nobody sends", changes(BackfillCommands, "open_catch_up", _not_stored)),
     Mutant("no planner knows of a resume's remainder", changes(BackfillCommands, "_enter", _not_entered)),
     Mutant("a resume catches up at once", changes(catch_up, "gap_ms", lambda _original: lambda _per_minute: 1)),
-    Mutant(
-        "a deleted schedule does not report what it was still to catch up on",
-        changes(catch_up, "unsent", lambda _original: lambda *_remainder: []),
-    ),
 )
