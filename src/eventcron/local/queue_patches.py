@@ -30,7 +30,7 @@ class Messages:
     ministack walks over its list several times to receive ten messages, and to delete them: with 50,000 messages,
     57 ms for ten. Here no operation takes longer the more messages there are, except where all are asked for.
 
-    An SQS fair queue prefers the groups that have few messages in flight while another has many. So does this: the group
+    An SQS fair queue prefers groups that have few messages in flight while another has many. So does this: the group
     with the fewest in flight is next, and of those the one whose message is the oldest. Messages without a group are
     one group.
 
