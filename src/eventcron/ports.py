@@ -15,7 +15,7 @@ from msgspec import Struct
 from eventcron.model.events import Event
 from eventcron.model.messages import GroupedCommand, Pack, SegmentRange
 from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key, Unreadable
-from eventcron.model.records import Backfill, Calendar, IndexEntry, Record, Share, StoredInput, Sweep
+from eventcron.model.records import Backfill, Calendar, FireRecord, IndexEntry, Record, Share, StoredInput, Sweep
 
 T = TypeVar("T")
 
@@ -66,6 +66,13 @@ class ScheduleStore(Protocol):
             Undecodable: this release cannot read one of them.
         """
 
+    async def get_to_fire(self, keys: Sequence[Key]) -> Mapping[Key, FireRecord]:
+        """As ``get``, for as little as it takes to read what a fire needs of a record.
+
+        Raises:
+            Undecodable: this release cannot read one of them.
+        """
+
     async def put(self, record: Record, *, replacing: int | None, added: int = 0, limit: int = 0) -> bool:
         """Store *record* if the stored revision is *replacing* (None: no record is stored). False: it is another.
 
@@ -87,7 +94,7 @@ class ScheduleStore(Protocol):
         Returns False, and changes nothing, if the stored revision is another, or one of the two is higher already.
         """
 
-    async def read_inputs(self, records: Sequence[Record]) -> Mapping[Key, msgspec.Raw]:
+    async def read_inputs(self, records: Sequence[FireRecord]) -> Mapping[Key, msgspec.Raw]:
         """The inputs to which *records* refer, read consistently. One that is gone is absent: the record was replaced.
 
         Raises:

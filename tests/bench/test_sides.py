@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -21,6 +22,11 @@ from benchmarks.rig.process import Rig, certificate, rig
 from benchmarks.rig.service import Watch
 from benchmarks.sides import project
 from benchmarks.sides.process import SideProcess, Spent, side
+from eventcron.model.messages import Fire
+from eventcron.model.names import Window
+from eventcron.rules.packing import pack_fires
+from eventcron.timing.trigger import from_canonical, walk
+from eventcron.wire.encode import encode_pack
 
 #: Each test asks processes of their own.
 pytestmark = pytest.mark.slow
@@ -94,6 +100,41 @@ def test_the_planners_send_the_same_fires(started: Started) -> None:
 
     assert common["eventcron"] == common["sequential"] == common["gathered"]
     assert common["eventcron"]
+
+
+def _plain_packs(planned: stocks.Planned, window: Window) -> list[str]:
+    """The packs of *window*, made of each schedule's occurrences by itself: nothing is remembered, nothing left out."""
+    index = planned.tables[stocks.SCHEDULES_TABLE].by_segment
+    assert index is not None
+    packs: list[str] = []
+    for segment in range(planned.segments):
+        fires = []
+        for page in index.pages[segment % len(index.pages)]:
+            for item in json.loads(page.head + b"}")["Items"]:
+                tenant, name, revision = item["tenant"]["S"], item["name"]["S"], int(item["revision"]["N"])
+                occurrences = walk(from_canonical(item["trigger"]["S"]), window)
+                fires += [Fire(tenant, name, revision, one.due, one.due) for one in occurrences]
+        packs += map(encode_pack, pack_fires(fires, size=200))
+    return packs
+
+
+@pytest.mark.parametrize("mix", [mixes.real, mixes.all_distinct, mixes.rates])
+def test_the_packs_are_those_of_a_plain_path_byte_for_byte(
+    mix: Callable[[int], list[Trigger]], started: Started
+) -> None:
+    planned = stocks.planned(mix, COUNT * 4)
+    started.rig.load(planned.tables)
+    for _ in range(2):  # the second tick knows the triggers
+        start = (int(time.time()) + runs.PLANNED_SECONDS) * 1000
+        started.rig.put(stocks.LEDGER_TABLE, stocks.segment_items(start, planned.segments))
+        started.rig.begin(Watch(keep_bodies=True))
+        started.side("eventcron").do("plan")
+        (end,) = stocks.planned_through(started.rig.items(stocks.LEDGER_TABLE))
+
+        expected = _plain_packs(planned, Window(start, end))
+
+        assert sorted(started.rig.observed().bodies) == sorted(expected)
+        assert expected
 
 
 def _resources(schedules: list[stocks.Named]) -> set[str]:

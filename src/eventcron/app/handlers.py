@@ -18,8 +18,9 @@ from msgspec.structs import replace
 from eventcron.app.backfill import Backfiller, BackfillReport
 from eventcron.app.concurrency import all_of
 from eventcron.app.dispatcher import Dispatcher
-from eventcron.app.executor import Executor, Report
+from eventcron.app.executor import Executor
 from eventcron.app.fanout import UNFINISHED, Behind, FanOut, FanOutReport
+from eventcron.app.pack_report import Report
 from eventcron.app.planner import Planner, SegmentReport
 from eventcron.app.registrar import Registrar, Result
 from eventcron.errors import EventcronError, InvalidSchedule, Unavailable, Undecodable

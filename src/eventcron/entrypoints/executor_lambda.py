@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from logging import DEBUG
 from typing import Any
 
-from eventcron.app.executor import Published, Report
 from eventcron.app.handlers import MessageOutcome
+from eventcron.app.pack_report import Published, Report
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.records import SqsMessage, batch_response, messages

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from eventcron.model.codes import CancelReason
 from eventcron.model.commands import Misfire, Schedule
@@ -21,7 +22,7 @@ class State(StrEnum):
     DELETED = "DELETED"  # a tombstone: keeps a late put from raising the dead
 
 
-class IndexEntry(Struct, frozen=True, kw_only=True):
+class IndexEntry(Struct, frozen=True, kw_only=True, gc=False):
     """The part of a stored schedule that the planner reads, projected into the index ``plan``."""
 
     tenant: str
@@ -44,7 +45,7 @@ class IndexEntry(Struct, frozen=True, kw_only=True):
         return Key(self.tenant, self.name)
 
 
-class Era(Struct, frozen=True, array_like=True):
+class Era(Struct, frozen=True, array_like=True, gc=False):
     """One definition in force for the due instants in ``[start, end)``.
 
     A schedule's past and future are a list of eras. ``rules/lifecycle.py`` draws it.
@@ -89,7 +90,7 @@ class LastCommands(Struct, frozen=True, kw_only=True, omit_defaults=True):
     state_revision: int = -1
 
 
-class InputRef(Struct, frozen=True, array_like=True):
+class InputRef(Struct, frozen=True, array_like=True, gc=False):
     """Where a large input is stored: apart from its schedule's record."""
 
     #: Of the record that was stored together with it.
@@ -165,6 +166,57 @@ class Record(Struct, frozen=True, kw_only=True):
     def fires(self) -> bool:
         """Whether the era in force may still enqueue fires. A completed schedule may, after a failed planner pass."""
         return self.state in {State.ENABLED, State.COMPLETED} and self.schedule is not None
+
+
+class FiredSchedule(Protocol):
+    """What of a schedule is needed to fire it. ``Schedule`` describes each part."""
+
+    @property
+    def expression(self) -> str | list[str]: ...
+    @property
+    def exclude(self) -> Sequence[str]: ...
+    @property
+    def timezone(self) -> str: ...
+    @property
+    def input(self) -> Raw: ...
+    @property
+    def detail_type(self) -> str: ...
+    @property
+    def labels(self) -> dict[str, str]: ...
+    @property
+    def priority(self) -> int: ...
+    @property
+    def flexible_window_seconds(self) -> int: ...
+    @property
+    def misfire(self) -> Misfire: ...
+    @property
+    def after_completion(self) -> Literal["KEEP", "DELETE"]: ...
+
+
+class FireRecord(Protocol):
+    """What of a record is needed to fire its schedule. ``Record`` describes each part.
+
+    A store may read it for less than a whole record.
+    """
+
+    @property
+    def key(self) -> Key: ...
+    @property
+    def tenant(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def revision(self) -> int: ...
+    @property
+    def state(self) -> State: ...
+    @property
+    def created(self) -> Instant: ...
+    @property
+    def eras(self) -> Sequence[Era]: ...
+    @property
+    def schedule(self) -> FiredSchedule | None: ...
+    @property
+    def input(self) -> InputRef | None: ...
 
 
 #: Nothing was ever defined.

@@ -18,7 +18,7 @@ from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
 from eventcron.model.names import Cause, Instant, Key, Occurrence, Window
 from eventcron.model.records import Era, IndexEntry, Record
-from eventcron.rules.misfire import sort_late
+from eventcron.rules.misfire import TIMELY_MS, sort_late
 from eventcron.timing.hashing import flexible_offset_ms
 from eventcron.timing.trigger import from_canonical, next_occurrence, nth_occurrence, walk
 
@@ -52,6 +52,15 @@ class Contribution(NamedTuple):
     following: Instant | None
 
 
+class InWindow(NamedTuple):
+    """A trigger in one window: its occurrences in it, and the first at or after its end."""
+
+    occurrences: tuple[Occurrence, ...]
+    following: Instant | None
+    #: When the occurrences are due, if none of them is skipped; else None.
+    dues: tuple[Instant, ...] | None
+
+
 class WindowMemo:
     """Each trigger's occurrences in one window, computed once. A million schedules share a few thousand triggers.
 
@@ -60,19 +69,25 @@ class WindowMemo:
 
     def __init__(self, window: Window) -> None:
         self.window = window
-        self._known: dict[str, tuple[tuple[Occurrence, ...], Instant | None]] = {}
+        self._known: dict[str, InWindow] = {}
         self._held = 0
 
-    def look_up(self, canonical: str) -> tuple[tuple[Occurrence, ...], Instant | None]:
-        """The occurrences inside the window, and the first at or after its end."""
+    def look_up(self, canonical: str) -> InWindow:
+        """What the trigger comes to in the window.
+
+        Raises:
+            InvalidSchedule, ValueError: it cannot be read.
+        """
         known = self._known.get(canonical)
         if known is None:
-            trigger = from_canonical(canonical)
-            known = (tuple(walk(trigger, self.window)), first_occurrence(canonical, self.window.end))
+            found = tuple(walk(from_canonical(canonical), self.window))
+            all_fire = all(occurrence.skipped is None for occurrence in found)
+            dues = tuple(occurrence.due for occurrence in found) if all_fire else None
+            known = InWindow(found, first_occurrence(canonical, self.window.end), dues)
             if self._held > MAX_REMEMBERED:
                 self._known.clear()
                 self._held = 0
-            self._held += len(known[0]) + 1
+            self._held += len(found) + 1
             self._known[canonical] = known
         return known
 
@@ -163,7 +178,28 @@ def contribution(
     late for that entry's own window; its fires are then late, not lost. If *since* is given, the entry is planned from
     there. The last fire before the schedule ends is marked ``last``.
     """
-    offset = flexible_offset_ms(entry.key, entry.flexible_window_seconds)
+    if entry.end is None and not entry.flexible_window_seconds and window == memo.window:
+        found = memo.look_up(entry.trigger)
+        if found.following is not None and _all_fire(found.dues, opening(entry, window, since), window.start, now=now):
+            dues = found.dues or ()
+            fires = [Fire(entry.tenant, entry.name, entry.revision, due, due) for due in dues]
+            return Contribution(fires, [], found.following)
+    return _own_contribution(entry, window, memo, now=now, since=since)
+
+
+def _all_fire(dues: Sequence[Instant] | None, first: Instant, start: Instant, *, now: Instant) -> bool:
+    """Whether an entry that is planned from *first* on fires at each of *dues*, those of its trigger in a window.
+
+    *start* is that of the window. None of the dues is late by any policy.
+    """
+    return dues is not None and first >= start > NEVER_PLANNED and (not dues or dues[0] >= max(first, now - TIMELY_MS))
+
+
+def _own_contribution(
+    entry: IndexEntry, window: Window, memo: WindowMemo, *, now: Instant, since: Instant | None
+) -> Contribution:
+    """The contribution of *entry*, whatever sets it apart from others with its trigger."""
+    offset = _offset(entry)
     first = opening(entry, window, since) - offset
     occurrences, following = _between(entry, first, window.end - offset, memo)
     fires, skips = _sort(entry, occurrences, offset, window.end, now=now)
@@ -177,7 +213,13 @@ def opening(entry: IndexEntry, window: Window, since: Instant | None = None) -> 
     """The instant of publication from which *entry* is planned in *window*: from *since* on, if that is given."""
     if since is None:
         since = entry.wake if entry.wake != DENSE else window.start
-    return max(since, entry.handoff, entry.start + flexible_offset_ms(entry.key, entry.flexible_window_seconds))
+    return max(since, entry.handoff, entry.start + _offset(entry))
+
+
+def _offset(entry: IndexEntry) -> int:
+    """By how many milliseconds the fires of *entry* follow their due instants."""
+    seconds = entry.flexible_window_seconds
+    return flexible_offset_ms(entry.key, seconds) if seconds else 0
 
 
 def next_wake(fired: Instant | None, following: Instant | None) -> Instant | None:
@@ -195,7 +237,7 @@ def _between(
 ) -> tuple[Sequence[Occurrence], Instant | None]:
     """Occurrences due in ``[first, end)`` before the entry's end, and the first one after them."""
     if end == memo.window.end and first >= memo.window.start > NEVER_PLANNED:
-        occurrences, following = memo.look_up(entry.trigger)
+        occurrences, following, _ = memo.look_up(entry.trigger)
         if first > memo.window.start:
             occurrences = tuple(o for o in occurrences if o.due >= first)
     else:

@@ -20,7 +20,8 @@ from eventcron.adapters.memory import (
     MemoryQuota,
     MemoryScheduleStore,
 )
-from eventcron.app.executor import MAX_ATTEMPTS, MAX_HOLD_MS, REREAD_MS, Report
+from eventcron.app.executor import MAX_ATTEMPTS, MAX_HOLD_MS, REREAD_MS
+from eventcron.app.pack_report import Report
 from eventcron.app.redrive import Redrive
 from eventcron.app.retry import TRIES
 from eventcron.app.use_cases import Ports

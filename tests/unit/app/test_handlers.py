@@ -10,9 +10,9 @@ import pytest
 
 from eventcron.adapters.memory import MemoryDeadLetters
 from eventcron.app.backfill import BackfillOutcome, BackfillReport
-from eventcron.app.executor import Report
 from eventcron.app.fanout import Behind, FanOutReport
 from eventcron.app.handlers import Handled, Handlers, MessageOutcome
+from eventcron.app.pack_report import Report
 from eventcron.app.planner import SegmentOutcome, SegmentReport
 from eventcron.app.registrar import Outcome, Result
 from eventcron.errors import Conflict, InvalidSchedule, Unavailable, Undecodable

@@ -14,7 +14,7 @@ from eventcron.model.commands import Misfire, MisfirePolicy, ResumeSchedule, Sch
 from eventcron.model.events import Event
 from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import MAX_INPUT_BYTES, Instant, Key
-from eventcron.model.records import InputRef, Record, State
+from eventcron.model.records import FireRecord, InputRef, Record, State
 from eventcron.ports import Refusal
 from eventcron.rules.packing import make_pack
 from eventcron.testing import JumpingClock, memory_ports
@@ -40,7 +40,7 @@ class LargeStore(MemoryScheduleStore):
         await asyncio.sleep(0)
         return {key: large(key) if key.tenant == "acme" else small(key) for key in keys}
 
-    async def read_inputs(self, records: Sequence[Record]) -> dict[Key, msgspec.Raw]:
+    async def read_inputs(self, records: Sequence[FireRecord]) -> dict[Key, msgspec.Raw]:
         await asyncio.sleep(0)
         self.inputs_read += len(records)
         return {record.key: msgspec.Raw(b'"%s"' % (b"x" * (MAX_INPUT_BYTES - 2))) for record in records if record.input}
