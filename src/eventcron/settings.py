@@ -38,6 +38,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     schedules_table: str
     ledger_table: str
     bus_name: str
+    #: The queue of commands that registrars read.
+    registrar_queue_url: str
     fire_queue_url: str
     command_dlq_url: str
     fire_dlq_url: str
