@@ -1,0 +1,177 @@
+"""Turns what readers found into schedules that a registrar accepts. What it would reject is listed as unsaid."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from eventcron.errors import InvalidSchedule
+from eventcron.migrate.model import Found, Imported, Subscription, Timing, Unsaid
+from eventcron.migrate.names import names_of
+from eventcron.model.codes import RejectionCode
+from eventcron.model.commands import Schedule
+from eventcron.model.names import Instant, Key
+from eventcron.rules.definition import canonical_of
+from eventcron.timing.expression import MANUAL, Manual
+from eventcron.timing.hints import BY_HAND
+from eventcron.timing.instant import from_datetime
+from eventcron.timing.rewrite import Rewritten, rewrite, written
+from eventcron.timing.trigger import from_canonical, next_occurrence
+from eventcron.timing.zones import load_zone
+from eventcron.wire.decode import decode_schedule
+
+#: Characters: the bounds of ``display_name``, of a label and of ``description`` in Put Schedule.
+_DISPLAY_CHARS, _LABEL_CHARS, _DESCRIPTION_CHARS = 256, 256, 512
+#: The label that says where a schedule came from.
+ORIGIN_LABEL = "imported-from"
+
+
+class Written(NamedTuple):
+    """A schedule to write: the detail of ``Put Schedule``, where it came from, and what its source says."""
+
+    detail: dict[str, Any]
+    origin: str
+    text: str
+    subscriptions: tuple[Subscription, ...]
+
+    @property
+    def key(self) -> Key:
+        return Key(self.detail["tenant"], self.detail["name"])
+
+
+class Listed(NamedTuple):
+    """Something unsaid, and where in which file it stands."""
+
+    origin: str
+    unsaid: Unsaid
+
+
+class Import(NamedTuple):
+    """What an import comes to."""
+
+    schedules: list[Written]
+    unsaid: list[Listed]
+
+
+class Defaults(NamedTuple):
+    """What the source does not say: the tenant, the host's zone, and the present time."""
+
+    tenant: str
+    timezone: str
+    now: Instant
+
+
+def check_defaults(defaults: Defaults) -> None:
+    """Raise what would otherwise be wrong with every schedule.
+
+    Raises:
+        InvalidSchedule: the tenant or the zone is invalid.
+    """
+    load_zone(defaults.timezone)
+    try:
+        decode_schedule(msgspec.json.encode({"tenant": defaults.tenant, "name": "any", "expression": MANUAL}))
+    except InvalidSchedule as error:
+        raise InvalidSchedule(error.code, field="--tenant", given=error.given, allowed=error.allowed) from None
+
+
+def assemble(files: Iterable[tuple[str, Found]], defaults: Defaults) -> Import:
+    """Name the schedules found in *files*, write their expressions, and check each as a registrar would."""
+    found = [(file, one) for file, everything in files for one in everything]
+    names = iter(names_of([one for _, one in found if isinstance(one, Imported)]))
+    schedules: list[Written] = []
+    unsaid: list[Listed] = []
+    for file, one in found:
+        origin = file if one.line is None else f"{file}:{one.line}"
+        if isinstance(one, Unsaid):
+            unsaid.append(Listed(origin, one))
+            continue
+        name = next(names)
+        try:
+            schedules.append(_write(one, name, origin, defaults))
+        except InvalidSchedule as error:
+            unsaid.append(Listed(origin, _refused(one, error)))
+    return Import(schedules, unsaid)
+
+
+def _write(one: Imported, name: str, origin: str, defaults: Defaults) -> Written:
+    key = Key(defaults.tenant, name)
+    rewritten = [_expression(timing, key, defaults.now) for timing in one.timings]
+    detail: dict[str, Any] = {"tenant": key.tenant, "name": key.name}
+    if name != one.name:
+        detail["display_name"] = one.name[:_DISPLAY_CHARS]
+    detail |= _timed(rewritten)
+    zone = one.timezone or defaults.timezone
+    if zone != "UTC":
+        detail["timezone"] = zone
+    detail |= _fitting(one.fields)
+    labels = {ORIGIN_LABEL: origin[-_LABEL_CHARS:], **detail.get("labels", {})}
+    detail["labels"] = {label: str(value)[:_LABEL_CHARS] for label, value in labels.items()}
+    _check(detail, defaults.now)
+    return Written(detail, origin, one.text, one.subscriptions)
+
+
+def _expression(timing: Timing, key: Key, now: Instant) -> Rewritten:
+    if isinstance(timing.item, Manual):
+        return Rewritten(MANUAL)
+    try:
+        if timing.item is not None:
+            return written(timing.item, timing.text, key=key, checked_from=now)
+        return rewrite(timing.text, timing.notation, key=key, checked_from=now)
+    except InvalidSchedule as error:
+        # Others write a date that never comes for a job that is only run by hand.
+        if error.code == RejectionCode.NEVER_MATCHES:
+            return Rewritten(MANUAL)
+        raise
+
+
+def _timed(rewritten: Sequence[Rewritten]) -> dict[str, Any]:
+    texts = [one.expression for one in rewritten]
+    excluded = list(dict.fromkeys(one.exclude for one in rewritten))
+    timed: dict[str, Any] = {"expression": texts[0] if len(texts) == 1 else texts}
+    if excluded == [None]:
+        return timed
+    if len(excluded) > 1:
+        raise InvalidSchedule(
+            RejectionCode.INVALID_EXCLUSION,
+            field="expression",
+            given=f"{len(texts)} expressions that restrict both day fields in different ways",
+            allowed="a schedule for each",
+        )
+    return {**timed, "exclude": excluded}
+
+
+def _fitting(fields: Mapping[str, Any]) -> dict[str, Any]:
+    fitting = {name: value for name, value in fields.items() if value is not None}
+    if "description" in fitting:
+        fitting["description"] = str(fitting["description"])[:_DESCRIPTION_CHARS]
+    return fitting
+
+
+def _check(detail: dict[str, Any], now: Instant) -> None:
+    """Raise as a registrar would for *detail*, put *now*.
+
+    Raises:
+        InvalidSchedule: a field or the trigger is invalid, or no fire is left.
+    """
+    schedule = decode_schedule(msgspec.json.encode(detail))
+    trigger = from_canonical(canonical_of(schedule, now, {}))
+    if all(isinstance(item, Manual) for item in trigger.items):
+        return
+    end = None if schedule.end is None else from_datetime(schedule.end)
+    start = now if schedule.start is None else max(now, from_datetime(schedule.start))
+    if (end is not None and end <= start) or next_occurrence(trigger, start, before=end) is None:
+        raise InvalidSchedule(
+            RejectionCode.NEVER_FIRES, field="expression", given=_when(schedule), allowed=f"a time to come, {BY_HAND}"
+        )
+
+
+def _when(schedule: Schedule) -> str:
+    until = "" if schedule.end is None else f" until {schedule.end.isoformat()}"
+    return f"{', '.join(schedule.expressions)}{until}, which is over"
+
+
+def _refused(one: Imported, error: InvalidSchedule) -> Unsaid:
+    given = one.text or ", ".join(timing.text for timing in one.timings)
+    return Unsaid(one.name, given, f"{error.field}: got {error.given}", error.allowed, one.line)
