@@ -15,6 +15,7 @@ Reader: TypeAlias = Callable[[str, Origin], Found]
 #: Format → the module of this package that reads it.
 FORMATS = {
     "crontab": "crontab",
+    "eventbridge": "eventbridge",
     "kubernetes": "kubernetes",
 }
 

@@ -74,10 +74,9 @@ def items(value: Any) -> list[Any]:
 def _json(text: str) -> Any:
     """Return the value of *text*, or None if it is no JSON, as YAML in braces is."""
     try:
-        value = json.loads(text, object_pairs_hook=Table)
+        return json.loads(text, object_pairs_hook=lambda pairs: Table(dict(pairs)))
     except (ValueError, RecursionError):
         return None
-    return value
 
 
 class _Reader:

@@ -41,7 +41,9 @@ def rewrite(text: str, source: Notation, *, key: Key, checked_from: Instant) -> 
 
 def written(item: Item, text: str, *, key: Key, checked_from: Instant) -> Rewritten:
     """Return *item*, which is what *text* says, as eventcron writes it. See ``rewrite``."""
-    plain = " ".join(text.split()).replace("?", "*")
+    plain = " ".join(text.split())
+    if "(" not in plain:  # within cron() it is required
+        plain = plain.replace("?", "*")
     if _means(plain, item, key):
         return Rewritten(plain)
     try:

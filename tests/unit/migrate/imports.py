@@ -78,7 +78,7 @@ def by_croniter(expression: str, *, day_or: bool = True, seconds_first: bool = F
 
 
 def in_real_time(local: Iterable[datetime], zone: str = "UTC") -> list[Instant]:
-    """The instants of 2027 at which clocks in *zone* show one of the *local* times: none in a gap, two in an overlap."""
+    """The instants of 2027 at which clocks in *zone* show one of the *local* times: two in an overlap."""
     found = {time.replace(tzinfo=ZoneInfo(zone), fold=fold).astimezone(UTC) for time in local for fold in (0, 1)}
     times = set(local)
     shown = [moment for moment in found if moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None, fold=0) in times]

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from eventcron.adapters.clock import SystemClock
+from eventcron.entrypoints.cli.progress import Progress
+from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import counted
 from eventcron.migrate.formats import FORMATS
 
@@ -22,7 +24,7 @@ PARTLY = 3
 
 @click.command("import")
 @click.argument("source", metavar="FORMAT", type=click.Choice(sorted(FORMATS)))
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @click.option("--tenant", default="default", show_default=True, help="The tenant of the schedules.")
 @click.option(
     "--timezone",
@@ -36,16 +38,20 @@ PARTLY = 3
     default=None,
     help="Whether a crontab has a user before each command.  [default: found out]",
 )
+@click.option("--live", is_flag=True, help="eventbridge: read the schedules of the account and Region, not FILES.")
+@click.option("--group", metavar="NAME", help="With --live: only this schedule group of EventBridge Scheduler.")
 @click.option("-o", "--output", type=click.Choice(["yaml", "jsonl", "json"]), default="yaml", show_default=True)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: -o json.")
 def command(
     source: str,
     files: tuple[Path, ...],
+    *,
     tenant: str,
     timezone: str,
     output: str,
-    *,
+    group: str | None,
     user_column: bool | None,
+    live: bool,
     as_json: bool,
 ) -> None:
     """Write what FILES of another scheduler say as schedules, for `eventcron simulate` and Put Schedule.
@@ -57,10 +63,36 @@ def command(
 
     defaults = Defaults(tenant, timezone, SystemClock().now())
     check_defaults(defaults)
-    found = [(str(path), _read(path, source, user_column=user_column)) for path in files]
+    _check_source(source, files, group, live=live)
+    if live:
+        found = [(f"eventbridge{f' group {group}' if group else ''}", run_until_signal(_live(group)))]
+    else:
+        found = [(str(path), _read(path, source, user_column=user_column)) for path in files]
     result = assemble(found, defaults)
     _show(result, "json" if as_json else output)
     sys.exit(PARTLY if result.unsaid else 0)
+
+
+def _check_source(source: str, files: tuple[Path, ...], group: str | None, *, live: bool) -> None:
+    if live and source != "eventbridge":
+        raise click.UsageError("--live reads what AWS has: it is for the format eventbridge alone")
+    if group is not None and not live:
+        raise click.UsageError("--group is for --live: a file is read whole")
+    if live and files:
+        raise click.UsageError("--live or FILES, not both")
+    if not live and not files:
+        raise click.UsageError("Missing argument 'FILES...'." + (" Or --live." if source == "eventbridge" else ""))
+
+
+async def _live(group: str | None) -> Found:
+    from eventcron.adapters.aws.other_schedulers import existing_schedules  # noqa: PLC0415  botocore is slow to import
+    from eventcron.migrate.eventbridge import of_answer  # noqa: PLC0415
+
+    with Progress() as progress:
+        answers = await existing_schedules(
+            group=group, on_progress=lambda count: progress.show(f"{counted(count, 'schedule')} read")
+        )
+    return [one for entry, targets in answers for one in of_answer(entry, targets)]
 
 
 def _read(path: Path, source: str, *, user_column: bool | None) -> Found:
