@@ -23,7 +23,7 @@ _UNIVERSAL = ":scheduler:::aws-sdk:"
 _CONTEXT = "<aws.scheduler."
 
 
-class Place:
+class Notes:
     """Collects what is said about one schedule or rule, and what is not."""
 
     def __init__(self, name: str, line: int | None) -> None:
@@ -40,9 +40,9 @@ class Place:
 
 def schedule(properties: Mapping[str, Any], line: int | None = None, *, said: str = "") -> Found:
     """Return what a schedule of EventBridge Scheduler with these *properties* comes to."""
-    place = Place(_text(properties.get("Name")), line)
+    notes = Notes(_text(properties.get("Name")), line)
     if unknown := _unknown(properties, "ScheduleExpression", "ScheduleExpressionTimezone", "State"):
-        return place.refuse(*unknown)
+        return notes.refuse(*unknown)
     expression = str(properties["ScheduleExpression"])
     zone = str(properties.get("ScheduleExpressionTimezone") or "UTC")
     group = _text(properties.get("GroupName"))
@@ -54,39 +54,39 @@ def schedule(properties: Mapping[str, Any], line: int | None = None, *, said: st
         "start": _moment(properties.get("StartDate")),
         "end": _moment(properties.get("EndDate")),
         "after_completion": "DELETE" if properties.get("ActionAfterCompletion") == "DELETE" else None,
-        "flexible_window_seconds": _window(properties.get("FlexibleTimeWindow"), place),
-        "input": _input(target.get("Input"), place),
+        "flexible_window_seconds": _window(properties.get("FlexibleTimeWindow"), notes),
+        "input": _input(target.get("Input"), notes),
         "misfire": _misfire(target),
     }
     if zone != "UTC" and not expression.startswith("rate"):
         fields["daylight_saving"] = "eventbridge"
     if properties.get("KmsKeyArn"):
-        place.leave_out(f"KmsKeyArn: {_text(properties['KmsKeyArn'])}", "the tables of eventcron have one key",
+        notes.leave_out(f"KmsKeyArn: {_text(properties['KmsKeyArn'])}", "the tables of eventcron have one key",
                         "the key of the deployment's tables")  # fmt: skip
-    subscriptions = _of_schedule(target, place)
+    subscriptions = _of_schedule(target, notes)
     timing = Timing(expression, Notation.EVENTBRIDGE)
-    text = said or f"schedule {place.name}: {expression} {zone}"
-    return [Imported(place.name, (timing,), line, text, zone, fields, group, subscriptions), *place.unsaid]
+    text = said or f"schedule {notes.name}: {expression} {zone}"
+    return [Imported(notes.name, (timing,), line, text, zone, fields, group, subscriptions), *notes.unsaid]
 
 
 def rule(
     properties: Mapping[str, Any], targets: Sequence[Mapping[str, Any]], line: int | None = None, *, said: str = ""
 ) -> Found:
     """Return what a scheduled rule of EventBridge comes to. Rules are in UTC."""
-    place = Place(_text(properties.get("Name")), line)
+    notes = Notes(_text(properties.get("Name")), line)
     if unknown := _unknown(properties, "ScheduleExpression", "State"):
-        return place.refuse(*unknown)
+        return notes.refuse(*unknown)
     expression = str(properties["ScheduleExpression"])
     only = targets[0] if len(targets) == 1 else {}
     fields: dict[str, Any] = {
         "description": _text(properties.get("Description")) or None,
         "state": "PAUSED" if properties.get("State") == "DISABLED" else None,
-        "input": _input(only.get("Input"), place),
+        "input": _input(only.get("Input"), notes),
     }
-    subscriptions = tuple(_of_rule(target, place, its_input=bool(only)) for target in targets)
+    subscriptions = tuple(_of_rule(target, notes, its_input=bool(only)) for target in targets)
     timing = Timing(expression, Notation.EVENTBRIDGE)
-    text = said or f"rule {place.name}: {expression}"
-    return [Imported(place.name, (timing,), line, text, "UTC", fields, "", subscriptions), *place.unsaid]
+    text = said or f"rule {notes.name}: {expression}"
+    return [Imported(notes.name, (timing,), line, text, "UTC", fields, "", subscriptions), *notes.unsaid]
 
 
 def _text(value: Any) -> str:
@@ -115,24 +115,24 @@ def _moment(value: Any) -> str | None:
     return text if text[-1] in "Zz" or "+" in text or "-" in text[19:] else f"{text}Z"
 
 
-def _window(window: Any, place: Place) -> int | None:
+def _window(window: Any, notes: Notes) -> int | None:
     """Minutes there, seconds here."""
     if not isinstance(window, Mapping) or window.get("Mode", "OFF") == "OFF":
         return None
     minutes = window.get("MaximumWindowInMinutes")
     if not str(minutes).isdigit():
-        place.leave_out(f"FlexibleTimeWindow: {_text(window)}", "not a number of minutes", "flexible_window_seconds")
+        notes.leave_out(f"FlexibleTimeWindow: {_text(window)}", "not a number of minutes", "flexible_window_seconds")
         return None
     return int(str(minutes)) * 60
 
 
-def _input(given: Any, place: Place) -> Any:
+def _input(given: Any, notes: Notes) -> Any:
     """Return the input as JSON where it is JSON, else as text."""
     if given is None or not isinstance(given, str):
         return given
     if _CONTEXT in given:
         reason = "EventBridge Scheduler replaces its own words in it, which eventcron does not"
-        place.leave_out(f"Input: {given}", reason, "the fire's detail.due and detail.fire_id, by an InputTransformer")
+        notes.leave_out(f"Input: {given}", reason, "the fire's detail.due and detail.fire_id, by an InputTransformer")
     try:
         return json.loads(given)
     except ValueError:
@@ -144,28 +144,28 @@ def _misfire(target: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"grace_seconds": int(age)} if str(age).isdigit() and int(age) != _DEFAULT_AGE_S else None
 
 
-def _of_schedule(target: Mapping[str, Any], place: Place) -> tuple[Subscription, ...]:
+def _of_schedule(target: Mapping[str, Any], notes: Notes) -> tuple[Subscription, ...]:
     """The target of a rule that does what the schedule's own *target* does."""
     if not target:
         return ()
     arn = _text(target.get("Arn"))
     if _UNIVERSAL in arn:
         reason = "a rule's target is no call of any AWS API"
-        place.leave_out(f"Target.Arn: {arn}", reason, "a state machine or a function that makes the call")
+        notes.leave_out(f"Target.Arn: {arn}", reason, "a state machine or a function that makes the call")
         return ()
     for name, nearest in _ONLY_OF_SCHEDULES.items():
         if target.get(name):
-            place.leave_out(f"Target.{name}: {_text(target[name])}", "a rule's target has no such parameters", nearest)
+            notes.leave_out(f"Target.{name}: {_text(target[name])}", "a rule's target has no such parameters", nearest)
     passed = {name: value for name, value in target.items() if name not in {"Input", *_ONLY_OF_SCHEDULES} and value}
-    return (Subscription({"Id": place.name, **passed, "InputPath": _INPUT_PATH}),)
+    return (Subscription({"Id": notes.name, **passed, "InputPath": _INPUT_PATH}),)
 
 
-def _of_rule(target: Mapping[str, Any], place: Place, *, its_input: bool) -> Subscription:
+def _of_rule(target: Mapping[str, Any], notes: Notes, *, its_input: bool) -> Subscription:
     """The *target* of a rule on eventcron's bus. *its_input*: the fires carry its input."""
     for name in ("InputPath", "InputTransformer"):
         if target.get(name):
             reason = "its paths are those of the scheduled event, which a fire is not"
-            place.leave_out(f"{name}: {_text(target[name])}", reason, "the paths of a fire, such as $.detail.due")
+            notes.leave_out(f"{name}: {_text(target[name])}", reason, "the paths of a fire, such as $.detail.due")
     passed = {name: value for name, value in target.items() if value}
     if its_input and "Input" in passed:
         del passed["Input"]
