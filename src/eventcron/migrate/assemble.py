@@ -108,7 +108,9 @@ def _write(one: Imported, name: str, origin: str, defaults: Defaults) -> Written
     detail |= _fitting(one.fields)
     labels = {ORIGIN_LABEL: origin[-_LABEL_CHARS:], **detail.get("labels", {})}
     detail["labels"] = {label: str(value)[:_LABEL_CHARS] for label, value in labels.items()}
-    _check(detail, defaults.now)
+    if not _fires(detail, defaults.now):
+        detail["expression"] = MANUAL
+        detail.pop("exclude", None)
     return Written(detail, origin, one.text, one.subscriptions)
 
 
@@ -149,22 +151,28 @@ def _fitting(fields: Mapping[str, Any]) -> dict[str, Any]:
     return fitting
 
 
-def _check(detail: dict[str, Any], now: Instant) -> None:
-    """Raise as a registrar would for *detail*, put *now*.
+def _fires(detail: dict[str, Any], now: Instant) -> bool:
+    """Whether the schedule fires by itself, put *now*. Raise as a registrar would for what it rejects.
+
+    A cron expression of past years only, such as Quartz' ``0 0 0 1 1 ? 1970``, is how others write a schedule that is
+    only run by hand.
 
     Raises:
-        InvalidSchedule: a field or the trigger is invalid, or no fire is left.
+        InvalidSchedule: a field or the trigger is invalid, or what has an end is over.
     """
     schedule = decode_schedule(msgspec.json.encode(detail))
     trigger = from_canonical(canonical_of(schedule, now, {}))
     if all(isinstance(item, Manual) for item in trigger.items):
-        return
+        return True
     end = None if schedule.end is None else from_datetime(schedule.end)
     start = now if schedule.start is None else max(now, from_datetime(schedule.start))
-    if (end is not None and end <= start) or next_occurrence(trigger, start, before=end) is None:
-        raise InvalidSchedule(
-            RejectionCode.NEVER_FIRES, field="expression", given=_when(schedule), allowed=f"a time to come, {BY_HAND}"
-        )
+    if (end is None or start < end) and next_occurrence(trigger, start, before=end) is not None:
+        return True
+    if end is None and trigger.is_cron:
+        return False
+    raise InvalidSchedule(
+        RejectionCode.NEVER_FIRES, field="expression", given=_when(schedule), allowed=f"a time to come, {BY_HAND}"
+    )
 
 
 def _when(schedule: Schedule) -> str:

@@ -17,6 +17,8 @@ FORMATS = {
     "crontab": "crontab",
     "eventbridge": "eventbridge",
     "kubernetes": "kubernetes",
+    "quartz": "quartz",
+    "spring": "spring",
 }
 
 
@@ -59,14 +61,22 @@ def read(text: str, name: str, origin: Origin) -> Found:
     Raises:
         WrongFormat: *text* is not of that format. The reason says what it is, if that is known.
     """
+    kind = _kind_of(text)
+    other = kind if kind is not None and kind.format != name else None
     try:
-        return reader(name)(text, origin)
+        found = reader(name)(text, origin)
     except WrongFormat as error:
-        kind = _kind_of(text)
-        if kind is None or kind.format == name:
+        if other is None:
             raise WrongFormat(f"not of the format {name}: {error.reason}", error.line) from error
-        remedy = f"; read it with `eventcron import {kind.format}`" if kind.format else ""
-        raise WrongFormat(f"not of the format {name} but {kind.name}{remedy}", error.line) from error
+        raise _named(other, name, error.line) from error
+    if not found and other is not None:
+        raise _named(other, name, 1)
+    return found
+
+
+def _named(kind: _Kind, name: str, line: int | None) -> WrongFormat:
+    remedy = f"; read it with `eventcron import {kind.format}`" if kind.format else ""
+    return WrongFormat(f"not of the format {name} but {kind.name}{remedy}", line)
 
 
 def _kind_of(text: str) -> _Kind | None:
