@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from eventcron.errors import InvalidExpression
 from eventcron.migrate.model import Found, Imported, Origin, Timing, Unsaid, WrongFormat
-from eventcron.timing.dialects import UNIX
+from eventcron.timing.dialects import UNIX, refuse_count
 from eventcron.timing.fields import read_field, shorten
 from eventcron.timing.notation import Notation
 
@@ -169,23 +169,35 @@ def _timing(expression: str) -> Timing:
     """The expression, as cron reads it.
 
     Raises:
-        InvalidExpression: cron refuses the line. eventcron would take ``L``, ``W``, ``#`` and ranges that wrap around.
+        InvalidExpression: cron refuses the line.
     """
     if expression == _EVERY_MINUTE:  # FreeBSD's
         return Timing("* * * * *", Notation.UNIX)
     if expression.startswith("@"):
         return Timing(expression, Notation.EVENTCRON)
     texts = expression.split()
+    strict(" ".join("*" if "~" in text else text for text in texts), "cron")
+    return Timing(" ".join(map(_hashed, texts)), Notation.EVENTCRON if "~" in expression else Notation.UNIX)
+
+
+def strict(expression: str, name: str) -> None:
+    """Refuse what eventcron reads in five fields, and *name* does not: ``L``, ``W``, ``#``, ``H``, wrapped ranges.
+
+    Raises:
+        InvalidExpression: *expression* has one of these, or is not valid anyway.
+    """
+    texts = expression.split()
+    if len(texts) != _FIELDS:
+        refuse_count(expression, len(texts), f"{_FIELDS}: {UNIX.order}")
     for field, text in zip(UNIX.fields, texts, strict=True):
         for term in text.split(","):
-            if "~" in term:
-                continue
             reading = read_field(field, term, key=None)
             if reading.rules or "L" in term.upper().split(","):
-                field.refuse(term, f"no L, W or #; eventcron itself reads {expression!r} with them")
+                field.refuse(term, f"no L, W or #: {name} has none; eventcron itself reads {expression!r}")
             if len(reading.spans) != 1 or reading.spans[0].first < field.low:
-                field.refuse(term, f"the smaller value first; eventcron itself reads {expression!r} around the end")
-    return Timing(" ".join(map(_hashed, texts)), Notation.EVENTCRON if "~" in expression else Notation.UNIX)
+                field.refuse(
+                    term, f"the smaller value first: {name} asks for it; eventcron itself reads {expression!r}"
+                )
 
 
 def _hashed(text: str) -> str:

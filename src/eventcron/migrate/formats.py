@@ -16,6 +16,7 @@ Reader: TypeAlias = Callable[[str, Origin], Found]
 FORMATS = {
     "crontab": "crontab",
     "eventbridge": "eventbridge",
+    "github-actions": "github_actions",
     "kubernetes": "kubernetes",
     "quartz": "quartz",
     "spring": "spring",
