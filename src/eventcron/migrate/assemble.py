@@ -106,6 +106,8 @@ def _write(one: Imported, name: str, origin: str, defaults: Defaults) -> Written
     if zone != "UTC":
         detail["timezone"] = zone
     detail |= _fitting(one.fields)
+    if zone == "UTC":  # its clocks never change
+        detail.pop("daylight_saving", None)
     labels = {ORIGIN_LABEL: origin[-_LABEL_CHARS:], **detail.get("labels", {})}
     detail["labels"] = {label: str(value)[:_LABEL_CHARS] for label, value in labels.items()}
     if not _fires(detail, defaults.now):

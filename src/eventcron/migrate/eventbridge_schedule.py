@@ -58,8 +58,7 @@ def schedule(properties: Mapping[str, Any], line: int | None = None, *, said: st
         "input": _input(target.get("Input"), notes),
         "misfire": _misfire(target),
     }
-    if zone != "UTC" and not expression.startswith("rate"):
-        fields["daylight_saving"] = "eventbridge"
+    fields["daylight_saving"] = None if expression.startswith("rate") else "eventbridge"
     if properties.get("KmsKeyArn"):
         notes.leave_out(f"KmsKeyArn: {_text(properties['KmsKeyArn'])}", "the tables of eventcron have one key",
                         "the key of the deployment's tables")  # fmt: skip

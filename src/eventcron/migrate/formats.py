@@ -20,6 +20,7 @@ FORMATS = {
     "kubernetes": "kubernetes",
     "quartz": "quartz",
     "spring": "spring",
+    "systemd": "systemd",
 }
 
 

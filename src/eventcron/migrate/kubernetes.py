@@ -80,8 +80,7 @@ def _cron_job(manifest: Table) -> Found:
         text, zone = prefix["expression"], prefix["zone"]
     zone = "UTC" if zone == "Etc/UTC" else zone
     fields: dict[str, Any] = {"input": _input(manifest, spec), "labels": _labels(metadata)}
-    if zone not in {None, "UTC"} and not text.startswith("@every"):
-        fields["daylight_saving"] = _REAL_TIME
+    fields["daylight_saving"] = None if text.startswith("@every") else _REAL_TIME
     if spec.get("suspend") is True:
         fields["state"] = "PAUSED"
     unsaid = _deadline(spec, name, fields) + _concurrency(spec, name)
