@@ -24,6 +24,10 @@ from eventcron.wire.decode import decode_schedule
 
 #: Characters: the bounds of ``display_name``, of a label and of ``description`` in Put Schedule.
 _DISPLAY_CHARS, _LABEL_CHARS, _DESCRIPTION_CHARS = 256, 256, 512
+#: The most expressions of a schedule.
+_MAX_EXPRESSIONS = 16
+#: Whether an expression needs an exclusion does not depend on what H is hashed from.
+_ANY = Key("any", "any")
 #: The label that says where a schedule came from.
 ORIGIN_LABEL = "imported-from"
 
@@ -78,7 +82,7 @@ def check_defaults(defaults: Defaults) -> None:
 
 def assemble(files: Iterable[tuple[str, Found]], defaults: Defaults) -> Import:
     """Name the schedules found in *files*, write their expressions, and check each as a registrar would."""
-    found = [(file, one) for file, everything in files for one in everything]
+    found = [(file, part) for file, everything in files for one in everything for part in _parts(one, defaults.now)]
     names = iter(names_of([one for _, one in found if isinstance(one, Imported)]))
     schedules: list[Written] = []
     unsaid: list[Listed] = []
@@ -130,20 +134,31 @@ def _expression(timing: Timing, key: Key, now: Instant) -> Rewritten:
         raise
 
 
+def _parts(one: Imported | Unsaid, now: Instant) -> Found:
+    """Return *one*, or several schedules where one of eventcron's cannot have all its expressions.
+
+    All expressions of a schedule share its exclusions, and there are 16 of them at most.
+    """
+    if isinstance(one, Unsaid) or len(one.timings) == 1:
+        return [one]
+    by_exclusion: dict[str | None, list[Timing]] = {}
+    for timing in one.timings:
+        try:
+            exclude = _expression(timing, _ANY, now).exclude
+        except InvalidSchedule:  # it is listed when the schedule is written
+            exclude = None
+        by_exclusion.setdefault(exclude, []).append(timing)
+    alike = by_exclusion.values()
+    pieces = [
+        each[first : first + _MAX_EXPRESSIONS] for each in alike for first in range(0, len(each), _MAX_EXPRESSIONS)
+    ]
+    return [one._replace(timings=tuple(piece)) for piece in pieces]
+
+
 def _timed(rewritten: Sequence[Rewritten]) -> dict[str, Any]:
     texts = [one.expression for one in rewritten]
-    excluded = list(dict.fromkeys(one.exclude for one in rewritten))
     timed: dict[str, Any] = {"expression": texts[0] if len(texts) == 1 else texts}
-    if excluded == [None]:
-        return timed
-    if len(excluded) > 1:
-        raise InvalidSchedule(
-            RejectionCode.INVALID_EXCLUSION,
-            field="expression",
-            given=f"{len(texts)} expressions that restrict both day fields in different ways",
-            allowed="a schedule for each",
-        )
-    return {**timed, "exclude": excluded}
+    return timed if rewritten[0].exclude is None else {**timed, "exclude": [rewritten[0].exclude]}
 
 
 def _fitting(fields: Mapping[str, Any]) -> dict[str, Any]:

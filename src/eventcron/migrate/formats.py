@@ -17,6 +17,7 @@ FORMATS = {
     "crontab": "crontab",
     "eventbridge": "eventbridge",
     "github-actions": "github_actions",
+    "jenkins": "jenkins",
     "kubernetes": "kubernetes",
     "quartz": "quartz",
     "spring": "spring",
