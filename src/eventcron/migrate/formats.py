@@ -14,6 +14,7 @@ Reader: TypeAlias = Callable[[str, Origin], Found]
 
 #: Format → the module of this package that reads it.
 FORMATS = {
+    "celery": "celery",
     "crontab": "crontab",
     "eventbridge": "eventbridge",
     "github-actions": "github_actions",

@@ -1,4 +1,4 @@
-"""Reads the timers of Jenkins: Jenkinsfiles and Job DSL, the config.xml of a job, or a schedule as it stands in a form."""
+"""Reads the timers of Jenkins: in Jenkinsfiles, in Job DSL, in a job's config.xml, or as they stand in a form."""
 
 from __future__ import annotations
 

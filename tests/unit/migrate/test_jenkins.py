@@ -1,4 +1,4 @@
-"""``import jenkins``: Jenkinsfiles, Job DSL and config.xml, and a year as croniter computes it with both days required."""
+"""``import jenkins``: Jenkinsfiles, Job DSL and config.xml, and a year as croniter computes it."""
 
 from __future__ import annotations
 
