@@ -21,6 +21,7 @@ FORMATS = {
     "jenkins": "jenkins",
     "kubernetes": "kubernetes",
     "quartz": "quartz",
+    "sidekiq": "sidekiq",
     "spring": "spring",
     "systemd": "systemd",
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from enum import StrEnum
 
 from eventcron.errors import InvalidExpression
@@ -19,6 +20,7 @@ from eventcron.timing.dialects import (
     QUARTZ_WITH_YEAR,
     SPRING,
     UNIX,
+    DayJoin,
     refuse_count,
 )
 from eventcron.timing.expression import MACROS, Item, read_expression, split_call
@@ -54,10 +56,10 @@ JENKINS_MACROS = {
     "@midnight": "H H(0-2) * * *",
     "@hourly": "H * * * *",
 }
-#: In fugit, -1 in the day-of-month field is the month's last day, and -2 the day before it.
-_FUGIT_FROM_THE_END = re.compile(r"-(?P<back>[0-9]+)")
+#: In fugit, -1 in the day-of-month field is the month's last day, -2 the day before it, and ``-7-L`` the last seven.
+_FUGIT_FROM_THE_END = re.compile(r"-(?P<back>[0-9]{1,2})(?:-(?P<end>L|-[0-9]{1,2}))?")
 #: In fugit, ``fri#-1`` and ``fri#L`` are the month's last Friday.
-_FUGIT_LAST = re.compile(r"#(?:-1|L)\Z", re.IGNORECASE)
+_FUGIT_LAST = re.compile(r"#(?:-1|L|LAST)\Z", re.IGNORECASE)
 
 
 def read(text: str, notation: Notation, *, key: Key | None = None) -> Item:
@@ -129,20 +131,26 @@ def _read_jenkins(text: str, key: Key | None) -> Item:
 def _read_sidekiq(text: str, key: Key | None) -> Item:
     fields = _fields(text)
     dialect = FUGIT_WITH_SECONDS if len(fields) == len(FUGIT_WITH_SECONDS.fields) else FUGIT
-    if len(fields) == len(dialect.fields):
-        *others, day, month, weekday = fields
-        day = ",".join(map(_from_the_end, day.split(",")))
-        weekday = ",".join(_FUGIT_LAST.sub("L", term) for term in weekday.split(","))
-        fields = [*others, day, month, weekday]
-    return dialect.read(fields, key=key)
+    if len(fields) != len(dialect.fields):
+        refuse_count(text, len(fields), f"5: {FUGIT.order}, or 6, with the second first")
+    *others, day, month, weekday = fields
+    if day.endswith("&") or weekday.endswith("&"):  # both days have to match
+        dialect = replace(dialect, join=DayJoin.BOTH)
+        day, weekday = day.removesuffix("&"), weekday.removesuffix("&")
+    days = [part for term in day.upper().replace("LAST", "L").split(",") for part in _from_the_end(term)]
+    weekdays = [_FUGIT_LAST.sub("L", term) for term in weekday.split(",")]
+    return dialect.read([*others, ",".join(days), month, ",".join(weekdays)], key=key)
 
 
-def _from_the_end(term: str) -> str:
+def _from_the_end(term: str) -> Sequence[str]:
     matched = _FUGIT_FROM_THE_END.fullmatch(term)
-    if matched is None or int(matched["back"]) < 1:
-        return term
-    back = int(matched["back"]) - 1
-    return f"L-{back}" if back else "L"
+    if matched is None:
+        return [term]
+    back, end = int(matched["back"]), matched["end"]
+    last = back if end is None else 1 if end == "L" else int(end[1:])
+    if not 1 <= last <= back:
+        return [term]
+    return [f"L-{day - 1}" if day > 1 else "L" for day in range(back, last - 1, -1)]
 
 
 def _fields(text: str) -> Sequence[str]:

@@ -77,9 +77,12 @@ def by_croniter(expression: str, *, day_or: bool = True, seconds_first: bool = F
     return list(takewhile(lambda local: local < last, found))
 
 
-def in_real_time(local: Iterable[datetime], zone: str = "UTC") -> list[Instant]:
-    """The instants of 2027 at which clocks in *zone* show one of the *local* times: two in an overlap."""
-    found = {time.replace(tzinfo=ZoneInfo(zone), fold=fold).astimezone(UTC) for time in local for fold in (0, 1)}
-    times = set(local)
+def in_real_time(local: Iterable[datetime], zone: str = "UTC", *, twice: bool = True) -> list[Instant]:
+    """The instants of 2027 at which clocks in *zone* show one of the *local* times: in a gap none.
+
+    *twice*: in an overlap both, else the first.
+    """
+    times, folds = set(local), (0, 1) if twice else (0,)
+    found = {time.replace(tzinfo=ZoneInfo(zone), fold=fold).astimezone(UTC) for time in times for fold in folds}
     shown = [moment for moment in found if moment.astimezone(ZoneInfo(zone)).replace(tzinfo=None, fold=0) in times]
     return sorted(instant(moment) for moment in shown if START <= moment < END)
