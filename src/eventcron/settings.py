@@ -38,6 +38,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     schedules_table: str
     ledger_table: str
     bus_name: str
+    #: The queue of commands that registrars read.
+    registrar_queue_url: str
     fire_queue_url: str
     command_dlq_url: str
     fire_dlq_url: str
@@ -65,6 +67,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     #: Timed schedules that the planners move on each second, together. A move is two write units of the index, and the
     #: index of a new table takes 4,000 a second: a quarter is left for what is put meanwhile.
     moves_per_second: Annotated[int, Meta(ge=1, le=1_000_000)] = 1_500
+    #: Calls of PutEvents that an executor makes each second, at most: the account's quota in the Region, or eventcron's
+    #: part of it. Executors share what the bus takes, see ``rules.pace.CallPace``. 0 = as many as it takes.
+    put_events_per_second: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     #: Segments planned, packs executed or commands handled at once in one invocation.
     concurrency: Annotated[int, Meta(ge=1, le=256)] = 16
     #: Days for which a published pack is remembered. The fire queue retains messages for 4.

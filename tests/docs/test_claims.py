@@ -36,7 +36,13 @@ STACK = template.read()
 RESOURCES: Mapping[str, Any] = STACK["Resources"]
 PARAMETERS: Mapping[str, Any] = STACK["Parameters"]
 DEFAULTS = Settings(
-    schedules_table="s", ledger_table="l", bus_name="b", fire_queue_url="f", command_dlq_url="c", fire_dlq_url="d"
+    schedules_table="s",
+    ledger_table="l",
+    bus_name="b",
+    registrar_queue_url="r",
+    fire_queue_url="f",
+    command_dlq_url="c",
+    fire_dlq_url="d",
 )
 LOCAL = LocalSettings()
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")

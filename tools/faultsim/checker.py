@@ -396,7 +396,7 @@ def _crashes(observed: Observations) -> Iterator[Violation]:
     """No handler raises anything but an ``EventcronError``, and every command is handled at the end."""
     for step in observed.history.crashes:
         yield Violation(6, None, f"{step.who} crashed: {step.about}")
-    if observed.simulation.deployment.commands.stored or observed.simulation.deployment.running:
+    if observed.simulation.deployment.commands_left or observed.simulation.deployment.running:
         yield Violation(6, None, "commands or invocations are left at the end")
 
 

@@ -113,7 +113,7 @@ def _slow_moves(scenario: Scenario) -> Scenario:
 
 def _at_rest(deployment: Deployment, end: Instant) -> bool:
     """Whether nothing is left to do for what was due before *end*."""
-    if deployment.running or deployment.commands.stored or len(deployment.commands.dead):
+    if deployment.running or deployment.commands_left or len(deployment.commands.dead):
         return False
     if any(map(_is_pack, deployment.fires.dead.bodies)) or any(map(_is_poison, deployment.segments.stored.values())):
         return False

@@ -120,6 +120,7 @@ def draw_scenario(random: SeededRandom, condition: Condition = Condition.CALM) -
         bus_name="eventcron",
         fire_queue_url="fires",
         command_dlq_url="command-dlq",
+        registrar_queue_url="registrar",
         fire_dlq_url="fire-dlq",
         segments=random.between(1, 3),
         tick_seconds=timing.tick_seconds,

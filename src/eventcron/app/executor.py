@@ -14,11 +14,13 @@ from msgspec.structs import replace
 
 from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import PackSender, Publisher, complete, forgotten_at
+from eventcron.app.fair_bus import FairBus, Paced
 from eventcron.app.fire_events import FireEvents
 from eventcron.app.pack_report import Published, Report
 from eventcron.app.portions import Budget, Held, portions
 from eventcron.app.quota import OverLimit, beyond, countable, named, without_room
-from eventcron.app.reading import read_readable
+from eventcron.app.reading import Read, read_readable
+from eventcron.app.together import Together
 from eventcron.model.codes import SkipReason
 from eventcron.model.events import Event, SkipNotice
 from eventcron.model.messages import Fire, Pack
@@ -37,6 +39,7 @@ from eventcron.ports import (
 )
 from eventcron.rules.inputs import record_size
 from eventcron.rules.judging import Known, backfill_of, sort_fires
+from eventcron.rules.pace import CallPace
 from eventcron.rules.packing import make_pack
 from eventcron.rules.turns import ask_early_ms, asks_again_at
 from eventcron.settings import Settings
@@ -54,14 +57,17 @@ QUOTA_MS = 2 * REREAD_MS
 MAX_HOLD_MS = 5_000
 #: Fires whose schedules are read at once: DynamoDB answers a read with 16 MB at most, 40 of the largest items.
 READ_AT_ONCE = 40
+#: Keys that packs read together, in one call: BatchGetItem "can retrieve … as many as 100 items".
+READ_TOGETHER = 100
 #: Bytes of a record at most: a DynamoDB item holds 400 KB.
 MAX_RECORD_BYTES = 409_600
 #: Bytes of records that all packs of a process hold at once, four portions of the largest: 200 MB as Python holds them.
 RECORD_BYTES = 4 * READ_AT_ONCE * MAX_RECORD_BYTES
 #: Rounds through the queue before a fire fails for good: about 90 minutes with the pauses below.
 MAX_ATTEMPTS = 30
-#: Seconds. The longest pause between two rounds. The first pause is 1 second, and each next one is twice as long.
-MAX_PAUSE_S = 240
+#: Seconds. A pause between two rounds is between 0 and 2 seconds at first, and each next one up to twice as long, up to
+#: this. The queue delays a message by 900 seconds at most.
+MAX_PAUSE_S = 480
 
 
 class Executor:
@@ -85,14 +91,26 @@ class Executor:
         self._store = store
         self._backfills = backfills
         self._packs = packs
+        self._published = Together(packs.published, at_most=READ_TOGETHER)
+        self._read_records: Together[Key, Read[Key, FireRecord]] = Together(
+            lambda keys: read_readable(self._store.get_to_fire, keys), at_most=READ_TOGETHER
+        )
         self._quota = quota
         self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
         self._dead_letters = dead_letters
-        self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
+        self._bus = FairBus(
+            bus, clock=clock, pace=CallPace(settings.put_events_per_second), concurrency=settings.concurrency
+        )
+        self._publisher = Publisher(clock=clock, bus=self._bus, jitter=jitter)
         self._events = FireEvents(clock=clock, store=store, publisher=self._publisher)
         #: Packs of one process share the memory of one process.
         self._room = Budget(RECORD_BYTES)
+        self._jitter = jitter
         self._settings = settings
+
+    def take_paced(self) -> Paced | None:
+        """What the pace of the bus held up since the last call of this method; None if it held up nothing."""
+        return self._bus.take_paced()
 
     async def execute(self, pack: Pack) -> Report:
         """Publish the fires of *pack*, unless the ledger says that the pack was published before.
@@ -101,7 +119,7 @@ class Executor:
             Unavailable: a service refused. The pack may be executed again; repeated fires have the same ``fire_id``.
         """
         report = Report(pack_id=pack.id)
-        if await self._packs.published([pack.id]):
+        if pack.id in await self._published([pack.id]):
             report.repeated = True
             return report
         if pack.at - self._clock.now() > self._settings.lead_seconds * 1000 + MAX_HOLD_MS:
@@ -172,9 +190,12 @@ class Executor:
             known = await self._known_at(at, fires, room)
             sorted_fires = sort_fires(fires, known, over, now=self._clock.now())
             again = await self._publish(sorted_fires.publish, known.records, pack, report)
-            await self._skip(sorted_fires.skip, known.records, report)
+            if sorted_fires.skip:
+                await self._skip(sorted_fires.skip, known.records, report)
             report.dropped += sorted_fires.dropped
-            return again + await self._refuse_unreadable(sorted_fires.unreadable, known, pack, report)
+            if sorted_fires.unreadable:
+                again += await self._refuse_unreadable(sorted_fires.unreadable, known, pack, report)
+            return again
 
     async def _known_at(self, at: Instant, fires: Sequence[Fire], room: Held) -> Known:
         """Read what *fires* are judged by now, give back the *room* that it does not need, and return at *at*."""
@@ -207,9 +228,11 @@ class Executor:
         return await self._handle_refused([fire for fire, _ in fires], unreadable, known.records, pack, report)
 
     async def _read(self, fires: Sequence[Fire]) -> Known:
-        records, unreadable = await read_readable(self._store.get_to_fire, list({fire.key for fire in fires}))
-        keys = list({key for fire in fires if (key := backfill_of(fire)) is not None})
-        backfills, unknown = await read_readable(self._backfills.get, keys) if keys else ({}, {})
+        keys = list({fire.key for fire in fires})
+        found, unreadable = await self._read_records(keys)
+        records = {key: found[key] for key in keys if key in found}
+        wanted = list({key for fire in fires if (key := backfill_of(fire)) is not None})
+        backfills, unknown = await read_readable(self._backfills.get, wanted) if wanted else ({}, {})
         return Known(records, backfills, unreadable, unknown)
 
     async def _publish(
@@ -219,10 +242,14 @@ class Executor:
         ended = await self._events.publish(timed, records, attempt=pack.attempt)
         fires = [fire for fire, _ in timed]
         refused = {index: how for index, how in enumerate(ended) if isinstance(how, Refusal)}
-        done = [(fire, how) for fire, how in zip(fires, ended, strict=True) if not isinstance(how, Refusal)]
-        report.published += [Published(fire, now - fire.at) for fire, now in done]
-        again = await self._handle_refused(fires, refused, records, pack, report)
-        await self._complete([fire for fire, _ in done if fire.last], records)
+        done = [
+            Published(fire, how - fire.at)
+            for fire, how in zip(fires, ended, strict=True)
+            if not isinstance(how, Refusal)
+        ]
+        report.published += done
+        again = await self._handle_refused(fires, refused, records, pack, report) if refused else []
+        await self._complete([one.fire for one in done if one.fire.last], records)
         return again
 
     async def _handle_refused(
@@ -247,7 +274,8 @@ class Executor:
     async def _put_back_refused(self, fires: Sequence[Fire], pack: Pack, report: Report) -> None:
         """Put back *fires* of one instant of *pack*, as a smaller pack."""
         if fires:
-            pause_ms = 1000 * min(2 ** (pack.attempt - 1), MAX_PAUSE_S)
+            # Full jitter: what was refused together does not come back together.
+            pause_ms = round(1000 * min(2**pack.attempt, MAX_PAUSE_S) * self._jitter())
             smaller = make_pack(fires, after=pack)
             await self._put_back(smaller, visible_at=self._clock.now() + pause_ms)
             report.put_back += len(fires)

@@ -29,8 +29,13 @@ def countable(fires: Sequence[Fire], *, limit: int) -> list[Fire]:
     """
     if not limit:
         return []
-    of_tenant = Counter(fire.tenant for fire in fires)
-    return [fire for fire in fires if of_tenant[fire.tenant] > limit // UNCOUNTED_PART]
+    uncounted = limit // UNCOUNTED_PART
+    if len(fires) <= uncounted:
+        return []
+    of_tenant = Counter([fire.tenant for fire in fires])
+    if max(of_tenant.values()) <= uncounted:
+        return []
+    return [fire for fire in fires if of_tenant[fire.tenant] > uncounted]
 
 
 async def beyond(quota: Quota, pack_id: str, fires: Iterable[Fire], *, limit: int, expires: int) -> frozenset[Fire]:

@@ -1,4 +1,4 @@
-"""What travels through the queues: fires, packs and segment ranges."""
+"""What travels through the queues: commands, fires, packs and segment ranges."""
 
 from __future__ import annotations
 
@@ -58,6 +58,13 @@ class Pack(Struct, frozen=True, kw_only=True):
     at: Annotated[Instant, Meta(description="The earliest instant at which one of the fires is published.")]
     fires: list[Fire]
     attempt: int = 1
+
+
+class GroupedCommand(Struct, frozen=True, kw_only=True):
+    """A command on its way to the registrars: the event as the bus delivered it, and its sender's message group."""
+
+    group: str
+    body: str
 
 
 class SegmentRange(Struct, frozen=True, kw_only=True):

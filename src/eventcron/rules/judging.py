@@ -12,7 +12,7 @@ from eventcron.model.commands import Misfire
 from eventcron.model.messages import Fire
 from eventcron.model.names import BackfillKey, Instant, Key
 from eventcron.model.records import Backfill, BackfillState, FireRecord
-from eventcron.rules.misfire import is_missed
+from eventcron.rules.misfire import TIMELY_MS, is_missed
 from eventcron.rules.timeline import is_followed, is_superseded, may_publish
 from eventcron.rules.turns import MINUTE_MS
 from eventcron.timing.hashing import flexible_offset_ms
@@ -29,6 +29,10 @@ class Verdict(StrEnum):
     DROP = "drop"  # no event: another revision has the occurrence, or the command that stopped it reports it
     SKIP = "skip"  # ``Schedule Skipped`` reports it
     WAIT = "wait"  # this release cannot read what decides; the next one may
+
+
+#: Looking a member up in its enumeration costs more than the rest of most judgements.
+_PUBLISH = Verdict.PUBLISH
 
 
 class Judgement(NamedTuple):
@@ -121,13 +125,13 @@ def sort_fires(fires: Sequence[Fire], known: Known, over: frozenset[Fire], *, no
     skip: list[tuple[Fire, SkipReason]] = []
     unreadable: list[tuple[Fire, str]] = []
     for fire in fires:
-        judged = known.judge(fire, now=now)
-        if judged.verdict is Verdict.WAIT:
-            unreadable.append((fire, judged.unreadable))
-        elif judged.verdict is Verdict.PUBLISH and not (over and fire in over):
-            publish.append((fire, judged.local_time))
-        elif judged.verdict is not Verdict.DROP:
-            skip.append((fire, judged.skip or SkipReason.QUOTA))
+        verdict, reason, local, why = known.judge(fire, now=now)
+        if verdict is _PUBLISH and not (over and fire in over):
+            publish.append((fire, local))
+        elif verdict is Verdict.WAIT:
+            unreadable.append((fire, why))
+        elif verdict is not Verdict.DROP:
+            skip.append((fire, reason or SkipReason.QUOTA))
     return Sorted(publish, skip, unreadable, len(fires) - len(publish) - len(skip) - len(unreadable))
 
 
@@ -152,7 +156,7 @@ def _judge(fire: Fire, record: FireRecord | None, *, now: Instant) -> Judgement:
         return Judgement(Verdict.SKIP, SkipReason.DELETED)
     if fire.cause == "schedule" and _is_missed(fire, record, record.schedule.misfire, now=now):
         return Judgement(Verdict.SKIP, SkipReason.MISFIRE)
-    return Judgement(Verdict.PUBLISH, local_time=local_time(fire.due, record.schedule.timezone))
+    return Judgement(_PUBLISH, None, local_time(fire.due, record.schedule.timezone))
 
 
 def _is_missed(fire: Fire, record: FireRecord, misfire: Misfire, *, now: Instant) -> bool:
@@ -160,6 +164,9 @@ def _is_missed(fire: Fire, record: FireRecord, misfire: Misfire, *, now: Instant
 
     A resume publishes at once what its flexible window would have moved further. It is late only after that.
     """
+
+    if fire.at >= now - TIMELY_MS:
+        return False  # as nearly all are
 
     def followed() -> bool:
         return not fire.is_caught_up and is_followed(record.eras, fire.key, fire.revision, due=fire.due, now=now)

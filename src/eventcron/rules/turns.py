@@ -1,18 +1,22 @@
-"""Whose turn it is: which of a tenant's fires come first where its limit does not grant all of them.
+"""Whose turn it is: among tenants that publish at once, and among a tenant's fires if its limit does not grant all.
 
-The order depends on the minute and on the fire, and on nothing else. So the same fires have the same order wherever and
-however often it is asked, and another order in another minute: a tenant over its limit does not always lose the same
-schedules.
+The order of a tenant's fires depends on the minute and on the fire, and on nothing else. So the same fires have the
+same order wherever and however often it is asked, and another order in another minute: a tenant over its limit does
+not always lose the same schedules.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from hashlib import blake2b
+from typing import Generic, TypeVar
 from zlib import crc32
 
 from eventcron.model.messages import Fire
 from eventcron.model.names import Instant
+
+T = TypeVar("T")
 
 MINUTE_MS = 60_000
 #: Milliseconds over which the requests of one second's packs spread, so that another pack is first each minute. With
@@ -78,3 +82,51 @@ def asks_again_at(pack_id: str, *, late_since: Instant, now: Instant) -> Instant
     chance = crc32(f"{pack_id}+".encode())
     minute = now // MINUTE_MS + 1 + chance % minutes
     return minute * MINUTE_MS + MINUTE_MS * 2 // 3 + chance // minutes % (MINUTE_MS // 3)
+
+
+class Turns(Generic[T]):
+    """What waits, by owner. Owners take turns, so that a thousand things of one delay another's only one by one.
+
+    >>> turns = Turns()
+    >>> for number in range(3):
+    ...     turns.put("huge", f"huge {number}")
+    >>> turns.put("small", "small 0")
+    >>> turns.take(3), len(turns), turns.owners
+    (['huge 0', 'small 0', 'huge 1'], 1, 1)
+    """
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[str, deque[T]] = OrderedDict()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def owners(self) -> int:
+        """How many have something that waits."""
+        return len(self._waiting)
+
+    def count(self, owner: str) -> int:
+        """How many things of *owner* wait."""
+        return len(self._waiting.get(owner, ()))
+
+    def put(self, owner: str, thing: T) -> None:
+        """Let *thing* wait behind those of the same *owner*. A new owner's turn is the last."""
+        self._waiting.setdefault(owner, deque()).append(thing)
+        self._count += 1
+
+    def take(self, count: int) -> list[T]:
+        """Take at most *count* things, one from each owner in turn."""
+        taken: list[T] = []
+        while self._waiting and len(taken) < count:
+            owner, things = self._waiting.popitem(last=False)
+            if not self._waiting:
+                # Nobody else waits: all turns are this one's.
+                taken += [things.popleft() for _ in range(min(len(things), count - len(taken)))]
+            else:
+                taken.append(things.popleft())
+            if things:
+                self._waiting[owner] = things
+        self._count -= len(taken)
+        return taken

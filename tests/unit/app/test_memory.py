@@ -49,6 +49,8 @@ class LargeStore(MemoryScheduleStore):
 class CountingBus:
     """Takes a while for each call, and keeps nothing but how much it was given when."""
 
+    max_entries = 10
+
     def __init__(self) -> None:
         self.order: list[str] = []
 

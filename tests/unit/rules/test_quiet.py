@@ -104,3 +104,21 @@ def test_what_is_remembered_is_bounded_and_what_is_past_makes_room(monkeypatch: 
 
     assert list(known._known) == texts[5:8]
     assert known._bytes == sum(quiet.ENTRY_BYTES + len(text) for text in known._known)
+
+
+def test_segments_of_one_window_share_its_answers_which_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quiet, "MAX_ANSWERS", 2)
+    asked: list[str] = []
+
+    class Counted(NextOccurrences):
+        def _is_quiet(self, window: Window, trigger: str) -> bool:
+            asked.append(trigger)
+            return super()._is_quiet(window, trigger)
+
+    known, window = Counted(), Window(NOON - 10 * MINUTE, NOON)
+    for _segment in range(3):
+        is_quiet = known.quiet_in(window)
+        assert [is_quiet(trigger) for trigger in TRIGGERS[:3]] == [True, False, True]
+
+    assert asked == [*TRIGGERS[:3], TRIGGERS[2], TRIGGERS[2]]
+    assert not known.quiet_in(Window(NOON, NOON + MINUTE))(TRIGGERS[0]), "another window has its own answers"
