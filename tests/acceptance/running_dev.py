@@ -47,6 +47,7 @@ def dev(directory: Path, *arguments: str) -> Iterator[Dev]:
             stdout=stdout,
             stderr=stderr,
             text=True,
+            cwd=directory,  # where it says that it runs
             start_new_session=True,
         )
     try:

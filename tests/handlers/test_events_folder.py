@@ -257,13 +257,16 @@ def _skipped_of_a_backfill() -> Event:
     return skipped(notice, now=NOW)
 
 
+#: The event id of the command that is answered.
+COMMAND_ID = "6f2ab4c1-0d1e-4a57-9c3b-000000000202"
+
 MADE: dict[str, Callable[[], Event]] = {
-    "schedule-created": lambda: created(RECORD, now=NOW, next_due=DUE),
-    "schedule-updated": lambda: updated(_at(1), now=NOW, next_due=DUE),
-    "schedule-unchanged": lambda: unchanged(_at(1), now=NOW),
-    "schedule-paused": lambda: paused(_at(2, State.PAUSED), now=NOW),
-    "schedule-resumed": lambda: resumed(_at(3), now=NOW, next_due=DUE),
-    "schedule-deleted": lambda: deleted(TOMBSTONE, now=NOW),
+    "schedule-created": lambda: created(RECORD, now=NOW, next_due=DUE, event_id=COMMAND_ID),
+    "schedule-updated": lambda: updated(_at(1), now=NOW, next_due=DUE, event_id=COMMAND_ID),
+    "schedule-unchanged": lambda: unchanged(_at(1), now=NOW, event_id=COMMAND_ID),
+    "schedule-paused": lambda: paused(_at(2, State.PAUSED), now=NOW, event_id=COMMAND_ID),
+    "schedule-resumed": lambda: resumed(_at(3), now=NOW, next_due=DUE, event_id=COMMAND_ID),
+    "schedule-deleted": lambda: deleted(TOMBSTONE, now=NOW, event_id=COMMAND_ID),
     "schedule-completed": lambda: completed(RECORD, now=NOW),
     "schedule-fired": lambda: _fired(FIRE),
     "schedule-fired-by-run": lambda: _fired(RUN, attempt=2),
@@ -276,12 +279,12 @@ MADE: dict[str, Callable[[], Event]] = {
     "schedule-skipped-of-a-backfill": _skipped_of_a_backfill,
     "schedule-backfilled": lambda: backfilled(BACKFILL, now=NOW),
     "schedule-backfilled-until-cancelled": lambda: backfilled(
-        cancel(BACKFILL, CancelReason.COMMAND, expires=0), now=NOW
+        cancel(BACKFILL, CancelReason.COMMAND, expires=0), now=NOW, event_id=COMMAND_ID
     ),
-    "calendar-updated": lambda: calendar_changed(CALENDAR, now=NOW),
-    "calendar-unchanged": lambda: calendar_unchanged(CALENDAR, now=NOW),
+    "calendar-updated": lambda: calendar_changed(CALENDAR, now=NOW, event_id=COMMAND_ID),
+    "calendar-unchanged": lambda: calendar_unchanged(CALENDAR, now=NOW, event_id=COMMAND_ID),
     "calendar-deleted": lambda: calendar_changed(
-        msgspec.structs.replace(CALENDAR, revision=FIRST + 1, dates=None), now=NOW
+        msgspec.structs.replace(CALENDAR, revision=FIRST + 1, dates=None), now=NOW, event_id=COMMAND_ID
     ),
     "schedule-failed": lambda: failed(
         RECORD, FIRE, code="ThrottlingException", message="Rate exceeded", attempts=30, now=NOW

@@ -53,14 +53,18 @@ class Ending:
         self._publisher = publisher
         self._remember_days = settings.tombstone_days
 
-    async def report(self, ended: Backfill) -> None:
-        """Publish how far *ended* came, and which ordinary fires it leaves out; complete its schedule if it is due."""
+    async def report(self, ended: Backfill, *, event_id: str = "") -> None:
+        """Publish how far *ended* came, and which ordinary fires it leaves out; complete its schedule if it is due.
+
+        *event_id* is that of the command that asked.
+        """
         now = self._clock.now()
         left: list[SkipNotice] = []
         if ended.state is BackfillState.CANCELLED:
             was_deleted = ended.reason is CancelReason.DELETED
             left = catch_up.unsent(ended, SkipReason.DELETED if was_deleted else SkipReason.CANCELLED)
-        await self._publisher.publish([backfilled(ended, now=now), *(skipped(notice, now=now) for notice in left)])
+        progress = backfilled(ended, now=now, event_id=event_id)
+        await self._publisher.publish([progress, *(skipped(notice, now=now) for notice in left)])
         if ended.completes:
             await self._complete_schedule(ended)
 
@@ -139,7 +143,7 @@ class BackfillCommands:
         if backfill.state is BackfillState.RUNNING:
             await self._backfills.enter(backfill.key)
 
-    async def cancel(self, command: CancelBackfill) -> None:
+    async def cancel(self, command: CancelBackfill, *, event_id: str) -> None:
         """Cancel a backfill and publish how far it came. A backfill that has ended stays as it is.
 
         A repeated command publishes that again.
@@ -160,11 +164,11 @@ class BackfillCommands:
             if stored.state is not BackfillState.RUNNING:
                 if not stored.event_id:
                     raise _no_backfill(key)
-                return await self._ending.report(stored)
+                return await self._ending.report(stored, event_id=event_id)
             cancelled = backfill.cancel(stored, CancelReason.COMMAND, expires=self._expires())
             if await self._backfills.put(cancelled, replacing=stored.version):
                 await self._backfills.strike(key)
-                return await self._ending.report(cancelled)
+                return await self._ending.report(cancelled, event_id=event_id)
         raise Conflict(f"backfill {key} not cancelled: the planner changed it during each of {MAX_TRIES} tries")
 
     async def _find(self, key: BackfillKey) -> Backfill | None:

@@ -245,7 +245,7 @@ class Registrar:
             )
         ):
             return None
-        await self._publish(unchanged(stored, now=self._clock.now()))
+        await self._publish(unchanged(stored, now=self._clock.now(), event_id=received.event_id))
         return Result(Outcome.UNCHANGED, stored.key, record=stored)
 
     async def _when(self, key: Key, stored: Record | None, received: Received) -> When:
@@ -357,11 +357,11 @@ class Registrar:
     async def _start_backfill(self, command: BackfillSchedule, received: Received) -> Result:
         """Start a backfill and publish its progress. A repeated command publishes the progress again."""
         backfill, new = await self._backfills.start(command, event_id=received.event_id)
-        await self._publish(backfilled(backfill, now=self._clock.now()))
+        await self._publish(backfilled(backfill, now=self._clock.now(), event_id=received.event_id))
         return Result(Outcome.ACCEPTED if new else Outcome.DUPLICATE, command.key)
 
-    async def _cancel_backfill(self, command: CancelBackfill, _received: Received) -> Result:
-        await self._backfills.cancel(command)
+    async def _cancel_backfill(self, command: CancelBackfill, received: Received) -> Result:
+        await self._backfills.cancel(command, event_id=received.event_id)
         return Result(Outcome.ACCEPTED, command.key)
 
     async def _calendar(self, command: PutCalendar | DeleteCalendar, received: Received) -> Result:
@@ -374,9 +374,9 @@ class Registrar:
         calendar, how = await self._calendar_commands.apply(command, time=self._time(received), event_id=event_id)
         now = self._clock.now()
         if how is Effect.UNCHANGED:
-            await self._publish(calendar_unchanged(calendar, now=now))
+            await self._publish(calendar_unchanged(calendar, now=now, event_id=event_id))
         elif how is Effect.CHANGED or event_id in calendar.recent_event_ids[-1:]:
-            await self._publish(calendar_changed(calendar, now=now))
+            await self._publish(calendar_changed(calendar, now=now, event_id=event_id))
         return Result(_OUTCOMES[how], command.key)
 
 
@@ -392,7 +392,7 @@ def _event_of(received: Received, record: Record, *, existed: bool, now: Instant
     change = TABLE[type(received.command)]
     assert isinstance(change, Change)  # noqa: S101  # no other command replaces a record
     event = change.event if existed or change.created is None else change.created
-    return event(record, now=now)
+    return event(record, now=now, event_id=received.event_id)
 
 
 def _refused(change: Change, before: Record | None, after: Record) -> Literal["", "not_found", "completed"]:

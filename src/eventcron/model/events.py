@@ -66,6 +66,9 @@ FireId = Annotated[
     str, Meta(pattern=r"^[0-9a-f]{32}\Z", description="The same for every delivery of the same occurrence.")
 ]
 CauseId = Annotated[str, Meta(description="The id of the run or backfill. Absent for an ordinary fire.")]
+AnswerTo = Annotated[
+    str, Meta(description="The event id of the command that this answers. Absent if it answers no command.")
+]
 
 
 class ScheduleCreated(Struct, frozen=True, kw_only=True):
@@ -78,6 +81,7 @@ class ScheduleCreated(Struct, frozen=True, kw_only=True):
     expression: Annotated[str | list[str], Meta(description="Absent after a deletion.")] | UnsetType = UNSET
     timezone: Annotated[str, Meta(description="Absent after a deletion.")] | UnsetType = UNSET
     next_due: Annotated[Time, Meta(description="The next occurrence, if eventcron looked it up.")] | UnsetType = UNSET
+    event_id: AnswerTo | UnsetType = UNSET
 
 
 class ScheduleUpdated(ScheduleCreated, frozen=True):
@@ -198,6 +202,7 @@ class ScheduleBackfilled(Struct, frozen=True, kw_only=True, rename={"since": "fr
     per_minute: int
     fires: Annotated[int, Meta(description="How many of those occurrences fire.")]
     skipped: Annotated[int, Meta(description="How many do not fire, as an exclusion or a clock change drops them.")]
+    event_id: AnswerTo | UnsetType = UNSET
 
 
 class CalendarUpdated(Struct, frozen=True, kw_only=True):
@@ -207,6 +212,7 @@ class CalendarUpdated(Struct, frozen=True, kw_only=True):
     name: str
     revision: int
     days: Annotated[int, Meta(description="How many days the calendar has.")]
+    event_id: AnswerTo | UnsetType = UNSET
 
 
 class CalendarUnchanged(CalendarUpdated, frozen=True):
@@ -219,6 +225,7 @@ class CalendarDeleted(Struct, frozen=True, kw_only=True):
     tenant: str
     name: str
     revision: int
+    event_id: AnswerTo | UnsetType = UNSET
 
 
 class ScheduleRejected(Struct, frozen=True, kw_only=True):

@@ -20,6 +20,8 @@ from eventcron.timing.trigger import from_canonical
 
 #: Milliseconds of a window that are computed at once: one tick. It bounds the occurrences held in memory.
 SLICE_MS = 300_000
+#: Parts that are looked at for the next fires of one schedule: two weeks of one occurrence in each, in well under 1 s.
+MAX_PARTS = 4_032
 
 
 class UpcomingFire(NamedTuple):
@@ -96,3 +98,27 @@ def _once(fires: Iterable[Fire], known: set[Instant] | None) -> Iterator[Fire]:
             yield fire
         if known is not None:
             known.add(fire.due)
+
+
+def next_fires(record: Record, *, since: Instant, count: int) -> list[UpcomingFire]:
+    """The next *count* fires of *record* to be published at *since* or later, in order: fewer if there are no more.
+
+    They are those of what is stored: pauses, bounds, ``max_fires``, flexible window and exclusions count. The search
+    ends after ``MAX_PARTS`` parts, so a trigger whose occurrences are nearly all excluded may have later fires.
+
+    Raises:
+        InvalidSchedule, ValueError: this release cannot read the trigger.
+    """
+    found: dict[Instant, UpcomingFire] = {}
+    for entry in upcoming_entries(record, since=since):
+        zone, of_entry, at = from_canonical(entry.trigger).timezone, 0, since
+        for _ in range(MAX_PARTS):
+            part = Window(at, at + SLICE_MS)
+            done = contribution(entry, part, WindowMemo(part), now=at)
+            for fire in done.fires:
+                found.setdefault(fire.due, UpcomingFire(fire.at, fire, zone))
+            of_entry += len(done.fires)
+            if done.following is None or of_entry >= count:
+                break
+            at = max(part.end, done.following)
+    return sorted(found.values(), key=lambda upcoming: (upcoming.at, upcoming.fire.due))[:count]

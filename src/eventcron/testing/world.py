@@ -9,11 +9,12 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Self, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
 import msgspec
 
 from eventcron.adapters.memory import (
+    MemoryAnswers,
     MemoryBackfills,
     MemoryCalendars,
     MemoryDeadLetters,
@@ -34,12 +35,15 @@ from eventcron.adapters.memory import (
 from eventcron.app.handlers import Handled, Handlers
 from eventcron.app.use_cases import Ports
 from eventcron.model.commands import TENANT_SOURCE_PREFIX
-from eventcron.model.events import EVENT_SOURCE
+from eventcron.model.events import EVENT_SOURCE, Event
 from eventcron.model.names import Instant
+from eventcron.ports import Refusal
 from eventcron.settings import Settings
 from eventcron.testing.clock import VirtualClock, VirtualLoop
 from eventcron.testing.ports import memory_ports
 from eventcron.timing.instant import from_datetime, rfc3339
+
+T = TypeVar("T")
 
 #: The template's defaults, with fewer segments: each segment costs one query a tick.
 SETTINGS = Settings(
@@ -177,6 +181,27 @@ class World:
         }
         self.commands.put(msgspec.json.encode(envelope).decode(), delay_seconds=delay_seconds)
         return event_id
+
+    async def put(self, events: Sequence[Event]) -> list[str | Refusal]:
+        """Put commands as events, as a ``CommandBus`` does."""
+        return [
+            self.emit(event.detail_type, msgspec.json.decode(event.detail), source=event.source) for event in events
+        ]
+
+    def answers(self) -> MemoryAnswers:
+        """What is published from now on."""
+        return MemoryAnswers(self.bus, self.clock)
+
+    def call(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of *work*, which goes on as time passes."""
+
+        async def run() -> T:
+            working = asyncio.create_task(work)
+            while not working.done():
+                await self._until(self.now + 1_000)
+            return working.result()
+
+        return self._runner.run(run())
 
     def run(self, *, until: Instant | None = None, **span: float) -> None:
         """Let time pass until the instant *until*, or for a span such as ``hours=24``; what is due then happens too."""

@@ -131,33 +131,33 @@ def fired(record: FireRecord, fire: Fire, *, attempt: int, local_time: str, apar
     return _event(schedule.detail_type, detail, fire.key, time=fire.at, fire_id=detail.fire_id)
 
 
-def created(record: Record, *, now: Instant, next_due: Instant | None = None) -> Event:
-    return _changed("Schedule Created", ScheduleCreated, record, now, next_due)
+def created(record: Record, *, now: Instant, next_due: Instant | None = None, event_id: str = "") -> Event:
+    return _changed("Schedule Created", ScheduleCreated, record, now=now, next_due=next_due, event_id=event_id)
 
 
-def updated(record: Record, *, now: Instant, next_due: Instant | None = None) -> Event:
-    return _changed("Schedule Updated", ScheduleUpdated, record, now, next_due)
+def updated(record: Record, *, now: Instant, next_due: Instant | None = None, event_id: str = "") -> Event:
+    return _changed("Schedule Updated", ScheduleUpdated, record, now=now, next_due=next_due, event_id=event_id)
 
 
-def unchanged(record: Record, *, now: Instant) -> Event:
-    return _changed("Schedule Unchanged", ScheduleUnchanged, record, now)
+def unchanged(record: Record, *, now: Instant, event_id: str = "") -> Event:
+    return _changed("Schedule Unchanged", ScheduleUnchanged, record, now=now, event_id=event_id)
 
 
-def deleted(record: Record, *, now: Instant) -> Event:
-    return _changed("Schedule Deleted", ScheduleDeleted, record, now)
+def deleted(record: Record, *, now: Instant, event_id: str = "") -> Event:
+    return _changed("Schedule Deleted", ScheduleDeleted, record, now=now, event_id=event_id)
 
 
-def paused(record: Record, *, now: Instant) -> Event:
-    return _changed("Schedule Paused", SchedulePaused, record, now)
+def paused(record: Record, *, now: Instant, event_id: str = "") -> Event:
+    return _changed("Schedule Paused", SchedulePaused, record, now=now, event_id=event_id)
 
 
-def resumed(record: Record, *, now: Instant, next_due: Instant | None = None) -> Event:
-    return _changed("Schedule Resumed", ScheduleResumed, record, now, next_due)
+def resumed(record: Record, *, now: Instant, next_due: Instant | None = None, event_id: str = "") -> Event:
+    return _changed("Schedule Resumed", ScheduleResumed, record, now=now, next_due=next_due, event_id=event_id)
 
 
 def completed(record: FireRecord, *, now: Instant) -> Event:
     """Return ``Schedule Completed``. Its state is COMPLETED, even if *record* does not say so yet."""
-    return _changed("Schedule Completed", ScheduleCompleted, record, now)
+    return _changed("Schedule Completed", ScheduleCompleted, record, now=now)
 
 
 def skipped(notice: SkipNotice, *, now: Instant) -> Event:
@@ -208,7 +208,7 @@ def failed(record: FireRecord | None, fire: Fire, *, code: str, message: str, at
     return _event("Schedule Failed", detail, fire.key, time=now)
 
 
-def backfilled(backfill: Backfill, *, now: Instant) -> Event:
+def backfilled(backfill: Backfill, *, now: Instant, event_id: str = "") -> Event:
     """Return ``Schedule Backfilled``, which reports the progress of *backfill*."""
     known = backfill.event_id != ""
     detail = ScheduleBackfilled(
@@ -223,27 +223,35 @@ def backfilled(backfill: Backfill, *, now: Instant) -> Event:
         per_minute=backfill.per_minute,
         fires=backfill.fires,
         skipped=backfill.skipped,
+        event_id=event_id or UNSET,
     )
     return _event("Schedule Backfilled", detail, Key(backfill.tenant, backfill.name), time=now)
 
 
-def calendar_changed(calendar: Calendar, *, now: Instant) -> Event:
+def calendar_changed(calendar: Calendar, *, now: Instant, event_id: str = "") -> Event:
     """Return ``Calendar Updated``, or ``Calendar Deleted`` if *calendar* is a tombstone."""
-    tenant, name, revision = calendar.tenant, calendar.name, calendar.revision
-    if calendar.dates is None:
-        return _event(
-            "Calendar Deleted", CalendarDeleted(tenant=tenant, name=name, revision=revision), calendar.key, time=now
-        )
-    updated = CalendarUpdated(tenant=tenant, name=name, revision=revision, days=_days(calendar.dates))
-    return _event("Calendar Updated", updated, calendar.key, time=now)
-
-
-def calendar_unchanged(calendar: Calendar, *, now: Instant) -> Event:
-    """Return ``Calendar Unchanged``, the answer to a put of what *calendar* has already."""
-    detail = CalendarUnchanged(
-        tenant=calendar.tenant, name=calendar.name, revision=calendar.revision, days=_days(calendar.dates or ())
+    if calendar.dates is not None:
+        return _with_days("Calendar Updated", CalendarUpdated, calendar, now, event_id)
+    detail = CalendarDeleted(
+        tenant=calendar.tenant, name=calendar.name, revision=calendar.revision, event_id=event_id or UNSET
     )
-    return _event("Calendar Unchanged", detail, calendar.key, time=now)
+    return _event("Calendar Deleted", detail, calendar.key, time=now)
+
+
+def calendar_unchanged(calendar: Calendar, *, now: Instant, event_id: str = "") -> Event:
+    """Return ``Calendar Unchanged``, the answer to a put of what *calendar* has already."""
+    return _with_days("Calendar Unchanged", CalendarUnchanged, calendar, now, event_id)
+
+
+def _with_days(detail_type: str, kind: type[CalendarUpdated], calendar: Calendar, now: Instant, event_id: str) -> Event:
+    detail = kind(
+        tenant=calendar.tenant,
+        name=calendar.name,
+        revision=calendar.revision,
+        days=_days(calendar.dates or ()),
+        event_id=event_id or UNSET,
+    )
+    return _event(detail_type, detail, calendar.key, time=now)
 
 
 def _days(dates: Sequence[str]) -> int:
@@ -269,7 +277,13 @@ def rejected(error: Rejected, *, now: Instant) -> Event:
 
 
 def _changed(
-    detail_type: str, kind: type[ScheduleCreated], record: FireRecord, now: Instant, next_due: Instant | None = None
+    detail_type: str,
+    kind: type[ScheduleCreated],
+    record: FireRecord,
+    *,
+    now: Instant,
+    next_due: Instant | None = None,
+    event_id: str = "",
 ) -> Event:
     schedule = record.schedule
     detail = kind(
@@ -280,6 +294,7 @@ def _changed(
         expression=UNSET if schedule is None else schedule.expression,
         timezone=UNSET if schedule is None else schedule.timezone,
         next_due=UNSET if next_due is None else rfc3339(next_due),
+        event_id=event_id or UNSET,
     )
     return _event(detail_type, detail, record.key, time=now)
 

@@ -79,7 +79,7 @@ def test_its_fires_are_told_from_ordinary_ones_and_from_another_backfills(world:
 
 
 def test_progress_is_on_the_bus(world: World) -> None:
-    backfill(world, per_minute=1)
+    event_id = backfill(world, per_minute=1)
     world.run(minutes=61)
 
     facts = world.events_of("Schedule Backfilled")
@@ -93,6 +93,7 @@ def test_progress_is_on_the_bus(world: World) -> None:
         "per_minute": 1,
         "fires": 0,
         "skipped": 0,
+        "event_id": event_id,
     }
     assert [fact["fires"] for fact in facts] == [0, 12, 17, 22, 27, 32, 37, 42, 47, 48, 48]
     assert (facts[-1]["state"], facts[-1]["through"]) == ("COMPLETED", "2026-11-30T08:00:00.000Z")

@@ -199,17 +199,19 @@ def test_of_two_calendars_one_may_change_while_the_other_is_gone(world: World) -
 
 
 def test_a_put_and_a_delete_are_told(world: World) -> None:
-    put_calendar(world, "2026-12-24/2026-12-26", "2026-12-26", "2027-05-17")
+    put = put_calendar(world, "2026-12-24/2026-12-26", "2026-12-26", "2027-05-17")
     world.run(seconds=5)
     first = stored(world)
-    world.emit("Delete Calendar", {"tenant": "acme", "name": "norway"})
+    delete = world.emit("Delete Calendar", {"tenant": "acme", "name": "norway"})
     world.run(seconds=5)
     last = stored(world)
 
     assert world.events_of("Calendar Updated") == [
-        {"tenant": "acme", "name": "norway", "revision": first.revision, "days": 4}
+        {"tenant": "acme", "name": "norway", "revision": first.revision, "days": 4, "event_id": put}
     ]
-    assert world.events_of("Calendar Deleted") == [{"tenant": "acme", "name": "norway", "revision": last.revision}]
+    assert world.events_of("Calendar Deleted") == [
+        {"tenant": "acme", "name": "norway", "revision": last.revision, "event_id": delete}
+    ]
     assert [fact["resources"] for fact in world.events] == [["acme/calendar:norway"]] * 2
     assert (first.expires, last.dates) == (None, None)
     assert last.expires == pytest.approx(world.now // 1000 + world.settings.tombstone_days * 86_400, abs=10)

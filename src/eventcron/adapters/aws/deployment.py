@@ -7,10 +7,10 @@ from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from typing import Any, NamedTuple
 
 from aiobotocore.config import AioConfig
-from aiobotocore.session import get_session
 from botocore.exceptions import BotoCoreError, ClientError
 
 from eventcron import config
+from eventcron.adapters.aws.accounts import BY_DEFAULT, Account, session_at
 from eventcron.adapters.aws.buses import bus_service
 from eventcron.adapters.aws.clients import AwsClients, aws_clients
 from eventcron.adapters.aws.failures import unavailable
@@ -35,14 +35,14 @@ class Deployment(NamedTuple):
 
 
 @asynccontextmanager
-async def deployment(stack: str, *, concurrency: int) -> AsyncIterator[Deployment]:
-    """The deployment of *stack*. Region, credentials and endpoint come from the environment, as boto reads it.
+async def deployment(stack: str, *, concurrency: int, account: Account = BY_DEFAULT) -> AsyncIterator[Deployment]:
+    """The deployment of *stack* at *account*. What that leaves open, the environment says, as boto reads it.
 
     Raises:
         NoDeployment: there is no such stack, or this shell cannot reach it.
         Unavailable: AWS refused for now.
     """
-    session = get_session()
+    session = session_at(account)
     # These clients are called without ``Retry``, so botocore repeats what is refused.
     patient = AioConfig(max_pool_connections=concurrency, retries={"mode": "standard", "total_max_attempts": 5})
     with _explained(stack):
@@ -84,6 +84,6 @@ def _explained(stack: str) -> Iterator[None]:
         if later is not None:
             raise later from error
         raise NoDeployment(
-            f"stack {stack!r} cannot be reached: {str(error).rstrip('.')}. Name it with --stack; AWS_DEFAULT_REGION,"
-            " AWS_PROFILE and AWS_ENDPOINT_URL say where it is"
+            f"stack {stack!r} cannot be reached: {str(error).rstrip('.')}. Name it with --stack; --profile and"
+            " --region, or AWS_PROFILE, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL, say where it is"
         ) from error

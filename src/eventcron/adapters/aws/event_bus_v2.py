@@ -48,7 +48,7 @@ class EventBridgeV2Bus(PutEventsBus):
     def _may_pass(self, code: str) -> bool:
         return code not in HOPELESS_CODES
 
-    async def _put(self, indexes: Sequence[int], events: Sequence[Event]) -> list[Refusal]:
+    async def _put(self, indexes: Sequence[int], events: Sequence[Event]) -> list[str | Refusal]:
         """Put the events at *indexes*. If the call is refused as invalid, find the entry that is.
 
         One invalid entry fails the whole call, so each half is put by itself.

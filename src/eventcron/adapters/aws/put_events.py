@@ -53,17 +53,24 @@ class PutEventsBus(ABC):
         """Whether an entry that was refused with *code* may be taken later."""
 
     async def publish(self, events: Sequence[Event]) -> list[Refusal]:
+        return [outcome for outcome in await self.put(events) if isinstance(outcome, Refusal)]
+
+    async def put(self, events: Sequence[Event]) -> list[str | Refusal]:
+        """What became of each event, in order: its id on the bus, or why the bus did not take it."""
         if self._fires_per_tenant:
             events = [with_tenant_source(event) for event in events]
         sizes = [entry_size(event) for event in events]
         fitting = [index for index, size in enumerate(sizes) if size <= MAX_BYTES]
-        refusals = [_too_large(index, size) for index, size in enumerate(sizes) if size > MAX_BYTES]
+        outcomes: dict[int, str | Refusal] = {
+            index: _too_large(index, size) for index, size in enumerate(sizes) if size > MAX_BYTES
+        }
         ranges = batches([sizes[index] for index in fitting], count=self.max_entries, total=MAX_BYTES)
-        for refused in await all_of(self._put([fitting[place] for place in batch], events) for batch in ranges):
-            refusals += refused
-        return sorted(refusals, key=lambda refusal: refusal.index)
+        calls = [[fitting[place] for place in batch] for batch in ranges]
+        for indexes, answers in zip(calls, await all_of(self._put(call, events) for call in calls), strict=True):
+            outcomes |= zip(indexes, answers, strict=True)
+        return [outcomes[index] for index in range(len(events))]
 
-    async def _put(self, indexes: Sequence[int], events: Sequence[Event]) -> list[Refusal]:
+    async def _put(self, indexes: Sequence[int], events: Sequence[Event]) -> list[str | Refusal]:
         """Put the events at *indexes* in one call. A call that fails for now refuses every one of them."""
         request = self._request([events[index] for index in indexes])
         try:
@@ -75,9 +82,8 @@ class PutEventsBus(ABC):
         results = response["Entries"]
         missing: list[Response] = [{}] * (len(indexes) - len(results))
         return [
-            self._refusal(index, result)
+            result.get("EventId", "") if _taken(result) else self._refusal(index, result)
             for index, result in zip(indexes, [*results, *missing], strict=True)
-            if not _taken(result)
         ]
 
     def _refusal(self, index: int, result: Response) -> Refusal:

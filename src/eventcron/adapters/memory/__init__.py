@@ -4,6 +4,7 @@ They obey the contracts of the real adapters: conditional writes, pages, an inde
 They pause before and after each effect, so that a simulator can interleave, fail or crash calls there.
 """
 
+from eventcron.adapters.memory.answers import MemoryAnswers
 from eventcron.adapters.memory.backfills import MemoryBackfills
 from eventcron.adapters.memory.bus import MemoryEventBus, Published
 from eventcron.adapters.memory.calendars import MemoryCalendars
@@ -24,6 +25,7 @@ from eventcron.adapters.memory.schedules import MemoryScheduleStore, Version
 from eventcron.adapters.memory.sweeps import MemorySweeps
 
 __all__ = [
+    "MemoryAnswers",
     "MemoryBackfills",
     "MemoryCalendars",
     "MemoryDeadLetterQueue",

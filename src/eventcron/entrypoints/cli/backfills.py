@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import click
 
 from eventcron.app.use_cases import UseCases
-from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
+from eventcron.entrypoints.cli.operations import json_option, operations, print_document, stack_option
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import columns, counted, table
 from eventcron.errors import InvalidSchedule
@@ -56,7 +56,7 @@ def list_backfills(stack: str, tenant: str | None, *, as_json: bool) -> None:
 
     found = run_until_signal(find())
     if as_json:
-        click.echo(json.dumps({"backfills": [as_object(status) for status in found]}, indent=2))
+        print_document({"backfills": [as_object(status) for status in found]})
     else:
         click.echo(as_table(found))
 
@@ -83,7 +83,10 @@ def show(backfill: str, stack: str, *, as_json: bool) -> None:
             return _status(stored, cases)
 
     status = run_until_signal(find())
-    click.echo(json.dumps(as_object(status), indent=2) if as_json else in_full(status))
+    if as_json:
+        print_document(as_object(status))
+    else:
+        click.echo(in_full(status))
 
 
 def _unknown(given: str, *, allowed: str) -> InvalidSchedule:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from eventcron.client.dev_file import Dev, announced
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.local.console import Console
 from eventcron.local.embedded import EmbeddedAws
@@ -88,8 +90,19 @@ async def _run(settings: LocalSettings, *, verbose: bool, as_json: bool) -> None
         on_failure=console.planner_failed,
     )
     async with runtime:
-        click.echo(json.dumps(_document(runtime)) if as_json else _welcome(runtime, time.perf_counter() - began))
-        await runtime.guard(console.watch_dead_letters(runtime))
+        with announced(_where(runtime), Path.cwd()):
+            click.echo(json.dumps(_document(runtime)) if as_json else _welcome(runtime, time.perf_counter() - began))
+            await runtime.guard(console.watch_dead_letters(runtime))
+
+
+def _where(aws: Runtime | EmbeddedAws) -> Dev:
+    return Dev(
+        pid=os.getpid(),
+        endpoint=aws.endpoint,
+        region=aws.region,
+        access_key_id=ACCESS_KEY_ID,
+        secret_access_key=SECRET_ACCESS_KEY,
+    )
 
 
 def _refuse_options_of_the_stack(context: click.Context) -> None:
@@ -111,8 +124,9 @@ async def _run_empty(port: int, region: str, *, verbose: bool, as_json: bool) ->
             "environment": environment(aws),
             "not_emulated": NOT_EMULATED,
         }
-        click.echo(json.dumps(document) if as_json else _welcome_to_deploy(aws))
-        raise await aws.died()
+        with announced(_where(aws), Path.cwd()):
+            click.echo(json.dumps(document) if as_json else _welcome_to_deploy(aws))
+            raise await aws.died()
 
 
 def _say(line: str) -> None:
@@ -161,6 +175,7 @@ def _welcome(runtime: Runtime, seconds: float) -> str:
             "",
             *_exports(runtime),
             "",
+            "Commands of eventcron that you start in this directory, or below it, use it by themselves.",
             "Copy the three lines into another shell: then aws and boto3 use this machine. To make a schedule fire:",
             "",
             f"aws events put-events --entries {shlex.quote(json.dumps([_example(runtime)]))}",

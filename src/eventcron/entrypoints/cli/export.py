@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +12,7 @@ import msgspec
 
 from eventcron.app.export import ExportReport
 from eventcron.app.restore import detail_type_of
-from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
+from eventcron.entrypoints.cli.operations import json_option, operations, print_document, stack_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.entrypoints.cli.tables import counted
@@ -69,10 +68,14 @@ async def _export(stack: str, tables: dict[str, str], file: BinaryIO) -> ExportR
 
 def _show(report: ExportReport, file: Path, *, as_json: bool) -> None:
     if as_json:
-        click.echo(
-            json.dumps({"schedules": report.schedules, "calendars": report.calendars, "left_out": report.left_out,
-                        "unreadable": report.unreadable})
-        )  # fmt: skip
+        print_document(
+            {
+                "schedules": report.schedules,
+                "calendars": report.calendars,
+                "left_out": report.left_out,
+                "unreadable": report.unreadable,
+            }
+        )
     else:
         click.echo(
             f"{counted(report.calendars, 'calendar')} and {counted(report.schedules, 'schedule')} written to {file};"

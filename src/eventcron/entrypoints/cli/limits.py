@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
 import click
 import msgspec
 
 from eventcron.app.tenant_limits import TenantLimits, limits_of
-from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
+from eventcron.entrypoints.cli.operations import json_option, operations, print_document, stack_option
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import table
 
@@ -23,7 +22,7 @@ def command(tenants: tuple[str, ...], stack: str, *, as_json: bool) -> None:
     found = run_until_signal(_look(stack, tenants))
     if as_json:
         shown: list[dict[str, Any]] = [msgspec.to_builtins(one) for one in found]
-        click.echo(json.dumps({"tenants": shown}, indent=2))
+        print_document({"tenants": shown})
     else:
         click.echo(_table(found))
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import NamedTuple
+from functools import wraps
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 import click
 from msgspec.structs import replace
 
+from eventcron.adapters.aws.accounts import Account
 from eventcron.adapters.aws.dead_letter_queue import SqsDeadLetterQueue
 from eventcron.adapters.aws.dead_letter_sources import require_dead_letter_queue
 from eventcron.adapters.aws.deployment import NoDeployment, deployment
@@ -18,7 +23,11 @@ from eventcron.adapters.aws.redrive_targets import RedriveToQueue, RedriveToTarg
 from eventcron.app.redrive import Redrive
 from eventcron.app.restore import Restorer
 from eventcron.app.use_cases import UseCases
+from eventcron.client.dev_file import find_dev
 from eventcron.wiring import over_clients
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
 
 #: Connections to each service.
 CONNECTIONS = 64
@@ -32,16 +41,98 @@ QUEUES = {
     "targets": ("TargetDeadLettersUrl", None),
 }
 
-stack_option = click.option(
-    "--stack",
-    default="eventcron",
-    show_default=True,
-    envvar="EVENTCRON_STACK",
-    show_envvar=True,
-    help="The CloudFormation stack. AWS_PROFILE, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL select account and Region.",
-)
+_ACCOUNT = "eventcron.account"
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+
+def _into_account(context: click.Context, option: click.Parameter, value: str | None) -> None:
+    """Keep what an option says of the account, for ``operations``."""
+    if value is not None and option.name is not None:
+        context.find_root().meta.setdefault(_ACCOUNT, {})[option.name] = value
+
+
+def stack_option(function: F) -> F:
+    """The options that say which deployment: ``stack``, an argument of *function*, and where that is."""
+    options = (
+        click.option(
+            "--stack",
+            default="eventcron",
+            show_default=True,
+            envvar="EVENTCRON_STACK",
+            show_envvar=True,
+            help="The CloudFormation stack, in the account and Region that the AWS CLI would use; else in a running"
+            " `eventcron dev` that was started in this directory or above it.",
+        ),
+        _account_option("profile", "The profile of the AWS CLI."),
+        _account_option("region", "The Region."),
+        _account_option("endpoint-url", "The URL to call in place of AWS's own."),
+    )
+    for option in reversed(options):
+        function = option(function)
+    return function
+
+
+def _account_option(name: str, meaning: str) -> Callable[[F], F]:
+    return click.option(f"--{name}", expose_value=False, callback=_into_account, help=meaning)
+
+
+#: The forms in which a command can print what it found.
+FORMS = ("table", "json", "yaml")
+
+
+def json_option(function: Callable[..., T]) -> Callable[..., T]:
+    """The options that say in which form *function* prints: its argument ``as_json``, and see ``print_document``."""
+
+    @click.option("-o", "--output", type=click.Choice(FORMS), help="Print a table, JSON or YAML.  [default: table]")
+    @click.option("--json", "json_alone", is_flag=True, help="Short for -o json.")
+    @wraps(function)
+    def run(*args: Any, output: str | None, json_alone: bool, **options: Any) -> T:
+        if json_alone and output not in {None, "json"}:
+            raise click.UsageError(f"give --json or -o {output}, not both")
+        meta = click.get_current_context().find_root().meta
+        # A group's option may stand before the subcommand.
+        meta[_FORM] = form = output or ("json" if json_alone else meta.get(_FORM, "table"))
+        return function(*args, as_json=form != "table", **options)
+
+    return run
+
+
+_FORM = "eventcron.form"
+
+
+def print_document(document: Any) -> None:
+    """Print what a command found, for programs: as JSON, or as YAML if ``-o yaml`` asks for it."""
+    context = click.get_current_context(silent=True)
+    if context is None or context.find_root().meta.get(_FORM) != "yaml":
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        return
+    import yaml  # noqa: PLC0415  # only -o yaml needs it
+
+    click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
+
+
+def account_of(given: Mapping[str, str], directory: Path, environ: Mapping[str, str]) -> Account:
+    """Where a command's deployment is: as its options say, else in a running ``eventcron dev``, else in AWS.
+
+    A note on stderr says that ``eventcron dev`` is used.
+
+    Raises:
+        StaleDev: a file says that one runs, and none does.
+    """
+    region = given.get("region")
+    said = Account(profile=given.get("profile"), region=region, endpoint=given.get("endpoint_url"))
+    found = None if said.profile or said.endpoint else find_dev(directory, environ)
+    if found is None:
+        return said
+    click.echo(f"eventcron: using `eventcron dev` at {found.dev.endpoint}, as {found.file} says", err=True)
+    account = found.dev.account
+    return replace(account, region=region) if region else account
+
+
+def _account() -> Account:
+    """The account of the command that runs."""
+    context = click.get_current_context(silent=True)
+    given = {} if context is None else context.find_root().meta.get(_ACCOUNT, {})
+    return account_of(given, Path.cwd(), os.environ)
 
 
 class Operations(NamedTuple):
@@ -63,9 +154,10 @@ async def operations(stack: str, **tables: str) -> AsyncIterator[Operations]:
 
     Raises:
         NoDeployment: there is no such stack, or it cannot be reached.
+        StaleDev: a file says that ``eventcron dev`` runs, and it does not.
         Unavailable: AWS is unavailable for now.
     """
-    async with deployment(stack, concurrency=CONNECTIONS) as (clients, client, settings, outputs):
+    async with deployment(stack, concurrency=CONNECTIONS, account=_account()) as (clients, client, settings, outputs):
         cases = over_clients(replace(settings, **tables), clients)
         # The bus of commands, which is not the one of events if there are two.
         bus = EventBridgeBus(await client("events"), settings.bus_name)

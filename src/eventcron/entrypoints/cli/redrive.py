@@ -14,7 +14,7 @@ from typing import Any
 import click
 
 from eventcron.app.redrive import SLOWEST, RedriveReport
-from eventcron.entrypoints.cli.operations import QUEUES, json_option, operations, stack_option
+from eventcron.entrypoints.cli.operations import QUEUES, json_option, operations, print_document, stack_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import columns, counted, table
@@ -71,7 +71,10 @@ def list_dead_letters(stack: str, *, as_json: bool) -> None:
 
     counts = run_until_signal(count())
     rows = [(queue, f"{n:,}") for queue, n in counts.items()]
-    click.echo(json.dumps(counts) if as_json else table(("queue", "dead letters"), rows, right={"dead letters"}))
+    if as_json:
+        print_document(counts)
+    else:
+        click.echo(table(("queue", "dead letters"), rows, right={"dead letters"}))
     sys.exit(1 if any(counts.values()) else 0)
 
 
@@ -90,11 +93,7 @@ def show(queue: str, ids: tuple[str, ...], stack: str, limit: int, *, as_json: b
 
     dead_letters = run_until_signal(look())
     if as_json:
-        click.echo(
-            json.dumps(
-                {"queue": queue, "dead_letters": [_as_object(dead_letter) for dead_letter in dead_letters]}, indent=2
-            )
-        )
+        print_document({"queue": queue, "dead_letters": [_as_object(dead_letter) for dead_letter in dead_letters]})
     else:
         click.echo("\n\n".join(map(_as_text, dead_letters)) or f"no dead letters in {queue}")
 
@@ -209,7 +208,7 @@ class _Count(Progress):
 
 def _finish(report: RedriveReport, done: str, *, as_json: bool) -> None:
     if as_json:
-        click.echo(json.dumps({done: report.done, "failed": report.failed, "missing": report.missing}))
+        print_document({done: report.done, "failed": report.failed, "missing": report.missing})
     else:
         click.echo(f"{report.done:,} {done}")
     for dead_letter_id, reason in report.failed.items():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,7 @@ import msgspec
 
 from eventcron.app.restore import RestoreReport, kind_of
 from eventcron.entrypoints.cli.export import Line
-from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
+from eventcron.entrypoints.cli.operations import json_option, operations, print_document, stack_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.entrypoints.cli.tables import counted
@@ -56,7 +55,7 @@ def command(file: Path, *, stack: str, rate: float, overwrite: bool, as_json: bo
         click.echo("eventcron: stopped; the same command puts what is left", err=True)
         sys.exit(stopped.status)
     if as_json:
-        click.echo(json.dumps({"put": report.put, "present": report.present, "missing": report.missing}))
+        print_document({"put": report.put, "present": report.present, "missing": report.missing})
     else:
         click.echo(
             f"{counted(report.put, 'command')} put; {report.present:,} not needed, as the deployment has that or newer"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
@@ -11,7 +10,7 @@ from click.core import ParameterSource
 
 from eventcron.app.reconcile import ReconcileReport
 from eventcron.app.use_cases import UseCases
-from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
+from eventcron.entrypoints.cli.operations import json_option, operations, print_document, stack_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.entrypoints.cli.tables import counted, table
@@ -38,7 +37,10 @@ def command(context: click.Context, stack: str, *, as_json: bool) -> None:
     if context.invoked_subcommand is not None:
         return
     rows, tick_ms = run_until_signal(_rows(stack))
-    click.echo(json.dumps({"segments": rows}, indent=2) if as_json else _table(rows))
+    if as_json:
+        print_document({"segments": rows})
+    else:
+        click.echo(_table(rows))
     sys.exit(1 if any((row["lag_ms"] or 0) > tick_ms for row in rows) else 0)
 
 
@@ -108,7 +110,6 @@ def resize(context: click.Context, segments: int | None, stack: str, *, as_json:
     # Each option may stand before or after `resize`; after it counts.
     if context.get_parameter_source("stack") is not ParameterSource.COMMANDLINE:
         stack = outer.get("stack", stack)
-    as_json = as_json or outer.get("as_json", False)
     reports: list[ReconcileReport] = []
     try:
         report = run_until_signal(_resize(stack, segments, reports))
@@ -125,11 +126,18 @@ def _show(report: ReconcileReport, *, as_json: bool) -> None:
     moved, number = report.repaired[Fault.SEGMENT], report.sweep.segments
     if as_json:
         repaired = {str(fault): count for fault, count in report.repaired.items()}
-        click.echo(
-            json.dumps({"segments": number, "finished": report.finished, "percent": report.percent,
-                        "records": report.records, "moved": moved, "repaired": repaired,
-                        "contested": report.contested, "unreadable": report.unreadable})
-        )  # fmt: skip
+        print_document(
+            {
+                "segments": number,
+                "finished": report.finished,
+                "percent": report.percent,
+                "records": report.records,
+                "moved": moved,
+                "repaired": repaired,
+                "contested": report.contested,
+                "unreadable": report.unreadable,
+            }
+        )
     else:
         click.echo(
             f"{counted(report.records, 'record')} read, {counted(moved, 'schedule')} moved to"

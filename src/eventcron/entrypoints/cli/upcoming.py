@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import Any
 
@@ -11,7 +10,7 @@ import click
 from eventcron.adapters.clock import SystemClock
 from eventcron.app.upcoming import UpcomingReport
 from eventcron.entrypoints.cli.moments import INSTANT, SPAN
-from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
+from eventcron.entrypoints.cli.operations import json_option, operations, print_document, stack_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import columns, counted
@@ -78,7 +77,7 @@ def command(
     end = start + (span or DEFAULT_SPAN_MS) if until is None else until
     report = run_until_signal(_look(stack, Window(start, end), tenant, limit=0 if summary else limit))
     if as_json:
-        click.echo(json.dumps(_as_object(report, summary=summary), indent=2))
+        print_document(_as_object(report, summary=summary))
     else:
         click.echo("\n".join([*(by_minute(report) if summary else one_by_one(report)), *notes(report)]))
     for unreadable in report.unreadable:

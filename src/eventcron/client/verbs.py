@@ -1,0 +1,221 @@
+"""The verbs of the client, over whatever carries commands and answers."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+from msgspec import Struct
+
+from eventcron.app.commander import PATIENCE_MS, Commander, NoAnswer, NotSent, Outcome
+from eventcron.app.upcoming import UpcomingReport
+from eventcron.app.use_cases import UseCases
+from eventcron.client.schedules import checked, command
+from eventcron.client.stored import Filter, Reader, Stored
+from eventcron.model.commands import (
+    BackfillSchedule,
+    CancelBackfill,
+    Command,
+    DeleteCalendar,
+    DeleteSchedule,
+    PauseSchedule,
+    PutCalendar,
+    ResumeSchedule,
+    RunSchedule,
+    Schedule,
+)
+from eventcron.model.names import CalendarKey, Key, Window
+from eventcron.model.records import Calendar, State
+from eventcron.ports import Answer, Answers
+from eventcron.timing.instant import from_datetime
+from eventcron.wire.decode import Rejected
+
+#: Listens for the answers to commands of some tenants, or of all.
+Listen: TypeAlias = Callable[[Sequence[str]], AbstractAsyncContextManager[Answers]]
+
+
+class Receipt(Struct, frozen=True, kw_only=True):
+    """A command that was sent. If it was waited for, ``event`` and ``detail`` are the answer."""
+
+    #: The command's event id; "" if it was waited for, and its answer names it.
+    event_id: str = ""
+    #: The answer's detail-type, such as ``Schedule Created``.
+    event: str = ""
+    detail: dict[str, Any] = {}
+
+
+#: What became of one of several commands.
+Result: TypeAlias = Receipt | Rejected | NotSent | NoAnswer
+Results: TypeAlias = list[Result]
+
+
+class Verbs:
+    """What a client can do. Every verb that sends a command checks it first, and waits for the answer if *wait* is set.
+
+    A verb raises ``InvalidSchedule`` before it sends what the registrar would not take, ``NotSent`` if the bus does not
+    take the command, and, with *wait*, ``Rejected`` if the deployment rejects it and ``NoAnswer`` if none comes.
+    """
+
+    def __init__(
+        self, cases: UseCases, commander: Commander, listen: Listen, *, patience_ms: int = PATIENCE_MS
+    ) -> None:
+        self.cases = cases
+        self._commander = commander
+        self._listen = listen
+        self._patience_ms = patience_ms
+        self._reader = Reader(cases)
+        self._listening = AsyncExitStack()
+        self._answers: Answers | None = None
+        self._tenants: frozenset[str] = frozenset()
+        #: One at a time receives: each of two would take the other's answers.
+        self._asking = asyncio.Lock()
+
+    async def put(self, schedule: Schedule, *, wait: bool = False) -> Receipt:
+        """Store *schedule*, or replace it."""
+        return await self._one(checked(schedule), wait=wait)
+
+    async def get(self, tenant: str, name: str, *, fires: int = 0) -> Stored | None:
+        """The stored schedule with its next *fires*; None: there is none."""
+        return await self._reader.get(Key(tenant, name), fires=fires)
+
+    def list(
+        self,
+        tenant: str | None = None,
+        *,
+        prefix: str = "",
+        labels: dict[str, str | None] | None = None,
+        states: Iterable[State | Literal["ENABLED", "PAUSED", "COMPLETED"]] = (),
+        fires_before: datetime | None = None,
+        fires: int = 0,
+    ) -> AsyncIterator[Stored]:
+        """The stored schedules of *tenant*, or of all, that pass each filter. They are read page by page."""
+        which = Filter(
+            tenant=tenant,
+            prefix=prefix,
+            labels=labels or {},
+            states=frozenset(State(state) for state in states),
+            fires_before=None if fires_before is None else from_datetime(fires_before),
+        )
+        return self._reader.schedules(which, fires=fires)
+
+    async def delete(self, tenant: str, name: str, *, revision: int | None = None, wait: bool = False) -> Receipt:
+        """Delete a schedule."""
+        return await self._one(command(DeleteSchedule, tenant=tenant, name=name, revision=revision), wait=wait)
+
+    async def pause(self, tenant: str, name: str, *, revision: int | None = None, wait: bool = False) -> Receipt:
+        """Pause a schedule."""
+        return await self._one(command(PauseSchedule, tenant=tenant, name=name, revision=revision), wait=wait)
+
+    async def resume(
+        self,
+        tenant: str,
+        name: str,
+        *,
+        missed: Literal["skip", "fire_once", "fire_all"] | None = None,
+        revision: int | None = None,
+        wait: bool = False,
+    ) -> Receipt:
+        """Resume a schedule. *missed* says which occurrences of the pause fire; the default is none."""
+        made = command(ResumeSchedule, tenant=tenant, name=name, missed=missed, revision=revision)
+        return await self._one(made, wait=wait)
+
+    async def run(self, tenant: str, name: str, *, run_id: str | None = None, wait: bool = False) -> Receipt:
+        """Fire a schedule once, now. With *wait* the receipt has the fire: ``Schedule Fired`` or the schedule's own."""
+        run_id = run_id or secrets.token_hex(16)
+        return await self._one(command(RunSchedule, tenant=tenant, name=name, run_id=run_id), wait=wait)
+
+    async def backfill(
+        self,
+        tenant: str,
+        name: str,
+        *,
+        since: datetime | str,
+        until: datetime | str,
+        backfill_id: str | None = None,
+        per_minute: int | None = None,
+        wait: bool = False,
+    ) -> Receipt:
+        """Fire every occurrence due from *since* until before *until*. *wait* waits until the backfill has begun."""
+        fields = {"tenant": tenant, "name": name, "from": since, "until": until, "per_minute": per_minute}
+        made = command(BackfillSchedule, backfill_id=backfill_id or secrets.token_hex(16), **fields)
+        return await self._one(made, wait=wait)
+
+    async def cancel_backfill(self, tenant: str, name: str, backfill_id: str, *, wait: bool = False) -> Receipt:
+        """Cancel a backfill."""
+        return await self._one(command(CancelBackfill, tenant=tenant, name=name, backfill_id=backfill_id), wait=wait)
+
+    async def put_calendar(
+        self, tenant: str, name: str, dates: Sequence[str], *, revision: int | None = None, wait: bool = False
+    ) -> Receipt:
+        """Store the days of a calendar, or replace them."""
+        made = command(PutCalendar, tenant=tenant, name=name, dates=list(dates), revision=revision)
+        return await self._one(made, wait=wait)
+
+    async def delete_calendar(
+        self, tenant: str, name: str, *, revision: int | None = None, wait: bool = False
+    ) -> Receipt:
+        """Delete a calendar."""
+        return await self._one(command(DeleteCalendar, tenant=tenant, name=name, revision=revision), wait=wait)
+
+    async def get_calendar(self, tenant: str, name: str) -> Calendar | None:
+        """The stored calendar; None: there is none."""
+        return await self._reader.calendar(CalendarKey(tenant, name))
+
+    def calendars(self, tenant: str | None = None) -> AsyncIterator[Calendar]:
+        """The stored calendars of *tenant*, or all, in no order."""
+        return self._reader.calendars(tenant)
+
+    async def upcoming(
+        self, since: datetime, until: datetime, *, tenant: str | None = None, limit: int = 100
+    ) -> UpcomingReport:
+        """What will be published from *since* until before *until*: counts, and the first *limit* fires."""
+        window = Window(from_datetime(since), from_datetime(until))
+        return await self.cases.upcoming.look(window, tenant=tenant, limit=limit)
+
+    async def send(
+        self,
+        commands: Sequence[Command],
+        *,
+        wait: bool = False,
+        on_outcome: Callable[[int, Outcome], None] | None = None,
+    ) -> Results:
+        """Send any number of commands, by tens: what became of each, in order. Nothing is raised for a single one.
+
+        They may be applied in any order. With *wait*, *on_outcome* is called with the index and the outcome of each
+        command as it is known; a run needs its ``run_id`` then.
+        """
+        if not wait:
+            sent = await self._commander.send(commands)
+            return [Receipt(event_id=one) if isinstance(one, str) else one for one in sent]
+        async with self._asking:
+            answers = await self._answers_of({one.tenant for one in commands})
+            more: dict[str, Any] = {} if on_outcome is None else {"on_outcome": on_outcome}
+            outcomes = await self._commander.ask(commands, answers, patience_ms=self._patience_ms, **more)
+        return [_receipt(outcome) if isinstance(outcome, Answer) else outcome for outcome in outcomes]
+
+    async def stop_listening(self) -> None:
+        """Remove what was made to hear answers. The next verb that waits makes it again."""
+        self._answers = None
+        await self._listening.aclose()
+
+    async def _one(self, made: Command, *, wait: bool) -> Receipt:
+        (result,) = await self.send([made], wait=wait)
+        if isinstance(result, Receipt):
+            return result
+        raise result
+
+    async def _answers_of(self, tenants: set[str]) -> Answers:
+        """Answers to *tenants*: from where they are heard already, if that has all of them."""
+        if self._answers is None or not tenants <= self._tenants:
+            await self.stop_listening()
+            self._tenants |= tenants
+            self._answers = await self._listening.enter_async_context(self._listen(sorted(self._tenants)))
+        return self._answers
+
+
+def _receipt(answer: Answer) -> Receipt:
+    return Receipt(event_id=answer.detail.get("event_id", ""), event=answer.detail_type, detail=answer.detail)
