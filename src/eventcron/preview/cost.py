@@ -23,6 +23,8 @@ PACKS_AT_ONCE = 10
 #: Requests a day with which Lambda asks a queue that is empty: five pollers, each waits 20 seconds. "Lambda reads up to
 #: five batches with long polling"; SQS: "the maximum long polling wait time is 20 seconds".
 IDLE_POLLS = 5 * DAY_SECONDS // 20
+#: Queues that Lambda asks so: those of commands, of registrars and of fires.
+READ_QUEUES = 3
 #: Bytes of a read unit for an eventually consistent read, of which a Query or a Scan sums up its items.
 READ_BYTES = 8_192
 #: Bytes of a dense schedule in the index, and of a record in the table, as DynamoDB counts them.
@@ -34,7 +36,7 @@ TICK_SECONDS, EXECUTE_SECONDS, DENSE_SECONDS, FIRE_SECONDS = 0.5, 0.1, 0.00001, 
 #: The reconciler starts every hour and reads every record once a day.
 SWEEPS, SWEEP_SECONDS = 24, 1.0
 #: Metrics that the functions publish, and alarms of the template.
-METRICS, ALARMS = 30, 22
+METRICS, ALARMS = 32, 23
 
 
 class Workload(Struct, frozen=True, kw_only=True):
@@ -103,7 +105,7 @@ def requests(workload: Workload, settings: Settings) -> Requests:
         packs=packs,
         executors=executors,
         ticks=ticks,
-        queue_requests=sent + 2 * executors + 2 * IDLE_POLLS,
+        queue_requests=sent + 2 * executors + READ_QUEUES * IDLE_POLLS,
         # The lease and the index of each segment; each schedule and pack again before it fires; one sweep.
         read_units=segments * (1 + pages) + workload.fires + packs + workload.schedules * RECORD_BYTES / READ_BYTES,
         # A segment's lease is taken and given back; a pack is remembered; a move is one write and two of the index.
