@@ -293,6 +293,9 @@ class Quota(Protocol):
         at *expires*, seconds since 1970.
         """
 
+    async def used(self, tenant: str, minute: int) -> int:
+        """How many fires of *tenant* and *minute* were asked for until now, granted or not. Read consistently."""
+
 
 class Backfills(Protocol):
     """Stores backfills, and the list of open ones. Writes are conditional on the stored version."""
@@ -426,6 +429,10 @@ class DeadLetterQueue(Protocol):
 
 class EventBus(Protocol):
     """Publishes events."""
+
+    @property
+    def max_entries(self) -> int:
+        """The events that one call takes at most."""
 
     async def publish(self, events: Sequence[Event]) -> list[Refusal]:
         """Publish any number of events. One call for each batch, with no repetition. Returns those not taken."""

@@ -136,7 +136,7 @@ def _live_through(patch: pytest.MonkeyPatch) -> Printed:
     executor(stack, sqs(pack("good", NOW + 61_000)))
     planner(stack, {})
     bad.bus = True
-    executor(stack, sqs(again))
+    executor(stack, sqs(again, pack("good", NOW + 62_000)))
     bad.bus = False
     for wrong in (Unavailable("dynamodb", "ThrottlingException"), ZeroDivisionError()):
         bad.table = wrong

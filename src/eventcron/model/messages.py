@@ -22,12 +22,28 @@ class Fire(Struct, frozen=True, array_like=True, dict=True):
     due: Annotated[Instant, Meta(description="The nominal instant, before any flexible window.")]
     at: Annotated[Instant, Meta(description="Publish no earlier than this: due plus the flexible window's offset.")]
     cause: Cause = "schedule"
-    cause_id: Annotated[str, Meta(description="The id of the run or backfill; empty for an ordinary fire.")] = ""
+    cause_id: Annotated[
+        str,
+        Meta(
+            description="The id of the run or backfill, or of the catch-up of a resume; empty for every other "
+            "ordinary fire."
+        ),
+    ] = ""
     last: Annotated[bool, Meta(description="The schedule has no later occurrence.")] = False
 
     @cached_property
     def key(self) -> Key:
         return Key(self.tenant, self.name)
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether a resume asked for it: an ordinary fire of a pause, sent late and at a rate."""
+        return self.cause == "schedule" and self.cause_id != ""
+
+    @property
+    def public_id(self) -> str:
+        """The ``cause_id`` that events carry: to a target, a fire that a resume catches up on is an ordinary one."""
+        return "" if self.cause == "schedule" else self.cause_id
 
 
 #: The version of a message's format. It is always written, so that an older release refuses what it cannot read.

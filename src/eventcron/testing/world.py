@@ -55,6 +55,8 @@ SETTINGS = Settings(
 
 #: Milliseconds. The planner function's timeout.
 PLANNER_TIMEOUT_MS = 60_000
+#: Seconds of virtual time, far less than a millisecond.
+MOMENT_S = 1e-6
 
 
 #: Handles a batch.
@@ -177,7 +179,7 @@ class World:
         return event_id
 
     def run(self, *, until: Instant | None = None, **span: float) -> None:
-        """Let time pass until the instant *until*, or for a span such as ``hours=24``."""
+        """Let time pass until the instant *until*, or for a span such as ``hours=24``; what is due then happens too."""
         end = until if until is not None else self.now + round(timedelta(**span).total_seconds() * 1000)
         self._runner.run(self._until(end))
 
@@ -212,12 +214,17 @@ class World:
     async def _until(self, end: Instant) -> None:
         if not self._work:
             self._work = [asyncio.create_task(work) for work in self._start()]
-        passing = asyncio.create_task(self.clock.sleep_until(end))
+        passing = asyncio.create_task(self._pass(end))
         await asyncio.wait([passing, *self._work], return_when=asyncio.FIRST_COMPLETED)
         passing.cancel()
         for work in self._work:
             if work.done():
                 work.result()
+
+    async def _pass(self, end: Instant) -> None:
+        await self.clock.sleep_until(end)
+        # The loop's time moves on once nothing is left to do at that instant.
+        await asyncio.sleep(MOMENT_S)
 
     def _start(self) -> list[Coroutine[Any, Any, None]]:
         """Everything that Lambda would run: the event source mappings of four queues, and the tick."""
