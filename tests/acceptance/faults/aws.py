@@ -30,6 +30,8 @@ PLANNER_TIMEOUT = 20
 #: Seconds within which a host with work begins it: a few ticks, because a dead planner's leases may still be live, and
 #: as many again on a busy machine.
 BEGIN_SECONDS = 60.0
+#: The queues that functions read, by the outputs with their URLs.
+QUEUES = ("CommandQueueUrl", "RegistrarQueueUrl", "FireQueueUrl")
 
 
 class Aws:
@@ -44,7 +46,7 @@ class Aws:
 
     async def shorten(self) -> None:
         """Shorten the timeouts, so that the work of a dead process comes back within seconds."""
-        for queue in ("CommandQueueUrl", "FireQueueUrl"):
+        for queue in QUEUES:
             attributes = {"VisibilityTimeout": str(VISIBILITY_SECONDS)}
             await self.sqs.set_queue_attributes(QueueUrl=self._outputs[queue], Attributes=attributes)
         await self._lambda.update_function_configuration(
@@ -63,7 +65,7 @@ class Aws:
 
     async def registrar_begins(self) -> bool:
         """Wait until a registrar receives a command. Return False if none does."""
-        return await becomes(lambda: self.count(self._outputs["CommandQueueUrl"], "NotVisible"))
+        return await becomes(lambda: self.count(self._outputs["RegistrarQueueUrl"], "NotVisible"))
 
     async def planned_through(self) -> Instant:
         """The instant through which every segment is planned."""
@@ -83,7 +85,7 @@ class Aws:
 
     async def on_their_way(self) -> int:
         """Commands and packs that are not done with."""
-        return await self.count(self._outputs["CommandQueueUrl"]) + await self.count(self._outputs["FireQueueUrl"])
+        return sum([await self.count(self._outputs[queue]) for queue in QUEUES])
 
     async def dead_letters(self) -> dict[str, int]:
         """The number of dead letters, by queue."""
