@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -16,11 +18,11 @@ import pytest
 
 from benchmarks import mixes, runs, stocks
 from benchmarks.mixes import Trigger
-from benchmarks.pipes import Pipe
+from benchmarks.pipes import ROOT, Pipe
 from benchmarks.rig.faults import Faults
 from benchmarks.rig.process import Rig, certificate, rig
 from benchmarks.rig.service import Watch
-from benchmarks.sides import project
+from benchmarks.sides import project, worker
 from benchmarks.sides.process import SideProcess, Spent, side
 from eventcron.model.messages import Fire
 from eventcron.model.names import Window
@@ -267,3 +269,12 @@ def test_a_side_sees_nothing_of_the_hosts_aws_settings(started: Started, monkeyp
     with side("sequential", started.rig.url) as one:  # it would fail: there is no such profile
         started.rig.load(stocks.stored([]))
         assert one.do("execute", {"Records": []}).answer == {"batchItemFailures": []}
+
+
+@pytest.mark.skipif(not worker.memory(), reason="this system does not say what a process has held")
+def test_the_memory_of_a_side_is_not_that_of_the_process_that_started_it() -> None:
+    ballast = bytearray(64_000_000)
+    code = "from benchmarks.sides import worker; print(worker.memory())"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert 0 < int(answer.stdout) < len(ballast) <= worker.memory()

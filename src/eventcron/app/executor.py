@@ -18,7 +18,7 @@ from eventcron.app.fair_bus import FairBus, Paced
 from eventcron.app.fire_events import FireEvents
 from eventcron.app.pack_report import Published, Report
 from eventcron.app.portions import Budget, Held, portions
-from eventcron.app.quota import beyond, countable, named
+from eventcron.app.quota import OverLimit, beyond, countable, named, without_room
 from eventcron.app.reading import Read, read_readable
 from eventcron.app.together import Together
 from eventcron.model.codes import SkipReason
@@ -41,7 +41,7 @@ from eventcron.rules.inputs import record_size
 from eventcron.rules.judging import Known, backfill_of, sort_fires
 from eventcron.rules.pace import CallPace
 from eventcron.rules.packing import make_pack
-from eventcron.rules.turns import ask_early_ms
+from eventcron.rules.turns import ask_early_ms, asks_again_at
 from eventcron.settings import Settings
 from eventcron.wire.encode import encode_pack, failed, skipped
 
@@ -126,11 +126,13 @@ class Executor:
             await self._put_back(pack, visible_at=pack.at - self._settings.lead_seconds * 1000)
             report.put_back = len(pack.fires)
             return report
+        over = await self._over_quota(pack)
+        await self._put_off(pack, over, report)
         by_instant: dict[Instant, list[Fire]] = {}
         for fire in pack.fires:
-            by_instant.setdefault(fire.at, []).append(fire)
-        over = await self._over_quota(pack)
-        await all_of(self._publish_at(at, fires, pack, report, over) for at, fires in by_instant.items())
+            if fire not in over.wait:
+                by_instant.setdefault(fire.at, []).append(fire)
+        await all_of(self._publish_at(at, fires, pack, report, over.skip) for at, fires in by_instant.items())
         now = self._clock.now()
         await self._packs.record(pack.id, now=now, expires=self._expires(now))
         return report
@@ -139,23 +141,35 @@ class Executor:
         """When TTL may remove a ledger item written at *now*, in seconds since 1970."""
         return forgotten_at(now, self._settings.ledger_days)
 
-    async def _over_quota(self, pack: Pack) -> frozenset[Fire]:
-        """The fires of *pack* that exceed their tenant's limit. A pack that was put back has its quota already."""
+    async def _over_quota(self, pack: Pack) -> OverLimit:
+        """The fires of *pack* that exceed their tenant's limit. A pack that the bus refused has its quota already.
+
+        Only fires that may be published are counted, or that could be if their schedules were readable.
+        """
         limit = self._settings.tenant_fires_per_minute
         if not (counted := countable(pack.fires, limit=limit) if pack.attempt == 1 else []):
-            return frozenset()
+            return OverLimit()
         await self._clock.sleep_until(pack.at - QUOTA_MS - ask_early_ms(pack.id))
+        now = self._clock.now()
+        until = asks_again_at(pack.id, late_since=pack.at, now=now)
         wanted: list[Fire] = []
+        patient: list[Fire] = []
         for fires in _portions(counted):
             async with self._room_for(fires):
-                wanted += await self._publishable(fires)
-        return await beyond(self._quota, pack.id, wanted, limit=limit, expires=self._expires(self._clock.now()))
+                known = await self._read(fires)
+                for fire in (fire for fire in fires if known.may_publish(fire, now=max(now, fire.at))):
+                    (patient if known.may_wait(fire, now=now, until=until) else wanted).append(fire)
+        expires = self._expires(now)
+        skip = await beyond(self._quota, pack.id, wanted, limit=limit, expires=expires)
+        wait = await without_room(self._quota, pack.id, patient, limit=limit, now=now, expires=expires)
+        return OverLimit(skip, wait, until)
 
-    async def _publishable(self, fires: Sequence[Fire]) -> list[Fire]:
-        """Those of *fires* that may be published now, or could be if their schedules were readable."""
-        known = await self._read(fires)
-        now = self._clock.now()
-        return [fire for fire in fires if known.may_publish(fire, now=max(now, fire.at))]
+    async def _put_off(self, pack: Pack, over: OverLimit, report: Report) -> None:
+        """Put back the fires of *pack* that wait for their tenant's limit. They are counted again, so it is no try."""
+        if over.wait:
+            fires = [fire for fire in pack.fires if fire in over.wait]
+            await self._put_back(replace(make_pack(fires, after=pack), attempt=pack.attempt), visible_at=over.until)
+            report.put_back += len(fires)
 
     async def _publish_at(
         self, at: Instant, fires: Sequence[Fire], pack: Pack, report: Report, over: frozenset[Fire]
@@ -310,5 +324,5 @@ def _notice(fire: Fire, reason: SkipReason, limit: int) -> SkipNotice:
         last_due=fire.due,
         by=named(limit) if reason is SkipReason.QUOTA else None,
         cause=fire.cause,
-        cause_id=fire.cause_id,
+        cause_id=fire.public_id,
     )

@@ -14,6 +14,7 @@ from typing import Generic, TypeVar
 from zlib import crc32
 
 from eventcron.model.messages import Fire
+from eventcron.model.names import Instant
 
 T = TypeVar("T")
 
@@ -21,6 +22,9 @@ MINUTE_MS = 60_000
 #: Milliseconds over which the requests of one second's packs spread, so that another pack is first each minute. With
 #: the shortest lead, 1 second, a pack that asks 900 ms before its instant has 100 ms left to arrive.
 SPREAD_MS = 300
+#: Milliseconds for which a fire waits between two requests, and up to a minute and more: within the longest delay of a
+#: queue, 15 minutes.
+LONGEST_WAIT_MS = 600_000
 
 
 def in_turn(fires: Iterable[Fire]) -> list[Fire]:
@@ -51,6 +55,33 @@ def ask_early_ms(pack_id: str) -> int:
     [61, 290]
     """
     return crc32(pack_id.encode()) % SPREAD_MS
+
+
+def allowance(limit: int, at: Instant) -> int:
+    """How many fires of a minute may have been asked for by *at*, for more that can wait to be published then.
+
+    The minute's *limit* becomes free as the minute passes. What is due later in the minute finds the rest.
+
+    >>> [allowance(60, 1_000 * second) for second in (0, 1, 30, 59)], allowance(1, 20_000)
+    ([0, 1, 30, 59], 1)
+    """
+    return -(-limit * (at % MINUTE_MS) // MINUTE_MS)
+
+
+def asks_again_at(pack_id: str, *, late_since: Instant, now: Instant) -> Instant:
+    """When a pack whose fires can wait asks for its tenant's limit again.
+
+    It waits up to as long as it is late already, at least up to a minute and at most up to ``LONGEST_WAIT_MS``. A hash
+    decides in which minute, so that what was refused together does not come together again. It comes in the minute's
+    last third, when most of what is due in it has asked.
+
+    >>> [asks_again_at(pack_id, late_since=0, now=600_000) for pack_id in ("5f1c", "5f1d")]
+    [773375, 829899]
+    """
+    minutes = min(max(now - late_since, MINUTE_MS), LONGEST_WAIT_MS) // MINUTE_MS
+    chance = crc32(f"{pack_id}+".encode())
+    minute = now // MINUTE_MS + 1 + chance % minutes
+    return minute * MINUTE_MS + MINUTE_MS * 2 // 3 + chance // minutes % (MINUTE_MS // 3)
 
 
 class Turns(Generic[T]):

@@ -23,6 +23,7 @@ from eventcron.adapters.memory import (
     MemoryPublishedPacks,
     MemoryQueue,
     MemoryQuota,
+    MemoryRegistrarQueue,
     MemoryScheduleStore,
     MemorySegmentQueue,
     MemorySweeps,
@@ -45,6 +46,7 @@ SETTINGS = Settings(
     schedules_table="schedules",
     ledger_table="ledger",
     bus_name="eventcron",
+    registrar_queue_url="registrar",
     fire_queue_url="fires",
     command_dlq_url="command-dlq",
     fire_dlq_url="fire-dlq",
@@ -95,6 +97,8 @@ class World:
         self._invocations = itertools.count(1)
         self._work: list[asyncio.Task[None]] = []
         self.commands = SignallingQueue(self.clock)
+        self.grouped_commands = SignallingQueue(self.clock)
+        self.grouped_commands.dead = self.commands.dead  # as in the template
         self.fires = SignallingQueue(self.clock)
         self.segment_ranges = SignallingQueue(self.clock)
         self._pause = pause
@@ -127,6 +131,7 @@ class World:
             packs=self.packs,
             quota=self.quota,
             sweeps=self.sweeps,
+            registrar_queue=MemoryRegistrarQueue(self.grouped_commands, pause=self._pause),
             fire_queue=MemoryFireQueue(self.fires, pause=self._pause),
             bus=self.bus,
             dead_letters=self.dead,
@@ -222,10 +227,11 @@ class World:
         await asyncio.sleep(MOMENT_S)
 
     def _start(self) -> list[Coroutine[Any, Any, None]]:
-        """Everything that Lambda would run: the event source mappings of three queues, and the tick."""
+        """Everything that Lambda would run: the event source mappings of four queues, and the tick."""
         handlers = self.ports.use_cases(self.settings).handlers
         return [
-            self._poll(self.commands, "registrar", handlers.on_commands),
+            self._poll(self.commands, "dispatcher", handlers.on_sent_commands),
+            self._poll(self.grouped_commands, "registrar", handlers.on_commands),
             self._poll(self.fires, "executor", handlers.on_packs),
             self._poll(
                 self.segment_ranges,
