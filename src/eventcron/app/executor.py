@@ -230,7 +230,8 @@ class Executor:
     async def _read(self, fires: Sequence[Fire]) -> Known:
         keys = list({fire.key for fire in fires})
         found, unreadable = await self._read_records(keys)
-        records = {key: found[key] for key in keys if key in found}
+        # What was read together may have others' records too.
+        records = found if len(found) <= len(keys) else {key: found[key] for key in keys if key in found}
         wanted = list({key for fire in fires if (key := backfill_of(fire)) is not None})
         backfills, unknown = await read_readable(self._backfills.get, wanted) if wanted else ({}, {})
         return Known(records, backfills, unreadable, unknown)
