@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from eventcron.model.events import Event
-from eventcron.model.messages import Pack, SegmentRange
+from eventcron.model.messages import GroupedCommand, Pack, SegmentRange
 from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key, Unreadable
 from eventcron.model.records import Backfill, Calendar, FireRecord, IndexEntry, Record, Share, StoredInput, Sweep
 
@@ -293,6 +293,9 @@ class Quota(Protocol):
         at *expires*, seconds since 1970.
         """
 
+    async def used(self, tenant: str, minute: int) -> int:
+        """How many fires of *tenant* and *minute* were asked for until now, granted or not. Read consistently."""
+
 
 class Backfills(Protocol):
     """Stores backfills, and the list of open ones. Writes are conditional on the stored version."""
@@ -358,6 +361,13 @@ class FireQueue(Protocol):
         """
 
 
+class RegistrarQueue(Protocol):
+    """Carries commands from a dispatcher to the registrars, which get those of different groups in turn."""
+
+    async def send(self, commands: Sequence[GroupedCommand]) -> list[Refusal]:
+        """Send any number of commands. One call for each batch, with no repetition. Returns those not taken."""
+
+
 class SegmentQueue(Protocol):
     """Carries ranges of segments from a tick to the planners."""
 
@@ -419,6 +429,10 @@ class DeadLetterQueue(Protocol):
 
 class EventBus(Protocol):
     """Publishes events."""
+
+    @property
+    def max_entries(self) -> int:
+        """The events that one call takes at most."""
 
     async def publish(self, events: Sequence[Event]) -> list[Refusal]:
         """Publish any number of events. One call for each batch, with no repetition. Returns those not taken."""

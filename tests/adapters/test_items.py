@@ -47,6 +47,7 @@ eras = st.builds(
     catch_up_until=instants,
     misfire=st.builds(Misfire, policy=st.sampled_from(MisfirePolicy)),
     flexible_window_seconds=st.integers(0, 86_400),
+    per_minute=st.integers(1, 6_000),
 )
 records = st.builds(
     Record,

@@ -14,11 +14,13 @@ from msgspec.structs import replace
 
 from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import PackSender, Publisher, complete, forgotten_at
+from eventcron.app.fair_bus import FairBus, Paced
 from eventcron.app.fire_events import FireEvents
 from eventcron.app.pack_report import Published, Report
 from eventcron.app.portions import Budget, Held, portions
-from eventcron.app.quota import beyond, countable, named
-from eventcron.app.reading import read_readable
+from eventcron.app.quota import OverLimit, beyond, countable, named, without_room
+from eventcron.app.reading import Read, read_readable
+from eventcron.app.together import Together
 from eventcron.model.codes import SkipReason
 from eventcron.model.events import Event, SkipNotice
 from eventcron.model.messages import Fire, Pack
@@ -37,8 +39,9 @@ from eventcron.ports import (
 )
 from eventcron.rules.inputs import record_size
 from eventcron.rules.judging import Known, backfill_of, sort_fires
+from eventcron.rules.pace import CallPace
 from eventcron.rules.packing import make_pack
-from eventcron.rules.turns import ask_early_ms
+from eventcron.rules.turns import ask_early_ms, asks_again_at
 from eventcron.settings import Settings
 from eventcron.wire.encode import encode_pack, failed, skipped
 
@@ -54,14 +57,17 @@ QUOTA_MS = 2 * REREAD_MS
 MAX_HOLD_MS = 5_000
 #: Fires whose schedules are read at once: DynamoDB answers a read with 16 MB at most, 40 of the largest items.
 READ_AT_ONCE = 40
+#: Keys that packs read together, in one call: BatchGetItem "can retrieve … as many as 100 items".
+READ_TOGETHER = 100
 #: Bytes of a record at most: a DynamoDB item holds 400 KB.
 MAX_RECORD_BYTES = 409_600
 #: Bytes of records that all packs of a process hold at once, four portions of the largest: 200 MB as Python holds them.
 RECORD_BYTES = 4 * READ_AT_ONCE * MAX_RECORD_BYTES
 #: Rounds through the queue before a fire fails for good: about 90 minutes with the pauses below.
 MAX_ATTEMPTS = 30
-#: Seconds. The longest pause between two rounds. The first pause is 1 second, and each next one is twice as long.
-MAX_PAUSE_S = 240
+#: Seconds. A pause between two rounds is between 0 and 2 seconds at first, and each next one up to twice as long, up to
+#: this. The queue delays a message by 900 seconds at most.
+MAX_PAUSE_S = 480
 
 
 class Executor:
@@ -85,14 +91,26 @@ class Executor:
         self._store = store
         self._backfills = backfills
         self._packs = packs
+        self._published = Together(packs.published, at_most=READ_TOGETHER)
+        self._read_records: Together[Key, Read[Key, FireRecord]] = Together(
+            lambda keys: read_readable(self._store.get_to_fire, keys), at_most=READ_TOGETHER
+        )
         self._quota = quota
         self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
         self._dead_letters = dead_letters
-        self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
+        self._bus = FairBus(
+            bus, clock=clock, pace=CallPace(settings.put_events_per_second), concurrency=settings.concurrency
+        )
+        self._publisher = Publisher(clock=clock, bus=self._bus, jitter=jitter)
         self._events = FireEvents(clock=clock, store=store, publisher=self._publisher)
         #: Packs of one process share the memory of one process.
         self._room = Budget(RECORD_BYTES)
+        self._jitter = jitter
         self._settings = settings
+
+    def take_paced(self) -> Paced | None:
+        """What the pace of the bus held up since the last call of this method; None if it held up nothing."""
+        return self._bus.take_paced()
 
     async def execute(self, pack: Pack) -> Report:
         """Publish the fires of *pack*, unless the ledger says that the pack was published before.
@@ -101,18 +119,20 @@ class Executor:
             Unavailable: a service refused. The pack may be executed again; repeated fires have the same ``fire_id``.
         """
         report = Report(pack_id=pack.id)
-        if await self._packs.published([pack.id]):
+        if pack.id in await self._published([pack.id]):
             report.repeated = True
             return report
         if pack.at - self._clock.now() > self._settings.lead_seconds * 1000 + MAX_HOLD_MS:
             await self._put_back(pack, visible_at=pack.at - self._settings.lead_seconds * 1000)
             report.put_back = len(pack.fires)
             return report
+        over = await self._over_quota(pack)
+        await self._put_off(pack, over, report)
         by_instant: dict[Instant, list[Fire]] = {}
         for fire in pack.fires:
-            by_instant.setdefault(fire.at, []).append(fire)
-        over = await self._over_quota(pack)
-        await all_of(self._publish_at(at, fires, pack, report, over) for at, fires in by_instant.items())
+            if fire not in over.wait:
+                by_instant.setdefault(fire.at, []).append(fire)
+        await all_of(self._publish_at(at, fires, pack, report, over.skip) for at, fires in by_instant.items())
         now = self._clock.now()
         await self._packs.record(pack.id, now=now, expires=self._expires(now))
         return report
@@ -121,23 +141,35 @@ class Executor:
         """When TTL may remove a ledger item written at *now*, in seconds since 1970."""
         return forgotten_at(now, self._settings.ledger_days)
 
-    async def _over_quota(self, pack: Pack) -> frozenset[Fire]:
-        """The fires of *pack* that exceed their tenant's limit. A pack that was put back has its quota already."""
+    async def _over_quota(self, pack: Pack) -> OverLimit:
+        """The fires of *pack* that exceed their tenant's limit. A pack that the bus refused has its quota already.
+
+        Only fires that may be published are counted, or that could be if their schedules were readable.
+        """
         limit = self._settings.tenant_fires_per_minute
         if not (counted := countable(pack.fires, limit=limit) if pack.attempt == 1 else []):
-            return frozenset()
+            return OverLimit()
         await self._clock.sleep_until(pack.at - QUOTA_MS - ask_early_ms(pack.id))
+        now = self._clock.now()
+        until = asks_again_at(pack.id, late_since=pack.at, now=now)
         wanted: list[Fire] = []
+        patient: list[Fire] = []
         for fires in _portions(counted):
             async with self._room_for(fires):
-                wanted += await self._publishable(fires)
-        return await beyond(self._quota, pack.id, wanted, limit=limit, expires=self._expires(self._clock.now()))
+                known = await self._read(fires)
+                for fire in (fire for fire in fires if known.may_publish(fire, now=max(now, fire.at))):
+                    (patient if known.may_wait(fire, now=now, until=until) else wanted).append(fire)
+        expires = self._expires(now)
+        skip = await beyond(self._quota, pack.id, wanted, limit=limit, expires=expires)
+        wait = await without_room(self._quota, pack.id, patient, limit=limit, now=now, expires=expires)
+        return OverLimit(skip, wait, until)
 
-    async def _publishable(self, fires: Sequence[Fire]) -> list[Fire]:
-        """Those of *fires* that may be published now, or could be if their schedules were readable."""
-        known = await self._read(fires)
-        now = self._clock.now()
-        return [fire for fire in fires if known.may_publish(fire, now=max(now, fire.at))]
+    async def _put_off(self, pack: Pack, over: OverLimit, report: Report) -> None:
+        """Put back the fires of *pack* that wait for their tenant's limit. They are counted again, so it is no try."""
+        if over.wait:
+            fires = [fire for fire in pack.fires if fire in over.wait]
+            await self._put_back(replace(make_pack(fires, after=pack), attempt=pack.attempt), visible_at=over.until)
+            report.put_back += len(fires)
 
     async def _publish_at(
         self, at: Instant, fires: Sequence[Fire], pack: Pack, report: Report, over: frozenset[Fire]
@@ -158,9 +190,12 @@ class Executor:
             known = await self._known_at(at, fires, room)
             sorted_fires = sort_fires(fires, known, over, now=self._clock.now())
             again = await self._publish(sorted_fires.publish, known.records, pack, report)
-            await self._skip(sorted_fires.skip, known.records, report)
+            if sorted_fires.skip:
+                await self._skip(sorted_fires.skip, known.records, report)
             report.dropped += sorted_fires.dropped
-            return again + await self._refuse_unreadable(sorted_fires.unreadable, known, pack, report)
+            if sorted_fires.unreadable:
+                again += await self._refuse_unreadable(sorted_fires.unreadable, known, pack, report)
+            return again
 
     async def _known_at(self, at: Instant, fires: Sequence[Fire], room: Held) -> Known:
         """Read what *fires* are judged by now, give back the *room* that it does not need, and return at *at*."""
@@ -193,9 +228,11 @@ class Executor:
         return await self._handle_refused([fire for fire, _ in fires], unreadable, known.records, pack, report)
 
     async def _read(self, fires: Sequence[Fire]) -> Known:
-        records, unreadable = await read_readable(self._store.get_to_fire, list({fire.key for fire in fires}))
-        keys = list({key for fire in fires if (key := backfill_of(fire)) is not None})
-        backfills, unknown = await read_readable(self._backfills.get, keys) if keys else ({}, {})
+        keys = list({fire.key for fire in fires})
+        found, unreadable = await self._read_records(keys)
+        records = {key: found[key] for key in keys if key in found}
+        wanted = list({key for fire in fires if (key := backfill_of(fire)) is not None})
+        backfills, unknown = await read_readable(self._backfills.get, wanted) if wanted else ({}, {})
         return Known(records, backfills, unreadable, unknown)
 
     async def _publish(
@@ -205,10 +242,14 @@ class Executor:
         ended = await self._events.publish(timed, records, attempt=pack.attempt)
         fires = [fire for fire, _ in timed]
         refused = {index: how for index, how in enumerate(ended) if isinstance(how, Refusal)}
-        done = [(fire, how) for fire, how in zip(fires, ended, strict=True) if not isinstance(how, Refusal)]
-        report.published += [Published(fire, now - fire.at) for fire, now in done]
-        again = await self._handle_refused(fires, refused, records, pack, report)
-        await self._complete([fire for fire, _ in done if fire.last], records)
+        done = [
+            Published(fire, how - fire.at)
+            for fire, how in zip(fires, ended, strict=True)
+            if not isinstance(how, Refusal)
+        ]
+        report.published += done
+        again = await self._handle_refused(fires, refused, records, pack, report) if refused else []
+        await self._complete([one.fire for one in done if one.fire.last], records)
         return again
 
     async def _handle_refused(
@@ -233,7 +274,8 @@ class Executor:
     async def _put_back_refused(self, fires: Sequence[Fire], pack: Pack, report: Report) -> None:
         """Put back *fires* of one instant of *pack*, as a smaller pack."""
         if fires:
-            pause_ms = 1000 * min(2 ** (pack.attempt - 1), MAX_PAUSE_S)
+            # Full jitter: what was refused together does not come back together.
+            pause_ms = round(1000 * min(2**pack.attempt, MAX_PAUSE_S) * self._jitter())
             smaller = make_pack(fires, after=pack)
             await self._put_back(smaller, visible_at=self._clock.now() + pause_ms)
             report.put_back += len(fires)
@@ -281,5 +323,5 @@ def _notice(fire: Fire, reason: SkipReason, limit: int) -> SkipNotice:
         last_due=fire.due,
         by=named(limit) if reason is SkipReason.QUOTA else None,
         cause=fire.cause,
-        cause_id=fire.cause_id,
+        cause_id=fire.public_id,
     )

@@ -63,10 +63,12 @@ class Era(Struct, frozen=True, array_like=True, gc=False):
     #: Of an era that was cut: the planner enqueued what is to be published before this instant. The registrar enqueues
     #: the rest, under the revision of the next era. None = the planner enqueued all of it.
     planned_through: Instant | None = None
-    #: Fires due before it are published at once: a resume catches up on them.
+    #: A resume catches up on what is due before it.
     catch_up_until: Instant = 0
     misfire: Misfire = Misfire()
     flexible_window_seconds: int = 0
+    #: Fires a minute, of those that are caught up on.
+    per_minute: int = 60
 
     def contains(self, due: Instant) -> bool:
         """Whether *due* lies in the era's span, whatever its trigger says."""
@@ -234,6 +236,8 @@ class BackfillState(StrEnum):
 class Backfill(Struct, frozen=True, kw_only=True):
     """A span of a schedule's occurrences, fired on purpose, slice by slice.
 
+    A resume's catch-up is one too, if it is long; its fires are ordinary ones.
+
     ``version`` rises with each write: whoever comes second with the same one is refused. A ``slice`` is set by the
     claim of it and cleared once its packs were taken, so that after a crash the same slice is made again.
     """
@@ -265,6 +269,8 @@ class Backfill(Struct, frozen=True, kw_only=True):
     skipped: int = 0
     #: Why it was cancelled: by ``command``, or because its schedule was ``deleted``.
     reason: CancelReason | None = None
+    #: Whether its schedule is completed once it has ended: a resume's catch-up may hold the last occurrences.
+    completes: bool = False
     #: When TTL may remove it, seconds since 1970; None = never.
     expires: int | None = None
 

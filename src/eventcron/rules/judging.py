@@ -12,10 +12,14 @@ from eventcron.model.commands import Misfire
 from eventcron.model.messages import Fire
 from eventcron.model.names import BackfillKey, Instant, Key
 from eventcron.model.records import Backfill, BackfillState, FireRecord
-from eventcron.rules.misfire import is_missed
-from eventcron.rules.timeline import is_caught_up, is_followed, is_superseded, may_publish
+from eventcron.rules.misfire import TIMELY_MS, is_missed
+from eventcron.rules.timeline import is_followed, is_superseded, may_publish
+from eventcron.rules.turns import MINUTE_MS
 from eventcron.timing.hashing import flexible_offset_ms
 from eventcron.timing.trigger import local_time
+
+#: Milliseconds after its instant for which a fire waits for its tenant's limit at most: the longest misfire grace.
+MAX_WAIT_MS = 604_800_000
 
 
 class Verdict(StrEnum):
@@ -25,6 +29,10 @@ class Verdict(StrEnum):
     DROP = "drop"  # no event: another revision has the occurrence, or the command that stopped it reports it
     SKIP = "skip"  # ``Schedule Skipped`` reports it
     WAIT = "wait"  # this release cannot read what decides; the next one may
+
+
+#: Looking a member up in its enumeration costs more than the rest of most judgements.
+_PUBLISH = Verdict.PUBLISH
 
 
 class Judgement(NamedTuple):
@@ -65,12 +73,23 @@ class Known(NamedTuple):
         """Whether *fire* may be published now, or once its schedule can be read again."""
         return self.judge(fire, now=now).verdict in {Verdict.PUBLISH, Verdict.WAIT}
 
+    def may_wait(self, fire: Fire, *, now: Instant, until: Instant) -> bool:
+        """Whether *fire* is published at *until* or later if its tenant's limit has no room for it *now*.
+
+        That is so for what is caught up on: backfills, what a resume asked for, and a fire whose own minute is over, if
+        its misfire policy still wants it then.
+        """
+        if fire.cause == "run" or until - fire.at > MAX_WAIT_MS:
+            return False
+        is_late = now // MINUTE_MS > fire.at // MINUTE_MS
+        return (is_late or fire.cause == "backfill" or fire.is_caught_up) and self.may_publish(fire, now=until)
+
     def judge(self, fire: Fire, *, now: Instant) -> Judgement:
         """What becomes of *fire* now. A schedule that cannot be read holds up its own fires, and no others."""
         lost = self._lost(fire) if self.lost_records or self.lost_backfills else ""
         if lost:
             return Judgement(Verdict.WAIT, unreadable=lost)
-        stop = self._stopped(fire) if fire.cause == "backfill" else None
+        stop = self._stopped(fire) if fire.cause_id else None
         if stop:
             return Judgement(Verdict.SKIP, stop)
         try:
@@ -106,13 +125,13 @@ def sort_fires(fires: Sequence[Fire], known: Known, over: frozenset[Fire], *, no
     skip: list[tuple[Fire, SkipReason]] = []
     unreadable: list[tuple[Fire, str]] = []
     for fire in fires:
-        judged = known.judge(fire, now=now)
-        if judged.verdict is Verdict.WAIT:
-            unreadable.append((fire, judged.unreadable))
-        elif judged.verdict is Verdict.PUBLISH and not (over and fire in over):
-            publish.append((fire, judged.local_time))
-        elif judged.verdict is not Verdict.DROP:
-            skip.append((fire, judged.skip or SkipReason.QUOTA))
+        verdict, reason, local, why = known.judge(fire, now=now)
+        if verdict is _PUBLISH and not (over and fire in over):
+            publish.append((fire, local))
+        elif verdict is Verdict.WAIT:
+            unreadable.append((fire, why))
+        elif verdict is not Verdict.DROP:
+            skip.append((fire, reason or SkipReason.QUOTA))
     return Sorted(publish, skip, unreadable, len(fires) - len(publish) - len(skip) - len(unreadable))
 
 
@@ -126,14 +145,18 @@ def _judge(fire: Fire, record: FireRecord | None, *, now: Instant) -> Judgement:
     """
     if record is None:
         return Judgement(Verdict.DROP)
-    if fire.cause == "schedule" and not may_publish(record.eras, fire.revision, due=fire.due, at=fire.at):
+    if fire.is_caught_up:
+        # It has one sender, and the resume that asked for it stands, whatever was put since. A deletion ends that.
+        if record.schedule is None or fire.due <= record.created:
+            return Judgement(Verdict.SKIP, SkipReason.DELETED)
+    elif fire.cause == "schedule" and not may_publish(record.eras, fire.revision, due=fire.due, at=fire.at):
         superseded = is_superseded(record.eras, fire.revision, due=fire.due)
         return Judgement(Verdict.SKIP, SkipReason.SUPERSEDED) if superseded else Judgement(Verdict.DROP)
     if record.schedule is None:
         return Judgement(Verdict.SKIP, SkipReason.DELETED)
     if fire.cause == "schedule" and _is_missed(fire, record, record.schedule.misfire, now=now):
         return Judgement(Verdict.SKIP, SkipReason.MISFIRE)
-    return Judgement(Verdict.PUBLISH, local_time=local_time(fire.due, record.schedule.timezone))
+    return Judgement(_PUBLISH, None, local_time(fire.due, record.schedule.timezone))
 
 
 def _is_missed(fire: Fire, record: FireRecord, misfire: Misfire, *, now: Instant) -> bool:
@@ -142,11 +165,11 @@ def _is_missed(fire: Fire, record: FireRecord, misfire: Misfire, *, now: Instant
     A resume publishes at once what its flexible window would have moved further. It is late only after that.
     """
 
+    if fire.at >= now - TIMELY_MS:
+        return False  # as nearly all are
+
     def followed() -> bool:
-        eras, due = record.eras, fire.due
-        if is_caught_up(eras, fire.revision, due=due):
-            return False
-        return is_followed(eras, fire.key, fire.revision, due=due, now=now)
+        return not fire.is_caught_up and is_followed(record.eras, fire.key, fire.revision, due=fire.due, now=now)
 
     window_seconds = record.schedule.flexible_window_seconds if record.schedule else 0
     offset = flexible_offset_ms(fire.key, window_seconds) if window_seconds else 0
@@ -155,5 +178,6 @@ def _is_missed(fire: Fire, record: FireRecord, misfire: Misfire, *, now: Instant
 
 
 def backfill_of(fire: Fire) -> BackfillKey | None:
-    """The backfill that planned *fire*; None if a schedule or a run did."""
-    return BackfillKey(fire.tenant, fire.name, fire.cause_id) if fire.cause == "backfill" else None
+    """The backfill or the catch-up that sent *fire*; None if something else did."""
+    has = fire.cause == "backfill" or fire.is_caught_up
+    return BackfillKey(fire.tenant, fire.name, fire.cause_id) if has else None

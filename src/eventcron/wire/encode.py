@@ -52,14 +52,14 @@ def fire_id(fire: Fire) -> str:
     """Return the id of a fire, 32 hexadecimal digits. The same occurrence always has the same id.
 
     The id is BLAKE2b over the JSON array of tenant, name, due, cause and cause id. It does not include the revision:
-    an update that keeps an occurrence also keeps its id. Nor, for a run, when it is due: a run is named by its own id,
-    and ``Run Schedule`` sent again is the same run.
+    an update that keeps an occurrence also keeps its id, and so does a resume that catches up on it. Nor, for a run,
+    when it is due: a run is named by its own id, and ``Run Schedule`` sent again is the same run.
 
     >>> fire_id(Fire("acme", "nightly-export", 7, 1764550800000, 1764550800000))
     'e524f81ad5036886e1ddcdadacf0caec'
     """
     due = 0 if fire.cause == "run" else fire.due
-    return _digest(_encoder.encode((fire.tenant, fire.name, due, fire.cause, fire.cause_id)))
+    return _digest(_encoder.encode((fire.tenant, fire.name, due, fire.cause, fire.public_id)))
 
 
 def pack_id(fires: Sequence[Fire], *, after: str = "") -> str:
@@ -121,7 +121,7 @@ def fired(record: FireRecord, fire: Fire, *, attempt: int, local_time: str, apar
         local_time=local_time,
         timezone=schedule.timezone,
         cause=fire.cause,
-        cause_id=fire.cause_id or UNSET,
+        cause_id=fire.public_id or UNSET,
         attempt=attempt,
         revision=fire.revision,
         priority=schedule.priority,
@@ -198,7 +198,7 @@ def failed(record: FireRecord | None, fire: Fire, *, code: str, message: str, at
         fire_id=fire_id(fire),
         due=rfc3339(fire.due),
         cause=fire.cause,
-        cause_id=fire.cause_id or UNSET,
+        cause_id=fire.public_id or UNSET,
         revision=fire.revision,
         labels={} if record is None or record.schedule is None else record.schedule.labels,
         attempts=attempts,

@@ -235,4 +235,4 @@ def _noted(put_revision: int, state_revision: int) -> Item:
 
 
 def _key(key: Key) -> Item:
-    return {"tenant": text(key.tenant), "name": text(key.name)}
+    return {"tenant": {"S": key.tenant}, "name": {"S": key.name}}
