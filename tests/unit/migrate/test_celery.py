@@ -131,6 +131,7 @@ def test_json_is_read(schedule: Any, expression: str) -> None:
         ("None", "None is no schedule"),
         ("timedelta(years=1)", "timedelta(years=1) is computed when the code runs"),
         ("1 / 0", "1 / 0 is computed when the code runs"),
+        ("'\\d'", "expression: got 1 field in '\\\\d'"),
     ],
 )
 def test_what_is_no_literal_schedule_is_listed(schedule: str, reason: str) -> None:

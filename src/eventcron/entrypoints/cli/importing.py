@@ -12,7 +12,7 @@ from eventcron.adapters.clock import SystemClock
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import counted
-from eventcron.migrate.formats import FORMATS
+from eventcron.migrate import FORMATS
 
 if TYPE_CHECKING:
     from eventcron.migrate.assemble import Import
