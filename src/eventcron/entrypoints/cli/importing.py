@@ -68,7 +68,10 @@ def command(
         found = [(f"eventbridge{f' group {group}' if group else ''}", run_until_signal(_live(group)))]
     else:
         found = [(str(path), _read(path, source, user_column=user_column)) for path in files]
-    result = assemble(found, defaults)
+    with Progress() as progress:
+        result = assemble(
+            found, defaults, on_progress=lambda done: progress.show(f"{counted(done, 'schedule')} imported")
+        )
     _show(result, "json" if as_json else output)
     sys.exit(PARTLY if result.unsaid else 0)
 
