@@ -95,6 +95,8 @@ def test_a_signature_is_a_task_with_arguments() -> None:
         ("{'a': {'task': 't', 'schedule': 60}}", "rate(60 seconds)"),
         ("app = Celery(beat_schedule={'a': {'task': 't', 'schedule': 60 * 60}})", "rate(3600 seconds)"),
         ("CONF = {'beat_schedule': {'a': {'task': 't', 'schedule': 60}}}", "rate(60 seconds)"),
+        ("app.conf.beat_schedule.update({'a': {'task': 't', 'schedule': 60}})", "rate(60 seconds)"),
+        ("beat_schedule |= {'a': {'task': 't', 'schedule': 60}}", "rate(60 seconds)"),
         ("class Config:\n  beat_schedule = {'a': {'task': 't', 'schedule': 60}}", "rate(60 seconds)"),
     ],
 )

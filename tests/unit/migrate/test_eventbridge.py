@@ -211,6 +211,25 @@ def test_rules_of_the_api_are_read() -> None:
     assert only(import_text("eventbridge", json.dumps({"Rules": rules}))).detail["state"] == "PAUSED"
 
 
+@pytest.mark.parametrize(
+    ("functions", "given"),
+    [
+        ("${file(functions.yml)}", "functions: ${file(functions.yml)}"),
+        ("\n  f: {events: '${self:custom.events}'}", "events: ${self:custom.events}"),
+        ("\n  f:\n    events:\n      - ${file(events.yml)}", "events: ${file(events.yml)}"),
+    ],
+)
+def test_what_a_serverless_yml_has_elsewhere_is_listed(functions: str, given: str) -> None:
+    result = import_text("eventbridge", f"provider: aws\nfunctions: {functions}\n")
+
+    assert [listed.unsaid.given for listed in result.unsaid] == [given]
+
+
+def test_a_stored_state_of_terraform_is_refused() -> None:
+    with pytest.raises(WrongFormat, match="give what `terraform show -json` prints"):
+        import_text("eventbridge", '{"version": 4, "terraform_version": "1.9.5", "serial": 3, "resources": []}')
+
+
 @pytest.mark.parametrize("text", ["a: 1\n", '{"a": 1}', "- 1\n", "!!python/object/apply:os.system [x]\n"])
 def test_what_is_none_of_them_is_refused(text: str) -> None:
     with pytest.raises(WrongFormat, match="not of the format eventbridge: neither a CloudFormation"):
