@@ -37,7 +37,13 @@ STACK = template.read()
 RESOURCES: Mapping[str, Any] = STACK["Resources"]
 PARAMETERS: Mapping[str, Any] = STACK["Parameters"]
 DEFAULTS = Settings(
-    schedules_table="s", ledger_table="l", bus_name="b", fire_queue_url="f", command_dlq_url="c", fire_dlq_url="d"
+    schedules_table="s",
+    ledger_table="l",
+    bus_name="b",
+    registrar_queue_url="r",
+    fire_queue_url="f",
+    command_dlq_url="c",
+    fire_dlq_url="d",
 )
 LOCAL = LocalSettings()
 WORDS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -84,7 +90,10 @@ CLAIMS: list[tuple[str, str]] = [
     ("docs/concepts.md", f"grace, {count(GRACE // 86_400)} day by default"),
     ("docs/reference/guarantees.md", f"received {count(PARAMETERS['MaxReceiveCount']['Default'])} times"),
     ("docs/reference/guarantees.md", f"replaced more than {count(lifecycle.MAX_ERAS - 1)} times"),
-    ("docs/reference/guarantees.md", f"1 s to {executor.MAX_PAUSE_S // 60} min, for {executor.MAX_ATTEMPTS} rounds"),
+    (
+        "docs/reference/guarantees.md",
+        f"up to {executor.MAX_PAUSE_S // 60} min later, for {executor.MAX_ATTEMPTS} rounds",
+    ),
     ("docs/reference/guarantees.md", f"does not show within {DEFAULTS.guard_seconds} s"),
     ("docs/reference/guarantees.md", f"holds for {leases.LONGEST_LEASE_MS // 60_000} minutes at most"),
     ("docs/reference/schedules.md", f"text of up to {names.MAX_EXPRESSION_CHARS} characters"),

@@ -35,7 +35,7 @@ class SkipNotice(Struct, frozen=True, kw_only=True):
     cause_id: str = ""
 
 
-class Event(Struct, frozen=True, kw_only=True):
+class Event(Struct, frozen=True, kw_only=True, gc=False):
     """One entry for PutEvents. ``detail`` is JSON text; ``time`` is cut to whole seconds by EventBridge."""
 
     source: str
@@ -104,7 +104,7 @@ class ScheduleCompleted(ScheduleCreated, frozen=True):
     """A schedule has no occurrence left."""
 
 
-class ScheduleFired(Struct, frozen=True, kw_only=True):
+class ScheduleFired(Struct, frozen=True, kw_only=True, gc=False):
     """An occurrence, published at its instant. What targets subscribe to."""
 
     tenant: str

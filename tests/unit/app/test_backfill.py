@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from eventcron.adapters.memory import MemoryBackfills, MemoryEventBus, MemoryFireQueue, MemoryQueue, MemoryScheduleStore
 from eventcron.app.backfill import MAX_OPEN, BackfillCommands, BackfillOutcome
+from eventcron.app.delivery import Publisher
 from eventcron.errors import Conflict, InvalidSchedule
 from eventcron.model.commands import BackfillSchedule, CancelBackfill
 from eventcron.model.messages import Pack
@@ -295,7 +296,11 @@ class Stage:
         )
         self.backfiller = ports.use_cases(SETTINGS).backfiller
         self.commands = BackfillCommands(
-            clock=self.clock, store=self.store, backfills=self.backfills, settings=SETTINGS
+            clock=self.clock,
+            store=self.store,
+            backfills=self.backfills,
+            publisher=Publisher(clock=self.clock, bus=self.bus, jitter=lambda: 0.5),
+            settings=SETTINGS,
         )
 
     async def _pause(self, point: str) -> None:

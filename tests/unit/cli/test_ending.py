@@ -24,6 +24,7 @@ SCHEDULE = '{"tenant": "acme", "name": "job", "expression": "* * * * *"}\n'
 OF_A_DEPLOYMENT = [
     ["backfills", "list"],
     ["backfills", "show", "acme/job/1"],
+    ["cost", "--stack", "eventcron"],
     ["export", "FILE"],
     ["limits", "acme"],
     ["redrive", "drop", "fires", "--all"],
@@ -38,6 +39,7 @@ OF_A_DEPLOYMENT = [
 #: Those that need no deployment.
 WITHOUT = [
     ["convert", "--from", "unix", "--to", "eventbridge", "0 9 * * MON"],
+    ["cost", "--schedules", "5", "--fires-per-day", "1"],
     ["explain", "0 9 * * MON"],
     ["next", "0 9 * * MON"],
     ["next", "0 9 * * MON", "--json"],

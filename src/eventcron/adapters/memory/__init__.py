@@ -15,6 +15,7 @@ from eventcron.adapters.memory.published_packs import MemoryPublishedPacks
 from eventcron.adapters.memory.queues import (
     MemoryFireQueue,
     MemoryQueue,
+    MemoryRegistrarQueue,
     MemorySegmentQueue,
     Message,
 )
@@ -33,6 +34,7 @@ __all__ = [
     "MemoryPublishedPacks",
     "MemoryQueue",
     "MemoryQuota",
+    "MemoryRegistrarQueue",
     "MemoryScheduleStore",
     "MemorySegmentQueue",
     "MemorySweeps",

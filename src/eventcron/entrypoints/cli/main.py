@@ -20,6 +20,7 @@ from eventcron.errors import EventcronError
 COMMANDS = {
     "backfills": "backfills",
     "convert": "convert",
+    "cost": "cost",
     "demo": "demo",
     "dev": "dev",
     "explain": "explain",
