@@ -124,11 +124,13 @@ class _Reader:
 
 
 def _tagged(node: Any, value: Any) -> Any:
-    """Write ``!Ref X`` as ``{"Ref": X}`` and ``!Sub X`` as ``{"Fn::Sub": X}``."""
+    """Write ``!Ref X`` as ``{"Ref": X}``, and ``!GetAtt X.Y`` as ``{"Fn::GetAtt": [X, Y]}``, as JSON has them."""
     tag = str(node.tag)
     if not tag.startswith("!") or tag == "!":
         return value
     name = tag[1:]
+    if name == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
     return Table({name if name in {"Ref", "Condition"} else f"Fn::{name}": value})
 
 

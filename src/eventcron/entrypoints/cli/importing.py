@@ -40,7 +40,14 @@ PARTLY = 3
 )
 @click.option("--live", is_flag=True, help="eventbridge: read the schedules of the account and Region, not FILES.")
 @click.option("--group", metavar="NAME", help="With --live: only this schedule group of EventBridge Scheduler.")
-@click.option("-o", "--output", type=click.Choice(["yaml", "jsonl", "json"]), default="yaml", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["yaml", "jsonl", "json"]),
+    default="yaml",
+    show_default=True,
+    help="A file of schedules, or one JSON object with all that the import came to.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: -o json.")
 def command(
     source: str,
