@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -80,8 +80,17 @@ def check_defaults(defaults: Defaults) -> None:
         raise InvalidSchedule(error.code, field="--tenant", given=error.given, allowed=error.allowed) from None
 
 
-def assemble(files: Iterable[tuple[str, Found]], defaults: Defaults) -> Import:
-    """Name the schedules found in *files*, write their expressions, and check each as a registrar would."""
+def _ignore(_done: int) -> None:
+    """Discard the progress: the default for ``on_progress``."""
+
+
+def assemble(
+    files: Iterable[tuple[str, Found]], defaults: Defaults, *, on_progress: Callable[[int], None] = _ignore
+) -> Import:
+    """Name the schedules found in *files*, write their expressions, and check each as a registrar would.
+
+    *on_progress* is called with the number of schedules that are done.
+    """
     found = [(file, part) for file, everything in files for one in everything for part in _parts(one, defaults.now)]
     names = iter(names_of([one for _, one in found if isinstance(one, Imported)]))
     schedules: list[Written] = []
@@ -96,6 +105,7 @@ def assemble(files: Iterable[tuple[str, Found]], defaults: Defaults) -> Import:
             schedules.append(_write(one, name, origin, defaults))
         except InvalidSchedule as error:
             unsaid.append(Listed(origin, _refused(one, error)))
+        on_progress(len(schedules))
     return Import(schedules, unsaid)
 
 

@@ -111,6 +111,7 @@ def test_beans_are_cron_triggers() -> None:
         pytest.param("Prose without anything.", "it has no properties", id="prose"),
         pytest.param("[Timer]\nOnCalendar=daily\n", "a systemd timer; read it with", id="timer"),
         pytest.param('<!DOCTYPE a [<!ENTITY b "c">]><quartz>&b;</quartz>', "it declares the entity 'b'", id="entities"),
+        pytest.param('package a.b;\nclass C { String s = "0 0 12 * * ?"; }\n', "source code; give its", id="java"),
         pytest.param("<a>" * 200 + "</a>" * 200, "nested more than 100 deep", id="deep"),
     ],
 )
