@@ -20,7 +20,9 @@ from eventcron.errors import EventcronError
 COMMANDS = {
     "backfills": "backfills",
     "convert": "convert",
+    "apply": "apply",
     "cost": "cost",
+    "diff": "diff",
     "demo": "demo",
     "dev": "dev",
     "explain": "explain",
