@@ -32,6 +32,8 @@ _DETAIL_TYPES = {kind: detail_type for detail_type, kind in COMMANDS.items()}
 class NotSent(EventcronError):
     """The bus did not take a command. It may be sent again."""
 
+    retryable = True
+
     def __init__(self, refusal: Refusal) -> None:
         self.refusal = refusal
         super().__init__(f"the bus did not take the command: {refusal.code}: {refusal.message}")
@@ -39,6 +41,8 @@ class NotSent(EventcronError):
 
 class NoAnswer(EventcronError):
     """No answer came in time. The command may still be applied."""
+
+    retryable = True
 
     def __init__(self, command: Command, event_id: str, *, waited_ms: int) -> None:
         self.event_id = event_id

@@ -101,7 +101,7 @@ def removal_of(stored: Record, *, window: Window) -> Change:
 def _fields(stored: Record, after: Record, schedule: Schedule) -> dict[str, tuple[Any, Any]]:
     """The fields that differ. The input is shown by its size: it may be stored apart, and may be long."""
     assert stored.schedule is not None  # noqa: S101  # callers pass a schedule that exists
-    before, now = (msgspec.to_builtins(one) for one in (stored.schedule, schedule))
+    before, now = (msgspec.json.decode(msgspec.json.encode(one)) for one in (stored.schedule, schedule))
     names = [name for name in (*before, *now) if name not in _NOT_COMPARED]
     fields = {name: (before.get(name), now.get(name)) for name in names if before.get(name) != now.get(name)}
     if stored.state is not after.state:

@@ -22,18 +22,35 @@ SCHEDULE = '{"tenant": "acme", "name": "job", "expression": "* * * * *"}\n'
 
 #: A command line of each command and subcommand that looks at a deployment. FILE is a file that exists.
 OF_A_DEPLOYMENT = [
+    ["apply", "-f", "FILE"],
+    ["backfill", "acme/job", "--from", "now-1d", "--until", "now"],
     ["backfills", "list"],
     ["backfills", "show", "acme/job/1"],
     ["cost", "--stack", "eventcron"],
+    ["calendars", "list"],
+    ["calendars", "get", "acme/norway"],
+    ["calendars", "put", "acme/norway", "2026-12-24"],
+    ["calendars", "delete", "acme/norway"],
+    ["delete", "acme/job"],
+    ["diff", "-f", "FILE"],
     ["export", "FILE"],
+    ["get", "acme/job"],
     ["limits", "acme"],
+    ["list"],
+    ["pause", "acme/job"],
+    ["pause", "--tenant", "acme"],
+    ["put", "acme/job", "@daily"],
     ["redrive", "drop", "fires", "--all"],
     ["redrive", "list"],
     ["redrive", "send", "fires", "--all"],
     ["redrive", "show", "fires"],
     ["restore", "FILE"],
+    ["resume", "acme/job"],
+    ["resume", "--tenant", "acme"],
+    ["run", "acme/job"],
     ["segments"],
     ["segments", "resize"],
+    ["tail"],
     ["upcoming"],
 ]
 #: Those that need no deployment.
@@ -71,9 +88,8 @@ async def _interrupted(*_: object, **__: object) -> AsyncIterator[None]:
 def test_ctrl_c_is_status_130_and_one_sentence(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(
-        importlib.import_module(f"eventcron.entrypoints.cli.{arguments[0]}"), "operations", _interrupted
-    )
+    module = importlib.import_module(f"eventcron.entrypoints.cli.{arguments[0]}")
+    monkeypatch.setattr(module, "connected" if hasattr(module, "connected") else "operations", _interrupted)
 
     with pytest.raises(SystemExit) as ended:
         main(with_file(arguments, tmp_path))

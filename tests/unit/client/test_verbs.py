@@ -53,7 +53,7 @@ def _rig() -> Iterator[Rig]:
     with World("2026-12-01T08:30:10Z") as world:
 
         @asynccontextmanager
-        async def listen(tenants: Sequence[str]) -> AsyncIterator[Answers]:
+        async def listen(tenants: Sequence[str], *, everything: bool = False) -> AsyncIterator[Answers]:
             heard.append(tenants)
             yield world.answers()
 

@@ -18,22 +18,32 @@ from eventcron.errors import EventcronError
 
 #: Subcommand → the module of this package that has it as ``command``.
 COMMANDS = {
-    "backfills": "backfills",
-    "convert": "convert",
     "apply": "apply",
+    "backfill": "backfill",
+    "backfills": "backfills",
+    "calendars": "calendars",
+    "convert": "convert",
     "cost": "cost",
-    "diff": "diff",
+    "delete": "delete",
     "demo": "demo",
     "dev": "dev",
+    "diff": "diff",
     "explain": "explain",
     "export": "export",
+    "get": "get",
     "import": "importing",
     "limits": "limits",
+    "list": "list",
     "next": "next",
+    "pause": "pause",
+    "put": "put",
     "redrive": "redrive",
     "restore": "restore",
+    "resume": "resume",
+    "run": "run",
     "segments": "segments",
     "simulate": "simulate",
+    "tail": "tail",
     "upcoming": "upcoming",
 }
 
@@ -93,7 +103,7 @@ def main(argv: list[str] | None = None) -> None:
     except Stopped as stopped:
         status = _say("stopped", stopped.status)
     except EventcronError as error:
-        status = _say(str(error), 2)
+        status = _say(str(error), 1 if error.retryable else 2)
     except OSError as error:
         if error.errno not in _UNWRITABLE or error.filename is not None:
             raise
