@@ -58,6 +58,7 @@ WITHOUT = [
     ["convert", "--from", "unix", "--to", "eventbridge", "0 9 * * MON"],
     ["cost", "--schedules", "5", "--fires-per-day", "1"],
     ["explain", "0 9 * * MON"],
+    ["import", "crontab", "CRONTAB", "--tenant", "acme"],
     ["next", "0 9 * * MON"],
     ["next", "0 9 * * MON", "--json"],
     ["simulate", "FILE", "--for", "1m"],
@@ -70,7 +71,10 @@ EMBEDDED = {"demo", "dev"}
 def with_file(arguments: list[str], folder: Path, text: str = "") -> list[str]:
     file = folder / "file.jsonl"
     file.write_text(text)
-    return [str(file) if argument == "FILE" else argument for argument in arguments]
+    crontab = folder / "crontab"
+    crontab.write_text("0 9 * * MON true\n")
+    given = {"FILE": str(file), "CRONTAB": str(crontab)}
+    return [given.get(argument, argument) for argument in arguments]
 
 
 def test_every_command_is_here() -> None:
@@ -92,7 +96,7 @@ def test_ctrl_c_is_status_130_and_one_sentence(
     monkeypatch.setattr(module, "connected" if hasattr(module, "connected") else "operations", _interrupted)
 
     with pytest.raises(SystemExit) as ended:
-        main(with_file(arguments, tmp_path))
+        main(with_file(arguments, tmp_path, SCHEDULE if arguments[0] in {"apply", "diff"} else ""))
 
     assert ended.value.code == 130
     out, err = capsys.readouterr()

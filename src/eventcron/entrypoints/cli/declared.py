@@ -37,6 +37,8 @@ class Declared(NamedTuple):
     schedules: list[Schedule]
     calendars: list[PutCalendar]
     errors: list[Entry]
+    #: Where each schedule is declared: file and line.
+    places: dict[Key, str]
 
     def tenants(self, only: str | None) -> list[str]:
         """The tenants that are named, or *only* that one."""
@@ -74,7 +76,7 @@ def read(files: Iterable[Path], *, tenant: str | None, prune: bool) -> Declared:
     """
     paths = [path for file in files for path in _files(file)]
     texts = {path: read_text(path) for path in paths}
-    declared = Declared([], [], [])
+    declared = Declared([], [], [], {})
     plain = [path for path in paths if not is_export(texts[path])]
     for path in paths:
         if path not in plain:
@@ -84,11 +86,13 @@ def read(files: Iterable[Path], *, tenant: str | None, prune: bool) -> Declared:
             declared.errors.append(entry)
         else:
             declared.schedules.append(entry.schedule)
+            declared.places[entry.schedule.key] = f"{entry.file}:{entry.line}"
     if tenant is not None:
         declared = Declared(
             [one for one in declared.schedules if one.tenant == tenant],
             [one for one in declared.calendars if one.tenant == tenant],
             declared.errors,
+            declared.places,
         )
     if prune and not declared.tenants(tenant):
         raise click.UsageError("--prune: FILES name no tenant, so give --tenant to delete all of one's schedules")
@@ -199,7 +203,7 @@ def name_errors(given: Declared, plan: Plan) -> bool:
     for entry in given.errors:
         click.echo(f"eventcron: {entry.file}:{entry.line}: {entry.error}", err=True)
     for key, error in plan.rejected:
-        click.echo(f"eventcron: {key}: {error}", err=True)
+        click.echo(f"eventcron: {given.places.get(key, key)}: {error}", err=True)
     for key in plan.older:
         click.echo(f"eventcron: {key} stays: a later change was applied than the revision in the file", err=True)
     for one in plan.unreadable:

@@ -9,8 +9,9 @@ import click
 
 from eventcron.client.declared import Plan, plan
 from eventcron.entrypoints.cli import declared
-from eventcron.entrypoints.cli.operations import json_option, operations, print_document, stack_option
+from eventcron.entrypoints.cli.operations import json_option, print_document, stack_option
 from eventcron.entrypoints.cli.progress import Progress
+from eventcron.entrypoints.cli.schedules import connected
 from eventcron.entrypoints.cli.signals import run_until_signal
 
 
@@ -35,10 +36,10 @@ def command(files: tuple[Path, ...], *, tenant: str | None, prune: bool, stack: 
 
 async def look(stack: str, given: declared.Declared, *, prune: list[str]) -> Plan:
     """Compare with what *stack* has."""
-    async with operations(stack) as (cases, *_):
+    async with connected(stack) as client:
         with Progress() as progress:
             return await plan(
-                cases,
+                client.cases,
                 given.schedules,
                 given.calendars,
                 prune=prune,
