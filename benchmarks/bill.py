@@ -4,16 +4,8 @@ from __future__ import annotations
 
 from benchmarks.runs import Ran
 from eventcron.local import template
+from eventcron.preview.prices import GB_SECOND, INVOCATIONS, LOGS_GB, MILLION, READ_UNITS, SQS_REQUESTS, WRITE_UNITS
 
-MILLION = 1_000_000
-#: Dollars. https://aws.amazon.com/dynamodb/pricing/on-demand/: a million read or write units.
-READ_UNITS, WRITE_UNITS = 0.125, 0.625
-#: Dollars. https://aws.amazon.com/sqs/pricing/: a million requests to a standard queue; each 64 KB count as one.
-SQS_REQUESTS = 0.40
-#: Dollars. https://aws.amazon.com/lambda/pricing/: a GB-second on arm64, and a million invocations.
-GB_SECOND, INVOCATIONS = 0.0000133334, 0.20
-#: Dollars. https://aws.amazon.com/cloudwatch/pricing/: a GB of logs.
-LOGS_GB = 0.50
 CHUNK = 65_536
 
 

@@ -7,15 +7,15 @@ error into an empty result. Instants are milliseconds since 1970.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Struct
 
-from eventcron.model.events import Event
-from eventcron.model.messages import Pack, SegmentRange
+from eventcron.model.events import Answer, Event
+from eventcron.model.messages import GroupedCommand, Pack, SegmentRange
 from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key, Unreadable
-from eventcron.model.records import Backfill, Calendar, IndexEntry, Record, Share, StoredInput, Sweep
+from eventcron.model.records import Backfill, Calendar, FireRecord, IndexEntry, Record, Share, StoredInput, Sweep
 
 T = TypeVar("T")
 
@@ -66,6 +66,13 @@ class ScheduleStore(Protocol):
             Undecodable: this release cannot read one of them.
         """
 
+    async def get_to_fire(self, keys: Sequence[Key]) -> Mapping[Key, FireRecord]:
+        """As ``get``, for as little as it takes to read what a fire needs of a record.
+
+        Raises:
+            Undecodable: this release cannot read one of them.
+        """
+
     async def put(self, record: Record, *, replacing: int | None, added: int = 0, limit: int = 0) -> bool:
         """Store *record* if the stored revision is *replacing* (None: no record is stored). False: it is another.
 
@@ -87,7 +94,7 @@ class ScheduleStore(Protocol):
         Returns False, and changes nothing, if the stored revision is another, or one of the two is higher already.
         """
 
-    async def read_inputs(self, records: Sequence[Record]) -> Mapping[Key, msgspec.Raw]:
+    async def read_inputs(self, records: Sequence[FireRecord]) -> Mapping[Key, msgspec.Raw]:
         """The inputs to which *records* refer, read consistently. One that is gone is absent: the record was replaced.
 
         Raises:
@@ -286,6 +293,9 @@ class Quota(Protocol):
         at *expires*, seconds since 1970.
         """
 
+    async def used(self, tenant: str, minute: int) -> int:
+        """How many fires of *tenant* and *minute* were asked for until now, granted or not. Read consistently."""
+
 
 class Backfills(Protocol):
     """Stores backfills, and the list of open ones. Writes are conditional on the stored version."""
@@ -351,6 +361,13 @@ class FireQueue(Protocol):
         """
 
 
+class RegistrarQueue(Protocol):
+    """Carries commands from a dispatcher to the registrars, which get those of different groups in turn."""
+
+    async def send(self, commands: Sequence[GroupedCommand]) -> list[Refusal]:
+        """Send any number of commands. One call for each batch, with no repetition. Returns those not taken."""
+
+
 class SegmentQueue(Protocol):
     """Carries ranges of segments from a tick to the planners."""
 
@@ -413,28 +430,22 @@ class DeadLetterQueue(Protocol):
 class EventBus(Protocol):
     """Publishes events."""
 
+    @property
+    def max_entries(self) -> int:
+        """The events that one call takes at most."""
+
     async def publish(self, events: Sequence[Event]) -> list[Refusal]:
         """Publish any number of events. One call for each batch, with no repetition. Returns those not taken."""
 
 
 class CommandBus(Protocol):
-    """Takes commands to a deployment."""
+    """Takes any number of commands to a deployment: returns the id that the bus gave each, or why it did not take it."""
 
-    async def put(self, events: Sequence[Event]) -> list[str | Refusal]:
-        """Put any number of events: what became of each, in order. A text is the id that the bus gave the event."""
-
-
-class Answer(Struct, frozen=True, kw_only=True):
-    """An event of eventcron, as whoever listens gets it."""
-
-    detail_type: str
-    detail: dict[str, Any]
-    #: RFC 3339. EventBridge cuts it to whole seconds.
-    time: str
+    async def put(self, events: Sequence[Event]) -> list[str | Refusal]: ...
 
 
 class Answers(Protocol):
     """The events that eventcron publishes from now on."""
 
     async def receive(self) -> list[Answer]:
-        """The next events. Waits some seconds for them, and may then return none. An event may come twice."""
+        """The next events, some twice. Waits some seconds for them, and may then return none."""

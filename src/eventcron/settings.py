@@ -8,7 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from eventcron.errors import EventcronError
-from eventcron.model.names import MAX_INPUT_BYTES, MAX_SEGMENTS
+from eventcron.model.names import MAX_INPUT_BYTES, MAX_PER_MINUTE, MAX_SEGMENTS
 from eventcron.ports import MAX_DELAY_SECONDS
 
 #: The ARN of a bus, as the service model of ``eventbridgev2`` describes it; or nothing.
@@ -38,6 +38,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     schedules_table: str
     ledger_table: str
     bus_name: str
+    #: The queue of commands that registrars read.
+    registrar_queue_url: str
     fire_queue_url: str
     command_dlq_url: str
     fire_dlq_url: str
@@ -65,6 +67,9 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     #: Timed schedules that the planners move on each second, together. A move is two write units of the index, and the
     #: index of a new table takes 4,000 a second: a quarter is left for what is put meanwhile.
     moves_per_second: Annotated[int, Meta(ge=1, le=1_000_000)] = 1_500
+    #: Calls of PutEvents that an executor makes each second, at most: the account's quota in the Region, or eventcron's
+    #: part of it. Executors share what the bus takes, see ``rules.pace.CallPace``. 0 = as many as it takes.
+    put_events_per_second: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
     #: Segments planned, packs executed or commands handled at once in one invocation.
     concurrency: Annotated[int, Meta(ge=1, le=256)] = 16
     #: Days for which a published pack is remembered. The fire queue retains messages for 4.
@@ -74,6 +79,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     #: Fires that a tenant may publish in one minute; further ones are skipped, reason ``quota``. 0 = no limit.
     #: EventBridge's smallest Regions invoke targets 750 times a second, 45,000 a minute: one tenant gets two thirds.
     tenant_fires_per_minute: Annotated[int, Meta(ge=0, le=6_000_000)] = 30_000
+    #: Fires a minute with which a resume catches up, unless it says how many; a backfill has the same default.
+    catch_up_per_minute: Annotated[int, Meta(ge=1, le=MAX_PER_MINUTE)] = 60
     #: Schedules that a tenant may have; a further one is rejected. 0 = no limit. All of them may fire in one minute,
     #: three times each, within the default of ``tenant_fires_per_minute``.
     max_schedules_per_tenant: Annotated[int, Meta(ge=0, le=10_000_000)] = 10_000

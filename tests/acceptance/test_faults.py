@@ -38,6 +38,8 @@ async def test_nothing_is_lost_when_every_host_is_killed_in_turn_and_everything_
         done = await play(runtime, plan(SEED, seconds=60), schedules=200, seconds=60)
     report(done)
     verdict = done.verdict
+    if verdict.faults:
+        report(runtime.log())
 
     assert verdict.faults == []
     assert verdict.published == verdict.due >= 200 * 45

@@ -4,18 +4,25 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from eventcron.entrypoints.cli.main import cli
+from eventcron.entrypoints.cli.moments import read_moment
 from eventcron.entrypoints.cli.simulate import command
-from eventcron.model.names import Key
-from eventcron.preview.simulate import simulate
-from eventcron.settings import Settings
-from eventcron.testing.world import SETTINGS, World
-from eventcron.timing.hashing import segment_of
+from eventcron.model.events import SkipNotice
+from eventcron.model.names import Key, Unreadable, Window
+from eventcron.model.records import IndexEntry
+from eventcron.preview.simulate import UNLIMITED, simulate
+from eventcron.rules.upcoming import UpcomingFire, upcoming_fires
+from eventcron.testing.world import World
+from eventcron.timing.instant import rfc3339
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "prow-periodics.jsonl"
 #: Two of the real jobs are switched off by a date that never comes.
@@ -62,28 +69,94 @@ def test_every_real_schedule_fires_exactly_as_computed_independently(
 
 
 def test_a_missing_fire_is_reported_and_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A planner that never reads one of the segments does not pass the comparison."""
+    """A computation that leaves out one of the schedules does not pass the comparison."""
     path = tmp_path / "one.json"
     path.write_text(json.dumps([{"tenant": "acme", "name": f"n{n}", "expression": "*/30 * * * *"} for n in range(8)]))
-    whole = simulate([path], start=DAY, end=DAY + 86_400_000)
-    assert whole.differences == []
-    omitted = segment_of(Key("acme", "n1"), SETTINGS.segments)
+    assert simulate([path], start=DAY, end=DAY + 86_400_000).differences == []
 
-    class WithoutASegment(World):
-        def __init__(self, start: int, *, settings: Settings) -> None:
-            super().__init__(start, settings=settings)
-            read = self.store.read_index
+    def without_one(entries: Sequence[IndexEntry], window: Window) -> Iterator[UpcomingFire | SkipNotice | Unreadable]:
+        return upcoming_fires([entry for entry in entries if entry.key != Key("acme", "n1")], window)
 
-            async def without_a_segment(segment: int, **more: object) -> object:
-                return await read(99 if segment == omitted else segment, **more)  # type: ignore[arg-type]
-
-            self.store.read_index = without_a_segment  # type: ignore[method-assign,assignment]
-
-    monkeypatch.setattr("eventcron.preview.simulate.World", WithoutASegment)
+    monkeypatch.setattr("eventcron.preview.simulate.upcoming_fires", without_one)
     result = CliRunner().invoke(command, [str(path), "--from", "2026-12-01"])
 
     assert result.exit_code == 1
-    assert "fired 0 times, computed 1" in result.stderr
+    assert "acme/n1 at 2026-12-01T00:00:00Z fired 0 times, computed 1" in result.stderr
+    assert "and 28 more" in result.stderr
+
+
+class Lived(NamedTuple):
+    """What all of eventcron did with the schedules of a file, in virtual time."""
+
+    per_schedule: Counter[str]
+    per_minute: Counter[str]
+    skipped: Counter[str]
+
+
+def lived(path: Path, start: str, *, hours: int) -> Lived:
+    """Put each schedule of *path* a second before *start*, and let registrar, planner, executor and queues run."""
+    first = read_moment(start, "--from")
+    end = first + hours * 3_600_000
+    with World(first - 1_000, settings=UNLIMITED) as world:
+        for line in path.read_text().splitlines():
+            world.emit("Put Schedule", json.loads(line))
+        world.run(until=end + WINDOW_SECONDS * 1000 + 30_000)
+        fires = [fire for fire in world.fired if first <= fire.due_at < end]
+        skips = [skip for skip in world.events_of("Schedule Skipped") if skip["first_due"] < rfc3339(end)]
+        assert world.failures == []
+    skipped: Counter[str] = Counter()
+    for skip in skips:
+        skipped[skip["reason"]] += skip["count"]
+    minutes = Counter(rfc3339(fire.due_at // 60_000 * 60_000, millis=False) for fire in fires)
+    return Lived(Counter(fire.schedule for fire in fires), minutes, skipped)
+
+
+def assert_lived(path: Path, start: str, *, hours: int) -> None:
+    """Check that ``simulate`` reports what all of eventcron does."""
+    report = json.loads(run(path, "--from", start, "--for", f"{hours}h", "--json").stdout)
+    done = lived(path, start, hours=hours)
+
+    assert {name: count for name, count in report["per_schedule"].items() if count} == done.per_schedule
+    assert report["per_minute"] == done.per_minute
+    assert report["skipped"] == done.skipped
+
+
+def test_all_of_eventcron_does_with_the_real_schedules_what_is_reported(tmp_path: Path) -> None:
+    assert_lived(zoned(tmp_path, "Europe/Oslo"), "2026-10-24T23:00:00Z", hours=4)
+
+
+#: Seconds. The longest flexible window here.
+WINDOW_SECONDS = 900
+EXPRESSIONS = ["* * * * *", "*/7 * * * *", "30 2 * * *", "0 1-3 * * *", "*/20 * * * * *", "rate(7 minutes)", "@hourly",
+               "at(2026-03-29T01:30:00)", "15,45 1-2 29 3 *"]  # fmt: skip
+CHANGING = st.fixed_dictionaries(
+    {
+        "expression": st.sampled_from(EXPRESSIONS),
+        "timezone": st.sampled_from(["UTC", "Europe/Oslo", "America/New_York"]),
+    },
+    optional={
+        "exclude": st.sampled_from([["2026-03-29"], ["* 2 * * *"], ["* 0-1 * * *", "2026-03-28"]]),
+        "flexible_window_seconds": st.sampled_from([60, WINDOW_SECONDS]),
+        "max_fires": st.integers(1, 5),
+        "end": st.just("2026-03-29T01:10:00Z"),
+        "start": st.just("2026-03-29T00:20:00Z"),
+        "state": st.just("PAUSED"),
+        "daylight_saving": st.sampled_from([{"gap": "skip"}, {"overlap": "twice"}]),
+    },
+)
+
+
+@pytest.mark.slow
+@settings(max_examples=25, deadline=None)
+@given(schedules=st.lists(CHANGING, min_size=1, max_size=8))
+def test_all_of_eventcron_does_what_is_reported(
+    schedules: list[dict[str, object]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    path = tmp_path_factory.mktemp("lived") / "some.jsonl"
+    entries = [{"tenant": "acme", "name": f"n{n}", **one} for n, one in enumerate(schedules)]
+    path.write_text("\n".join(map(json.dumps, entries)))
+
+    assert_lived(path, "2026-03-29T00:00:00Z", hours=3)
 
 
 def test_schedules_are_put_just_before_the_span(tmp_path: Path) -> None:

@@ -42,6 +42,10 @@ class Script:
         """As ``query``, but the answer as DynamoDB sends it."""
         return msgspec.json.encode(await self.query(**request))
 
+    async def batch_get_item_bytes(self, **request: Any) -> bytes:
+        """As ``batch_get_item``, but the answer as DynamoDB sends it."""
+        return msgspec.json.encode(await self.batch_get_item(**request))
+
     def __getattr__(self, operation: str) -> Callable[..., Awaitable[dict[str, Any]]]:
         shape = _input_shape(self._service, operation)
 

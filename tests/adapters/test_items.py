@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from eventcron.adapters.aws.fire_records import decode_to_fire
 from eventcron.adapters.aws.index_pages import decode_index
 from eventcron.adapters.aws.items import decode, encode
 from eventcron.adapters.aws.table import Item, number, text
 from eventcron.errors import Undecodable
 from eventcron.model.commands import Misfire, MisfirePolicy, Schedule
 from eventcron.model.names import MAX_INPUT_BYTES
-from eventcron.model.records import Era, LastCommands, Record, State
+from eventcron.model.records import Era, FiredSchedule, FireRecord, LastCommands, Record, State
 from eventcron.rules import lifecycle
 from eventcron.rules.inputs import set_apart
 from eventcron.rules.lifecycle import MAX_EARLIER_BYTES, When
@@ -46,6 +47,7 @@ eras = st.builds(
     catch_up_until=instants,
     misfire=st.builds(Misfire, policy=st.sampled_from(MisfirePolicy)),
     flexible_window_seconds=st.integers(0, 86_400),
+    per_minute=st.integers(1, 6_000),
 )
 records = st.builds(
     Record,
@@ -99,6 +101,44 @@ def test_what_is_encoded_decodes_to_the_same(record: Record) -> None:
 #: What the template projects into the index: read once, not for each example.
 INDEX = properties("SchedulesTable")["GlobalSecondaryIndexes"][0]
 PROJECTED = {"tenant", "name", "segment", "wake", *INDEX["Projection"]["NonKeyAttributes"]}
+
+
+def as_dynamodb_sends(*items: Item) -> msgspec.Raw:
+    return msgspec.Raw(msgspec.json.encode(items))
+
+
+def members(protocol: type) -> list[str]:
+    return [name for name, value in vars(protocol).items() if isinstance(value, property)]
+
+
+@given(records)
+def test_what_a_fire_needs_of_an_item_is_what_the_whole_record_has(record: Record) -> None:
+    item = encode(record)
+    whole = decode(item)
+
+    (read,) = decode_to_fire(as_dynamodb_sends(item))
+
+    for name in members(FireRecord):
+        if name != "schedule":
+            assert getattr(read, name) == getattr(whole, name)
+    assert (read.schedule is None) == (whole.schedule is None)
+    for name in members(FiredSchedule) if whole.schedule is not None else []:
+        found, expected = getattr(read.schedule, name), getattr(whole.schedule, name)
+        assert (bytes(found) == bytes(expected)) if name == "input" else (found == expected)
+
+
+def test_a_fire_needs_a_record_that_this_release_reads_as_a_whole() -> None:
+    """A later release may have added to a schedule what this one would leave out of its fires."""
+    schedule = '{"tenant":"acme","name":"nightly","expression":"0 1 * * *","hush":true}'
+    item = an_item(body=text(f'{{"schedule":{schedule},"created":1}}'))
+    with pytest.raises(Undecodable) as whole:
+        decode(item)
+
+    with pytest.raises(Undecodable) as to_fire:
+        decode_to_fire(as_dynamodb_sends(item))
+
+    assert to_fire.value.reason == whole.value.reason
+    assert "hush" in to_fire.value.reason
 
 
 @given(records.filter(lambda record: record.eras and record.wake is not None))
@@ -173,8 +213,10 @@ def test_a_newer_item_may_have_fields_that_are_not_known_yet() -> None:
 def test_what_cannot_be_read_says_which_schedule_it_is(item: Item, message: str) -> None:
     with pytest.raises(Undecodable) as raised:
         decode(item)
+    with pytest.raises(Undecodable) as to_fire:
+        decode_to_fire(as_dynamodb_sends(item))
 
-    assert str(raised.value) == message
+    assert str(raised.value) == str(to_fire.value) == message
 
 
 # --- The largest record ----------------------------------------------------------------------------------------------

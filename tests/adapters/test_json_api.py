@@ -55,7 +55,7 @@ async def answer(said: bytes, api: type[JsonApi] = DynamoJson) -> dict[str, Any]
     ("api", "operation", "target", "kind"),
     [
         (DynamoJson, "query", "DynamoDB_20120810.Query", "1.0"),
-        (DynamoJson, "batch_get_item", "DynamoDB_20120810.BatchGetItem", "1.0"),
+        (DynamoJson, "get_item", "DynamoDB_20120810.GetItem", "1.0"),
         (DynamoJson, "update_item", "DynamoDB_20120810.UpdateItem", "1.0"),
         (SqsJson, "send_message_batch", "AmazonSQS.SendMessageBatch", "1.0"),
         (EventsJson, "put_events", "AWSEvents.PutEvents", "1.1"),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import datetime
 from pathlib import Path
@@ -15,12 +18,17 @@ import pytest
 
 from benchmarks import mixes, runs, stocks
 from benchmarks.mixes import Trigger
-from benchmarks.pipes import Pipe
+from benchmarks.pipes import ROOT, Pipe
 from benchmarks.rig.faults import Faults
 from benchmarks.rig.process import Rig, certificate, rig
 from benchmarks.rig.service import Watch
-from benchmarks.sides import project
+from benchmarks.sides import project, worker
 from benchmarks.sides.process import SideProcess, Spent, side
+from eventcron.model.messages import Fire
+from eventcron.model.names import Window
+from eventcron.rules.packing import pack_fires
+from eventcron.timing.trigger import from_canonical, walk
+from eventcron.wire.encode import encode_pack
 
 #: Each test asks processes of their own.
 pytestmark = pytest.mark.slow
@@ -94,6 +102,41 @@ def test_the_planners_send_the_same_fires(started: Started) -> None:
 
     assert common["eventcron"] == common["sequential"] == common["gathered"]
     assert common["eventcron"]
+
+
+def _plain_packs(planned: stocks.Planned, window: Window) -> list[str]:
+    """The packs of *window*, made of each schedule's occurrences by itself: nothing is remembered, nothing left out."""
+    index = planned.tables[stocks.SCHEDULES_TABLE].by_segment
+    assert index is not None
+    packs: list[str] = []
+    for segment in range(planned.segments):
+        fires = []
+        for page in index.pages[segment % len(index.pages)]:
+            for item in json.loads(page.head + b"}")["Items"]:
+                tenant, name, revision = item["tenant"]["S"], item["name"]["S"], int(item["revision"]["N"])
+                occurrences = walk(from_canonical(item["trigger"]["S"]), window)
+                fires += [Fire(tenant, name, revision, one.due, one.due) for one in occurrences]
+        packs += map(encode_pack, pack_fires(fires, size=200))
+    return packs
+
+
+@pytest.mark.parametrize("mix", [mixes.real, mixes.all_distinct, mixes.rates])
+def test_the_packs_are_those_of_a_plain_path_byte_for_byte(
+    mix: Callable[[int], list[Trigger]], started: Started
+) -> None:
+    planned = stocks.planned(mix, COUNT * 4)
+    started.rig.load(planned.tables)
+    for _ in range(2):  # the second tick knows the triggers
+        start = (int(time.time()) + runs.PLANNED_SECONDS) * 1000
+        started.rig.put(stocks.LEDGER_TABLE, stocks.segment_items(start, planned.segments))
+        started.rig.begin(Watch(keep_bodies=True))
+        started.side("eventcron").do("plan")
+        (end,) = stocks.planned_through(started.rig.items(stocks.LEDGER_TABLE))
+
+        expected = _plain_packs(planned, Window(start, end))
+
+        assert sorted(started.rig.observed().bodies) == sorted(expected)
+        assert expected
 
 
 def _resources(schedules: list[stocks.Named]) -> set[str]:
@@ -226,3 +269,12 @@ def test_a_side_sees_nothing_of_the_hosts_aws_settings(started: Started, monkeyp
     with side("sequential", started.rig.url) as one:  # it would fail: there is no such profile
         started.rig.load(stocks.stored([]))
         assert one.do("execute", {"Records": []}).answer == {"batchItemFailures": []}
+
+
+@pytest.mark.skipif(not worker.memory(), reason="this system does not say what a process has held")
+def test_the_memory_of_a_side_is_not_that_of_the_process_that_started_it() -> None:
+    ballast = bytearray(64_000_000)
+    code = "from benchmarks.sides import worker; print(worker.memory())"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+
+    assert 0 < int(answer.stdout) < len(ballast) <= worker.memory()

@@ -27,6 +27,7 @@ from eventcron.adapters.aws.leases import DynamoLeases
 from eventcron.adapters.aws.published_packs import DynamoPublishedPacks
 from eventcron.adapters.aws.quota import DynamoQuota
 from eventcron.adapters.aws.redrive_targets import RedriveToQueue
+from eventcron.adapters.aws.registrar_queue import SqsRegistrarQueue
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.segment_queue import SqsSegmentQueue
 from eventcron.adapters.aws.sweeps import DynamoSweeps
@@ -43,6 +44,7 @@ from eventcron.adapters.memory import (
     MemoryPublishedPacks,
     MemoryQueue,
     MemoryQuota,
+    MemoryRegistrarQueue,
     MemoryScheduleStore,
     MemorySegmentQueue,
     MemorySweeps,
@@ -61,6 +63,7 @@ from eventcron.ports import (
     Leases,
     PublishedPacks,
     Quota,
+    RegistrarQueue,
     ScheduleStore,
     SegmentQueue,
     Sweeps,
@@ -89,6 +92,12 @@ class FireQueueRig(NamedTuple):
     port: FireQueue
     #: Packs that are visible; each is received once. Waits up to so many seconds for the first.
     receive: Callable[[int], Awaitable[list[Pack]]]
+
+
+class RegistrarQueueRig(NamedTuple):
+    port: RegistrarQueue
+    #: Commands that are visible; each is received once.
+    receive: Callable[[], Awaitable[list[str]]]
 
 
 class SegmentQueueRig(NamedTuple):
@@ -133,6 +142,7 @@ class Backend(BusBackend, Protocol):
     async def backfills(self) -> Backfills: ...
     async def calendars(self) -> Calendars: ...
     async def fire_queue(self) -> FireQueueRig: ...
+    async def registrar_queue(self) -> RegistrarQueueRig: ...
     async def segment_queue(self) -> SegmentQueueRig: ...
     async def dead_letters(self) -> DeadLettersRig: ...
     async def letters(self) -> DeadLetterQueueRig: ...
@@ -178,6 +188,17 @@ class MemoryBackend:
             return [msgspec.json.decode(message.body, type=Pack) for message in messages]
 
         return FireQueueRig(MemoryFireQueue(queue), receive)
+
+    async def registrar_queue(self) -> RegistrarQueueRig:
+        queue = MemoryQueue(self._clock)
+
+        async def receive() -> list[str]:
+            messages = queue.receive()
+            for message in messages:
+                queue.delete(message.id)
+            return [message.body for message in messages]
+
+        return RegistrarQueueRig(MemoryRegistrarQueue(queue), receive)
 
     async def segment_queue(self) -> SegmentQueueRig:
         queue = MemoryQueue(self._clock)
@@ -263,6 +284,14 @@ class AwsBackend:
             return [msgspec.json.decode(message["Body"], type=Pack) for message in await self._receive(url, wait)]
 
         return FireQueueRig(SqsFireQueue(self.clients.sqs, url), receive)
+
+    async def registrar_queue(self) -> RegistrarQueueRig:
+        url = await create_queue(self._sqs, next(_names))
+
+        async def receive() -> list[str]:
+            return [message["Body"] for message in await self._receive(url, 1)]
+
+        return RegistrarQueueRig(SqsRegistrarQueue(self.clients.sqs, url), receive)
 
     async def segment_queue(self) -> SegmentQueueRig:
         url = await create_queue(self._sqs, next(_names))

@@ -92,7 +92,7 @@ class Dying(Interposed):
     def __init__(self, client: Any, at: int) -> None:
         super().__init__(client, self._nothing)
         self._left = at
-        self.batch_get_item = client.batch_get_item
+        self.batch_get_item_bytes = client.batch_get_item_bytes
 
     async def _nothing(self) -> None:
         pass

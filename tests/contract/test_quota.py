@@ -49,3 +49,11 @@ async def test_of_many_packs_at_once_no_more_than_the_limit_is_granted(quota: Qu
     )
 
     assert sorted(granted) == [0, 0, 0, 0, 0, 2, 3, 3, 3, 3, 3, 3]
+
+
+async def test_it_tells_what_was_asked_for_granted_or_not(quota: Quota) -> None:
+    for number in range(3):
+        await quota.acquire(asking(f"pack-{number}", 4), expires=5)
+
+    assert [await quota.used("acme", minute) for minute in (7, 8)] == [12, 0]
+    assert await quota.used("acme.eu", 7) == 0

@@ -157,6 +157,18 @@ async def test_get_takes_any_number_of_keys_twice_over_and_leaves_out_the_missin
     assert await store.get([]) == {}
 
 
+async def test_what_a_fire_needs_is_as_it_was_put(store: ScheduleStore) -> None:
+    record = a_record("one")
+    assert await store.put(record, replacing=None)
+
+    found = await store.get_to_fire([record.key, record.key, Key("acme", "missing")])
+
+    (read,) = found.values()
+    assert (read.key, read.revision, read.state, read.eras) == (record.key, 1, State.ENABLED, record.eras)
+    assert read.schedule is not None
+    assert (read.schedule.expression, bytes(read.schedule.input)) == ("@daily", b"null")
+
+
 async def test_a_put_replaces_only_the_revision_it_has_seen(store: ScheduleStore) -> None:
     first, second, third = (a_record(revision=revision) for revision in (1, 2, 3))
 

@@ -530,10 +530,12 @@ class Service:
         self.asked.append(request)
         return next(self._answers)
 
-    put_events = send_message_batch = batch_get_item = query = _next
+    put_events = send_message_batch = query = _next
 
     async def query_bytes(self, **request: Any) -> bytes:
         return msgspec.json.encode(await self._next(**request))
+
+    batch_get_item_bytes = query_bytes
 
 
 async def test_put_events_may_refuse_entries_inside_a_200() -> None:

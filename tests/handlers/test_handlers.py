@@ -16,14 +16,22 @@ from eventcron.adapters.memory import (
     MemoryFireQueue,
     MemoryLeases,
     MemoryQueue,
+    MemoryRegistrarQueue,
     MemoryScheduleStore,
     MemorySegmentQueue,
 )
-from eventcron.entrypoints import executor_lambda, planner_lambda, reconciler_lambda, registrar_lambda, rest_lambda
+from eventcron.entrypoints import (
+    dispatcher_lambda,
+    executor_lambda,
+    planner_lambda,
+    reconciler_lambda,
+    registrar_lambda,
+    rest_lambda,
+)
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.telemetry import logger
 from eventcron.errors import Unavailable
-from eventcron.model.messages import Fire, SegmentRange
+from eventcron.model.messages import Fire, GroupedCommand, SegmentRange
 from eventcron.model.names import Instant, Key
 from eventcron.ports import Refusal
 from eventcron.rules.packing import make_pack
@@ -52,17 +60,23 @@ class Stack:
         self.bus = MemoryEventBus(self.clock)
         self.dead = MemoryDeadLetters()
         self.plans = MemoryQueue(self.clock)
+        self.grouped_commands = MemoryQueue(self.clock)
+        self.refuse_command: Callable[[int, GroupedCommand], Refusal | None] = lambda _index, _command: None
         self.refuse_range: Callable[[SegmentRange], Refusal | None] = lambda _asked: None
         self.ports = memory_ports(
             self.clock,
             store=self.store,
             leases=self.leases,
+            registrar_queue=MemoryRegistrarQueue(self.grouped_commands, refuse=self._refuse_command),
             fire_queue=MemoryFireQueue(self.fires),
             bus=self.bus,
             dead_letters=self.dead,
             segment_queue=MemorySegmentQueue(self.plans, refuse=self._refuse_range),
         )
         self.cases = self.ports.use_cases(SETTINGS)
+
+    def _refuse_command(self, index: int, command: GroupedCommand) -> Refusal | None:
+        return self.refuse_command(index, command)
 
     def _refuse_range(self, index: int, asked: SegmentRange) -> Refusal | None:
         refusal = self.refuse_range(asked)
@@ -80,6 +94,10 @@ class Stack:
 @pytest.fixture(name="stack")
 def _stack() -> Stack:
     return Stack()
+
+
+def dispatcher(stack: Stack, event: dict[str, Any]) -> dict[str, Any]:
+    return asyncio.run(dispatcher_lambda.handle(stack.cases, event))
 
 
 def registrar(stack: Stack, event: dict[str, Any]) -> dict[str, Any]:
@@ -127,6 +145,21 @@ def metrics(out: str) -> dict[str, Any]:
     """The metrics in the printed EMF records, by name."""
     records = [json.loads(line) for line in out.splitlines() if '"_aws"' in line]
     return {name: value for record in records for name, value in record.items() if name[0].isupper()}
+
+
+def test_dispatcher_passes_every_command_on_and_counts_them(
+    stack: Stack, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    stack.refuse_command = lambda index, command: Refusal(index=index, code="No") if command.body == "refused" else None
+
+    response = dispatcher(stack, sqs(put("good"), "refused", "poison"))
+
+    assert response == {"batchItemFailures": [{"itemIdentifier": "m1"}]}
+    assert [message.body for message in stack.grouped_commands.receive()] == [put("good"), "poison"]
+    counted = metrics(capsys.readouterr().out)
+    assert (counted["CommandsDispatched"], counted["CommandsNotDispatched"]) == ([2], [1])
+    assert caplog.messages == ["record_failed"]
+    assert (stack.events, stack.dead.sent) == ([], [])
 
 
 def test_registrar_stores_what_is_good_answers_what_is_bad_and_dead_letters_what_is_neither(
@@ -474,7 +507,7 @@ class Invocation:
 
 @pytest.mark.parametrize(
     "module",
-    [executor_lambda, planner_lambda, reconciler_lambda, registrar_lambda, rest_lambda],
+    [dispatcher_lambda, executor_lambda, planner_lambda, reconciler_lambda, registrar_lambda, rest_lambda],
     ids=lambda module: module.__name__.rpartition(".")[2],
 )
 def test_every_log_line_of_an_invocation_names_its_request(module: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,15 @@ from eventcron.errors import Unavailable
 from eventcron.settings import InvalidSettings
 from tests.emulators import use_endpoint
 
-SETTINGS = ("SCHEDULES_TABLE", "LEDGER_TABLE", "BUS_NAME", "FIRE_QUEUE_URL", "COMMAND_DLQ_URL", "FIRE_DLQ_URL")
+SETTINGS = (
+    "SCHEDULES_TABLE",
+    "LEDGER_TABLE",
+    "BUS_NAME",
+    "REGISTRAR_QUEUE_URL",
+    "FIRE_QUEUE_URL",
+    "COMMAND_DLQ_URL",
+    "FIRE_DLQ_URL",
+)
 
 
 @pytest.fixture(name="service")

@@ -29,6 +29,7 @@ from eventcron.wire.encode import encode_pack
 from tests.handlers.test_handlers import (
     NOW,
     Stack,
+    dispatcher,
     executor,
     fan_out,
     fire_of,
@@ -119,6 +120,9 @@ def _live_through(patch: pytest.MonkeyPatch) -> Printed:
 
     span = {"from": "2026-01-01T00:00:00Z", "until": "2026-01-02T00:00:00Z", "backfill_id": "day"}
     commands = [put("good"), put("gone"), put("old", misfire={"grace_seconds": 60}), "poison", put("bad", "61 * * * *")]
+    dispatcher(stack, sqs(*commands))
+    stack.refuse_command = lambda index, _command: Refusal(index=index, code="InternalError")
+    dispatcher(stack, sqs(*commands))
     registrar(stack, sqs(*commands))
     registrar(stack, sqs(put("good"), command("gone", "Delete Schedule", revision=NOW + 1)))
     same = {field: value for field, value in json.loads(put("good"))["detail"].items() if field != "name"}
@@ -132,7 +136,7 @@ def _live_through(patch: pytest.MonkeyPatch) -> Printed:
     executor(stack, sqs(pack("good", NOW + 61_000)))
     planner(stack, {})
     bad.bus = True
-    executor(stack, sqs(again))
+    executor(stack, sqs(again, pack("good", NOW + 62_000)))
     bad.bus = False
     for wrong in (Unavailable("dynamodb", "ThrottlingException"), ZeroDivisionError()):
         bad.table = wrong

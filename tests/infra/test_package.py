@@ -66,7 +66,9 @@ def _run(package: Path, code: str, **variables: str) -> str:
     """Return what *code* prints in a process that can import *package* only."""
     environment = {"PYTHONPATH": str(package), "PYTHONTZPATH": "", "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/nowhere"}
     resources = dict.fromkeys(("SCHEDULES_TABLE", "LEDGER_TABLE", "BUS_NAME"), "x")
-    resources |= dict.fromkeys(("FIRE_QUEUE_URL", "COMMAND_DLQ_URL", "FIRE_DLQ_URL"), "http://127.0.0.1:9/q")
+    resources |= dict.fromkeys(
+        ("REGISTRAR_QUEUE_URL", "FIRE_QUEUE_URL", "COMMAND_DLQ_URL", "FIRE_DLQ_URL"), "http://127.0.0.1:9/q"
+    )
     environment |= {f"EVENTCRON_{name}": value for name, value in resources.items()}
     environment |= {"AWS_DEFAULT_REGION": "eu-north-1", "AWS_ACCESS_KEY_ID": "x", "AWS_SECRET_ACCESS_KEY": "x"}
     environment |= variables

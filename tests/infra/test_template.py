@@ -103,7 +103,7 @@ def test_every_rule_target_has_a_dead_letter_queue_that_accepts_its_events(targe
     assert {"Fn::GetAtt": [rule, "Arn"]} in takes[0]
 
 
-@pytest.mark.parametrize("function", ["RegistrarFunction", "PlannerFunction", "ExecutorFunction"])
+@pytest.mark.parametrize("function", ["DispatcherFunction", "RegistrarFunction", "PlannerFunction", "ExecutorFunction"])
 def test_the_visibility_timeout_is_six_times_the_function_s_timeout(function: str) -> None:
     source = _source(function)
     queue = QUEUES[name_of(source["Queue"])]
@@ -111,14 +111,26 @@ def test_the_visibility_timeout_is_six_times_the_function_s_timeout(function: st
     assert queue["VisibilityTimeout"] >= 6 * FUNCTIONS[function]["Timeout"]
 
 
-@pytest.mark.parametrize("function", ["RegistrarFunction", "ExecutorFunction"])
+@pytest.mark.parametrize("function", ["DispatcherFunction", "RegistrarFunction", "ExecutorFunction"])
 def test_queues_are_read_in_tens_at_once_with_partial_failures(function: str) -> None:
     source = _source(function)
 
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert source["BatchSize"] == 10
     assert "MaximumBatchingWindowInSeconds" not in source
-    assert "Ref" in source["ScalingConfig"]["MaximumConcurrency"]
+    assert function == "DispatcherFunction" or "Ref" in source["ScalingConfig"]["MaximumConcurrency"]
+
+
+def test_registrars_get_commands_from_a_queue_that_only_dispatchers_fill() -> None:
+    policies = template.of_type(STACK, "AWS::SQS::QueuePolicy").values()
+    filling = [role for role in ROLES if "RegistrarQueue" in allowed(role).get("sqs:SendMessage", set())]
+
+    assert _source("DispatcherFunction")["Queue"] == {"Fn::GetAtt": ["CommandQueue", "Arn"]}
+    assert _source("RegistrarFunction")["Queue"] == {"Fn::GetAtt": ["RegistrarQueue", "Arn"]}
+    assert GLOBALS["Environment"]["Variables"]["EVENTCRON_REGISTRAR_QUEUE_URL"] == {"Ref": "RegistrarQueue"}
+    assert filling == ["DispatcherRole"]
+    assert not any({"Ref": "RegistrarQueue"} in policy["Queues"] for policy in policies)
+    assert _source("DispatcherFunction")["ScalingConfig"] == {"MaximumConcurrency": 10}
 
 
 def test_pollers_of_the_fire_queue_replace_the_maximum_of_executors_that_lambda_refuses_beside_them() -> None:
@@ -199,6 +211,7 @@ def test_the_executor_has_time_to_hold_a_pack_for_the_longest_lead() -> None:
 def test_functions_are_the_entry_points_on_python_3_13_and_arm64() -> None:
     assert (GLOBALS["Runtime"], GLOBALS["Architectures"]) == ("python3.13", ["arm64"])
     assert {name: properties["Handler"] for name, properties in FUNCTIONS.items()} == {
+        "DispatcherFunction": "eventcron.entrypoints.dispatcher_lambda.handler",
         "RegistrarFunction": "eventcron.entrypoints.registrar_lambda.handler",
         "PlannerFunction": "eventcron.entrypoints.planner_lambda.handler",
         "ReconcilerFunction": "eventcron.entrypoints.reconciler_lambda.handler",
@@ -551,7 +564,9 @@ def test_no_role_has_a_wildcard(role: str) -> None:
     ("role", "action", "resources"),
     [
         pytest.param("RegistrarRole", "dynamodb:PutItem", {"SchedulesTable", "LedgerTable"}, id="registrar-stores"),
-        pytest.param("RegistrarRole", "sqs:ReceiveMessage", {"CommandQueue"}, id="registrar-reads-commands"),
+        pytest.param("DispatcherRole", "sqs:ReceiveMessage", {"CommandQueue"}, id="dispatcher-reads-commands"),
+        pytest.param("DispatcherRole", "sqs:SendMessage", {"RegistrarQueue"}, id="dispatcher-passes-commands-on"),
+        pytest.param("RegistrarRole", "sqs:ReceiveMessage", {"RegistrarQueue"}, id="registrar-reads-commands"),
         pytest.param("PlannerRole", "dynamodb:Query", {"${SchedulesTable.Arn}/index/plan"}, id="planner-reads-index"),
         pytest.param("PlannerRole", "dynamodb:PutItem", {"LedgerTable"}, id="planner-continues-backfills"),
         pytest.param("PlannerRole", "dynamodb:UpdateItem", {"SchedulesTable", "LedgerTable"}, id="planner-updates"),
@@ -564,7 +579,11 @@ def test_no_role_has_a_wildcard(role: str) -> None:
         pytest.param("ExecutorRole", "dynamodb:PutItem", {"LedgerTable"}, id="executor-records-packs"),
         pytest.param("ExecutorRole", "sqs:SendMessage", {"FireQueue", "FireDeadLetters"}, id="executor-sends"),
         pytest.param("ExecutorRole", "sqs:ReceiveMessage", {"FireQueue"}, id="executor-reads-packs"),
-        *(pytest.param(role, "events:PutEvents", {"Bus"}, id=f"{role}-publishes") for role in ROLES),
+        *(
+            pytest.param(role, "events:PutEvents", {"Bus"}, id=f"{role}-publishes")
+            for role in ROLES
+            if role != "DispatcherRole"
+        ),
     ],
 )
 def test_a_role_may_do_an_action_on_these_resources_only(role: str, action: str, resources: set[str]) -> None:

@@ -10,7 +10,7 @@ import pytest
 #: Each test starts processes.
 pytestmark = pytest.mark.slow
 
-HANDLERS = ("registrar_lambda", "planner_lambda", "executor_lambda")
+HANDLERS = ("dispatcher_lambda", "registrar_lambda", "planner_lambda", "executor_lambda")
 
 #: Packages for the command line and the tests, and others that would only slow a cold start down.
 NEVER = (

@@ -67,7 +67,11 @@ REPLACED = {
     "services.lambda_svc._route_async_failure": ["target_arn", "func_name", "event", "result"],
     "services.lambda_svc._sqs_esm_concurrency": ["esm", "func_rec", "config", "queue"],
     "services.lambda_svc._update_code": ["name", "data"],
+    "services.sqs._collect_msgs": ["q", "max_n", "vis_timeout"],
     "services.sqs._delete_messages_for_esm": ["queue_url", "receipt_handles"],
+    "services.sqs._dlq_sweep": ["q"],
+    "services.sqs._ensure_msg_fields": ["m"],
+    "services.sqs._expire_retained": ["q"],
     "services.sqs._receive_messages_for_esm": ["queue_url", "max_number"],
 }
 

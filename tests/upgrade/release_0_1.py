@@ -47,6 +47,7 @@ class Era(Struct, frozen=True, array_like=True):
     catch_up_until: int = 0
     misfire: dict[str, Any] = {}
     flexible_window_seconds: int = 0
+    per_minute: int = 60
 
 
 class LastCommands(Struct, frozen=True, kw_only=True):

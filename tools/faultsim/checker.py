@@ -16,6 +16,7 @@ from eventcron.model.names import Instant, Key, Window
 from eventcron.model.records import State
 from eventcron.rules.planning import first_occurrence
 from eventcron.timing.trigger import walk
+from tools.faultsim.catching_up import CATCH_UP_CHECKS, is_caught_up, is_open, under_way
 from tools.faultsim.command_order import FinalState, first_like, possible_final_states
 from tools.faultsim.given_inputs import INPUT_CHECKS
 from tools.faultsim.lasting import LASTING_CHECKS
@@ -52,7 +53,7 @@ def violations(simulation: Simulation) -> list[Violation]:
     checks = (
         _lost, _excuses, _grace, _ended, _early, _after_a_change, _repeats, _unexpected, _final_states,
         _repeated_commands, _answers, _crashes, _reads_for_nothing, _other_tenants,
-        *INPUT_CHECKS, *MESSAGE_CHECKS, *PUT_CHECKS, *OTHER_COMMAND_CHECKS, *LASTING_CHECKS,
+        *INPUT_CHECKS, *MESSAGE_CHECKS, *PUT_CHECKS, *OTHER_COMMAND_CHECKS, *LASTING_CHECKS, *CATCH_UP_CHECKS,
     )  # fmt: skip
     return [violation for check in checks for violation in check(observed)]
 
@@ -69,8 +70,10 @@ def _lost(observed: Observations) -> Iterator[Violation]:
         for due, why in _expected(observed, revision, replaced_by):
             if (revision.key, due) not in fired:
                 missing[revision.key][due] = why
+    later = under_way(observed) if missing else set()
     for key, dues in missing.items():
-        for due, why in _unexcused(observed, key, dues):
+        owed = {due: why for due, why in dues.items() if (key, due, "") not in later}
+        for due, why in _unexcused(observed, key, owed):
             yield Violation(1, key, f"{why} due {due} was neither published nor accounted for")
 
 
@@ -216,23 +219,18 @@ def _grace(observed: Observations) -> Iterator[Violation]:
         revisions = [v for v in observed.revisions[fire.key] if v.record.schedule and v.at <= fire.at]
         graces = [v.schedule.misfire.grace_seconds * 1000 for v in revisions if v.record.revision >= fire.revision]
         offset = max((revision.offset for revision in revisions), default=0)
-        late_ms = fire.own - max(fire.due + offset, _resumed_at(revisions, fire.due))
+        late_ms = fire.own - fire.due - offset
+        if is_caught_up(observed, fire):
+            continue  # its rate and its tenant's limit say when it is published
         if fire.cause == "schedule" and late_ms > max(graces, default=0) + tolerance_ms + 2 * TIMELY_MS:
             yield Violation(1, fire.key, f"due {fire.due} was published {late_ms} ms late, beyond its grace")
-
-
-def _resumed_at(revisions: Sequence[Revision], due: Instant) -> Instant:
-    """When a resume published the occurrence *due* of the pause before it; 0 if none did."""
-    found = [revision.record for revision in revisions]
-    resumed = [record.pending or 0 for record in found if record.era.start <= due < record.era.catch_up_until]
-    return max(resumed, default=0)
 
 
 def _ended(observed: Observations) -> Iterator[Violation]:
     """A schedule without occurrences ends as COMPLETED, and an event reports it."""
     reported = {event.key for event in observed.events("Schedule Completed")}
     for revision, replaced_by in observed.spans():
-        if replaced_by is not None or not revision.fires:
+        if replaced_by is not None or not revision.fires or _ends_with_a_remainder(observed, revision):
             continue
         if not _is_at_its_end(revision, observed.end - observed.widest_ms[revision.key] - TIMELY_MS):
             continue
@@ -247,6 +245,12 @@ def _ended(observed: Observations) -> Iterator[Violation]:
                 yield Violation(1, revision.key, f"it has no occurrence left and is {record.state}")
         elif revision.key not in reported and revision.record.state is not State.COMPLETED:
             yield Violation(1, revision.key, "no event reports that it is completed")
+
+
+def _ends_with_a_remainder(observed: Observations, revision: Revision) -> bool:
+    """Whether a resume still catches up on the last occurrences."""
+    of_key = (one for one in observed.simulation.deployment.backfills.values() if one.key[:2] == revision.key)
+    return any(one.completes and is_open(observed, one) for one in of_key)
 
 
 def _is_at_its_end(revision: Revision, end: Instant) -> bool:
@@ -392,7 +396,7 @@ def _crashes(observed: Observations) -> Iterator[Violation]:
     """No handler raises anything but an ``EventcronError``, and every command is handled at the end."""
     for step in observed.history.crashes:
         yield Violation(6, None, f"{step.who} crashed: {step.about}")
-    if observed.simulation.deployment.commands.stored or observed.simulation.deployment.running:
+    if observed.simulation.deployment.commands_left or observed.simulation.deployment.running:
         yield Violation(6, None, "commands or invocations are left at the end")
 
 

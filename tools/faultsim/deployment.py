@@ -15,6 +15,7 @@ from eventcron.adapters.memory import (
     MemoryDeadLetters,
     MemoryFireQueue,
     MemoryLeases,
+    MemoryRegistrarQueue,
     MemoryScheduleStore,
     MemorySegmentQueue,
 )
@@ -40,8 +41,8 @@ from tools.faultsim.spell import Condition
 from tools.faultsim.workload import Scenario
 
 #: Seconds: timeouts of the functions, and visibility timeouts of the queues, as in the template.
-TIMEOUT_S = {"registrar": 30, "executor": 60, "reconciler": 120, "redrive": 600}
-VISIBILITY_S = {"commands": 180, "fires": 360, "segments": 720}
+TIMEOUT_S = {"dispatcher": 30, "registrar": 30, "executor": 60, "reconciler": 120, "redrive": 600}
+VISIBILITY_S = {"commands": 180, "grouped commands": 180, "fires": 360, "segments": 720}
 #: Seconds between two redrives by the operator.
 ROUND_S = 120
 #: Milliseconds by which a planner ends before its Lambda timeout.
@@ -198,10 +199,13 @@ class Deployment:
         older = Older(faults.unknown_zones)
         self.store = WatchedStore(true, self.history, network, older, page_size=page_size)
         self.commands = self._queue("commands")
+        self.grouped_commands = self._queue("grouped commands")
+        self.grouped_commands.dead = self.commands.dead  # as in the template
         self.fires = self._queue("fires")
         self.segments = self._queue("segments")
         self.dead = SimulatedDeadLetters(network, self.fires.dead)
-        self.commands.deliver = lambda batch: self._invoke("registrar", lambda: self._on_commands(batch))
+        self.commands.deliver = lambda batch: self._invoke("dispatcher", lambda: self._on_sent_commands(batch))
+        self.grouped_commands.deliver = lambda batch: self._invoke("registrar", lambda: self._on_commands(batch))
         self.fires.deliver = lambda batch: self._invoke("executor", lambda: self._on_packs(batch))
         self.segments.deliver = lambda batch: self._invoke("planner", lambda: self._on_segment_ranges(batch))
         self._memory_backfills = WatchedBackfills(network, older)
@@ -212,6 +216,7 @@ class Deployment:
             pause=network,
             store=self.store,
             leases=self._leases,
+            registrar_queue=MemoryRegistrarQueue(self.grouped_commands, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
             fire_queue=MemoryFireQueue(self.fires, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
             bus=SimulatedBus(network, self.history, true),
             dead_letters=self.dead,
@@ -268,7 +273,13 @@ class Deployment:
         return self._memory_calendars.stored
 
     @property
+    def commands_left(self) -> int:
+        """How many commands are neither applied nor dead letters."""
+        return len(self.commands.stored) + len(self.grouped_commands.stored)
+
+    @property
     def queues(self) -> Sequence[SimulatedQueue]:
+        """Those with a dead-letter queue of their own."""
         return (self.commands, self.fires, self.segments)
 
     def _refuse_range(self, index: int, asked: SegmentRange) -> Refusal | None:
@@ -281,12 +292,15 @@ class Deployment:
 
     # --- Functions ---------------------------------------------------------------------------------------------------
 
+    async def _on_sent_commands(self, batch: Sequence[Message]) -> None:
+        self._settle(self.commands, batch, await self._cases().handlers.on_sent_commands(batch))
+
     async def _on_commands(self, batch: Sequence[Message]) -> None:
         handled = await self._cases().handlers.on_commands(batch)
         for message, how in zip(batch, handled, strict=True):
             if how.result is not None:
                 self._network.note(f"{how.result.outcome} {message.id}", f"{how.result.key} {how.result.reason}")
-        self._settle(self.commands, batch, handled)
+        self._settle(self.grouped_commands, batch, handled)
 
     async def _on_packs(self, batch: Sequence[Message]) -> None:
         for message in batch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import TypeAlias
 
@@ -13,6 +13,7 @@ from eventcron.model.records import State
 from eventcron.timing.hashing import segment_of
 from eventcron.wire.encode import decode_pack
 from tools.faultsim import crowd
+from tools.faultsim.catching_up import is_caught_up, under_way
 from tools.faultsim.network import HOPELESS
 from tools.faultsim.observations import Fired, Observations, Revision, StatusEvent, instant
 from tools.faultsim.other_commands import is_on_calendar
@@ -67,7 +68,7 @@ def _dead(observed: Observations) -> Iterator[_What]:
             fires = decode_pack(body).fires
         except Undecodable:
             continue
-        yield from ((fire.key, fire.due, fire.cause, fire.cause_id) for fire in fires)
+        yield from ((fire.key, fire.due, fire.cause, fire.public_id) for fire in fires)
 
 
 def _is_skipped(observed: Observations, what: _What) -> bool:
@@ -140,10 +141,8 @@ def _is_caught_up(revisions: Sequence[Revision], fire: Fired) -> bool:
 
 def _resumes(observed: Observations) -> Iterator[Violation]:
     """Of what fell due in a pause, a resume fires what it was asked to, and nothing else."""
-    fired: dict[Key, set[Instant]] = defaultdict(set)
-    for fire in observed.fired:
-        if fire.cause == "schedule":
-            fired[fire.key].add(fire.due)
+    fired = {(fire.key, fire.due) for fire in observed.fired if fire.cause == "schedule"}
+    done = fired | {(key, due) for key, due, cause_id in under_way(observed) if not cause_id}
     for pause, resumed in observed.spans():
         if resumed is None or resumed.sent is None or resumed.sent.command != "Resume Schedule":
             continue
@@ -153,9 +152,9 @@ def _resumes(observed: Observations) -> Iterator[Violation]:
             continue
         wanted = _asked_for(observed, pause, resumed, resumed.sent)
         for due, asked in wanted.items():
-            if asked is False and due in fired[pause.key]:
+            if asked is False and (pause.key, due) in fired:
                 yield Violation(1, pause.key, f"due {due} of a pause fired; {resumed.sent.detail} does not ask for it")
-            if asked is True and due not in fired[pause.key] and _is_left(observed, pause.key, due):
+            if asked is True and (pause.key, due) not in done and _is_left(observed, pause.key, due):
                 yield Violation(1, pause.key, f"due {due} of a pause did not fire; {resumed.sent.detail} asks for it")
 
 
@@ -213,8 +212,9 @@ def _limits(observed: Observations) -> Iterator[Violation]:
     surely: Counter[tuple[str, int]] = Counter()
     perhaps: Counter[tuple[str, int]] = Counter()
     for fire in observed.fired:
-        # Of a command that came late, the fires count in a minute before.
-        late = fire.cause != "backfill" and fire.own - fire.due - _offset(observed, fire) > QUEUE_LATE_MS
+        # Of a command that came late, the fires count in a minute before. What is caught up on counts when published.
+        waits = fire.cause == "backfill" or is_caught_up(observed, fire)
+        late = not waits and fire.own - fire.due - _offset(observed, fire) > QUEUE_LATE_MS
         surely[fire.key.tenant, fire.own // MINUTE_MS] += not late and fire.own % MINUTE_MS >= QUEUE_LATE_MS
         for minute in _minutes(fire.own):
             perhaps[fire.key.tenant, minute] += 1

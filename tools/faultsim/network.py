@@ -181,6 +181,8 @@ class Network:
 class SimulatedBus:
     """``EventBus``: a call may fail as a whole, with or without effect, or for some entries."""
 
+    max_entries = BATCH
+
     def __init__(self, network: Network, history: History, clock: LoopClock) -> None:
         self._network = network
         self._history = history

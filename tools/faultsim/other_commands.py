@@ -9,6 +9,7 @@ from eventcron.model.names import CalendarKey, Instant, Key, Occurrence
 from eventcron.model.records import Backfill, BackfillState
 from eventcron.rules.backfill import gap_ms
 from eventcron.timing.trigger import local_time, walk
+from tools.faultsim.catching_up import under_way
 from tools.faultsim.deployment import ROUND_S
 from tools.faultsim.observations import Fired, Observations, Revision, StatusEvent, instant
 from tools.faultsim.promises import Violation
@@ -86,7 +87,7 @@ def _backfills(observed: Observations) -> Iterator[Violation]:
             fires[fire.key, fire.cause_id].append(fire)
     for backfill in observed.simulation.deployment.backfills.values():
         key = Key(backfill.tenant, backfill.name)
-        if not backfill.event_id or key == UNPUBLISHABLE:
+        if not backfill.event_id or key == UNPUBLISHABLE or backfill.key.is_catch_up:
             continue
         yield from _backfill(observed, key, backfill, fires.pop((key, backfill.id), []))
     for key, backfill_id in fires:
@@ -125,6 +126,8 @@ def _unaccounted(
         for t in details
         if t.get("cause_id") == backfill.id
     }
+    later = under_way(observed)  # put off for its tenant's limit
+    fired |= {due for schedule, due, cause_id in later if (schedule, cause_id) == (key, backfill.id)}
     missing = [occurrence.due for occurrence in found if occurrence.due not in fired]
     if len(missing) > sum(notice[-1] for notice in notices):
         yield Violation(
@@ -158,8 +161,8 @@ def _should_be_over(observed: Observations, backfill: Backfill, found: list[Occu
 
 
 def _too_fast(observed: Observations, key: Key, backfill: Backfill, fires: list[Fired]) -> Iterator[Violation]:
-    """Without faults a backfill keeps its rate, except where a queue delivers late."""
-    if not observed.simulation.faults.faultless:
+    """Without faults a backfill keeps its rate, except where a queue delivers late, or a limit puts fires off."""
+    if not observed.simulation.faults.faultless or observed.simulation.faults.spell.quota:
         return
     published = sorted(fire.at for fire in fires)
     most = (MINUTE_MS + LATE_MS) // gap_ms(backfill.per_minute) + 1
@@ -177,6 +180,8 @@ def _after_the_end(observed: Observations, key: Key, backfill: Backfill, fires: 
         state = event.detail["state"]
         if event.key != key or event.detail["backfill_id"] != backfill.id or state == "RUNNING":
             continue
+        if state == "COMPLETED" and observed.simulation.faults.spell.quota:
+            continue  # fires that were put off for the limit follow
         latest = event.at + (CANCEL_MS if state == "CANCELLED" else LATE_MS) + observed.clock_skew_ms
         for fire in fires:
             if fire.at > latest:

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from types import ModuleType
 
 from eventcron.app import executor, fire_events, planner
-from eventcron.rules import handover, planning, portions
+from eventcron.rules import catch_up, handover, planning, portions
 
 #: Bounds so small that the packs, pages and handovers of a simulation exceed them. Bytes, fires, or as the name says.
 SMALL: tuple[tuple[ModuleType, str, int], ...] = (
@@ -15,6 +15,7 @@ SMALL: tuple[tuple[ModuleType, str, int], ...] = (
     (executor, "RECORD_BYTES", 3 * executor.MAX_RECORD_BYTES),
     (fire_events, "PORTION_BYTES", 4_000),
     (fire_events, "TOTAL_BYTES", 8_000),
+    (catch_up, "FIRST_MS", 20_000),
     (handover, "PART_FIRES", 3),
     (handover, "SLICE_S", 20),
     (planner, "FIRES_HELD", 40),

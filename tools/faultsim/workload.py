@@ -120,6 +120,7 @@ def draw_scenario(random: SeededRandom, condition: Condition = Condition.CALM) -
         bus_name="eventcron",
         fire_queue_url="fires",
         command_dlq_url="command-dlq",
+        registrar_queue_url="registrar",
         fire_dlq_url="fire-dlq",
         segments=random.between(1, 3),
         tick_seconds=timing.tick_seconds,
@@ -205,7 +206,7 @@ class _Writer:
                 puts += 1
                 detail = last = self._put(key, at, puts, last)
             if command == "Resume Schedule" and random.chance(0.5):
-                detail["missed"] = random.pick(("skip", "fire_once", "fire_all"))
+                detail |= {"missed": random.pick(("skip", "fire_once", "fire_all")), "per_minute": _RATES[at % 4]}
             if command == "Run Schedule":
                 detail |= {"run_id": f"run-{number}"} if random.chance(0.5) else {}
             elif command in {"Backfill Schedule", "Cancel Backfill"}:
@@ -424,6 +425,7 @@ _CHANGES: Sequence[str] = (
     "Put Schedule", "Put Schedule", "Put Schedule", "Pause Schedule", "Pause Schedule", "Resume Schedule",
     "Delete Schedule", "Run Schedule", "Backfill Schedule", "Cancel Backfill",
 )  # fmt: skip
+_RATES = (1, 6, 60, 600)
 _CRONS = (
     "* * * * *", "*/2 * * * *", "*/5 * * * *", "1-59/3 * * * *", "*/20 * * * * *", "7,37 * * * * *",
     "cron(0/4 * * * ? *)", "0 * * * *", "*/15 * * * *", "30 */5 * * * *",

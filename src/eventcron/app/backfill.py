@@ -17,16 +17,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from eventcron.app.concurrency import all_of
-from eventcron.app.delivery import NAMED_SKIPS, PackSender, Publisher, forgotten_at
+from eventcron.app.delivery import NAMED_SKIPS, PackSender, Publisher, complete, forgotten_at
 from eventcron.app.reading import read_readable
 from eventcron.errors import Conflict, InvalidSchedule, Unavailable, Undecodable
-from eventcron.model.codes import CancelReason, RejectionCode
+from eventcron.model.codes import CancelReason, RejectionCode, SkipReason
 from eventcron.model.commands import BackfillSchedule, CancelBackfill
 from eventcron.model.events import Event, SkipNotice
 from eventcron.model.names import BackfillKey, Instant, Key
-from eventcron.model.records import Backfill, BackfillState
+from eventcron.model.records import Backfill, BackfillState, Record, State
 from eventcron.ports import Backfills, Clock, DeadLetters, EventBus, FireQueue, ScheduleStore
-from eventcron.rules import backfill
+from eventcron.rules import backfill, catch_up
 from eventcron.rules.leases import is_held
 from eventcron.rules.packing import pack_fires
 from eventcron.settings import Settings
@@ -34,6 +34,8 @@ from eventcron.wire.encode import backfilled, skipped
 
 #: Backfills that may run at once. One DynamoDB item lists them: with the longest names 258 KB, of 400 KB allowed.
 MAX_OPEN = 1_000
+#: Catch-ups of resumes that may run at once: in the same item, with the longest names another 108 KB.
+MAX_OPEN_CATCH_UPS = 500
 #: Backfills that one tenant may run at once, so that it leaves room for others. EventBridge allows ten replays.
 MAX_OPEN_OF_TENANT = 10
 #: A cancellation is tried this often. A try fails if the planner records a slice at the same moment, which is rare.
@@ -42,13 +44,50 @@ MAX_TRIES = 8
 STOP_BEFORE_MS = 2_000
 
 
+class Ending:
+    """Reports a backfill that has ended, and ends what ends with it. Repeating that is harmless."""
+
+    def __init__(self, *, clock: Clock, store: ScheduleStore, publisher: Publisher, settings: Settings) -> None:
+        self._clock = clock
+        self._store = store
+        self._publisher = publisher
+        self._remember_days = settings.tombstone_days
+
+    async def report(self, ended: Backfill, *, event_id: str = "") -> None:
+        """Publish how far *ended* came, and which ordinary fires it leaves out; complete its schedule if it is due.
+
+        *event_id* is that of the command which this answers, if it answers one.
+        """
+        now = self._clock.now()
+        left: list[SkipNotice] = []
+        if ended.state is BackfillState.CANCELLED:
+            was_deleted = ended.reason is CancelReason.DELETED
+            left = catch_up.unsent(ended, SkipReason.DELETED if was_deleted else SkipReason.CANCELLED)
+        report = backfilled(ended, now=now, event_id=event_id)
+        await self._publisher.publish([report, *(skipped(notice, now=now) for notice in left)])
+        if ended.completes:
+            await self._complete_schedule(ended)
+
+    async def _complete_schedule(self, remainder: Backfill) -> None:
+        """Complete the schedule whose last occurrences *remainder* had, unless a later command changed the schedule."""
+        key = Key(remainder.tenant, remainder.name)
+        record = (await self._store.get([key])).get(key)
+        if record is not None and record.revision == remainder.revision and record.state is State.ENABLED:
+            days = self._remember_days
+            await complete(record, clock=self._clock, store=self._store, publisher=self._publisher, remember_days=days)
+
+
 class BackfillCommands:
     """Starts and cancels backfills, for the registrar."""
 
-    def __init__(self, *, clock: Clock, store: ScheduleStore, backfills: Backfills, settings: Settings) -> None:
+    def __init__(
+        self, *, clock: Clock, store: ScheduleStore, backfills: Backfills, publisher: Publisher, settings: Settings
+    ) -> None:
         self._clock = clock
         self._store = store
         self._backfills = backfills
+        self._publisher = publisher
+        self._ending = Ending(clock=clock, store=store, publisher=publisher, settings=settings)
         self._remember_days = settings.tombstone_days
 
     async def start(self, command: BackfillSchedule, *, event_id: str) -> tuple[Backfill, bool]:
@@ -80,12 +119,34 @@ class BackfillCommands:
         await self._enter(result)
         return result, stored is None
 
+    async def open_catch_up(self, record: Record) -> Backfill | None:
+        """Open the remainder with which a resume catches up, if *record* needs one. Return it as it is stored.
+
+        Idempotent. None: the registrar has to send everything itself. There is little to send, too many remainders are
+        open, or somebody used the remainder's id before, to cancel what was not there.
+        """
+        asked = catch_up.remainder_of(record)
+        if asked is None:
+            return None
+        stored = await self._find(asked.key)
+        if stored is None:
+            open_ones = [key for key in await self._backfills.open() if key.is_catch_up]
+            if len(open_ones) >= MAX_OPEN_CATCH_UPS:
+                return None
+            stored = asked if await self._backfills.put(asked, replacing=None) else await self._find(asked.key)
+        if stored is None or (stored.event_id, stored.schedule_created) != (asked.event_id, asked.schedule_created):
+            return None
+        await self._enter(stored)
+        return stored
+
     async def _enter(self, backfill: Backfill) -> None:
         if backfill.state is BackfillState.RUNNING:
             await self._backfills.enter(backfill.key)
 
-    async def cancel(self, command: CancelBackfill) -> Backfill:
-        """Cancel a backfill and return it. A backfill that has ended stays as it is.
+    async def cancel(self, command: CancelBackfill, *, event_id: str) -> None:
+        """Cancel a backfill and publish how far it came. A backfill that has ended stays as it is.
+
+        A repeated command publishes that again.
 
         Raises:
             InvalidSchedule: the backfill does not exist. Its id is stored, so that it does not start if it arrives
@@ -103,11 +164,11 @@ class BackfillCommands:
             if stored.state is not BackfillState.RUNNING:
                 if not stored.event_id:
                     raise _no_backfill(key)
-                return stored
+                return await self._ending.report(stored, event_id=event_id)
             cancelled = backfill.cancel(stored, CancelReason.COMMAND, expires=self._expires())
             if await self._backfills.put(cancelled, replacing=stored.version):
                 await self._backfills.strike(key)
-                return cancelled
+                return await self._ending.report(cancelled, event_id=event_id)
         raise Conflict(f"backfill {key} not cancelled: the planner changed it during each of {MAX_TRIES} tries")
 
     async def _find(self, key: BackfillKey) -> Backfill | None:
@@ -119,7 +180,7 @@ class BackfillCommands:
         Raises:
             InvalidSchedule: too many backfills are running.
         """
-        open_ones = Counter(other.tenant for other in await self._backfills.open())
+        open_ones = Counter(other.tenant for other in await self._backfills.open() if not other.is_catch_up)
         limit, count = MAX_OPEN_OF_TENANT, open_ones[key.tenant]
         if count >= limit or open_ones.total() >= MAX_OPEN:
             given = f"{count} of {key.tenant!r} and {open_ones.total()} in all are running"
@@ -133,7 +194,7 @@ class BackfillCommands:
 class BackfillOutcome(StrEnum):
     """How one tick's work on a backfill ended."""
 
-    ON = "on"  # sent up to the horizon or the deadline; the next tick continues
+    ON = "on"  # sent up to the horizon or the deadline, or waits for other catch-ups; the next tick continues
     COMPLETED = "completed"
     CANCELLED = "cancelled"  # its schedule was deleted, or a command cancelled it meanwhile
     HELD = "held"  # another planner has the lease
@@ -172,6 +233,7 @@ class Backfiller:
         self._backfills = backfills
         self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
         self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
+        self._ending = Ending(clock=clock, store=store, publisher=self._publisher, settings=settings)
         self._settings = settings
 
     async def run(self, *, deadline: Instant) -> list[BackfillReport]:
@@ -185,19 +247,23 @@ class Backfiller:
         slots = asyncio.Semaphore(self._settings.concurrency)
         keys = await self._backfills.open()
         stored, unreadable = await read_readable(self._backfills.get, keys)
+        unsent = [one for one in stored.values() if one.state is BackfillState.RUNNING and not backfill.is_spent(one)]
+        waiting = catch_up.waiting(unsent, limit=self._settings.tenant_fires_per_minute)
 
         async def carry_on(key: BackfillKey) -> BackfillReport:
             if key in unreadable:
                 return BackfillReport(key=key, outcome=BackfillOutcome.FAILED, reason=unreadable[key])
             async with slots:
                 try:
-                    return await self._carry_on(key, stored.get(key), deadline=deadline)
+                    return await self._carry_on(key, stored.get(key), waits=key in waiting, deadline=deadline)
                 except (Unavailable, Undecodable, InvalidSchedule, ValueError) as error:
                     return BackfillReport(key=key, outcome=BackfillOutcome.FAILED, reason=str(error))
 
         return await all_of(carry_on(key) for key in keys)
 
-    async def _carry_on(self, key: BackfillKey, stored: Backfill | None, *, deadline: Instant) -> BackfillReport:
+    async def _carry_on(
+        self, key: BackfillKey, stored: Backfill | None, *, waits: bool, deadline: Instant
+    ) -> BackfillReport:
         if stored is None or stored.state is not BackfillState.RUNNING:
             # The process that ended the backfill crashed before it could do this.
             await self._backfills.strike(key)
@@ -211,9 +277,10 @@ class Backfiller:
                 stored,
                 BackfillOutcome.CANCELLED,
             )
-        if backfill.is_spent(stored):
-            if now < stored.at:
-                return BackfillReport(key=key, outcome=BackfillOutcome.ON)
+        is_spent = backfill.is_spent(stored)
+        if waits or (is_spent and now < stored.at):
+            return BackfillReport(key=key, outcome=BackfillOutcome.ON)
+        if is_spent:
             return await self._end(
                 backfill.complete(stored, expires=self._expires()), stored, BackfillOutcome.COMPLETED
             )
@@ -256,7 +323,7 @@ class Backfiller:
 
     async def _end(self, ended: Backfill, stored: Backfill, outcome: BackfillOutcome) -> BackfillReport:
         # Publish first: a crash in between repeats the event. In the other order, a crash would lose it.
-        await self._publish(backfilled(ended, now=self._clock.now()))
+        await self._ending.report(ended)
         if await self._backfills.put(ended, replacing=stored.version):
             await self._backfills.strike(ended.key)
         return BackfillReport(key=ended.key, outcome=outcome)

@@ -16,8 +16,11 @@ async def all_of(work: Iterable[Awaitable[T]]) -> list[T]:
         Exception: the first failure in the given order, once all have ended. (``asyncio.gather`` would raise while
             the others still run; ``TaskGroup`` would cut them off, and a call cut short may have had its effect.)
     """
+    pieces = list(work)
+    if len(pieces) == 1:
+        return [await pieces[0]]
     ended: list[T] = []
-    for result in await asyncio.gather(*work, return_exceptions=True):
+    for result in await asyncio.gather(*pieces, return_exceptions=True):
         if isinstance(result, BaseException):
             raise result
         ended.append(result)

@@ -9,7 +9,7 @@ from eventcron.errors import Unavailable
 from eventcron.model.events import Event
 from eventcron.model.messages import Pack
 from eventcron.model.names import Instant
-from eventcron.model.records import Record
+from eventcron.model.records import FireRecord
 from eventcron.ports import MAX_DELAY_SECONDS, Clock, DeadLetters, EventBus, FireQueue, Refusal, ScheduleStore
 from eventcron.wire.encode import completed, encode_pack
 
@@ -86,7 +86,7 @@ class PackSender:
 
 
 async def complete(
-    record: Record, *, clock: Clock, store: ScheduleStore, publisher: Publisher, remember_days: int
+    record: FireRecord, *, clock: Clock, store: ScheduleStore, publisher: Publisher, remember_days: int
 ) -> bool:
     """Publish that the schedule of *record* has no occurrence left, and store it.
 

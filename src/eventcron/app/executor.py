@@ -8,27 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from enum import StrEnum
 from itertools import chain
-from typing import NamedTuple
 
-import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import PackSender, Publisher, complete, forgotten_at
+from eventcron.app.fair_bus import FairBus, Paced
 from eventcron.app.fire_events import FireEvents
+from eventcron.app.pack_report import Published, Report
 from eventcron.app.portions import Budget, Held, portions
-from eventcron.app.quota import beyond, countable, named
-from eventcron.app.reading import read_readable
-from eventcron.errors import InvalidSchedule
-from eventcron.model.codes import CancelReason, SkipReason
-from eventcron.model.commands import Misfire
+from eventcron.app.quota import OverLimit, beyond, countable, named, without_room
+from eventcron.app.reading import Read, read_readable
+from eventcron.app.together import Together
+from eventcron.model.codes import SkipReason
 from eventcron.model.events import Event, SkipNotice
 from eventcron.model.messages import Fire, Pack
-from eventcron.model.names import BackfillKey, Instant, Key
-from eventcron.model.records import Backfill, BackfillState, Record, State
+from eventcron.model.names import Instant, Key
+from eventcron.model.records import FireRecord, State
 from eventcron.ports import (
     Backfills,
     Clock,
@@ -41,13 +38,11 @@ from eventcron.ports import (
     ScheduleStore,
 )
 from eventcron.rules.inputs import record_size
-from eventcron.rules.misfire import is_missed
+from eventcron.rules.judging import Known, backfill_of, sort_fires
+from eventcron.rules.pace import CallPace
 from eventcron.rules.packing import make_pack
-from eventcron.rules.timeline import is_caught_up, is_followed, is_superseded, may_publish
-from eventcron.rules.turns import ask_early_ms
+from eventcron.rules.turns import ask_early_ms, asks_again_at
 from eventcron.settings import Settings
-from eventcron.timing.hashing import flexible_offset_ms
-from eventcron.timing.trigger import local_time
 from eventcron.wire.encode import encode_pack, failed, skipped
 
 #: Milliseconds before a fire's instant at which its schedule is read for the last time. It allows for a few round trips
@@ -62,52 +57,17 @@ QUOTA_MS = 2 * REREAD_MS
 MAX_HOLD_MS = 5_000
 #: Fires whose schedules are read at once: DynamoDB answers a read with 16 MB at most, 40 of the largest items.
 READ_AT_ONCE = 40
+#: Keys that packs read together, in one call: BatchGetItem "can retrieve … as many as 100 items".
+READ_TOGETHER = 100
 #: Bytes of a record at most: a DynamoDB item holds 400 KB.
 MAX_RECORD_BYTES = 409_600
 #: Bytes of records that all packs of a process hold at once, four portions of the largest: 200 MB as Python holds them.
 RECORD_BYTES = 4 * READ_AT_ONCE * MAX_RECORD_BYTES
 #: Rounds through the queue before a fire fails for good: about 90 minutes with the pauses below.
 MAX_ATTEMPTS = 30
-#: Seconds. The longest pause between two rounds. The first pause is 1 second, and each next one is twice as long.
-MAX_PAUSE_S = 240
-
-
-class Published(Struct, frozen=True):
-    """A published fire. ``lateness_ms`` is the instant of publication minus the planned one, ``at``."""
-
-    fire: Fire
-    lateness_ms: int
-
-
-class Report(Struct, kw_only=True):
-    """How many of a pack's fires were published, dropped, skipped, put back or failed."""
-
-    pack_id: str
-    published: list[Published] = msgspec.field(default_factory=list)
-    dropped: int = 0  # deleted, paused or replaced since they were planned
-    skips: list[SkipNotice] = msgspec.field(default_factory=list)
-    put_back: int = 0
-    failed: int = 0
-    repeated: bool = False  # the ledger has the pack: the executor did nothing
-
-
-class _Verdict(StrEnum):
-    PUBLISH = "publish"
-    DROP = "drop"  # no event: another revision has the occurrence, or the command that stopped it reports it
-    SKIP = "skip"  # ``Schedule Skipped`` reports it
-    WAIT = "wait"  # this release cannot read what decides; the next one may
-
-
-class _Judgement(NamedTuple):
-    """What becomes of a fire, and what goes with that verdict."""
-
-    verdict: _Verdict
-    #: Of a fire that is skipped.
-    skip: SkipReason | None = None
-    #: Of a fire that is published: its due instant in the schedule's time zone.
-    local_time: str = ""
-    #: Of a fire that waits: why it cannot be judged.
-    unreadable: str = ""
+#: Seconds. A pause between two rounds is between 0 and 2 seconds at first, and each next one up to twice as long, up to
+#: this. The queue delays a message by 900 seconds at most.
+MAX_PAUSE_S = 480
 
 
 class Executor:
@@ -131,14 +91,26 @@ class Executor:
         self._store = store
         self._backfills = backfills
         self._packs = packs
+        self._published = Together(packs.published, at_most=READ_TOGETHER)
+        self._read_records: Together[Key, Read[Key, FireRecord]] = Together(
+            lambda keys: read_readable(self._store.get_to_fire, keys), at_most=READ_TOGETHER
+        )
         self._quota = quota
         self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
         self._dead_letters = dead_letters
-        self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
+        self._bus = FairBus(
+            bus, clock=clock, pace=CallPace(settings.put_events_per_second), concurrency=settings.concurrency
+        )
+        self._publisher = Publisher(clock=clock, bus=self._bus, jitter=jitter)
         self._events = FireEvents(clock=clock, store=store, publisher=self._publisher)
         #: Packs of one process share the memory of one process.
         self._room = Budget(RECORD_BYTES)
+        self._jitter = jitter
         self._settings = settings
+
+    def take_paced(self) -> Paced | None:
+        """What the pace of the bus held up since the last call of this method; None if it held up nothing."""
+        return self._bus.take_paced()
 
     async def execute(self, pack: Pack) -> Report:
         """Publish the fires of *pack*, unless the ledger says that the pack was published before.
@@ -147,18 +119,20 @@ class Executor:
             Unavailable: a service refused. The pack may be executed again; repeated fires have the same ``fire_id``.
         """
         report = Report(pack_id=pack.id)
-        if await self._packs.published([pack.id]):
+        if pack.id in await self._published([pack.id]):
             report.repeated = True
             return report
         if pack.at - self._clock.now() > self._settings.lead_seconds * 1000 + MAX_HOLD_MS:
             await self._put_back(pack, visible_at=pack.at - self._settings.lead_seconds * 1000)
             report.put_back = len(pack.fires)
             return report
+        over = await self._over_quota(pack)
+        await self._put_off(pack, over, report)
         by_instant: dict[Instant, list[Fire]] = {}
         for fire in pack.fires:
-            by_instant.setdefault(fire.at, []).append(fire)
-        over = await self._over_quota(pack)
-        await all_of(self._publish_at(at, fires, pack, report, over) for at, fires in by_instant.items())
+            if fire not in over.wait:
+                by_instant.setdefault(fire.at, []).append(fire)
+        await all_of(self._publish_at(at, fires, pack, report, over.skip) for at, fires in by_instant.items())
         now = self._clock.now()
         await self._packs.record(pack.id, now=now, expires=self._expires(now))
         return report
@@ -167,23 +141,35 @@ class Executor:
         """When TTL may remove a ledger item written at *now*, in seconds since 1970."""
         return forgotten_at(now, self._settings.ledger_days)
 
-    async def _over_quota(self, pack: Pack) -> frozenset[Fire]:
-        """The fires of *pack* that exceed their tenant's limit. A pack that was put back has its quota already."""
+    async def _over_quota(self, pack: Pack) -> OverLimit:
+        """The fires of *pack* that exceed their tenant's limit. A pack that the bus refused has its quota already.
+
+        Only fires that may be published are counted, or that could be if their schedules were readable.
+        """
         limit = self._settings.tenant_fires_per_minute
         if not (counted := countable(pack.fires, limit=limit) if pack.attempt == 1 else []):
-            return frozenset()
+            return OverLimit()
         await self._clock.sleep_until(pack.at - QUOTA_MS - ask_early_ms(pack.id))
+        now = self._clock.now()
+        until = asks_again_at(pack.id, late_since=pack.at, now=now)
         wanted: list[Fire] = []
+        patient: list[Fire] = []
         for fires in _portions(counted):
             async with self._room_for(fires):
-                wanted += await self._publishable(fires)
-        return await beyond(self._quota, pack.id, wanted, limit=limit, expires=self._expires(self._clock.now()))
+                known = await self._read(fires)
+                for fire in (fire for fire in fires if known.may_publish(fire, now=max(now, fire.at))):
+                    (patient if known.may_wait(fire, now=now, until=until) else wanted).append(fire)
+        expires = self._expires(now)
+        skip = await beyond(self._quota, pack.id, wanted, limit=limit, expires=expires)
+        wait = await without_room(self._quota, pack.id, patient, limit=limit, now=now, expires=expires)
+        return OverLimit(skip, wait, until)
 
-    async def _publishable(self, fires: Sequence[Fire]) -> list[Fire]:
-        """Those of *fires* that may be published now, or could be if their schedules were readable."""
-        known = await self._read(fires)
-        now = self._clock.now()
-        return [fire for fire in fires if known.may_publish(fire, now=max(now, fire.at))]
+    async def _put_off(self, pack: Pack, over: OverLimit, report: Report) -> None:
+        """Put back the fires of *pack* that wait for their tenant's limit. They are counted again, so it is no try."""
+        if over.wait:
+            fires = [fire for fire in pack.fires if fire in over.wait]
+            await self._put_back(replace(make_pack(fires, after=pack), attempt=pack.attempt), visible_at=over.until)
+            report.put_back += len(fires)
 
     async def _publish_at(
         self, at: Instant, fires: Sequence[Fire], pack: Pack, report: Report, over: frozenset[Fire]
@@ -202,13 +188,16 @@ class Executor:
         """Publish *fires* at *at*. Returns those that are to be tried again."""
         async with self._room_for(fires) as room:
             known = await self._known_at(at, fires, room)
-            sorted_fires = _sort(fires, known, over, now=self._clock.now())
+            sorted_fires = sort_fires(fires, known, over, now=self._clock.now())
             again = await self._publish(sorted_fires.publish, known.records, pack, report)
-            await self._skip(sorted_fires.skip, known.records, report)
+            if sorted_fires.skip:
+                await self._skip(sorted_fires.skip, known.records, report)
             report.dropped += sorted_fires.dropped
-            return again + await self._refuse_unreadable(sorted_fires.unreadable, known, pack, report)
+            if sorted_fires.unreadable:
+                again += await self._refuse_unreadable(sorted_fires.unreadable, known, pack, report)
+            return again
 
-    async def _known_at(self, at: Instant, fires: Sequence[Fire], room: Held) -> _Known:
+    async def _known_at(self, at: Instant, fires: Sequence[Fire], room: Held) -> Known:
         """Read what *fires* are judged by now, give back the *room* that it does not need, and return at *at*."""
         known = await self._read(fires)
         room.shrink(sum(map(record_size, known.records.values())))
@@ -220,7 +209,7 @@ class Executor:
         return self._room.hold(fires[0].tenant, len({fire.key for fire in fires}) * MAX_RECORD_BYTES)
 
     async def _skip(
-        self, fires: Sequence[tuple[Fire, SkipReason]], records: Mapping[Key, Record], report: Report
+        self, fires: Sequence[tuple[Fire, SkipReason]], records: Mapping[Key, FireRecord], report: Report
     ) -> None:
         """Report each fire as skipped, with its reason. Complete the schedules whose last fire is skipped."""
         now, limit = self._clock.now(), self._settings.tenant_fires_per_minute
@@ -230,7 +219,7 @@ class Executor:
         report.skips += notices
 
     async def _refuse_unreadable(
-        self, fires: Sequence[tuple[Fire, str]], known: _Known, pack: Pack, report: Report
+        self, fires: Sequence[tuple[Fire, str]], known: Known, pack: Pack, report: Report
     ) -> list[Fire]:
         """Those of *fires*, each with why this release cannot judge it, that are to be tried again."""
         unreadable = {
@@ -238,30 +227,36 @@ class Executor:
         }
         return await self._handle_refused([fire for fire, _ in fires], unreadable, known.records, pack, report)
 
-    async def _read(self, fires: Sequence[Fire]) -> _Known:
-        records, unreadable = await read_readable(self._store.get, list({fire.key for fire in fires}))
-        keys = list({key for fire in fires if (key := _backfill(fire)) is not None})
-        backfills, unknown = await read_readable(self._backfills.get, keys) if keys else ({}, {})
-        return _Known(records, backfills, unreadable, unknown)
+    async def _read(self, fires: Sequence[Fire]) -> Known:
+        keys = list({fire.key for fire in fires})
+        found, unreadable = await self._read_records(keys)
+        records = {key: found[key] for key in keys if key in found}
+        wanted = list({key for fire in fires if (key := backfill_of(fire)) is not None})
+        backfills, unknown = await read_readable(self._backfills.get, wanted) if wanted else ({}, {})
+        return Known(records, backfills, unreadable, unknown)
 
     async def _publish(
-        self, timed: Sequence[tuple[Fire, str]], records: Mapping[Key, Record], pack: Pack, report: Report
+        self, timed: Sequence[tuple[Fire, str]], records: Mapping[Key, FireRecord], pack: Pack, report: Report
     ) -> list[Fire]:
         """Publish fires, each with its local time. Returns those that are to be tried again."""
         ended = await self._events.publish(timed, records, attempt=pack.attempt)
         fires = [fire for fire, _ in timed]
         refused = {index: how for index, how in enumerate(ended) if isinstance(how, Refusal)}
-        done = [(fire, how) for fire, how in zip(fires, ended, strict=True) if not isinstance(how, Refusal)]
-        report.published += [Published(fire, now - fire.at) for fire, now in done]
-        again = await self._handle_refused(fires, refused, records, pack, report)
-        await self._complete([fire for fire, _ in done if fire.last], records)
+        done = [
+            Published(fire, how - fire.at)
+            for fire, how in zip(fires, ended, strict=True)
+            if not isinstance(how, Refusal)
+        ]
+        report.published += done
+        again = await self._handle_refused(fires, refused, records, pack, report) if refused else []
+        await self._complete([one.fire for one in done if one.fire.last], records)
         return again
 
     async def _handle_refused(
         self,
         fires: Sequence[Fire],
         refused: Mapping[int, Refusal],
-        records: Mapping[Key, Record],
+        records: Mapping[Key, FireRecord],
         pack: Pack,
         report: Report,
     ) -> list[Fire]:
@@ -279,12 +274,13 @@ class Executor:
     async def _put_back_refused(self, fires: Sequence[Fire], pack: Pack, report: Report) -> None:
         """Put back *fires* of one instant of *pack*, as a smaller pack."""
         if fires:
-            pause_ms = 1000 * min(2 ** (pack.attempt - 1), MAX_PAUSE_S)
+            # Full jitter: what was refused together does not come back together.
+            pause_ms = round(1000 * min(2**pack.attempt, MAX_PAUSE_S) * self._jitter())
             smaller = make_pack(fires, after=pack)
             await self._put_back(smaller, visible_at=self._clock.now() + pause_ms)
             report.put_back += len(fires)
 
-    async def _fail(self, fire: Fire, refusal: Refusal, records: Mapping[Key, Record], pack: Pack) -> None:
+    async def _fail(self, fire: Fire, refusal: Refusal, records: Mapping[Key, FireRecord], pack: Pack) -> None:
         reason = f"given up after {pack.attempt} tries, the last with {refusal.code}: {refusal.message}"
         # It begins anew, under an id that the ledger does not know: whatever sends it back, it is published then.
         dead = replace(make_pack([fire], after=pack), attempt=1)
@@ -295,7 +291,7 @@ class Executor:
         if fire.last:
             await self._complete([fire], records)
 
-    async def _complete(self, fires: Sequence[Fire], records: Mapping[Key, Record]) -> None:
+    async def _complete(self, fires: Sequence[Fire], records: Mapping[Key, FireRecord]) -> None:
         """Complete the schedules of *fires*, each of which is the last of its schedule."""
         for fire in fires:
             record = records.get(fire.key)
@@ -312,128 +308,9 @@ class Executor:
         await self._publisher.publish(events)
 
 
-class _Sorted(NamedTuple):
-    """The fires of one instant, by verdict."""
-
-    #: Each with its local time.
-    publish: list[tuple[Fire, str]]
-    #: Each with the reason.
-    skip: list[tuple[Fire, SkipReason]]
-    #: Each with the reason.
-    unreadable: list[tuple[Fire, str]]
-    #: How many have the verdict ``DROP``.
-    dropped: int
-
-
-class _Known(NamedTuple):
-    """The schedules and backfills by which fires are judged, as they are stored now."""
-
-    records: Mapping[Key, Record]
-    backfills: Mapping[BackfillKey, Backfill]
-    #: Those that this release cannot read, with the reason.
-    lost_records: Mapping[Key, str]
-    lost_backfills: Mapping[BackfillKey, str]
-
-    def may_publish(self, fire: Fire, *, now: Instant) -> bool:
-        """Whether *fire* may be published now, or once its schedule can be read again."""
-        return self.judge(fire, now=now).verdict in {_Verdict.PUBLISH, _Verdict.WAIT}
-
-    def judge(self, fire: Fire, *, now: Instant) -> _Judgement:
-        """What becomes of *fire* now. A schedule that cannot be read holds up its own fires, and no others."""
-        lost = self._lost(fire)
-        if lost:
-            return _Judgement(_Verdict.WAIT, unreadable=lost)
-        stop = self._stopped(fire)
-        if stop:
-            return _Judgement(_Verdict.SKIP, stop)
-        try:
-            return _judge(fire, self.records.get(fire.key), now=now)
-        except (InvalidSchedule, ValueError) as error:
-            return _Judgement(_Verdict.WAIT, unreadable=str(error))
-
-    def _lost(self, fire: Fire) -> str:
-        """Why the record or the backfill of *fire* cannot be read; "" if it can."""
-        key = _backfill(fire)
-        return self.lost_records.get(fire.key, "") or ("" if key is None else self.lost_backfills.get(key, ""))
-
-    def _stopped(self, fire: Fire) -> SkipReason | None:
-        """Why the backfill of *fire* no longer publishes it; None if it does, or if *fire* is of no backfill.
-
-        A schedule that is put again after its deletion is a new schedule. Backfills of the old one do not fire for it.
-        """
-        key = _backfill(fire)
-        backfill = None if key is None else self.backfills.get(key)
-        if backfill is None:
-            return None
-        record = self.records.get(fire.key)
-        if record is not None and record.created != backfill.schedule_created:
-            return SkipReason.DELETED
-        if backfill.state is not BackfillState.CANCELLED:
-            return None
-        return SkipReason.DELETED if backfill.reason is CancelReason.DELETED else SkipReason.CANCELLED
-
-
-def _sort(fires: Sequence[Fire], known: _Known, over: frozenset[Fire], *, now: Instant) -> _Sorted:
-    """Sort *fires* by verdict. Those in *over* exceed their tenant's limit and are skipped."""
-    publish: list[tuple[Fire, str]] = []
-    skip: list[tuple[Fire, SkipReason]] = []
-    unreadable: list[tuple[Fire, str]] = []
-    for fire in fires:
-        judged = known.judge(fire, now=now)
-        if judged.verdict is _Verdict.WAIT:
-            unreadable.append((fire, judged.unreadable))
-        elif judged.verdict is _Verdict.PUBLISH and fire not in over:
-            publish.append((fire, judged.local_time))
-        elif judged.verdict is not _Verdict.DROP:
-            skip.append((fire, judged.skip or SkipReason.QUOTA))
-    return _Sorted(publish, skip, unreadable, len(fires) - len(publish) - len(skip) - len(unreadable))
-
-
-def _judge(fire: Fire, record: Record | None, *, now: Instant) -> _Judgement:
-    """What becomes of *fire* now, given the stored *record* of its schedule.
-
-    Resume and Delete report the fires that they drop, so a dropped fire is not reported here.
-
-    Raises:
-        InvalidSchedule: this release cannot read a trigger or the time zone of the schedule.
-    """
-    if record is None:
-        return _Judgement(_Verdict.DROP)
-    if fire.cause == "schedule" and not may_publish(record.eras, fire.revision, due=fire.due, at=fire.at):
-        superseded = is_superseded(record.eras, fire.revision, due=fire.due)
-        return _Judgement(_Verdict.SKIP, SkipReason.SUPERSEDED) if superseded else _Judgement(_Verdict.DROP)
-    if record.schedule is None:
-        return _Judgement(_Verdict.SKIP, SkipReason.DELETED)
-    if fire.cause == "schedule" and _is_missed(fire, record, record.schedule.misfire, now=now):
-        return _Judgement(_Verdict.SKIP, SkipReason.MISFIRE)
-    return _Judgement(_Verdict.PUBLISH, local_time=local_time(fire.due, record.schedule.timezone))
-
-
-def _is_missed(fire: Fire, record: Record, misfire: Misfire, *, now: Instant) -> bool:
-    """Whether *fire* is too late by *misfire*. What a resume catches up on goes out whatever is due by now.
-
-    A resume publishes at once what its flexible window would have moved further. It is late only after that.
-    """
-
-    def followed() -> bool:
-        eras, due = record.eras, fire.due
-        if is_caught_up(eras, fire.revision, due=due):
-            return False
-        return is_followed(eras, fire.key, fire.revision, due=due, now=now)
-
-    window_seconds = record.schedule.flexible_window_seconds if record.schedule else 0
-    meant = max(fire.at, fire.due + flexible_offset_ms(fire.key, window_seconds))
-    return is_missed(meant, misfire, now=now, is_followed=followed)
-
-
 def _portions(fires: Sequence[Fire]) -> Iterator[list[Fire]]:
     """*fires*, as many at a time as are read at once."""
     return portions(fires, size=lambda _fire: 0, total=0, count=READ_AT_ONCE)
-
-
-def _backfill(fire: Fire) -> BackfillKey | None:
-    """The backfill that planned *fire*; None if a schedule or a run did."""
-    return BackfillKey(fire.tenant, fire.name, fire.cause_id) if fire.cause == "backfill" else None
 
 
 def _notice(fire: Fire, reason: SkipReason, limit: int) -> SkipNotice:
@@ -446,5 +323,5 @@ def _notice(fire: Fire, reason: SkipReason, limit: int) -> SkipNotice:
         last_due=fire.due,
         by=named(limit) if reason is SkipReason.QUOTA else None,
         cause=fire.cause,
-        cause_id=fire.cause_id,
+        cause_id=fire.public_id,
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
+from operator import itemgetter
 
 import msgspec
 
@@ -12,9 +14,9 @@ from eventcron.app.portions import Budget, portions
 from eventcron.app.reading import read_inputs
 from eventcron.model.messages import Fire
 from eventcron.model.names import Instant, Key
-from eventcron.model.records import Record
+from eventcron.model.records import FireRecord
 from eventcron.ports import Clock, Refusal, ScheduleStore
-from eventcron.rules.inputs import MAX_INLINE_BYTES, whole
+from eventcron.rules.inputs import MAX_INLINE_BYTES
 from eventcron.wire.encode import fired
 
 #: Bytes of events that are made and published at once: four calls of PutEvents.
@@ -36,7 +38,7 @@ class FireEvents:
         self._budget = Budget(TOTAL_BYTES)
 
     async def publish(
-        self, timed: Sequence[tuple[Fire, str]], records: Mapping[Key, Record], *, attempt: int
+        self, timed: Sequence[tuple[Fire, str]], records: Mapping[Key, FireRecord], *, attempt: int
     ) -> list[Instant | Refusal]:
         """Publish fires now, each with its local time. Returns for each one when that was done, or why it was not.
 
@@ -45,49 +47,54 @@ class FireEvents:
         Raises:
             Unavailable: the inputs cannot be read.
         """
-        ended: dict[Fire, Instant | Refusal] = {}
-        by_owner: dict[str, list[tuple[Fire, str]]] = {}
-        sizes = {fire.key: event_size(records[fire.key]) for fire, _ in timed}
-        for one in timed:
-            is_small = sizes[one[0].key] <= ENVELOPE_BYTES + MAX_INLINE_BYTES
-            by_owner.setdefault("" if is_small else one[0].tenant, []).append(one)
+        sizes = [event_size(records[fire.key]) for fire, _ in timed]
+        by_owner: dict[str, list[int]] = {}
+        for index, size in enumerate(sizes):
+            is_small = size <= ENVELOPE_BYTES + MAX_INLINE_BYTES
+            by_owner.setdefault("" if is_small else timed[index][0].tenant, []).append(index)
 
-        def size(one: tuple[Fire, str]) -> int:
-            return sizes[one[0].key]
+        async def publish(owner: str, portion: Sequence[int]) -> list[tuple[int, Instant | Refusal]]:
+            async with self._budget.hold(owner, sum(sizes[index] for index in portion)):
+                ended = await self._publish([timed[index] for index in portion], records, attempt=attempt)
+            return list(zip(portion, ended, strict=True))
 
-        async def publish(owner: str, portion: Sequence[tuple[Fire, str]]) -> None:
-            async with self._budget.hold(owner, sum(map(size, portion))):
-                ended.update(await self._publish(portion, records, attempt=attempt))
-
-        await all_of(
+        done = await all_of(
             publish(owner, portion)
-            for owner, of_owner in by_owner.items()
-            for portion in portions(of_owner, size=size, total=PORTION_BYTES, count=len(of_owner))
+            for owner, indexes in by_owner.items()
+            for portion in portions(indexes, size=sizes.__getitem__, total=PORTION_BYTES, count=len(indexes))
         )
-        return [ended[fire] for fire, _ in timed]
+        if len(done) == 1:
+            return [how for _, how in done[0]]
+        return [how for _, how in sorted(chain.from_iterable(done), key=itemgetter(0))]
 
     async def _publish(
-        self, timed: Sequence[tuple[Fire, str]], records: Mapping[Key, Record], *, attempt: int
-    ) -> dict[Fire, Instant | Refusal]:
-        read = {fire.key: records[fire.key] for fire, _ in timed}
+        self, timed: Sequence[tuple[Fire, str]], records: Mapping[Key, FireRecord], *, attempt: int
+    ) -> list[Instant | Refusal]:
         # A fire whose input is gone is tried again, and the next round reads its schedule anew.
-        inputs = await read_inputs(self._store, list(read.values()), gone="its input is no longer stored")
-        ended: dict[Fire, Instant | Refusal] = {
-            fire: Refusal(index=0, code="Unreadable", message=inputs.unreadable[fire.key])
-            for fire, _ in timed
-            if fire.key in inputs.unreadable
-        }
-        there = [(fire, local_time) for fire, local_time in timed if fire.key not in inputs.unreadable]
+        apart = {fire.key: records[fire.key] for fire, _ in timed if records[fire.key].input is not None}
+        inputs = await read_inputs(self._store, list(apart.values()), gone="its input is no longer stored")
+        there = [one for one in timed if one[0].key not in inputs.unreadable] if inputs.unreadable else timed
         events = [
-            fired(whole(read[fire.key], inputs.found.get(fire.key)), fire, attempt=attempt, local_time=local_time)
+            fired(records[fire.key], fire, attempt=attempt, local_time=local_time, apart=inputs.found.get(fire.key))
             for fire, local_time in there
         ]
-        refused = {refusal.index: refusal for refusal in await self._publisher.try_each(events)}
+        refusals = await self._publisher.try_each(events)
         now = self._clock.now()
-        return ended | {fire: refused.get(index, now) for index, (fire, _) in enumerate(there)}
+        ended: list[Instant | Refusal] = [now] * len(events)
+        for refusal in refusals:
+            ended[refusal.index] = refusal
+        if there is timed:
+            return ended
+        published = iter(ended)
+        return [
+            Refusal(index=0, code="Unreadable", message=inputs.unreadable[fire.key])
+            if fire.key in inputs.unreadable
+            else next(published)
+            for fire, _ in timed
+        ]
 
 
-def event_size(record: Record) -> int:
+def event_size(record: FireRecord) -> int:
     """Bytes of the event of a fire of *record*, at most."""
     schedule = record.schedule
     assert schedule is not None  # noqa: S101  # only fires of schedules that exist are published

@@ -17,15 +17,17 @@ from msgspec.structs import replace
 
 from eventcron.app.backfill import Backfiller, BackfillReport
 from eventcron.app.concurrency import all_of
-from eventcron.app.executor import Executor, Report
+from eventcron.app.dispatcher import Dispatcher
+from eventcron.app.executor import Executor
 from eventcron.app.fanout import UNFINISHED, Behind, FanOut, FanOutReport
+from eventcron.app.pack_report import Report
 from eventcron.app.planner import Planner, SegmentReport
 from eventcron.app.registrar import Registrar, Result
 from eventcron.errors import EventcronError, InvalidSchedule, Unavailable, Undecodable
 from eventcron.model.codes import RejectionCode
 from eventcron.model.messages import SegmentRange
 from eventcron.model.names import Instant
-from eventcron.ports import DeadLetters, DeadLetterSource
+from eventcron.ports import DeadLetters, DeadLetterSource, Refusal
 from eventcron.wire.decode import Received, Rejected, decode_command
 from eventcron.wire.encode import decode_pack
 from eventcron.wire.segment_ranges import decode_range
@@ -105,6 +107,7 @@ class Handlers:
     def __init__(
         self,
         *,
+        dispatcher: Dispatcher,
         registrar: Registrar,
         executor: Executor,
         fanout: FanOut,
@@ -113,6 +116,7 @@ class Handlers:
         dead_letters: DeadLetters,
         trusted_sources: frozenset[str],
     ) -> None:
+        self._dispatcher = dispatcher
         self._registrar = registrar
         self._executor = executor
         self._fanout = fanout
@@ -120,6 +124,22 @@ class Handlers:
         self._backfiller = backfiller
         self._dead_letters = dead_letters
         self._trusted_sources = trusted_sources
+
+    async def on_sent_commands(self, messages: Sequence[QueueMessage]) -> list[Handled[None]]:
+        """Pass the commands of one batch on to the registrars. A command that their queue refuses comes back."""
+        passed_on = await _report_failure(self._dispatch(messages))
+        if passed_on.result is None:
+            # Nobody knows which of them were sent. A registrar notices one that comes twice.
+            failed = Handled[None](outcome=passed_on.outcome, reason=passed_on.reason, error=passed_on.error)
+            return [failed] * len(messages)
+        reasons = {refusal.index: f"{refusal.code}: {refusal.message}" for refusal in passed_on.result}
+        return [
+            Handled(outcome=MessageOutcome.COMES_BACK, reason=reasons[index]) if index in reasons else _done(None)
+            for index in range(len(messages))
+        ]
+
+    async def _dispatch(self, messages: Sequence[QueueMessage]) -> Handled[list[Refusal]]:
+        return _done(await self._dispatcher.run([one.body for one in messages]))
 
     async def on_commands(self, messages: Sequence[QueueMessage]) -> list[Handled[Result]]:
         """Apply the commands of one batch."""

@@ -26,6 +26,7 @@ from eventcron.model.names import Instant, Key, Window
 from eventcron.model.records import IndexEntry
 from eventcron.ports import Clock, DeadLetters, EventBus, FireQueue, IsQuiet, Lease, Leases, Page, ScheduleStore
 from eventcron.rules.lag import lag_ms
+from eventcron.rules.late import Spread, graces
 from eventcron.rules.leases import REST_MS
 from eventcron.rules.packing import pack_fires
 from eventcron.rules.planning import (
@@ -139,7 +140,7 @@ class Planner:
         a horizon from *tick* is not planned again: another planner planned it for that tick or a later one.
         """
         slots = asyncio.Semaphore(self._settings.concurrency)
-        memos = Memos()
+        memos = Memos(self._next_occurrences.note)
         # In whole seconds and equal for all segments, so that they share windows and the memo of their triggers.
         # From now, not from the tick: what messages that waited asked for is planned at once.
         end = self._horizon(self._clock.now())
@@ -327,10 +328,15 @@ class Planner:
 
         limit = max(1, FIRES_HELD // self._settings.concurrency)
         plan = PagePlan(entries, window, memos, limit=limit, contribute=contribute)
+        spread = Spread(window, now, self._settings.tick_seconds * 1000, LONGEST_WINDOW_MS)
+        patience_ms = graces(entries) if spread.is_late(window.start) else {}
         for fires in plan.portions():
-            packs = pack_fires(fires, size=self._settings.pack_size)
+            timely, late = spread.split(fires, patience_ms)
+            packs = pack_fires(timely, size=self._settings.pack_size)
             await self._send(packs)
-            tally.packs += len(packs)
+            late_packs = pack_fires(late, size=self._settings.pack_size)
+            await self._sender.send(late_packs, visible_at=lambda pack: spread.appears_at(pack.at))
+            tally.packs += len(packs) + len(late_packs)
             tally.fires += len(fires)
         done = plan.planned
         notices = [notice for planned in done for notice in planned.skips]
@@ -354,7 +360,8 @@ class Planner:
         Entries that are dense in the table are added to *looked_up*. The index may catch up and return them again among
         the dense entries, which come last.
         """
-        items = [entry for entry in items if entry.wake != DENSE or entry.key not in looked_up]
+        if looked_up:
+            items = [entry for entry in items if entry.wake != DENSE or entry.key not in looked_up]
         doubtful = [entry for entry in items if DENSE < entry.wake < window.start]
         if not doubtful:
             return list(items)

@@ -68,6 +68,9 @@ class Budget:
             held.shrink(0)
 
     async def _acquire(self, owner: str, size: int) -> None:
+        if not self._waiting and size <= self._free:
+            self._free -= size
+            return
         granted = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(owner, deque()).append((size, granted))
         self._grant()

@@ -10,7 +10,7 @@ import msgspec
 from eventcron.app.concurrency import all_of
 from eventcron.errors import Undecodable
 from eventcron.model.names import Key
-from eventcron.model.records import Record
+from eventcron.model.records import FireRecord
 from eventcron.ports import Page, ScheduleStore
 
 K = TypeVar("K")
@@ -64,7 +64,7 @@ async def read_readable(get: Callable[[Sequence[K]], Awaitable[Mapping[K, T]]], 
     return read
 
 
-async def read_inputs(store: ScheduleStore, records: Sequence[Record], *, gone: str) -> Read[Key, msgspec.Raw]:
+async def read_inputs(store: ScheduleStore, records: Sequence[FireRecord], *, gone: str) -> Read[Key, msgspec.Raw]:
     """The inputs of *records* that are stored apart. One that is gone counts as unreadable, for the reason *gone*.
 
     An input is gone if its schedule was replaced long ago and this process stood still.

@@ -36,7 +36,7 @@ from eventcron.model.messages import Fire
 from eventcron.model.names import CalendarKey, Instant, Key
 from eventcron.model.records import Record, State
 from eventcron.ports import Backfills, Calendars, Clock, DeadLetters, EventBus, FireQueue, Leases, ScheduleStore
-from eventcron.rules import definition, lifecycle, limits, ordering
+from eventcron.rules import catch_up, definition, lifecycle, limits, ordering
 from eventcron.rules.handover import handover
 from eventcron.rules.lifecycle import When
 from eventcron.rules.ordering import Verdict, Version
@@ -130,7 +130,9 @@ class Registrar:
         self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
         self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
         self._settings = settings
-        self._backfills = BackfillCommands(clock=clock, store=store, backfills=backfills, settings=settings)
+        self._backfills = BackfillCommands(
+            clock=clock, store=store, backfills=backfills, publisher=self._publisher, settings=settings
+        )
         self._calendar_commands = CalendarCommands(clock=clock, calendars=calendars, settings=settings)
 
     async def reject(self, error: Rejected) -> Result:
@@ -272,8 +274,10 @@ class Registrar:
         return lifecycle.pause(stored, command.key, version, when, expires=self._expires(when))
 
     async def _resume(self, command: ResumeSchedule, stored: Record | None, version: Version, when: When) -> Record:
-        expires = self._expires(when)
-        return lifecycle.resume(stored, command.key, version, when, missed=command.missed, expires=expires)
+        expires, limit = self._expires(when), self._settings.tenant_fires_per_minute
+        after = lifecycle.resume(stored, command.key, version, when, missed=command.missed, expires=expires)
+        rate = catch_up.rate(command.per_minute, default=self._settings.catch_up_per_minute, limit=limit)
+        return catch_up.paced(after, rate)
 
     def _expires(self, when: When) -> int:
         """When TTL may remove a tombstone, in seconds since 1970."""
@@ -322,7 +326,8 @@ class Registrar:
             return skips
         now = self._clock.now()
         lead_ms = self._settings.lead_seconds * 1000
-        for part in handover(record, now=now):
+        remainder = await self._backfills.open_catch_up(record)
+        for part in handover(record, now=now, remainder=remainder):
             await self._sender.send(
                 pack_fires(part.fires, size=self._settings.pack_size),
                 visible_at=lambda pack: pack.at - lead_ms,
@@ -356,8 +361,7 @@ class Registrar:
         return Result(Outcome.ACCEPTED if new else Outcome.DUPLICATE, command.key)
 
     async def _cancel_backfill(self, command: CancelBackfill, received: Received) -> Result:
-        backfill = await self._backfills.cancel(command)
-        await self._publish(backfilled(backfill, now=self._clock.now(), event_id=received.event_id))
+        await self._backfills.cancel(command, event_id=received.event_id)
         return Result(Outcome.ACCEPTED, command.key)
 
     async def _calendar(self, command: PutCalendar | DeleteCalendar, received: Received) -> Result:

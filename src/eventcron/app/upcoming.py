@@ -79,8 +79,8 @@ class Upcoming:
     ) -> UpcomingReport:
         """Report what will be published in *window*, of *tenant* or of all tenants, and list the first *limit* fires.
 
-        A schedule that changes during the call is reported as before or as after the change. Runs and the missed fires
-        of a resume are not reported, because they are published at once.
+        A schedule that changes during the call is reported as before or as after the change. Runs and what a resume
+        catches up on are not counted; a long catch-up is among the running backfills.
 
         Raises:
             InvalidSchedule: the window is empty or longer than ``MAX_SPAN_MS``.

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from eventcron.app.backfill import Backfiller
+from eventcron.app.dispatcher import Dispatcher
 from eventcron.app.executor import Executor
 from eventcron.app.export import Exporter
 from eventcron.app.fanout import FanOut
@@ -24,6 +25,7 @@ from eventcron.ports import (
     Leases,
     PublishedPacks,
     Quota,
+    RegistrarQueue,
     ScheduleStore,
     SegmentQueue,
     Sweeps,
@@ -62,6 +64,7 @@ class Ports(NamedTuple):
     quota: Quota
     backfills: Backfills
     calendars: Calendars
+    registrar_queue: RegistrarQueue
     fire_queue: FireQueue
     segment_queue: SegmentQueue
     dead_letters: DeadLetters
@@ -82,7 +85,11 @@ class Ports(NamedTuple):
             jitter=self.jitter,
             settings=settings,
         )
+        dispatcher = Dispatcher(
+            clock=self.clock, registrar_queue=self.registrar_queue, jitter=self.jitter, settings=settings
+        )
         handlers = Handlers(
+            dispatcher=dispatcher,
             registrar=registrar,
             executor=executor,
             fanout=fanout,

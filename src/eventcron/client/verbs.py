@@ -28,9 +28,10 @@ from eventcron.model.commands import (
     RunSchedule,
     Schedule,
 )
+from eventcron.model.events import Answer
 from eventcron.model.names import BackfillKey, CalendarKey, Key, Window
 from eventcron.model.records import Backfill, BackfillState, Calendar, State
-from eventcron.ports import Answer, Answers
+from eventcron.ports import Answers
 from eventcron.timing.instant import from_datetime
 from eventcron.wire.decode import Rejected
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from logging import DEBUG
 from typing import Any
 
-from eventcron.app.executor import Published, Report
 from eventcron.app.handlers import MessageOutcome
+from eventcron.app.pack_report import Published, Report
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.records import SqsMessage, batch_response, messages
@@ -34,8 +34,13 @@ async def handle(cases: UseCases, event: dict[str, Any]) -> dict[str, list[dict[
             logger.warning("pack_dead_lettered", message_id=message.id, reason=how.reason)
     response = batch_response(handled)
     reports = [how.result for _, how in handled if how.result is not None]
+    paced = cases.executor.take_paced()
+    if paced is not None:
+        # One line an invocation, while it lasts.
+        logger.warning("publishing_paced", calls_a_second=paced.pace, fires=paced.events, longest_ms=paced.longest_ms)
     _emit(
         reports,
+        paced=0 if paced is None else paced.events,
         dead_letters=sum(how.outcome is MessageOutcome.DEAD_LETTERED for _, how in handled),
         failures=len(response["batchItemFailures"]),
     )
@@ -90,13 +95,14 @@ def _log_fire(log: Callable[..., None], message: str, published: Published, **mo
     )
 
 
-def _emit(reports: list[Report], *, dead_letters: int, failures: int) -> None:
+def _emit(reports: list[Report], *, paced: int, dead_letters: int, failures: int) -> None:
     counts = {
         "FiresPublished": sum(len(report.published) for report in reports),
         "FiresDropped": sum(report.dropped for report in reports),
         "FiresSkipped": sum(len(report.skips) for report in reports),
         "FiresOverQuota": sum(map(_over_quota, reports)),
         "FiresPutBack": sum(report.put_back for report in reports),
+        "FiresPaced": paced,
         # How many fires a dead letter holds, nobody can read: it counts as one.
         "FiresFailed": sum(report.failed for report in reports) + dead_letters,
         "PacksRepeated": sum(report.repeated for report in reports),

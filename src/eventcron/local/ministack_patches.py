@@ -20,7 +20,7 @@ from itertools import groupby
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
-from eventcron.local import stack_patches
+from eventcron.local import queue_patches, stack_patches
 
 T = TypeVar("T")
 
@@ -39,6 +39,7 @@ RETRIED_STATUSES = frozenset({401, 407, 409, 429, *range(500, 600)})
 
 def apply() -> None:
     """Apply every patch. Called once, before the server starts."""
+    queue_patches.apply()
     _queues_change_on_one_thread()
     _dead_letter_queues_know_their_sources()
     _maximum_concurrency_is_a_number()

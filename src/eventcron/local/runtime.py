@@ -221,6 +221,7 @@ class Runtime:
         )
         failures = await asyncio.gather(
             ticker.tick(),
+            self._warm(outputs["DispatcherFunctionName"]),
             self._warm(outputs["RegistrarFunctionName"]),
             *(self._warm(outputs["ExecutorFunctionName"]) for _ in range(WARM_EXECUTORS)),
         )

@@ -6,6 +6,7 @@ import asyncio
 import base64
 import hashlib
 import logging
+import signal
 from concurrent.futures import Future
 from http import HTTPStatus
 from importlib.metadata import version
@@ -148,7 +149,7 @@ class SnapshotWriter:
         app._load_persisted_state = load_and_mark
 
     def save(self) -> None:
-        """Save, called from another thread. Requests in progress are not answered any more.
+        """Save, called from another thread. From then on no request is answered any more; the caller ends the process.
 
         Raises:
             TimeoutError: saving took longer than ``SAVE_SECONDS``.
@@ -171,6 +172,9 @@ class SnapshotWriter:
                 self._complete.touch()
         finally:
             done.set_result(None)
+            # The process ends now. Whatever a request would still change is not saved, so none may be answered.
+            while True:
+                signal.pause()
 
 
 def _replace_code(code: bytes) -> None:

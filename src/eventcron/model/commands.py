@@ -12,6 +12,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 from eventcron.model.names import (
     MAX_CALENDAR_SPANS,
     MAX_PER_MINUTE,
+    BackfillId,
     CalendarKey,
     CalendarName,
     Days,
@@ -197,9 +198,16 @@ class ResumeSchedule(DeleteSchedule, frozen=True):
         MisfirePolicy,
         Meta(
             description="The occurrences that fell due during the pause: skip fires none of them, fire_once the "
-            "latest, fire_all every one. They fire at once, except those older than the schedule's misfire grace."
+            "latest, fire_all every one, except those older than the schedule's misfire grace."
         ),
     ] = MisfirePolicy.SKIP
+    per_minute: Annotated[
+        Annotated[int, Meta(ge=1, le=MAX_PER_MINUTE)] | None,
+        Meta(
+            description="Of fire_all: fires a minute, evenly spread, the oldest first; at most half of the "
+            "deployment's TenantFiresPerMinute. Default: its CatchUpPerMinute."
+        ),
+    ] = None
 
 
 class RunSchedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -259,7 +267,7 @@ class CancelBackfill(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     tenant: TenantId
     name: ScheduleName
-    backfill_id: Annotated[RunId, Meta(description="The backfill's id, as Schedule Backfilled gives it.")]
+    backfill_id: Annotated[BackfillId, Meta(description="The backfill's id, as Schedule Backfilled gives it.")]
 
     @property
     def key(self) -> Key:

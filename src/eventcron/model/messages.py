@@ -1,4 +1,4 @@
-"""What travels through the queues: fires, packs and segment ranges."""
+"""What travels through the queues: commands, fires, packs and segment ranges."""
 
 from __future__ import annotations
 
@@ -22,12 +22,28 @@ class Fire(Struct, frozen=True, array_like=True, dict=True):
     due: Annotated[Instant, Meta(description="The nominal instant, before any flexible window.")]
     at: Annotated[Instant, Meta(description="Publish no earlier than this: due plus the flexible window's offset.")]
     cause: Cause = "schedule"
-    cause_id: Annotated[str, Meta(description="The id of the run or backfill; empty for an ordinary fire.")] = ""
+    cause_id: Annotated[
+        str,
+        Meta(
+            description="The id of the run or backfill, or of the catch-up of a resume; empty for every other "
+            "ordinary fire."
+        ),
+    ] = ""
     last: Annotated[bool, Meta(description="The schedule has no later occurrence.")] = False
 
     @cached_property
     def key(self) -> Key:
         return Key(self.tenant, self.name)
+
+    @property
+    def is_caught_up(self) -> bool:
+        """Whether a resume asked for it: an ordinary fire of a pause, sent late and at a rate."""
+        return self.cause == "schedule" and self.cause_id != ""
+
+    @property
+    def public_id(self) -> str:
+        """The ``cause_id`` that events carry: to a target, a fire that a resume catches up on is an ordinary one."""
+        return "" if self.cause == "schedule" else self.cause_id
 
 
 #: The version of a message's format. It is always written, so that an older release refuses what it cannot read.
@@ -42,6 +58,13 @@ class Pack(Struct, frozen=True, kw_only=True):
     at: Annotated[Instant, Meta(description="The earliest instant at which one of the fires is published.")]
     fires: list[Fire]
     attempt: int = 1
+
+
+class GroupedCommand(Struct, frozen=True, kw_only=True):
+    """A command on its way to the registrars: the event as the bus delivered it, and its sender's message group."""
+
+    group: str
+    body: str
 
 
 class SegmentRange(Struct, frozen=True, kw_only=True):

@@ -91,6 +91,18 @@ Days = Annotated[str, form("a date, 2026-12-24, or a range, 2026-12-24/2026-12-2
 RunId = Annotated[str, _name(64)]
 
 
+#: What the id of a resume's catch-up starts with, before the revision of the resume. No ``RunId`` has a colon.
+CATCH_UP_PREFIX = "resume:"
+
+#: Names a backfill, or a resume's catch-up.
+BackfillId = Annotated[
+    str,
+    form(
+        "the id of a backfill, or resume: and the revision of a Resume Schedule",
+        pattern=r"^((?!\.{1,2}\Z)[A-Za-z0-9._-]{1,64}|resume:[0-9]{1,16})\Z",
+    ),
+]
+
 Label = Annotated[str, Meta(max_length=256)]
 
 
@@ -152,6 +164,11 @@ class BackfillKey(NamedTuple):
     tenant: str
     name: str
     id: str
+
+    @property
+    def is_catch_up(self) -> bool:
+        """Whether a resume opened it, and no ``Backfill Schedule``."""
+        return self.id.startswith(CATCH_UP_PREFIX)
 
     def __str__(self) -> str:
         return f"{self.tenant}/{self.name}/{self.id}"

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
-from typing import Literal
+from typing import Literal, Protocol
 
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from eventcron.model.codes import CancelReason
 from eventcron.model.commands import Misfire, Schedule
@@ -21,7 +22,7 @@ class State(StrEnum):
     DELETED = "DELETED"  # a tombstone: keeps a late put from raising the dead
 
 
-class IndexEntry(Struct, frozen=True, kw_only=True):
+class IndexEntry(Struct, frozen=True, kw_only=True, gc=False):
     """The part of a stored schedule that the planner reads, projected into the index ``plan``."""
 
     tenant: str
@@ -44,7 +45,7 @@ class IndexEntry(Struct, frozen=True, kw_only=True):
         return Key(self.tenant, self.name)
 
 
-class Era(Struct, frozen=True, array_like=True):
+class Era(Struct, frozen=True, array_like=True, gc=False):
     """One definition in force for the due instants in ``[start, end)``.
 
     A schedule's past and future are a list of eras. ``rules/lifecycle.py`` draws it.
@@ -62,10 +63,12 @@ class Era(Struct, frozen=True, array_like=True):
     #: Of an era that was cut: the planner enqueued what is to be published before this instant. The registrar enqueues
     #: the rest, under the revision of the next era. None = the planner enqueued all of it.
     planned_through: Instant | None = None
-    #: Fires due before it are published at once: a resume catches up on them.
+    #: A resume catches up on what is due before it.
     catch_up_until: Instant = 0
     misfire: Misfire = Misfire()
     flexible_window_seconds: int = 0
+    #: Fires a minute, of those that are caught up on.
+    per_minute: int = 60
 
     def contains(self, due: Instant) -> bool:
         """Whether *due* lies in the era's span, whatever its trigger says."""
@@ -89,7 +92,7 @@ class LastCommands(Struct, frozen=True, kw_only=True, omit_defaults=True):
     state_revision: int = -1
 
 
-class InputRef(Struct, frozen=True, array_like=True):
+class InputRef(Struct, frozen=True, array_like=True, gc=False):
     """Where a large input is stored: apart from its schedule's record."""
 
     #: Of the record that was stored together with it.
@@ -167,6 +170,57 @@ class Record(Struct, frozen=True, kw_only=True):
         return self.state in {State.ENABLED, State.COMPLETED} and self.schedule is not None
 
 
+class FiredSchedule(Protocol):
+    """What of a schedule is needed to fire it. ``Schedule`` describes each part."""
+
+    @property
+    def expression(self) -> str | list[str]: ...
+    @property
+    def exclude(self) -> Sequence[str]: ...
+    @property
+    def timezone(self) -> str: ...
+    @property
+    def input(self) -> Raw: ...
+    @property
+    def detail_type(self) -> str: ...
+    @property
+    def labels(self) -> dict[str, str]: ...
+    @property
+    def priority(self) -> int: ...
+    @property
+    def flexible_window_seconds(self) -> int: ...
+    @property
+    def misfire(self) -> Misfire: ...
+    @property
+    def after_completion(self) -> Literal["KEEP", "DELETE"]: ...
+
+
+class FireRecord(Protocol):
+    """What of a record is needed to fire its schedule. ``Record`` describes each part.
+
+    A store may read it for less than a whole record.
+    """
+
+    @property
+    def key(self) -> Key: ...
+    @property
+    def tenant(self) -> str: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def revision(self) -> int: ...
+    @property
+    def state(self) -> State: ...
+    @property
+    def created(self) -> Instant: ...
+    @property
+    def eras(self) -> Sequence[Era]: ...
+    @property
+    def schedule(self) -> FiredSchedule | None: ...
+    @property
+    def input(self) -> InputRef | None: ...
+
+
 #: Nothing was ever defined.
 NO_ERA = Era(revision=-1, trigger="", start=0)
 
@@ -181,6 +235,8 @@ class BackfillState(StrEnum):
 
 class Backfill(Struct, frozen=True, kw_only=True):
     """A span of a schedule's occurrences, fired on purpose, slice by slice.
+
+    A resume's catch-up is one too, if it is long; its fires are ordinary ones.
 
     ``version`` rises with each write: whoever comes second with the same one is refused. A ``slice`` is set by the
     claim of it and cleared once its packs were taken, so that after a crash the same slice is made again.
@@ -213,6 +269,8 @@ class Backfill(Struct, frozen=True, kw_only=True):
     skipped: int = 0
     #: Why it was cancelled: by ``command``, or because its schedule was ``deleted``.
     reason: CancelReason | None = None
+    #: Whether its schedule is completed once it has ended: a resume's catch-up may hold the last occurrences.
+    completes: bool = False
     #: When TTL may remove it, seconds since 1970; None = never.
     expires: int | None = None
 

@@ -1,32 +1,45 @@
-"""Runs eventcron on files of schedules in virtual time, and compares its fires with an independent computation."""
+"""Computes what files of schedules fire, and compares that with an independent computation.
+
+The registrar applies each schedule as the command that its sender would put. What fires is computed by the planner's
+own code from what the registrar stores: what ``eventcron upcoming`` shows of a deployment. Only queues and waiting are
+left out; the tests hold the result against a ``World``, in which all of eventcron runs.
+"""
 
 from __future__ import annotations
 
+import asyncio
+from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from eventcron.model.commands import Schedule
-from eventcron.model.names import MAX_INPUT_BYTES, Instant, Key
+from eventcron.app.registrar import Outcome
+from eventcron.model.codes import SkipReason
+from eventcron.model.commands import TENANT_SOURCE_PREFIX, Schedule
+from eventcron.model.names import MAX_INPUT_BYTES, Instant, Key, Unreadable, Window
+from eventcron.model.records import IndexEntry, Record
 from eventcron.oracle.occurrences import NotComputed, due_instants
 from eventcron.preview.files import Entry, read_schedules
-from eventcron.testing import World
+from eventcron.rules.upcoming import UpcomingFire, upcoming_entries, upcoming_fires
+from eventcron.settings import Settings
+from eventcron.testing.clock import FakeClock
+from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import SETTINGS
 from eventcron.timing.instant import rfc3339
 
 #: Milliseconds. The schedules are put this long before the span, so that they can fire at its first instant.
 PUT_BEFORE_MS = 1_000
-#: Seconds. The simulation runs on for this long, so that the last fires of the span are published.
-EXTRA_SECONDS = 30
 #: A deployment without limits of a tenant: which limits the files will meet is not known here.
 UNLIMITED = msgspec.structs.replace(
     SETTINGS, tenant_fires_per_minute=0, max_schedules_per_tenant=0, max_input_bytes=MAX_INPUT_BYTES
 )
-#: How often a simulation says how far it is.
+#: How often a simulation says how far it is: one part in a hundred is the storing.
 STEPS = 100
+#: Schedules that are put at once.
+PUTS = 100
 #: The most differences listed.
 MAX_DIFFERENCES = 20
 
@@ -68,50 +81,101 @@ def simulate(
     """
     entries = list(read_schedules(paths))
     put_at = start - PUT_BEFORE_MS
-    with World(put_at, settings=UNLIMITED) as world:
-        emitted = [None if entry.schedule is None else _emit(world, entry.schedule) for entry in entries]
-        for step in range(1, STEPS + 1):
-            world.run(until=start + (end - start) * step // STEPS)
-            on_progress(step * 100 // STEPS)
-        world.run(seconds=EXTRA_SECONDS)
-        rejections = {event["event_id"]: event["message"] for event in world.events_of("Schedule Rejected")}
-        fired = [(fire.schedule, fire.due_at) for fire in world.fired if start <= fire.due_at < end]
-        skips = world.events_of("Schedule Skipped")
-    accepted = {
-        entry.schedule.key: entry.schedule
-        for event_id, entry in zip(emitted, entries, strict=True)
-        if event_id not in rejections and entry.schedule is not None
-    }
+    records, reasons = asyncio.run(_stored(entries, put_at, UNLIMITED))
+    accepted = {record.key: record.schedule for record in records if record.schedule is not None}
+    counts = _Counts(accepted)
+    lasting = [entry for record in records for entry in upcoming_entries(record, since=start)]
+    longest_ms = 1000 * max((entry.flexible_window_seconds for entry in lasting), default=0)
+    for step in range(1, STEPS + 1):
+        part = Window(start + (end - start) * (step - 1) // STEPS, start + (end - start) * step // STEPS)
+        # A flexible window delays a fire, not what it is due at.
+        counts.add(lasting, Window(part.start, part.end + (longest_ms if step == STEPS else 0)), Window(start, end))
+        on_progress(step)
     expected, unverified = _compute(accepted, start, end, put_at)
-    for key in unverified:
-        expected[key] = sorted({due for name, due in fired if name == str(key)})
-    per_schedule = Counter(name for name, _ in fired)
-    per_minute = Counter(due // 60_000 for _, due in fired)
-    peak_minute = max(per_minute, key=lambda minute: (per_minute[minute], -minute), default=None)
+    expected |= {key: sorted(set(counts.fired[key])) for key in unverified}
     return Simulation(
         start=start,
         end=end,
         schedules=len(accepted),
         due=sum(map(len, expected.values())),
-        published=len(fired),
-        skipped=dict(_skipped(skips, start, end)),
-        rejected=[
-            _rejected(entry, rejections[event_id] if entry.error is None else str(entry.error))
-            for event_id, entry in zip(emitted, entries, strict=True)
-            if entry.error is not None or event_id in rejections
-        ],
-        peak_per_minute=0 if peak_minute is None else per_minute[peak_minute],
-        peak_minute=None if peak_minute is None else rfc3339(peak_minute * 60_000, millis=False),
-        per_schedule={str(key): per_schedule[str(key)] for key in sorted(accepted)},
-        per_minute={rfc3339(minute * 60_000, millis=False): per_minute[minute] for minute in sorted(per_minute)},
-        differences=_differences(fired, expected),
+        published=sum(map(len, counts.fired.values())),
+        skipped={str(reason): count for reason, count in counts.skipped.items()},
+        rejected=[_rejected(entry, reason) for entry, reason in zip(entries, reasons, strict=True) if reason],
+        peak_per_minute=max(counts.minutes.values(), default=0),
+        peak_minute=counts.peak_minute,
+        per_schedule={str(key): len(counts.fired[key]) for key in sorted(accepted)},
+        per_minute={rfc3339(at * 60_000, millis=False): counts.minutes[at] for at in sorted(counts.minutes)},
+        differences=_differences(counts.fired, expected),
         unverified=sorted(map(str, unverified)),
     )
 
 
-def _emit(world: World, schedule: Schedule) -> str:
-    detail = msgspec.json.decode(msgspec.json.encode(schedule), type=dict[str, object])
-    return world.emit("Put Schedule", detail)
+async def _stored(entries: Sequence[Entry], put_at: Instant, settings: Settings) -> tuple[list[Record], list[str]]:
+    """What the registrar stores, put at *put_at*, and for each entry why it is rejected; "" if it is not."""
+    ports = memory_ports(FakeClock(put_at), pause=_at_once)
+    handlers = ports.use_cases(settings).handlers
+    reasons = ["" if entry.error is None else str(entry.error) for entry in entries]
+    puts = [(number, entry.schedule) for number, entry in enumerate(entries) if entry.schedule is not None]
+    for begin in range(0, len(puts), PUTS):
+        some = puts[begin : begin + PUTS]
+        handled = await handlers.on_commands([_Message(_event(number, schedule, put_at)) for number, schedule in some])
+        for (number, _), one in zip(some, handled, strict=True):
+            if one.error is not None:
+                raise one.error
+            assert one.result is not None  # noqa: S101  # nothing here is no command
+            if one.result.outcome is Outcome.REJECTED:
+                reasons[number] = one.result.reason
+    found = await ports.store.get([schedule.key for number, schedule in puts if not reasons[number]])
+    return list(found.values()), reasons
+
+
+class _Message(NamedTuple):
+    body: str
+
+
+async def _at_once(_point: str) -> None:
+    """Let no other task run: nothing here happens at the same time."""
+
+
+def _event(number: int, schedule: Schedule, put_at: Instant) -> str:
+    """The event with which a tenant puts *schedule*."""
+    event = {
+        "id": f"00000000-0000-0000-0000-{number:012d}",
+        "detail-type": "Put Schedule",
+        "source": TENANT_SOURCE_PREFIX + schedule.tenant,
+        "time": rfc3339(put_at, millis=False),
+        "detail": schedule,
+    }
+    return msgspec.json.encode(event).decode()
+
+
+class _Counts:
+    """What was found to fire and not to fire so far."""
+
+    def __init__(self, keys: Iterable[Key]) -> None:
+        #: The due instants of each schedule.
+        self.fired: dict[Key, array[int]] = {key: array("q") for key in keys}
+        self.minutes: Counter[int] = Counter()
+        self.skipped: Counter[SkipReason] = Counter()
+
+    def add(self, entries: Sequence[IndexEntry], window: Window, span: Window) -> None:
+        """Add what *entries* publish in *window*, as far as it is due in *span*."""
+        for found in upcoming_fires(entries, window):
+            if isinstance(found, UpcomingFire):
+                due = found.fire.due
+                if span.start <= due < span.end:
+                    self.fired[found.fire.key].append(due)
+                    self.minutes[due // 60_000] += 1
+                continue
+            assert not isinstance(found, Unreadable)  # noqa: S101  # the registrar has just stored it
+            if span.start <= found.first_due < span.end:
+                self.skipped[found.reason] += found.count
+
+    @property
+    def peak_minute(self) -> str | None:
+        """The first of the minutes with the most fires."""
+        most = max(self.minutes, key=lambda minute: (self.minutes[minute], -minute), default=None)
+        return None if most is None else rfc3339(most * 60_000, millis=False)
 
 
 def _compute(
@@ -131,26 +195,20 @@ def _compute(
     return expected, unverified
 
 
-def _differences(fired: list[tuple[str, Instant]], expected: Mapping[Key, list[Instant]]) -> list[str]:
+def _differences(fired: Mapping[Key, Sequence[Instant]], expected: Mapping[Key, Sequence[Instant]]) -> list[str]:
     """Fires that were not due, not published, or published more than once: at most ``MAX_DIFFERENCES`` of them."""
-    actual = Counter(fired)
-    wanted = Counter((str(key), due) for key, dues in expected.items() for due in dues)
-    differences = [
-        f"{name} at {rfc3339(due, millis=False)} fired {actual[name, due]} times, computed {wanted[name, due]}"
-        for name, due in sorted(actual.keys() | wanted.keys())
-        if actual[name, due] != wanted[name, due]
-    ]
+    differences: list[str] = []
+    for key in sorted(expected):
+        if sorted(fired[key]) == sorted(expected[key]):
+            continue
+        actual, wanted = Counter(fired[key]), Counter(expected[key])
+        differences += [
+            f"{key} at {rfc3339(due, millis=False)} fired {actual[due]} times, computed {wanted[due]}"
+            for due in sorted(actual.keys() | wanted.keys())
+            if actual[due] != wanted[due]
+        ]
     more = len(differences) - MAX_DIFFERENCES
     return differences if more <= 0 else [*differences[:MAX_DIFFERENCES], f"and {more} more"]
-
-
-def _skipped(events: list[dict[str, object]], start: Instant, end: Instant) -> Counter[str]:
-    counts: Counter[str] = Counter()
-    first, last = rfc3339(start), rfc3339(end)
-    for event in events:
-        if first <= str(event["first_due"]) < last:
-            counts[str(event["reason"])] += int(str(event["count"]))
-    return counts
 
 
 def _rejected(entry: Entry, reason: str) -> dict[str, str | int]:

@@ -16,7 +16,7 @@ from eventcron.model.codes import CancelReason, RejectionCode, SkipReason
 from eventcron.model.commands import BackfillSchedule
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
-from eventcron.model.names import MAX_BACKFILL_MS, BackfillKey, Instant, Key, Window
+from eventcron.model.names import MAX_BACKFILL_MS, BackfillKey, Cause, Instant, Key, Window
 from eventcron.model.records import Backfill, BackfillState, Record
 from eventcron.rules.definition import readable_trigger
 from eventcron.rules.planning import first_occurrence, is_readable, notices
@@ -178,7 +178,9 @@ def make_slice(backfill: Backfill) -> Slice:
         skipped=backfill.skipped + len(silent),
     )
     key = Key(backfill.tenant, backfill.name)
-    skips = notices(key, backfill.revision, silent, cause="backfill", cause_id=backfill.id)
+    # Of a pause nobody reports what an exclusion or a clock change dropped.
+    is_catch_up = backfill.key.is_catch_up
+    skips = [] if is_catch_up else notices(key, backfill.revision, silent, cause="backfill", cause_id=backfill.id)
     return Slice(fires, skips, after)
 
 
@@ -200,7 +202,8 @@ def _next_slice(backfill: Backfill, *, now: Instant, horizon_end: Instant) -> Wi
 
 
 def _fire(backfill: Backfill, due: Instant, at: Instant) -> Fire:
-    return Fire(backfill.tenant, backfill.name, backfill.revision, due, at, cause="backfill", cause_id=backfill.id)
+    cause: Cause = "schedule" if backfill.key.is_catch_up else "backfill"
+    return Fire(backfill.tenant, backfill.name, backfill.revision, due, at, cause=cause, cause_id=backfill.id)
 
 
 def _ended(backfill: Backfill, state: BackfillState, reason: CancelReason | None, expires: int) -> Backfill:

@@ -18,7 +18,8 @@ from eventcron.model.commands import MisfirePolicy
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
 from eventcron.model.names import Instant, Window
-from eventcron.model.records import Era, IndexEntry, Record
+from eventcron.model.records import Backfill, Era, IndexEntry, Record
+from eventcron.rules.catch_up import first_fires
 from eventcron.rules.planning import (
     DENSE,
     Contribution,
@@ -63,8 +64,11 @@ class Handover(NamedTuple):
     is_over: bool
 
 
-def handover(record: Record, *, now: Instant) -> Iterator[Handover]:
+def handover(record: Record, *, now: Instant, remainder: Backfill | None = None) -> Iterator[Handover]:
     """All that the registrar delivers after the change that *record* is the result of, in parts.
+
+    What a resume catches up on is delivered up to where its *remainder* begins, if there is one. If that has the last
+    occurrences, its end completes the schedule.
 
     The same parts however often asked. Fires come before notices. What is to be delivered of an era that this release
     cannot read is reported as skipped.
@@ -79,7 +83,7 @@ def handover(record: Record, *, now: Instant) -> Iterator[Handover]:
     if record.fires and not is_readable(record.era.trigger):
         skips = skips + _unread_until_handoff(record, before)
     elif record.fires and not is_manual(record.era.trigger):
-        work.append(_until_handoff(record, now=now))
+        work.append(_until_handoff(record, remainder, now=now))
     # Notices of two eras stay apart: the spans of their occurrences may overlap.
     noted: dict[tuple[int, SkipReason, str], SkipNotice] = {}
     held: list[Fire] = []
@@ -137,20 +141,21 @@ def last_fire(canonical: str, window: Window, accept: Callable[[Instant], bool] 
     return found
 
 
-def _until_handoff(record: Record, *, now: Instant) -> Iterator[Handover]:
+def _until_handoff(record: Record, remainder: Backfill | None, *, now: Instant) -> Iterator[Handover]:
     """Fires of the era in force up to where the planner takes over, but for those that an earlier era has."""
     held = Contribution([], [], None)
-    for part in chain(_caught_up(record, record.era), _own(record, now=now)):
+    for part in chain(_caught_up(record, remainder), _own(record, now=now)):
         if part.fires and held.fires:
             yield Handover(_not_taken(record, held.fires), held.skips, is_over=False)
             held = part
         else:
             held = Contribution(held.fires or part.fires, held.skips + part.skips, part.following)
+    ends = held.following is None and (remainder is None or not remainder.completes)
     fires = [replace(fire, last=False) for fire in held.fires]
-    if fires and held.following is None:
+    if fires and ends:
         fires[-1] = replace(fires[-1], last=True)
     fires = _not_taken(record, fires)
-    yield Handover(fires, held.skips, is_over=held.following is None and not any(fire.last for fire in fires))
+    yield Handover(fires, held.skips, is_over=ends and not any(fire.last for fire in fires))
 
 
 def _own(record: Record, *, now: Instant) -> Iterator[Contribution]:
@@ -182,15 +187,11 @@ def _in_slices(entry: IndexEntry, window: Window, *, now: Instant) -> Iterator[C
         at = max(following, part.end)
 
 
-def _caught_up(record: Record, era: Era) -> Iterator[Contribution]:
-    """What a resume fires at once of what fell due during the pause."""
-    end = era.catch_up_until if era.end is None else min(era.catch_up_until, era.end)
-    if era.start >= end:
-        return
-    at = end if record.pending is None else record.pending
-    dues = occurrences(from_canonical(era.trigger), Window(era.start, end))
-    while chunk := list(islice(dues, PART_FIRES)):
-        yield Contribution([Fire(record.tenant, record.name, era.revision, due, at) for due in chunk], [], None)
+def _caught_up(record: Record, remainder: Backfill | None) -> Iterator[Contribution]:
+    """What the registrar sends of what fell due during the pause."""
+    fires = first_fires(record, remainder)
+    while chunk := list(islice(fires, PART_FIRES)):
+        yield Contribution(chunk, [], None)
 
 
 def _unplanned(record: Record, before: Era, *, now: Instant) -> Iterator[Handover]:

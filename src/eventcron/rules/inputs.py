@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from eventcron.model.names import Instant
-from eventcron.model.records import InputRef, Record, StoredInput
+from eventcron.model.records import FireRecord, InputRef, Record, StoredInput
 
 #: Bytes. A larger input is stored apart. DynamoDB counts a write in units of 1 KB.
 MAX_INLINE_BYTES = 1_024
@@ -54,14 +54,21 @@ def has_input(record: Record, given: msgspec.Raw) -> bool:
     return record.input.digest == _digest(given)
 
 
-def record_size(record: Record) -> int:
+def record_size(record: FireRecord) -> int:
     """Roughly the bytes that *record* takes up where it is stored."""
-    texts = sum(len(era.trigger) for era in record.eras)
-    schedule = record.schedule
+    size, schedule = 1_000, record.schedule
+    for era in record.eras:
+        size += len(era.trigger)
     if schedule is None:
-        return 1_000 + texts
-    given = len(bytes(schedule.input)) + sum(map(len, schedule.exclude)) + sum(map(len, schedule.expressions))
-    return 1_000 + texts + given + sum(len(name) + len(text) for name, text in schedule.labels.items())
+        return size
+    size += len(bytes(schedule.input))
+    expression = schedule.expression
+    size += len(expression) if isinstance(expression, str) else sum(map(len, expression))
+    for text in schedule.exclude:
+        size += len(text)
+    for name, text in schedule.labels.items():
+        size += len(name) + len(text)
+    return size
 
 
 def is_abandoned(stored: StoredInput, record: Record | None, *, now: Instant) -> bool:

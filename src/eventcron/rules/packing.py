@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from operator import attrgetter
 
 from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import Instant
@@ -13,6 +14,8 @@ from eventcron.wire.encode import pack_id
 
 #: A tenant whose fires of one second fill this share of a pack gets packs of its own. SQS can then be fair to others.
 OWN_PACK_SHARE = 0.25
+
+_order = attrgetter("at", "tenant", "name", "due", "cause", "cause_id")
 
 
 def pack_fires(fires: Iterable[Fire], *, size: int) -> list[Pack]:
@@ -65,7 +68,3 @@ def _ordered(group: list[Fire], size: int) -> list[Fire]:
     if len(group) > size and len({fire.tenant for fire in group}) == 1:
         return in_turn(group)
     return sorted(group, key=_order)
-
-
-def _order(fire: Fire) -> tuple[Instant, str, str, Instant, str, str]:
-    return (fire.at, fire.tenant, fire.name, fire.due, fire.cause, fire.cause_id)

@@ -6,9 +6,9 @@ There are two kinds of instants. An entry's ``start`` and ``end`` bound due inst
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from msgspec.structs import replace
 
@@ -18,7 +18,7 @@ from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
 from eventcron.model.names import Cause, Instant, Key, Occurrence, Window
 from eventcron.model.records import Era, IndexEntry, Record
-from eventcron.rules.misfire import sort_late
+from eventcron.rules.misfire import TIMELY_MS, sort_late
 from eventcron.timing.hashing import flexible_offset_ms
 from eventcron.timing.trigger import from_canonical, next_occurrence, nth_occurrence, walk
 
@@ -52,29 +52,61 @@ class Contribution(NamedTuple):
     following: Instant | None
 
 
+#: Takes a trigger, an instant, and the trigger's first occurrence from then on; None: it has none.
+Note: TypeAlias = Callable[[str, Instant, "Instant | None"], None]
+
+
+class InWindow(NamedTuple):
+    """A trigger in one window: its occurrences in it, and the first at or after its end."""
+
+    occurrences: tuple[Occurrence, ...]
+    following: Instant | None
+    #: When the occurrences are due, if none of them is skipped; else None.
+    dues: tuple[Instant, ...] | None
+
+
 class WindowMemo:
     """Each trigger's occurrences in one window, computed once. A million schedules share a few thousand triggers.
 
-    It holds ``MAX_REMEMBERED`` occurrences and those of one trigger at most; then it forgets all of them.
+    It holds ``MAX_REMEMBERED`` occurrences and those of one trigger at most; then it forgets all of them. *note* is
+    told of each trigger's first occurrence after the window: it need not be searched again for the next one.
     """
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: Window, note: Note | None = None) -> None:
         self.window = window
-        self._known: dict[str, tuple[tuple[Occurrence, ...], Instant | None]] = {}
+        self._note = note
+        self._known: dict[str, InWindow] = {}
         self._held = 0
 
-    def look_up(self, canonical: str) -> tuple[tuple[Occurrence, ...], Instant | None]:
-        """The occurrences inside the window, and the first at or after its end."""
+    def look_up(self, canonical: str) -> InWindow:
+        """What the trigger comes to in the window.
+
+        Raises:
+            InvalidSchedule, ValueError: it cannot be read.
+        """
         known = self._known.get(canonical)
         if known is None:
-            trigger = from_canonical(canonical)
-            known = (tuple(walk(trigger, self.window)), first_occurrence(canonical, self.window.end))
+            known = self._compute(canonical)
+            if self._note is not None:
+                self._note(canonical, self.window.end, known.following)
             if self._held > MAX_REMEMBERED:
                 self._known.clear()
                 self._held = 0
-            self._held += len(known[0]) + 1
+            self._held += len(known.occurrences) + 1
             self._known[canonical] = known
         return known
+
+    def _compute(self, canonical: str) -> InWindow:
+        start, end = self.window
+        found: list[Occurrence] = []
+        following = None
+        for occurrence in walk(from_canonical(canonical), Window(start, END_OF_TIME)):
+            if occurrence.due >= end:
+                following = occurrence.due
+                break
+            found.append(occurrence)
+        all_fire = all(occurrence.skipped is None for occurrence in found)
+        return InWindow(tuple(found), following, tuple([one.due for one in found]) if all_fire else None)
 
 
 def is_readable(canonical: str) -> bool:
@@ -107,12 +139,13 @@ def unread_notice(key: Key, window: Window, *, revision: int = 0, reason: SkipRe
 class Memos:
     """The memos of the windows that are being planned, the ``MAX_MEMOS`` that were asked for last."""
 
-    def __init__(self) -> None:
+    def __init__(self, note: Note | None = None) -> None:
         self._memos: dict[Window, WindowMemo] = {}
+        self._note = note
 
     def of(self, window: Window) -> WindowMemo:
         """The memo of *window*."""
-        memo = self._memos.pop(window, None) or WindowMemo(window)
+        memo = self._memos.pop(window, None) or WindowMemo(window, self._note)
         self._memos[window] = memo
         if len(self._memos) > MAX_MEMOS:
             del self._memos[next(iter(self._memos))]
@@ -163,7 +196,28 @@ def contribution(
     late for that entry's own window; its fires are then late, not lost. If *since* is given, the entry is planned from
     there. The last fire before the schedule ends is marked ``last``.
     """
-    offset = flexible_offset_ms(entry.key, entry.flexible_window_seconds)
+    # Most entries are like all others with their trigger. For the others it is worked out what is their own.
+    if (
+        entry.end is None
+        and not entry.flexible_window_seconds
+        and window is memo.window
+        and window.start > NEVER_PLANNED
+    ):
+        _, following, dues = memo.look_up(entry.trigger)
+        first = opening(entry, window) if since is None else max(since, entry.handoff, entry.start)
+        shares = following is not None and first >= window.start
+        # Where the first is not late by any policy, none is.
+        if shares and dues is not None and (not dues or dues[0] >= max(first, now - TIMELY_MS)):
+            tenant, name, revision = entry.tenant, entry.name, entry.revision
+            return Contribution([Fire(tenant, name, revision, due, due) for due in dues], [], following)
+    return _own_contribution(entry, window, memo, now=now, since=since)
+
+
+def _own_contribution(
+    entry: IndexEntry, window: Window, memo: WindowMemo, *, now: Instant, since: Instant | None
+) -> Contribution:
+    """The contribution of *entry*, whatever sets it apart from others with its trigger."""
+    offset = _offset(entry)
     first = opening(entry, window, since) - offset
     occurrences, following = _between(entry, first, window.end - offset, memo)
     fires, skips = _sort(entry, occurrences, offset, window.end, now=now)
@@ -177,7 +231,13 @@ def opening(entry: IndexEntry, window: Window, since: Instant | None = None) -> 
     """The instant of publication from which *entry* is planned in *window*: from *since* on, if that is given."""
     if since is None:
         since = entry.wake if entry.wake != DENSE else window.start
-    return max(since, entry.handoff, entry.start + flexible_offset_ms(entry.key, entry.flexible_window_seconds))
+    return max(since, entry.handoff, entry.start + _offset(entry))
+
+
+def _offset(entry: IndexEntry) -> int:
+    """By how many milliseconds the fires of *entry* follow their due instants."""
+    seconds = entry.flexible_window_seconds
+    return flexible_offset_ms(entry.key, seconds) if seconds else 0
 
 
 def next_wake(fired: Instant | None, following: Instant | None) -> Instant | None:
@@ -195,7 +255,7 @@ def _between(
 ) -> tuple[Sequence[Occurrence], Instant | None]:
     """Occurrences due in ``[first, end)`` before the entry's end, and the first one after them."""
     if end == memo.window.end and first >= memo.window.start > NEVER_PLANNED:
-        occurrences, following = memo.look_up(entry.trigger)
+        occurrences, following, _ = memo.look_up(entry.trigger)
         if first > memo.window.start:
             occurrences = tuple(o for o in occurrences if o.due >= first)
     else:

@@ -6,10 +6,12 @@ schedules. The slices of a page become shorter where its schedules fire often.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
+from operator import itemgetter
 from typing import NamedTuple, TypeAlias
 
+from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import SkipReason
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
@@ -61,7 +63,7 @@ class _Work:
     @property
     def planned(self) -> Planned:
         """The result, with notices in the order of ``planning.notices``."""
-        skips = [self.skips[which] for which in sorted(self.skips)]
+        skips = [self.skips[which] for which in sorted(self.skips)] if self.skips else []
         return Planned(self.entry, self.fired, self.ends, skips, self.following)
 
 
@@ -104,30 +106,55 @@ class PagePlan:
     def _next_slice(self) -> list[Fire]:
         """The fires of the earliest slice that is left. Where they are too many, the slice becomes shorter."""
         part = self._slice_at(self._left[0][0])
-        members: list[tuple[Instant, int]] = []
-        while self._left and self._left[0][0] < part.end:
-            members.append(heappop(self._left))
-        members.sort(key=lambda member: member[1])
-        memo, count = self._memos.of(part), 0
-        done: list[tuple[int, Contribution]] = []
+        members = self._members(part)
+        while self._slice_s > 1 and self._is_too_much(members, part):
+            self._slice_s //= 2
+            first = min(members)[0]
+            part = self._slice_at(first)
+            self._put_back(member for member in members if member[0] >= part.end)
+            members = [member for member in members if member[0] < part.end]
+        memo, fires = self._memos.of(part), list[Fire]()
+        done = 0
         for since, index in members:
             contributed = self._contribute(self._work[index].entry, memo, since)
-            count += len(contributed.fires)
-            if done and count > self._limit:
+            if done and len(fires) + len(contributed.fires) > self._limit:
                 break
-            done.append((index, contributed))
-        if len(done) < len(members) and self._slice_s > 1:
-            self._slice_s //= 2
-            done = []
-        for member in members[len(done) :]:
-            heappush(self._left, member)
-        for index, contributed in done:
+            done += 1
+            fires += contributed.fires
             self._work[index].add(contributed)
             following = contributed.following
             # Before the slice's end: the wake of an entry that cannot be read, which is left as it is.
             if following is not None and part.end <= following < self._window.end:
                 heappush(self._left, (following, index))
-        return [fire for _, contributed in done for fire in contributed.fires]
+        self._put_back(members[done:])
+        return fires
+
+    def _members(self, part: Window) -> list[tuple[Instant, int]]:
+        """Take the entries that are to be planned in *part*, in their order."""
+        if part.end == self._window.end:
+            members, self._left = self._left, []
+        else:
+            members = []
+            while self._left and self._left[0][0] < part.end:
+                members.append(heappop(self._left))
+        members.sort(key=itemgetter(1))
+        return members
+
+    def _put_back(self, members: Iterable[tuple[Instant, int]]) -> None:
+        for member in members:
+            heappush(self._left, member)
+
+    def _is_too_much(self, members: Sequence[tuple[Instant, int]], part: Window) -> bool:
+        """Whether *part* has more fires than may be held, going by the triggers alone."""
+        memo, count = self._memos.of(part), 0
+        for _, index in members:
+            try:
+                count += len(memo.look_up(self._work[index].entry.trigger).occurrences)
+            except (InvalidSchedule, ValueError):
+                continue  # reported when it is planned
+            if count > self._limit:
+                return len(members) > 1
+        return False
 
     def _slice_at(self, instant: Instant) -> Window:
         length = self._slice_s * 1000

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from eventcron.errors import InvalidSchedule
 from eventcron.model.names import Instant, Window
@@ -13,6 +14,8 @@ from eventcron.rules.planning import DENSE, NEVER_PLANNED, first_occurrence
 MAX_BYTES = 64_000_000
 #: Bytes that an entry takes besides the trigger's characters: its text object, a tuple, two numbers, a place in a dict.
 ENTRY_BYTES = 240
+#: Triggers of which it is remembered whether they are quiet in one window: at most 15 MB, at 300 bytes each.
+MAX_ANSWERS = 50_000
 
 
 def is_left_out(entry: IndexEntry, is_quiet: Callable[[str], bool]) -> bool:
@@ -21,6 +24,23 @@ def is_left_out(entry: IndexEntry, is_quiet: Callable[[str], bool]) -> bool:
     An end and a flexible window are the entry's own, so that its trigger does not say all.
     """
     return entry.wake == DENSE and entry.end is None and not entry.flexible_window_seconds and is_quiet(entry.trigger)
+
+
+class _Answers(dict[str, bool]):
+    """What a function says of triggers, asked once for each. What is known takes no function of Python's own.
+
+    Beyond ``MAX_ANSWERS`` triggers nothing more is remembered.
+    """
+
+    def __init__(self, ask: Callable[[str], bool]) -> None:
+        super().__init__()
+        self._ask = ask
+
+    def __missing__(self, trigger: str) -> bool:
+        answer = self._ask(trigger)
+        if len(self) < MAX_ANSWERS:
+            self[trigger] = answer
+        return answer
 
 
 class NextOccurrences:
@@ -35,34 +55,38 @@ class NextOccurrences:
         self._known: dict[str, tuple[Instant, Instant]] = {}
         self._bytes = 0
         self._cleared: Instant = NEVER_PLANNED
+        #: The window that was asked for last, and its answers: nearly all segments are planned for the same one.
+        self._last: tuple[Window, _Answers] | None = None
 
     def quiet_in(self, window: Window) -> Callable[[str], bool]:
         """A function that tells whether a trigger has no occurrence in *window*, skipped ones included, but one later.
 
         A trigger that cannot be read counts as not quiet. In a segment's first window nothing is quiet.
         """
-        start, end = window
-        if start == NEVER_PLANNED:
+        if window.start == NEVER_PLANNED:
             return lambda _trigger: False
-        known = self._known.get
+        if self._last is None or self._last[0] != window:
+            self._last = window, _Answers(partial(self._is_quiet, window))
+        return self._last[1].__getitem__
 
-        def is_quiet(trigger: str) -> bool:
-            found = known(trigger)
-            if found is None or not found[0] <= start <= found[1]:
-                found = self._search(trigger, start)
-            return found[1] >= end
+    def _is_quiet(self, window: Window, trigger: str) -> bool:
+        found = self._known.get(trigger)
+        if found is None or not found[0] <= window.start <= found[1]:
+            found = self._search(trigger, window.start)
+        return found[1] >= window.end
 
-        return is_quiet
+    def note(self, trigger: str, since: Instant, following: Instant | None) -> None:
+        """Remember that the first occurrence of *trigger* from *since* on is *following*; None: there is none."""
+        if following is not None and self._has_room(trigger, since):
+            self._known[trigger] = since, following
 
     def _search(self, trigger: str, start: Instant) -> tuple[Instant, Instant]:
         try:
             following = first_occurrence(trigger, start)
         except (InvalidSchedule, ValueError):
             following = None
-        found = (start, NEVER_PLANNED if following is None else following)
-        if following is not None and self._has_room(trigger, start):
-            self._known[trigger] = found
-        return found
+        self.note(trigger, start, following)
+        return start, NEVER_PLANNED if following is None else following
 
     def _has_room(self, trigger: str, start: Instant) -> bool:
         if trigger in self._known:

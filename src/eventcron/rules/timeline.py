@@ -71,11 +71,6 @@ def is_followed(eras: Sequence[Era], key: Key, revision: int, *, due: Instant, n
     return False
 
 
-def is_caught_up(eras: Sequence[Era], revision: int, *, due: Instant) -> bool:
-    """Whether a resume asked for the fire that was enqueued under *revision*, so that no later one stands for it."""
-    return any(era.revision == revision and era.start <= due < era.catch_up_until for era in eras)
-
-
 def not_taken(eras: Sequence[Era], within: Window | None = None) -> Callable[[Instant], bool]:
     """Tells the due instants of the last of *eras* that no earlier era has. If given, it tells only those *within*."""
     if not eras:

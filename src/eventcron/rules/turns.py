@@ -1,22 +1,30 @@
-"""Whose turn it is: which of a tenant's fires come first where its limit does not grant all of them.
+"""Whose turn it is: among tenants that publish at once, and among a tenant's fires if its limit does not grant all.
 
-The order depends on the minute and on the fire, and on nothing else. So the same fires have the same order wherever and
-however often it is asked, and another order in another minute: a tenant over its limit does not always lose the same
-schedules.
+The order of a tenant's fires depends on the minute and on the fire, and on nothing else. So the same fires have the
+same order wherever and however often it is asked, and another order in another minute: a tenant over its limit does
+not always lose the same schedules.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict, deque
 from collections.abc import Iterable
 from hashlib import blake2b
+from typing import Generic, TypeVar
 from zlib import crc32
 
 from eventcron.model.messages import Fire
+from eventcron.model.names import Instant
+
+T = TypeVar("T")
 
 MINUTE_MS = 60_000
 #: Milliseconds over which the requests of one second's packs spread, so that another pack is first each minute. With
 #: the shortest lead, 1 second, a pack that asks 900 ms before its instant has 100 ms left to arrive.
 SPREAD_MS = 300
+#: Milliseconds for which a fire waits between two requests, and up to a minute and more: within the longest delay of a
+#: queue, 15 minutes.
+LONGEST_WAIT_MS = 600_000
 
 
 def in_turn(fires: Iterable[Fire]) -> list[Fire]:
@@ -47,3 +55,78 @@ def ask_early_ms(pack_id: str) -> int:
     [61, 290]
     """
     return crc32(pack_id.encode()) % SPREAD_MS
+
+
+def allowance(limit: int, at: Instant) -> int:
+    """How many fires of a minute may have been asked for by *at*, for more that can wait to be published then.
+
+    The minute's *limit* becomes free as the minute passes. What is due later in the minute finds the rest.
+
+    >>> [allowance(60, 1_000 * second) for second in (0, 1, 30, 59)], allowance(1, 20_000)
+    ([0, 1, 30, 59], 1)
+    """
+    return -(-limit * (at % MINUTE_MS) // MINUTE_MS)
+
+
+def asks_again_at(pack_id: str, *, late_since: Instant, now: Instant) -> Instant:
+    """When a pack whose fires can wait asks for its tenant's limit again.
+
+    It waits up to as long as it is late already, at least up to a minute and at most up to ``LONGEST_WAIT_MS``. A hash
+    decides in which minute, so that what was refused together does not come together again. It comes in the minute's
+    last third, when most of what is due in it has asked.
+
+    >>> [asks_again_at(pack_id, late_since=0, now=600_000) for pack_id in ("5f1c", "5f1d")]
+    [773375, 829899]
+    """
+    minutes = min(max(now - late_since, MINUTE_MS), LONGEST_WAIT_MS) // MINUTE_MS
+    chance = crc32(f"{pack_id}+".encode())
+    minute = now // MINUTE_MS + 1 + chance % minutes
+    return minute * MINUTE_MS + MINUTE_MS * 2 // 3 + chance // minutes % (MINUTE_MS // 3)
+
+
+class Turns(Generic[T]):
+    """What waits, by owner. Owners take turns, so that a thousand things of one delay another's only one by one.
+
+    >>> turns = Turns()
+    >>> for number in range(3):
+    ...     turns.put("huge", f"huge {number}")
+    >>> turns.put("small", "small 0")
+    >>> turns.take(3), len(turns), turns.owners
+    (['huge 0', 'small 0', 'huge 1'], 1, 1)
+    """
+
+    def __init__(self) -> None:
+        self._waiting: OrderedDict[str, deque[T]] = OrderedDict()
+        self._count = 0
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def owners(self) -> int:
+        """How many have something that waits."""
+        return len(self._waiting)
+
+    def count(self, owner: str) -> int:
+        """How many things of *owner* wait."""
+        return len(self._waiting.get(owner, ()))
+
+    def put(self, owner: str, thing: T) -> None:
+        """Let *thing* wait behind those of the same *owner*. A new owner's turn is the last."""
+        self._waiting.setdefault(owner, deque()).append(thing)
+        self._count += 1
+
+    def take(self, count: int) -> list[T]:
+        """Take at most *count* things, one from each owner in turn."""
+        taken: list[T] = []
+        while self._waiting and len(taken) < count:
+            owner, things = self._waiting.popitem(last=False)
+            if not self._waiting:
+                # Nobody else waits: all turns are this one's.
+                taken += [things.popleft() for _ in range(min(len(things), count - len(taken)))]
+            else:
+                taken.append(things.popleft())
+            if things:
+                self._waiting[owner] = things
+        self._count -= len(taken)
+        return taken

@@ -24,6 +24,7 @@ from eventcron.adapters.memory import (
     MemoryPublishedPacks,
     MemoryQueue,
     MemoryQuota,
+    MemoryRegistrarQueue,
     MemoryScheduleStore,
     MemorySegmentQueue,
     MemorySweeps,
@@ -49,6 +50,7 @@ SETTINGS = Settings(
     schedules_table="schedules",
     ledger_table="ledger",
     bus_name="eventcron",
+    registrar_queue_url="registrar",
     fire_queue_url="fires",
     command_dlq_url="command-dlq",
     fire_dlq_url="fire-dlq",
@@ -57,6 +59,8 @@ SETTINGS = Settings(
 
 #: Milliseconds. The planner function's timeout.
 PLANNER_TIMEOUT_MS = 60_000
+#: Seconds of virtual time, far less than a millisecond.
+MOMENT_S = 1e-6
 
 
 #: Handles a batch.
@@ -97,6 +101,8 @@ class World:
         self._invocations = itertools.count(1)
         self._work: list[asyncio.Task[None]] = []
         self.commands = SignallingQueue(self.clock)
+        self.grouped_commands = SignallingQueue(self.clock)
+        self.grouped_commands.dead = self.commands.dead  # as in the template
         self.fires = SignallingQueue(self.clock)
         self.segment_ranges = SignallingQueue(self.clock)
         self._pause = pause
@@ -129,6 +135,7 @@ class World:
             packs=self.packs,
             quota=self.quota,
             sweeps=self.sweeps,
+            registrar_queue=MemoryRegistrarQueue(self.grouped_commands, pause=self._pause),
             fire_queue=MemoryFireQueue(self.fires, pause=self._pause),
             bus=self.bus,
             dead_letters=self.dead,
@@ -197,7 +204,7 @@ class World:
         return self._runner.run(run())
 
     def run(self, *, until: Instant | None = None, **span: float) -> None:
-        """Let time pass until the instant *until*, or for a span such as ``hours=24``."""
+        """Let time pass until the instant *until*, or for a span such as ``hours=24``; what is due then happens too."""
         end = until if until is not None else self.now + round(timedelta(**span).total_seconds() * 1000)
         self._runner.run(self._until(end))
 
@@ -232,18 +239,24 @@ class World:
     async def _until(self, end: Instant) -> None:
         if not self._work:
             self._work = [asyncio.create_task(work) for work in self._start()]
-        passing = asyncio.create_task(self.clock.sleep_until(end))
+        passing = asyncio.create_task(self._pass(end))
         await asyncio.wait([passing, *self._work], return_when=asyncio.FIRST_COMPLETED)
         passing.cancel()
         for work in self._work:
             if work.done():
                 work.result()
 
+    async def _pass(self, end: Instant) -> None:
+        await self.clock.sleep_until(end)
+        # The loop's time moves on once nothing is left to do at that instant.
+        await asyncio.sleep(MOMENT_S)
+
     def _start(self) -> list[Coroutine[Any, Any, None]]:
-        """Everything that Lambda would run: the event source mappings of three queues, and the tick."""
+        """Everything that Lambda would run: the event source mappings of four queues, and the tick."""
         handlers = self.ports.use_cases(self.settings).handlers
         return [
-            self._poll(self.commands, "registrar", handlers.on_commands),
+            self._poll(self.commands, "dispatcher", handlers.on_sent_commands),
+            self._poll(self.grouped_commands, "registrar", handlers.on_commands),
             self._poll(self.fires, "executor", handlers.on_packs),
             self._poll(
                 self.segment_ranges,

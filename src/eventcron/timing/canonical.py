@@ -14,6 +14,7 @@ exclusions. An item has one of four forms:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from eventcron.errors import InvalidSchedule
@@ -41,6 +42,11 @@ from eventcron.timing.fields import (
 
 _VERSION = "1"
 _MANUAL = "m"
+#: The fields of a cron expression in their order.
+_FIELDS = (SECOND, MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK, YEAR)
+#: Fields that stay in memory as they were read: most triggers differ in the combination of their fields only. Each is
+#: a kilobyte or two at most.
+_KNOWN_FIELDS = 2_048
 
 
 class Parts(NamedTuple):
@@ -156,29 +162,39 @@ def _read_item(text: str) -> Item:
     if kind == "a":
         (local,) = map(int, fields)
         return At(local)
-    second, minute, hour, day, month, weekday, year = fields
-    days, day_rules = _read_numbers(day, DAY_OF_MONTH)
-    weekdays, weekday_rules = _read_numbers(weekday, DAY_OF_WEEK)
+    if len(fields) != len(_FIELDS):
+        raise ValueError(text)
+    seconds, minutes, hours, days, months, weekdays, years = map(_read_field, range(len(_FIELDS)), fields)
     return Cron(
-        seconds=_read_numbers(second, SECOND)[0],
-        minutes=_read_numbers(minute, MINUTE)[0],
-        hours=_read_numbers(hour, HOUR)[0],
-        days=days,
-        months=_read_numbers(month, MONTH)[0],
-        weekdays=weekdays,
-        years=None if year == "*" else _read_numbers(year, YEAR)[0],
-        day_rules=day_rules,
-        weekday_rules=weekday_rules,
+        seconds=seconds.numbers,
+        minutes=minutes.numbers,
+        hours=hours.numbers,
+        days=days.numbers,
+        months=months.numbers,
+        weekdays=weekdays.numbers,
+        years=None if fields[-1] == "*" else years.numbers,
+        day_rules=days.rules,
+        weekday_rules=weekdays.rules,
         either=kind[1] == "|",
         fixed=kind[0] == "f",
     )
 
 
-def _read_numbers(text: str, field: Field) -> tuple[tuple[int, ...], tuple[DayRule, ...]]:
+class _Numbers(NamedTuple):
+    numbers: tuple[int, ...]
+    rules: tuple[DayRule, ...]
+
+
+@lru_cache(maxsize=_KNOWN_FIELDS)
+def _read_field(position: int, text: str) -> _Numbers:
+    """What *text* says in the field at that *position*."""
+    field = _FIELDS[position]
     reading = read_field(field, text, key=None)
     if is_whole(field, reading.spans):
-        return tuple(range(field.low, field.low + field.cycle)), ()
-    return tuple(number for span in reading.spans for number in range(span.first, span.last + 1)), reading.rules
+        return _Numbers(tuple(range(field.low, field.low + field.cycle)), ())
+    return _Numbers(
+        tuple(number for span in reading.spans for number in range(span.first, span.last + 1)), reading.rules
+    )
 
 
 def _exclusion(exclusion: Exclusion) -> str:

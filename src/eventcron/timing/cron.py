@@ -19,6 +19,8 @@ HOUR_S = 3_600
 
 _FIRST_ORDINAL = date(1970, 1, 1).toordinal()
 _SATURDAY, _SUNDAY = 6, 0
+#: Day fields whose matching days stay in memory, at a kilobyte each.
+_KNOWN_DAYS = 1_024
 
 
 class Shape(NamedTuple):
@@ -148,7 +150,7 @@ class Cron:
 
     def is_within(self, other: Cron) -> bool:
         """Whether each of the local times of this expression is one of *other*, field by field."""
-        if self._month_days & ~other._month_days or not set(self.months) <= set(other.months):
+        if self._days.of_months & ~other._days.of_months or not set(self.months) <= set(other.months):
             return False
         if other.years is not None and (self.years is None or not self._year_set <= other._year_set):
             return False
@@ -200,46 +202,70 @@ class Cron:
         return (self.days, self.months, self.weekdays, self.years, *rules)
 
     def days_in(self, year: int) -> int:
-        """Return the matching days of *year* as bits, from the 1st of January on.
-
-        Years of the same length that begin on the same weekday match on the same days. So 14 masks are kept at most.
-        """
+        """Return the matching days of *year* as bits, from the 1st of January on."""
         if self.years is not None and year not in self._year_set:
             return 0
-        kind = year_shape(year)[1:]
-        known = self._masks.get(kind)
-        if known is None:
-            months, known = month_shapes(year), 0
-            for month in self.months:
-                shape, start = months[month - 1]
-                known |= self.days_of_month(shape) << start
-            self._masks[kind] = known
-        return known
+        return self._days.in_year(year)
 
     def days_of_month(self, shape: int) -> int:
         """Return the days of a month with that index of its shape, as bits, as if every month matched."""
-        return self._month_days >> _MONTH_BITS * shape & _ONE_MONTH
+        return self._days.of_month(shape)
 
     @cached_property
-    def _month_days(self) -> int:
-        """The matching days of a month of each shape."""
-        by_day = (mask_of(self.days) >> 1) * _FIRST_DAYS
-        for rule in self.day_rules:
-            by_day |= _days_by(rule)
-        by_weekday = 0
-        for weekday in self.weekdays:
-            by_weekday |= _WEEKDAYS[weekday]
-        for rule in self.weekday_rules:
-            by_weekday |= _days_by(rule)
-        return (by_day | by_weekday if self.either else by_day & by_weekday) & _ALL_DAYS
+    def _days(self) -> _MatchingDays:
+        fields = (self.days, self.day_rules, self.weekdays, self.weekday_rules)
+        return _matching_days(*fields, months=self.months, either=self.either)
 
     @cached_property
     def _year_set(self) -> frozenset[int]:
         return frozenset(self.years or ())
 
-    @cached_property
-    def _masks(self) -> dict[tuple[int, int], int]:
-        return {}
+
+class _MatchingDays:
+    """The days that the day fields and the month field of an expression match, whatever the year."""
+
+    def __init__(self, of_months: int, months: tuple[int, ...]) -> None:
+        #: The matching days of a month of each shape, as if every month matched.
+        self.of_months = of_months
+        self._months = months
+        #: Years of the same length that begin on the same weekday match on the same days. So there are 14 at most.
+        self._of_years: dict[tuple[int, int], int] = {}
+
+    def of_month(self, shape: int) -> int:
+        return self.of_months >> _MONTH_BITS * shape & _ONE_MONTH
+
+    def in_year(self, year: int) -> int:
+        kind = year_shape(year)[1:]
+        known = self._of_years.get(kind)
+        if known is None:
+            months, known = month_shapes(year), 0
+            for month in self._months:
+                shape, start = months[month - 1]
+                known |= self.of_month(shape) << start
+            self._of_years[kind] = known
+        return known
+
+
+@lru_cache(maxsize=_KNOWN_DAYS)
+def _matching_days(
+    days: tuple[int, ...],
+    day_rules: tuple[DayRule, ...],
+    weekdays: tuple[int, ...],
+    weekday_rules: tuple[DayRule, ...],
+    *,
+    months: tuple[int, ...],
+    either: bool,
+) -> _MatchingDays:
+    """The days of such fields. Most expressions match every day, or every weekday."""
+    by_day = (mask_of(days) >> 1) * _FIRST_DAYS
+    for rule in day_rules:
+        by_day |= _days_by(rule)
+    by_weekday = 0
+    for weekday in weekdays:
+        by_weekday |= _WEEKDAYS[weekday]
+    for rule in weekday_rules:
+        by_weekday |= _days_by(rule)
+    return _MatchingDays((by_day | by_weekday if either else by_day & by_weekday) & _ALL_DAYS, months)
 
 
 #: Matches every second.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from eventcron.model.names import Instant
 
@@ -10,6 +11,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
+@lru_cache(maxsize=1_024)
 def rfc3339(instant: Instant, *, millis: bool = True) -> str:
     """Return *instant* as RFC 3339 text. With ``millis=False``, the text omits milliseconds that are zero.
 

@@ -61,7 +61,7 @@ class Trigger:
     def __str__(self) -> str:
         return self.canonical
 
-    @cached_property
+    @property
     def zone(self) -> Zone:
         return load_zone(self.timezone)
 
@@ -80,8 +80,12 @@ class Trigger:
             if not (isinstance(item, Rate) and any(_adds_nothing(item, other) for other in rates if other != item))
         )
 
-    @cached_property
+    @property
     def excluded(self) -> Excluder | None:
+        return self._excluder if self.exclusions else None
+
+    @cached_property
+    def _excluder(self) -> Excluder | None:
         return excluder(self.exclusions)
 
 
@@ -277,8 +281,8 @@ def local_time(instant: Instant, zone: str, *, millis: bool = True) -> str:
 
 
 def _walk(trigger: Trigger, window: Window) -> Iterator[Occurrence]:
-    if len(trigger.distinct) == 1:
-        return _walk_item(trigger.distinct[0], trigger, window)
+    if len(trigger.items) == 1:
+        return _walk_item(trigger.items[0], trigger, window)
     return _union([_walk_item(item, trigger, window) for item in trigger.distinct])
 
 

@@ -34,7 +34,7 @@ from eventcron.model.events import (
 )
 from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import CalendarKey, Instant, Key
-from eventcron.model.records import Backfill, Calendar, Record
+from eventcron.model.records import Backfill, Calendar, FireRecord, Record
 from eventcron.timing.calendars import read_dates
 from eventcron.timing.instant import rfc3339
 from eventcron.wire.decode import Rejected
@@ -52,14 +52,14 @@ def fire_id(fire: Fire) -> str:
     """Return the id of a fire, 32 hexadecimal digits. The same occurrence always has the same id.
 
     The id is BLAKE2b over the JSON array of tenant, name, due, cause and cause id. It does not include the revision:
-    an update that keeps an occurrence also keeps its id. Nor, for a run, when it is due: a run is named by its own id,
-    and ``Run Schedule`` sent again is the same run.
+    an update that keeps an occurrence also keeps its id, and so does a resume that catches up on it. Nor, for a run,
+    when it is due: a run is named by its own id, and ``Run Schedule`` sent again is the same run.
 
     >>> fire_id(Fire("acme", "nightly-export", 7, 1764550800000, 1764550800000))
     'e524f81ad5036886e1ddcdadacf0caec'
     """
-    due = _of_run(fire).due
-    return _digest(_encoder.encode((fire.tenant, fire.name, due, fire.cause, fire.cause_id)))
+    due = 0 if fire.cause == "run" else fire.due
+    return _digest(_encoder.encode((fire.tenant, fire.name, due, fire.cause, fire.public_id)))
 
 
 def pack_id(fires: Sequence[Fire], *, after: str = "") -> str:
@@ -68,13 +68,14 @@ def pack_id(fires: Sequence[Fire], *, after: str = "") -> str:
     The id ignores the revision and the instant of a run: ``Run Schedule`` may come again at any time, and the schedule
     may have changed by then. *after* is the id of the pack that these fires were in before, "" if they were in none.
     """
-    content = sorted(_encoder.encode(_of_run(fire)) for fire in fires)
+    encode = _encoder.encode
+    content = sorted([encode(_of_run(fire) if fire.cause == "run" else fire) for fire in fires])
     return _digest(b"\n".join([after.encode(), *content] if after else content))
 
 
 def _of_run(fire: Fire) -> Fire:
-    """*fire*, if it is a run without what another delivery of its command would change."""
-    return replace(fire, revision=0, due=0, at=0) if fire.cause == "run" else fire
+    """A run without what another delivery of its command would change."""
+    return replace(fire, revision=0, due=0, at=0)
 
 
 def encode_pack(pack: Pack) -> str:
@@ -96,21 +97,21 @@ def decode_pack(body: str | bytes) -> Pack:
     return pack
 
 
-def fired(record: Record, fire: Fire, *, attempt: int, local_time: str) -> Event:
+def fired(record: FireRecord, fire: Fire, *, attempt: int, local_time: str, apart: msgspec.Raw | None = None) -> Event:
     """Return ``Schedule Fired``, or the event named by the schedule's ``detail_type``.
 
     The event's time is the instant at which the fire was to be published: log groups and archives file events by their
     time and refuse old ones, and a backfilled fire may have been due a year ago.
 
-    The schedule's input is copied byte for byte.
+    The schedule's input is copied byte for byte. *apart* is the input, if *record* refers to one that is stored apart.
 
     Raises:
-        ValueError: *record* is a tombstone, or refers to an input instead of having it.
+        ValueError: *record* is a tombstone, or refers to an input that is not given.
     """
     schedule = record.schedule
     if schedule is None:
         raise ValueError(f"{record.key} is {record.state}: it has no schedule to fire")
-    if record.input is not None:
+    if record.input is not None and apart is None:
         raise ValueError(f"{record.key} has an input of {record.input.size} bytes, which was not read")
     detail = ScheduleFired(
         tenant=fire.tenant,
@@ -120,12 +121,12 @@ def fired(record: Record, fire: Fire, *, attempt: int, local_time: str) -> Event
         local_time=local_time,
         timezone=schedule.timezone,
         cause=fire.cause,
-        cause_id=fire.cause_id or UNSET,
+        cause_id=fire.public_id or UNSET,
         attempt=attempt,
         revision=fire.revision,
         priority=schedule.priority,
         labels=schedule.labels,
-        input=schedule.input,
+        input=schedule.input if apart is None else apart,
     )
     return _event(schedule.detail_type, detail, fire.key, time=fire.at, fire_id=detail.fire_id)
 
@@ -154,7 +155,7 @@ def resumed(record: Record, *, now: Instant, next_due: Instant | None = None, ev
     return _changed("Schedule Resumed", ScheduleResumed, record, now=now, next_due=next_due, event_id=event_id)
 
 
-def completed(record: Record, *, now: Instant) -> Event:
+def completed(record: FireRecord, *, now: Instant) -> Event:
     """Return ``Schedule Completed``. Its state is COMPLETED, even if *record* does not say so yet."""
     return _changed("Schedule Completed", ScheduleCompleted, record, now=now)
 
@@ -186,7 +187,7 @@ def skipped(notice: SkipNotice, *, now: Instant) -> Event:
     return _event("Schedule Skipped", detail, first.key, time=now)
 
 
-def failed(record: Record | None, fire: Fire, *, code: str, message: str, attempts: int, now: Instant) -> Event:
+def failed(record: FireRecord | None, fire: Fire, *, code: str, message: str, attempts: int, now: Instant) -> Event:
     """Return ``Schedule Failed``. *code* and *message* come from the service that refused the last attempt.
 
     *record* is None if the stored record cannot be read; the event then has no labels.
@@ -197,7 +198,7 @@ def failed(record: Record | None, fire: Fire, *, code: str, message: str, attemp
         fire_id=fire_id(fire),
         due=rfc3339(fire.due),
         cause=fire.cause,
-        cause_id=fire.cause_id or UNSET,
+        cause_id=fire.public_id or UNSET,
         revision=fire.revision,
         labels={} if record is None or record.schedule is None else record.schedule.labels,
         attempts=attempts,
@@ -278,7 +279,7 @@ def rejected(error: Rejected, *, now: Instant) -> Event:
 def _changed(
     detail_type: str,
     kind: type[ScheduleCreated],
-    record: Record,
+    record: FireRecord,
     *,
     now: Instant,
     next_due: Instant | None = None,

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from eventcron.adapters.memory import MemoryBackfills, MemoryEventBus, MemoryFireQueue, MemoryQueue, MemoryScheduleStore
 from eventcron.app.backfill import MAX_OPEN, BackfillCommands, BackfillOutcome
+from eventcron.app.delivery import Publisher
 from eventcron.errors import Conflict, InvalidSchedule
 from eventcron.model.commands import BackfillSchedule, CancelBackfill
 from eventcron.model.messages import Pack
@@ -296,7 +297,11 @@ class Stage:
         )
         self.backfiller = ports.use_cases(SETTINGS).backfiller
         self.commands = BackfillCommands(
-            clock=self.clock, store=self.store, backfills=self.backfills, settings=SETTINGS
+            clock=self.clock,
+            store=self.store,
+            backfills=self.backfills,
+            publisher=Publisher(clock=self.clock, bus=self.bus, jitter=lambda: 0.5),
+            settings=SETTINGS,
         )
 
     async def _pause(self, point: str) -> None:
@@ -405,7 +410,7 @@ async def test_a_cancellation_overtakes_the_slice_being_sent(world: World) -> No
     command = CancelBackfill(tenant="acme", name="report", backfill_id="november")
 
     async def cancel() -> None:
-        await stage.commands.cancel(command)
+        await stage.commands.cancel(command, event_id="cancel")
 
     stage.meanwhile = {"send.after": cancel}
 
@@ -417,7 +422,7 @@ async def test_a_cancellation_overtakes_the_slice_being_sent(world: World) -> No
 async def test_an_ended_one_left_on_the_list_is_struck_off(world: World) -> None:
     stage = Stage()
     await stage.open(world)
-    await stage.commands.cancel(CancelBackfill(tenant="acme", name="report", backfill_id="november"))
+    await stage.commands.cancel(CancelBackfill(tenant="acme", name="report", backfill_id="november"), event_id="cancel")
     await stage.backfills.enter(KEY)
     await stage.backfills.enter(BackfillKey("acme", "report", "forgotten"))
 
@@ -448,7 +453,9 @@ async def test_a_cancellation_that_is_always_second_says_so(world: World) -> Non
     with pytest.raises(
         Conflict, match="backfill acme/report/november not cancelled: the planner changed it during each of 8 tries"
     ):
-        await stage.commands.cancel(CancelBackfill(tenant="acme", name="report", backfill_id="november"))
+        await stage.commands.cancel(
+            CancelBackfill(tenant="acme", name="report", backfill_id="november"), event_id="cancel"
+        )
 
 
 async def test_there_is_room_for_so_many_in_all(world: World) -> None:

@@ -26,6 +26,8 @@ PACKS = [make_pack([Fire("acme", f"n{number}", 1, 0, 0)]) for number in range(25
 class RefusingBus:
     """Refuses each event as often as *refusals* says, by its detail."""
 
+    max_entries = 10
+
     def __init__(self, refusals: dict[bytes, int], *, retryable: bool = True) -> None:
         self.taken: list[Event] = []
         self._refusals = dict(refusals)

@@ -20,7 +20,8 @@ from eventcron.adapters.memory import (
     MemoryQuota,
     MemoryScheduleStore,
 )
-from eventcron.app.executor import MAX_ATTEMPTS, MAX_HOLD_MS, REREAD_MS, Report
+from eventcron.app.executor import MAX_ATTEMPTS, MAX_HOLD_MS, REREAD_MS
+from eventcron.app.pack_report import Report
 from eventcron.app.redrive import Redrive
 from eventcron.app.retry import TRIES
 from eventcron.app.use_cases import Ports
@@ -438,7 +439,7 @@ EARLIER, LATER = NOW + 3_000_000, NOW + 3_600_000 - 1
             id="left-by-the-era-before-that-has-a-later-one",
         ),
         pytest.param(eras_of(LATER - 9_000, triggers=[SECONDLY, ""]), {}, "deleted", id="deleted"),
-        pytest.param(eras_of(triggers=[SECONDLY], catch_up_until=LATER), {}, "published", id="a-resume-asked-for-it"),
+        pytest.param(eras_of(triggers=[SECONDLY]), {"cause_id": "resume:1"}, "published", id="a-resume-asked-for-it"),
         pytest.param(eras_of(triggers=[SECONDLY]), {"cause": "run", "cause_id": "r"}, "published", id="a-run"),
         pytest.param(
             eras_of(triggers=[SECONDLY]), {"cause": "backfill", "cause_id": "b"}, "published", id="a-backfill"

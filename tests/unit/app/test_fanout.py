@@ -270,7 +270,15 @@ async def test_a_segment_that_nobody_claims_is_seen_to_fall_behind(stage: Stage)
     ],
 )
 def test_several_planners_without_what_they_need_are_refused(given: dict[str, str], names: str) -> None:
-    needed = ("SCHEDULES_TABLE", "LEDGER_TABLE", "BUS_NAME", "FIRE_QUEUE_URL", "COMMAND_DLQ_URL", "FIRE_DLQ_URL")
+    needed = (
+        "SCHEDULES_TABLE",
+        "LEDGER_TABLE",
+        "BUS_NAME",
+        "REGISTRAR_QUEUE_URL",
+        "FIRE_QUEUE_URL",
+        "COMMAND_DLQ_URL",
+        "FIRE_DLQ_URL",
+    )
     environ = {f"EVENTCRON_{name}": "x" for name in needed}
     assert config.read(environ).planner_workers == 1
 

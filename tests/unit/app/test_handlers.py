@@ -10,9 +10,9 @@ import pytest
 
 from eventcron.adapters.memory import MemoryDeadLetters
 from eventcron.app.backfill import BackfillOutcome, BackfillReport
-from eventcron.app.executor import Report
 from eventcron.app.fanout import Behind, FanOutReport
 from eventcron.app.handlers import Handled, Handlers, MessageOutcome
+from eventcron.app.pack_report import Report
 from eventcron.app.planner import SegmentOutcome, SegmentReport
 from eventcron.app.registrar import Outcome, Result
 from eventcron.errors import Conflict, InvalidSchedule, Unavailable, Undecodable
@@ -32,6 +32,19 @@ LATER = [THROTTLED, Conflict("someone was first"), Undecodable("a stored record 
 
 class Message(NamedTuple):
     body: str
+
+
+class FakeDispatcher:
+    def __init__(self) -> None:
+        self.sent: list[str] = []
+        self.refusals: list[Refusal] = []
+        self.failure: Exception | None = None
+
+    async def run(self, bodies: Sequence[str]) -> list[Refusal]:
+        if self.failure is not None:
+            raise self.failure
+        self.sent += bodies
+        return self.refusals
 
 
 class FakeRegistrar:
@@ -118,7 +131,7 @@ class Stage:
 
     def __init__(self) -> None:
         self.log: list[str] = []
-        self.registrar, self.executor = FakeRegistrar(), FakeExecutor()
+        self.dispatcher, self.registrar, self.executor = FakeDispatcher(), FakeRegistrar(), FakeExecutor()
         self.planner, self.fanout, self.backfiller = (
             FakePlanner(self.log),
             FakeFanOut(self.log),
@@ -126,7 +139,8 @@ class Stage:
         )
         self.dead = MemoryDeadLetters()
         fakes: dict[str, Any] = {
-            name: getattr(self, name) for name in ("registrar", "executor", "fanout", "planner", "backfiller")
+            name: getattr(self, name)
+            for name in ("dispatcher", "registrar", "executor", "fanout", "planner", "backfiller")
         }
         self.handlers = Handlers(**fakes, dead_letters=self.dead, trusted_sources=frozenset())
 
@@ -149,6 +163,39 @@ def put(name: str, **more: Any) -> str:
 
 def pack(name: str) -> Pack:
     return make_pack([Fire("acme", name, 1, 0, 0)])
+
+
+# --- Commands on their way to a registrar -----------------------------------------------------------------------------
+
+
+async def test_a_batch_of_commands_is_passed_on_as_it_is(stage: Stage) -> None:
+    handled = await stage.handlers.on_sent_commands([Message(put("a")), Message("not json")])
+
+    assert stage.dispatcher.sent == [put("a"), "not json"]
+    assert [one.outcome for one in handled] == [MessageOutcome.DONE] * 2
+    assert stage.dead_letters == []
+
+
+async def test_a_command_that_the_queue_refuses_comes_back_alone(stage: Stage) -> None:
+    stage.dispatcher.refusals = [Refusal(index=1, code="InternalError", message="try again")]
+
+    handled = await stage.handlers.on_sent_commands([Message(put(name)) for name in "abc"])
+
+    assert [one.comes_back for one in handled] == [False, True, False]
+    assert handled[1].reason == "InternalError: try again"
+
+
+@pytest.mark.parametrize(
+    ("failure", "outcome"), [(THROTTLED, MessageOutcome.COMES_BACK), (KeyError("x"), MessageOutcome.CRASHED)]
+)
+async def test_a_batch_that_cannot_be_sent_comes_back_whole(
+    stage: Stage, failure: Exception, outcome: MessageOutcome
+) -> None:
+    stage.dispatcher.failure = failure
+
+    handled = await stage.handlers.on_sent_commands([Message(put("a")), Message(put("b"))])
+
+    assert [(one.outcome, one.error) for one in handled] == [(outcome, failure)] * 2
 
 
 # --- Commands --------------------------------------------------------------------------------------------------------

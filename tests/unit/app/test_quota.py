@@ -13,7 +13,7 @@ from eventcron.adapters.memory import MemoryQuota
 from eventcron.app.executor import QUOTA_MS, REREAD_MS
 from eventcron.app.retry import TRIES
 from eventcron.errors import Unavailable
-from eventcron.model.commands import Misfire
+from eventcron.model.commands import Misfire, MisfirePolicy
 from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import State
@@ -206,17 +206,50 @@ async def test_a_misfire_is_not_told_as_over_the_limit() -> None:
     assert sum(notice.reason == "quota" for notice in report.skips) == 1
 
 
-@pytest.mark.parametrize("cause", ["run", "backfill"])
-async def test_runs_and_backfills_count_too(cause: Any) -> None:
+async def test_runs_count_too() -> None:
     stage = Limited(1)
     await stage.put_all("ab")
 
-    await stage.execute(*fires("ab", cause=cause, cause_id="x"))
+    await stage.execute(*fires("ab", cause="run", cause_id="x"))
 
-    granted, refused = split("ab", 1, cause=cause, cause_id="x")
+    granted, refused = split("ab", 1, cause="run", cause_id="x")
     assert (stage.fired, stage.skips) == (granted, over(*refused, limit=1))
     skip = stage.told[-1][1]
-    assert (skip["cause"], skip["cause_id"]) == (cause, "x")
+    assert (skip["cause"], skip["cause_id"]) == ("run", "x")
+
+
+PATIENT = [
+    pytest.param({"cause": "backfill", "cause_id": "x"}, {}, id="a-backfill"),
+    pytest.param({"cause_id": "resume:7"}, {}, id="what-a-resume-asked-for"),
+    pytest.param({}, {"misfire": Misfire(policy=MisfirePolicy.FIRE_ALL)}, id="a-late-fire-of-fire_all"),
+]
+
+
+@pytest.mark.parametrize(("more", "schedule"), PATIENT)
+async def test_what_is_caught_up_on_waits_for_the_limit(more: Any, schedule: Any) -> None:
+    stage = Limited(3)
+    await stage.put_all("abc", schedule=schedule)
+    stage.clock.instant = DUE + 90_000  # in the middle of a minute: it may use half of the limit by then
+
+    report = await stage.execute(*fires("abc", **more))
+
+    assert (stage.fired, stage.skips, report.put_back) == (["a", "b"], [], 1)
+    (pack,) = stage.put_back()
+    assert ([one.name for one in pack.fires], pack.attempt) == (["c"], 1)
+    assert pack.fires[0].at == DUE
+
+
+@pytest.mark.parametrize(("more", "schedule"), PATIENT)
+async def test_what_is_due_in_the_minute_goes_first(more: Any, schedule: Any) -> None:
+    stage = Limited(2)
+    await stage.put_all("abc", schedule=schedule)
+    stage.clock.instant = DUE + 75_000
+    await stage.execute(*fires("a", due=DUE + 75_000))
+
+    report = await stage.execute(*fires("bc", **more))
+    await stage.execute(*fires("b", due=DUE + 76_000))
+
+    assert (stage.fired, stage.skips, report.put_back) == (["a", "b"], [], 2)
 
 
 async def test_the_last_fire_completes_its_schedule_though_it_is_over_the_limit() -> None:

@@ -33,6 +33,8 @@ DELAYS = {"Put Calendar": 3, "Put Schedule": 2}
 class CommandBus:
     """Brings commands to the registrar of *world*, as the rule of the bus does, in an order of its own."""
 
+    max_entries = 10
+
     def __init__(self, world: World) -> None:
         self._world = world
 

@@ -30,6 +30,7 @@ OF_A_DEPLOYMENT = [
     ["calendars", "put", "acme/norway", "2026-12-24"],
     ["calendars", "delete", "acme/norway"],
     ["delete", "acme/job"],
+    ["cost", "--stack", "eventcron"],
     ["export", "FILE"],
     ["get", "acme/job"],
     ["limits", "acme"],
@@ -53,6 +54,7 @@ OF_A_DEPLOYMENT = [
 #: Those that need no deployment.
 WITHOUT = [
     ["convert", "--from", "unix", "--to", "eventbridge", "0 9 * * MON"],
+    ["cost", "--schedules", "5", "--fires-per-day", "1"],
     ["explain", "0 9 * * MON"],
     ["next", "0 9 * * MON"],
     ["next", "0 9 * * MON", "--json"],

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+import logging
+import sys
+import threading
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from eventcron.local.errors import LocalError
-from eventcron.local.snapshot import COMPLETE, Snapshot
+from eventcron.local.snapshot import COMPLETE, Snapshot, SnapshotWriter
 
 PARAMETERS = {"Segments": "4"}
 
@@ -79,3 +84,26 @@ def test_a_file_in_its_place_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "snapshot").touch()
     with pytest.raises(LocalError, match="is not a directory"):
         snapshot(tmp_path / "snapshot").port()
+
+
+def test_nothing_is_answered_after_the_state_was_saved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    answered, loaded = threading.Event(), threading.Event()
+    loop = asyncio.new_event_loop()
+
+    def save_all(_state: object) -> None:
+        loop.call_soon(answered.set)  # a request that comes while the state is saved
+
+    persistence = SimpleNamespace(save_all=save_all, logger=logging.getLogger("persistence"))
+    app = SimpleNamespace(_build_persistence_save_dict=dict)
+    monkeypatch.setitem(sys.modules, "ministack", SimpleNamespace(app=app))
+    monkeypatch.setitem(sys.modules, "ministack.core", SimpleNamespace(persistence=persistence))
+    writer = SnapshotWriter(tmp_path)
+    writer._loop = loop
+    loop.call_soon(loaded.set)
+    threading.Thread(target=loop.run_forever, daemon=True, name="the host's loop").start()
+    assert loaded.wait(60)
+
+    writer.save()
+
+    assert (tmp_path / COMPLETE).exists()
+    assert not answered.wait(0.2)  # at once, if the loop still runs

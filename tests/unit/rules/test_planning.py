@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventcron.model.commands import Schedule
+from eventcron.model.commands import Misfire, MisfirePolicy, Schedule
 from eventcron.model.names import Key, Window
 from eventcron.model.records import IndexEntry, State
+from eventcron.rules import planning
 from eventcron.rules.planning import (
     DENSE,
     END_OF_TIME,
@@ -196,6 +197,28 @@ def test_a_window_in_two_parts_has_the_fires_of_the_whole(
     assert whole.following is None or whole.following >= stop
 
 
+@given(data=st.data())
+def test_what_is_shared_by_all_with_a_trigger_is_what_each_would_come_to_by_itself(data: st.DataObject) -> None:
+    window = Window(T, T + 12 * MINUTE)
+    one = entry(
+        data.draw(st.sampled_from(["* * * * *", "*/5 * * * *", "0 8 * * *", "0 0 1 1 *", "rate(7 minutes)"])),
+        *data.draw(st.sampled_from([(), ("*/2 * * * *",)])),
+        handoff=data.draw(st.sampled_from([0, T - 1, T, T + 1, T + 90_000, T + DAY])),
+        wake=data.draw(st.sampled_from([DENSE, T - HOUR, T, T + 1, T + 5 * MINUTE])),
+        end=data.draw(st.sampled_from([None, T + 5 * MINUTE])),
+        flexible_window_seconds=data.draw(st.sampled_from([0, 60])),
+        misfire=Misfire(
+            policy=data.draw(st.sampled_from(MisfirePolicy)), grace_seconds=data.draw(st.sampled_from([0, 300]))
+        ),
+    )
+    now = T + data.draw(st.sampled_from([-HOUR, 0, 999, 1_000, 1_001, 3 * MINUTE, HOUR]))
+    since = data.draw(st.sampled_from([None, T, T + 1, T + MINUTE]))
+
+    found = contribution(one, window, WindowMemo(window), now=now, since=since)
+
+    assert found == planning._own_contribution(one, window, WindowMemo(window), now=now, since=since)
+
+
 def test_a_memo_computes_a_trigger_once_in_its_window() -> None:
     trigger = parse("*/20 * * * *", anchor=0)
     window = Window(0, 3_600_000)
@@ -203,5 +226,5 @@ def test_a_memo_computes_a_trigger_once_in_its_window() -> None:
 
     known = memo.look_up(trigger.canonical)
 
-    assert known == (tuple(walk(trigger, window)), 3_600_000)
+    assert known == (tuple(walk(trigger, window)), 3_600_000, (0, 1_200_000, 2_400_000))
     assert memo.look_up(trigger.canonical) is known

@@ -99,6 +99,20 @@ def test_a_portion_has_no_more_fires_than_the_limit_and_seconds_stay_whole() -> 
     assert all(not one & other for one, other in pairwise(seconds)), "packs stay full"
 
 
+def test_a_slice_with_too_many_fires_is_cut_before_they_are_made() -> None:
+    made: list[int] = []
+
+    def contribute(one: IndexEntry, memo: WindowMemo, since: Instant) -> Contribution:
+        found = contribution(one, memo.window, memo, now=NOW, since=since)
+        made.append(len(found.fires))
+        return found
+
+    entries = [entry(name=f"n{number}") for number in range(30)]
+    plan_ = PagePlan(entries, Window(NOW, NOW + 5 * MINUTE), Memos(), limit=1_000, contribute=contribute)
+
+    assert sum(map(len, plan_.portions())) == sum(made)
+
+
 def test_schedules_of_one_second_are_parted_where_they_are_too_many() -> None:
     entries = [entry("0 8 * * *", name=f"n{number}") for number in range(25)]
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from eventcron.model.names import Window
 from eventcron.model.records import IndexEntry
 from eventcron.rules import quiet
-from eventcron.rules.planning import WindowMemo, contribution, first_occurrence
+from eventcron.rules.planning import Memos, WindowMemo, contribution, first_occurrence
 from eventcron.rules.quiet import NextOccurrences, is_left_out
 from eventcron.timing.trigger import parse
 
@@ -104,3 +104,33 @@ def test_what_is_remembered_is_bounded_and_what_is_past_makes_room(monkeypatch: 
 
     assert list(known._known) == texts[5:8]
     assert known._bytes == sum(quiet.ENTRY_BYTES + len(text) for text in known._known)
+
+
+def test_segments_of_one_window_share_its_answers_which_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(quiet, "MAX_ANSWERS", 2)
+    asked: list[str] = []
+
+    class Counted(NextOccurrences):
+        def _is_quiet(self, window: Window, trigger: str) -> bool:
+            asked.append(trigger)
+            return super()._is_quiet(window, trigger)
+
+    known, window = Counted(), Window(NOON - 10 * MINUTE, NOON)
+    for _segment in range(3):
+        is_quiet = known.quiet_in(window)
+        assert [is_quiet(trigger) for trigger in TRIGGERS[:3]] == [True, False, True]
+
+    assert asked == [*TRIGGERS[:3], TRIGGERS[2], TRIGGERS[2]]
+    assert not known.quiet_in(Window(NOON, NOON + MINUTE))(TRIGGERS[0]), "another window has its own answers"
+
+
+def test_a_trigger_that_was_planned_is_not_searched_for_the_next_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = NextOccurrences()
+    memo = Memos(known.note).of(Window(NOON - MINUTE, NOON + MINUTE))
+    for trigger in TRIGGERS:
+        memo.look_up(trigger)
+
+    monkeypatch.delattr(quiet, "first_occurrence")
+    is_quiet = known.quiet_in(Window(NOON + MINUTE, NOON + 5 * MINUTE))
+
+    assert [is_quiet(trigger) for trigger in TRIGGERS] == [True, True, True, False, True, False]

@@ -11,7 +11,9 @@ from eventcron.errors import InvalidExpression, InvalidSchedule
 from eventcron.model.codes import SkipReason
 from eventcron.model.commands import DaylightSaving
 from eventcron.model.names import Instant, Key, Occurrence, Window
-from eventcron.timing import zones
+from eventcron.timing import canonical, zones
+from eventcron.timing.cron import Cron
+from eventcron.timing.fields import Field, Reading, read_field
 from eventcron.timing.trigger import (
     Trigger,
     from_canonical,
@@ -86,6 +88,9 @@ def test_canonical_text_round_trips() -> None:
         pytest.param("", "trigger: got ''; allowed: the canonical text of a trigger, version 1", id="empty"),
         pytest.param("2;UTC;shift,once;f& 0 0 2 * * * *", "allowed: the canonical text of a trigger", id="version"),
         pytest.param("1;UTC;shift,once;f& 0 0 2", "allowed: the canonical text of a trigger", id="fields-missing"),
+        pytest.param(
+            "1;UTC;shift,once;f& 0 0 2 * * * * *", "allowed: the canonical text of a trigger", id="a-field-more"
+        ),
         pytest.param("1;UTC;shift,once;r 5", "allowed: the canonical text of a trigger", id="rate-without-phase"),
         pytest.param("1;Europe/Atlantis;shift,once;r 5 0", "timezone: got 'Europe/Atlantis'", id="zone-that-is-gone"),
     ],
@@ -95,6 +100,24 @@ def test_what_is_no_canonical_text_is_refused(text: str, message: str) -> None:
         from_canonical(text)
 
     assert message in str(caught.value)
+
+
+def test_triggers_with_the_same_fields_read_each_once_and_share_their_days(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def counted(field: Field, text: str, *, key: Key | None) -> Reading:
+        read.append(text)
+        return read_field(field, text, key=key)
+
+    monkeypatch.setattr(canonical, "read_field", counted)
+    canonical._read_field.cache_clear()
+
+    triggers = [
+        from_canonical(f"1;UTC;shift,once;f& 11 {minute} {hour} 3 * 1 *") for minute in range(12) for hour in range(12)
+    ]
+
+    assert len(read) == 1 + 12 + 12 + 4
+    assert len({id(item._days) for trigger in triggers for item in trigger.items if isinstance(item, Cron)}) == 1
 
 
 def test_an_empty_list_of_expressions_is_refused() -> None:

@@ -98,7 +98,7 @@ def test_other_occurrences_have_other_ids() -> None:
 def test_ids_are_equal_only_for_equal_occurrences(one: Fire, other: Fire) -> None:
     def occurrence(fire: Fire) -> tuple[object, ...]:
         due = None if fire.cause == "run" else fire.due
-        return (fire.tenant, fire.name, due, fire.cause, fire.cause_id)
+        return (fire.tenant, fire.name, due, fire.cause, fire.public_id)
 
     assert (fire_id(one) == fire_id(other)) == (occurrence(one) == occurrence(other))
     assert len(fire_id(one)) == 32

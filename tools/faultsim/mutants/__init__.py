@@ -6,6 +6,7 @@ a guarantee breaks.
 
 from tools.faultsim.mutants import (
     backfills,
+    catching_up,
     executor,
     handlers,
     inputs,
@@ -24,6 +25,7 @@ MUTANTS = (
     *queues.MUTANTS,
     *executor.MUTANTS,
     *backfills.MUTANTS,
+    *catching_up.MUTANTS,
     *redrive.MUTANTS,
     *lifecycle.MUTANTS,
     *lasting.MUTANTS,

@@ -13,6 +13,7 @@ from eventcron.app.executor import Executor
 from eventcron.model.events import Event
 from eventcron.model.messages import Fire
 from eventcron.model.names import Instant
+from eventcron.rules import judging
 from tools.faultsim.mutants.planting import Change, Function, Mutant, changes
 
 
@@ -87,10 +88,10 @@ MUTANTS = (
     ),
     Mutant(
         "the executor knows no grace",
-        changes(executor, "is_missed", lambda _original: lambda *_fire, **_now: False),
+        changes(judging, "is_missed", lambda _original: lambda *_fire, **_now: False),
     ),
     Mutant("the executor does not report what it skips", changes(Executor, "_report", _without("Schedule Skipped"))),
     Mutant("the executor does not report a fire given up", changes(Executor, "_report", _without("Schedule Failed"))),
     Mutant("a schedule whose last fire is skipped never ends", changes(Executor, "_skip", _skip_no_last_fire)),
-    Mutant("a cancelled backfill goes on", changes(executor._Known, "_stopped", _go_on)),
+    Mutant("a cancelled backfill goes on", changes(judging.Known, "_stopped", _go_on)),
 )

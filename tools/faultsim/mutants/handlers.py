@@ -7,6 +7,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from eventcron.app import handlers
+from eventcron.app.dispatcher import Dispatcher
 from eventcron.app.fanout import FanOut
 from eventcron.app.handlers import Handled, Handlers, MessageOutcome
 from eventcron.app.planner import SegmentOutcome
@@ -14,6 +15,7 @@ from eventcron.app.registrar import Outcome, Registrar, Result
 from eventcron.errors import Undecodable
 from eventcron.model.records import Record
 from eventcron.wire.decode import Received
+from eventcron.wire.senders import STRANGERS, group_of
 from tools.faultsim.mutants.planting import Change, Function, Mutant, changes
 
 
@@ -52,6 +54,30 @@ def _swallow_failures(original: Any) -> Function:
     return handle
 
 
+def _pass_on_what_was_refused(original: Any) -> Function:
+    async def run(self: Dispatcher, bodies: Any) -> object:
+        await original(self, bodies)
+        return []
+
+    return run
+
+
+def _pass_on_what_failed(original: Any) -> Function:
+    async def handle(self: Any, messages: Any) -> object:
+        return [replace(one, outcome=MessageOutcome.DONE) for one in await original(self, messages)]
+
+    return handle
+
+
+def _pass_on_the_readable(original: Any) -> Function:
+    async def run(self: Dispatcher, bodies: Any) -> object:
+        return await original(
+            self, [body for body in bodies if group_of(body, trusted_sources=frozenset()) != STRANGERS]
+        )
+
+    return run
+
+
 def _publish_once(_original: Any) -> Function:
     async def repeat(_self: Any, _received: Received, stored: Record | None) -> object:
         return Result(Outcome.DUPLICATE, None if stored is None else stored.key, record=stored)
@@ -76,6 +102,14 @@ MUTANTS = (
     Mutant("a message that is no command is dropped", changes(Handlers, "_dead_letter", _drop_poison("commands"))),
     Mutant("a message that is no pack is dropped", changes(Handlers, "_dead_letter", _drop_poison("fires"))),
     Mutant("a message that is no range is dropped", changes(Handlers, "_dead_letter", _drop_poison("segments"))),
+    Mutant(
+        "a command that the registrar queue refused counts as passed on",
+        changes(Dispatcher, "run", _pass_on_what_was_refused),
+    ),
+    Mutant(
+        "a command that was not passed on counts as done", changes(Handlers, "on_sent_commands", _pass_on_what_failed)
+    ),
+    Mutant("a dispatcher drops the commands of strangers", changes(Dispatcher, "run", _pass_on_the_readable)),
     Mutant("a command that failed counts as done", changes(Handlers, "on_command", _swallow_failures)),
     Mutant("a pack that failed counts as done", changes(Handlers, "on_pack", _swallow_failures)),
     Mutant("a range that failed counts as done", changes(Handlers, "on_segments", _swallow_failures)),

@@ -17,7 +17,7 @@ from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import Record
 from eventcron.ports import QuotaRequest, Refusal
-from eventcron.rules import handover, lifecycle, turns
+from eventcron.rules import handover, judging, lifecycle, turns
 from eventcron.rules.packing import make_pack
 from eventcron.wire.encode import failed, pack_id
 from tools.faultsim.mutants.planting import Change, Function, Mutant, changes, changes_everywhere
@@ -90,11 +90,11 @@ def _judge_or_raise(_original: Any) -> Function:
     def judge(self: Any, fire: Fire, *, now: Instant) -> object:
         lost = self._lost(fire)
         if lost:
-            return executor._Judgement(executor._Verdict.WAIT, unreadable=lost)
+            return judging.Judgement(judging.Verdict.WAIT, unreadable=lost)
         stop = self._stopped(fire)
         if stop:
-            return executor._Judgement(executor._Verdict.SKIP, stop)
-        return executor._judge(fire, self.records.get(fire.key), now=now)
+            return judging.Judgement(judging.Verdict.SKIP, stop)
+        return judging._judge(fire, self.records.get(fire.key), now=now)
 
     return judge
 
@@ -157,18 +157,18 @@ MUTANTS = (
     Mutant("a pack that comes too early is dropped", changes(Executor, "_put_back", _drop_early)),
     Mutant("refusals of a second try are taken for other entries", changes(Retry, "deliver", _of_the_first_entries)),
     Mutant("a pack becomes visible a lead after its instant", changes(PackSender, "send", _after_the_instant)),
-    Mutant("a fire that cannot be judged fails its pack", changes(executor._Known, "judge", _judge_or_raise)),
+    Mutant("a fire that cannot be judged fails its pack", changes(judging.Known, "judge", _judge_or_raise)),
     Mutant(
         "a delete or a put of a schedule that this release cannot read is refused",
         changes(handover, "is_readable", lambda _original: lambda _trigger: True),
     ),
     Mutant(
         "a late fire is published though a later one is due",
-        changes(executor, "is_followed", lambda _original: lambda *_eras, **_fire: False),
+        changes(judging, "is_followed", lambda _original: lambda *_eras, **_fire: False),
     ),
     Mutant(
         "no late fire is published where the policy asks for one",
-        changes(executor, "is_followed", lambda _original: lambda *_eras, **_fire: True),
+        changes(judging, "is_followed", lambda _original: lambda *_eras, **_fire: True),
     ),
     Mutant("a read of the table is as old as the index", changes(MemoryScheduleStore, "get", _as_the_index_has_it)),
     Mutant(

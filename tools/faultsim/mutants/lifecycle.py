@@ -7,12 +7,12 @@ from typing import Any
 from msgspec.structs import replace
 
 from eventcron.adapters.memory import MemoryScheduleStore
-from eventcron.app import executor, registrar
+from eventcron.app import registrar
 from eventcron.app.registrar import Registrar
 from eventcron.model.commands import Command, DeleteSchedule, PauseSchedule, ResumeSchedule, Schedule
 from eventcron.model.events import SkipNotice
 from eventcron.model.records import Era, Record, State
-from eventcron.rules import handover, lifecycle, ordering
+from eventcron.rules import handover, judging, lifecycle, ordering
 from eventcron.rules.handover import Handover
 from tools.faultsim.mutants.planting import Change, Function, Mutant, changes
 
@@ -193,7 +193,7 @@ MUTANTS = (
     Mutant("a sleeping schedule is read with each tick", changes(lifecycle, "_fire_from", _always_awake)),
     Mutant(
         "the revision of a fire is not compared",
-        changes(executor, "may_publish", lambda _original: lambda *_eras, **_fire: True),
+        changes(judging, "may_publish", lambda _original: lambda *_eras, **_fire: True),
     ),
-    Mutant("only the last revision but one may still fire", changes(executor, "may_publish", _only_the_last_two)),
+    Mutant("only the last revision but one may still fire", changes(judging, "may_publish", _only_the_last_two)),
 )

@@ -25,7 +25,10 @@ class EventBridgeBus(PutEventsBus):
         self._name = name
 
     def _request(self, events: Sequence[Event]) -> Response:
-        return {"Entries": [entry_of(event) | {"EventBusName": self._name} for event in events]}
+        entries = [entry_of(event) for event in events]
+        for entry in entries:
+            entry["EventBusName"] = self._name
+        return {"Entries": entries}
 
     def _may_pass(self, code: str) -> bool:
         return code in RETRYABLE_CODES

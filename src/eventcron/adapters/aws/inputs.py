@@ -18,7 +18,7 @@ import msgspec
 from eventcron.adapters.aws.table import DynamoTable, Item, number, text
 from eventcron.errors import Undecodable
 from eventcron.model.names import Key
-from eventcron.model.records import InputRef, Record, StoredInput
+from eventcron.model.records import FireRecord, InputRef, StoredInput
 from eventcron.ports import Clock
 from eventcron.rules.inputs import KEPT_MS
 
@@ -40,7 +40,7 @@ class DynamoInputs:
         }
         await self._table.put(item)
 
-    async def read(self, records: Sequence[Record]) -> dict[Key, msgspec.Raw]:
+    async def read(self, records: Sequence[FireRecord]) -> dict[Key, msgspec.Raw]:
         """The inputs to which *records* refer. One that is gone is absent."""
         keys = [_key(record.key, record.input.id) for record in records if record.input is not None]
         found = {}

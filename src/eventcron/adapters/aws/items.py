@@ -124,7 +124,7 @@ def decode(item: Item) -> Record:
             name=item["name"]["S"],
             revision=int(item["revision"]["N"]),
             state=State(item["state"]["S"]),
-            eras=_unfolded(_eras.decode(item["eras"]["S"]), item["trigger"]["S"]),
+            eras=decode_eras(item["eras"]["S"], item["trigger"]["S"]),
             handoff=int(item["handoff"]["N"]),
             segment=_optional(item, "segment"),
             wake=_optional(item, "wake"),
@@ -168,7 +168,16 @@ def _refers(folded: Sequence[Era]) -> bool:
     return any(era.trigger.startswith(_SAME) and era.trigger != _SAME for era in folded)
 
 
-def _unfolded(eras: Sequence[Era], trigger: str) -> tuple[Era, ...]:
+def decode_eras(json: str, trigger: str) -> tuple[Era, ...]:
+    """The eras in the attribute ``eras``, with *trigger*, the attribute of that name, where they refer to it.
+
+    Raises:
+        DecodeError, IndexError, ValueError: they cannot be read.
+    """
+    eras = _eras.decode(json)
+    if len(eras) == 1 and eras[0].trigger == _SAME:
+        return (replace(eras[0], trigger=trigger),)  # as nearly all are
+
     def text_of(era: Era) -> str:
         if era.trigger == _SAME:
             return trigger

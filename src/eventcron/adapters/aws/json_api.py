@@ -84,8 +84,8 @@ class DynamoJson(JsonApi):
 
     service, target, version = "dynamodb", "DynamoDB_20120810", "1.0"
 
-    async def batch_get_item(self, **request: Any) -> Response:
-        return await self.call("BatchGetItem", request)
+    async def batch_get_item_bytes(self, **request: Any) -> bytes:
+        return await self.call_bytes("BatchGetItem", request)
 
     async def delete_item(self, **request: Any) -> Response:
         return await self.call("DeleteItem", request)

@@ -115,8 +115,14 @@ def entry_of(event: Event) -> Response:
 
 def entry_size(event: Event) -> int:
     """The size of an entry as EventBridge counts it: bytes of time, source, detail type, detail and resources."""
-    texts = (event.source, event.detail_type, *event.resources)
-    return TIME_BYTES + len(event.detail) + sum(len(part.encode()) for part in texts)
+    size = TIME_BYTES + len(event.detail) + _bytes(event.source) + _bytes(event.detail_type)
+    for resource in event.resources:
+        size += _bytes(resource)
+    return size
+
+
+def _bytes(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode())
 
 
 def _taken(result: Response) -> bool:

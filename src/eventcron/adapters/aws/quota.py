@@ -31,7 +31,7 @@ class DynamoQuota:
             items = await self._table.get_many([key])
             return next((_granted(item) for item in items if "places" in item), request.count)
         minute = await self._table.change(
-            _minute(request),
+            _minute(request.tenant, request.minute),
             f"SET {MARKED}, #expires = :expires ADD #wanted :count",
             values=values | {":count": number(request.count)},
         )
@@ -40,9 +40,13 @@ class DynamoQuota:
             await self._table.update(key, "SET #places = :places", values={":places": number(granted)})
         return granted
 
+    async def used(self, tenant: str, minute: int) -> int:
+        items = await self._table.get_many([_minute(tenant, minute)])
+        return sum(int(readable(item)["wanted"]["N"]) for item in items)
 
-def _minute(request: QuotaRequest) -> Item:
-    return {"pk": text(f"minute#{request.tenant}#{request.minute}")}
+
+def _minute(tenant: str, minute: int) -> Item:
+    return {"pk": text(f"minute#{tenant}#{minute}")}
 
 
 def _request(request: QuotaRequest) -> Item:

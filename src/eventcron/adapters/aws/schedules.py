@@ -9,13 +9,14 @@ import msgspec
 from msgspec.structs import replace
 
 from eventcron.adapters.aws.counts import DynamoCounts, counted_tenant
+from eventcron.adapters.aws.fire_records import decode_to_fire
 from eventcron.adapters.aws.index_pages import decode_index
 from eventcron.adapters.aws.inputs import DynamoInputs, is_input, stored_input
 from eventcron.adapters.aws.items import decode, encode, input_of
 from eventcron.adapters.aws.table import DynamoTable, Item, number, text
 from eventcron.errors import Undecodable
 from eventcron.model.names import Instant, Key, Unreadable
-from eventcron.model.records import IndexEntry, Record, State, StoredInput
+from eventcron.model.records import FireRecord, IndexEntry, Record, State, StoredInput
 from eventcron.ports import Clock, IsQuiet, Page
 from eventcron.rules.inputs import set_apart
 from eventcron.rules.limits import occupies, too_many
@@ -63,6 +64,10 @@ class DynamoScheduleStore:
         records = map(decode, await self._table.get_many([_key(key) for key in distinct]))
         return {record.key: record for record in records}
 
+    async def get_to_fire(self, keys: Sequence[Key]) -> dict[Key, FireRecord]:
+        answers = await self._table.get_many_bytes([_key(key) for key in dict.fromkeys(keys)])
+        return {record.key: record for answer in answers for record in decode_to_fire(answer)}
+
     async def put(self, record: Record, *, replacing: int | None, added: int = 0, limit: int = 0) -> bool:
         if added > 0 and not await self._counts.reserve(record.tenant, limit=limit):
             raise too_many(record.key, limit)
@@ -98,7 +103,7 @@ class DynamoScheduleStore:
             values={":revision": number(revision), **_noted(put_revision, state_revision)},
         )
 
-    async def read_inputs(self, records: Sequence[Record]) -> dict[Key, msgspec.Raw]:
+    async def read_inputs(self, records: Sequence[FireRecord]) -> dict[Key, msgspec.Raw]:
         return await self._inputs.read(records)
 
     async def drop_input(self, stored: StoredInput) -> bool:
@@ -230,4 +235,4 @@ def _noted(put_revision: int, state_revision: int) -> Item:
 
 
 def _key(key: Key) -> Item:
-    return {"tenant": text(key.tenant), "name": text(key.name)}
+    return {"tenant": {"S": key.tenant}, "name": {"S": key.name}}

@@ -27,7 +27,21 @@ Item: TypeAlias = dict[str, dict[str, Any]]
 #: Keys. BatchGetItem: "can retrieve … as many as 100 items".
 MAX_BATCH_GET = 100
 
+
+class _Left(msgspec.Struct):
+    keys: list[Item] = msgspec.field(name="Keys")
+
+
+class _Found(msgspec.Struct):
+    """The answer of BatchGetItem, the items of each table as they were sent."""
+
+    items: dict[str, msgspec.Raw] = msgspec.field(name="Responses")
+    left: dict[str, _Left] = msgspec.field(name="UnprocessedKeys", default_factory=dict)
+
+
 _cursor = msgspec.json.Decoder(Item)
+_found = msgspec.json.Decoder(_Found)
+_items = msgspec.json.Decoder(list[Item])
 
 
 def number(value: int) -> dict[str, str]:
@@ -76,18 +90,24 @@ class DynamoTable:
         Raises:
             Unavailable: keys were left unprocessed ``Retry.tries`` times running.
         """
-        chunks = [keys[start : start + MAX_BATCH_GET] for start in range(0, len(keys), MAX_BATCH_GET)]
-        return [item for found in await all_of(map(self._get_chunk, chunks)) for item in found]
+        return [item for answer in await self.get_many_bytes(keys) for item in _items.decode(answer)]
 
-    async def _get_chunk(self, keys: Sequence[Item]) -> list[Item]:
-        found: list[Item] = []
+    async def get_many_bytes(self, keys: Sequence[Item]) -> list[msgspec.Raw]:
+        """As ``get_many``, but the items of each answer as they were sent, as an array."""
+        chunks = [keys[start : start + MAX_BATCH_GET] for start in range(0, len(keys), MAX_BATCH_GET)]
+        return [items for found in await all_of(map(self._get_chunk, chunks)) for items in found]
+
+    async def _get_chunk(self, keys: Sequence[Item]) -> list[msgspec.Raw]:
+        found: list[msgspec.Raw] = []
         fruitless = 0
         while keys:
-            response = await self._call(
-                self._client.batch_get_item, RequestItems={self._name: {"Keys": keys, "ConsistentRead": True}}
+            answer = await self._call(
+                self._client.batch_get_item_bytes, RequestItems={self._name: {"Keys": keys, "ConsistentRead": True}}
             )
-            found += response["Responses"].get(self._name, [])
-            left = response.get("UnprocessedKeys", {}).get(self._name, {}).get("Keys", [])
+            response = _found.decode(answer)
+            if self._name in response.items:
+                found.append(response.items[self._name])
+            left = response.left[self._name].keys if self._name in response.left else []
             # DynamoDB also cuts an answer at 16 MB. So only a call that returns nothing counts as a failed try.
             fruitless = fruitless + 1 if len(left) == len(keys) else 0
             if fruitless == self._retry.tries:

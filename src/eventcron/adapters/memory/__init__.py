@@ -16,6 +16,7 @@ from eventcron.adapters.memory.published_packs import MemoryPublishedPacks
 from eventcron.adapters.memory.queues import (
     MemoryFireQueue,
     MemoryQueue,
+    MemoryRegistrarQueue,
     MemorySegmentQueue,
     Message,
 )
@@ -35,6 +36,7 @@ __all__ = [
     "MemoryPublishedPacks",
     "MemoryQueue",
     "MemoryQuota",
+    "MemoryRegistrarQueue",
     "MemoryScheduleStore",
     "MemorySegmentQueue",
     "MemorySweeps",

@@ -31,6 +31,8 @@ class MemoryEventBus:
     *refuse* returns a ``Refusal`` for an event that is not to be taken.
     """
 
+    max_entries = BATCH
+
     def __init__(
         self,
         clock: Clock,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from msgspec import Struct
 
 from eventcron.adapters.memory.pause import Pause, yield_once
-from eventcron.model.messages import Pack, SegmentRange
+from eventcron.model.messages import GroupedCommand, Pack, SegmentRange
 from eventcron.model.names import Instant
 from eventcron.ports import MAX_DELAY_SECONDS, Clock, Refusal
 from eventcron.wire.encode import encode_pack
@@ -139,6 +139,37 @@ class MemoryFireQueue:
                     refusals.append(refusal)
                     continue
                 self.queue.put(encode_pack(pack), delay_seconds=delay)
+            await self._pause("send.after")
+        return refusals
+
+
+class MemoryRegistrarQueue:
+    """``RegistrarQueue`` over a ``MemoryQueue``. *refuse* returns a ``Refusal`` for a command that is not to be taken.
+
+    The groups are not looked at: readers in memory get every visible message at once.
+    """
+
+    def __init__(
+        self,
+        queue: MemoryQueue,
+        *,
+        refuse: Callable[[int, GroupedCommand], Refusal | None] = _take_all,
+        pause: Pause = yield_once,
+    ) -> None:
+        self.queue = queue
+        self._refuse = refuse
+        self._pause = pause
+
+    async def send(self, commands: Sequence[GroupedCommand]) -> list[Refusal]:
+        refusals: list[Refusal] = []
+        for start in range(0, len(commands), BATCH):
+            await self._pause("send.before")
+            for index, command in enumerate(commands[start : start + BATCH], start):
+                refusal = self._refuse(index, command)
+                if refusal is not None:
+                    refusals.append(refusal)
+                    continue
+                self.queue.put(command.body)
             await self._pause("send.after")
         return refusals
 

@@ -24,3 +24,7 @@ class MemoryQuota:
             self._granted[name] = request.granted(before)
         await self._pause("acquire_quota.after")
         return self._granted[name]
+
+    async def used(self, tenant: str, minute: int) -> int:
+        await self._pause("used_quota.before")
+        return self._asked.get((tenant, minute), 0)

@@ -11,7 +11,7 @@ import msgspec
 
 from eventcron.adapters.memory.pause import Pause, yield_once
 from eventcron.model.names import Instant, Key
-from eventcron.model.records import IndexEntry, InputRef, Record, State, StoredInput
+from eventcron.model.records import FireRecord, IndexEntry, InputRef, Record, State, StoredInput
 from eventcron.ports import Clock, IsQuiet, Page
 from eventcron.rules.inputs import KEPT_MS, set_apart
 from eventcron.rules.limits import QUIET_MS, occupies, too_many
@@ -74,6 +74,9 @@ class MemoryScheduleStore:
         await self._pause("get.after")
         return found
 
+    async def get_to_fire(self, keys: Sequence[Key]) -> dict[Key, Record]:
+        return await self.get(keys)
+
     async def put(self, record: Record, *, replacing: int | None, added: int = 0, limit: int = 0) -> bool:
         await self._pause("put.before")
         if added > 0:
@@ -112,7 +115,7 @@ class MemoryScheduleStore:
         await self._pause("note_put.after")
         return noted
 
-    async def read_inputs(self, records: Sequence[Record]) -> dict[Key, msgspec.Raw]:
+    async def read_inputs(self, records: Sequence[FireRecord]) -> dict[Key, msgspec.Raw]:
         await self._pause("read_inputs.before")
         places = [(record.key, record.input.id) for record in records if record.input is not None]
         found = {place[0]: self._inputs[place][1] for place in places if place in self._inputs}

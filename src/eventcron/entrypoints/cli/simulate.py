@@ -1,4 +1,4 @@
-"""``eventcron simulate``: run registrar, planner and executor on files of schedules, in virtual time."""
+"""``eventcron simulate``: what files of schedules fire, by the code of registrar and planner."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ SHOWN = 10
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 def command(files: tuple[Path, ...], start: Instant | None, span: int, *, as_json: bool) -> None:
-    """Show what the schedules in FILES will fire, by running eventcron on them in virtual time.
+    """Show what the schedules in FILES will fire, by eventcron's own registrar and planning.
 
     FILES are JSON Lines, a JSON array or YAML; - is standard input. Each entry is the detail of Put Schedule. The
     schedules are put one second before --from. The command compares the fires with an independent computation. If the

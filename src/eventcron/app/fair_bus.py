@@ -1,0 +1,165 @@
+"""A bus that many use at once: calls are full, tenants take turns, and no more is called than the service takes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine, Sequence
+from typing import Any, NamedTuple
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from eventcron.model.events import Event
+from eventcron.model.names import Instant
+from eventcron.ports import Clock, EventBus, Refusal
+from eventcron.rules.pace import CallPace
+from eventcron.rules.turns import Turns
+
+#: Codes by which EventBridge says that it was called too often. ``InternalFailure`` and the like say nothing of that.
+THROTTLED = frozenset({"ThrottlingException", "Throttling", "ThrottledException", "TooManyRequestsException"})
+#: Milliseconds for which an event waits for its turn, at most. An executor has 60 seconds for all of an invocation.
+#: What waits longer is better kept by the queue than by a function.
+MAX_WAIT_MS = 10_000
+#: The code of an event that would wait longer.
+PACED = "Paced"
+
+
+class Paced(Struct, frozen=True):
+    """That the bus was not called as often as there was something to publish."""
+
+    #: Calls a second.
+    pace: float
+    #: Events that had to wait, or that went back to the queue at once.
+    events: int
+    #: Milliseconds that the last of them waited.
+    longest_ms: int
+
+
+class _Given(Struct):
+    """Events that were given together, and what became of them."""
+
+    ended: asyncio.Future[list[Refusal]]
+    left: int
+    since: Instant
+    refusals: list[Refusal]
+    error: BaseException | None = None
+
+    def end(self, ended: int) -> None:
+        """Note that so many more have ended."""
+        self.left -= ended
+        if self.left or self.ended.done():
+            return
+        if self.error is None:
+            self.ended.set_result(self.refusals)
+        else:
+            self.ended.set_exception(self.error)
+
+
+class _Waiting(NamedTuple):
+    event: Event
+    given: _Given
+    #: The position among the events that were given together.
+    place: int
+
+
+class FairBus:
+    """An ``EventBus`` over another one, for all that a process publishes.
+
+    What is published at one moment goes into the same calls, at most *concurrency* of them at once. The events of a
+    call are those whose turn it is: tenants take turns, and each tenant's come in the order in which they were given.
+    If the bus takes so many calls a second, or refuses some as too many, calls follow each other at that *pace*.
+    """
+
+    def __init__(self, bus: EventBus, *, clock: Clock, pace: CallPace, concurrency: int) -> None:
+        self.max_entries = bus.max_entries
+        self._bus = bus
+        self._clock = clock
+        self._pace = pace
+        self._slots = asyncio.Semaphore(concurrency)
+        self._turns: Turns[_Waiting] = Turns()
+        #: The tasks that are at work now.
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_calling = False
+        self._paced, self._longest_ms = 0, 0
+
+    async def publish(self, events: Sequence[Event]) -> list[Refusal]:
+        """As ``EventBus.publish``. An event whose turn would come too late is refused with the code ``PACED``."""
+        if not events:
+            return []
+        now = self._clock.now()
+        given, pace = _Given(asyncio.get_running_loop().create_future(), len(events), now, []), self._pace.a_second(now)
+        entered = 0
+        for index, event in enumerate(events):
+            owner = event.resources[0].partition("/")[0] if event.resources else ""
+            if pace and self._turns_before(owner) / self.max_entries / pace * 1_000 > MAX_WAIT_MS:
+                given.refusals.append(self._too_late(index, pace))
+                continue
+            self._turns.put(owner, _Waiting(event, given, index))
+            entered += 1
+        if entered and not self._is_calling:
+            self._is_calling = True
+            self._start(self._call_all())
+        given.end(len(events) - entered)
+        refusals = await given.ended
+        return sorted(refusals, key=lambda refusal: refusal.index) if refusals else refusals
+
+    def take_paced(self) -> Paced | None:
+        """What was paced since the last call of this method; None if nothing was."""
+        if not self._paced:
+            return None
+        paced = Paced(round(self._pace.a_second(self._clock.now()), 1), self._paced, self._longest_ms)
+        self._paced, self._longest_ms = 0, 0
+        return paced
+
+    def _turns_before(self, owner: str) -> int:
+        """How many events come before the next one of *owner*: as many of each owner as of this one, or all."""
+        return min((self._turns.count(owner) + 1) * self._turns.owners, len(self._turns))
+
+    def _too_late(self, index: int, pace: float) -> Refusal:
+        self._paced += 1
+        message = f"at {pace:.1f} calls a second its turn would come after more than {MAX_WAIT_MS // 1000} s"
+        return Refusal(index=index, code=PACED, message=message)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _call_all(self) -> None:
+        """Call the bus until nothing waits."""
+        try:
+            await asyncio.sleep(0)  # what else is published at this moment goes into the same calls
+            while self._turns:
+                await self._slots.acquire()
+                now = self._clock.now()
+                begin = self._pace.begin(now)
+                if begin > now:
+                    await self._clock.sleep_until(begin)
+                waiting = self._turns.take(self.max_entries)
+                if begin > now:
+                    self._paced += len(waiting)
+                    self._longest_ms = max(self._longest_ms, *(begin - one.given.since for one in waiting))
+                self._start(self._call(waiting))
+        except BaseException as error:  # noqa: BLE001  # each of those who wait raises it
+            for one in self._turns.take(len(self._turns)):
+                one.given.error = error
+                one.given.end(1)
+        finally:
+            self._is_calling = False
+
+    async def _call(self, waiting: Sequence[_Waiting]) -> None:
+        try:
+            refusals = await self._bus.publish([one.event for one in waiting])
+        except BaseException as error:  # noqa: BLE001  # each of those who wait raises it
+            for one in waiting:
+                one.given.error = error
+            refusals = []
+        finally:
+            self._slots.release()
+        if any(refusal.code in THROTTLED for refusal in refusals):
+            self._pace.refused(self._clock.now())
+        for refusal in refusals:
+            one = waiting[refusal.index]
+            one.given.refusals.append(replace(refusal, index=one.place))
+        for one in waiting:
+            one.given.end(1)

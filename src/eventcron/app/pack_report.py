@@ -1,0 +1,28 @@
+"""What the executor reports about one pack."""
+
+from __future__ import annotations
+
+import msgspec
+from msgspec import Struct
+
+from eventcron.model.events import SkipNotice
+from eventcron.model.messages import Fire
+
+
+class Published(Struct, frozen=True, gc=False):
+    """A published fire. ``lateness_ms`` is the instant of publication minus the planned one, ``at``."""
+
+    fire: Fire
+    lateness_ms: int
+
+
+class Report(Struct, kw_only=True):
+    """How many of a pack's fires were published, dropped, skipped, put back or failed."""
+
+    pack_id: str
+    published: list[Published] = msgspec.field(default_factory=list)
+    dropped: int = 0  # deleted, paused or replaced since they were planned
+    skips: list[SkipNotice] = msgspec.field(default_factory=list)
+    put_back: int = 0
+    failed: int = 0
+    repeated: bool = False  # the ledger has the pack: the executor did nothing
