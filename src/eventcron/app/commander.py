@@ -16,8 +16,8 @@ from eventcron.app.retry import Retry
 from eventcron.errors import EventcronError, InvalidSchedule
 from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import COMMANDS, TENANT_SOURCE_PREFIX, Command, RunSchedule
-from eventcron.model.events import Event
-from eventcron.ports import Answer, Answers, Clock, CommandBus, Refusal
+from eventcron.model.events import Answer, Event
+from eventcron.ports import Answers, Clock, CommandBus, Refusal
 from eventcron.wire.decode import Rejected
 
 #: Commands that are put before their answers are waited for. SQS keeps an answer for minutes, and 500 take seconds.

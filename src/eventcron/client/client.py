@@ -77,7 +77,7 @@ class Client(Verbs):
         async with AsyncExitStack() as exits:
             opened = await exits.enter_async_context(deployment(self._stack, concurrency=CONNECTIONS, account=account))
             await self._begin(opened)
-            exits.push_async_callback(self.stop_listening)
+            exits.push_async_callback(self.close)
             self._exits = exits.pop_all()
         return self
 

@@ -28,9 +28,10 @@ from eventcron.model.commands import (
     RunSchedule,
     Schedule,
 )
+from eventcron.model.events import Answer
 from eventcron.model.names import BackfillKey, CalendarKey, Key, Window
 from eventcron.model.records import Backfill, BackfillState, Calendar, State
-from eventcron.ports import Answer, Answers
+from eventcron.ports import Answers
 from eventcron.timing.instant import from_datetime
 from eventcron.wire.decode import Rejected
 
@@ -76,6 +77,7 @@ class Verbs:
         self._patience_ms = patience_ms
         self._reader = Reader(cases)
         self._listening = AsyncExitStack()
+        self._following = AsyncExitStack()
         self._answers: Answers | None = None
         self._tenants: frozenset[str] = frozenset()
         #: One at a time receives: each of two would take the other's answers.
@@ -214,14 +216,25 @@ class Verbs:
         return [_receipt(outcome) if isinstance(outcome, Answer) else outcome for outcome in outcomes]
 
     async def events(self, tenants: Sequence[str] = ()) -> AsyncIterator[Answer]:
-        """What eventcron publishes from now on about *tenants*, or about all: fires, skips, answers. Without an end."""
-        async with self._listen(tenants, everything=True) as answers:
-            while True:
-                for event in await answers.receive():
-                    yield event
+        """What eventcron publishes from now on about *tenants*, or about all: fires, skips, answers. Without an end.
+
+        It takes a rule and a queue, which exist until the client is closed.
+        """
+        # ``close`` ends it: whoever leaves the loop early does not end this function before its client is closed.
+        answers = await self._following.enter_async_context(self._listen(tenants, everything=True))
+        while True:
+            for event in await answers.receive():
+                yield event
+
+    async def close(self) -> None:
+        """Remove all that was made to hear what is published."""
+        try:
+            await self._following.aclose()
+        finally:
+            await self.stop_listening()
 
     async def stop_listening(self) -> None:
-        """Remove what was made to hear answers. The next verb that waits makes it again."""
+        """Remove what was made to hear answers to commands. The next verb that waits makes it again."""
         self._answers = None
         await self._listening.aclose()
 

@@ -75,7 +75,11 @@ class Deployed:
             yield MemoryAnswers(self.bus, self.clock)
 
         commander = Commander(clock=self.clock, bus=self, jitter=lambda: 0.5, source=source)
-        yield Verbs(self.cases, commander, listen, patience_ms=5_000)
+        client = Verbs(self.cases, commander, listen, patience_ms=5_000)
+        try:
+            yield client
+        finally:
+            await client.close()
 
     def seed(self, *commands: Command) -> None:
         """Apply *commands*."""

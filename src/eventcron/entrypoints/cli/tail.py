@@ -13,8 +13,7 @@ from eventcron.entrypoints.cli.operations import form, json_option, stack_option
 from eventcron.entrypoints.cli.schedules import connected
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import counted
-from eventcron.model.events import EVENT_DETAILS
-from eventcron.ports import Answer
+from eventcron.model.events import EVENT_DETAILS, Answer
 
 #: What --only takes → whether an event is one.
 KINDS: dict[str, Callable[[Answer], bool]] = {
