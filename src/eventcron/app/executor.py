@@ -130,7 +130,7 @@ class Executor:
         await self._put_off(pack, over, report)
         by_instant: dict[Instant, list[Fire]] = {}
         for fire in pack.fires:
-            if fire not in over.wait:
+            if not over.wait or fire not in over.wait:
                 by_instant.setdefault(fire.at, []).append(fire)
         await all_of(self._publish_at(at, fires, pack, report, over.skip) for at, fires in by_instant.items())
         now = self._clock.now()
