@@ -11,6 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from eventcron.adapters.memory import MemoryLeases
+from eventcron.app.backfill import MAX_OPEN_CATCH_UPS
 from eventcron.model.names import BackfillKey, Instant, Key
 from eventcron.model.records import BackfillState, State
 from eventcron.ports import Lease
@@ -333,3 +334,47 @@ def test_late_fires_of_a_limited_tenant_wait_for_it_and_are_not_lost() -> None:
         assert Counter(fire.schedule for fire in world.fired) == {f"acme/{name}": 500 for name in [*"abcde", "report"]}
         assert world.events_of("Schedule Skipped") == []
         assert max(by_minute(world).values()) <= 60
+
+
+def test_where_too_many_are_caught_up_on_a_resume_is_not_refused_but_spread_over_ten_minutes(world: World) -> None:
+    pause(world, MINUTELY, hours=2)
+    others = [BackfillKey("bolt", f"s{number}", "resume:1") for number in range(MAX_OPEN_CATCH_UPS)]
+    for key in others:
+        world.backfills._open.add(key)  # as if others were under way
+    world.emit("Resume Schedule", {**ALL, "per_minute": 1})
+    world.run(minutes=11)
+
+    late = [fire for fire in world.fired if fire.lateness_ms > 2_000]
+    assert len(late) == 120
+    assert {later.published - fire.published for fire, later in pairwise(late)} == {5_000}
+    assert world.events_of("Schedule Rejected") == []
+
+
+def test_a_catch_up_leaves_the_tenant_s_backfills_their_room(world: World) -> None:
+    for number in range(12):
+        world.emit("Put Schedule", {**MINUTELY, "name": f"s{number}"})
+    world.run(minutes=1)
+    for number in range(12):
+        world.emit("Pause Schedule", {**ACME, "name": f"s{number}"})
+    world.run(hours=1)
+    for number in range(12):
+        world.emit("Resume Schedule", {**ALL, "name": f"s{number}", "per_minute": 1})
+    span = {"from": "2026-12-01T00:00:00Z", "until": "2026-12-01T00:05:00Z", "backfill_id": "x"}
+    world.emit("Backfill Schedule", {**ACME, "name": "s0", **span})
+    world.run(seconds=5)
+
+    assert len([key for key in world.backfills.entered if key.is_catch_up]) == 12
+    assert world.events_of("Schedule Rejected") == []
+
+
+def test_what_a_resume_sends_itself_can_be_cancelled_too(world: World) -> None:
+    pause(world, MINUTELY, hours=1)
+    world.emit("Resume Schedule", {**ALL, "per_minute": 6, "revision": RESUMED})
+    world.run(seconds=30)
+    world.emit("Cancel Backfill", {**ACME, "backfill_id": REMAINDER.id})
+    world.run(minutes=12)
+
+    late = [fire for fire in world.fired if fire.lateness_ms > 2_000]
+    skipped = world.events_of("Schedule Skipped")
+    assert {event["reason"] for event in skipped} == {"cancelled"}
+    assert len(late) + len(skipped) == 60
