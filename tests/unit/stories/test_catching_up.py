@@ -194,6 +194,21 @@ def test_a_schedule_put_after_a_delete_fires_nothing_of_the_deleted_one(world: W
     assert len(world.fired) == before
 
 
+def test_nor_of_what_the_resume_of_the_deleted_one_has_queued(world: World) -> None:
+    pause(world, MINUTELY, hours=1)
+    world.emit("Resume Schedule", {**ALL, "per_minute": 6, "revision": RESUMED})
+    world.run(minutes=1)
+    world.emit("Delete Schedule", {**ACME, "revision": RESUMED + 1})
+    world.run(seconds=1)
+    world.emit("Put Schedule", {**MINUTELY, "expression": "0 0 1 1 *", "revision": RESUMED + 2})
+    world.run(seconds=2)
+    before = len(world.fired)
+    world.run(minutes=15)
+
+    assert len(world.fired) == before
+    assert {event["reason"] for event in world.events_of("Schedule Skipped")} == {"deleted"}
+
+
 def test_a_put_while_catching_up_goes_on_with_what_was_missed_and_its_own(world: World) -> None:
     slow(world)
     for number in range(12):  # more puts than eras are kept
@@ -359,6 +374,7 @@ def test_a_catch_up_leaves_the_tenant_s_backfills_their_room(world: World) -> No
     world.run(hours=1)
     for number in range(12):
         world.emit("Resume Schedule", {**ALL, "name": f"s{number}", "per_minute": 1})
+    world.run(seconds=5)
     span = {"from": "2026-12-01T00:00:00Z", "until": "2026-12-01T00:05:00Z", "backfill_id": "x"}
     world.emit("Backfill Schedule", {**ACME, "name": "s0", **span})
     world.run(seconds=5)
