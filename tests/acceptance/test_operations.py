@@ -306,3 +306,34 @@ async def test_a_mistake_is_reported_in_one_sentence(
 
     assert (done.status, done.out) == (2, "")
     assert sentence in done.err
+
+
+async def test_what_is_imported_can_be_put(runtime: Runtime, tmp_path: Path) -> None:
+    crontab = tmp_path / "crontab"
+    crontab.write_text(
+        "CRON_TZ=Europe/Oslo\n0 * * * * /opt/poll\n@reboot /opt/announce\n*/30 * * * * /opt/poll --all\n"
+    )
+
+    imported = await eventcron(runtime, "import", "crontab", str(crontab), "--tenant", "imported", "-o", "jsonl")
+    for line in imported.out.splitlines():
+        await put_event(runtime, "Put Schedule", json.loads(line))
+
+    async def are_upcoming() -> bool:
+        upcoming = await eventcron(runtime, "upcoming", "--tenant", "imported", "--for", "2h", "--json")
+        return {fire["name"] for fire in upcoming.json["first"]} == {"opt-poll", "opt-poll-all"}
+
+    assert imported.status == 3
+    await until(are_upcoming)
+
+
+async def test_schedules_of_the_account_are_imported(runtime: Runtime) -> None:
+    rules = runtime.client("events")
+    await rules.put_rule(Name="to-import", ScheduleExpression="rate(1 hour)", State="DISABLED")
+    queue = "arn:aws:sqs:us-east-1:000000000000:somewhere"
+    await rules.put_targets(Rule="to-import", Targets=[{"Id": "one", "Arn": queue}])
+
+    live = await eventcron(runtime, "import", "eventbridge", "--live", "--json")
+
+    assert live.status == 0, live.err
+    (mine,) = [one for one in live.json["subscriptions"] if one["schedule"] == "default/to-import"]
+    assert mine["target"]["Arn"] == queue

@@ -64,7 +64,7 @@ def test_what_is_left_out_is_what_the_rule_leaves_out(share: float, page: list[d
 
 
 def test_an_entry_that_cannot_be_read_is_listed_once_something_of_it_may_be_due() -> None:
-    later = {"misfire": {"S": '{"policy":"ASK"}'}}
+    later: dict[str, Any] = {"misfire": {"S": '{"policy":"ASK"}'}}
     quiet, due = an_item("a", **later), an_item("b", trigger="due", **later)
 
     assert decode_index(a_page(an_item(), quiet), is_quiet).unreadable == []

@@ -10,7 +10,7 @@ from eventcron.entrypoints.cli.moments import read_moment
 from eventcron.model.commands import DaylightSaving
 from eventcron.model.names import Window
 from eventcron.timing.canonical import Parts, encode
-from eventcron.timing.convert import Notation, read
+from eventcron.timing.notation import Notation, read
 from eventcron.timing.trigger import from_canonical, occurrences, parse, rfc3339
 
 END = read_moment("2199-12-31", "end")

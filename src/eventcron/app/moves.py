@@ -8,6 +8,7 @@ a pace. A wave of them takes the time that planners have before its fires are du
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import takewhile
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -67,7 +68,7 @@ class Mover:
         first, so that it is reported, even twice, whichever parts of the page are left to the next planner.
         """
         now = self._clock.now()
-        timed = sum(entry.wake != DENSE for entry in page.items)
+        timed = sum(1 for _ in takewhile(_is_timed, page.items))
         if timed == 0:
             return Part(page, None, Turn(now, 0))
         turn = self._pace.turn(min(timed, self._most), now=now, until=until)
@@ -93,7 +94,9 @@ class Mover:
             Unavailable: a service refused, a move until *until*.
         """
         now = self._clock.now()
-        wakes = ((planned, _wake_after(planned, window, now=now)) for planned in done)
+        # What is dense and has more occurrences stays as it is, and that is nearly all.
+        others = (planned for planned in done if planned.following is None or _is_timed(planned.entry))
+        wakes = ((planned, _wake_after(planned, window, now=now)) for planned in others)
         moving = [(planned, wake) for planned, wake in wakes if wake != planned.entry.wake]
         for start in range(0, len(moving), MOVES_AT_ONCE):
             begin = self._pace.begins(start, turn)
@@ -119,6 +122,10 @@ class Mover:
             return
         days = self._tombstone_days
         await complete(record, clock=self._clock, store=self._store, publisher=self._publisher, remember_days=days)
+
+
+def _is_timed(entry: IndexEntry) -> bool:
+    return entry.wake != DENSE
 
 
 def _wake_after(planned: Planned, window: Window, *, now: Instant) -> Instant | None:

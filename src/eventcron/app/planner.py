@@ -140,7 +140,7 @@ class Planner:
         a horizon from *tick* is not planned again: another planner planned it for that tick or a later one.
         """
         slots = asyncio.Semaphore(self._settings.concurrency)
-        memos = Memos()
+        memos = Memos(self._next_occurrences.note)
         # In whole seconds and equal for all segments, so that they share windows and the memo of their triggers.
         # From now, not from the tick: what messages that waited asked for is planned at once.
         end = self._horizon(self._clock.now())
@@ -360,7 +360,8 @@ class Planner:
         Entries that are dense in the table are added to *looked_up*. The index may catch up and return them again among
         the dense entries, which come last.
         """
-        items = [entry for entry in items if entry.wake != DENSE or entry.key not in looked_up]
+        if looked_up:
+            items = [entry for entry in items if entry.wake != DENSE or entry.key not in looked_up]
         doubtful = [entry for entry in items if DENSE < entry.wake < window.start]
         if not doubtful:
             return list(items)

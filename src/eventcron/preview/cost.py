@@ -23,6 +23,8 @@ PACKS_AT_ONCE = 10
 #: Requests a day with which Lambda asks a queue that is empty: five pollers, each waits 20 seconds. "Lambda reads up to
 #: five batches with long polling"; SQS: "the maximum long polling wait time is 20 seconds".
 IDLE_POLLS = 5 * DAY_SECONDS // 20
+#: Queues that Lambda asks: of commands, of the registrar and of fires.
+QUEUES = 3
 #: Bytes of a read unit for an eventually consistent read, of which a Query or a Scan sums up its items.
 READ_BYTES = 8_192
 #: Bytes of a dense schedule in the index, and of a record in the table, as DynamoDB counts them.
@@ -103,7 +105,7 @@ def requests(workload: Workload, settings: Settings) -> Requests:
         packs=packs,
         executors=executors,
         ticks=ticks,
-        queue_requests=sent + 2 * executors + 2 * IDLE_POLLS,
+        queue_requests=sent + 2 * executors + QUEUES * IDLE_POLLS,
         # The lease and the index of each segment; each schedule and pack again before it fires; one sweep.
         read_units=segments * (1 + pages) + workload.fires + packs + workload.schedules * RECORD_BYTES / READ_BYTES,
         # A segment's lease is taken and given back; a pack is remembered; a move is one write and two of the index.

@@ -78,6 +78,19 @@ class _Source(NamedTuple):
 
 
 def _open(path: Path) -> _Source:
+    text = read_text(path)
+    line = crontab_line(text)
+    if line is not None:
+        raise UnreadableFile(path, line, CRONTAB)
+    return _Source(path, text, [at for at, character in enumerate(text) if character == "\n"])
+
+
+def read_text(path: Path) -> str:
+    """Return the text of the file at *path*; ``-`` is standard input.
+
+    Raises:
+        UnreadableFile: the file is missing, a folder, empty or not UTF-8.
+    """
     try:
         raw = sys.stdin.buffer.read() if path == STDIN else path.read_bytes()
     except OSError as error:
@@ -91,10 +104,7 @@ def _open(path: Path) -> _Source:
         raise UnreadableFile(path, line, f"not UTF-8: byte 0x{raw[at]:02x}") from error
     if not text.strip():
         raise UnreadableFile(path, None, "empty: it holds no schedule")
-    line = crontab_line(text)
-    if line is not None:
-        raise UnreadableFile(path, line, CRONTAB)
-    return _Source(path, text, [at for at, character in enumerate(text) if character == "\n"])
+    return text
 
 
 def _entries(source: _Source) -> Iterator[tuple[int, str]]:

@@ -33,10 +33,7 @@ def crontab_line(text: str) -> int | None:
 
 
 #: What to do with a crontab.
-CRONTAB = (
-    'a crontab; give each of its lines as {"tenant": …, "name": …, "expression": "0 5 * * *"}, and its command to a'
-    " target of a rule (how-to: Migrate)"
-)
+CRONTAB = "a crontab; `eventcron import crontab` writes its lines as schedules (how-to: Migrate)"
 
 
 def mistaken(text: str) -> Mistaken | None:
@@ -68,17 +65,18 @@ def _event(event: Mapping[str, Any]) -> Mistaken:
 def _manifest(manifest: Mapping[str, Any]) -> Mistaken:
     allowed = "a schedule"
     if manifest.get("kind") == "CronJob":
-        allowed += " with tenant, name, its spec.schedule as expression and its spec.timeZone as timezone"
+        allowed += ", as `eventcron import kubernetes` writes it"
     return Mistaken(f"a Kubernetes manifest{_of(manifest, 'kind')}", allowed)
 
 
 def _scheduler(_: Mapping[str, Any]) -> Mistaken:
-    allowed = "a schedule with tenant, name, its ScheduleExpression as expression and its time zone as timezone"
-    return Mistaken("a schedule or rule of EventBridge", allowed)
+    return Mistaken("a schedule or rule of EventBridge", "a schedule, as `eventcron import eventbridge` writes it")
 
 
 def _template(_: Mapping[str, Any]) -> Mistaken:
-    return Mistaken("a CloudFormation template", "schedules; the template's own are none of eventcron's")
+    return Mistaken(
+        "a CloudFormation template", "schedules, as `eventcron import eventbridge` writes the template's own"
+    )
 
 
 def _of(value: Mapping[str, Any], name: str) -> str:

@@ -47,17 +47,7 @@ def yaml_entries(text: str) -> Iterator[tuple[int, str]]:
         YamlError: *text* is not YAML, is empty, nests too deep, or uses a tag, a key that is not text, or aliases
             beyond bounds.
     """
-    try:
-        _check(text)
-        documents = list(yaml.compose_all(text, Loader=_LOADER))
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        # libyaml reads ahead, and may come to the end of its own depth before ``_check`` comes to that of a schedule.
-        too_deep = "maximum nesting depth" in str(error.problem)
-        reason = f"nested more than {MAX_DEPTH} deep" if too_deep else f"not YAML: {error.problem}"
-        raise YamlError(mark.line + 1 if mark else None, reason) from error
-    except yaml.YAMLError as error:
-        raise YamlError(None, f"not YAML: {error}") from error
+    documents = compose(text)
     entries = [entry for document in documents for entry in _items(document)]
     if not entries:
         raise YamlError(None, "empty: it holds no schedule")
@@ -66,12 +56,31 @@ def yaml_entries(text: str) -> Iterator[tuple[int, str]]:
         yield _line(entry), writer.write(entry)
 
 
-def _check(text: str) -> None:
+def compose(text: str, *, tags: bool = False) -> list[Any]:
+    """Return the root node of each document of *text*. Nothing is constructed. *tags*: those of the text are kept.
+
+    Raises:
+        YamlError: *text* is not YAML, nests too deep, or uses a tag that it may not.
+    """
+    try:
+        _check(text, tags=tags)
+        return list(yaml.compose_all(text, Loader=_LOADER))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        # libyaml reads ahead, and may come to the end of its own depth before ``_check`` comes to that of a schedule.
+        too_deep = "maximum nesting depth" in str(error.problem)
+        reason = f"nested more than {MAX_DEPTH} deep" if too_deep else f"not YAML: {error.problem}"
+        raise YamlError(mark.line + 1 if mark else None, reason) from error
+    except yaml.YAMLError as error:
+        raise YamlError(None, f"not YAML: {error}") from error
+
+
+def _check(text: str, *, tags: bool) -> None:
     """Reject tags and deep nesting before anything is composed: libyaml's composer has a stack without a bound."""
     depth = 0
     event: Any
     for event in yaml.parse(text, Loader=_LOADER):
-        if getattr(event, "tag", None) is not None:
+        if not tags and getattr(event, "tag", None) is not None:
             raise YamlError(_line(event), f"tag {event.tag!r}: a schedule needs none, and eventcron reads none")
         if isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
@@ -104,7 +113,7 @@ class _Writer:
             return self._again(node)
         self._written[id(node)] = None
         if isinstance(node, yaml.ScalarNode):
-            text = _scalar(node)
+            text = scalar_json(node)
         elif isinstance(node, yaml.SequenceNode):
             text = f"[{','.join(map(self.write, node.value))}]"
         else:
@@ -127,7 +136,8 @@ class _Writer:
         return text
 
 
-def _scalar(node: yaml.ScalarNode) -> str:
+def scalar_json(node: Any) -> str:
+    """Return the JSON text of a scalar node."""
     plain = not node.style  # else the sign that opened it: a quote, | or >
     if plain and node.value in _WORDS:
         return _WORDS[node.value]

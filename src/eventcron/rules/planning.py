@@ -6,9 +6,9 @@ There are two kinds of instants. An entry's ``start`` and ``end`` bound due inst
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from msgspec.structs import replace
 
@@ -52,6 +52,10 @@ class Contribution(NamedTuple):
     following: Instant | None
 
 
+#: Takes a trigger, an instant, and the trigger's first occurrence from then on; None: it has none.
+Note: TypeAlias = Callable[[str, Instant, "Instant | None"], None]
+
+
 class InWindow(NamedTuple):
     """A trigger in one window: its occurrences in it, and the first at or after its end."""
 
@@ -64,11 +68,13 @@ class InWindow(NamedTuple):
 class WindowMemo:
     """Each trigger's occurrences in one window, computed once. A million schedules share a few thousand triggers.
 
-    It holds ``MAX_REMEMBERED`` occurrences and those of one trigger at most; then it forgets all of them.
+    It holds ``MAX_REMEMBERED`` occurrences and those of one trigger at most; then it forgets all of them. *note* is
+    told of each trigger's first occurrence after the window: it need not be searched again for the next one.
     """
 
-    def __init__(self, window: Window) -> None:
+    def __init__(self, window: Window, note: Note | None = None) -> None:
         self.window = window
+        self._note = note
         self._known: dict[str, InWindow] = {}
         self._held = 0
 
@@ -80,16 +86,27 @@ class WindowMemo:
         """
         known = self._known.get(canonical)
         if known is None:
-            found = tuple(walk(from_canonical(canonical), self.window))
-            all_fire = all(occurrence.skipped is None for occurrence in found)
-            dues = tuple(occurrence.due for occurrence in found) if all_fire else None
-            known = InWindow(found, first_occurrence(canonical, self.window.end), dues)
+            known = self._compute(canonical)
+            if self._note is not None:
+                self._note(canonical, self.window.end, known.following)
             if self._held > MAX_REMEMBERED:
                 self._known.clear()
                 self._held = 0
-            self._held += len(found) + 1
+            self._held += len(known.occurrences) + 1
             self._known[canonical] = known
         return known
+
+    def _compute(self, canonical: str) -> InWindow:
+        start, end = self.window
+        found: list[Occurrence] = []
+        following = None
+        for occurrence in walk(from_canonical(canonical), Window(start, END_OF_TIME)):
+            if occurrence.due >= end:
+                following = occurrence.due
+                break
+            found.append(occurrence)
+        all_fire = all(occurrence.skipped is None for occurrence in found)
+        return InWindow(tuple(found), following, tuple([one.due for one in found]) if all_fire else None)
 
 
 def is_readable(canonical: str) -> bool:
@@ -122,12 +139,13 @@ def unread_notice(key: Key, window: Window, *, revision: int = 0, reason: SkipRe
 class Memos:
     """The memos of the windows that are being planned, the ``MAX_MEMOS`` that were asked for last."""
 
-    def __init__(self) -> None:
+    def __init__(self, note: Note | None = None) -> None:
         self._memos: dict[Window, WindowMemo] = {}
+        self._note = note
 
     def of(self, window: Window) -> WindowMemo:
         """The memo of *window*."""
-        memo = self._memos.pop(window, None) or WindowMemo(window)
+        memo = self._memos.pop(window, None) or WindowMemo(window, self._note)
         self._memos[window] = memo
         if len(self._memos) > MAX_MEMOS:
             del self._memos[next(iter(self._memos))]
@@ -178,21 +196,21 @@ def contribution(
     late for that entry's own window; its fires are then late, not lost. If *since* is given, the entry is planned from
     there. The last fire before the schedule ends is marked ``last``.
     """
-    if entry.end is None and not entry.flexible_window_seconds and window == memo.window:
-        found = memo.look_up(entry.trigger)
-        if found.following is not None and _all_fire(found.dues, opening(entry, window, since), window.start, now=now):
-            dues = found.dues or ()
-            fires = [Fire(entry.tenant, entry.name, entry.revision, due, due) for due in dues]
-            return Contribution(fires, [], found.following)
+    # Most entries are like all others with their trigger. For the others it is worked out what is their own.
+    if (
+        entry.end is None
+        and not entry.flexible_window_seconds
+        and window is memo.window
+        and window.start > NEVER_PLANNED
+    ):
+        _, following, dues = memo.look_up(entry.trigger)
+        first = opening(entry, window) if since is None else max(since, entry.handoff, entry.start)
+        shares = following is not None and first >= window.start
+        # Where the first is not late by any policy, none is.
+        if shares and dues is not None and (not dues or dues[0] >= max(first, now - TIMELY_MS)):
+            tenant, name, revision = entry.tenant, entry.name, entry.revision
+            return Contribution([Fire(tenant, name, revision, due, due) for due in dues], [], following)
     return _own_contribution(entry, window, memo, now=now, since=since)
-
-
-def _all_fire(dues: Sequence[Instant] | None, first: Instant, start: Instant, *, now: Instant) -> bool:
-    """Whether an entry that is planned from *first* on fires at each of *dues*, those of its trigger in a window.
-
-    *start* is that of the window. None of the dues is late by any policy.
-    """
-    return dues is not None and first >= start > NEVER_PLANNED and (not dues or dues[0] >= max(first, now - TIMELY_MS))
 
 
 def _own_contribution(

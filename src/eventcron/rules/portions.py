@@ -63,7 +63,7 @@ class _Work:
     @property
     def planned(self) -> Planned:
         """The result, with notices in the order of ``planning.notices``."""
-        skips = [self.skips[which] for which in sorted(self.skips)]
+        skips = [self.skips[which] for which in sorted(self.skips)] if self.skips else []
         return Planned(self.entry, self.fired, self.ends, skips, self.following)
 
 

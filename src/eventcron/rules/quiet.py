@@ -75,15 +75,18 @@ class NextOccurrences:
             found = self._search(trigger, window.start)
         return found[1] >= window.end
 
+    def note(self, trigger: str, since: Instant, following: Instant | None) -> None:
+        """Remember that the first occurrence of *trigger* from *since* on is *following*; None: there is none."""
+        if following is not None and self._has_room(trigger, since):
+            self._known[trigger] = since, following
+
     def _search(self, trigger: str, start: Instant) -> tuple[Instant, Instant]:
         try:
             following = first_occurrence(trigger, start)
         except (InvalidSchedule, ValueError):
             following = None
-        found = (start, NEVER_PLANNED if following is None else following)
-        if following is not None and self._has_room(trigger, start):
-            self._known[trigger] = found
-        return found
+        self.note(trigger, start, following)
+        return start, NEVER_PLANNED if following is None else following
 
     def _has_room(self, trigger: str, start: Instant) -> bool:
         if trigger in self._known:

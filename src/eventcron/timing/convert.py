@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from itertools import islice, pairwise
 
 from eventcron.errors import InvalidExpression
@@ -14,8 +13,7 @@ from eventcron.model.codes import RequestCode
 from eventcron.model.names import Instant
 from eventcron.timing.canonical import render, render_rule
 from eventcron.timing.cron import DAY_S, EVERY_SECOND, Cron
-from eventcron.timing.dialects import CELERY, EVENTBRIDGE, KUBERNETES, QUARTZ, QUARTZ_WITH_YEAR, UNIX, refuse_count
-from eventcron.timing.expression import MACROS, MANUAL, UNITS_MS, At, Item, Manual, Rate, read_expression, split_call
+from eventcron.timing.expression import MANUAL, UNITS_MS, At, Item, Manual, Rate
 from eventcron.timing.fields import (
     DAY_OF_MONTH,
     DAY_OF_WEEK,
@@ -31,28 +29,16 @@ from eventcron.timing.fields import (
     NthWeekday,
     shorten,
 )
+from eventcron.timing.notation import Notation, read
 
 #: The last year that Quartz accepts.
 _LAST_QUARTZ_YEAR = 2099
 #: A conversion is checked over every day of a year, then over the next ten matching days: some expressions match less
 #: than once a year.
 _COMPARED_DAYS, _COMPARED_MATCHES = 366, 10
-
-_CELERY_ARGUMENT = re.compile(
-    r"""(?P<name>[a-z_]+)\s*=\s*(?:'(?P<single>[^']*)'|"(?P<double>[^"]*)"|(?P<bare>[0-9]+))"""
-)
+#: The arguments of Celery's crontab(), in the order of Unix cron's fields.
 _CELERY_FIELDS = ("minute", "hour", "day_of_month", "month_of_year", "day_of_week")
-
-
-class Notation(StrEnum):
-    """The dialects that ``convert`` reads and writes."""
-
-    EVENTCRON = "eventcron"
-    UNIX = "unix"
-    EVENTBRIDGE = "eventbridge"
-    QUARTZ = "quartz"
-    KUBERNETES = "kubernetes"
-    CELERY = "celery"
+_DAYS_A_WEEK = 7
 
 
 def convert(text: str, source: Notation, target: Notation, *, checked_from: Instant) -> str:
@@ -66,23 +52,14 @@ def convert(text: str, source: Notation, target: Notation, *, checked_from: Inst
         InvalidExpression: *text* is not valid in *source*; with code ``cannot_convert``, *target* cannot express it.
     """
     item = read(text, source)
-    converted = _WRITERS[target](_plainest(item) if isinstance(item, Cron) else item)
+    converted = WRITERS[target](plainest(item) if isinstance(item, Cron) else item)
     again = read(converted, target)
-    if not _same(item, again, checked_from):
+    if not same(item, again, checked_from):
         raise _refusal(text, f"in {target}, {converted!r} fires at other times")
     return converted
 
 
-def read(text: str, notation: Notation) -> Item:
-    """Read *text* by the rules of *notation*.
-
-    Raises:
-        InvalidExpression: *text* does not parse in that notation.
-    """
-    return _READERS[notation](text)
-
-
-def _plainest(cron: Cron) -> Cron:
+def plainest(cron: Cron) -> Cron:
     """Return *cron* without the day rules and the OR that do not change its occurrences."""
     every_day, every_weekday = len(cron.days) == DAY_OF_MONTH.cycle, len(cron.weekdays) == DAY_OF_WEEK.cycle
     if cron.either and (every_day or every_weekday):
@@ -96,63 +73,19 @@ def _plainest(cron: Cron) -> Cron:
     )
 
 
-def _read_unix(text: str) -> Item:
-    return UNIX.read(_fields(text))
+def write_eventcron(item: Item) -> str:
+    """Return *item* as eventcron's own expression.
 
-
-def _read_eventbridge(text: str) -> Item:
-    kind, inside = split_call(text)
-    if kind in {"rate", "at"}:
-        return read_expression(text, anchor=0)
-    return EVENTBRIDGE.read(inside.split())
-
-
-def _read_quartz(text: str) -> Item:
-    fields = split_call(text)[1].split()
-    if len(fields) not in {len(QUARTZ.fields), len(QUARTZ_WITH_YEAR.fields)}:
-        hint = "; five fields are those of --from unix" if len(fields) == len(UNIX.fields) else ""
-        refuse_count(text, len(fields), f"6 or 7: {QUARTZ.order}, and if you like a year{hint}")
-    return (QUARTZ if len(fields) == len(QUARTZ.fields) else QUARTZ_WITH_YEAR).read(fields)
-
-
-def _read_kubernetes(text: str) -> Item:
-    if text.lstrip().lower().startswith("@every"):
-        return read_expression(text, anchor=0)
-    return KUBERNETES.read(_fields(text))
-
-
-def _read_celery(text: str) -> Item:
-    called = re.fullmatch(r"\s*crontab\((.*)\)\s*", text, re.DOTALL)
-    if called is None:
-        return CELERY.read(split_call(text)[1].split())
-    unparsed = _CELERY_ARGUMENT.sub("", called[1])
-    given = {
-        matched["name"]: next(filter(None, matched.groups()[1:]), "")
-        for matched in _CELERY_ARGUMENT.finditer(called[1])
-    }
-    if unparsed.strip(", \n") or not set(given) <= set(_CELERY_FIELDS):
-        allowed = f"crontab() with {', '.join(_CELERY_FIELDS)} as keywords"
-        raise InvalidExpression(field="expression", given=shorten(text), allowed=allowed)
-    # Celery reads a missing argument as every value, and allows spaces inside a field.
-    return CELERY.read([given.get(name, "*").replace(" ", "") or "*" for name in _CELERY_FIELDS])
-
-
-def _fields(text: str) -> Sequence[str]:
-    inside = split_call(text)[1]
-    return MACROS.get(inside.lower(), inside).split()
-
-
-def _read_eventcron(text: str) -> Item:
-    return read_expression(text, anchor=0)
-
-
-def _write_eventcron(item: Item) -> str:
+    Raises:
+        InvalidExpression: a day has to match both day fields, and neither of them can start with ``*``.
+    """
     if isinstance(item, Rate):
         return _rate(item)
     if isinstance(item, At):
         return _at(item)
     if isinstance(item, Manual):
         return MANUAL
+    item = by_week(plainest(item))
     day, weekday = _days(item, star=not item.either), _weekdays(item, star=not item.either)
     if not item.either and "*" not in {day[0], weekday[0]}:
         starred_day, starred_weekday = _starred(item.days, DAY_OF_MONTH), _starred(item.weekdays, DAY_OF_WEEK)
@@ -169,6 +102,27 @@ def _write_eventcron(item: Item) -> str:
     if item.years is not None:
         fields.append(_numbers(item.years, YEAR))
     return " ".join(fields)
+
+
+def by_week(cron: Cron) -> Cron:
+    """Return *cron* with ``MON#1`` for a Monday in the days 1-7, and ``MONL`` for one in the last seven days."""
+    free_day, free_weekday = len(cron.days) == DAY_OF_MONTH.cycle, len(cron.weekdays) == DAY_OF_WEEK.cycle
+    if cron.either or free_day or free_weekday or cron.weekday_rules:
+        return cron
+    left, weeks = set(cron.days), list[int]()
+    for nth, first in enumerate(range(1, DAY_OF_MONTH.high + 1, _DAYS_A_WEEK), 1):
+        week = set(range(first, min(first + _DAYS_A_WEEK, DAY_OF_MONTH.high + 1)))
+        if week <= left:
+            left -= week
+            weeks.append(nth)
+    if set(cron.day_rules) == {LastDay(before) for before in range(_DAYS_A_WEEK)}:
+        weeks.append(-1)
+    elif cron.day_rules:
+        return cron
+    if left or not weeks:
+        return cron
+    rules = tuple(NthWeekday(weekday, nth) for weekday in cron.weekdays for nth in weeks)
+    return replace(cron, days=EVERY_SECOND.days, day_rules=(), weekdays=(), weekday_rules=rules)
 
 
 def _seconds(values: Sequence[int]) -> str:
@@ -401,7 +355,7 @@ def _refusal(given: str, reason: str, *, field: str = "expression") -> InvalidEx
     return InvalidExpression(field=field, given=shorten(given), allowed=reason, code=RequestCode.CANNOT_CONVERT)
 
 
-def _same(item: Item, other: Item, checked_from: Instant) -> bool:
+def same(item: Item, other: Item, checked_from: Instant) -> bool:
     """Whether both have the same occurrences. A cron expression matches the same times of day on each of its days."""
     if not (isinstance(item, Cron) and isinstance(other, Cron)):
         return item == other
@@ -421,16 +375,9 @@ def _sample(cron: Cron, first: int) -> tuple[list[int], list[int], list[int]]:
     return year, later, list(cron.local_times(day * DAY_S, (day + 1) * DAY_S))
 
 
-_READERS: Mapping[Notation, Callable[[str], Item]] = {
-    Notation.EVENTCRON: _read_eventcron,
-    Notation.UNIX: _read_unix,
-    Notation.EVENTBRIDGE: _read_eventbridge,
-    Notation.QUARTZ: _read_quartz,
-    Notation.KUBERNETES: _read_kubernetes,
-    Notation.CELERY: _read_celery,
-}
-_WRITERS: dict[Notation, Callable[[Item], str]] = {
-    Notation.EVENTCRON: _write_eventcron,
+#: The dialects that ``convert`` writes.
+WRITERS: dict[Notation, Callable[[Item], str]] = {
+    Notation.EVENTCRON: write_eventcron,
     Notation.UNIX: _write_unix,
     Notation.EVENTBRIDGE: _write_eventbridge,
     Notation.QUARTZ: _write_quartz,

@@ -142,8 +142,12 @@ WITH_SECONDS = Dialect("cron with seconds first", (SECOND, *UNIX.fields))
 WITH_YEAR = Dialect("cron with seconds first and year last", (*WITH_SECONDS.fields, YEAR))
 EVENTBRIDGE = Dialect("EventBridge cron()", (MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK_FROM_1, YEAR), DayJoin.ONE)
 
-# Dialects that only ``convert`` reads and writes.
+# Dialects that only ``convert`` and ``import`` read.
 QUARTZ = Dialect("Quartz", (SECOND, MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK_FROM_1), DayJoin.ONE)
 QUARTZ_WITH_YEAR = Dialect("Quartz", (*QUARTZ.fields, YEAR), DayJoin.ONE)
 KUBERNETES = Dialect("Kubernetes", (MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK_TO_6), DayJoin.ROBFIG, rules=False)
 CELERY = Dialect("Celery", KUBERNETES.fields, DayJoin.BOTH, rules=False)
+SPRING = Dialect("Spring", WITH_SECONDS.fields, DayJoin.BOTH)
+JENKINS = Dialect("Jenkins", UNIX.fields, DayJoin.BOTH, rules=False)
+FUGIT = Dialect("fugit", UNIX.fields, DayJoin.ROBFIG)
+FUGIT_WITH_SECONDS = Dialect("fugit", WITH_SECONDS.fields, DayJoin.ROBFIG)

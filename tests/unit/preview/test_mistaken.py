@@ -28,7 +28,9 @@ def test_a_crontab_is_named_with_its_line(tmp_path: Path, text: str, line: int) 
     path = tmp_path / "mistake"
     path.write_text(text)
 
-    with pytest.raises(UnreadableFile, match=r"a crontab; give each of its lines as \{\"tenant\"") as refused:
+    with pytest.raises(
+        UnreadableFile, match="a crontab; `eventcron import crontab` writes its lines as schedules"
+    ) as refused:
         list(read_schedules([path]))
 
     assert refused.value.line == line
@@ -81,7 +83,7 @@ def test_schedules_are_no_crontab(text: str) -> None:
         pytest.param(
             "a.yaml",
             "apiVersion: batch/v1\nkind: CronJob\nmetadata:\n  name: one\nspec:\n  schedule: 0 5 * * *\n",
-            "got a Kubernetes manifest, kind 'CronJob'; allowed: a schedule with tenant, name, its spec.schedule as",
+            "got a Kubernetes manifest, kind 'CronJob'; allowed: a schedule, as `eventcron import",
             id="cron-job",
         ),
         pytest.param(
@@ -93,7 +95,7 @@ def test_schedules_are_no_crontab(text: str) -> None:
         pytest.param(
             "a.json",
             '{"Name": "one", "ScheduleExpression": "rate(1 hour)", "Target": {}}',
-            "got a schedule or rule of EventBridge; allowed: a schedule with tenant, name, its ScheduleExpression",
+            "got a schedule or rule of EventBridge; allowed: a schedule, as `eventcron import",
             id="schedule-of-eventbridge-scheduler",
         ),
         pytest.param("a.yaml", "Resources:\n  A: {Type: T}\n", "got a CloudFormation template", id="template"),

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from eventcron.model.names import Window
 from eventcron.model.records import IndexEntry
 from eventcron.rules import quiet
-from eventcron.rules.planning import WindowMemo, contribution, first_occurrence
+from eventcron.rules.planning import Memos, WindowMemo, contribution, first_occurrence
 from eventcron.rules.quiet import NextOccurrences, is_left_out
 from eventcron.timing.trigger import parse
 
@@ -122,3 +122,15 @@ def test_segments_of_one_window_share_its_answers_which_are_bounded(monkeypatch:
 
     assert asked == [*TRIGGERS[:3], TRIGGERS[2], TRIGGERS[2]]
     assert not known.quiet_in(Window(NOON, NOON + MINUTE))(TRIGGERS[0]), "another window has its own answers"
+
+
+def test_a_trigger_that_was_planned_is_not_searched_for_the_next_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    known = NextOccurrences()
+    memo = Memos(known.note).of(Window(NOON - MINUTE, NOON + MINUTE))
+    for trigger in TRIGGERS:
+        memo.look_up(trigger)
+
+    monkeypatch.delattr(quiet, "first_occurrence")
+    is_quiet = known.quiet_in(Window(NOON + MINUTE, NOON + 5 * MINUTE))
+
+    assert [is_quiet(trigger) for trigger in TRIGGERS] == [True, True, True, False, True, False]

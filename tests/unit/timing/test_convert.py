@@ -6,7 +6,8 @@ import pytest
 
 from eventcron.errors import InvalidExpression
 from eventcron.timing import convert as convert_module
-from eventcron.timing.convert import Notation, convert
+from eventcron.timing.convert import convert
+from eventcron.timing.notation import Notation
 
 #: 2026-11-21T00:00:00Z.
 CHECKED_FROM = 1_795_219_200_000
@@ -55,7 +56,7 @@ CELERY_WEEKDAYS = "crontab(minute='*/10', hour='*', day_of_month='*', month_of_y
         pytest.param(Q, "2 30 0/1 * * ?", N, "2 30 0-23 * * *", id="a-second"),
         pytest.param(Q, "0 0 0 ? * 1 2030", N, "0 0 0 * * 0 2030", id="quartz-counts-sunday-from-1"),
         pytest.param(Q, "0 15 10 ? * 6L", N, "15 10 * * 5L", id="last-friday-in-bare-fields"),
-        pytest.param(C, "0 9 1-7 * 1", N, "0 9 */31,2-7 * 1", id="both-days"),
+        pytest.param(C, "0 9 1-7 * 1", N, "0 9 * * 1#1", id="both-days-of-a-week"),
         pytest.param(E, "rate(90 seconds)", N, "rate(90 seconds)", id="rate-in-seconds"),
         pytest.param(K, "@every 48h", N, "rate(2 days)", id="every-as-a-rate"),
         pytest.param(N, "at(2026-12-01T09:00:00.5)", N, "at(2026-12-01T09:00:00.500)", id="at-to-the-millisecond"),
@@ -71,7 +72,7 @@ def test_it_is_written_as(source: Notation, text: str, target: Notation, expecte
     ("source", "text", "target", "reason"),
     [
         pytest.param(U, "0 */24 * * *", Q, "no minute or hour field that starts with *", id="no-step-beyond-in-quartz"),
-        pytest.param(C, "0 9 8-14 * 1", N, "bare fields require both days only where", id="both-bare"),
+        pytest.param(C, "0 9 8-15 * 1", N, "bare fields require both days only where", id="both-bare"),
         pytest.param(U, "0 0 1 * 1", E, "EventBridge can restrict one of the two day fields", id="either-day"),
         pytest.param(U, "0 0 */2 * 1", Q, "restricts both and requires a day to match both", id="both-days"),
         pytest.param(
@@ -122,14 +123,14 @@ def test_what_is_not_of_the_dialect_is_refused(source: Notation, text: str, mess
 
 def test_what_would_fire_at_other_times_is_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     """The year is really compared: a writer with a fault is found out."""
-    monkeypatch.setitem(convert_module._WRITERS, Notation.QUARTZ, lambda _: "0 0 10 * * ?")
+    monkeypatch.setitem(convert_module.WRITERS, Notation.QUARTZ, lambda _: "0 0 10 * * ?")
 
     with pytest.raises(InvalidExpression, match="in quartz, '0 0 10 \\* \\* \\?' fires at other times"):
         convert("0 9 * * *", Notation.UNIX, Notation.QUARTZ, checked_from=CHECKED_FROM)
 
 
 def test_a_fixed_time_is_never_printed_for_a_wildcard(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(convert_module._WRITERS, Notation.UNIX, lambda _: "0 0,12 * * *")
+    monkeypatch.setitem(convert_module.WRITERS, Notation.UNIX, lambda _: "0 0,12 * * *")
 
     with pytest.raises(InvalidExpression, match="in unix, '0 0,12 \\* \\* \\*' fires at other times"):
         convert("0 */12 * * *", Notation.UNIX, Notation.UNIX, checked_from=CHECKED_FROM)

@@ -7,15 +7,17 @@ import click
 from eventcron.adapters.clock import SystemClock
 from eventcron.errors import InvalidExpression
 from eventcron.model.codes import RequestCode
-from eventcron.timing.convert import Notation, convert
+from eventcron.timing.convert import WRITERS, convert
+from eventcron.timing.notation import Notation
 
-_NOTATIONS = click.Choice([notation.value for notation in Notation])
+_SOURCES = click.Choice([notation.value for notation in Notation])
+_TARGETS = click.Choice([notation.value for notation in WRITERS])
 
 
 @click.command("convert")
 @click.argument("expression")
-@click.option("--from", "source", type=_NOTATIONS, required=True, help="The dialect of EXPRESSION.")
-@click.option("--to", "target", type=_NOTATIONS, required=True, help="The dialect to write.")
+@click.option("--from", "source", type=_SOURCES, required=True, help="The dialect of EXPRESSION.")
+@click.option("--to", "target", type=_TARGETS, required=True, help="The dialect to write.")
 def command(*, expression: str, source: str, target: str) -> None:
     """Write EXPRESSION in another dialect, or say why that dialect has no form for it.
 

@@ -25,6 +25,7 @@ DEFAULTS = Settings(
     schedules_table="schedules",
     ledger_table="ledger",
     bus_name="eventcron",
+    registrar_queue_url="registrations",
     fire_queue_url="fires",
     command_dlq_url="command-dlq",
     fire_dlq_url="fire-dlq",

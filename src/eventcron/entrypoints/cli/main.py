@@ -25,6 +25,7 @@ COMMANDS = {
     "dev": "dev",
     "explain": "explain",
     "export": "export",
+    "import": "importing",
     "limits": "limits",
     "next": "next",
     "redrive": "redrive",
