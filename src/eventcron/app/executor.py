@@ -169,7 +169,7 @@ class Executor:
         if over.wait:
             fires = [fire for fire in pack.fires if fire in over.wait]
             await self._put_back(replace(make_pack(fires, after=pack), attempt=pack.attempt), visible_at=over.until)
-            report.put_back += len(fires)
+            report.waiting += len(fires)
 
     async def _publish_at(
         self, at: Instant, fires: Sequence[Fire], pack: Pack, report: Report, over: frozenset[Fire]

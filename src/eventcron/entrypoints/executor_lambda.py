@@ -69,7 +69,7 @@ def _log_packs(executed: Sequence[tuple[SqsMessage, Report]]) -> None:
     usual: list[Report] = []
     for message, report in executed:
         is_bad = report.put_back or report.failed or report.skips
-        if not (is_bad or report.repeated or report.dropped or message.receives > 1):
+        if not (is_bad or report.repeated or report.dropped or report.waiting or message.receives > 1):
             usual.append(report)
             continue
         log = logger.warning if is_bad else logger.info
@@ -83,6 +83,7 @@ def _log_packs(executed: Sequence[tuple[SqsMessage, Report]]) -> None:
             skipped=len(report.skips),
             over_quota=_over_quota(report),
             put_back=report.put_back,
+            waiting=report.waiting,
             failed=report.failed,
         )
     if usual:
@@ -120,6 +121,7 @@ def _emit(reports: list[Report], *, paced: int, dead_letters: int, failures: int
         "FiresSkipped": sum(len(report.skips) for report in reports),
         "FiresOverQuota": sum(map(_over_quota, reports)),
         "FiresPutBack": sum(report.put_back for report in reports),
+        "FiresWaiting": sum(report.waiting for report in reports),
         "FiresPaced": paced,
         # How many fires a dead letter holds, nobody can read: it counts as one.
         "FiresFailed": sum(report.failed for report in reports) + dead_letters,
@@ -147,5 +149,6 @@ def _timed(published: Iterable[Published]) -> list[Published]:
     """The fires that a schedule caused.
 
     A run is due when its command was emitted, so its lateness is the command's travel time, not the executor's delay.
+    What a resume catches up on may wait for its tenant's limit, so it is late on purpose.
     """
-    return [one for one in published if one.fire.cause == "schedule"]
+    return [one for one in published if one.fire.cause == "schedule" and not one.fire.is_caught_up]
