@@ -26,7 +26,7 @@ AT_ONCE = 100
 AHEAD_MS = 7 * 86_400_000
 
 
-class Plan(Struct, kw_only=True):
+class Differences(Struct, kw_only=True):
     """What is to be sent: calendars first, then schedules, then removals."""
 
     changes: list[Change] = msgspec.field(default_factory=list)
@@ -39,7 +39,7 @@ class Plan(Struct, kw_only=True):
     unreadable: list[Unreadable] = msgspec.field(default_factory=list)
 
 
-def _ignore(_plan: Plan) -> None:
+def _ignore(_plan: Differences) -> None:
     """Discard the progress: the default for ``on_progress``."""
 
 
@@ -49,8 +49,8 @@ async def plan(
     calendars: Sequence[PutCalendar] = (),
     *,
     prune: Iterable[str] = (),
-    on_progress: Callable[[Plan], None] = _ignore,
-) -> Plan:
+    on_progress: Callable[[Differences], None] = _ignore,
+) -> Differences:
     """Compare *schedules* and *calendars* with what is stored. Of the tenants in *prune*, remove what is not declared.
 
     Reads only. Nothing is locked: what others change meanwhile is compared as before or as after.
@@ -58,7 +58,7 @@ async def plan(
     Raises:
         Unavailable: a service refused.
     """
-    made = Plan()
+    made = Differences()
     now = cases.clock.now()
     window = Window(now + 1, now + AHEAD_MS)
     known = await _calendars(cases, schedules, calendars, made)
@@ -77,7 +77,9 @@ async def plan(
     return made
 
 
-def _compare(schedule: Schedule, stored: Record | None, calendars: Calendars, made: Plan, *, window: Window) -> None:
+def _compare(
+    schedule: Schedule, stored: Record | None, calendars: Calendars, made: Differences, *, window: Window
+) -> None:
     later = later_than(schedule, stored)
     if later < 0:
         made.older.append(schedule.key)
@@ -96,7 +98,7 @@ def _compare(schedule: Schedule, stored: Record | None, calendars: Calendars, ma
         made.changes.append(change)
 
 
-async def _of_tenant(cases: UseCases, tenant: str, made: Plan) -> AsyncIterator[Record]:
+async def _of_tenant(cases: UseCases, tenant: str, made: Differences) -> AsyncIterator[Record]:
     async for page in pages(partial(cases.store.of_tenant, tenant)):
         made.unreadable += page.unreadable
         for record in page.items:
@@ -104,7 +106,7 @@ async def _of_tenant(cases: UseCases, tenant: str, made: Plan) -> AsyncIterator[
 
 
 async def _calendars(
-    cases: UseCases, schedules: Sequence[Schedule], declared: Sequence[PutCalendar], made: Plan
+    cases: UseCases, schedules: Sequence[Schedule], declared: Sequence[PutCalendar], made: Differences
 ) -> dict[str, dict[str, Sequence[DateSpan]]]:
     """The days of the calendars of each tenant, as they will be. Changes of declared ones are added to *made*."""
     named = {CalendarKey(one.tenant, name) for one in schedules for name in calendar_names(one.exclude)}

@@ -45,6 +45,12 @@ def test_what_is_stored_as_declared_is_no_change() -> None:
     assert change(schedule(timezone="UTC", priority=5), stored(schedule())) is None  # defaults that are spelled out
 
 
+def test_spaces_in_an_input_are_no_change() -> None:
+    fields = '{"tenant":"acme","name":"report","expression":"0 2 * * *","input":{"a": [1.0,  "ü"]}}'
+
+    assert change(msgspec.json.decode(fields, type=Schedule), stored(schedule(input={"a": [1.0, "ü"]}))) is None
+
+
 def test_a_new_schedule_adds_its_fires() -> None:
     made = change(schedule(), None)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from eventcron.app.commander import Outcome
-from eventcron.client.declared import Plan, plan
+from eventcron.client.declared import Differences, plan
 from eventcron.client.verbs import Verbs
 from eventcron.entrypoints.cli import declared
 from eventcron.entrypoints.cli.operations import json_option, print_document, stack_option
@@ -81,7 +81,7 @@ async def _run(
     ask: bool,
     dry_run: bool,
     quiet: bool,
-) -> Plan:
+) -> Differences:
     async with connected(stack) as client:
         with Progress() as progress:
             made = await plan(
@@ -101,7 +101,7 @@ async def _run(
     return made
 
 
-async def _apply(client: Verbs, made: Plan, applied: Applied) -> None:
+async def _apply(client: Verbs, made: Differences, applied: Applied) -> None:
     """Send the changes and wait for their answers: calendars, then schedules, then removals."""
     commands = [change.command for change in made.changes]
     stages: list[list[Command]] = [

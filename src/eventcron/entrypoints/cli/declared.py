@@ -11,7 +11,7 @@ import click
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from eventcron.client.declared import Plan
+from eventcron.client.declared import Differences
 from eventcron.entrypoints.cli.exported import exported, is_export
 from eventcron.entrypoints.cli.tables import counted
 from eventcron.model.commands import DeleteSchedule, PauseSchedule, PutCalendar, Schedule
@@ -130,7 +130,7 @@ def kind_of(change: Change) -> str:
     return "update" if change.exists else "create"
 
 
-def as_object(plan: Plan) -> dict[str, Any]:
+def as_object(plan: Differences) -> dict[str, Any]:
     """The plan for programs."""
     return {
         "changes": [_change(change) for change in plan.changes],
@@ -156,7 +156,7 @@ def _change(change: Change) -> dict[str, Any]:
     }
 
 
-def as_text(plan: Plan) -> str:
+def as_text(plan: Differences) -> str:
     """The plan for people: each change with its fields and fires, then the sums."""
     lines = [line for change in plan.changes[:SHOWN] for line in _lines(change)]
     if len(plan.changes) > SHOWN:
@@ -198,7 +198,7 @@ def _shown(value: Any) -> str:
     return text if len(text) <= 100 else f"{text[:100]}…"  # noqa: PLR2004  # a line of a terminal
 
 
-def name_errors(given: Declared, plan: Plan) -> bool:
+def name_errors(given: Declared, plan: Differences) -> bool:
     """Say on stderr which entries declare nothing, and what the registrar would reject. Return whether any do."""
     for entry in given.errors:
         click.echo(f"eventcron: {entry.file}:{entry.line}: {entry.error}", err=True)

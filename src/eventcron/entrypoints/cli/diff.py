@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from eventcron.client.declared import Plan, plan
+from eventcron.client.declared import Differences, plan
 from eventcron.entrypoints.cli import declared
 from eventcron.entrypoints.cli.operations import json_option, print_document, stack_option
 from eventcron.entrypoints.cli.progress import Progress
@@ -34,7 +34,7 @@ def command(files: tuple[Path, ...], *, tenant: str | None, prune: bool, stack: 
     sys.exit(3 if faulty else 1 if made.changes else 0)
 
 
-async def look(stack: str, given: declared.Declared, *, prune: list[str]) -> Plan:
+async def look(stack: str, given: declared.Declared, *, prune: list[str]) -> Differences:
     """Compare with what *stack* has."""
     async with connected(stack) as client:
         with Progress() as progress:

@@ -12,7 +12,7 @@ from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 import msgspec
 from msgspec import Struct
 
-from eventcron.model.events import Answer, Event
+from eventcron.model.events import Event
 from eventcron.model.messages import GroupedCommand, Pack, SegmentRange
 from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key, Unreadable
 from eventcron.model.records import Backfill, Calendar, FireRecord, IndexEntry, Record, Share, StoredInput, Sweep
@@ -439,13 +439,7 @@ class EventBus(Protocol):
 
 
 class CommandBus(Protocol):
-    """Takes any number of commands to a deployment: returns the id that the bus gave each, or why it did not take it."""
+    """Takes commands to a deployment."""
 
-    async def put(self, events: Sequence[Event]) -> list[str | Refusal]: ...
-
-
-class Answers(Protocol):
-    """The events that eventcron publishes from now on."""
-
-    async def receive(self) -> list[Answer]:
-        """The next events, some twice. Waits some seconds for them, and may then return none."""
+    async def put(self, events: Sequence[Event]) -> list[str | Refusal]:
+        """Put any number: the id that the bus gave each, or why it did not take it."""
