@@ -439,13 +439,12 @@ class EventBus(Protocol):
 
 
 class CommandBus(Protocol):
-    """Takes any number of commands to a deployment: returns the id that the bus gave each, or why it did not take it."""
+    """Puts any number of commands. Returns the id that the bus gave each, or why the bus did not take it."""
 
     async def put(self, events: Sequence[Event]) -> list[str | Refusal]: ...
 
 
 class Answers(Protocol):
-    """The events that eventcron publishes from now on."""
+    """The events that eventcron publishes from now on, some twice. ``receive`` waits some seconds for the next ones."""
 
-    async def receive(self) -> list[Answer]:
-        """The next events, some twice. Waits some seconds for them, and may then return none."""
+    async def receive(self) -> list[Answer]: ...
