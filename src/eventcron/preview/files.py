@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -46,10 +46,8 @@ class Entry(NamedTuple):
         return f"{self.file}:{self.line}: {self.error or (self.schedule and self.schedule.key)}"
 
 
-def read_schedules(paths: Iterable[Path | str], *, texts: Mapping[Path, str] | None = None) -> Iterator[Entry]:
+def read_schedules(paths: Iterable[Path | str]) -> Iterator[Entry]:
     """Every entry of the files at *paths*, in order; ``-`` is standard input. A wrong entry does not stop the rest.
-
-    *texts* has those that were read already.
 
     A name that ends in ``.yaml`` or ``.yml`` is YAML, one in ``.jsonl`` or ``.ndjson`` is JSON Lines. Otherwise the
     first character decides: ``[`` a JSON array, ``{`` JSON Lines (or one object over several lines), else YAML.
@@ -60,7 +58,7 @@ def read_schedules(paths: Iterable[Path | str], *, texts: Mapping[Path, str] | N
     """
     places: dict[Key, str] = {}
     for path in paths:
-        source = _source(Path(path), (texts or {}).get(Path(path)))
+        source = _open(Path(path))
         for line, text in _entries(source):
             yield _once(_entry(source.path, line, text), places)
 
@@ -79,8 +77,8 @@ class _Source(NamedTuple):
         return bisect_left(self.ends, at) + 1
 
 
-def _source(path: Path, text: str | None) -> _Source:
-    text = read_text(path) if text is None else text
+def _open(path: Path) -> _Source:
+    text = read_text(path)
     line = crontab_line(text)
     if line is not None:
         raise UnreadableFile(path, line, CRONTAB)

@@ -12,26 +12,30 @@ import msgspec
 
 from eventcron.app.export import ExportReport
 from eventcron.app.restore import detail_type_of
-from eventcron.entrypoints.cli.exported import Line
 from eventcron.entrypoints.cli.operations import json_option, operations, print_document, stack_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.entrypoints.cli.tables import counted
 from eventcron.rules.export import Exported
 
-STDOUT = Path("-")
-
 _encode = msgspec.json.Encoder().encode
 
 
+class Line(msgspec.Struct, rename={"detail_type": "detail-type"}):
+    """A line of the file."""
+
+    detail_type: str
+    detail: msgspec.Raw
+
+
 @click.command("export")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @stack_option
 @click.option("--schedules-table", help="Read this table of schedules, such as a restored one, not the stack's own.")
 @click.option("--ledger-table", help="Read the calendars in this ledger table, not in the stack's own.")
 @json_option
 def command(file: Path, *, stack: str, schedules_table: str | None, ledger_table: str | None, as_json: bool) -> None:
-    """Write every schedule and calendar to FILE, as JSON Lines of the commands that make them again; - is stdout.
+    """Write every schedule and calendar to FILE, as JSON Lines of the commands that make them again.
 
     Each command carries its stored revision, so `eventcron restore` undoes nothing newer. The command reads both tables
     once and changes nothing. Schedules that are over are left out. Exit status 1 if this release cannot read a
@@ -39,9 +43,6 @@ def command(file: Path, *, stack: str, schedules_table: str | None, ledger_table
     """
     given = {"schedules_table": schedules_table, "ledger_table": ledger_table}
     tables = {name: table for name, table in given.items() if table is not None}
-    if file == STDOUT:
-        _show(run_until_signal(_export(stack, tables, sys.stdout.buffer)), file, as_json=False)
-        return
     try:
         with file.open("wb") as opened:
             report = run_until_signal(_export(stack, tables, opened))
@@ -51,6 +52,7 @@ def command(file: Path, *, stack: str, schedules_table: str | None, ledger_table
         click.echo(f"eventcron: stopped; {file} is not complete", err=True)
         sys.exit(stopped.status)
     _show(report, file, as_json=as_json)
+    sys.exit(1 if report.unreadable else 0)
 
 
 async def _export(stack: str, tables: dict[str, str], file: BinaryIO) -> ExportReport:
@@ -75,12 +77,9 @@ def _show(report: ExportReport, file: Path, *, as_json: bool) -> None:
             }
         )
     else:
-        where = "stdout" if file == STDOUT else file
         click.echo(
-            f"{counted(report.calendars, 'calendar')} and {counted(report.schedules, 'schedule')} written to {where};"
-            f" {report.left_out:,} left out, because they are over or deleted",
-            err=file == STDOUT,
+            f"{counted(report.calendars, 'calendar')} and {counted(report.schedules, 'schedule')} written to {file};"
+            f" {report.left_out:,} left out, because they are over or deleted"
         )
     for line in report.unreadable:
         click.echo(f"eventcron: this release cannot read a schedule and leaves it out: {line}", err=True)
-    sys.exit(1 if report.unreadable else 0)

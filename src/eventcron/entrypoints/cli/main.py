@@ -18,7 +18,6 @@ from eventcron.errors import EventcronError
 
 #: Subcommand → the module of this package that has it as ``command``.
 COMMANDS = {
-    "apply": "apply",
     "backfill": "backfill",
     "backfills": "backfills",
     "calendars": "calendars",
@@ -27,7 +26,6 @@ COMMANDS = {
     "delete": "delete",
     "demo": "demo",
     "dev": "dev",
-    "diff": "diff",
     "explain": "explain",
     "export": "export",
     "get": "get",

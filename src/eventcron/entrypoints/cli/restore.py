@@ -7,17 +7,26 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import msgspec
 
-from eventcron.app.restore import RestoreReport
-from eventcron.entrypoints.cli.exported import exported
+from eventcron.app.restore import RestoreReport, kind_of
+from eventcron.entrypoints.cli.export import Line
 from eventcron.entrypoints.cli.operations import json_option, operations, print_document, stack_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.entrypoints.cli.tables import counted
+from eventcron.errors import EventcronError
 from eventcron.rules.export import Exported
+from eventcron.wire.decode import decode_detail
 
 #: The most names that the text shows of what was not applied.
 SHOWN = 20
+
+_line = msgspec.json.Decoder(Line)
+
+
+class NoExport(EventcronError):
+    """The file is not one that ``eventcron export`` wrote: says which line, and why."""
 
 
 @click.command("restore")
@@ -70,5 +79,19 @@ async def _restore(file: Path, stack: str, *, rate: float, overwrite: bool) -> R
 
 
 def _read(file: Path) -> Iterator[Exported]:
+    """The commands in *file*.
+
+    Raises:
+        NoExport: a line is none of an export.
+    """
     with file.open("rb") as lines:
-        yield from exported(file, lines)
+        for number, text in enumerate(lines, 1):
+            try:
+                line = _line.decode(text)
+                kind = kind_of(line.detail_type)
+                if kind is None:
+                    raise NoExport(f"{file}:{number}: {line.detail_type!r} is no command of an export")
+                exported = decode_detail(bytes(line.detail), kind)
+            except (msgspec.DecodeError, EventcronError) as error:
+                raise error if isinstance(error, NoExport) else NoExport(f"{file}:{number}: {error}") from error
+            yield exported
