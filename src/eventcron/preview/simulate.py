@@ -16,13 +16,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from eventcron.app.registrar import Outcome
 from eventcron.model.codes import SkipReason
-from eventcron.model.commands import TENANT_SOURCE_PREFIX, Schedule
+from eventcron.model.commands import Schedule
 from eventcron.model.names import MAX_INPUT_BYTES, Instant, Key, Unreadable, Window
 from eventcron.model.records import IndexEntry, Record
 from eventcron.oracle.occurrences import NotComputed, due_instants
 from eventcron.preview.files import Entry, read_schedules
+from eventcron.preview.registrar import at_once, put_all
 from eventcron.rules.upcoming import UpcomingFire, upcoming_entries, upcoming_fires
 from eventcron.settings import Settings
 from eventcron.testing.clock import FakeClock
@@ -38,8 +38,6 @@ UNLIMITED = msgspec.structs.replace(
 )
 #: How often a simulation says how far it is: one part in a hundred is the storing.
 STEPS = 100
-#: Schedules that are put at once.
-PUTS = 100
 #: The most differences listed.
 MAX_DIFFERENCES = 20
 
@@ -112,41 +110,14 @@ def simulate(
 
 async def _stored(entries: Sequence[Entry], put_at: Instant, settings: Settings) -> tuple[list[Record], list[str]]:
     """What the registrar stores, put at *put_at*, and for each entry why it is rejected; "" if it is not."""
-    ports = memory_ports(FakeClock(put_at), pause=_at_once)
-    handlers = ports.use_cases(settings).handlers
+    ports = memory_ports(FakeClock(put_at), pause=at_once)
     reasons = ["" if entry.error is None else str(entry.error) for entry in entries]
     puts = [(number, entry.schedule) for number, entry in enumerate(entries) if entry.schedule is not None]
-    for begin in range(0, len(puts), PUTS):
-        some = puts[begin : begin + PUTS]
-        handled = await handlers.on_commands([_Message(_event(number, schedule, put_at)) for number, schedule in some])
-        for (number, _), one in zip(some, handled, strict=True):
-            if one.error is not None:
-                raise one.error
-            assert one.result is not None  # noqa: S101  # nothing here is no command
-            if one.result.outcome is Outcome.REJECTED:
-                reasons[number] = one.result.reason
+    answers = await put_all(ports.use_cases(settings).handlers, [schedule for _, schedule in puts], at=put_at)
+    for (number, _), reason in zip(puts, answers, strict=True):
+        reasons[number] = reason
     found = await ports.store.get([schedule.key for number, schedule in puts if not reasons[number]])
     return list(found.values()), reasons
-
-
-class _Message(NamedTuple):
-    body: str
-
-
-async def _at_once(_point: str) -> None:
-    """Let no other task run: nothing here happens at the same time."""
-
-
-def _event(number: int, schedule: Schedule, put_at: Instant) -> str:
-    """The event with which a tenant puts *schedule*."""
-    event = {
-        "id": f"00000000-0000-0000-0000-{number:012d}",
-        "detail-type": "Put Schedule",
-        "source": TENANT_SOURCE_PREFIX + schedule.tenant,
-        "time": rfc3339(put_at, millis=False),
-        "detail": schedule,
-    }
-    return msgspec.json.encode(event).decode()
 
 
 class _Counts:

@@ -18,11 +18,13 @@ from eventcron.errors import EventcronError
 
 #: Subcommand → the module of this package that has it as ``command``.
 COMMANDS = {
+    "apply": "apply",
     "backfills": "backfills",
     "convert": "convert",
     "cost": "cost",
     "demo": "demo",
     "dev": "dev",
+    "diff": "diff",
     "explain": "explain",
     "export": "export",
     "import": "importing",

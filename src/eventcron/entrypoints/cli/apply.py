@@ -1,0 +1,101 @@
+"""``eventcron apply``: make a deployment's schedules and calendars those in files."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from eventcron.app.restore import RestoreReport
+from eventcron.entrypoints.cli.declared import as_object, declared_options, plan_of, read_files, show, summary
+from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
+from eventcron.entrypoints.cli.progress import Progress
+from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
+from eventcron.preview.declared import Plan
+from eventcron.preview.files import Declared
+
+#: Exit status: a part was applied.
+PARTLY = 3
+
+
+class _Progress:
+    """What a stopped command says of itself."""
+
+    plan: Plan | None = None
+    report = RestoreReport()
+
+
+@click.command("apply")
+@declared_options
+@click.option("--dry-run", is_flag=True, help="Show the plan. Send nothing.")
+@click.option("--yes", is_flag=True, help="Do not ask on a terminal.")
+@click.option(
+    "--rate", default=200.0, show_default=True, type=click.FloatRange(1, 10_000), help="Commands a second at most."
+)
+@stack_option
+@json_option
+def command(
+    files: tuple[Path, ...],
+    *,
+    tenant: str | None,
+    prune: bool,
+    span: int,
+    dry_run: bool,
+    yes: bool,
+    rate: float,
+    stack: str,
+    as_json: bool,
+) -> None:
+    """Make a deployment's schedules and calendars those in the files, and wait until they are.
+
+    Each entry is the detail of Put Schedule, or a line of an export. The command shows first what it changes, and which
+    fires move. It sends only what differs, so it may be stopped and started again at any time. Exit status 3 if
+    something was rejected or is not applied.
+    """
+    declared = read_files(files, tenant=tenant, prune=prune)
+    done = _Progress()
+    try:
+        plan = run_until_signal(_plan(stack, declared, tenant=tenant, prune=prune, span=span))
+        done.plan = plan
+        if not as_json:
+            show(plan)
+        if plan.commands and not dry_run:
+            if not yes and sys.stdin.isatty() and sys.stdout.isatty():
+                click.confirm("Apply?", abort=True)
+            run_until_signal(_apply(stack, plan, done, rate=rate))
+    except Stopped as stopped:
+        said = "nothing was put" if done.plan is None else summary(done.plan, done.report.put)
+        click.echo(f"eventcron: stopped; {said}; the same command puts what is left", err=True)
+        sys.exit(stopped.status)
+    _end(plan, done.report, dry_run=dry_run, as_json=as_json)
+    sys.exit(PARTLY if plan.rejected or done.report.missing else 0)
+
+
+async def _plan(stack: str, declared: list[Declared], *, tenant: str | None, prune: bool, span: int) -> Plan:
+    async with operations(stack) as (cases, *_):
+        with Progress() as progress:
+            progress.show("comparing with what is stored")
+            return await plan_of(cases, declared, tenant=tenant, prune=prune, span=span)
+
+
+async def _apply(stack: str, plan: Plan, done: _Progress, *, rate: float) -> None:
+    async with operations(stack) as deployment:
+        with Progress() as progress:
+
+            def note(report: RestoreReport) -> None:
+                done.report = report
+                progress.show(summary(plan, report.put))
+
+            done.report = await deployment.restorer.run(lambda: plan.commands, per_second=rate, on_progress=note)
+
+
+def _end(plan: Plan, report: RestoreReport, *, dry_run: bool, as_json: bool) -> None:
+    if as_json:
+        object_ = as_object(plan) | {"dry_run": dry_run, "put": report.put, "missing": report.missing}
+        click.echo(json.dumps(object_, indent=2))
+    elif not dry_run and plan.commands:
+        click.echo(summary(plan, report.put))
+    for name in report.missing:
+        click.echo(f"eventcron: {name} was put and is not applied; Schedule Rejected says why", err=True)
