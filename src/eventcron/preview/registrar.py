@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import NamedTuple
+from uuid import uuid4
 
 import msgspec
 
@@ -31,8 +32,8 @@ async def put_all(handlers: Handlers, commands: Sequence[Command], *, at: Instan
     """Apply *commands*, sent by their tenants at *at*. Returns for each why it is rejected; "" if it is not."""
     reasons: list[str] = []
     for begin in range(0, len(commands), AT_ONCE):
-        some = enumerate(commands[begin : begin + AT_ONCE], begin)
-        for one in await handlers.on_commands([_Message(_event(number, command, at)) for number, command in some]):
+        some = commands[begin : begin + AT_ONCE]
+        for one in await handlers.on_commands([_Message(_event(command, at)) for command in some]):
             if one.error is not None:
                 raise one.error
             assert one.result is not None  # noqa: S101  # nothing here is no command
@@ -40,10 +41,10 @@ async def put_all(handlers: Handlers, commands: Sequence[Command], *, at: Instan
     return reasons
 
 
-def _event(number: int, command: Command, at: Instant) -> str:
+def _event(command: Command, at: Instant) -> str:
     """The event with which a tenant sends *command*."""
     event = {
-        "id": f"00000000-0000-0000-0000-{number:012d}",
+        "id": str(uuid4()),  # an id that the schedule has seen would make the command a repetition
         "detail-type": _NAMES[type(command)],
         "source": TENANT_SOURCE_PREFIX + command.tenant,
         "time": rfc3339(at, millis=False),

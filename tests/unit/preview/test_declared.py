@@ -84,6 +84,8 @@ def test_an_export_with_calendars_makes_an_empty_deployment_the_same(world: Worl
     with World(world.now) as other:
         planned = plan(other, *lines, tmp_path=tmp_path)
         assert planned.rejected == []
+        # Neither of the two that are paused is to fire: one by its put, one by a pause that follows it.
+        assert {key.name for key in planned.moves} == {"nightly", "gone-days", "weekly", "woken", "rate", "three"}
         assert apply(other, planned).missing == []
         other.run(seconds=5)
         assert plan(other, *lines, tmp_path=tmp_path, prune=("acme",)).commands == []
