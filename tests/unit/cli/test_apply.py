@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from eventcron.app.restore import Restorer
 from eventcron.entrypoints.cli import apply, diff
 from eventcron.entrypoints.cli.operations import Operations
-from eventcron.entrypoints.cli.signals import Stopped
+from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.model.commands import COMMANDS
 from eventcron.model.events import Event
 from eventcron.ports import Refusal
@@ -149,7 +149,7 @@ def test_files_that_declare_nothing_delete_only_what_a_named_tenant_has(deployme
 
 
 def test_a_stopped_apply_says_what_was_put(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
-    whole = apply.run_until_signal
+    whole = run_until_signal
     works: list[Any] = []
 
     def stopped_at_second(work: Any) -> Any:
@@ -164,3 +164,25 @@ def test_a_stopped_apply_says_what_was_put(deployment: Deployment, monkeypatch: 
 
     assert result.exit_code == 130
     assert "stopped; 0 of 1 command put; the same command puts what is left" in result.output
+
+
+@pytest.mark.parametrize(("answer", "status", "put"), [(True, 0, 1), (False, 1, 0)])
+def test_a_person_at_a_terminal_is_asked(
+    deployment: Deployment, monkeypatch: pytest.MonkeyPatch, answer: bool, status: int, put: int
+) -> None:
+    monkeypatch.setattr(apply, "_agreed", lambda _plan: answer)
+
+    assert deployment.run(apply.command, files=[ONE]).exit_code == status
+    assert len(deployment.taken) == put
+    assert deployment.run(apply.command, "--yes", files=[TWO]).exit_code == 0
+
+
+def test_ctrl_c_while_the_plan_is_shown_ends_alike(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(_plan: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(apply, "show", interrupted)
+    result = deployment.run(apply.command, files=[ONE])
+
+    assert result.exit_code == 130
+    assert "stopped; 0 of 1 command put" in result.output

@@ -13,6 +13,8 @@ from eventcron.entrypoints.cli.declared import as_object, declared_options, plan
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
+from eventcron.entrypoints.cli.start import INTERRUPTED
+from eventcron.entrypoints.cli.tables import counted
 from eventcron.preview.declared import Plan
 from eventcron.preview.files import Declared
 
@@ -62,15 +64,27 @@ def command(
         if not as_json:
             show(plan)
         if plan.commands and not dry_run:
-            if not yes and sys.stdin.isatty() and sys.stdout.isatty():
-                click.confirm("Apply?", abort=True)
+            if not yes and not _agreed(plan):
+                click.echo("eventcron: nothing was put", err=True)
+                sys.exit(1)
             run_until_signal(_apply(stack, plan, done, rate=rate))
-    except Stopped as stopped:
+    except (
+        Stopped,
+        KeyboardInterrupt,
+        click.Abort,
+    ) as stopped:  # the last two: while the plan is shown
         said = "nothing was put" if done.plan is None else summary(done.plan, done.report.put)
         click.echo(f"eventcron: stopped; {said}; the same command puts what is left", err=True)
-        sys.exit(stopped.status)
+        sys.exit(stopped.status if isinstance(stopped, Stopped) else INTERRUPTED)
     _end(plan, done.report, dry_run=dry_run, as_json=as_json)
     sys.exit(PARTLY if plan.rejected or done.report.missing else 0)
+
+
+def _agreed(plan: Plan) -> bool:
+    """Whether the person at the terminal says yes. Where there is no terminal, nobody is asked."""
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        return True
+    return click.confirm(f"Put {counted(len(plan.commands), 'command')}?", err=True)
 
 
 async def _plan(stack: str, declared: list[Declared], *, tenant: str | None, prune: bool, span: int) -> Plan:
