@@ -15,7 +15,9 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from eventcron.app.calendars import named_by
-from eventcron.app.reading import pages
+from eventcron.app.export import INPUTS_BYTES, READ_AT_ONCE, input_size
+from eventcron.app.portions import portions
+from eventcron.app.reading import pages, read_inputs
 from eventcron.app.restore import Sent, has_calendar, has_command
 from eventcron.app.use_cases import Ports
 from eventcron.errors import InvalidSchedule
@@ -33,8 +35,9 @@ from eventcron.ports import Calendars, ScheduleStore
 from eventcron.preview.files import Declared
 from eventcron.preview.registrar import at_once, put_all
 from eventcron.rules.definition import fires_alike
-from eventcron.rules.diff import FieldChange, Moves, changed_fields, moves
+from eventcron.rules.diff import FieldChange, Moves, changed_fields, moves, with_stored_input
 from eventcron.rules.export import schedule_commands
+from eventcron.rules.inputs import whole
 from eventcron.rules.ordering import is_stored, version_of
 from eventcron.rules.upcoming import UpcomingFire, slices, upcoming_entries, upcoming_fires
 from eventcron.settings import Settings
@@ -107,7 +110,7 @@ class Planner:
         of_calendars = [one for one in commands if isinstance(one, PutCalendar | DeleteCalendar)]
         of_schedules = [one for one in commands if not isinstance(one, PutCalendar | DeleteCalendar)]
         schedules = [one for one in of_schedules if isinstance(one, Schedule)]
-        records = dict(await self._store.get(list({one.key for one in of_schedules})))
+        records = await self._records({one.key for one in of_schedules})
         named = {CalendarKey(one.tenant, name) for one in schedules for name in calendar_names(one.exclude)}
         calendars = dict(await self._calendars.get(list({one.key for one in of_calendars} | named)))
 
@@ -143,6 +146,15 @@ class Planner:
         after = await ports.store.get([*changed])
         _compare_fires(plan, before, list(after.values()), Window(now, now + span))
         return plan
+
+    async def _records(self, keys: Collection[Key]) -> dict[Key, Record]:
+        """What is stored under *keys*, each with its input in its schedule; one that is gone was replaced just now."""
+        records = await self._store.get([*keys])
+        found: dict[Key, Record] = {}
+        for some in portions([*records.values()], size=input_size, total=INPUTS_BYTES, count=READ_AT_ONCE):
+            inputs = (await read_inputs(self._store, some, gone="it was replaced")).found
+            found |= {one.key: whole(one, inputs[one.key]) if one.key in inputs else one for one in some}
+        return found
 
     async def _gone(self, keep: Collection[Key], tenants: Iterable[str], now: Instant) -> list[Record]:
         """The schedules of *tenants* besides *keep*. What an export leaves out, as it is over, is left alone."""
@@ -215,6 +227,8 @@ def _schedule(
         return nothing if is_so else (sent, Change("update", "schedule", name, [becomes]))
     if stored is None or stored.schedule is None:
         return sent, Change("create", "schedule", name)
+    command = with_stored_input(stored, command)
+    sent = replace(command, revision=revision)
     if is_stored(stored, command, revision):
         try:
             alike = fires_alike(stored, command, calendars=days)  # type: ignore[arg-type]

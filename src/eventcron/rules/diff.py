@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from eventcron.model.commands import Schedule
 from eventcron.model.names import Instant
@@ -55,6 +57,21 @@ def changed_fields(stored: Record, schedule: Schedule, revision: int) -> list[Fi
     if not has_input(stored, schedule.input):
         changes.append(FieldChange("input", "", ""))
     return changes
+
+
+def with_stored_input(stored: Record, schedule: Schedule) -> Schedule:
+    """*schedule* with the input of *stored*, a whole record, in place of its own, if the two are the same JSON.
+
+    A bus writes JSON anew: other blanks and other escapes are no other input.
+    """
+    before = stored.schedule
+    if before is None or stored.input is not None or _value(before.input) != _value(schedule.input):
+        return schedule
+    return replace(schedule, input=before.input)
+
+
+def _value(given: msgspec.Raw) -> str:
+    return json.dumps(json.loads(bytes(given)), sort_keys=True)
 
 
 def moves(before: Iterable[Instant], after: Iterable[Instant]) -> Moves:

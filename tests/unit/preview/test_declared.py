@@ -198,3 +198,15 @@ def test_days_of_a_calendar_that_change_move_fires(world: World, tmp_path: Path)
     assert apply(world, planned).missing == []
     world.run(seconds=5)
     assert plan(world, *lines("2026-12-05"), tmp_path=tmp_path).commands == []
+
+
+@pytest.mark.parametrize("long", ["", "x" * 5_000])
+def test_an_input_that_a_bus_wrote_anew_is_no_change(world: World, tmp_path: Path, long: str) -> None:
+    """EventBridge leaves out blanks, and a client may escape what is not ASCII."""
+    given = schedule("a", "0 6 * * *", input={"b": [1, True], "å": long})
+    apply(world, plan(world, given, tmp_path=tmp_path))
+
+    given["input"] = msgspec.Raw(f'{{"\\u00e5": "{long}",  "b": [1, true]}}'.encode())
+    assert plan(world, given, tmp_path=tmp_path).commands == []
+    given["input"] = msgspec.Raw(f'{{"\\u00e5": "{long}",  "b": [1, 1]}}'.encode())
+    assert [str(field) for field in plan(world, given, tmp_path=tmp_path).changes[0].fields] == ["input"]
