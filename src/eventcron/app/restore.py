@@ -207,8 +207,6 @@ def has_command(record: Record | None, command: Schedule | DeleteSchedule) -> bo
         return _is_deletion(command)
     last = record.last_commands
     of_kind = last.pause_revision if isinstance(command, PauseSchedule | ResumeSchedule) else last.put_revision
-    if _is_deletion(command):
-        return max(of_kind - 1, last.delete_revision) >= _revision(command)
     return max(of_kind, last.delete_revision) >= _revision(command)
 
 

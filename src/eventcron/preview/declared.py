@@ -64,7 +64,7 @@ class Change(Struct, frozen=True):
     fields: list[FieldChange] = []
 
 
-class Plan(Struct, kw_only=True):
+class Difference(Struct, kw_only=True):
     """What makes the deployment equal to the files."""
 
     changes: list[Change] = field(default_factory=list)
@@ -86,7 +86,7 @@ class Plan(Struct, kw_only=True):
         return not (self.commands or self.rejected)
 
 
-class Planner:
+class Comparison:
     """Compares files with what is stored. Reads only."""
 
     def __init__(self, *, store: ScheduleStore, calendars: Calendars, settings: Settings) -> None:
@@ -94,7 +94,9 @@ class Planner:
         self._calendars = calendars
         self._settings = settings
 
-    async def plan(self, declared: Sequence[Declared], *, now: Instant, span: int, prune: Collection[str] = ()) -> Plan:
+    async def plan(
+        self, declared: Sequence[Declared], *, now: Instant, span: int, prune: Collection[str] = ()
+    ) -> Difference:
         """What makes the deployment equal to *declared*; of the tenants in *prune* everything else is deleted.
 
         Fires are compared from *now* on, for *span* milliseconds.
@@ -103,7 +105,7 @@ class Planner:
             Unavailable: a service refused.
             Undecodable: this release cannot read what is stored.
         """
-        plan = Plan(pruned=sorted(prune), until=now + span)
+        plan = Difference(pruned=sorted(prune), until=now + span)
         plan.rejected += [f"{one.file}:{one.line}: {one.error}" for one in declared if one.error is not None]
         places = {id(one.command): f"{one.file}:{one.line}" for one in declared}
         commands = [one.command for one in declared if one.command is not None]
@@ -177,7 +179,9 @@ class Planner:
 class _Answers:
     """Lets the registrar in memory answer commands, and adds to the plan those that it accepts."""
 
-    def __init__(self, ports: Ports, settings: Settings, places: dict[int, str], plan: Plan, now: Instant) -> None:
+    def __init__(
+        self, ports: Ports, settings: Settings, places: dict[int, str], plan: Difference, now: Instant
+    ) -> None:
         self._handlers = ports.use_cases(settings).handlers
         self._places = places
         self._plan = plan
@@ -209,7 +213,7 @@ def _schedule(
     command: Schedule | PauseSchedule | ResumeSchedule,
     stored: Record | None,
     days: Mapping[str, Sequence[object]],
-    plan: Plan,
+    plan: Difference,
     now: Instant,
 ) -> tuple[Sent | None, Change]:
     """What to send for *command*, if anything, and what that changes."""
@@ -241,7 +245,7 @@ def _schedule(
     return sent, Change("update", "schedule", name, changed_fields(stored, command, revision))
 
 
-def _keep(command: Schedule | PauseSchedule | ResumeSchedule, stored: Record | None, plan: Plan) -> None:
+def _keep(command: Schedule | PauseSchedule | ResumeSchedule, stored: Record | None, plan: Difference) -> None:
     """Count *command*, which the deployment has, or has something newer in place of."""
     assert stored is not None  # noqa: S101  # where nothing is stored, a put is missing
     last, revision = stored.last_commands, command.revision or 0
@@ -252,7 +256,9 @@ def _keep(command: Schedule | PauseSchedule | ResumeSchedule, stored: Record | N
         plan.unchanged += 1
 
 
-def _calendar(command: PutCalendar | DeleteCalendar, stored: Calendar | None, plan: Plan, now: Instant) -> list[Sent]:
+def _calendar(
+    command: PutCalendar | DeleteCalendar, stored: Calendar | None, plan: Difference, now: Instant
+) -> list[Sent]:
     """What to send for *command*: nothing if it is there, or something newer is."""
     if isinstance(command, PutCalendar) and stored is not None and stored.dates == tuple(command.dates):
         plan.unchanged += 1
@@ -279,7 +285,7 @@ def _change_of(command: Sent) -> Change:
     return Change(action, kind, str(command.key))
 
 
-def _compare_fires(plan: Plan, before: Sequence[Record], after: Sequence[Record], window: Window) -> None:
+def _compare_fires(plan: Difference, before: Sequence[Record], after: Sequence[Record], window: Window) -> None:
     """Add to *plan* how the fires in *window* change, and how far that was computed."""
     old, until = _fires(before, window)
     new, until = _fires(after, Window(window.start, until))

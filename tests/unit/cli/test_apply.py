@@ -101,8 +101,8 @@ def test_a_dry_run_sends_nothing(deployment: Deployment) -> None:
     result = deployment.run(apply.command, "--dry-run", "--json", files=[ONE])
 
     assert (result.exit_code, deployment.taken) == (0, [])
-    told = json.loads(result.output)
-    assert (told["dry_run"], told["put"], [one["action"] for one in told["changes"]]) == (True, 0, ["create"])
+    answer = json.loads(result.output)
+    assert (answer["dry_run"], answer["put"], [one["action"] for one in answer["changes"]]) == (True, 0, ["create"])
 
 
 def test_what_is_rejected_is_named_by_line_and_the_rest_is_applied(deployment: Deployment) -> None:

@@ -12,7 +12,7 @@ import pytest
 from eventcron.app.restore import Restorer, RestoreReport, detail_type_of
 from eventcron.model.commands import DeleteCalendar, DeleteSchedule
 from eventcron.model.names import CalendarKey, Key
-from eventcron.preview.declared import Plan, Planner
+from eventcron.preview.declared import Comparison, Difference
 from eventcron.preview.files import read_declared
 from eventcron.rules.diff import FieldChange
 from eventcron.testing import World
@@ -28,16 +28,16 @@ def _world() -> Iterator[World]:
         yield world
 
 
-def plan(world: World, *lines: dict[str, Any], tmp_path: Path, prune: tuple[str, ...] = ()) -> Plan:
+def plan(world: World, *lines: dict[str, Any], tmp_path: Path, prune: tuple[str, ...] = ()) -> Difference:
     file = tmp_path / "schedules.jsonl"
     file.write_text("".join(msgspec.json.encode(line).decode() + "\n" for line in lines), encoding="utf-8")
     ports = world.ports
-    planner = Planner(store=ports.store, calendars=ports.calendars, settings=world.settings)
+    planner = Comparison(store=ports.store, calendars=ports.calendars, settings=world.settings)
     declared = list(read_declared([file])) if lines else []
     return world._runner.run(planner.plan(declared, now=world.now, span=WEEK_MS, prune=prune))
 
 
-def apply(world: World, planned: Plan) -> RestoreReport:
+def apply(world: World, planned: Difference) -> RestoreReport:
     world.run(seconds=1)  # the registrar has to be running
     ports = world.ports
     restorer = Restorer(
@@ -178,7 +178,7 @@ def test_with_something_rejected_nothing_is_pruned(world: World, tmp_path: Path)
     """The entry that is wrong may be of the schedule that would be deleted."""
     apply(world, plan(world, schedule("a", "0 6 * * *"), tmp_path=tmp_path))
 
-    planned = plan(world, schedule("a", "99 6 * * *"), tmp_path=tmp_path, prune=("acme",))
+    planned = plan(world, {"tenant": "acme", "name": "a"}, tmp_path=tmp_path, prune=("acme",))
 
     assert (planned.commands, len(planned.rejected)) == ([], 1)
 

@@ -15,7 +15,7 @@ from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.entrypoints.cli.start import INTERRUPTED
 from eventcron.entrypoints.cli.tables import counted
-from eventcron.preview.declared import Plan
+from eventcron.preview.declared import Difference
 from eventcron.preview.files import Declared
 
 #: Exit status: a part was applied.
@@ -25,7 +25,7 @@ PARTLY = 3
 class _Progress:
     """What a stopped command says of itself."""
 
-    plan: Plan | None = None
+    plan: Difference | None = None
     report = RestoreReport()
 
 
@@ -80,21 +80,21 @@ def command(
     sys.exit(PARTLY if plan.rejected or done.report.missing else 0)
 
 
-def _agreed(plan: Plan) -> bool:
+def _agreed(plan: Difference) -> bool:
     """Whether the person at the terminal says yes. Where there is no terminal, nobody is asked."""
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         return True
     return click.confirm(f"Put {counted(len(plan.commands), 'command')}?", err=True)
 
 
-async def _plan(stack: str, declared: list[Declared], *, tenant: str | None, prune: bool, span: int) -> Plan:
+async def _plan(stack: str, declared: list[Declared], *, tenant: str | None, prune: bool, span: int) -> Difference:
     async with operations(stack) as (cases, *_):
         with Progress() as progress:
             progress.show("comparing with what is stored")
             return await plan_of(cases, declared, tenant=tenant, prune=prune, span=span)
 
 
-async def _apply(stack: str, plan: Plan, done: _Progress, *, rate: float) -> None:
+async def _apply(stack: str, plan: Difference, done: _Progress, *, rate: float) -> None:
     async with operations(stack) as deployment:
         with Progress() as progress:
 
@@ -105,7 +105,7 @@ async def _apply(stack: str, plan: Plan, done: _Progress, *, rate: float) -> Non
             done.report = await deployment.restorer.run(lambda: plan.commands, per_second=rate, on_progress=note)
 
 
-def _end(plan: Plan, report: RestoreReport, *, dry_run: bool, as_json: bool) -> None:
+def _end(plan: Difference, report: RestoreReport, *, dry_run: bool, as_json: bool) -> None:
     if as_json:
         object_ = as_object(plan) | {"dry_run": dry_run, "put": report.put, "missing": report.missing}
         click.echo(json.dumps(object_, indent=2))

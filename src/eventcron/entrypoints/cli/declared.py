@@ -12,7 +12,7 @@ from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.cli.moments import SPAN
 from eventcron.entrypoints.cli.tables import columns, counted
 from eventcron.model.names import Key
-from eventcron.preview.declared import Change, Plan, Planner
+from eventcron.preview.declared import Change, Comparison, Difference
 from eventcron.preview.files import STDIN, Declared, read_declared
 from eventcron.rules.diff import Moves
 from eventcron.timing.instant import rfc3339
@@ -74,15 +74,17 @@ def _paths(file: Path) -> Iterator[Path]:
         yield from sorted(path for path in file.rglob("*") if path.suffix.lower() in ENDINGS and path.is_file())
 
 
-async def plan_of(cases: UseCases, declared: Sequence[Declared], *, tenant: str | None, prune: bool, span: int) -> Plan:
+async def plan_of(
+    cases: UseCases, declared: Sequence[Declared], *, tenant: str | None, prune: bool, span: int
+) -> Difference:
     """The plan that makes the deployment of *cases* equal to what is *declared*."""
     named = {one.command.tenant for one in declared if one.command is not None}
-    planner = Planner(store=cases.store, calendars=cases.calendars, settings=cases.settings)
+    planner = Comparison(store=cases.store, calendars=cases.calendars, settings=cases.settings)
     tenants = ({tenant} if tenant is not None else named) if prune else set()
     return await planner.plan(declared, now=cases.clock.now(), span=span, prune=tenants)
 
 
-def show(plan: Plan) -> None:
+def show(plan: Difference) -> None:
     """Print *plan*: what changes, which fires move, what is rejected."""
     for change in plan.changes[:SHOWN]:
         click.echo(_line(change))
@@ -109,7 +111,7 @@ def _line(change: Change) -> str:
     return f"{_SIGNS[change.action]} {kind}{change.name}  {fields}"
 
 
-def _show_moves(plan: Plan) -> None:
+def _show_moves(plan: Difference) -> None:
     totals = [sum(len(part[index]) for part in plan.moves.values()) for index in range(len(Moves._fields))]
     added, removed, moved = totals
     until = rfc3339(plan.until, millis=False)
@@ -136,7 +138,7 @@ def _more(number: int, what: str) -> None:
         click.echo(f"… and {number - SHOWN:,} more {what}: --json lists them all")
 
 
-def as_object(plan: Plan) -> dict[str, Any]:
+def as_object(plan: Difference) -> dict[str, Any]:
     """*plan* for ``--json``."""
     return {
         "changes": [
@@ -165,6 +167,6 @@ def _fires(found: Moves) -> dict[str, Any]:
     }
 
 
-def summary(plan: Plan, put: int) -> str:
+def summary(plan: Difference, put: int) -> str:
     """What was done of *plan*."""
     return f"{put:,} of {counted(len(plan.commands), 'command')} put"

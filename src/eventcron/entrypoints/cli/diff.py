@@ -11,7 +11,7 @@ import click
 from eventcron.entrypoints.cli.declared import as_object, declared_options, plan_of, read_files, show
 from eventcron.entrypoints.cli.operations import json_option, operations, stack_option
 from eventcron.entrypoints.cli.signals import run_until_signal
-from eventcron.preview.declared import Plan
+from eventcron.preview.declared import Difference
 from eventcron.preview.files import Declared
 
 
@@ -33,6 +33,6 @@ def command(files: tuple[Path, ...], *, tenant: str | None, prune: bool, span: i
     sys.exit(0 if plan.is_empty and not plan.newer else 1)
 
 
-async def _plan(stack: str, declared: list[Declared], *, tenant: str | None, prune: bool, span: int) -> Plan:
+async def _plan(stack: str, declared: list[Declared], *, tenant: str | None, prune: bool, span: int) -> Difference:
     async with operations(stack) as (cases, *_):
         return await plan_of(cases, declared, tenant=tenant, prune=prune, span=span)
