@@ -15,13 +15,12 @@ from typing import NamedTuple
 
 import msgspec
 
-from eventcron.app.registrar import Outcome
 from eventcron.model.codes import SkipReason
-from eventcron.model.commands import TENANT_SOURCE_PREFIX, Schedule
 from eventcron.model.names import MAX_INPUT_BYTES, Instant, Unreadable, Window
 from eventcron.model.records import IndexEntry, Record
 from eventcron.preview.comparing import Comparison, Due
 from eventcron.preview.files import Entry, read_schedules
+from eventcron.preview.registrar import at_once, put_all
 from eventcron.rules.upcoming import UpcomingFire, upcoming_entries, upcoming_fires
 from eventcron.settings import Settings
 from eventcron.testing.clock import FakeClock
@@ -35,8 +34,6 @@ PUT_BEFORE_MS = 1_000
 UNLIMITED = msgspec.structs.replace(
     SETTINGS, tenant_fires_per_minute=0, max_schedules_per_tenant=0, max_input_bytes=MAX_INPUT_BYTES
 )
-#: Schedules that are put at once.
-PUTS = 100
 #: Milliseconds. What is computed at once, of one schedule after the other, and how often a simulation says how far it
 #: is. No trigger fires more than twice a second: one schedule's part has 43,200 fires at most.
 PART_MS = 6 * 3_600_000
@@ -137,41 +134,14 @@ def _fires(entries: Sequence[IndexEntry], part: Window, skipped: Counter[SkipRea
 
 async def _stored(entries: Sequence[Entry], put_at: Instant, settings: Settings) -> tuple[list[Record], list[str]]:
     """What the registrar stores, put at *put_at*, and for each entry why it is rejected; "" if it is not."""
-    ports = memory_ports(FakeClock(put_at), pause=_at_once)
-    handlers = ports.use_cases(settings).handlers
+    ports = memory_ports(FakeClock(put_at), pause=at_once)
     reasons = ["" if entry.error is None else str(entry.error) for entry in entries]
     puts = [(number, entry.schedule) for number, entry in enumerate(entries) if entry.schedule is not None]
-    for begin in range(0, len(puts), PUTS):
-        some = puts[begin : begin + PUTS]
-        handled = await handlers.on_commands([_Message(_event(number, schedule, put_at)) for number, schedule in some])
-        for (number, _), one in zip(some, handled, strict=True):
-            if one.error is not None:
-                raise one.error
-            assert one.result is not None  # noqa: S101  # nothing here is no command
-            if one.result.outcome is Outcome.REJECTED:
-                reasons[number] = one.result.reason
+    answers = await put_all(ports.use_cases(settings).handlers, [schedule for _, schedule in puts], at=put_at)
+    for (number, _), reason in zip(puts, answers, strict=True):
+        reasons[number] = reason
     found = await ports.store.get([schedule.key for number, schedule in puts if not reasons[number]])
     return list(found.values()), reasons
-
-
-class _Message(NamedTuple):
-    body: str
-
-
-async def _at_once(_point: str) -> None:
-    """Let no other task run: nothing here happens at the same time."""
-
-
-def _event(number: int, schedule: Schedule, put_at: Instant) -> str:
-    """The event with which a tenant puts *schedule*."""
-    event = {
-        "id": f"00000000-0000-0000-0000-{number:012d}",
-        "detail-type": "Put Schedule",
-        "source": TENANT_SOURCE_PREFIX + schedule.tenant,
-        "time": rfc3339(put_at, millis=False),
-        "detail": schedule,
-    }
-    return msgspec.json.encode(event).decode()
 
 
 def _rejected(entry: Entry, reason: str) -> dict[str, str | int]:

@@ -22,6 +22,7 @@ SCHEDULE = '{"tenant": "acme", "name": "job", "expression": "* * * * *"}\n'
 
 #: A command line of each command and subcommand that looks at a deployment. FILE is a file that exists.
 OF_A_DEPLOYMENT = [
+    ["apply", "-f", "FILE"],
     ["backfill", "acme/job", "--from", "now-1d", "--until", "now"],
     ["backfills", "list"],
     ["backfills", "show", "acme/job/1"],
@@ -31,6 +32,7 @@ OF_A_DEPLOYMENT = [
     ["calendars", "put", "acme/norway", "2026-12-24"],
     ["calendars", "delete", "acme/norway"],
     ["delete", "acme/job"],
+    ["diff", "-f", "FILE"],
     ["export", "FILE"],
     ["get", "acme/job"],
     ["limits", "acme"],
