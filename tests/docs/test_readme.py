@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 import shlex
 import subprocess
@@ -17,6 +18,7 @@ import pytest
 from aiobotocore.session import get_session
 
 from eventcron.wire.decode import Received, decode_command
+from tests.acceptance.running_dev import dev, until
 from tests.docs.pages import ROOT, blocks
 from tests.emulators import ministack_server, use_endpoint
 from tests.resources import create_bus
@@ -57,12 +59,27 @@ async def _bus(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator
 
 @pytest.mark.embedded
 async def test_the_python_example_puts_a_schedule(bus: Bus) -> None:
-    program = await asyncio.create_subprocess_exec(sys.executable, "-c", PYTHON[0])
+    program = await asyncio.create_subprocess_exec(sys.executable, "-c", PYTHON[1])
 
     assert await program.wait() == 0
     received = await bus.command()
     assert str(received.command.key) == "acme/nightly-export"
     assert received.detail_type == "Put Schedule"
+
+
+@pytest.mark.embedded
+def test_the_client_example_prints_a_fire_of_a_running_dev(tmp_path: Path) -> None:
+    """Neither its directory nor its environment says where to go: the file of ``eventcron dev`` does."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
+    with dev(tmp_path, "--port", "0") as running:
+        until(lambda: "Ctrl-C" in running.stdout, running)
+        done = subprocess.run(
+            [sys.executable, "-c", PYTHON[0]], cwd=tmp_path, env=environment, capture_output=True, text=True,
+            timeout=HANG_SECONDS, check=False,
+        )  # fmt: skip
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"\S+Z \{'hello': 'world'\}\n", done.stdout)
 
 
 @pytest.mark.embedded
@@ -92,11 +109,11 @@ async def test_the_rule_of_the_example_matches_the_fire_of_the_example(bus: Bus)
 
 
 def test_the_world_of_the_example_fires_as_it_says() -> None:
-    subprocess.run([sys.executable, "-c", PYTHON[1]], check=True, timeout=HANG_SECONDS)
+    subprocess.run([sys.executable, "-c", PYTHON[2]], check=True, timeout=HANG_SECONDS)
 
 
 def test_there_are_no_other_examples() -> None:
-    assert len(PYTHON) == 2
+    assert len(PYTHON) == 3
     assert set(AWS) == {"put-events", "put-rule"}
     assert {command[0] for command in SHELL} == {"make", "aws", "sam", "git"}
 

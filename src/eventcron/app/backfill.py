@@ -56,15 +56,15 @@ class Ending:
     async def report(self, ended: Backfill, *, event_id: str = "") -> None:
         """Publish how far *ended* came, and which ordinary fires it leaves out; complete its schedule if it is due.
 
-        *event_id* is that of the command that asked.
+        *event_id* is that of the command which this answers, if it answers one.
         """
         now = self._clock.now()
         left: list[SkipNotice] = []
         if ended.state is BackfillState.CANCELLED:
             was_deleted = ended.reason is CancelReason.DELETED
             left = catch_up.unsent(ended, SkipReason.DELETED if was_deleted else SkipReason.CANCELLED)
-        progress = backfilled(ended, now=now, event_id=event_id)
-        await self._publisher.publish([progress, *(skipped(notice, now=now) for notice in left)])
+        report = backfilled(ended, now=now, event_id=event_id)
+        await self._publisher.publish([report, *(skipped(notice, now=now) for notice in left)])
         if ended.completes:
             await self._complete_schedule(ended)
 

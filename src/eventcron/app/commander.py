@@ -16,8 +16,9 @@ from eventcron.app.retry import Retry
 from eventcron.errors import EventcronError, InvalidSchedule
 from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import COMMANDS, TENANT_SOURCE_PREFIX, Command, RunSchedule
-from eventcron.model.events import Event
-from eventcron.ports import Answer, Answers, Clock, CommandBus, Refusal
+from eventcron.model.events import Answer, Event
+from eventcron.ports import Clock, CommandBus, Refusal
+from eventcron.ports.answers import Answers
 from eventcron.wire.decode import Rejected
 
 #: Commands that are put before their answers are waited for. SQS keeps an answer for minutes, and 500 take seconds.
@@ -32,6 +33,8 @@ _DETAIL_TYPES = {kind: detail_type for detail_type, kind in COMMANDS.items()}
 class NotSent(EventcronError):
     """The bus did not take a command. It may be sent again."""
 
+    retryable = True
+
     def __init__(self, refusal: Refusal) -> None:
         self.refusal = refusal
         super().__init__(f"the bus did not take the command: {refusal.code}: {refusal.message}")
@@ -39,6 +42,8 @@ class NotSent(EventcronError):
 
 class NoAnswer(EventcronError):
     """No answer came in time. The command may still be applied."""
+
+    retryable = True
 
     def __init__(self, command: Command, event_id: str, *, waited_ms: int) -> None:
         self.event_id = event_id

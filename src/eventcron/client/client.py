@@ -18,8 +18,8 @@ from eventcron.adapters.clock import SystemClock
 from eventcron.app.commander import PATIENCE_MS, Commander
 from eventcron.client.blocking import Blocking
 from eventcron.client.dev_file import find_dev
-from eventcron.client.verbs import Verbs
-from eventcron.ports import Answers
+from eventcron.client.verbs import Listen, Verbs
+from eventcron.ports.answers import Answers
 from eventcron.wiring import over_clients
 
 #: Connections to each service.
@@ -62,6 +62,13 @@ class Client(Verbs):
         """
         return Blocking(cls(**options))
 
+    @classmethod
+    def at(cls, account: Account, **options: Any) -> Self:
+        """The client in *account*; *options* are the other arguments."""
+        made = cls(**options)
+        made._account = account
+        return made
+
     async def __aenter__(self) -> Self:
         account = self._account
         if not account.profile and not account.endpoint:
@@ -70,7 +77,7 @@ class Client(Verbs):
         async with AsyncExitStack() as exits:
             opened = await exits.enter_async_context(deployment(self._stack, concurrency=CONNECTIONS, account=account))
             await self._begin(opened)
-            exits.push_async_callback(self.stop_listening)
+            exits.push_async_callback(self.close)
             self._exits = exits.pop_all()
         return self
 
@@ -92,18 +99,20 @@ class Client(Verbs):
         Verbs.__init__(self, cases, commander, _listener(opened), patience_ms=self._timeout_ms)
 
 
-def _listener(opened: Deployment) -> Any:
+def _listener(opened: Deployment) -> Listen:
     """Listens on the bus of *opened*."""
 
     @asynccontextmanager
-    async def listen(tenants: Sequence[str]) -> AsyncIterator[Answers]:
+    async def listen(tenants: Sequence[str], *, everything: bool = False) -> AsyncIterator[Answers]:
         settings = opened.settings
         if settings.event_bus_v2_arn:
             raise NoAnswers(
                 "this deployment publishes its answers on a second bus, where there are no rules; send commands"
                 " without waiting, or call the REST API, which answers at once"
             )
-        async with answers_on(opened.client, settings.bus_name, clock=SystemClock(), tenants=tenants) as answers:
+        async with answers_on(
+            opened.client, settings.bus_name, clock=SystemClock(), tenants=tenants, everything=everything
+        ) as answers:
             yield answers
 
     return listen

@@ -30,6 +30,8 @@ class Stored(Struct, frozen=True, kw_only=True):
     state: State
     revision: int
     created: Instant
+    #: The revision of the latest pause or resume; -1 = there was none.
+    pause_revision: int = -1
     #: The next fires, if they were asked for.
     next_fires: Sequence[UpcomingFire] = ()
 
@@ -135,6 +137,7 @@ def _shown(record: Record, apart: msgspec.Raw | None, *, now: Instant, fires: in
         state=record.state,
         revision=record.revision,
         created=record.created,
+        pause_revision=record.last_commands.pause_revision,
         next_fires=coming,
     )
 

@@ -7,7 +7,7 @@ import secrets
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from datetime import datetime
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from msgspec import Struct
 
@@ -28,14 +28,22 @@ from eventcron.model.commands import (
     RunSchedule,
     Schedule,
 )
-from eventcron.model.names import CalendarKey, Key, Window
-from eventcron.model.records import Calendar, State
-from eventcron.ports import Answer, Answers
+from eventcron.model.events import Answer
+from eventcron.model.names import BackfillKey, CalendarKey, Key, Window
+from eventcron.model.records import Backfill, BackfillState, Calendar, State
+from eventcron.ports.answers import Answers
 from eventcron.timing.instant import from_datetime
 from eventcron.wire.decode import Rejected
 
-#: Listens for the answers to commands of some tenants, or of all.
-Listen: TypeAlias = Callable[[Sequence[str]], AbstractAsyncContextManager[Answers]]
+
+class Listen(Protocol):
+    """Listens for the answers to commands of some tenants, or of all; or for everything that is published."""
+
+    def __call__(self, tenants: Sequence[str], *, everything: bool = False) -> AbstractAsyncContextManager[Answers]: ...
+
+
+#: Milliseconds between two looks at a backfill.
+LOOK_MS = 1_000
 
 
 class Receipt(Struct, frozen=True, kw_only=True):
@@ -69,6 +77,7 @@ class Verbs:
         self._patience_ms = patience_ms
         self._reader = Reader(cases)
         self._listening = AsyncExitStack()
+        self._following = AsyncExitStack()
         self._answers: Answers | None = None
         self._tenants: frozenset[str] = frozenset()
         #: One at a time receives: each of two would take the other's answers.
@@ -148,6 +157,15 @@ class Verbs:
         """Cancel a backfill."""
         return await self._one(command(CancelBackfill, tenant=tenant, name=name, backfill_id=backfill_id), wait=wait)
 
+    async def follow_backfill(self, tenant: str, name: str, backfill_id: str) -> AsyncIterator[Backfill]:
+        """The stored backfill, again and again until it has ended; nothing if there is none."""
+        key = BackfillKey(tenant, name, backfill_id)
+        while (backfill := (await self.cases.backfills.get([key])).get(key)) is not None:
+            yield backfill
+            if backfill.state is not BackfillState.RUNNING:
+                return
+            await self.cases.clock.sleep_until(self.cases.clock.now() + LOOK_MS)
+
     async def put_calendar(
         self, tenant: str, name: str, dates: Sequence[str], *, revision: int | None = None, wait: bool = False
     ) -> Receipt:
@@ -197,8 +215,26 @@ class Verbs:
             outcomes = await self._commander.ask(commands, answers, patience_ms=self._patience_ms, **more)
         return [_receipt(outcome) if isinstance(outcome, Answer) else outcome for outcome in outcomes]
 
+    async def events(self, tenants: Sequence[str] = ()) -> AsyncIterator[Answer]:
+        """What eventcron publishes from now on about *tenants*, or about all: fires, skips, answers. Without an end.
+
+        It takes a rule and a queue, which exist until the client is closed.
+        """
+        # ``close`` ends it: whoever leaves the loop early does not end this function before its client is closed.
+        answers = await self._following.enter_async_context(self._listen(tenants, everything=True))
+        while True:
+            for event in await answers.receive():
+                yield event
+
+    async def close(self) -> None:
+        """Remove all that was made to hear what is published."""
+        try:
+            await self._following.aclose()
+        finally:
+            await self.stop_listening()
+
     async def stop_listening(self) -> None:
-        """Remove what was made to hear answers. The next verb that waits makes it again."""
+        """Remove what was made to hear answers to commands. The next verb that waits makes it again."""
         self._answers = None
         await self._listening.aclose()
 

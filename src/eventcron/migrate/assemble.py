@@ -95,6 +95,7 @@ def assemble(
     names = iter(names_of([one for _, one in found if isinstance(one, Imported)]))
     schedules: list[Written] = []
     unsaid: list[Listed] = []
+    imported = set[tuple[str, str]]()
     for file, one in found:
         origin = file if one.line is None else f"{file}:{one.line}"
         if isinstance(one, Unsaid):
@@ -105,8 +106,33 @@ def assemble(
             schedules.append(_write(one, name, origin, defaults))
         except InvalidSchedule as error:
             unsaid.append(Listed(origin, _refused(one, error)))
+        else:
+            imported.add((file, one.name))
+            unsaid += [Listed(origin, cut) for cut in _cut(one)]
         on_progress(len(schedules))
-    return Import(schedules, unsaid)
+    of_none = {(file, one.name) for file, one in found if isinstance(one, Imported)} - imported
+    return Import(schedules, [_of_its_schedule(listed, of_none) for listed in unsaid])
+
+
+def _of_its_schedule(listed: Listed, of_none: set[tuple[str, str]]) -> Listed:
+    """Return *listed* as whole if the schedule that it is a part of was not written: *of_none* has these."""
+    file = listed.origin if listed.unsaid.line is None else listed.origin.rsplit(":", 1)[0]
+    if (file, listed.unsaid.name) not in of_none:
+        return listed
+    return listed._replace(unsaid=listed.unsaid._replace(whole=True))
+
+
+def _cut(one: Imported) -> list[Unsaid]:
+    """What of a schedule is longer than eventcron takes. A name counts too, unless the input has all of it."""
+    texts = {"description": (str(one.fields.get("description") or ""), _DESCRIPTION_CHARS)}
+    if one.name not in str(one.fields.get("input")):
+        texts["display_name"] = (one.name, _DISPLAY_CHARS)
+    cut: list[Unsaid] = []
+    for field, (text, most) in texts.items():
+        if len(text) > most:
+            reason, nearest = f"{field} has at most {most} characters", f"the first {most}, which are written"
+            cut.append(Unsaid(one.name, f"{field}: {text}", reason, nearest, one.line, whole=False))
+    return cut
 
 
 def _write(one: Imported, name: str, origin: str, defaults: Defaults) -> Written:
@@ -122,8 +148,7 @@ def _write(one: Imported, name: str, origin: str, defaults: Defaults) -> Written
     detail |= _fitting(one.fields)
     if zone == "UTC":  # its clocks never change
         detail.pop("daylight_saving", None)
-    labels = {ORIGIN_LABEL: origin[-_LABEL_CHARS:], **detail.get("labels", {})}
-    detail["labels"] = {label: str(value)[:_LABEL_CHARS] for label, value in labels.items()}
+    detail["labels"] = {ORIGIN_LABEL: origin[-_LABEL_CHARS:], **detail.get("labels", {})}
     if not _fires(detail, defaults.now):
         detail["expression"] = MANUAL
         detail.pop("exclude", None)

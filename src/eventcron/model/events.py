@@ -5,7 +5,7 @@ Readers should ignore fields they do not know: later releases add fields and rem
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
@@ -46,6 +46,15 @@ class Event(Struct, frozen=True, kw_only=True, gc=False):
     resources: tuple[str, ...] = ()
     #: The fire's id, "" for every other event. A bus that removes duplicates recognises a repeated fire by it.
     fire_id: str = ""
+
+
+class Answer(Struct, frozen=True, kw_only=True):
+    """An event of eventcron, as whoever listens gets it."""
+
+    detail_type: str
+    detail: dict[str, Any]
+    #: RFC 3339. EventBridge cuts it to whole seconds.
+    time: str
 
 
 Time = Annotated[

@@ -113,7 +113,8 @@ class Known(NamedTuple):
         if backfill is None:
             return None
         record = self.records.get(fire.key)
-        if record is not None and record.created != backfill.schedule_created:
+        # One that was cancelled before it arrived knows no schedule.
+        if backfill.event_id and record is not None and record.created != backfill.schedule_created:
             return SkipReason.DELETED
         if backfill.state is not BackfillState.CANCELLED:
             return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from typing import Any
 
 from aiobotocore.config import AioConfig
@@ -12,6 +12,9 @@ from aiobotocore.session import get_session
 from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.exceptions import HTTPClientError
 
+from eventcron.adapters.aws.access import EnvironmentAccess
+from eventcron.adapters.aws.clients import DynamoClient
+from eventcron.adapters.aws.json_api import DynamoJson
 from eventcron.adapters.aws.leases import DynamoLeases
 from eventcron.errors import Unavailable
 from eventcron.local.runtime import LocalSettings
@@ -37,12 +40,12 @@ QUEUES = ("CommandQueueUrl", "RegistrarQueueUrl", "FireQueueUrl")
 class Aws:
     """The services of a running stack. *document* is the output of ``eventcron dev --json``."""
 
-    def __init__(self, clients: Mapping[str, Any], document: Mapping[str, Any]) -> None:
+    def __init__(self, clients: Mapping[str, Any], dynamodb: DynamoClient, document: Mapping[str, Any]) -> None:
         self.sqs, self.events = clients["sqs"], clients["events"]
         self.bus: str = document["bus"]
         self._lambda = clients["lambda"]
         self._outputs: dict[str, str] = document["outputs"]
-        self._leases = DynamoLeases(table(clients["dynamodb"], self._outputs["LedgerTableName"]))
+        self._leases = DynamoLeases(table(dynamodb, self._outputs["LedgerTableName"]))
 
     async def shorten(self) -> None:
         """Shorten the timeouts, so that the work of a dead process comes back within seconds."""
@@ -130,6 +133,7 @@ async def connected(document: Mapping[str, Any]) -> AsyncIterator[Aws]:
                     config=config,
                 )
             )
-            for service in ("sqs", "events", "lambda", "dynamodb")
+            for service in ("sqs", "events", "lambda")
         }
-        yield Aws(clients, document)
+        dynamodb = exits.enter_context(closing(DynamoJson(EnvironmentAccess(environment), limit=16)))
+        yield Aws(clients, dynamodb, document)

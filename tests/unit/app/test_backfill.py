@@ -30,7 +30,6 @@ from tests.simulation.test_crashes import Killer
 START = "2026-12-01T08:00:00Z"
 ACME = {"tenant": "acme", "name": "report"}
 KEY = BackfillKey("acme", "report", "november")
-CANCEL = CancelBackfill(tenant="acme", name="report", backfill_id="november")
 NIGHT = {"from": "2026-11-30T00:00:00Z", "until": "2026-11-30T08:00:00Z", "backfill_id": "november"}
 
 
@@ -411,7 +410,7 @@ async def test_a_cancellation_overtakes_the_slice_being_sent(world: World) -> No
     command = CancelBackfill(tenant="acme", name="report", backfill_id="november")
 
     async def cancel() -> None:
-        await stage.commands.cancel(command, event_id="e-2")
+        await stage.commands.cancel(command, event_id="cancel")
 
     stage.meanwhile = {"send.after": cancel}
 
@@ -423,7 +422,7 @@ async def test_a_cancellation_overtakes_the_slice_being_sent(world: World) -> No
 async def test_an_ended_one_left_on_the_list_is_struck_off(world: World) -> None:
     stage = Stage()
     await stage.open(world)
-    await stage.commands.cancel(CANCEL, event_id="e-2")
+    await stage.commands.cancel(CancelBackfill(tenant="acme", name="report", backfill_id="november"), event_id="cancel")
     await stage.backfills.enter(KEY)
     await stage.backfills.enter(BackfillKey("acme", "report", "forgotten"))
 
@@ -454,7 +453,9 @@ async def test_a_cancellation_that_is_always_second_says_so(world: World) -> Non
     with pytest.raises(
         Conflict, match="backfill acme/report/november not cancelled: the planner changed it during each of 8 tries"
     ):
-        await stage.commands.cancel(CANCEL, event_id="e-2")
+        await stage.commands.cancel(
+            CancelBackfill(tenant="acme", name="report", backfill_id="november"), event_id="cancel"
+        )
 
 
 async def test_there_is_room_for_so_many_in_all(world: World) -> None:

@@ -18,8 +18,8 @@ from eventcron.model.commands import (
     RunSchedule,
     Schedule,
 )
-from eventcron.model.events import Event
-from eventcron.ports import Answer, Refusal
+from eventcron.model.events import Answer, Event
+from eventcron.ports import Refusal
 from eventcron.testing import World
 from eventcron.timing.instant import to_datetime
 from eventcron.wire.decode import Rejected

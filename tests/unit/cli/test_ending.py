@@ -22,18 +22,35 @@ SCHEDULE = '{"tenant": "acme", "name": "job", "expression": "* * * * *"}\n'
 
 #: A command line of each command and subcommand that looks at a deployment. FILE is a file that exists.
 OF_A_DEPLOYMENT = [
+    ["apply", "-f", "FILE"],
+    ["backfill", "acme/job", "--from", "now-1d", "--until", "now"],
     ["backfills", "list"],
     ["backfills", "show", "acme/job/1"],
     ["cost", "--stack", "eventcron"],
+    ["calendars", "list"],
+    ["calendars", "get", "acme/norway"],
+    ["calendars", "put", "acme/norway", "2026-12-24"],
+    ["calendars", "delete", "acme/norway"],
+    ["delete", "acme/job"],
+    ["diff", "-f", "FILE"],
     ["export", "FILE"],
+    ["get", "acme/job"],
     ["limits", "acme"],
+    ["list"],
+    ["pause", "acme/job"],
+    ["pause", "--tenant", "acme"],
+    ["put", "acme/job", "@daily"],
     ["redrive", "drop", "fires", "--all"],
     ["redrive", "list"],
     ["redrive", "send", "fires", "--all"],
     ["redrive", "show", "fires"],
     ["restore", "FILE"],
+    ["resume", "acme/job"],
+    ["resume", "--tenant", "acme"],
+    ["run", "acme/job"],
     ["segments"],
     ["segments", "resize"],
+    ["tail"],
     ["upcoming"],
 ]
 #: Those that need no deployment.
@@ -41,6 +58,7 @@ WITHOUT = [
     ["convert", "--from", "unix", "--to", "eventbridge", "0 9 * * MON"],
     ["cost", "--schedules", "5", "--fires-per-day", "1"],
     ["explain", "0 9 * * MON"],
+    ["import", "crontab", "CRONTAB", "--tenant", "acme"],
     ["next", "0 9 * * MON"],
     ["next", "0 9 * * MON", "--json"],
     ["simulate", "FILE", "--for", "1m"],
@@ -53,7 +71,10 @@ EMBEDDED = {"demo", "dev"}
 def with_file(arguments: list[str], folder: Path, text: str = "") -> list[str]:
     file = folder / "file.jsonl"
     file.write_text(text)
-    return [str(file) if argument == "FILE" else argument for argument in arguments]
+    crontab = folder / "crontab"
+    crontab.write_text("0 9 * * MON true\n")
+    given = {"FILE": str(file), "CRONTAB": str(crontab)}
+    return [given.get(argument, argument) for argument in arguments]
 
 
 def test_every_command_is_here() -> None:
@@ -71,12 +92,11 @@ async def _interrupted(*_: object, **__: object) -> AsyncIterator[None]:
 def test_ctrl_c_is_status_130_and_one_sentence(
     arguments: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(
-        importlib.import_module(f"eventcron.entrypoints.cli.{arguments[0]}"), "operations", _interrupted
-    )
+    module = importlib.import_module(f"eventcron.entrypoints.cli.{arguments[0]}")
+    monkeypatch.setattr(module, "connected" if hasattr(module, "connected") else "operations", _interrupted)
 
     with pytest.raises(SystemExit) as ended:
-        main(with_file(arguments, tmp_path))
+        main(with_file(arguments, tmp_path, SCHEDULE if arguments[0] in {"apply", "diff"} else ""))
 
     assert ended.value.code == 130
     out, err = capsys.readouterr()

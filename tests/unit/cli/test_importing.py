@@ -106,6 +106,14 @@ def test_yaml_and_json_lines_say_the_same(tmp_path: Path, capsys: pytest.Capture
     assert yaml.display_name == jsonl.display_name
 
 
+def test_what_is_listed_sends_nothing_to_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _run("crontab", _file(tmp_path, "@reboot \x1b[2J\x07 rm\n"))
+
+    printed = "".join(capsys.readouterr())
+    assert "\x1b" not in printed
+    assert "@reboot \\u001b[2J\\u0007 rm" in printed
+
+
 def test_several_files_share_the_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     one, two = _file(tmp_path, "@daily /x\n", "one"), _file(tmp_path, "@daily /x\n", "two")
 

@@ -20,7 +20,7 @@ from eventcron.entrypoints.cli.operations import account_of, json_option, print_
 @stack_option
 @json_option
 def show(stack: str, *, as_json: bool) -> None:
-    document = {"stack": stack, "profile": operations._account().profile, "days": ["å"]}
+    document = {"stack": stack, "profile": operations.current_account().profile, "days": ["å"]}
     if as_json:
         print_document(document)
     else:

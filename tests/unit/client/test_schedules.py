@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -77,3 +79,17 @@ def test_the_package_has_it_without_importing_it_first() -> None:
     assert eventcron.Schedule is Schedule
     with pytest.raises(AttributeError, match="'Nothing'"):
         _ = eventcron.Nothing
+
+
+@pytest.mark.parametrize(
+    ("imported", "absent"),
+    [
+        pytest.param("import eventcron", {"aiobotocore", "msgspec", "asyncio"}, id="the package: nothing"),
+        pytest.param("from eventcron import Client", {"click", "yaml", "rich", "icalendar", "boto3"}, id="no extra"),
+    ],
+)
+def test_what_an_import_takes_along(imported: str, absent: set[str]) -> None:
+    code = f"{imported}; import sys; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    assert absent.isdisjoint(loaded)

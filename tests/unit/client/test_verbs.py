@@ -17,7 +17,8 @@ from eventcron.client.schedules import Schedule
 from eventcron.client.verbs import Receipt, Verbs
 from eventcron.errors import InvalidSchedule
 from eventcron.model.events import Event
-from eventcron.ports import Answers, Refusal
+from eventcron.ports import Refusal
+from eventcron.ports.answers import Answers
 from eventcron.testing import World
 from eventcron.wire.decode import Rejected
 
@@ -53,9 +54,12 @@ def _rig() -> Iterator[Rig]:
     with World("2026-12-01T08:30:10Z") as world:
 
         @asynccontextmanager
-        async def listen(tenants: Sequence[str]) -> AsyncIterator[Answers]:
+        async def listen(tenants: Sequence[str], *, everything: bool = False) -> AsyncIterator[Answers]:
             heard.append(tenants)
-            yield world.answers()
+            try:
+                yield world.answers()
+            finally:
+                heard.append(["closed"])
 
         cases = world.ports.use_cases(world.settings)
         commander = Commander(clock=world.clock, bus=world, jitter=lambda: 0.5)
@@ -205,7 +209,24 @@ def test_it_listens_once_for_the_same_tenants(rig: Rig) -> None:
     rig.put("c", tenant="beta")
     rig.put("d")
 
-    assert rig.heard == [["acme"], ["acme", "beta"]]
+    assert rig.heard == [["acme"], ["closed"], ["acme", "beta"]]
+
+
+def test_events_are_followed_and_nothing_is_left_open_by_leaving_early(rig: Rig) -> None:
+    async def first_fires() -> list[str]:
+        found: list[str] = []
+        async for event in rig.verbs.events(["acme"]):
+            if event.detail_type == "Schedule Fired":
+                found.append(event.detail["due"])
+            if len(found) == 2:
+                break
+        await rig.verbs.close()
+        return found
+
+    rig.do(rig.verbs.put(Schedule(tenant="acme", name="job", expression="* * * * *")))
+
+    assert [due[11:16] for due in rig.do(first_fires())] == ["08:31", "08:32"]
+    assert rig.heard == [["acme"], ["closed"]]
 
 
 class Silent:

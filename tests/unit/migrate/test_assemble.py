@@ -46,6 +46,25 @@ def test_a_field_that_a_registrar_rejects_is_listed() -> None:
     ]
 
 
+def test_a_part_of_a_schedule_that_is_not_written_is_not_imported_either() -> None:
+    part = Unsaid("job", "part", "reason", "nearest", 8, whole=False)
+    refused, written = _imported("0 0 4 * *"), _imported("0 0 4 * * *")
+
+    assert [listed.unsaid.whole for listed in _assemble(refused, part).unsaid] == [True, True]
+    assert [listed.unsaid.whole for listed in _assemble(written, part).unsaid] == [False]
+
+
+def test_what_is_too_long_is_cut_and_listed() -> None:
+    found = _imported("0 0 4 * * *", description="d" * 513)._replace(name="n" * 257)
+    result = _assemble(found)
+
+    assert [len(result.schedules[0].detail[field]) for field in ("description", "display_name")] == [512, 256]
+    assert [listed.unsaid.reason for listed in result.unsaid] == [
+        "description has at most 512 characters",
+        "display_name has at most 256 characters",
+    ]
+
+
 def test_a_time_that_the_end_leaves_out_is_over() -> None:
     result = _assemble(_imported("0 0 4 * * *", end="2026-11-26T01:00:00Z"))
 

@@ -18,8 +18,8 @@ from msgspec import Struct
 
 from eventcron.adapters.aws.failures import mapped
 from eventcron.errors import EventcronError
-from eventcron.model.events import EVENT_DETAILS, EVENT_SOURCE, FIRE_SOURCE_PREFIX
-from eventcron.ports import Answer, Clock
+from eventcron.model.events import EVENT_DETAILS, EVENT_SOURCE, FIRE_SOURCE_PREFIX, Answer
+from eventcron.ports import Clock
 
 NAME_PREFIX = "eventcron-answers-"
 #: The source of the event that shows that the rule is in force.

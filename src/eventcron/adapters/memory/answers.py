@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from eventcron.adapters.memory.bus import MemoryEventBus
-from eventcron.ports import Answer, Clock
+from eventcron.model.events import Answer
+from eventcron.ports import Clock
 from eventcron.timing.instant import rfc3339
 
 #: Milliseconds that one receive waits.

@@ -18,20 +18,32 @@ from eventcron.errors import EventcronError
 
 #: Subcommand → the module of this package that has it as ``command``.
 COMMANDS = {
+    "apply": "apply",
+    "backfill": "backfill",
     "backfills": "backfills",
+    "calendars": "calendars",
     "convert": "convert",
     "cost": "cost",
+    "delete": "delete",
     "demo": "demo",
     "dev": "dev",
+    "diff": "diff",
     "explain": "explain",
     "export": "export",
+    "get": "get",
     "import": "importing",
     "limits": "limits",
+    "list": "list",
     "next": "next",
+    "pause": "pause",
+    "put": "put",
     "redrive": "redrive",
     "restore": "restore",
+    "resume": "resume",
+    "run": "run",
     "segments": "segments",
     "simulate": "simulate",
+    "tail": "tail",
     "upcoming": "upcoming",
 }
 
@@ -48,6 +60,18 @@ class LazyGroup(click.Group):
             return None
         command: click.Command = importlib.import_module(f"eventcron.entrypoints.cli.{module}").command
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002  # click's signature
+        """Write what each command does: its module's first line says it, and importing all modules takes a second."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _summary(module)) for name, module in sorted(COMMANDS.items())])
+
+
+def _summary(module: str) -> str:
+    """What the command of *module* does. The first line of its source says so, after the name and a colon."""
+    with Path(__file__).with_name(f"{module}.py").open(encoding="utf-8") as source:
+        sentence = source.readline().strip().strip('"').partition(": ")[2].replace("``", "`")
+    return sentence[:1].upper() + sentence[1:]
 
 
 def _version(ctx: click.Context, _param: click.Parameter, *, value: bool) -> None:
@@ -91,7 +115,7 @@ def main(argv: list[str] | None = None) -> None:
     except Stopped as stopped:
         status = _say("stopped", stopped.status)
     except EventcronError as error:
-        status = _say(str(error), 2)
+        status = _say(str(error), 1 if error.retryable else 2)
     except OSError as error:
         if error.errno not in _UNWRITABLE or error.filename is not None:
             raise

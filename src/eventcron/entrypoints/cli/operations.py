@@ -99,21 +99,28 @@ def json_option(function: Callable[..., T]) -> Callable[..., T]:
 _FORM = "eventcron.form"
 
 
-def print_document(document: Any) -> None:
-    """Print what a command found, for programs: as JSON, or as YAML if ``-o yaml`` asks for it."""
+def form() -> str:
+    """The form that the running command prints in: one of ``FORMS``."""
     context = click.get_current_context(silent=True)
-    if context is None or context.find_root().meta.get(_FORM) != "yaml":
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+    return "table" if context is None else str(context.find_root().meta.get(_FORM, "table"))
+
+
+def print_document(document: Any, *, err: bool = False) -> None:
+    """Print what a command found, for programs: as JSON, or as YAML if ``-o yaml`` asks for it. *err*: on stderr."""
+    if form() != "yaml":
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False), err=err)
         return
     import yaml  # noqa: PLC0415  # only -o yaml needs it
 
-    click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
+    click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False, err=err)
 
 
-def account_of(given: Mapping[str, str], directory: Path, environ: Mapping[str, str]) -> Account:
+def account_of(
+    given: Mapping[str, str], directory: Path, environ: Mapping[str, str], *, silently: bool = False
+) -> Account:
     """Where a command's deployment is: as its options say, else in a running ``eventcron dev``, else in AWS.
 
-    A note on stderr says that ``eventcron dev`` is used.
+    A note on stderr says that ``eventcron dev`` is used, unless *silently*.
 
     Raises:
         StaleDev: a file says that one runs, and none does.
@@ -123,12 +130,13 @@ def account_of(given: Mapping[str, str], directory: Path, environ: Mapping[str, 
     found = None if said.profile or said.endpoint else find_dev(directory, environ)
     if found is None:
         return said
-    click.echo(f"eventcron: using `eventcron dev` at {found.dev.endpoint}, as {found.file} says", err=True)
+    if not silently:
+        click.echo(f"eventcron: using `eventcron dev` at {found.dev.endpoint}, as {found.file} says", err=True)
     account = found.dev.account
     return replace(account, region=region) if region else account
 
 
-def _account() -> Account:
+def current_account() -> Account:
     """The account of the command that runs."""
     context = click.get_current_context(silent=True)
     given = {} if context is None else context.find_root().meta.get(_ACCOUNT, {})
@@ -157,7 +165,12 @@ async def operations(stack: str, **tables: str) -> AsyncIterator[Operations]:
         StaleDev: a file says that ``eventcron dev`` runs, and it does not.
         Unavailable: AWS is unavailable for now.
     """
-    async with deployment(stack, concurrency=CONNECTIONS, account=_account()) as (clients, client, settings, outputs):
+    async with deployment(stack, concurrency=CONNECTIONS, account=current_account()) as (
+        clients,
+        client,
+        settings,
+        outputs,
+    ):
         cases = over_clients(replace(settings, **tables), clients)
         # The bus of commands, which is not the one of events if there are two.
         bus = EventBridgeBus(await client("events"), settings.bus_name)

@@ -7,7 +7,7 @@ error into an empty result. Instants are milliseconds since 1970.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Generic, Literal, Protocol, TypeAlias, TypeVar
+from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -442,20 +442,4 @@ class CommandBus(Protocol):
     """Takes commands to a deployment."""
 
     async def put(self, events: Sequence[Event]) -> list[str | Refusal]:
-        """Put any number of events: what became of each, in order. A text is the id that the bus gave the event."""
-
-
-class Answer(Struct, frozen=True, kw_only=True):
-    """An event of eventcron, as whoever listens gets it."""
-
-    detail_type: str
-    detail: dict[str, Any]
-    #: RFC 3339. EventBridge cuts it to whole seconds.
-    time: str
-
-
-class Answers(Protocol):
-    """The events that eventcron publishes from now on."""
-
-    async def receive(self) -> list[Answer]:
-        """The next events. Waits some seconds for them, and may then return none. An event may come twice."""
+        """Put any number: the id that the bus gave each, or why it did not take it."""

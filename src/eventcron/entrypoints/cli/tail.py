@@ -1,0 +1,112 @@
+"""``eventcron tail``: what eventcron publishes, as it happens."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+from eventcron.entrypoints.cli.operations import form, json_option, stack_option
+from eventcron.entrypoints.cli.schedules import connected
+from eventcron.entrypoints.cli.signals import run_until_signal
+from eventcron.entrypoints.cli.tables import counted
+from eventcron.model.events import EVENT_DETAILS, Answer
+
+#: What --only takes → whether an event is one.
+KINDS: dict[str, Callable[[Answer], bool]] = {
+    "fires": lambda one: "fire_id" in one.detail and "input" in one.detail,
+    "skips": lambda one: one.detail_type == "Schedule Skipped",
+    "failures": lambda one: one.detail_type == "Schedule Failed",
+    "rejections": lambda one: one.detail_type == "Schedule Rejected",
+    "changes": lambda one: (
+        one.detail_type in EVENT_DETAILS
+        and one.detail_type not in {"Schedule Fired", "Schedule Skipped", "Schedule Failed", "Schedule Rejected"}
+    ),
+}
+
+
+@click.command("tail")
+@click.argument("prefix", metavar="[TENANT/PREFIX]", default="")
+@click.option("--tenant", metavar="TENANT", help="Only this tenant's; then PREFIX is of the name alone.")
+@click.option("--only", "kinds", multiple=True, type=click.Choice(sorted(KINDS)), help="Only these. Repeatable.")
+@click.option("--count", type=click.IntRange(1), help="End after so many events.")
+@stack_option
+@json_option
+def command(
+    prefix: str,
+    *,
+    tenant: str | None,
+    kinds: tuple[str, ...],
+    count: int | None,
+    stack: str,
+    as_json: bool,
+) -> None:
+    """Print the fires, skips, failures and answers to commands of a deployment as they are published, until Ctrl-C.
+
+    Only those of schedules whose names begin with PREFIX, if it is given. It takes a temporary rule and queue; see the
+    page on the Python client. With --json each event is one line.
+    """
+    if tenant is None:
+        given, slash, rest = prefix.partition("/")
+        if slash and not given:
+            raise click.UsageError(f"{prefix!r} names no tenant; give TENANT/PREFIX")
+        tenant, prefix = given or None, rest
+
+    def wanted(event: Answer) -> bool:
+        return (
+            tenant in {None, event.detail.get("tenant")}
+            and str(event.detail.get("name", "")).startswith(prefix)
+            and (not kinds or any(KINDS[kind](event) for kind in kinds))
+        )
+
+    async def work() -> None:
+        left = count
+        async with connected(stack) as client:
+            async for event in client.events([] if tenant is None else [tenant]):
+                if not wanted(event):
+                    continue
+                click.echo(_document(event) if as_json else line(event))
+                left = None if left is None else left - 1
+                if left == 0:
+                    return
+
+    if sys.stderr.isatty():
+        click.echo("eventcron: listening; Ctrl-C ends it", err=True)
+    run_until_signal(work())
+
+
+def _document(event: Answer) -> str:
+    """One event, as a line of JSON or as a YAML document."""
+    document = {"time": event.time, "detail-type": event.detail_type, "detail": event.detail}
+    if form() != "yaml":
+        return json.dumps(document, ensure_ascii=False)
+    import yaml  # noqa: PLC0415  # only -o yaml needs it
+
+    text: str = yaml.safe_dump(document, sort_keys=False, allow_unicode=True, explicit_start=True)
+    return text.rstrip("\n")
+
+
+def line(event: Answer) -> str:
+    """One event for people: when, which schedule, what, and what is particular about it."""
+    detail = event.detail
+    who = f"{detail.get('tenant', '?')}/{detail.get('name', '?')}"
+    return "  ".join(filter(None, [event.time, who, event.detail_type, _particulars(event, detail)]))
+
+
+def _particulars(event: Answer, detail: dict[str, Any]) -> str:
+    if KINDS["fires"](event):
+        return f"due {detail['due']}, {detail['cause']}, fire {detail['fire_id']}"
+    if event.detail_type == "Schedule Skipped":
+        by = f" ({detail['by']})" if "by" in detail else ""
+        last = f" to {detail['last_due']}" if detail["count"] > 1 else ""
+        return f"{detail['reason']}{by}: {detail['count']:,}, due {detail['first_due']}{last}"
+    if event.detail_type == "Schedule Failed":
+        return f"due {detail['due']}: {detail['code']}: {detail['message']}"
+    if event.detail_type == "Schedule Rejected":
+        return f"{detail['command']}: {detail['message']}"
+    if event.detail_type == "Schedule Backfilled":
+        return f"{detail['backfill_id']}: {detail['state']}, {counted(detail['fires'], 'fire')}"
+    return f"revision {detail['revision']}" if "revision" in detail else ""
