@@ -61,6 +61,7 @@ WITHOUT = [
     ["cost", "--schedules", "5", "--fires-per-day", "1"],
     ["explain", "0 9 * * MON"],
     ["import", "crontab", "CRONTAB", "--tenant", "acme"],
+    ["init", "acme/*", "--to", "sqs:arn:aws:sqs:us-east-1:123456789012:work"],
     ["next", "0 9 * * MON"],
     ["next", "0 9 * * MON", "--json"],
     ["simulate", "FILE", "--for", "1m"],

@@ -32,6 +32,7 @@ COMMANDS = {
     "export": "export",
     "get": "get",
     "import": "importing",
+    "init": "init",
     "limits": "limits",
     "list": "list",
     "next": "next",
