@@ -90,7 +90,7 @@ lint: $(VENV)/.dev  ## Check style, types, layers and the template
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@$(BIN)/cfn-lint --include-checks I --include-experimental --ignore-checks I4010 --non-zero-exit-code informational -- infra/template.yaml infra/examples/*.yaml
+	@$(BIN)/cfn-lint --include-checks I --include-experimental --ignore-checks I4010 --non-zero-exit-code informational -- infra/template.yaml infra/examples/*.yaml infra/examples/*/*.yaml
 
 check: lint bench-quick test  ## Run what CI runs, in the same order
 

@@ -25,7 +25,7 @@ from eventcron.timing.exclusions import DateSpan
 from tests.resources import properties
 
 instants = st.integers(0, 2**53 - 1)
-names = st.from_regex(r"[A-Za-z0-9._-]{1,64}", fullmatch=True)
+names = st.from_regex(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}", fullmatch=True)
 schedules = st.builds(
     Schedule,
     tenant=names,
@@ -33,6 +33,7 @@ schedules = st.builds(
     expression=st.text(min_size=1, max_size=256) | st.lists(st.text(min_size=1), min_size=1, max_size=16),
     input=st.recursive(st.none() | st.text() | st.integers(), st.lists).map(msgspec.json.encode).map(msgspec.Raw),
     labels=st.dictionaries(names, st.text(max_size=256), max_size=3),
+    route=st.none() | names,
     flexible_window_seconds=st.integers(0, 86_400),
     misfire=st.builds(Misfire, policy=st.sampled_from(MisfirePolicy), grace_seconds=st.integers(0, 604_800)),
 )

@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 import msgspec
 import pytest
+from msgspec import UNSET
 
 from benchmarks import mixes, stocks
 from benchmarks.mixes import Trigger
@@ -52,6 +53,7 @@ def plain(one: stocks.Named, at: int) -> str:
         cause="schedule",
         attempt=1,
         revision=stocks.CREATED,
+        route=schedule.route or UNSET,
         priority=schedule.priority,
         labels=schedule.labels,
         input=schedule.input,

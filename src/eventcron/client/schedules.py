@@ -35,6 +35,7 @@ def Schedule(  # noqa: N802  # it makes what it is called
     input: Any = None,  # noqa: A002  # the field's name
     detail_type: str | None = None,
     labels: Mapping[str, str] | None = None,
+    route: str | None = None,
     priority: int | None = None,
     description: str | None = None,
     display_name: str | None = None,

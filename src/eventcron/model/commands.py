@@ -22,6 +22,7 @@ from eventcron.model.names import (
     LabelKey,
     Moment,
     Revision,
+    Route,
     RunId,
     ScheduleName,
     TenantId,
@@ -137,6 +138,10 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
             description="Each fire carries them, so that rules can match on them. At most 16,384 bytes of JSON in all.",
         ),
     ] = {}
+    route: Annotated[
+        Route | None,
+        Meta(description="Each fire carries it, so that one rule can select the fires of many tenants."),
+    ] = None
     priority: Annotated[
         int,
         Meta(ge=0, le=9, description="Each fire carries it, for targets that order their work. eventcron ignores it."),

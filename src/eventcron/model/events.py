@@ -130,6 +130,7 @@ class ScheduleFired(Struct, frozen=True, kw_only=True, gc=False):
     cause_id: CauseId | UnsetType = UNSET
     attempt: Annotated[int, Meta(description="Rounds of the fire through the fire queue, from 1.")]
     revision: Annotated[int, Meta(description="The revision whose expression gave the occurrence.")]
+    route: Annotated[str, Meta(description="The schedule's route, if it has one.")] | UnsetType = UNSET
     priority: Annotated[int, Meta(description="The schedule's priority, 0 to 9.")]
     labels: dict[str, str]
     input: Annotated[msgspec.Raw, Meta(description="The schedule's input, byte for byte.")]

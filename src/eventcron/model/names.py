@@ -106,6 +106,9 @@ BackfillId = Annotated[
 Label = Annotated[str, Meta(max_length=256)]
 
 
+Route = Annotated[str, form("1-64 of A-Z a-z 0-9 . _ -", pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
+
+
 LabelKey = Annotated[str, form("1-64 of A-Z a-z 0-9 . _ : / -", pattern=r"^[A-Za-z0-9._:/-]{1,64}\Z")]
 
 

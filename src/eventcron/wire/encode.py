@@ -124,6 +124,7 @@ def fired(record: FireRecord, fire: Fire, *, attempt: int, local_time: str, apar
         cause_id=fire.public_id or UNSET,
         attempt=attempt,
         revision=fire.revision,
+        route=schedule.route or UNSET,
         priority=schedule.priority,
         labels=schedule.labels,
         input=schedule.input if apart is None else apart,

@@ -47,9 +47,11 @@ OF_A_DEPLOYMENT = [
     ["restore", "FILE"],
     ["resume", "acme/job"],
     ["resume", "--tenant", "acme"],
+    ["rules"],
     ["run", "acme/job"],
     ["segments"],
     ["segments", "resize"],
+    ["subscribe", "acme/*", "--to", "sqs:arn:aws:sqs:us-east-1:123456789012:work", "--yes"],
     ["tail"],
     ["upcoming"],
 ]

@@ -51,6 +51,7 @@ def test_fields_are_as_the_registrar_decodes_them() -> None:
         pytest.param({"timezone": "Mars"}, "timezone", "unknown_timezone", id="a zone"),
         pytest.param({"name": "a b"}, "name", "invalid_name", id="a name"),
         pytest.param({"priority": 10}, "priority", "out_of_range", id="a number"),
+        pytest.param({"route": "to a queue"}, "route", "invalid_name", id="a route"),
         pytest.param({"start": datetime(2026, 12, 1)}, "start", "invalid_time", id="a time without a zone"),  # noqa: DTZ001
         pytest.param({"misfire": {"polcy": "skip"}}, "misfire.polcy", "unknown_field", id="a field in a field"),
         pytest.param({"input": "x" * 200_001}, "input", "too_large", id="an input"),

@@ -40,9 +40,11 @@ COMMANDS = {
     "redrive": "redrive",
     "restore": "restore",
     "resume": "resume",
+    "rules": "rules",
     "run": "run",
     "segments": "segments",
     "simulate": "simulate",
+    "subscribe": "subscribe",
     "tail": "tail",
     "upcoming": "upcoming",
 }
