@@ -31,6 +31,7 @@ OF_A_DEPLOYMENT = [
     ["calendars", "delete", "acme/norway"],
     ["delete", "acme/job"],
     ["cost", "--stack", "eventcron"],
+    ["doctor"],
     ["export", "FILE"],
     ["get", "acme/job"],
     ["limits", "acme"],

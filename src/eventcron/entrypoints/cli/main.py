@@ -26,6 +26,7 @@ COMMANDS = {
     "delete": "delete",
     "demo": "demo",
     "dev": "dev",
+    "doctor": "doctor",
     "explain": "explain",
     "export": "export",
     "get": "get",
