@@ -117,7 +117,9 @@ def segments(states: Sequence[SegmentState], *, now: Instant, settings: Settings
     if never:
         found.append(
             warning(
-                "segments", f"{_segments(never)} never planned", f"wait a tick, {settings.tick_seconds} s; then {look}"
+                "segments",
+                f"{_segments(never)} not planned yet",
+                f"wait a tick, {settings.tick_seconds} s; then {look}",
             )
         )
     return found or [ok("segments", f"all {len(states):,} segments are planned in time")]

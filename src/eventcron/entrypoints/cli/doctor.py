@@ -88,4 +88,4 @@ async def connected(stack: str) -> AsyncIterator[doctor.Patient]:
 
 def _table(findings: Sequence[Finding]) -> str:
     rows = [(finding.level, finding.check, finding.what, finding.remedy or "-") for finding in findings]
-    return table(("", "check", "what", "remedy"), rows)
+    return table(("result", "check", "what", "remedy"), rows)
