@@ -16,7 +16,7 @@ itself  = $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
-.PHONY: help setup demo dev simulate simulate-mutants test test-faults test-quick test-time check lint format bench bench-quick \
+.PHONY: help setup demo dev simulate simulate-mutants test test-faults test-quick test-time check lint format bench bench-quick bench-flood \
         schemas docs build check-sam deploy lock clean
 
 help:  ## Show this list
@@ -105,6 +105,9 @@ bench: $(VENV)/.dev  ## Measure what has to be fast, beside what is required; JS
 
 bench-quick: $(VENV)/.dev  ## Measure the core of it in less than a minute; ratios only, with generous bounds
 	@$(BIN)/python -m benchmarks --quick
+
+bench-flood: $(VENV)/.local  ## Measure what one tenant's 50,000 commands in a minute cost another, on the embedded AWS
+	@$(BIN)/python -m benchmarks.flood $(ARGS)
 
 schemas: $(VENV)/.dev  ## Generate events/schemas, events/published and the OpenAPI document from the structs
 	@$(BIN)/python -m eventcron.wire.schemas events/schemas

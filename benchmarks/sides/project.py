@@ -18,7 +18,12 @@ UNPACED = 1_000_000
 
 def environ(url: str, *, segments: int = SEGMENTS, moves: int = UNPACED) -> dict[str, str]:
     """The settings of a deployment, as the template gives them to its functions."""
-    queues = {"FIRE_QUEUE": "fires", "COMMAND_DLQ": "commands-dead", "FIRE_DLQ": "fires-dead"}
+    queues = {
+        "FIRE_QUEUE": "fires",
+        "REGISTRAR_QUEUE": "commands-sorted",
+        "COMMAND_DLQ": "commands-dead",
+        "FIRE_DLQ": "fires-dead",
+    }
     settings = {"SCHEDULES_TABLE": SCHEDULES_TABLE, "LEDGER_TABLE": LEDGER_TABLE, "BUS_NAME": "eventcron"}
     settings |= {"SEGMENTS": str(segments), "MOVES_PER_SECOND": str(moves)}
     settings |= {f"{name}_URL": f"{url}/123456789012/{queue}" for name, queue in queues.items()}

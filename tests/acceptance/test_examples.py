@@ -83,6 +83,13 @@ class World:
         [message] = await received(self.client("sqs"), url)
         return json.loads(message["Body"])
 
+    async def subscribe(self, tenant: str, queue: str) -> None:
+        """Have a rule send the fires of *tenant* to *queue*, an ARN."""
+        pattern = {"source": ["eventcron"], "detail-type": ["Schedule Fired"], "detail": {"tenant": [tenant]}}
+        events = self.client("events")
+        await events.put_rule(Name=tenant, EventBusName=self._bus, EventPattern=json.dumps(pattern))
+        await events.put_targets(Rule=tenant, EventBusName=self._bus, Targets=[{"Id": "queue", "Arn": queue}])
+
     async def queue(self, name: str) -> tuple[str, str]:
         """A queue of the test's own: its URL and ARN."""
         url = (await self.client("sqs").create_queue(QueueName=name))["QueueUrl"]
@@ -244,3 +251,11 @@ async def test_a_stack_with_one_planner_has_no_segment_queue_and_says_so(world: 
     assert (
         "this stack has no queue 'segments', as its parameter PlannerWorkers is 1; it has commands, fires" in shown.err
     )
+
+
+async def test_example_declared_schedules(world: World) -> None:
+    url, arn = await world.queue("of-declared")
+    await world.subscribe("declared", arn)
+    await world.create("declared-schedules", "declared", Expression="* * * * * *")
+
+    _is_the_fire(await world.received(url), "declared")

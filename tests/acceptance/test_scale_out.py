@@ -10,14 +10,18 @@ import os
 import signal
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 
 import pytest
 
+from eventcron.adapters.aws.access import EnvironmentAccess
+from eventcron.adapters.aws.clients import DynamoClient
+from eventcron.adapters.aws.json_api import DynamoJson
 from eventcron.adapters.aws.leases import DynamoLeases
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.clock import SystemClock
+from eventcron.entrypoints.cli.dev import environment
 from eventcron.local.runtime import LocalSettings, Runtime
 from eventcron.model.commands import Schedule
 from eventcron.model.names import Instant, Key
@@ -52,20 +56,24 @@ EXPRESSION, EVERY_MS = "*/5 * * * * *", 5_000
 Fire = tuple[str, Instant]
 
 
+@asynccontextmanager
+async def opened_dynamodb(runtime: Runtime) -> AsyncIterator[DynamoClient]:
+    """The client with which the functions call DynamoDB."""
+    with closing(DynamoJson(EnvironmentAccess(environment(runtime)), limit=64)) as client:
+        yield client
+
+
 class Stack:
     """A running stack whose packs are collected as they appear."""
 
-    def __init__(self, runtime: Runtime) -> None:
+    def __init__(self, runtime: Runtime, dynamodb: DynamoClient) -> None:
         self._runtime = runtime
         self._sqs = runtime.client("sqs")
         self._lambda = runtime.client("lambda")
         self.clock = SystemClock()
-        self.leases = DynamoLeases(
-            table(runtime.client("dynamodb"), runtime.outputs["LedgerTableName"], concurrency=64)
-        )
-        self.store = DynamoScheduleStore(
-            table(runtime.client("dynamodb"), runtime.outputs["SchedulesTableName"], concurrency=64), clock=self.clock
-        )
+        self.leases = DynamoLeases(table(dynamodb, runtime.outputs["LedgerTableName"], concurrency=64))
+        schedules = table(dynamodb, runtime.outputs["SchedulesTableName"], concurrency=64)
+        self.store = DynamoScheduleStore(schedules, clock=self.clock)
         #: Pack's id → fires, once for each time it came.
         self.packs: defaultdict[str, list[list[Fire]]] = defaultdict(list)
         self._spent: dict[int, int] = {}
@@ -169,10 +177,10 @@ class Stack:
     def planners(self) -> list[int]:
         """The processes of the planner's function. Another stack on this machine has a function of the same name."""
         name = f"AWS_LAMBDA_FUNCTION_NAME={self._runtime.outputs['PlannerFunctionName']}".encode()
-        return sorted(pid for pid in descendants(os.getpid()) if name in environment(pid).split(b"\0"))
+        return sorted(pid for pid in descendants(os.getpid()) if name in environment_of(pid).split(b"\0"))
 
 
-def environment(pid: int) -> bytes:
+def environment_of(pid: int) -> bytes:
     """The environment of the process *pid*; empty if it is gone."""
     try:
         return Path(f"/proc/{pid}/environ").read_bytes()
@@ -231,8 +239,8 @@ async def freeze_two_at_work(stack: Stack) -> tuple[list[int], list[SegmentState
 
 async def test_each_window_is_planned_once_and_two_killed_planners_lose_nothing() -> None:
     names = a_name_of_each_segment()
-    async with Runtime(SETTINGS) as runtime:
-        stack = Stack(runtime)
+    async with Runtime(SETTINGS) as runtime, opened_dynamodb(runtime) as dynamodb:
+        stack = Stack(runtime, dynamodb)
         await stack.prepare()
         records = [a_record(name, segment) for segment, name in enumerate(names)]
         assert all(await asyncio.gather(*(stack.store.put(record, replacing=None) for record in records)))

@@ -21,7 +21,8 @@ from eventcron.adapters.aws.event_bus import EventBridgeBus
 from eventcron.adapters.clock import SystemClock
 from eventcron.adapters.memory import MemoryAnswers, MemoryEventBus
 from eventcron.model.events import Answer, Event
-from eventcron.ports import Answers, EventBus
+from eventcron.ports import EventBus
+from eventcron.ports.answers import Answers
 from eventcron.timing.instant import from_datetime
 from tests.contract.conftest import BACKENDS
 from tests.emulators import use_endpoint

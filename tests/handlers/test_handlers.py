@@ -318,10 +318,26 @@ def test_a_late_fire_is_logged_with_whose_it_is_and_a_punctual_one_is_not(
         stack.clock.instant = max(stack.clock.instant, NOW + 86_000)
 
     [line] = [vars(record) for record in caplog.records if record.message == "fires_late"]
-    executed = [vars(record)["latest_ms"] for record in caplog.records if record.message == "pack_executed"]
+    executed = [vars(record)["latest_ms"] for record in caplog.records if record.message == "packs_executed"]
     assert (line["tenant"], line["schedule"], line["lateness_ms"]) == ("acme", "acme/good", 2_000)
     assert (line["fire_id"], line["fires"]) == (fire_id(late), 1)
     assert executed == [2_000, 0]
+
+
+def test_packs_that_were_simply_published_share_a_line_and_one_that_comes_again_has_its_own(
+    stack: Stack, caplog: pytest.LogCaptureFixture
+) -> None:
+    registrar(stack, sqs(put("good", "* * * * * *")))
+    stack.clock.instant += 30_000
+    first, second, third = (make_pack([fire_of("good", due=NOW + 30_000 + second)]) for second in (0, 1_000, 2_000))
+
+    executor(stack, sqs(encode_pack(first), encode_pack(second)))
+    executor(stack, sqs(encode_pack(third), receives=2))
+
+    shared, own = (vars(record) for record in caplog.records if record.message == "packs_executed")
+    assert (shared["pack_ids"], shared["published"]) == ([first.id, second.id], 2)
+    assert "receives" not in shared
+    assert (own["pack_ids"], own["published"], own["receives"]) == ([third.id], 1, 2)
 
 
 def test_a_watched_tenant_s_fires_are_metrics_of_their_own(stack: Stack, capsys: pytest.CaptureFixture[str]) -> None:
@@ -353,7 +369,7 @@ def test_fires_over_the_limit_of_their_tenant_are_counted_told_and_logged(
     counted = metrics(capsys.readouterr().out)
     assert (counted["FiresPublished"], counted["FiresSkipped"], counted["FiresOverQuota"]) == ([2], [3], [3])
     assert stack.events.count("Schedule Skipped") == 3
-    (line,) = (vars(record) for record in caplog.records if record.message == "pack_executed")
+    (line,) = (vars(record) for record in caplog.records if record.message == "packs_executed")
     assert (line["levelname"], line["skipped"], line["over_quota"]) == ("WARNING", 3, 3)
 
 

@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 from aws_lambda_powertools.metrics import EphemeralMetrics, MetricUnit
 
+from eventcron.app.pack_report import Published
+from eventcron.entrypoints import executor_lambda
 from eventcron.entrypoints.telemetry import emit
+from eventcron.model.messages import Fire
 
 
 @pytest.fixture(name="printed")
@@ -61,3 +64,15 @@ def test_nothing_is_printed_where_there_is_nothing_to_say(printed: Any) -> None:
     emit("executor", {}, milliseconds={"FireLatenessMs": []})
 
     assert printed() == []
+
+
+def test_only_what_is_meant_to_be_on_time_counts_as_late() -> None:
+    """A run is due when it was asked for, and what is caught up on waits for its tenant's limit."""
+    ordinary = Fire("acme", "report", 1, 0, 0)
+    fires = [
+        ordinary,
+        Fire("acme", "report", 1, 0, 0, "run", "r"),
+        Fire("acme", "report", 1, 0, 0, cause_id="resume:1"),
+    ]
+
+    assert executor_lambda._timed([Published(fire, 90_000) for fire in fires]) == [Published(ordinary, 90_000)]

@@ -111,14 +111,26 @@ def test_the_visibility_timeout_is_six_times_the_function_s_timeout(function: st
     assert queue["VisibilityTimeout"] >= 6 * FUNCTIONS[function]["Timeout"]
 
 
-@pytest.mark.parametrize("function", ["DispatcherFunction", "RegistrarFunction", "ExecutorFunction"])
+@pytest.mark.parametrize("function", ["RegistrarFunction", "ExecutorFunction"])
 def test_queues_are_read_in_tens_at_once_with_partial_failures(function: str) -> None:
     source = _source(function)
 
     assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
     assert source["BatchSize"] == 10
     assert "MaximumBatchingWindowInSeconds" not in source
-    assert function == "DispatcherFunction" or "Ref" in source["ScalingConfig"]["MaximumConcurrency"]
+    assert "Ref" in source["ScalingConfig"]["MaximumConcurrency"]
+
+
+def test_dispatchers_read_in_tens_at_once_unless_they_gather_more() -> None:
+    gathering = template.of_type(decided(GathersCommands=True), "AWS::Serverless::Function")["DispatcherFunction"]
+    source, more = _source("DispatcherFunction"), gathering["Events"]["Commands"]["Properties"]
+
+    assert STACK["Conditions"]["GathersCommands"] == {"Fn::Not": [{"Fn::Equals": [{"Ref": "DispatchBatchSize"}, 10]}]}
+    assert (PARAMETERS["DispatchBatchSize"]["Default"], source["BatchSize"]) == (10, {"Ref": "DispatchBatchSize"})
+    assert source["FunctionResponseTypes"] == ["ReportBatchItemFailures"]
+    assert "MaximumBatchingWindowInSeconds" not in source
+    assert more["MaximumBatchingWindowInSeconds"] == 1
+    assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "MaxDispatchers"}}
 
 
 def test_registrars_get_commands_from_a_queue_that_only_dispatchers_fill() -> None:
@@ -130,7 +142,6 @@ def test_registrars_get_commands_from_a_queue_that_only_dispatchers_fill() -> No
     assert GLOBALS["Environment"]["Variables"]["EVENTCRON_REGISTRAR_QUEUE_URL"] == {"Ref": "RegistrarQueue"}
     assert filling == ["DispatcherRole"]
     assert not any({"Ref": "RegistrarQueue"} in policy["Queues"] for policy in policies)
-    assert _source("DispatcherFunction")["ScalingConfig"] == {"MaximumConcurrency": 10}
 
 
 def test_pollers_of_the_fire_queue_replace_the_maximum_of_executors_that_lambda_refuses_beside_them() -> None:

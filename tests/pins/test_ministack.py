@@ -55,9 +55,12 @@ REPLACED = {
     "services.eventbridge._delete_api_destination": ["data"],
     "services.eventbridge._delete_connection": ["data"],
     "services.eventbridge._dispatch_to_lambda": ["arn", "payload"],
+    "services.eventbridge._compiled_pattern": ["pattern_str"],
     "services.eventbridge._events_log_list": [],
+    "services.eventbridge._matches_pattern_view": ["pattern_str", "view", "owner"],
     "services.eventbridge._now_ts": [],
     "services.eventbridge._put_events": ["data", "allow_aws_source"],
+    "services.eventbridge.new_uuid": [],
     "services.lambda_svc._emit_lambda_logs": ["func", "request_id", "log_text", "error", "duration_ms", "log_source"],
     "services.lambda_svc._ensure_poller": [],
     "services.lambda_svc._execute_function_warm": ["func", "event", "request_id"],
@@ -134,6 +137,66 @@ def test_a_rule_delivers_an_input_with_as_many_bytes_as_it_was_given_only_if_pat
     done = subprocess.run([sys.executable, "-c", _DELIVER, how], capture_output=True, text=True, check=True)
 
     assert delivered in done.stdout
+
+
+_MATCH = """
+import json, sys
+from ministack.services import eventbridge
+from eventcron.local.ministack_patches import _patterns_are_matched_once
+matched, count = eventbridge._matches_alternative, 0
+def counted(*args):
+    global count
+    count += 1
+    return matched(*args)
+eventbridge._matches_alternative = counted
+if sys.argv[1] == "patched":
+    _patterns_are_matched_once()
+answers = []
+for source in ("eventcron", "other"):
+    for number in (1, 2):
+        event = {"source": source, "detail-type": "d", "id": str(number), "detail": {"n": number}}
+        view = eventbridge._pattern_event_view(eventbridge._event_from_test_payload(event))
+        answers.append([eventbridge._matches_pattern_view(pattern, view, "rule") for pattern in sys.argv[2:]])
+print(json.dumps([answers, count]))
+"""
+_PATTERNS = [
+    '{"replay-name": [{"exists": false}], "$or": [{"source": ["eventcron"]}, {"detail-type": ["e"]}]}',
+    '{"source": ["eventcron"], "detail": {"n": [1]}}',
+]
+
+
+@pytest.mark.parametrize(
+    ("how", "matches"),
+    [
+        pytest.param("plain", 2 + 4 + 4, id="each-of-four-events-with-each-alternative"),
+        pytest.param("patched", 1 + 2 + 4, id="events-alike-in-what-a-pattern-names-once"),
+    ],
+)
+def test_a_pattern_is_matched_once_for_events_that_are_alike_to_it_only_if_patched(how: str, matches: int) -> None:
+    done = subprocess.run([sys.executable, "-c", _MATCH, how, *_PATTERNS], capture_output=True, text=True, check=True)
+
+    assert json.loads(done.stdout) == [[[True, True], [True, False], [False, False], [False, False]], matches]
+
+
+_NUMBER = """
+import os, sys, uuid
+from ministack.services import eventbridge
+from eventcron.local.ministack_patches import _events_are_numbered_without_the_system
+if sys.argv[1] == "patched":
+    _events_are_numbered_without_the_system()
+asked, ask = [], os.urandom
+os.urandom = lambda count: asked.append(count) or ask(count)
+ids = {eventbridge.new_uuid() for _ in range(100)}
+assert len(ids) == 100 and all(uuid.UUID(one).version == 4 and str(uuid.UUID(one)) == one for one in ids)
+print(len(asked))
+"""
+
+
+@pytest.mark.parametrize(("how", "asked"), [("plain", "100"), ("patched", "0")])
+def test_the_id_of_an_event_is_made_without_the_system_only_if_patched(how: str, asked: str) -> None:
+    done = subprocess.run([sys.executable, "-c", _NUMBER, how], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == asked
 
 
 async def test_work_handed_to_the_loop_runs_there_in_the_caller_s_context_and_raises_in_the_caller() -> None:

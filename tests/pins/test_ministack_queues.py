@@ -83,6 +83,27 @@ def test_its_queues_do_the_same_if_patched_but_do_not_walk_over_all_messages(how
     }
 
 
+_BATCHES = """
+import sys
+from ministack.services import sqs
+from eventcron.local import queue_patches
+
+if sys.argv[1] == "patched":
+    queue_patches.apply()
+url = sqs._act_create_queue({"QueueName": "q"}, "")["QueueUrl"]
+for number in range(25):
+    sqs._act_send_message({"QueueUrl": url, "MessageBody": "x"}, url)
+print(len(sqs._receive_messages_for_esm(url, "20")), len(sqs._receive_messages_for_esm(url, 20)))
+"""
+
+
+@pytest.mark.parametrize(("how", "batches"), [("plain", "10 10"), ("patched", "20 5")])
+def test_a_mapping_gets_batches_as_large_as_it_asks_for_only_if_patched(how: str, batches: str) -> None:
+    done = subprocess.run([sys.executable, "-c", _BATCHES, how], capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == batches
+
+
 _TURNS = """
 import sys
 from ministack.services import sqs

@@ -17,7 +17,8 @@ from eventcron.errors import EventcronError, InvalidSchedule
 from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import COMMANDS, TENANT_SOURCE_PREFIX, Command, RunSchedule
 from eventcron.model.events import Answer, Event
-from eventcron.ports import Answers, Clock, CommandBus, Refusal
+from eventcron.ports import Clock, CommandBus, Refusal
+from eventcron.ports.answers import Answers
 from eventcron.wire.decode import Rejected
 
 #: Commands that are put before their answers are waited for. SQS keeps an answer for minutes, and 500 take seconds.

@@ -130,7 +130,7 @@ class Executor:
         await self._put_off(pack, over, report)
         by_instant: dict[Instant, list[Fire]] = {}
         for fire in pack.fires:
-            if fire not in over.wait:
+            if not over.wait or fire not in over.wait:
                 by_instant.setdefault(fire.at, []).append(fire)
         await all_of(self._publish_at(at, fires, pack, report, over.skip) for at, fires in by_instant.items())
         now = self._clock.now()
@@ -169,7 +169,7 @@ class Executor:
         if over.wait:
             fires = [fire for fire in pack.fires if fire in over.wait]
             await self._put_back(replace(make_pack(fires, after=pack), attempt=pack.attempt), visible_at=over.until)
-            report.put_back += len(fires)
+            report.waiting += len(fires)
 
     async def _publish_at(
         self, at: Instant, fires: Sequence[Fire], pack: Pack, report: Report, over: frozenset[Fire]
@@ -230,7 +230,8 @@ class Executor:
     async def _read(self, fires: Sequence[Fire]) -> Known:
         keys = list({fire.key for fire in fires})
         found, unreadable = await self._read_records(keys)
-        records = {key: found[key] for key in keys if key in found}
+        # What was read together may have others' records too.
+        records = found if len(found) <= len(keys) else {key: found[key] for key in keys if key in found}
         wanted = list({key for fire in fires if (key := backfill_of(fire)) is not None})
         backfills, unknown = await read_readable(self._backfills.get, wanted) if wanted else ({}, {})
         return Known(records, backfills, unreadable, unknown)

@@ -46,7 +46,8 @@ def _ignore(_report: ExportReport) -> None:
     """Discard the progress: the default for ``on_progress``."""
 
 
-def _input_size(record: Record) -> int:
+def input_size(record: Record) -> int:
+    """The bytes of the input of *record* that is stored apart."""
     return 0 if record.input is None else record.input.size
 
 
@@ -85,7 +86,7 @@ class Exporter:
         async def schedules(part: int) -> None:
             async for page in pages(partial(self._store.scan, part, parts)):
                 report.unreadable += [f"{item.key}: {item.reason}" for item in page.unreadable]
-                for some in portions(page.items, size=_input_size, total=INPUTS_BYTES, count=READ_AT_ONCE):
+                for some in portions(page.items, size=input_size, total=INPUTS_BYTES, count=READ_AT_ONCE):
                     for record in await self._with_inputs(some, report):
                         self._export(record, write, report, excluded)
                 on_progress(report)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
-from typing import Any, NamedTuple
+from typing import Any, TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -55,11 +55,8 @@ class _Given(Struct):
             self.ended.set_exception(self.error)
 
 
-class _Waiting(NamedTuple):
-    event: Event
-    given: _Given
-    #: The position among the events that were given together.
-    place: int
+#: An event, those that it was given with, and its position among them.
+_Waiting: TypeAlias = tuple[Event, _Given, int]
 
 
 class FairBus:
@@ -94,7 +91,7 @@ class FairBus:
             if pace and self._turns_before(owner) / self.max_entries / pace * 1_000 > MAX_WAIT_MS:
                 given.refusals.append(self._too_late(index, pace))
                 continue
-            self._turns.put(owner, _Waiting(event, given, index))
+            self._turns.put(owner, (event, given, index))
             entered += 1
         if entered and not self._is_calling:
             self._is_calling = True
@@ -138,28 +135,28 @@ class FairBus:
                 waiting = self._turns.take(self.max_entries)
                 if begin > now:
                     self._paced += len(waiting)
-                    self._longest_ms = max(self._longest_ms, *(begin - one.given.since for one in waiting))
+                    self._longest_ms = max(self._longest_ms, *(begin - given.since for _, given, _ in waiting))
                 self._start(self._call(waiting))
         except BaseException as error:  # noqa: BLE001  # each of those who wait raises it
-            for one in self._turns.take(len(self._turns)):
-                one.given.error = error
-                one.given.end(1)
+            for _, given, _ in self._turns.take(len(self._turns)):
+                given.error = error
+                given.end(1)
         finally:
             self._is_calling = False
 
     async def _call(self, waiting: Sequence[_Waiting]) -> None:
         try:
-            refusals = await self._bus.publish([one.event for one in waiting])
+            refusals = await self._bus.publish([event for event, _, _ in waiting])
         except BaseException as error:  # noqa: BLE001  # each of those who wait raises it
-            for one in waiting:
-                one.given.error = error
+            for _, given, _ in waiting:
+                given.error = error
             refusals = []
         finally:
             self._slots.release()
         if any(refusal.code in THROTTLED for refusal in refusals):
             self._pace.refused(self._clock.now())
         for refusal in refusals:
-            one = waiting[refusal.index]
-            one.given.refusals.append(replace(refusal, index=one.place))
-        for one in waiting:
-            one.given.end(1)
+            _, given, place = waiting[refusal.index]
+            given.refusals.append(replace(refusal, index=place))
+        for _, given, _ in waiting:
+            given.end(1)

@@ -7,7 +7,7 @@ a pace. A wave of them takes the time that planners have before its fires are du
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import takewhile
 from typing import NamedTuple
 
@@ -25,8 +25,9 @@ from eventcron.rules.planning import DENSE, next_wake
 from eventcron.rules.portions import Planned
 from eventcron.settings import Settings
 
-#: Conditional ``wake`` updates in flight for one segment. At 5 ms each that is more than any pace asks of a segment.
-MOVES_AT_ONCE = 32
+#: Conditional ``wake`` updates in flight for one segment: as many as a process has in flight for a table. At 5 ms each
+#: that is more than any pace asks of a segment.
+MOVES_AT_ONCE = 16
 #: Milliseconds of moves, at the planner's pace, whose fires are sent before the first of them is made. If the planner
 #: dies meanwhile, these fires are sent again, in other packs. Long enough that packs are full, also where many planners
 #: share the pace.
@@ -98,13 +99,21 @@ class Mover:
         others = (planned for planned in done if planned.following is None or _is_timed(planned.entry))
         wakes = ((planned, _wake_after(planned, window, now=now)) for planned in others)
         moving = [(planned, wake) for planned, wake in wakes if wake != planned.entry.wake]
-        for start in range(0, len(moving), MOVES_AT_ONCE):
-            begin = self._pace.begins(start, turn)
+        left = iter(enumerate(moving))
+        movers = min(MOVES_AT_ONCE, len(moving))
+        await all_of(self._move_each(left, window, turn=turn, until=until) for _ in range(movers))
+        return any(wake == DENSE for _, wake in moving)
+
+    async def _move_each(
+        self, left: Iterator[tuple[int, tuple[Planned, Instant | None]]], window: Window, *, turn: Turn, until: Instant
+    ) -> None:
+        """Make moves one after the other while some are *left*, until one fails."""
+        for number, (planned, wake) in left:
+            # As many at once as are in flight, so that few moves wait for nothing.
+            begin = self._pace.begins(number - number % MOVES_AT_ONCE, turn)
             if begin > self._clock.now():
                 await self._clock.sleep_until(begin)
-            some = moving[start : start + MOVES_AT_ONCE]
-            await all_of(self._move(planned, wake, window, until=until) for planned, wake in some)
-        return any(wake == DENSE for _, wake in moving)
+            await self._move(planned, wake, window, until=until)
 
     async def _move(self, planned: Planned, wake: Instant | None, window: Window, *, until: Instant) -> None:
         if wake is None and not planned.ends:

@@ -24,5 +24,6 @@ class Report(Struct, kw_only=True):
     dropped: int = 0  # deleted, paused or replaced since they were planned
     skips: list[SkipNotice] = msgspec.field(default_factory=list)
     put_back: int = 0
+    waiting: int = 0  # put back because their tenant's limit has no room for them yet
     failed: int = 0
     repeated: bool = False  # the ledger has the pack: the executor did nothing

@@ -14,10 +14,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from eventcron.app.delivery import Publisher
+from eventcron.errors import InvalidSchedule
+from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import (
     COMMANDS,
     TENANT_SOURCE_PREFIX,
     DeleteCalendar,
+    DeleteSchedule,
     PauseSchedule,
     PutCalendar,
     ResumeSchedule,
@@ -28,6 +31,7 @@ from eventcron.model.names import Instant
 from eventcron.model.records import Calendar, Record
 from eventcron.ports import Calendars, Clock, EventBus, ScheduleStore
 from eventcron.rules.export import Exported
+from eventcron.wire.decode import decode_detail
 
 #: Commands that are compared with what is stored in one read, and put at once.
 BATCH = 100
@@ -37,7 +41,17 @@ PATIENCE_MS = 60_000
 
 #: Detail type → the commands in an export.
 _KINDS = {detail_type: kind for detail_type, kind in COMMANDS.items() if issubclass(kind, Exported)}
-_NAMES = {kind: detail_type for detail_type, kind in _KINDS.items()}
+_NAMES = {kind: detail_type for detail_type, kind in COMMANDS.items()}
+
+#: What is put: an export, and the deletions of what files no longer declare.
+Sent = Exported | DeleteSchedule
+
+
+class Line(Struct, rename={"detail_type": "detail-type"}):
+    """A line of an export."""
+
+    detail_type: str
+    detail: msgspec.Raw
 
 
 class RestoreReport(Struct, kw_only=True):
@@ -51,18 +65,36 @@ class RestoreReport(Struct, kw_only=True):
     missing: list[str] = msgspec.field(default_factory=list)
 
 
+_line = msgspec.json.Decoder(Line)
+
+
 def _ignore(_report: RestoreReport) -> None:
     """Discard the progress: the default for ``on_progress``."""
 
 
-def detail_type_of(command: Exported) -> str:
+def detail_type_of(command: Sent) -> str:
     """The detail type under which *command* is put."""
     return _NAMES[type(command)]
 
 
-def kind_of(detail_type: str) -> type[Exported] | None:
-    """What the detail of a command in an export decodes into; None: an export has no such command."""
-    return _KINDS.get(detail_type)
+def decode_line(text: bytes) -> Exported:
+    """The command in a line of an export.
+
+    Raises:
+        InvalidSchedule: the line is none of an export, or the command's detail is wrong.
+    """
+    try:
+        line = _line.decode(text)
+    except msgspec.DecodeError as error:
+        allowed = "an object with detail-type and detail, as eventcron export writes it"
+        raise InvalidSchedule(RejectionCode.WRONG_TYPE, field="line", given=str(error), allowed=allowed) from error
+    kind = _KINDS.get(line.detail_type)
+    if kind is None:
+        allowed = f"a command of an export: {', '.join(_KINDS)}"
+        raise InvalidSchedule(
+            RejectionCode.WRONG_TYPE, field="detail-type", given=repr(line.detail_type), allowed=allowed
+        )
+    return decode_detail(bytes(line.detail), kind)
 
 
 class Restorer:
@@ -78,13 +110,13 @@ class Restorer:
 
     async def run(
         self,
-        read: Callable[[], Iterable[Exported]],
+        read: Callable[[], Iterable[Sent]],
         *,
         per_second: float,
         overwrite: bool = False,
         on_progress: Callable[[RestoreReport], None] = _ignore,
     ) -> RestoreReport:
-        """Put what *read* returns, at most *per_second*: calendars, then schedules, then deletions of calendars.
+        """Put what *read* returns, at most *per_second*: calendars, then schedules, then deletions.
 
         Each stage waits until the one before is applied, because a schedule cannot be put before its calendars. *read*
         is called once a stage. With *overwrite* every command gets the present time as its revision, so that it
@@ -95,10 +127,10 @@ class Restorer:
         """
         report = RestoreReport()
         revision = self._clock.now() if overwrite else None
-        stages: tuple[Callable[[Exported], bool], ...] = (
+        stages: tuple[Callable[[Sent], bool], ...] = (
             lambda command: isinstance(command, PutCalendar),
-            lambda command: not isinstance(command, PutCalendar | DeleteCalendar),
-            lambda command: isinstance(command, DeleteCalendar) and revision is None,
+            lambda command: not isinstance(command, PutCalendar) and not _is_deletion(command),
+            lambda command: _is_deletion(command) and revision is None,
         )
         for belongs in stages:
             commands = (_under(command, revision) for command in read() if belongs(command))
@@ -107,13 +139,13 @@ class Restorer:
 
     async def _stage(
         self,
-        commands: Iterator[Exported],
+        commands: Iterator[Sent],
         report: RestoreReport,
         *,
         per_second: float,
         on_progress: Callable[[RestoreReport], None],
     ) -> None:
-        waiting: list[Exported] = []
+        waiting: list[Sent] = []
         free_at = self._clock.now()
         while batch := [*islice(commands, BATCH)]:
             wanted = await self._not_present(batch)
@@ -123,15 +155,15 @@ class Restorer:
             await self._publisher.publish([self._event(command) for command in wanted])
             report.put += len(wanted)
             # Whether a pause is applied is for later commands to decide, so nothing waits for it.
-            waiting += [_without_content(one) for one in wanted if isinstance(one, Schedule | PutCalendar)]
+            waiting += [_without_content(one) for one in wanted if _is_waited_for(one)]
             on_progress(report)
         report.missing += [str(command.key) for command in await self._wait(waiting)]
 
-    async def _wait(self, waiting: list[Exported]) -> list[Exported]:
+    async def _wait(self, waiting: list[Sent]) -> list[Sent]:
         """Wait until *waiting* are applied. Return those that were not while nothing else was either."""
         until = self._clock.now() + PATIENCE_MS
         while waiting and self._clock.now() < until:
-            left: list[Exported] = []
+            left: list[Sent] = []
             for start in range(0, len(waiting), BATCH):
                 left += await self._not_present(waiting[start : start + BATCH])
             if len(left) < len(waiting):
@@ -141,18 +173,18 @@ class Restorer:
                 await self._clock.sleep_until(self._clock.now() + LOOK_MS)
         return waiting
 
-    async def _not_present(self, commands: Sequence[Exported]) -> list[Exported]:
+    async def _not_present(self, commands: Sequence[Sent]) -> list[Sent]:
         """Those of *commands* that would still change something."""
         of_calendars = [one for one in commands if isinstance(one, PutCalendar | DeleteCalendar)]
         of_schedules = [one for one in commands if not isinstance(one, PutCalendar | DeleteCalendar)]
         calendars = await self._calendars.get([one.key for one in of_calendars])
         records = await self._store.get([one.key for one in of_schedules])
         return [
-            *(one for one in of_calendars if not _has_calendar(calendars.get(one.key), one)),
-            *(one for one in of_schedules if not _has(records.get(one.key), one)),
+            *(one for one in of_calendars if not has_calendar(calendars.get(one.key), one)),
+            *(one for one in of_schedules if not has_command(records.get(one.key), one)),
         ]
 
-    def _event(self, command: Exported) -> Event:
+    def _event(self, command: Sent) -> Event:
         return Event(
             source=f"{TENANT_SOURCE_PREFIX}{command.tenant}",
             detail_type=detail_type_of(command),
@@ -161,34 +193,43 @@ class Restorer:
         )
 
 
-def _has(record: Record | None, command: Schedule | PauseSchedule | ResumeSchedule) -> bool:
-    """Whether *command*, or a later one in its place, was applied to *record*."""
-    if record is None:
-        return False
+def _is_deletion(command: Sent) -> bool:
+    return isinstance(command, DeleteCalendar) or type(command) is DeleteSchedule
+
+
+def _is_waited_for(command: Sent) -> bool:
+    return isinstance(command, Schedule | PutCalendar) or _is_deletion(command)
+
+
+def has_command(record: Record | None, command: Schedule | DeleteSchedule) -> bool:
+    """Whether *command*, which has a revision, or a later one in its place, was applied to *record*."""
+    if record is None or (record.schedule is None and _is_deletion(command)):
+        return _is_deletion(command)
     last = record.last_commands
-    of_kind = last.put_revision if isinstance(command, Schedule) else last.pause_revision
+    of_kind = last.pause_revision if isinstance(command, PauseSchedule | ResumeSchedule) else last.put_revision
     return max(of_kind, last.delete_revision) >= _revision(command)
 
 
-def _has_calendar(calendar: Calendar | None, command: PutCalendar | DeleteCalendar) -> bool:
+def has_calendar(calendar: Calendar | None, command: PutCalendar | DeleteCalendar) -> bool:
     if calendar is None:
         return False
     same_put = isinstance(command, DeleteCalendar) and calendar.dates is not None
     return calendar.revision > _revision(command) or (calendar.revision == _revision(command) and not same_put)
 
 
-def _revision(command: Exported) -> int:
+def _revision(command: Sent) -> int:
     """The revision of *command*; every exported command has one."""
     return -1 if command.revision is None else command.revision
 
 
-def _under(command: Exported, revision: Instant | None) -> Exported:
+def _under(command: Sent, revision: Instant | None) -> Sent:
     return command if revision is None else replace(command, revision=revision)
 
 
-def _without_content(command: Exported) -> Exported:
+def _without_content(command: Sent) -> Sent:
     """*command* as the wait needs it: millions of inputs would not fit into memory."""
     if isinstance(command, PutCalendar):
         return replace(command, dates=[])
-    assert isinstance(command, Schedule)  # noqa: S101  # nothing else is waited for
+    if not isinstance(command, Schedule):
+        return command
     return Schedule(tenant=command.tenant, name=command.name, expression="", revision=command.revision)

@@ -21,7 +21,7 @@ class _Asked(NamedTuple, Generic[K, T]):
 class Together(Generic[K, T]):
     """Reads keys by *read*, those that are asked for at one moment in one call of it, with at most *at_most* keys.
 
-    Each who asked gets the whole answer, which may tell of keys that others asked for; or the error.
+    Each who asked gets the whole answer, with the keys that others asked for; or the error.
     """
 
     def __init__(self, read: Callable[[Sequence[K]], Awaitable[T]], *, at_most: int) -> None:

@@ -19,7 +19,7 @@ from eventcron.app.commander import PATIENCE_MS, Commander
 from eventcron.client.blocking import Blocking
 from eventcron.client.dev_file import find_dev
 from eventcron.client.verbs import Listen, Verbs
-from eventcron.ports import Answers
+from eventcron.ports.answers import Answers
 from eventcron.wiring import over_clients
 
 #: Connections to each service.

@@ -31,7 +31,7 @@ from eventcron.model.commands import (
 from eventcron.model.events import Answer
 from eventcron.model.names import BackfillKey, CalendarKey, Key, Window
 from eventcron.model.records import Backfill, BackfillState, Calendar, State
-from eventcron.ports import Answers
+from eventcron.ports.answers import Answers
 from eventcron.timing.instant import from_datetime
 from eventcron.wire.decode import Rejected
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -16,6 +16,11 @@ from eventcron.timing.instant import from_datetime, rfc3339
 FIRED, REJECTED, SKIPPED, FAILED = "Schedule Fired", "Schedule Rejected", "Schedule Skipped", "Schedule Failed"
 #: Seconds. SQS ReceiveMessage, WaitTimeSeconds: the longest.
 WAIT_SECONDS = 20
+#: SQS ReceiveMessage, MaxNumberOfMessages: the most.
+MOST_MESSAGES = 10
+#: Seconds for which messages gather once a queue was read empty. The embedded AWS would else answer readers while it
+#: delivers the rest of a second's fires. When a message came, it says itself.
+GATHER_SECONDS = 0.2
 
 
 class Due(NamedTuple):
@@ -109,17 +114,28 @@ class Observations(Struct):
 class QueueReader:
     """Reads a queue and passes each message to *take* once, even if SQS delivers it twice."""
 
-    def __init__(self, sqs: Any, url: str, take: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(
+        self,
+        sqs: Any,
+        url: str,
+        take: Callable[[dict[str, Any]], None],
+        *,
+        pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+    ) -> None:
         self._sqs = sqs
         self._url = url
         self._take = take
+        self._pause = pause
         self._taken: set[str] = set()
 
     async def read(self) -> None:
-        """Receive messages once, up to ten, and delete them. Wait up to ``WAIT_SECONDS`` for the first."""
+        """Receive messages once, up to ten, and delete them. Wait up to ``WAIT_SECONDS`` for the first.
+
+        If they are fewer, the queue is empty. Then wait ``GATHER_SECONDS`` before they are deleted.
+        """
         answer = await self._sqs.receive_message(
             QueueUrl=self._url,
-            MaxNumberOfMessages=10,
+            MaxNumberOfMessages=MOST_MESSAGES,
             WaitTimeSeconds=WAIT_SECONDS,
             MessageSystemAttributeNames=["SentTimestamp"],
         )
@@ -129,6 +145,8 @@ class QueueReader:
                 self._taken.add(message["MessageId"])
                 self._take(message)
         if messages:
+            if len(messages) < MOST_MESSAGES:
+                await self._pause(GATHER_SECONDS)
             entries = [{"Id": str(n), "ReceiptHandle": one["ReceiptHandle"]} for n, one in enumerate(messages)]
             await self._sqs.delete_message_batch(QueueUrl=self._url, Entries=entries)
 

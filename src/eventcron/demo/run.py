@@ -82,6 +82,7 @@ class Run:
         """
         settings, outputs = self._runtime.settings, self._runtime.outputs
         no_messages = b'{"Records": []}'
+        await self._invoke(outputs["DispatcherFunctionName"], no_messages, settings.max_dispatchers)
         await self._invoke(outputs["RegistrarFunctionName"], no_messages, settings.max_registrars)
         await self._invoke(outputs["ExecutorFunctionName"], no_messages, settings.max_executors)
         await self._invoke(FUNCTION_NAME, b"{}", LAMBDA_TARGETS_AT_ONCE)

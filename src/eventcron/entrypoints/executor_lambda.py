@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from logging import DEBUG
 from typing import Any
 
@@ -29,9 +29,10 @@ async def handle(cases: UseCases, event: dict[str, Any]) -> dict[str, list[dict[
     handled = list(zip(batch, await cases.handlers.on_packs(batch), strict=True))
     for message, how in handled:
         if how.result is not None:
-            _log(message, how.result, late_ms=cases.settings.late_ms)
+            _log_fires(how.result, late_ms=cases.settings.late_ms)
         elif how.outcome is MessageOutcome.DEAD_LETTERED:
             logger.warning("pack_dead_lettered", message_id=message.id, reason=how.reason)
+    _log_packs([(message, how.result) for message, how in handled if how.result is not None])
     response = batch_response(handled)
     reports = [how.result for _, how in handled if how.result is not None]
     paced = cases.executor.take_paced()
@@ -48,33 +49,51 @@ async def handle(cases: UseCases, event: dict[str, Any]) -> dict[str, list[dict[
     return response
 
 
-def _log(message: SqsMessage, report: Report, *, late_ms: int) -> None:
-    timed = _timed(report.published)
+def _log_fires(report: Report, *, late_ms: int) -> None:
     if logger.log_level <= DEBUG:
         for one in report.published:
             _log_fire(logger.debug, "fire_published", one)
     late: defaultdict[str, list[Published]] = defaultdict(list)
-    for one in timed:
-        if one.lateness_ms > late_ms:
+    for one in report.published:
+        if one.lateness_ms > late_ms and one.fire.cause == "schedule":
             late[one.fire.tenant].append(one)
     for of_tenant in late.values():
         # One line for all of them: a line each would cost more than everything else in a burst.
         worst = max(of_tenant, key=lambda one: one.lateness_ms)
         _log_fire(logger.info, "fires_late", worst, fires=len(of_tenant))
     log_skips(logger.warning, report.skips, skipped=len(report.skips))
-    log = logger.warning if report.put_back or report.failed or report.skips else logger.info
-    log(
-        "pack_repeated" if report.repeated else "pack_executed",
-        pack_id=report.pack_id,
-        receives=message.receives,
-        published=len(report.published),
-        latest_ms=max((one.lateness_ms for one in timed), default=None),
-        dropped=report.dropped,
-        skipped=len(report.skips),
-        over_quota=_over_quota(report),
-        put_back=report.put_back,
-        failed=report.failed,
-    )
+
+
+def _log_packs(executed: Sequence[tuple[SqsMessage, Report]]) -> None:
+    """Log one line for all packs that came once and were simply published, and one for each other pack."""
+    usual: list[Report] = []
+    for message, report in executed:
+        is_bad = report.put_back or report.failed or report.skips
+        if not (is_bad or report.repeated or report.dropped or report.waiting or message.receives > 1):
+            usual.append(report)
+            continue
+        log = logger.warning if is_bad else logger.info
+        log(
+            "pack_repeated" if report.repeated else "packs_executed",
+            pack_ids=[report.pack_id],
+            receives=message.receives,
+            published=len(report.published),
+            latest_ms=_latest_ms([report]),
+            dropped=report.dropped,
+            skipped=len(report.skips),
+            over_quota=_over_quota(report),
+            put_back=report.put_back,
+            waiting=report.waiting,
+            failed=report.failed,
+        )
+    if usual:
+        published = sum(len(report.published) for report in usual)
+        ids = [report.pack_id for report in usual]
+        logger.info("packs_executed", pack_ids=ids, published=published, latest_ms=_latest_ms(usual))
+
+
+def _latest_ms(reports: Iterable[Report]) -> int | None:
+    return max((one.lateness_ms for report in reports for one in _timed(report.published)), default=None)
 
 
 def _over_quota(report: Report) -> int:
@@ -102,6 +121,7 @@ def _emit(reports: list[Report], *, paced: int, dead_letters: int, failures: int
         "FiresSkipped": sum(len(report.skips) for report in reports),
         "FiresOverQuota": sum(map(_over_quota, reports)),
         "FiresPutBack": sum(report.put_back for report in reports),
+        "FiresWaiting": sum(report.waiting for report in reports),
         "FiresPaced": paced,
         # How many fires a dead letter holds, nobody can read: it counts as one.
         "FiresFailed": sum(report.failed for report in reports) + dead_letters,
@@ -129,5 +149,6 @@ def _timed(published: Iterable[Published]) -> list[Published]:
     """The fires that a schedule caused.
 
     A run is due when its command was emitted, so its lateness is the command's travel time, not the executor's delay.
+    What a resume catches up on may wait for its tenant's limit, so it is late on purpose.
     """
-    return [one for one in published if one.fire.cause == "schedule"]
+    return [one for one in published if one.fire.cause == "schedule" and not one.fire.is_caught_up]

@@ -14,6 +14,8 @@ import os
 import sys
 import threading
 from pathlib import Path
+from typing import Any
+from weakref import WeakKeyDictionary
 
 from eventcron.local.snapshot import SnapshotWriter
 
@@ -21,6 +23,9 @@ from eventcron.local.snapshot import SnapshotWriter
 #: hypercorn's default of 5 seconds is the planner's tick. A request that meets the closing connection fails, perhaps
 #: after ministack has carried it out. Then botocore repeats it, and packs are in the queue twice.
 KEEP_ALIVE_SECONDS = 3_600
+#: Seconds after which a thread that computes lets another one run. After each write to a socket the event loop waits
+#: for the threads of invocations and pollers; with Python's 5 ms, a burst of requests waits a tenth of a second.
+SWITCH_SECONDS = 0.0005
 
 
 def _end_with_parent(directory: str, writer: SnapshotWriter | None) -> None:
@@ -34,6 +39,35 @@ def _end_with_parent(directory: str, writer: SnapshotWriter | None) -> None:
         os.execv(sys.executable, [sys.executable, "-P", "-m", "eventcron.local.removal", directory])  # noqa: S606
 
 
+def send_responses_whole() -> None:
+    """Let hypercorn send the head of a response together with what follows it.
+
+    hypercorn writes twice for each response. The head alone wakes the client, which has to wait for the rest. On few
+    cores that takes the time of this process.
+    """
+    import h11  # noqa: PLC0415  # as hypercorn below
+    from hypercorn.events import RawData  # noqa: PLC0415
+    from hypercorn.protocol.h11 import H11Protocol  # noqa: PLC0415
+
+    heads: WeakKeyDictionary[H11Protocol, bytes] = WeakKeyDictionary()
+
+    async def send_whole(protocol: Any, event: Any) -> None:
+        try:
+            data = protocol.connection.send(event) or b""
+        except h11.LocalProtocolError:
+            if protocol.connection.their_state != h11.ERROR:
+                raise
+            return
+        data = heads.pop(protocol, b"") + data
+        if isinstance(event, h11.Response):
+            heads[protocol] = data
+        elif data:
+            await protocol.send(RawData(data=data))
+
+    patched: Any = H11Protocol
+    patched._send_h11_event = send_whole
+
+
 def main(descriptor: str, directory: str, snapshot: str = "") -> None:
     """Serve ministack on the inherited listening socket until the parent pipe closes."""
     writer = SnapshotWriter(Path(snapshot)) if snapshot else None
@@ -45,6 +79,8 @@ def main(descriptor: str, directory: str, snapshot: str = "") -> None:
 
     from eventcron.local import ministack_patches  # noqa: PLC0415
 
+    sys.setswitchinterval(SWITCH_SECONDS)
+    send_responses_whole()
     ministack_patches.apply()
     if writer is not None:
         writer.install()

@@ -9,13 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import json
+import random
 import sys
 import threading
 import time
+import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from functools import lru_cache, partial
 from itertools import groupby
 from types import SimpleNamespace
 from typing import Any, TypeVar
@@ -33,6 +35,10 @@ MAX_EVENTS = 1_000
 MAX_STREAMS = 200
 #: Characters of one invocation's output that the parent receives.
 MAX_OUTPUT = 256_000
+#: Answers to whether a pattern matches that are remembered: dozens of rules times dozens of detail types.
+MAX_MATCHES = 4_096
+#: The fields of an event in which many are alike.
+_SHARED = frozenset({"version", "source", "account", "region", "detail-type", "replay-name"})
 #: HTTP statuses of an API destination after which EventBridge retries: 401, 407, 409, 429 and 5xx.
 RETRIED_STATUSES = frozenset({401, 407, 409, 429, *range(500, 600)})
 
@@ -47,6 +53,8 @@ def apply() -> None:
     _rules_invoke_functions_in_turn()
     _rules_send_again_to_api_destinations()
     _put_events_checks_entries_and_keeps_their_time()
+    _patterns_are_matched_once()
+    _events_are_numbered_without_the_system()
     _events_are_compact_utf8()
     _errors_carry_their_type()
     _history_is_bounded()
@@ -258,6 +266,45 @@ def _refusal(entry: dict[str, Any]) -> dict[str, str] | None:
     if not isinstance(detail, dict):
         return {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
     return None
+
+
+def _patterns_are_matched_once() -> None:
+    """Match a rule's pattern once for all events that are alike in what it names.
+
+    ministack matches every pattern of a bus with each event, though most events of eventcron differ only in what few
+    patterns name: id, time, resources and detail.
+    """
+    from ministack.services import eventbridge  # noqa: PLC0415
+
+    matches = eventbridge._matches_pattern_view
+
+    @lru_cache(maxsize=MAX_MATCHES)
+    def matches_all_like(pattern: str, fields: tuple[tuple[str, str], ...]) -> bool:
+        return bool(matches(pattern, eventbridge._EventView(dict(fields), "{}")))
+
+    @lru_cache(maxsize=MAX_MATCHES)
+    def names_only_what_many_share(pattern: str) -> bool:
+        alternatives = eventbridge._compiled_pattern(pattern)
+        return alternatives is not None and all(_SHARED.issuperset(one) for one in alternatives)
+
+    def matches_once(pattern: object, view: Any, *owner: str) -> bool:
+        if not isinstance(pattern, str) or not names_only_what_many_share(pattern):
+            return bool(matches(pattern, view, *owner))
+        fields = tuple((name, value) for name, value in view.envelope().items() if name in _SHARED)
+        return matches_all_like(pattern, fields)
+
+    eventbridge._matches_pattern_view = matches_once
+
+
+def _events_are_numbered_without_the_system() -> None:
+    """Make the ids of events and of their messages from Python's own random numbers, which need not be secret.
+
+    ministack asks the system twice for each delivered event. Each time, its event loop hands the interpreter to another
+    thread, and may wait for ``host.SWITCH_SECONDS`` to get it back.
+    """
+    from ministack.services import eventbridge  # noqa: PLC0415
+
+    eventbridge.new_uuid = lambda: str(uuid.UUID(int=random.getrandbits(128), version=4))
 
 
 def _events_are_compact_utf8() -> None:

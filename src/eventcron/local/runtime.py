@@ -65,7 +65,10 @@ class LocalSettings(Struct, frozen=True, kw_only=True):
     guard_seconds: int = 5
     #: The embedded event source mapping polls a quiet queue once a second, AWS without a pause.
     lead_seconds: int = 3
+    #: More than ten, because an invocation takes the embedded AWS as long as four calls. It waits for no more to come.
+    dispatch_batch_size: int = 100
     #: Few, because workers are processes here.
+    max_dispatchers: int = 2
     max_registrars: int = 2
     max_executors: int = 10
     planner_workers: int = 1
@@ -84,6 +87,8 @@ class LocalSettings(Struct, frozen=True, kw_only=True):
             "HorizonSeconds": str(self.horizon_seconds),
             "GuardSeconds": str(self.guard_seconds),
             "LeadSeconds": str(self.lead_seconds),
+            "MaxDispatchers": str(self.max_dispatchers),
+            "DispatchBatchSize": str(self.dispatch_batch_size),
             "MaxRegistrars": str(self.max_registrars),
             "MaxExecutors": str(self.max_executors),
             "PlannerWorkers": str(self.planner_workers),

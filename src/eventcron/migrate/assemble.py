@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -80,12 +80,22 @@ def check_defaults(defaults: Defaults) -> None:
         raise InvalidSchedule(error.code, field="--tenant", given=error.given, allowed=error.allowed) from None
 
 
-def assemble(files: Iterable[tuple[str, Found]], defaults: Defaults) -> Import:
-    """Name the schedules found in *files*, write their expressions, and check each as a registrar would."""
+def _ignore(_done: int) -> None:
+    """Discard the progress: the default for ``on_progress``."""
+
+
+def assemble(
+    files: Iterable[tuple[str, Found]], defaults: Defaults, *, on_progress: Callable[[int], None] = _ignore
+) -> Import:
+    """Name the schedules found in *files*, write their expressions, and check each as a registrar would.
+
+    *on_progress* is called with the number of schedules that are done.
+    """
     found = [(file, part) for file, everything in files for one in everything for part in _parts(one, defaults.now)]
     names = iter(names_of([one for _, one in found if isinstance(one, Imported)]))
     schedules: list[Written] = []
     unsaid: list[Listed] = []
+    imported = set[tuple[str, str]]()
     for file, one in found:
         origin = file if one.line is None else f"{file}:{one.line}"
         if isinstance(one, Unsaid):
@@ -96,7 +106,33 @@ def assemble(files: Iterable[tuple[str, Found]], defaults: Defaults) -> Import:
             schedules.append(_write(one, name, origin, defaults))
         except InvalidSchedule as error:
             unsaid.append(Listed(origin, _refused(one, error)))
-    return Import(schedules, unsaid)
+        else:
+            imported.add((file, one.name))
+            unsaid += [Listed(origin, cut) for cut in _cut(one)]
+        on_progress(len(schedules))
+    of_none = {(file, one.name) for file, one in found if isinstance(one, Imported)} - imported
+    return Import(schedules, [_of_its_schedule(listed, of_none) for listed in unsaid])
+
+
+def _of_its_schedule(listed: Listed, of_none: set[tuple[str, str]]) -> Listed:
+    """Return *listed* as whole if the schedule that it is a part of was not written: *of_none* has these."""
+    file = listed.origin if listed.unsaid.line is None else listed.origin.rsplit(":", 1)[0]
+    if (file, listed.unsaid.name) not in of_none:
+        return listed
+    return listed._replace(unsaid=listed.unsaid._replace(whole=True))
+
+
+def _cut(one: Imported) -> list[Unsaid]:
+    """What of a schedule is longer than eventcron takes. A name counts too, unless the input has all of it."""
+    texts = {"description": (str(one.fields.get("description") or ""), _DESCRIPTION_CHARS)}
+    if one.name not in str(one.fields.get("input")):
+        texts["display_name"] = (one.name, _DISPLAY_CHARS)
+    cut: list[Unsaid] = []
+    for field, (text, most) in texts.items():
+        if len(text) > most:
+            reason, nearest = f"{field} has at most {most} characters", f"the first {most}, which are written"
+            cut.append(Unsaid(one.name, f"{field}: {text}", reason, nearest, one.line, whole=False))
+    return cut
 
 
 def _write(one: Imported, name: str, origin: str, defaults: Defaults) -> Written:
@@ -112,8 +148,7 @@ def _write(one: Imported, name: str, origin: str, defaults: Defaults) -> Written
     detail |= _fitting(one.fields)
     if zone == "UTC":  # its clocks never change
         detail.pop("daylight_saving", None)
-    labels = {ORIGIN_LABEL: origin[-_LABEL_CHARS:], **detail.get("labels", {})}
-    detail["labels"] = {label: str(value)[:_LABEL_CHARS] for label, value in labels.items()}
+    detail["labels"] = {ORIGIN_LABEL: origin[-_LABEL_CHARS:], **detail.get("labels", {})}
     if not _fires(detail, defaults.now):
         detail["expression"] = MANUAL
         detail.pop("exclude", None)

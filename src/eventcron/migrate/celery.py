@@ -85,20 +85,33 @@ def _zone(tree: ast.Module, known: Mapping[str, Any]) -> str:
 
 def _entries(tree: ast.Module) -> Iterator[_Entry]:
     for node in ast.walk(tree):
-        if isinstance(node, ast.Assign | ast.AnnAssign):
-            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
-            for target in targets:
-                yield from _assigned(target, node.value)
-        elif isinstance(node, ast.keyword) and node.arg in _SETTINGS:
-            yield from _of_dict(node.value)
-        elif isinstance(node, ast.Dict):
-            for key, item in zip(node.keys, node.values, strict=True):
-                if isinstance(key, ast.Constant) and key.value in _SETTINGS:
-                    yield from _of_dict(item)
-        elif isinstance(node, ast.Call) and name_of(node.func) == "add_periodic_task" and node.args:
-            yield _added(node)
-    if len(tree.body) == 1 and isinstance(tree.body[0], ast.Expr):
+        yield from _of_node(node)
+    if len(tree.body) == 1 and isinstance(tree.body[0], ast.Expr) and isinstance(tree.body[0].value, ast.Dict):
         yield from _of_dict(tree.body[0].value)
+
+
+def _of_node(node: ast.AST) -> Iterator[_Entry]:
+    if isinstance(node, ast.Assign | ast.AnnAssign):
+        for target in node.targets if isinstance(node, ast.Assign) else [node.target]:
+            yield from _assigned(target, node.value)
+    elif isinstance(node, ast.keyword) and node.arg in _SETTINGS:
+        yield from _of_dict(node.value)
+    elif isinstance(node, ast.Dict):
+        for key, item in zip(node.keys, node.values, strict=True):
+            if isinstance(key, ast.Constant) and key.value in _SETTINGS:
+                yield from _of_dict(item)
+    elif isinstance(node, ast.AugAssign) and name_of(node.target) in _SETTINGS:
+        yield from _of_dict(node.value)
+    elif isinstance(node, ast.Call) and node.args:
+        yield from _called(node)
+
+
+def _called(call: ast.Call) -> Iterator[_Entry]:
+    """``add_periodic_task(…)``, and ``beat_schedule.update({…})``."""
+    if name_of(call.func) == "add_periodic_task":
+        yield _added(call)
+    elif isinstance(call.func, ast.Attribute) and call.func.attr == "update" and name_of(call.func.value) in _SETTINGS:
+        yield from _of_dict(call.args[0])
 
 
 def _assigned(target: ast.expr, given: ast.expr | None) -> Iterator[_Entry]:

@@ -25,7 +25,7 @@ _TIME_FIELD = re.compile(r"\*(?:/[0-9]+)?")
 _USER = re.compile(r"[a-z_][a-z0-9_-]*\$?")
 #: Users that a system's crontab names and that are no commands.
 _KNOWN_USERS = frozenset({"root", "nobody", "daemon", "www-data", "postgres", "mysql", "nginx", "apache", "backup"})
-_SYSTEM = re.compile(r"(?:^|/)(?:etc/(?:ana)?crontab|cron\.d/[^/]+)$")
+_SYSTEM = re.compile(r"(?:^|/)(?:etc/crontab|cron\.d/[^/]+)$")
 _RANDOM = re.compile(r"(?P<first>[0-9]*)~(?P<last>[0-9]*)(?P<step>/[0-9]+)?")
 _EVERY_MINUTE = "@every_minute"
 

@@ -150,13 +150,15 @@ def _of_schedule(target: Mapping[str, Any], notes: Notes) -> tuple[Subscription,
     arn = _text(target.get("Arn"))
     if _UNIVERSAL in arn:
         reason = "a rule's target is no call of any AWS API"
-        notes.leave_out(f"Target.Arn: {arn}", reason, "a state machine or a function that makes the call")
+        notes.leave_out(f"Target: {_text(target)}", reason, "a state machine or a function that makes the call")
         return ()
     for name, nearest in _ONLY_OF_SCHEDULES.items():
         if target.get(name):
             notes.leave_out(f"Target.{name}: {_text(target[name])}", "a rule's target has no such parameters", nearest)
     passed = {name: value for name, value in target.items() if name not in {"Input", *_ONLY_OF_SCHEDULES} and value}
-    return (Subscription({"Id": notes.name, **passed, "InputPath": _INPUT_PATH}),)
+    if "Input" in target:
+        passed["InputPath"] = _INPUT_PATH
+    return (Subscription({"Id": notes.name, **passed}),)
 
 
 def _of_rule(target: Mapping[str, Any], notes: Notes, *, its_input: bool) -> Subscription:

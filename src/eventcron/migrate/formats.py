@@ -7,24 +7,11 @@ import re
 from collections.abc import Callable
 from typing import NamedTuple, TypeAlias
 
+from eventcron.migrate import FORMATS
 from eventcron.migrate.model import Found, Origin, WrongFormat
 from eventcron.preview.mistaken import crontab_line
 
 Reader: TypeAlias = Callable[[str, Origin], Found]
-
-#: Format → the module of this package that reads it.
-FORMATS = {
-    "celery": "celery",
-    "crontab": "crontab",
-    "eventbridge": "eventbridge",
-    "github-actions": "github_actions",
-    "jenkins": "jenkins",
-    "kubernetes": "kubernetes",
-    "quartz": "quartz",
-    "sidekiq": "sidekiq",
-    "spring": "spring",
-    "systemd": "systemd",
-}
 
 
 class _Kind(NamedTuple):

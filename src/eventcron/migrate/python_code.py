@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import operator
+import re
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,6 +15,8 @@ from eventcron.migrate.model import WrongFormat
 _LARGEST = 10**12
 #: The longest range that is written out.
 _LONGEST = 1_000
+#: An escape that stands for no character by itself.
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 _OPERATORS: dict[type[ast.operator], Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
@@ -36,8 +40,12 @@ def module(text: str) -> ast.Module:
     Raises:
         WrongFormat: *text* is no Python.
     """
+    if _HALF.search(text):
+        raise WrongFormat("an escape of half a character is no text", 1)
     try:
-        return ast.parse(text)
+        with warnings.catch_warnings():  # of a doubtful escape: a matter between the code and its owner
+            warnings.simplefilter("ignore")
+            return ast.parse(text)
     except SyntaxError as error:
         raise WrongFormat(f"not Python: {error.msg}", error.lineno) from error
     except (ValueError, RecursionError, MemoryError) as error:

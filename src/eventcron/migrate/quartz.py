@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -21,6 +22,8 @@ _MISFIRES = {
 #: Quartz's default priority is 5 too.
 _PRIORITIES = range(10)
 _FOREVER = "-1"
+#: A line of Java or Kotlin.
+_SOURCE = re.compile(r"^\s*(?:package|import)\s+[\w.]+(?:\.\*)?;?\s*$", re.MULTILINE)
 #: Fires that ``max_fires`` can count.
 _MAX_FIRES = 10_000
 
@@ -33,6 +36,8 @@ def read(text: str, _origin: Origin) -> Found:
     """
     if text.lstrip().startswith("<"):
         return _xml(parse(text))
+    if _SOURCE.search(text):
+        raise WrongFormat("source code; give its expressions as properties: key = 0 0 12 * * ?", 1)
     return [
         Imported(one.key, (Timing(one.value, Notation.QUARTZ),), one.line, f"{one.key}={one.value}")
         for one in cron_properties(text)

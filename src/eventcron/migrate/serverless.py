@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from eventcron.migrate.eventbridge_schedule import rule, schedule
-from eventcron.migrate.model import Found
+from eventcron.migrate.model import Found, Unsaid
 from eventcron.migrate.trees import Table, items, table
 
 
@@ -16,11 +16,21 @@ def read(document: Any) -> Found | None:
     found: Found = []
     functions = document["functions"]
     for group in functions if isinstance(functions, list) else [functions]:
+        if not isinstance(group, Table):
+            found.append(_elsewhere("", "functions", group, document.line_of("functions")))
         for name, function in table(group).items():
             for event in items(table(function).get("events")):
                 if isinstance(event, Table) and "schedule" in event:
                     found += _of_event(name, event)
+                elif isinstance(event, str) and "${" in event:
+                    found.append(_elsewhere(name, "events", event, table(function).line_of("events")))
     return found
+
+
+def _elsewhere(name: str, key: str, given: Any, line: int | None) -> Unsaid:
+    reason = "its value is in another file or in the environment"
+    nearest = "the deployed schedules: eventcron import eventbridge --live"
+    return Unsaid(name, f"{key}: {given}", reason, nearest, line)
 
 
 def _of_event(function: str, event: Table) -> Found:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from eventcron.migrate.eventbridge_schedule import rule, schedule
-from eventcron.migrate.model import Found
+from eventcron.migrate.model import Found, WrongFormat
 from eventcron.migrate.trees import Table, items, table
 
 #: Blocks that Terraform writes as lists of one.
@@ -47,9 +47,15 @@ _OWN = frozenset(
 
 
 def read(shown: Any) -> Found | None:
-    """Return the schedules of *shown*, or None if it is no output of Terraform."""
+    """Return the schedules of *shown*, or None if it is no output of Terraform.
+
+    Raises:
+        WrongFormat: it is a state as Terraform stores it, which has another form with each version.
+    """
     if not isinstance(shown, Table) or not ({"terraform_version", "planned_values"} & shown.keys()):
         return None
+    if not {"planned_values", "values"} & shown.keys():
+        raise WrongFormat("a stored state of Terraform; give what `terraform show -json` prints", 1)
     root = table(table(shown.get("planned_values") or shown.get("values")).get("root_module"))
     resources = list(_resources(root))
     found: Found = []

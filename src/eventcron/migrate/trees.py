@@ -72,11 +72,19 @@ def items(value: Any) -> list[Any]:
 
 
 def _json(text: str) -> Any:
-    """Return the value of *text*, or None if it is no JSON, as YAML in braces is."""
+    """Return the value of *text*, or None if it is no JSON, as YAML in braces is.
+
+    Raises:
+        WrongFormat: a text in it has half a character.
+    """
     try:
-        return json.loads(text, object_pairs_hook=lambda pairs: Table(dict(pairs)))
+        value = json.loads(text, object_pairs_hook=lambda pairs: Table(dict(pairs)))
+        json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise WrongFormat(f"half a character, {error.object[error.start]!r}, is no text") from error
     except (ValueError, RecursionError):
         return None
+    return value
 
 
 class _Reader:
@@ -116,11 +124,13 @@ class _Reader:
 
 
 def _tagged(node: Any, value: Any) -> Any:
-    """Write ``!Ref X`` as ``{"Ref": X}`` and ``!Sub X`` as ``{"Fn::Sub": X}``."""
+    """Write ``!Ref X`` as ``{"Ref": X}``, and ``!GetAtt X.Y`` as ``{"Fn::GetAtt": [X, Y]}``, as JSON has them."""
     tag = str(node.tag)
     if not tag.startswith("!") or tag == "!":
         return value
     name = tag[1:]
+    if name == "GetAtt" and isinstance(value, str):
+        value = value.split(".", 1)
     return Table({name if name in {"Ref", "Condition"} else f"Fn::{name}": value})
 
 

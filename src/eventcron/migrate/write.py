@@ -80,8 +80,8 @@ def sentence(listed: Listed) -> str:
     """Return in one line what is unsaid, why, and what comes nearest."""
     unsaid = listed.unsaid
     named = f"{unsaid.name}: " if unsaid.name and unsaid.name not in unsaid.given else ""
-    given = " ".join(unsaid.given.split())
-    return f"{listed.origin}: {named}{given}: {unsaid.reason}; nearest: {unsaid.nearest}"
+    whole = f"{listed.origin}: {named}{unsaid.given}: {unsaid.reason}; nearest: {unsaid.nearest}"
+    return _printable(" ".join(whole.split()))
 
 
 def _comment(text: str) -> Iterator[str]:

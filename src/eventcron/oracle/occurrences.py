@@ -107,7 +107,7 @@ def _of_expression(
     if expression.lower().startswith(("rate(", "@every")):
         return _of_rate(expression, schedule, window, created, excluded)
     if expression.lower().startswith("at("):
-        return _of_at(expression, schedule, excluded)
+        return _of_at(expression, schedule, window, excluded)
     return _of_cron(read_cron(expression), schedule, window, excluded)
 
 
@@ -125,7 +125,8 @@ def _of_rate(
     due += max(0, window.start - due) // period * period
     zone = zone_info(schedule.timezone)
     while due < window.end:
-        yield _occurrence(due, excluded(datetime.fromtimestamp(due // _SECOND_MS, zone).replace(tzinfo=None)))
+        shown = datetime.fromtimestamp(due // _SECOND_MS, zone).replace(tzinfo=None) if schedule.exclude else None
+        yield _occurrence(due, None if shown is None else excluded(shown))
         due += period
 
 
@@ -138,12 +139,14 @@ def _period(expression: str) -> int:
     return round(sum(float(count) * _GO_MS[unit] for count, unit in parts))
 
 
-def _of_at(expression: str, schedule: Schedule, excluded: Excluded) -> Iterator[Occurrence]:
+def _of_at(expression: str, schedule: Schedule, window: Window, excluded: Excluded) -> Iterator[Occurrence]:
     wanted = datetime.fromisoformat(expression[3:].strip(" )"))
     minute = wanted.replace(second=0, microsecond=0)
     # In every zone, the instant is within a day of the same time in UTC.
     middle = _instant(minute.replace(tzinfo=UTC))
-    for shown in _minutes(schedule.timezone, middle - _DAY_AND_MORE_MS, middle + _DAY_AND_MORE_MS):
+    if not window.start - _DAY_AND_MORE_MS <= middle < window.end + _DAY_AND_MORE_MS:
+        return
+    for shown in _minutes(schedule.timezone, middle - _DAY_AND_MORE_MS, middle + _DAY_AND_MORE_MS).minutes:
         if shown.wall == minute:
             yield _occurrence(shown.instant + (wanted - minute) // timedelta(milliseconds=1), excluded(wanted))
             return
@@ -153,23 +156,22 @@ def _of_at(expression: str, schedule: Schedule, excluded: Excluded) -> Iterator[
 
 
 def _of_cron(cron: Cron, schedule: Schedule, window: Window, excluded: Excluded) -> Iterator[Occurrence]:
-    minutes = _minutes(schedule.timezone, window.start // _MINUTE_MS * _MINUTE_MS, window.end)
-    days = {day for day in _days(minutes) if cron.on(day)}
+    shown = _minutes(schedule.timezone, window.start // _MINUTE_MS * _MINUTE_MS, window.end)
+    days = {day for day in shown.days if cron.on(day)}
     once = not cron.wildcard and _policy(schedule)[1] == "once"
-
-    def matches(wall: datetime) -> list[datetime]:
-        """The local times within a minute at which the expression matches."""
-        if wall.minute not in cron.minutes or wall.hour not in cron.hours or wall.date() not in days:
-            return []
-        return [wall.replace(second=second) for second in sorted(cron.seconds)]
-
-    for minute in minutes:
-        if not (once and minute.repeated):
-            for wall in matches(minute.wall):
-                yield _occurrence(minute.instant + wall.second * _SECOND_MS, excluded(wall))
-        jumped = [] if cron.wildcard else [time for wall in minute.jumped for time in matches(wall)]
-        if jumped:
-            yield _after_gap(minute.instant, jumped, schedule, excluded)
+    minutes, hours = cron.minutes, cron.hours
+    seconds = sorted(cron.seconds)
+    for minute in shown.minutes if days else ():
+        wall = minute.wall
+        if wall.minute in minutes and wall.hour in hours and wall.date() in days and not (once and minute.repeated):
+            for second in seconds:
+                exclusion = excluded(wall.replace(second=second)) if schedule.exclude else None
+                yield _occurrence(minute.instant + second * _SECOND_MS, exclusion)
+        if minute.jumped and not cron.wildcard:
+            missed = [time for time in minute.jumped if time.minute in minutes and time.hour in hours]
+            jumped = [time.replace(second=second) for time in missed if time.date() in days for second in seconds]
+            if jumped:
+                yield _after_gap(minute.instant, jumped, schedule, excluded)
 
 
 def _occurrence(due: Instant, exclusion: str | None) -> Occurrence:
@@ -189,14 +191,20 @@ def _policy(schedule: Schedule) -> tuple[str, str]:
     return ("skip", "once") if policy == "eventbridge" else (policy.gap, policy.overlap)
 
 
-def _days(minutes: Iterable[Minute]) -> set[date]:
-    return {wall.date() for minute in minutes for wall in (minute.wall, *minute.jumped)}
+class _Shown(NamedTuple):
+    """What the clocks of a zone show in a span."""
+
+    minutes: tuple[Minute, ...]
+    #: Every day of which there is a minute, shown or skipped.
+    days: frozenset[date]
 
 
-def _minutes(zone: str, first: Instant, until: Instant) -> list[Minute]:
+@lru_cache(maxsize=32)
+def _minutes(zone: str, first: Instant, until: Instant) -> _Shown:
     """Every minute of a span that begins with a whole one."""
     days = _minutes_of_days(zone, first // _DAY_MS, -(-until // _DAY_MS))
-    return [minute for minute in days if first <= minute.instant < until]
+    minutes = tuple(minute for minute in days if first <= minute.instant < until)
+    return _Shown(minutes, frozenset(wall.date() for minute in minutes for wall in (minute.wall, *minute.jumped)))
 
 
 @lru_cache(maxsize=32)

@@ -36,7 +36,7 @@ TICK_SECONDS, EXECUTE_SECONDS, DENSE_SECONDS, FIRE_SECONDS = 0.5, 0.1, 0.00001, 
 #: The reconciler starts every hour and reads every record once a day.
 SWEEPS, SWEEP_SECONDS = 24, 1.0
 #: Metrics that the functions publish, and alarms of the template.
-METRICS, ALARMS = 30, 22
+METRICS, ALARMS = 32, 23
 
 
 class Workload(Struct, frozen=True, kw_only=True):

@@ -8,18 +8,24 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
+from eventcron.app.restore import Line, decode_line, detail_type_of
 from eventcron.errors import EventcronError, InvalidSchedule
 from eventcron.model.codes import RejectionCode, RequestCode
 from eventcron.model.commands import Schedule
-from eventcron.model.names import Key
+from eventcron.model.names import CalendarKey, Key
 from eventcron.preview.mistaken import CRONTAB, crontab_line, mistaken
 from eventcron.preview.yaml_json import YamlError, yaml_entries
+from eventcron.rules.export import Exported
 from eventcron.wire.decode import decode_schedule
 from eventcron.wire.strict_json import end_of_value
 
 _BLANK = " \t\r\n"
 #: The path that stands for standard input.
 STDIN = Path("-")
+
+_envelope = msgspec.json.Decoder(Line)
 
 
 class UnreadableFile(EventcronError):
@@ -61,6 +67,59 @@ def read_schedules(paths: Iterable[Path | str]) -> Iterator[Entry]:
         source = _open(Path(path))
         for line, text in _entries(source):
             yield _once(_entry(source.path, line, text), places)
+
+
+class Declared(NamedTuple):
+    """One entry of a file that declares: the command that makes it, or the error in it. One of the two is set."""
+
+    file: Path
+    line: int
+    command: Exported | None
+    error: InvalidSchedule | None
+
+
+def read_declared(paths: Iterable[Path | str]) -> Iterator[Declared]:
+    """Every entry of the files at *paths*, as ``read_schedules``; an entry may also be a line of an export.
+
+    Raises:
+        UnreadableFile: as ``read_schedules``.
+    """
+    places: dict[tuple[str, Key | CalendarKey], str] = {}
+    for path in paths:
+        source = _open(Path(path))
+        for line, text in _entries(source):
+            yield _declared(source.path, line, text, places)
+
+
+def _declared(path: Path, line: int, text: str, places: dict[tuple[str, Key | CalendarKey], str]) -> Declared:
+    command: Exported | None = None
+    if _is_line(text):
+        try:
+            command = decode_line(text.encode())
+        except InvalidSchedule as error:
+            return Declared(path, line, None, error)
+    else:
+        entry = _entry(path, line, text)
+        if entry.schedule is None:
+            return Declared(path, line, None, entry.error)
+        command = entry.schedule
+    here = f"{path}:{line}"
+    first = places.setdefault((detail_type_of(command), command.key), here)
+    return Declared(path, line, command, None) if first == here else Declared(path, line, None, _twice(command, first))
+
+
+def _is_line(text: str) -> bool:
+    """Whether an entry is a line of an export: a schedule has no such fields."""
+    try:
+        _envelope.decode(text)
+    except msgspec.DecodeError:
+        return False
+    return True
+
+
+def _twice(command: Exported, first: str) -> InvalidSchedule:
+    allowed = f"each name once; {first} has it already"
+    return InvalidSchedule(RequestCode.DUPLICATE, field="name", given=repr(str(command.key)), allowed=allowed)
 
 
 class _Source(NamedTuple):

@@ -8,21 +8,19 @@ left out; the tests hold the result against a ``World``, in which all of eventcr
 from __future__ import annotations
 
 import asyncio
-from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from eventcron.app.registrar import Outcome
 from eventcron.model.codes import SkipReason
-from eventcron.model.commands import TENANT_SOURCE_PREFIX, Schedule
-from eventcron.model.names import MAX_INPUT_BYTES, Instant, Key, Unreadable, Window
+from eventcron.model.names import MAX_INPUT_BYTES, Instant, Unreadable, Window
 from eventcron.model.records import IndexEntry, Record
-from eventcron.oracle.occurrences import NotComputed, due_instants
+from eventcron.preview.comparing import Comparison, Due
 from eventcron.preview.files import Entry, read_schedules
+from eventcron.preview.registrar import at_once, put_all
 from eventcron.rules.upcoming import UpcomingFire, upcoming_entries, upcoming_fires
 from eventcron.settings import Settings
 from eventcron.testing.clock import FakeClock
@@ -36,12 +34,9 @@ PUT_BEFORE_MS = 1_000
 UNLIMITED = msgspec.structs.replace(
     SETTINGS, tenant_fires_per_minute=0, max_schedules_per_tenant=0, max_input_bytes=MAX_INPUT_BYTES
 )
-#: How often a simulation says how far it is: one part in a hundred is the storing.
-STEPS = 100
-#: Schedules that are put at once.
-PUTS = 100
-#: The most differences listed.
-MAX_DIFFERENCES = 20
+#: Milliseconds. What is computed at once, of one schedule after the other, and how often a simulation says how far it
+#: is. No trigger fires more than twice a second: one schedule's part has 43,200 fires at most.
+PART_MS = 6 * 3_600_000
 
 
 class Simulation(NamedTuple):
@@ -83,132 +78,70 @@ def simulate(
     put_at = start - PUT_BEFORE_MS
     records, reasons = asyncio.run(_stored(entries, put_at, UNLIMITED))
     accepted = {record.key: record.schedule for record in records if record.schedule is not None}
-    counts = _Counts(accepted)
-    lasting = [entry for record in records for entry in upcoming_entries(record, since=start)]
+    span = Window(start, end)
+    comparison = Comparison(accepted, span, put_at=put_at)
+    lasting = [_until(entry, end) for record in records for entry in upcoming_entries(record, since=start)]
+    skipped: Counter[SkipReason] = Counter()
     longest_ms = 1000 * max((entry.flexible_window_seconds for entry in lasting), default=0)
-    for step in range(1, STEPS + 1):
-        part = Window(start + (end - start) * (step - 1) // STEPS, start + (end - start) * step // STEPS)
-        # A flexible window delays a fire, not what it is due at.
-        counts.add(lasting, Window(part.start, part.end + (longest_ms if step == STEPS else 0)), Window(start, end))
-        on_progress(step)
-    expected, unverified = _compute(accepted, start, end, put_at)
-    expected |= {key: sorted(set(counts.fired[key])) for key in unverified}
+    # A flexible window delays a fire, not what it is due at.
+    last = end + longest_ms
+    for part in _parts(Window(start, last)):
+        found = _fires(lasting, part, skipped)
+        comparison.add(found, until=None if part.end == last else part.end)
+        on_progress(min(100, (part.end - start) * 100 // (end - start)))
+    minutes = comparison.per_minute
+    peak = max(minutes, key=lambda minute: (minutes[minute], -minute), default=None)
     return Simulation(
         start=start,
         end=end,
         schedules=len(accepted),
-        due=sum(map(len, expected.values())),
-        published=sum(map(len, counts.fired.values())),
-        skipped={str(reason): count for reason, count in counts.skipped.items()},
+        due=comparison.due,
+        published=comparison.published,
+        skipped={str(reason): count for reason, count in skipped.items()},
         rejected=[_rejected(entry, reason) for entry, reason in zip(entries, reasons, strict=True) if reason],
-        peak_per_minute=max(counts.minutes.values(), default=0),
-        peak_minute=counts.peak_minute,
-        per_schedule={str(key): len(counts.fired[key]) for key in sorted(accepted)},
-        per_minute={rfc3339(at * 60_000, millis=False): counts.minutes[at] for at in sorted(counts.minutes)},
-        differences=_differences(counts.fired, expected),
-        unverified=sorted(map(str, unverified)),
+        peak_per_minute=0 if peak is None else minutes[peak],
+        peak_minute=None if peak is None else rfc3339(peak * 60_000, millis=False),
+        per_schedule={str(key): comparison.per_schedule[key] for key in sorted(accepted)},
+        per_minute={rfc3339(at * 60_000, millis=False): minutes[at] for at in sorted(minutes)},
+        differences=comparison.differences,
+        unverified=list(map(str, comparison.unverified)),
     )
+
+
+def _until(entry: IndexEntry, end: Instant) -> IndexEntry:
+    """*entry* without what is due at or after *end*."""
+    return msgspec.structs.replace(entry, end=end if entry.end is None else min(entry.end, end))
+
+
+def _parts(window: Window) -> Iterator[Window]:
+    """*window* in parts that end at multiples of ``PART_MS``, as the days of the independent computation do."""
+    at = window.start
+    while at < window.end:
+        end = min((at // PART_MS + 1) * PART_MS, window.end)
+        yield Window(at, end)
+        at = end
+
+
+def _fires(entries: Sequence[IndexEntry], part: Window, skipped: Counter[SkipReason]) -> Iterator[Due]:
+    """The fires that *entries* publish in *part*, one entry after the other. Its skips are added to *skipped*."""
+    for found in upcoming_fires(entries, part, slice_ms=PART_MS):
+        if isinstance(found, UpcomingFire):
+            yield (found.fire.tenant, found.fire.name), found.fire.due
+            continue
+        assert not isinstance(found, Unreadable)  # noqa: S101  # the registrar has just stored it
+        skipped[found.reason] += found.count
 
 
 async def _stored(entries: Sequence[Entry], put_at: Instant, settings: Settings) -> tuple[list[Record], list[str]]:
     """What the registrar stores, put at *put_at*, and for each entry why it is rejected; "" if it is not."""
-    ports = memory_ports(FakeClock(put_at), pause=_at_once)
-    handlers = ports.use_cases(settings).handlers
+    ports = memory_ports(FakeClock(put_at), pause=at_once)
     reasons = ["" if entry.error is None else str(entry.error) for entry in entries]
     puts = [(number, entry.schedule) for number, entry in enumerate(entries) if entry.schedule is not None]
-    for begin in range(0, len(puts), PUTS):
-        some = puts[begin : begin + PUTS]
-        handled = await handlers.on_commands([_Message(_event(number, schedule, put_at)) for number, schedule in some])
-        for (number, _), one in zip(some, handled, strict=True):
-            if one.error is not None:
-                raise one.error
-            assert one.result is not None  # noqa: S101  # nothing here is no command
-            if one.result.outcome is Outcome.REJECTED:
-                reasons[number] = one.result.reason
+    answers = await put_all(ports.use_cases(settings).handlers, [schedule for _, schedule in puts], at=put_at)
+    for (number, _), reason in zip(puts, answers, strict=True):
+        reasons[number] = reason
     found = await ports.store.get([schedule.key for number, schedule in puts if not reasons[number]])
     return list(found.values()), reasons
-
-
-class _Message(NamedTuple):
-    body: str
-
-
-async def _at_once(_point: str) -> None:
-    """Let no other task run: nothing here happens at the same time."""
-
-
-def _event(number: int, schedule: Schedule, put_at: Instant) -> str:
-    """The event with which a tenant puts *schedule*."""
-    event = {
-        "id": f"00000000-0000-0000-0000-{number:012d}",
-        "detail-type": "Put Schedule",
-        "source": TENANT_SOURCE_PREFIX + schedule.tenant,
-        "time": rfc3339(put_at, millis=False),
-        "detail": schedule,
-    }
-    return msgspec.json.encode(event).decode()
-
-
-class _Counts:
-    """What was found to fire and not to fire so far."""
-
-    def __init__(self, keys: Iterable[Key]) -> None:
-        #: The due instants of each schedule.
-        self.fired: dict[Key, array[int]] = {key: array("q") for key in keys}
-        self.minutes: Counter[int] = Counter()
-        self.skipped: Counter[SkipReason] = Counter()
-
-    def add(self, entries: Sequence[IndexEntry], window: Window, span: Window) -> None:
-        """Add what *entries* publish in *window*, as far as it is due in *span*."""
-        for found in upcoming_fires(entries, window):
-            if isinstance(found, UpcomingFire):
-                due = found.fire.due
-                if span.start <= due < span.end:
-                    self.fired[found.fire.key].append(due)
-                    self.minutes[due // 60_000] += 1
-                continue
-            assert not isinstance(found, Unreadable)  # noqa: S101  # the registrar has just stored it
-            if span.start <= found.first_due < span.end:
-                self.skipped[found.reason] += found.count
-
-    @property
-    def peak_minute(self) -> str | None:
-        """The first of the minutes with the most fires."""
-        most = max(self.minutes, key=lambda minute: (self.minutes[minute], -minute), default=None)
-        return None if most is None else rfc3339(most * 60_000, millis=False)
-
-
-def _compute(
-    schedules: Mapping[Key, Schedule], start: Instant, end: Instant, put_at: Instant
-) -> tuple[dict[Key, list[Instant]], list[Key]]:
-    """The due instants by the independent computation, and the schedules that it cannot read."""
-    expected: dict[Key, list[Instant]] = {}
-    unverified: list[Key] = []
-    for key, schedule in schedules.items():
-        if schedule.state == "PAUSED":
-            expected[key] = []
-            continue
-        try:
-            expected[key] = due_instants(schedule, start, end, put_at)
-        except NotComputed:
-            unverified.append(key)
-    return expected, unverified
-
-
-def _differences(fired: Mapping[Key, Sequence[Instant]], expected: Mapping[Key, Sequence[Instant]]) -> list[str]:
-    """Fires that were not due, not published, or published more than once: at most ``MAX_DIFFERENCES`` of them."""
-    differences: list[str] = []
-    for key in sorted(expected):
-        if sorted(fired[key]) == sorted(expected[key]):
-            continue
-        actual, wanted = Counter(fired[key]), Counter(expected[key])
-        differences += [
-            f"{key} at {rfc3339(due, millis=False)} fired {actual[due]} times, computed {wanted[due]}"
-            for due in sorted(actual.keys() | wanted.keys())
-            if actual[due] != wanted[due]
-        ]
-    more = len(differences) - MAX_DIFFERENCES
-    return differences if more <= 0 else [*differences[:MAX_DIFFERENCES], f"and {more} more"]
 
 
 def _rejected(entry: Entry, reason: str) -> dict[str, str | int]:

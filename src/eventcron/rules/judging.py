@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
 from eventcron.errors import InvalidSchedule
@@ -112,7 +113,8 @@ class Known(NamedTuple):
         if backfill is None:
             return None
         record = self.records.get(fire.key)
-        if record is not None and record.created != backfill.schedule_created:
+        # One that was cancelled before it arrived knows no schedule.
+        if backfill.event_id and record is not None and record.created != backfill.schedule_created:
             return SkipReason.DELETED
         if backfill.state is not BackfillState.CANCELLED:
             return None
@@ -154,9 +156,16 @@ def _judge(fire: Fire, record: FireRecord | None, *, now: Instant) -> Judgement:
         return Judgement(Verdict.SKIP, SkipReason.SUPERSEDED) if superseded else Judgement(Verdict.DROP)
     if record.schedule is None:
         return Judgement(Verdict.SKIP, SkipReason.DELETED)
-    if fire.cause == "schedule" and _is_missed(fire, record, record.schedule.misfire, now=now):
+    is_timely = fire.at >= now - TIMELY_MS  # as nearly all are
+    if not is_timely and fire.cause == "schedule" and _is_missed(fire, record, record.schedule.misfire, now=now):
         return Judgement(Verdict.SKIP, SkipReason.MISFIRE)
-    return Judgement(_PUBLISH, None, local_time(fire.due, record.schedule.timezone))
+    return _published(fire.due, record.schedule.timezone)
+
+
+@lru_cache(maxsize=4_096)
+def _published(due: Instant, zone: str) -> Judgement:
+    """The judgement on all fires of one due instant and zone that are published."""
+    return Judgement(_PUBLISH, None, local_time(due, zone))
 
 
 def _is_missed(fire: Fire, record: FireRecord, misfire: Misfire, *, now: Instant) -> bool:
@@ -164,9 +173,6 @@ def _is_missed(fire: Fire, record: FireRecord, misfire: Misfire, *, now: Instant
 
     A resume publishes at once what its flexible window would have moved further. It is late only after that.
     """
-
-    if fire.at >= now - TIMELY_MS:
-        return False  # as nearly all are
 
     def followed() -> bool:
         return not fire.is_caught_up and is_followed(record.eras, fire.key, fire.revision, due=fire.due, now=now)

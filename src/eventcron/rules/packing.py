@@ -43,7 +43,7 @@ def make_pack(fires: Sequence[Fire], *, after: Pack | None = None) -> Pack:
     first round depends on the fires alone. An id of a later round depends on the id of *after* too: a pack that was
     sent back from the dead letters has an id of its own, and so have all the rounds that follow.
     """
-    at: Instant = min(fire.at for fire in fires)
+    at: Instant = min([fire.at for fire in fires])
     if after is None:
         return Pack(id=pack_id(fires), at=at, fires=list(fires))
     return Pack(id=pack_id(fires, after=after.id), at=at, fires=list(fires), attempt=after.attempt + 1)

@@ -68,8 +68,8 @@ class InWindow(NamedTuple):
 class WindowMemo:
     """Each trigger's occurrences in one window, computed once. A million schedules share a few thousand triggers.
 
-    It holds ``MAX_REMEMBERED`` occurrences and those of one trigger at most; then it forgets all of them. *note* is
-    told of each trigger's first occurrence after the window: it need not be searched again for the next one.
+    It holds ``MAX_REMEMBERED`` occurrences and those of one trigger at most; then it forgets all of them. *note* gets
+    each trigger's first occurrence after the window, so that the next window need not search it.
     """
 
     def __init__(self, window: Window, note: Note | None = None) -> None:

@@ -52,26 +52,29 @@ def _may_fire(era: Era, since: Instant) -> bool:
     return era.end is None or era.end + era.flexible_window_seconds * 1000 > since
 
 
-def slices(window: Window) -> Iterator[Window]:
-    """*window* in consecutive parts of at most ``SLICE_MS``.
+def slices(window: Window, slice_ms: int = SLICE_MS) -> Iterator[Window]:
+    """*window* in consecutive parts of at most *slice_ms*.
 
     >>> list(slices(Window(0, 700_000)))
     [Window(start=0, end=300000), Window(start=300000, end=600000), Window(start=600000, end=700000)]
     """
-    for start in range(window.start, window.end, SLICE_MS):
-        yield Window(start, min(start + SLICE_MS, window.end))
+    for start in range(window.start, window.end, slice_ms):
+        yield Window(start, min(start + slice_ms, window.end))
 
 
-def upcoming_fires(entries: Sequence[IndexEntry], window: Window) -> Iterator[UpcomingFire | SkipNotice | Unreadable]:
+def upcoming_fires(
+    entries: Sequence[IndexEntry], window: Window, *, slice_ms: int = SLICE_MS
+) -> Iterator[UpcomingFire | SkipNotice | Unreadable]:
     """The fires and skips of *entries* with an instant of publication in *window*.
 
-    They come slice by slice, unordered within a slice. If a revision and its successor have the same occurrence, it
-    comes once, because the executor publishes it once. An entry that this release cannot read comes as ``Unreadable``.
+    They come slice by slice of *slice_ms*, and entry by entry within a slice. If a revision and its successor have the
+    same occurrence, it comes once, because the executor publishes it once. An entry that this release cannot read comes
+    as ``Unreadable``.
     """
     waiting: dict[int, Instant] = dict.fromkeys(range(len(entries)), window.start)
     counts = Counter(entry.key for entry in entries)
     known: dict[Key, set[Instant]] = {key: set() for key, count in counts.items() if count > 1}
-    for part in slices(window):
+    for part in slices(window, slice_ms):
         memo = WindowMemo(part)
         for index in [index for index, following in waiting.items() if following < part.end]:
             entry = entries[index]

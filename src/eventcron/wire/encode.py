@@ -128,7 +128,14 @@ def fired(record: FireRecord, fire: Fire, *, attempt: int, local_time: str, apar
         labels=schedule.labels,
         input=schedule.input if apart is None else apart,
     )
-    return _event(schedule.detail_type, detail, fire.key, time=fire.at, fire_id=detail.fire_id)
+    return Event(
+        source=EVENT_SOURCE,
+        detail_type=schedule.detail_type,
+        detail=_encoder.encode(detail),
+        time=fire.at,
+        resources=(f"{fire.tenant}/{fire.name}",),
+        fire_id=detail.fire_id,
+    )
 
 
 def created(record: Record, *, now: Instant, next_due: Instant | None = None, event_id: str = "") -> Event:
@@ -299,16 +306,13 @@ def _changed(
     return _event(detail_type, detail, record.key, time=now)
 
 
-def _event(
-    detail_type: str, detail: EventDetail, key: Key | CalendarKey | None, *, time: Instant, fire_id: str = ""
-) -> Event:
+def _event(detail_type: str, detail: EventDetail, key: Key | CalendarKey | None, *, time: Instant) -> Event:
     return Event(
         source=EVENT_SOURCE,
         detail_type=detail_type,
         detail=_encoder.encode(detail),
         time=time,
         resources=() if key is None else (str(key),),
-        fire_id=fire_id,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from typing import Any
 
 from aiobotocore.config import AioConfig
@@ -12,6 +12,9 @@ from aiobotocore.session import get_session
 from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.exceptions import HTTPClientError
 
+from eventcron.adapters.aws.access import EnvironmentAccess
+from eventcron.adapters.aws.clients import DynamoClient
+from eventcron.adapters.aws.json_api import DynamoJson
 from eventcron.adapters.aws.leases import DynamoLeases
 from eventcron.errors import Unavailable
 from eventcron.local.runtime import LocalSettings
@@ -30,21 +33,23 @@ PLANNER_TIMEOUT = 20
 #: Seconds within which a host with work begins it: a few ticks, because a dead planner's leases may still be live, and
 #: as many again on a busy machine.
 BEGIN_SECONDS = 60.0
+#: The queues that functions read, by the outputs with their URLs.
+QUEUES = ("CommandQueueUrl", "RegistrarQueueUrl", "FireQueueUrl")
 
 
 class Aws:
     """The services of a running stack. *document* is the output of ``eventcron dev --json``."""
 
-    def __init__(self, clients: Mapping[str, Any], document: Mapping[str, Any]) -> None:
+    def __init__(self, clients: Mapping[str, Any], dynamodb: DynamoClient, document: Mapping[str, Any]) -> None:
         self.sqs, self.events = clients["sqs"], clients["events"]
         self.bus: str = document["bus"]
         self._lambda = clients["lambda"]
         self._outputs: dict[str, str] = document["outputs"]
-        self._leases = DynamoLeases(table(clients["dynamodb"], self._outputs["LedgerTableName"]))
+        self._leases = DynamoLeases(table(dynamodb, self._outputs["LedgerTableName"]))
 
     async def shorten(self) -> None:
         """Shorten the timeouts, so that the work of a dead process comes back within seconds."""
-        for queue in ("CommandQueueUrl", "FireQueueUrl"):
+        for queue in QUEUES:
             attributes = {"VisibilityTimeout": str(VISIBILITY_SECONDS)}
             await self.sqs.set_queue_attributes(QueueUrl=self._outputs[queue], Attributes=attributes)
         await self._lambda.update_function_configuration(
@@ -63,7 +68,7 @@ class Aws:
 
     async def registrar_begins(self) -> bool:
         """Wait until a registrar receives a command. Return False if none does."""
-        return await becomes(lambda: self.count(self._outputs["CommandQueueUrl"], "NotVisible"))
+        return await becomes(lambda: self.count(self._outputs["RegistrarQueueUrl"], "NotVisible"))
 
     async def planned_through(self) -> Instant:
         """The instant through which every segment is planned."""
@@ -83,7 +88,7 @@ class Aws:
 
     async def on_their_way(self) -> int:
         """Commands and packs that are not done with."""
-        return await self.count(self._outputs["CommandQueueUrl"]) + await self.count(self._outputs["FireQueueUrl"])
+        return sum([await self.count(self._outputs[queue]) for queue in QUEUES])
 
     async def dead_letters(self) -> dict[str, int]:
         """The number of dead letters, by queue."""
@@ -128,6 +133,7 @@ async def connected(document: Mapping[str, Any]) -> AsyncIterator[Aws]:
                     config=config,
                 )
             )
-            for service in ("sqs", "events", "lambda", "dynamodb")
+            for service in ("sqs", "events", "lambda")
         }
-        yield Aws(clients, document)
+        dynamodb = exits.enter_context(closing(DynamoJson(EnvironmentAccess(environment), limit=16)))
+        yield Aws(clients, dynamodb, document)

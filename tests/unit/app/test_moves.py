@@ -35,9 +35,11 @@ class Watched(MemoryScheduleStore):
         self.clock = clock
         self.moved: list[Instant] = []
         self.refused_until: Instant = 0
+        #: The name of a schedule whose moves are always refused.
+        self.stuck = ""
 
     async def move_wake(self, entry: IndexEntry, wake: Instant | None, *, handoff: Instant | None = None) -> bool:
-        if self.clock.now() < self.refused_until:
+        if self.clock.now() < self.refused_until or entry.name == self.stuck:
             raise Unavailable("dynamodb", "ThrottlingException", "the index takes no more")
         self.moved.append(self.clock.now())
         return await super().move_wake(entry, wake, handoff=handoff)
@@ -180,6 +182,17 @@ async def test_moves_that_are_throttled_to_the_end_fail_the_segment_in_time() ->
 
     assert (report.ended, "the index takes no more" in report.reason) == (SegmentOutcome.FAILED, True)
     assert NOW + 58_000 < stage.clock.now() < NOW + 60_000
+
+
+async def test_a_move_that_is_always_refused_holds_up_no_other() -> None:
+    """The window is planned again for what was not moved: that should be one schedule, not all that come after it."""
+    stage = Stage()
+    await stage.wave()
+    stage.store.stuck = f"yearly-{WAVE - 3:03}"  # among those that are read first
+
+    report = await stage.plan()
+
+    assert (report.ended, stage.left()) == (SegmentOutcome.FAILED, 1)
 
 
 @pytest.mark.parametrize(

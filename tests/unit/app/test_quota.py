@@ -233,7 +233,7 @@ async def test_what_is_caught_up_on_waits_for_the_limit(more: Any, schedule: Any
 
     report = await stage.execute(*fires("abc", **more))
 
-    assert (stage.fired, stage.skips, report.put_back) == (["a", "b"], [], 1)
+    assert (stage.fired, stage.skips, report.waiting, report.put_back) == (["a", "b"], [], 1, 0)
     (pack,) = stage.put_back()
     assert ([one.name for one in pack.fires], pack.attempt) == (["c"], 1)
     assert pack.fires[0].at == DUE
@@ -249,7 +249,7 @@ async def test_what_is_due_in_the_minute_goes_first(more: Any, schedule: Any) ->
     report = await stage.execute(*fires("bc", **more))
     await stage.execute(*fires("b", due=DUE + 76_000))
 
-    assert (stage.fired, stage.skips, report.put_back) == (["a", "b"], [], 2)
+    assert (stage.fired, stage.skips, report.waiting, report.put_back) == (["a", "b"], [], 2, 0)
 
 
 async def test_the_last_fire_completes_its_schedule_though_it_is_over_the_limit() -> None:

@@ -20,7 +20,8 @@ from eventcron.entrypoints.cli.main import cli
 from eventcron.errors import EventcronError
 from eventcron.model.commands import Command
 from eventcron.model.events import Event
-from eventcron.ports import Answers, Refusal
+from eventcron.ports import Refusal
+from eventcron.ports.answers import Answers
 from eventcron.testing import JumpingClock, memory_ports
 from eventcron.testing.world import SETTINGS
 from eventcron.timing.instant import rfc3339

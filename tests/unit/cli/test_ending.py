@@ -22,15 +22,17 @@ SCHEDULE = '{"tenant": "acme", "name": "job", "expression": "* * * * *"}\n'
 
 #: A command line of each command and subcommand that looks at a deployment. FILE is a file that exists.
 OF_A_DEPLOYMENT = [
+    ["apply", "-f", "FILE"],
     ["backfill", "acme/job", "--from", "now-1d", "--until", "now"],
     ["backfills", "list"],
     ["backfills", "show", "acme/job/1"],
+    ["cost", "--stack", "eventcron"],
     ["calendars", "list"],
     ["calendars", "get", "acme/norway"],
     ["calendars", "put", "acme/norway", "2026-12-24"],
     ["calendars", "delete", "acme/norway"],
     ["delete", "acme/job"],
-    ["cost", "--stack", "eventcron"],
+    ["diff", "-f", "FILE"],
     ["doctor"],
     ["export", "FILE"],
     ["get", "acme/job"],
@@ -57,6 +59,7 @@ WITHOUT = [
     ["convert", "--from", "unix", "--to", "eventbridge", "0 9 * * MON"],
     ["cost", "--schedules", "5", "--fires-per-day", "1"],
     ["explain", "0 9 * * MON"],
+    ["import", "crontab", "CRONTAB", "--tenant", "acme"],
     ["next", "0 9 * * MON"],
     ["next", "0 9 * * MON", "--json"],
     ["simulate", "FILE", "--for", "1m"],
@@ -69,7 +72,10 @@ EMBEDDED = {"demo", "dev"}
 def with_file(arguments: list[str], folder: Path, text: str = "") -> list[str]:
     file = folder / "file.jsonl"
     file.write_text(text)
-    return [str(file) if argument == "FILE" else argument for argument in arguments]
+    crontab = folder / "crontab"
+    crontab.write_text("0 9 * * MON true\n")
+    given = {"FILE": str(file), "CRONTAB": str(crontab)}
+    return [given.get(argument, argument) for argument in arguments]
 
 
 def test_every_command_is_here() -> None:
@@ -91,7 +97,7 @@ def test_ctrl_c_is_status_130_and_one_sentence(
     monkeypatch.setattr(module, "connected" if hasattr(module, "connected") else "operations", _interrupted)
 
     with pytest.raises(SystemExit) as ended:
-        main(with_file(arguments, tmp_path))
+        main(with_file(arguments, tmp_path, SCHEDULE if arguments[0] in {"apply", "diff"} else ""))
 
     assert ended.value.code == 130
     out, err = capsys.readouterr()

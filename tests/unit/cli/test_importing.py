@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from eventcron.entrypoints.cli.main import main
+from eventcron.migrate import FORMATS
 from eventcron.preview.files import read_schedules
 from tests.unit.migrate.imports import FILES
 
@@ -47,17 +48,46 @@ def test_what_cannot_be_said_is_listed_with_status_3(capsys: pytest.CaptureFixtu
     assert "# not imported" in out
 
 
+#: A file of each format, and of each kind of file that a format has.
+SOURCES = [
+    ("celery", "celery_app.py.txt"),
+    ("crontab", "system.crontab"),
+    ("crontab", "user.crontab"),
+    ("eventbridge", "plan.json"),
+    ("eventbridge", "serverless.yml"),
+    ("eventbridge", "template.yaml"),
+    ("github-actions", "nightly.yml"),
+    ("jenkins", "jobs/deploy/config.xml"),
+    ("jenkins", "jobs/nightly/Jenkinsfile"),
+    ("jenkins", "seed.groovy"),
+    ("kubernetes", "chart.yaml"),
+    ("quartz", "beans.xml"),
+    ("quartz", "quartz_jobs.xml"),
+    ("quartz", "repository.properties"),
+    ("sidekiq", "schedule.yml"),
+    ("sidekiq", "sidekiq.yml"),
+    ("spring", "Jobs.java"),
+    ("spring", "application.yml"),
+    ("spring", "beans.xml"),
+    ("systemd", "timers/backup.timer"),
+]
+
+
+def test_every_format_has_a_file() -> None:
+    assert {source for source, _ in SOURCES} == set(FORMATS)
+
+
 @pytest.mark.parametrize("output", ["yaml", "jsonl"])
-@pytest.mark.parametrize("name", ["system.crontab", "user.crontab"])
+@pytest.mark.parametrize(("source", "name"), SOURCES)
 def test_simulate_reads_what_import_writes(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, output: str
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], source: str, name: str, output: str
 ) -> None:
-    _run("crontab", str(FILES / name), "-o", output)
+    _run(source, str(FILES / name), "-o", output)
     written = Path(_file(tmp_path, capsys.readouterr().out, f"schedules.{output}"))
 
     entries = list(read_schedules([written]))
 
-    assert len(entries) > 6
+    assert entries
     assert [str(entry.error) for entry in entries if entry.error is not None] == []
 
 
@@ -74,6 +104,14 @@ def test_yaml_and_json_lines_say_the_same(tmp_path: Path, capsys: pytest.Capture
     assert jsonl is not None
     assert json.loads(bytes(yaml.input)) == json.loads(bytes(jsonl.input))
     assert yaml.display_name == jsonl.display_name
+
+
+def test_what_is_listed_sends_nothing_to_the_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _run("crontab", _file(tmp_path, "@reboot \x1b[2J\x07 rm\n"))
+
+    printed = "".join(capsys.readouterr())
+    assert "\x1b" not in printed
+    assert "@reboot \\u001b[2J\\u0007 rm" in printed
 
 
 def test_several_files_share_the_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

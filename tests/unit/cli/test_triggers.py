@@ -233,6 +233,25 @@ class TestConvert:
 
         assert ran == (0, "cron(0 9 ? * MON-FRI *)\n", "")
 
+    @pytest.mark.parametrize(
+        ("source", "expression", "converted"),
+        [
+            ("spring", "0 0 4 * * MON-FRI", "0 0 4 ? * MON-FRI"),
+            ("jenkins", "0 4 1-7 * 1", "0 0 4 ? * 2#1"),
+            ("sidekiq", "0 4 -1 * *", "0 0 4 L * ?"),
+        ],
+    )
+    def test_dialects_that_are_only_read(self, run: Run, source: str, expression: str, converted: str) -> None:
+        unix = run("convert", expression, "--from", source, "--to", "eventcron").out.strip()
+
+        assert run("convert", unix, "--from", "eventcron", "--to", "quartz").out == f"{converted}\n"
+
+    def test_a_dialect_that_is_only_read_is_no_target(self, run: Run) -> None:
+        ran = run("convert", "0 9 * * 1-5", "--from", "unix", "--to", "spring")
+
+        assert ran.status == 2
+        assert "'spring' is not one of" in ran.err
+
     def test_what_debian_does_not_know_is_pointed_out(self, run: Run) -> None:
         ran = run("convert", "cron(0 9 L * ? *)", "--from", "eventbridge", "--to", "unix")
 

@@ -17,7 +17,8 @@ from eventcron.client.schedules import Schedule
 from eventcron.client.verbs import Receipt, Verbs
 from eventcron.errors import InvalidSchedule
 from eventcron.model.events import Event
-from eventcron.ports import Answers, Refusal
+from eventcron.ports import Refusal
+from eventcron.ports.answers import Answers
 from eventcron.testing import World
 from eventcron.wire.decode import Rejected
 

@@ -19,7 +19,17 @@ from rich.console import Console
 from eventcron.adapters.memory import MemoryEventBus
 from eventcron.demo import samples
 from eventcron.demo.comparison import FromFiles, Lateness, Rejection, Report
-from eventcron.demo.observations import Answer, Due, News, Observations, Publication, QueueReader, Receipt, Skip
+from eventcron.demo.observations import (
+    GATHER_SECONDS,
+    Answer,
+    Due,
+    News,
+    Observations,
+    Publication,
+    QueueReader,
+    Receipt,
+    Skip,
+)
 from eventcron.demo.samples import Sample, Sent, change, put, send
 from eventcron.demo.screen import Lines, Screen, Terminal, progress_of
 from eventcron.demo.subscriptions import API_DESTINATION, LAMBDA, STEP_FUNCTIONS, SUBSCRIPTIONS, Webhook
@@ -160,6 +170,10 @@ def fired(tenant: str, name: str, due: str) -> str:
     return json.dumps({"id": "1", "source": "eventcron", "detail-type": "Schedule Fired", "detail": detail})
 
 
+async def at_once(_seconds: float) -> None:
+    """Pause for no time."""
+
+
 class Sqs:
     """A queue that delivers every message twice."""
 
@@ -184,8 +198,8 @@ async def test_a_reader_takes_each_message_once_and_deletes_it() -> None:
     observed = Observations()
     events, receipts = Sqs([event]), Sqs([json.dumps(receipt)])
     readers = [
-        QueueReader(events, "events", observed.add_event_message),
-        QueueReader(receipts, "receipts", observed.add_receipt_message),
+        QueueReader(events, "events", observed.add_event_message, pause=at_once),
+        QueueReader(receipts, "receipts", observed.add_receipt_message, pause=at_once),
     ]
     for reader in readers * 2:
         await reader.read()
@@ -195,6 +209,35 @@ async def test_a_reader_takes_each_message_once_and_deletes_it() -> None:
     assert observed.receipts == [Receipt("lambda", due, "id", NOW + 250)]
     assert events.deleted == ["events handle 0", "events handle 1"] * 2
     assert receipts.deleted == ["receipts handle 0", "receipts handle 1"] * 2
+
+
+@pytest.mark.parametrize(
+    ("count", "calls"),
+    [
+        pytest.param(4, ["receive", "pause", "delete"], id="a-queue-read-empty-gathers-messages-first"),
+        pytest.param(5, ["receive", "delete"], id="a-queue-with-more-is-read-on-at-once"),
+    ],
+)
+async def test_a_reader_leaves_the_embedded_aws_alone_while_messages_come(count: int, calls: list[str]) -> None:
+    done: list[str] = []
+
+    class Noted(Sqs):
+        async def receive_message(self, **options: object) -> dict[str, Any]:
+            done.append("receive")
+            return await super().receive_message(**options)
+
+        async def delete_message_batch(self, **options: Any) -> None:
+            done.append("delete")
+            await super().delete_message_batch(**options)
+
+    async def pause(seconds: float) -> None:
+        assert seconds == GATHER_SECONDS
+        done.append("pause")
+
+    events = Noted([fired("acme", f"n{n}", "2026-06-01T12:00:00.000Z") for n in range(count)])
+    await QueueReader(events, "events", Observations().add_event_message, pause=pause).read()
+
+    assert done == calls
 
 
 async def test_news_wakes_a_task_that_waits_for_a_condition() -> None:

@@ -95,6 +95,8 @@ def test_a_signature_is_a_task_with_arguments() -> None:
         ("{'a': {'task': 't', 'schedule': 60}}", "rate(60 seconds)"),
         ("app = Celery(beat_schedule={'a': {'task': 't', 'schedule': 60 * 60}})", "rate(3600 seconds)"),
         ("CONF = {'beat_schedule': {'a': {'task': 't', 'schedule': 60}}}", "rate(60 seconds)"),
+        ("app.conf.beat_schedule.update({'a': {'task': 't', 'schedule': 60}})", "rate(60 seconds)"),
+        ("beat_schedule |= {'a': {'task': 't', 'schedule': 60}}", "rate(60 seconds)"),
         ("class Config:\n  beat_schedule = {'a': {'task': 't', 'schedule': 60}}", "rate(60 seconds)"),
     ],
 )
@@ -131,6 +133,7 @@ def test_json_is_read(schedule: Any, expression: str) -> None:
         ("None", "None is no schedule"),
         ("timedelta(years=1)", "timedelta(years=1) is computed when the code runs"),
         ("1 / 0", "1 / 0 is computed when the code runs"),
+        ("'\\d'", "expression: got 1 field in '\\\\d'"),
     ],
 )
 def test_what_is_no_literal_schedule_is_listed(schedule: str, reason: str) -> None:

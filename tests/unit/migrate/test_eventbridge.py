@@ -45,7 +45,7 @@ def test_nothing_of_a_template_is_dropped() -> None:
     assert [(listed.origin, listed.unsaid.name, listed.unsaid.given.partition(":")[0]) for listed in result.unsaid] == [
         ("template.yaml:28", "Once", "Input"),
         ("template.yaml:28", "Once", "KmsKeyArn"),
-        ("template.yaml:28", "Once", "Target.Arn"),
+        ("template.yaml:28", "Once", "Target"),
         ("template.yaml:40", "Over", "schedule Over"),
         ("template.yaml:46", "ByStage", "ScheduleExpression"),
         ("template.yaml:53", "Hourly", "InputPath"),
@@ -85,8 +85,8 @@ def test_the_target_is_printed_as_a_subscription() -> None:
             },
             "target": {
                 "Id": "nightly-export",
-                "Arn": {"Fn::GetAtt": "Export.Arn"},
-                "RoleArn": {"Fn::GetAtt": "Role.Arn"},
+                "Arn": {"Fn::GetAtt": ["Export", "Arn"]},
+                "RoleArn": {"Fn::GetAtt": ["Role", "Arn"]},
                 "DeadLetterConfig": {"Arn": "arn:aws:sqs:eu-north-1:123456789012:dlq"},
                 "RetryPolicy": {"MaximumEventAgeInSeconds": 600, "MaximumRetryAttempts": 3},
                 "InputPath": "$.detail.input",
@@ -95,11 +95,24 @@ def test_the_target_is_printed_as_a_subscription() -> None:
     ]
 
 
+def test_a_target_without_input_receives_the_whole_fire() -> None:
+    weekly = import_file("eventbridge", "template.yaml").schedules[3]
+
+    assert dict(weekly.subscriptions[0].target) == {"Id": "ExportWeekly", "Arn": {"Fn::GetAtt": ["Export", "Arn"]}}
+
+
+def test_a_call_of_an_api_is_listed_with_its_role() -> None:
+    listed = import_file("eventbridge", "template.yaml").unsaid[2]
+
+    assert "rds:stopDBInstance" in listed.unsaid.given
+    assert "role/stop" in listed.unsaid.given
+
+
 def test_targets_of_a_rule_keep_their_own_inputs() -> None:
     hourly = import_file("eventbridge", "template.yaml").schedules[2]
 
     assert [dict(one.target) for one in hourly.subscriptions] == [
-        {"Id": "one", "Arn": {"Fn::GetAtt": "Export.Arn"}, "Input": '{"n": 1}'},
+        {"Id": "one", "Arn": {"Fn::GetAtt": ["Export", "Arn"]}, "Input": '{"n": 1}'},
         {"Id": "two", "Arn": {"Ref": "Topic"}, "InputPath": "$.time"},
     ]
 
@@ -209,6 +222,25 @@ def test_rules_of_the_api_are_read() -> None:
     ]
 
     assert only(import_text("eventbridge", json.dumps({"Rules": rules}))).detail["state"] == "PAUSED"
+
+
+@pytest.mark.parametrize(
+    ("functions", "given"),
+    [
+        ("${file(functions.yml)}", "functions: ${file(functions.yml)}"),
+        ("\n  f: {events: '${self:custom.events}'}", "events: ${self:custom.events}"),
+        ("\n  f:\n    events:\n      - ${file(events.yml)}", "events: ${file(events.yml)}"),
+    ],
+)
+def test_what_a_serverless_yml_has_elsewhere_is_listed(functions: str, given: str) -> None:
+    result = import_text("eventbridge", f"provider: aws\nfunctions: {functions}\n")
+
+    assert [listed.unsaid.given for listed in result.unsaid] == [given]
+
+
+def test_a_stored_state_of_terraform_is_refused() -> None:
+    with pytest.raises(WrongFormat, match="give what `terraform show -json` prints"):
+        import_text("eventbridge", '{"version": 4, "terraform_version": "1.9.5", "serial": 3, "resources": []}')
 
 
 @pytest.mark.parametrize("text", ["a: 1\n", '{"a": 1}', "- 1\n", "!!python/object/apply:os.system [x]\n"])

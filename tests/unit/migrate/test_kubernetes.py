@@ -77,6 +77,12 @@ def test_the_fields_of_a_cronjob_come_along() -> None:
     }
 
 
+def test_what_has_a_schedule_and_is_no_cronjob_is_listed() -> None:
+    result = import_text("kubernetes", "kind: Schedule\nmetadata: {name: velero}\nspec: {schedule: 0 1 * * *}\n")
+
+    assert [(listed.unsaid.name, listed.unsaid.given) for listed in result.unsaid] == [("velero", "Schedule 0 1 * * *")]
+
+
 def test_a_suspended_cronjob_is_paused() -> None:
     assert details(import_file("kubernetes", "chart.yaml"))["test-db-backup"]["state"] == "PAUSED"
 

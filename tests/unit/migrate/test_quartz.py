@@ -20,7 +20,7 @@ CRON = {
     ("quartz_jobs.xml", "reports-monthly"): ("Europe/Oslo", "0 15 10 * * L5"),
     ("quartz_jobs.xml", "audit-monthly"): ("UTC", "0,30 */20 8-9 * * 1-5"),
     ("repository.properties", "trashcan.cron"): ("UTC", "0 30 * * * *"),
-    ("repository.properties", "activities.feed.cleaner.cronExpression"): ("UTC", "0 */10 * * * *"),
+    ("repository.properties", "activities.feed.cleaner.cronExpression"): ("UTC", "0 */10 3 * * *"),
     ("beans.xml", "nightlyTrigger"): ("Europe/Oslo", "0 0 4 * * 0"),
 }
 
@@ -81,7 +81,7 @@ def test_nothing_of_properties_is_dropped() -> None:
     expressions = {name: detail["expression"] for name, detail in details(result).items()}
     assert expressions == {
         "trashcan.cron": "0 30 * * * *",
-        "activities.feed.cleaner.cronExpression": "0 0/10 * * * *",
+        "activities.feed.cleaner.cronExpression": "0 0/10 3 * * *",
         "activities.feed.notifier.cronExpression": "0 0 0 * 1 0 2030",
         "content.cleaner.cronExpression": "* * * * * * 2099",
         "never.cronExpression": "manual",
@@ -111,6 +111,7 @@ def test_beans_are_cron_triggers() -> None:
         pytest.param("Prose without anything.", "it has no properties", id="prose"),
         pytest.param("[Timer]\nOnCalendar=daily\n", "a systemd timer; read it with", id="timer"),
         pytest.param('<!DOCTYPE a [<!ENTITY b "c">]><quartz>&b;</quartz>', "it declares the entity 'b'", id="entities"),
+        pytest.param('package a.b;\nclass C { String s = "0 0 12 * * ?"; }\n', "source code; give its", id="java"),
         pytest.param("<a>" * 200 + "</a>" * 200, "nested more than 100 deep", id="deep"),
     ],
 )

@@ -25,6 +25,7 @@ RAW = st.sampled_from([b"null", b'{"a": [1.10]}', b'"x"', b"1e999"]).map(msgspec
 MOMENT = st.datetimes(datetime(1970, 1, 1), datetime(2199, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001  # bounds
 
 PLAIN: dict[type[inspect.Type], st.SearchStrategy[Any]] = {
+    inspect.AnyType: st.none() | st.integers(-100, 100) | st.text(max_size=5),
     inspect.BoolType: st.booleans(),
     inspect.BytesType: st.binary(max_size=20),
     inspect.DateTimeType: MOMENT,

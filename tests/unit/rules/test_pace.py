@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from eventcron.rules.pace import Pace, Turn
+from eventcron.rules.pace import SLOWEST, TOGETHER_MS, CallPace, Pace, Turn
 
 
 def test_turns_follow_each_other_at_the_pace() -> None:
@@ -63,3 +64,46 @@ def test_no_second_has_more_than_the_pace(a_second: float, asked: list[tuple[int
     for index, instant in enumerate(begun):
         in_second = sum(instant <= other < instant + 1_000 for other in begun[index : index + 200])
         assert in_second <= a_second + 2  # instants are whole milliseconds
+
+
+@pytest.mark.parametrize(
+    ("quota", "later_ms", "pace"),
+    [
+        pytest.param(100, 0, 50, id="half-of-the-quota"),
+        pytest.param(100, 5_000, 100, id="the-quota-again-once-it-has-doubled"),
+        pytest.param(0, 0, 10, id="half-of-what-was-called-in-a-second"),
+        pytest.param(0, 5_000, 20, id="as-often-as-before"),
+        pytest.param(0, 60_000, 0, id="no-pace-a-minute-later"),
+    ],
+)
+def test_a_pace_is_half_after_a_refusal_and_rises(quota: int, later_ms: int, pace: float) -> None:
+    calls = CallPace(quota)
+    for _ in range(20):
+        calls.begin(1_000)
+
+    calls.refused(1_500)
+
+    assert calls.a_second(1_500 + later_ms) == pytest.approx(pace)
+
+
+def test_calls_that_are_refused_together_count_once_and_no_pace_is_slower_than_the_slowest() -> None:
+    calls = CallPace(100)
+    for _ in range(16):
+        calls.refused(0)
+    assert calls.a_second(0) == 50
+
+    for at in range(0, 60_000, TOGETHER_MS):
+        calls.refused(at)
+    assert calls.a_second(59_500) == SLOWEST
+
+
+@given(st.integers(1, 1_000), st.lists(st.integers(0, 500), min_size=1, max_size=50))
+def test_no_second_has_more_calls_than_the_quota_and_one(quota: int, pauses: list[int]) -> None:
+    calls, now, begun = CallPace(quota), 0, []
+    for pause in pauses:
+        now += pause
+        begun.append(calls.begin(now))
+
+    assert begun == sorted(begun)
+    for first in begun:
+        assert sum(first <= at < first + 1_000 for at in begun) <= quota + 1

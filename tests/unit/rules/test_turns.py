@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eventcron.model.messages import Fire
 from eventcron.rules.packing import pack_fires
-from eventcron.rules.turns import MINUTE_MS, SPREAD_MS, ask_early_ms, in_turn
+from eventcron.rules.turns import MINUTE_MS, SPREAD_MS, Turns, ask_early_ms, in_turn
 
 NAMES = [f"n{number}" for number in range(5)]
 MINUTES = 500
@@ -58,3 +62,25 @@ def test_another_pack_asks_first_each_minute() -> None:
 
     assert min(first[True], first[False]) > MINUTES / 3
     assert all(0 <= ask_early_ms(f"{number}") < SPREAD_MS for number in range(MINUTES))
+
+
+@given(st.lists(st.sampled_from("abc"), max_size=40), st.integers(1, 7))
+def test_turns_lose_nothing_keep_each_owners_order_and_let_nobody_go_twice_while_another_waits(
+    owners: list[str], count: int
+) -> None:
+    turns: Turns[tuple[str, int]] = Turns()
+    for number, owner in enumerate(owners):
+        turns.put(owner, (owner, number))
+
+    taken: list[tuple[str, int]] = []
+    while turns:
+        taken += turns.take(count)
+
+    assert sorted(taken) == sorted((owner, number) for number, owner in enumerate(owners))
+    for owner in "abc":
+        numbers = [number for of, number in taken if of == owner]
+        assert numbers == sorted(numbers)
+        # Of another, who has as many left, there is no more than one in between.
+        places = [place for place, (of, _) in enumerate(taken) if of == owner]
+        for before, after in pairwise(places):
+            assert len({of for of, _ in taken[before + 1 : after]}) == after - before - 1

@@ -11,12 +11,15 @@ import pytest
 from msgspec.structs import replace
 
 from eventcron.adapters.memory import MemoryLeases
+from eventcron.app.backfill import MAX_OPEN_CATCH_UPS
+from eventcron.model.messages import Fire
 from eventcron.model.names import BackfillKey, Instant, Key
 from eventcron.model.records import BackfillState, State
 from eventcron.ports import Lease
 from eventcron.testing import World
 from eventcron.testing.world import SETTINGS
 from eventcron.timing.instant import rfc3339
+from eventcron.wire.encode import fire_id
 from tests.simulation.test_crashes import Killed, Killer
 
 START = "2026-12-01T00:00:00Z"
@@ -71,6 +74,8 @@ def test_twelve_hours_are_caught_up_at_the_deployment_s_rate_beside_what_is_due(
     assert sorted(dues(world)) == hours(1, 12 * 60 + 16)
     assert {fire.detail["cause"] for fire in world.fired} == {"schedule"}
     assert not any("cause_id" in fire.detail for fire in world.fired)
+    ordinary = [fire_id(Fire("acme", "report", 1, fire.due_at, fire.due_at)) for fire in world.fired]
+    assert [fire.detail["fire_id"] for fire in world.fired] == ordinary
     assert world.events_of("Schedule Skipped") == []
 
 
@@ -191,6 +196,22 @@ def test_a_schedule_put_after_a_delete_fires_nothing_of_the_deleted_one(world: W
     world.run(hours=3)
 
     assert len(world.fired) == before
+
+
+def test_nor_of_what_the_resume_of_the_deleted_one_has_queued(world: World) -> None:
+    pause(world, MINUTELY, hours=1)
+    world.emit("Resume Schedule", {**ALL, "per_minute": 6, "revision": RESUMED})
+    world.run(minutes=1)
+    world.emit("Delete Schedule", {**ACME, "revision": RESUMED + 1})
+    world.run(seconds=1)
+    world.emit("Put Schedule", {**MINUTELY, "expression": "0 0 1 1 *", "revision": RESUMED + 2})
+    world.run(seconds=2)
+    before = len(world.fired)
+    world.run(minutes=15)
+
+    assert len(world.fired) == before
+    missed = [event for event in world.events_of("Schedule Skipped") if event["first_due"] < "2026-12-01T01:01"]
+    assert {event["reason"] for event in missed} == {"deleted"}
 
 
 def test_a_put_while_catching_up_goes_on_with_what_was_missed_and_its_own(world: World) -> None:
@@ -333,3 +354,48 @@ def test_late_fires_of_a_limited_tenant_wait_for_it_and_are_not_lost() -> None:
         assert Counter(fire.schedule for fire in world.fired) == {f"acme/{name}": 500 for name in [*"abcde", "report"]}
         assert world.events_of("Schedule Skipped") == []
         assert max(by_minute(world).values()) <= 60
+
+
+def test_where_too_many_are_caught_up_on_a_resume_is_not_refused_but_spread_over_ten_minutes(world: World) -> None:
+    pause(world, MINUTELY, hours=2)
+    others = [BackfillKey("bolt", f"s{number}", "resume:1") for number in range(MAX_OPEN_CATCH_UPS)]
+    for key in others:
+        world.backfills._open.add(key)  # as if others were under way
+    world.emit("Resume Schedule", {**ALL, "per_minute": 1})
+    world.run(minutes=11)
+
+    late = [fire for fire in world.fired if fire.lateness_ms > 2_000]
+    assert len(late) == 120
+    assert {later.published - fire.published for fire, later in pairwise(late)} == {5_000}
+    assert world.events_of("Schedule Rejected") == []
+
+
+def test_a_catch_up_leaves_the_tenant_s_backfills_their_room(world: World) -> None:
+    for number in range(12):
+        world.emit("Put Schedule", {**MINUTELY, "name": f"s{number}"})
+    world.run(minutes=1)
+    for number in range(12):
+        world.emit("Pause Schedule", {**ACME, "name": f"s{number}"})
+    world.run(hours=1)
+    for number in range(12):
+        world.emit("Resume Schedule", {**ALL, "name": f"s{number}", "per_minute": 1})
+    world.run(seconds=5)
+    span = {"from": "2026-12-01T00:00:00Z", "until": "2026-12-01T00:05:00Z", "backfill_id": "x"}
+    world.emit("Backfill Schedule", {**ACME, "name": "s0", **span})
+    world.run(seconds=5)
+
+    assert len([key for key in world.backfills.entered if key.is_catch_up]) == 12
+    assert world.events_of("Schedule Rejected") == []
+
+
+def test_what_a_resume_sends_itself_can_be_cancelled_too(world: World) -> None:
+    pause(world, MINUTELY, hours=1)
+    world.emit("Resume Schedule", {**ALL, "per_minute": 6, "revision": RESUMED})
+    world.run(seconds=30)
+    world.emit("Cancel Backfill", {**ACME, "backfill_id": REMAINDER.id})
+    world.run(minutes=12)
+
+    late = [fire for fire in world.fired if fire.lateness_ms > 2_000]
+    skipped = world.events_of("Schedule Skipped")
+    assert {event["reason"] for event in skipped} == {"cancelled"}
+    assert len(late) + len(skipped) == 60

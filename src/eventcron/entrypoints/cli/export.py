@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,25 +12,21 @@ import click
 import msgspec
 
 from eventcron.app.export import ExportReport
-from eventcron.app.restore import detail_type_of
+from eventcron.app.restore import Line, detail_type_of
 from eventcron.entrypoints.cli.operations import json_option, operations, print_document, stack_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.entrypoints.cli.tables import counted
 from eventcron.rules.export import Exported
 
+#: The path that stands for standard output.
+STDOUT = Path("-")
+
 _encode = msgspec.json.Encoder().encode
 
 
-class Line(msgspec.Struct, rename={"detail_type": "detail-type"}):
-    """A line of the file."""
-
-    detail_type: str
-    detail: msgspec.Raw
-
-
 @click.command("export")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, allow_dash=True))
 @stack_option
 @click.option("--schedules-table", help="Read this table of schedules, such as a restored one, not the stack's own.")
 @click.option("--ledger-table", help="Read the calendars in this ledger table, not in the stack's own.")
@@ -37,16 +34,20 @@ class Line(msgspec.Struct, rename={"detail_type": "detail-type"}):
 def command(file: Path, *, stack: str, schedules_table: str | None, ledger_table: str | None, as_json: bool) -> None:
     """Write every schedule and calendar to FILE, as JSON Lines of the commands that make them again.
 
-    Each command carries its stored revision, so `eventcron restore` undoes nothing newer. The command reads both tables
+    With - for FILE they go to standard output, for `eventcron apply -f -`. Each command carries its stored revision, so
+    `eventcron restore` and `eventcron apply` undo nothing newer. The command reads both tables
     once and changes nothing. Schedules that are over are left out. Exit status 1 if this release cannot read a
     schedule, which is then not in FILE.
     """
     given = {"schedules_table": schedules_table, "ledger_table": ledger_table}
     tables = {name: table for name, table in given.items() if table is not None}
     try:
-        with file.open("wb") as opened:
+        with nullcontext(sys.stdout.buffer) if file == STDOUT else file.open("wb") as opened:
             report = run_until_signal(_export(stack, tables, opened))
+            opened.flush()
     except OSError as error:
+        if file == STDOUT:
+            raise
         raise click.FileError(str(file), error.strerror) from error
     except Stopped as stopped:
         click.echo(f"eventcron: stopped; {file} is not complete", err=True)
@@ -67,19 +68,20 @@ async def _export(stack: str, tables: dict[str, str], file: BinaryIO) -> ExportR
 
 
 def _show(report: ExportReport, file: Path, *, as_json: bool) -> None:
+    err = file == STDOUT  # what is read there is the export alone
     if as_json:
-        print_document(
-            {
-                "schedules": report.schedules,
-                "calendars": report.calendars,
-                "left_out": report.left_out,
-                "unreadable": report.unreadable,
-            }
-        )
+        document = {
+            "schedules": report.schedules,
+            "calendars": report.calendars,
+            "left_out": report.left_out,
+            "unreadable": report.unreadable,
+        }
+        print_document(document, err=err)
     else:
         click.echo(
             f"{counted(report.calendars, 'calendar')} and {counted(report.schedules, 'schedule')} written to {file};"
-            f" {report.left_out:,} left out, because they are over or deleted"
+            f" {report.left_out:,} left out, because they are over or deleted",
+            err=err,
         )
     for line in report.unreadable:
         click.echo(f"eventcron: this release cannot read a schedule and leaves it out: {line}", err=True)

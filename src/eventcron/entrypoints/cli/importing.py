@@ -12,7 +12,7 @@ from eventcron.adapters.clock import SystemClock
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import counted
-from eventcron.migrate.formats import FORMATS
+from eventcron.migrate import FORMATS
 
 if TYPE_CHECKING:
     from eventcron.migrate.assemble import Import
@@ -40,7 +40,14 @@ PARTLY = 3
 )
 @click.option("--live", is_flag=True, help="eventbridge: read the schedules of the account and Region, not FILES.")
 @click.option("--group", metavar="NAME", help="With --live: only this schedule group of EventBridge Scheduler.")
-@click.option("-o", "--output", type=click.Choice(["yaml", "jsonl", "json"]), default="yaml", show_default=True)
+@click.option(
+    "-o",
+    "--output",
+    type=click.Choice(["yaml", "jsonl", "json"]),
+    default="yaml",
+    show_default=True,
+    help="A file of schedules, or one JSON object with all that the import came to.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: -o json.")
 def command(
     source: str,
@@ -68,7 +75,10 @@ def command(
         found = [(f"eventbridge{f' group {group}' if group else ''}", run_until_signal(_live(group)))]
     else:
         found = [(str(path), _read(path, source, user_column=user_column)) for path in files]
-    result = assemble(found, defaults)
+    with Progress() as progress:
+        result = assemble(
+            found, defaults, on_progress=lambda done: progress.show(f"{counted(done, 'schedule')} imported")
+        )
     _show(result, "json" if as_json else output)
     sys.exit(PARTLY if result.unsaid else 0)
 

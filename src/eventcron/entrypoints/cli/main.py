@@ -18,6 +18,7 @@ from eventcron.errors import EventcronError
 
 #: Subcommand → the module of this package that has it as ``command``.
 COMMANDS = {
+    "apply": "apply",
     "backfill": "backfill",
     "backfills": "backfills",
     "calendars": "calendars",
@@ -26,6 +27,7 @@ COMMANDS = {
     "delete": "delete",
     "demo": "demo",
     "dev": "dev",
+    "diff": "diff",
     "doctor": "doctor",
     "explain": "explain",
     "export": "export",

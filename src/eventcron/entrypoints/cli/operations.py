@@ -105,14 +105,14 @@ def form() -> str:
     return "table" if context is None else str(context.find_root().meta.get(_FORM, "table"))
 
 
-def print_document(document: Any) -> None:
-    """Print what a command found, for programs: as JSON, or as YAML if ``-o yaml`` asks for it."""
+def print_document(document: Any, *, err: bool = False) -> None:
+    """Print what a command found, for programs: as JSON, or as YAML if ``-o yaml`` asks for it. *err*: on stderr."""
     if form() != "yaml":
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False), err=err)
         return
     import yaml  # noqa: PLC0415  # only -o yaml needs it
 
-    click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False)
+    click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False, err=err)
 
 
 def account_of(

@@ -7,22 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import msgspec
 
-from eventcron.app.restore import RestoreReport, kind_of
-from eventcron.entrypoints.cli.export import Line
+from eventcron.app.restore import RestoreReport, decode_line
 from eventcron.entrypoints.cli.operations import json_option, operations, print_document, stack_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.entrypoints.cli.tables import counted
 from eventcron.errors import EventcronError
 from eventcron.rules.export import Exported
-from eventcron.wire.decode import decode_detail
 
 #: The most names that the text shows of what was not applied.
 SHOWN = 20
-
-_line = msgspec.json.Decoder(Line)
 
 
 class NoExport(EventcronError):
@@ -87,11 +82,7 @@ def _read(file: Path) -> Iterator[Exported]:
     with file.open("rb") as lines:
         for number, text in enumerate(lines, 1):
             try:
-                line = _line.decode(text)
-                kind = kind_of(line.detail_type)
-                if kind is None:
-                    raise NoExport(f"{file}:{number}: {line.detail_type!r} is no command of an export")
-                exported = decode_detail(bytes(line.detail), kind)
-            except (msgspec.DecodeError, EventcronError) as error:
-                raise error if isinstance(error, NoExport) else NoExport(f"{file}:{number}: {error}") from error
+                exported = decode_line(text)
+            except EventcronError as error:
+                raise NoExport(f"{file}:{number}: {error}") from error
             yield exported

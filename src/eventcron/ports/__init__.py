@@ -12,7 +12,7 @@ from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 import msgspec
 from msgspec import Struct
 
-from eventcron.model.events import Answer, Event
+from eventcron.model.events import Event
 from eventcron.model.messages import GroupedCommand, Pack, SegmentRange
 from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key, Unreadable
 from eventcron.model.records import Backfill, Calendar, FireRecord, IndexEntry, Record, Share, StoredInput, Sweep
@@ -439,12 +439,7 @@ class EventBus(Protocol):
 
 
 class CommandBus(Protocol):
-    """Puts any number of commands. Returns the id that the bus gave each, or why the bus did not take it."""
+    """Takes commands to a deployment."""
 
-    async def put(self, events: Sequence[Event]) -> list[str | Refusal]: ...
-
-
-class Answers(Protocol):
-    """The events that eventcron publishes from now on, some twice. ``receive`` waits some seconds for the next ones."""
-
-    async def receive(self) -> list[Answer]: ...
+    async def put(self, events: Sequence[Event]) -> list[str | Refusal]:
+        """Put any number: the id that the bus gave each, or why it did not take it."""

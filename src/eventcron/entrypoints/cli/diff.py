@@ -1,0 +1,37 @@
+"""``eventcron diff``: how files of schedules differ from what is stored, and which fires would move."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from eventcron.entrypoints.cli.declared import as_object, declared_options, plan_of, read_files, show
+from eventcron.entrypoints.cli.operations import json_option, operations, print_document, stack_option
+from eventcron.entrypoints.cli.signals import run_until_signal
+from eventcron.preview.declared import Difference
+from eventcron.preview.files import Declared
+
+
+@click.command("diff")
+@declared_options
+@stack_option
+@json_option
+def command(files: tuple[Path, ...], *, tenant: str | None, prune: bool, span: int, stack: str, as_json: bool) -> None:
+    """Show what `eventcron apply` would change, and which fires would move. Sends nothing.
+
+    Exit status 1 if anything differs.
+    """
+    declared = read_files(files, tenant=tenant, prune=prune)
+    plan = run_until_signal(_plan(stack, declared, tenant=tenant, prune=prune, span=span))
+    if as_json:
+        print_document(as_object(plan))
+    else:
+        show(plan)
+    sys.exit(0 if plan.is_empty and not plan.newer else 1)
+
+
+async def _plan(stack: str, declared: list[Declared], *, tenant: str | None, prune: bool, span: int) -> Difference:
+    async with operations(stack) as (cases, *_):
+        return await plan_of(cases, declared, tenant=tenant, prune=prune, span=span)

@@ -1,0 +1,53 @@
+"""Lets the registrar's own code, on stores in memory, answer commands before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from uuid import uuid4
+
+import msgspec
+
+from eventcron.app.handlers import Handlers
+from eventcron.app.registrar import Outcome
+from eventcron.model.commands import COMMANDS, TENANT_SOURCE_PREFIX, Command
+from eventcron.model.names import Instant
+from eventcron.timing.instant import rfc3339
+
+#: Commands that are applied at once.
+AT_ONCE = 100
+
+_NAMES = {kind: detail_type for detail_type, kind in COMMANDS.items()}
+
+
+class _Message(NamedTuple):
+    body: str
+
+
+async def at_once(_point: str) -> None:
+    """Let no other task run: nothing here happens at the same time."""
+
+
+async def put_all(handlers: Handlers, commands: Sequence[Command], *, at: Instant) -> list[str]:
+    """Apply *commands*, sent by their tenants at *at*. Returns for each why it is rejected; "" if it is not."""
+    reasons: list[str] = []
+    for begin in range(0, len(commands), AT_ONCE):
+        some = commands[begin : begin + AT_ONCE]
+        for one in await handlers.on_commands([_Message(_event(command, at)) for command in some]):
+            if one.error is not None:
+                raise one.error
+            assert one.result is not None  # noqa: S101  # nothing here is no command
+            reasons.append(one.result.reason if one.result.outcome is Outcome.REJECTED else "")
+    return reasons
+
+
+def _event(command: Command, at: Instant) -> str:
+    """The event with which a tenant sends *command*."""
+    event = {
+        "id": str(uuid4()),  # an id that the schedule has seen would make the command a repetition
+        "detail-type": _NAMES[type(command)],
+        "source": TENANT_SOURCE_PREFIX + command.tenant,
+        "time": rfc3339(at, millis=False),
+        "detail": command,
+    }
+    return msgspec.json.encode(event).decode()
