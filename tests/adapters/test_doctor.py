@@ -71,6 +71,11 @@ def _concurrency(aws: HandMade) -> None:
     aws.mapping["ScalingConfig"] = {"MaximumConcurrency": 900}
 
 
+def _provisioned(aws: HandMade) -> None:
+    del aws.mapping["ScalingConfig"]
+    aws.mapping["ProvisionedPollerConfig"] = {"MaximumPollers": 40}
+
+
 def _dead_letters(aws: HandMade) -> None:
     aws.counts["dead-fires"] = 3
 
@@ -137,6 +142,7 @@ def _failed_invocations(aws: HandMade) -> None:
         (_poller_in_trouble, "pollers", "failed", "PROBLEM: Function call failed", "correct what it names"),
         (_no_poller, "pollers", "failed", "Registrar reads no queue: commands wait", "deploy the stack again"),
         (_concurrency, "concurrency", "warning", "may run 2,700 functions at once", "raise Lambda's quota"),
+        (_provisioned, "concurrency", "warning", "may run 1,200 functions at once", "raise Lambda's quota"),
         (_dead_letters, "dead-letters", "failed", "3 dead letters of fires", "redrive show fires"),
         (_clock, "clock", "warning", "9.0 s ahead of that of AWS", "by NTP"),
         (_no_date, "clock", "warning", "has no Date header", "proxy"),

@@ -15,7 +15,8 @@ from eventcron.local.embedded import FunctionOutput
 from eventcron.local.event_lines import line as event_line
 from eventcron.local.event_lines import undelivered
 from eventcron.local.runtime import Runtime
-from eventcron.ports import Answers, Clock
+from eventcron.ports import Clock
+from eventcron.ports.answers import Answers
 
 #: Seconds between two checks of the dead-letter queues.
 POLL_SECONDS = 2.0

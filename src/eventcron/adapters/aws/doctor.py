@@ -18,6 +18,8 @@ from eventcron.errors import EventcronError
 
 #: Pages of the schedules table that are read to find tenants, of 1 MB each: half a cent at most, and a few seconds.
 TENANT_PAGES = 50
+#: Lambda, provisioned mode of SQS event sources: "each event poller … up to 10 concurrent invokes".
+FUNCTIONS_OF_A_POLLER = 10
 #: Codes by which services refuse a caller who lacks a permission.
 _FORBIDDEN = frozenset(
     {"AccessDenied", "AccessDeniedException", "AuthorizationError", "UnauthorizedOperation", "NotAuthorized"}
@@ -102,21 +104,24 @@ async def may_act(patient: Patient) -> list[Finding]:
         "DetailType": "Doctor Probe",
         "Detail": "{",
     }
-    tries: dict[str, tuple[str, Awaitable[Any]]] = {
-        "events:PutEvents": ("`put` and all commands that change schedules", events.put_events(Entries=[no_event])),
+    tries: dict[str, tuple[str, Callable[[], Awaitable[Any]]]] = {
+        "events:PutEvents": (
+            "`put` and all commands that change schedules",
+            lambda: events.put_events(Entries=[no_event]),
+        ),
         "dynamodb:Scan on the schedules table": (
             "`list`, `get` and `upcoming`",
-            dynamodb.scan(TableName=settings.schedules_table, Limit=1),
+            lambda: dynamodb.scan(TableName=settings.schedules_table, Limit=1),
         ),
         "dynamodb:Scan on the ledger table": (
             "`calendars` and `backfills`",
-            dynamodb.scan(TableName=settings.ledger_table, Limit=1),
+            lambda: dynamodb.scan(TableName=settings.ledger_table, Limit=1),
         ),
     }
     found = []
     for action, (needed_by, call) in tries.items():
         try:
-            await call
+            await call()
         except ClientError as error:
             if error.response["Error"]["Code"] not in _FORBIDDEN:
                 found.append(_refused("permissions", error))
@@ -232,10 +237,16 @@ async def pollers(patient: Patient) -> list[Finding]:
             found.append(failed("pollers", f"{name} reads no queue: {consequence}", "deploy the stack again"))
         for mapping in mappings:
             found += _poller(mapping, name, consequence)
-            wanted += mapping.get("ScalingConfig", {}).get("MaximumConcurrency", 0)
+            wanted += _at_once(mapping)
     account = (await aws_lambda.get_account_settings())["AccountLimit"]
     found = found or [ok("pollers", "every queue is polled")]
     return [*found, diagnosis.concurrency(wanted=wanted, unreserved=account["UnreservedConcurrentExecutions"])]
+
+
+def _at_once(mapping: Mapping[str, Any]) -> int:
+    """How many functions a poller may run at once; 0 if it has no limit of its own."""
+    provisioned = mapping.get("ProvisionedPollerConfig", {}).get("MaximumPollers", 0)
+    return int(mapping.get("ScalingConfig", {}).get("MaximumConcurrency", provisioned * FUNCTIONS_OF_A_POLLER))
 
 
 def _poller(mapping: Mapping[str, Any], name: str, consequence: str) -> list[Finding]:

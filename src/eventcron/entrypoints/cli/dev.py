@@ -24,7 +24,7 @@ from eventcron.local.embedded import EmbeddedAws
 from eventcron.local.runtime import ACCESS_KEY_ID, SECRET_ACCESS_KEY, LocalSettings, Runtime
 from eventcron.local.tasks import run_with
 from eventcron.local.template import NOT_EMULATED
-from eventcron.ports import Answers
+from eventcron.ports.answers import Answers
 
 #: Options of the stack that ``dev`` creates. An empty AWS has no stack.
 _OF_THE_STACK = ("trusted_source", "planner_workers", "keep", "quiet")
