@@ -20,7 +20,6 @@ from eventcron.model.commands import (
     COMMANDS,
     TENANT_SOURCE_PREFIX,
     DeleteCalendar,
-    DeleteSchedule,
     PauseSchedule,
     PutCalendar,
     ResumeSchedule,
@@ -41,10 +40,7 @@ PATIENCE_MS = 60_000
 
 #: Detail type → the commands in an export.
 _KINDS = {detail_type: kind for detail_type, kind in COMMANDS.items() if issubclass(kind, Exported)}
-_NAMES = {kind: detail_type for detail_type, kind in COMMANDS.items()}
-
-#: What is put: an export, and the deletions of what files no longer declare.
-Sent = Exported | DeleteSchedule
+_NAMES = {kind: detail_type for detail_type, kind in _KINDS.items()}
 
 
 class Line(Struct, rename={"detail_type": "detail-type"}):
@@ -72,7 +68,7 @@ def _ignore(_report: RestoreReport) -> None:
     """Discard the progress: the default for ``on_progress``."""
 
 
-def detail_type_of(command: Sent) -> str:
+def detail_type_of(command: Exported) -> str:
     """The detail type under which *command* is put."""
     return _NAMES[type(command)]
 
@@ -110,13 +106,13 @@ class Restorer:
 
     async def run(
         self,
-        read: Callable[[], Iterable[Sent]],
+        read: Callable[[], Iterable[Exported]],
         *,
         per_second: float,
         overwrite: bool = False,
         on_progress: Callable[[RestoreReport], None] = _ignore,
     ) -> RestoreReport:
-        """Put what *read* returns, at most *per_second*: calendars, then schedules, then deletions.
+        """Put what *read* returns, at most *per_second*: calendars, then schedules, then deletions of calendars.
 
         Each stage waits until the one before is applied, because a schedule cannot be put before its calendars. *read*
         is called once a stage. With *overwrite* every command gets the present time as its revision, so that it
@@ -127,10 +123,10 @@ class Restorer:
         """
         report = RestoreReport()
         revision = self._clock.now() if overwrite else None
-        stages: tuple[Callable[[Sent], bool], ...] = (
+        stages: tuple[Callable[[Exported], bool], ...] = (
             lambda command: isinstance(command, PutCalendar),
-            lambda command: not isinstance(command, PutCalendar) and not _is_deletion(command),
-            lambda command: _is_deletion(command) and revision is None,
+            lambda command: not isinstance(command, PutCalendar | DeleteCalendar),
+            lambda command: isinstance(command, DeleteCalendar) and revision is None,
         )
         for belongs in stages:
             commands = (_under(command, revision) for command in read() if belongs(command))
@@ -139,13 +135,13 @@ class Restorer:
 
     async def _stage(
         self,
-        commands: Iterator[Sent],
+        commands: Iterator[Exported],
         report: RestoreReport,
         *,
         per_second: float,
         on_progress: Callable[[RestoreReport], None],
     ) -> None:
-        waiting: list[Sent] = []
+        waiting: list[Exported] = []
         free_at = self._clock.now()
         while batch := [*islice(commands, BATCH)]:
             wanted = await self._not_present(batch)
@@ -155,15 +151,15 @@ class Restorer:
             await self._publisher.publish([self._event(command) for command in wanted])
             report.put += len(wanted)
             # Whether a pause is applied is for later commands to decide, so nothing waits for it.
-            waiting += [_without_content(one) for one in wanted if _is_waited_for(one)]
+            waiting += [_without_content(one) for one in wanted if isinstance(one, Schedule | PutCalendar)]
             on_progress(report)
         report.missing += [str(command.key) for command in await self._wait(waiting)]
 
-    async def _wait(self, waiting: list[Sent]) -> list[Sent]:
+    async def _wait(self, waiting: list[Exported]) -> list[Exported]:
         """Wait until *waiting* are applied. Return those that were not while nothing else was either."""
         until = self._clock.now() + PATIENCE_MS
         while waiting and self._clock.now() < until:
-            left: list[Sent] = []
+            left: list[Exported] = []
             for start in range(0, len(waiting), BATCH):
                 left += await self._not_present(waiting[start : start + BATCH])
             if len(left) < len(waiting):
@@ -173,7 +169,7 @@ class Restorer:
                 await self._clock.sleep_until(self._clock.now() + LOOK_MS)
         return waiting
 
-    async def _not_present(self, commands: Sequence[Sent]) -> list[Sent]:
+    async def _not_present(self, commands: Sequence[Exported]) -> list[Exported]:
         """Those of *commands* that would still change something."""
         of_calendars = [one for one in commands if isinstance(one, PutCalendar | DeleteCalendar)]
         of_schedules = [one for one in commands if not isinstance(one, PutCalendar | DeleteCalendar)]
@@ -184,7 +180,7 @@ class Restorer:
             *(one for one in of_schedules if not has_command(records.get(one.key), one)),
         ]
 
-    def _event(self, command: Sent) -> Event:
+    def _event(self, command: Exported) -> Event:
         return Event(
             source=f"{TENANT_SOURCE_PREFIX}{command.tenant}",
             detail_type=detail_type_of(command),
@@ -193,20 +189,12 @@ class Restorer:
         )
 
 
-def _is_deletion(command: Sent) -> bool:
-    return isinstance(command, DeleteCalendar) or type(command) is DeleteSchedule
-
-
-def _is_waited_for(command: Sent) -> bool:
-    return isinstance(command, Schedule | PutCalendar) or _is_deletion(command)
-
-
-def has_command(record: Record | None, command: Schedule | DeleteSchedule) -> bool:
-    """Whether *command*, which has a revision, or a later one in its place, was applied to *record*."""
-    if record is None or (record.schedule is None and _is_deletion(command)):
-        return _is_deletion(command)
+def has_command(record: Record | None, command: Schedule | PauseSchedule | ResumeSchedule) -> bool:
+    """Whether *command*, or a later one in its place, was applied to *record*."""
+    if record is None:
+        return False
     last = record.last_commands
-    of_kind = last.pause_revision if isinstance(command, PauseSchedule | ResumeSchedule) else last.put_revision
+    of_kind = last.put_revision if isinstance(command, Schedule) else last.pause_revision
     return max(of_kind, last.delete_revision) >= _revision(command)
 
 
@@ -217,19 +205,18 @@ def has_calendar(calendar: Calendar | None, command: PutCalendar | DeleteCalenda
     return calendar.revision > _revision(command) or (calendar.revision == _revision(command) and not same_put)
 
 
-def _revision(command: Sent) -> int:
+def _revision(command: Exported) -> int:
     """The revision of *command*; every exported command has one."""
     return -1 if command.revision is None else command.revision
 
 
-def _under(command: Sent, revision: Instant | None) -> Sent:
+def _under(command: Exported, revision: Instant | None) -> Exported:
     return command if revision is None else replace(command, revision=revision)
 
 
-def _without_content(command: Sent) -> Sent:
+def _without_content(command: Exported) -> Exported:
     """*command* as the wait needs it: millions of inputs would not fit into memory."""
     if isinstance(command, PutCalendar):
         return replace(command, dates=[])
-    if not isinstance(command, Schedule):
-        return command
+    assert isinstance(command, Schedule)  # noqa: S101  # nothing else is waited for
     return Schedule(tenant=command.tenant, name=command.name, expression="", revision=command.revision)

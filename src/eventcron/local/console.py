@@ -1,16 +1,22 @@
-"""The output of ``eventcron dev`` while it runs: warnings, errors and dead letters."""
+"""The output of ``eventcron dev`` while it runs: fires, skips, warnings, errors, dead letters, lost events."""
 
 from __future__ import annotations
 
 import asyncio
 import json
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import click
 
+from eventcron.adapters.aws.doctor import message_count
 from eventcron.local.embedded import FunctionOutput
+from eventcron.local.event_lines import line as event_line
+from eventcron.local.event_lines import undelivered
 from eventcron.local.runtime import Runtime
+from eventcron.ports import Clock
+from eventcron.ports.answers import Answers
 
 #: Seconds between two checks of the dead-letter queues.
 POLL_SECONDS = 2.0
@@ -61,7 +67,7 @@ class Console:
         while True:
             for output, kind in queues.items():
                 url = runtime.outputs[output]
-                count = await _count(sqs, url)
+                count = await message_count(sqs, url)
                 if count > counts[output]:
                     dead_letters = "dead letter" if count == 1 else "dead letters"
                     # Version 1 of the AWS CLI ignores AWS_ENDPOINT_URL for SQS.
@@ -73,11 +79,30 @@ class Console:
                 counts[output] = count
             await asyncio.sleep(POLL_SECONDS)  # SQS does not announce messages
 
+    async def watch_events(self, answers: Answers, clock: Clock) -> None:
+        """Show each fire and each skip that *answers* receives. Runs until cancelled."""
+        while True:
+            for event in await answers.receive():
+                text = event_line(event, now=clock.now())
+                if text is not None:
+                    self._echo(text)
 
-async def _count(sqs: Any, url: str) -> int:
-    name = "ApproximateNumberOfMessages"
-    answer = await sqs.get_queue_attributes(QueueUrl=url, AttributeNames=[name])
-    return int(answer["Attributes"][name])
+    async def watch_targets(self, log: Path) -> None:
+        """Show what *log*, that of the embedded AWS, says of targets that got nothing. Runs until cancelled.
+
+        Each message is shown once: a rule that matches every fire would repeat it with each.
+        """
+        shown: set[str] = set()
+        with log.open(encoding="utf-8", errors="replace") as lines:
+            while True:
+                for text in undelivered(lines):
+                    if text not in shown:
+                        shown.add(text)
+                        self._echo(
+                            click.style("a rule's target got nothing", fg="red")
+                            + f": {text}; `eventcron doctor` names the rule"
+                        )
+                await asyncio.sleep(POLL_SECONDS)  # a file does not announce its lines
 
 
 def _short(function: str) -> str:

@@ -146,6 +146,11 @@ class Runtime:
         """The aiobotocore client of *service*, one of ``SERVICES``. The runtime closes it."""
         return self._clients[service]
 
+    @property
+    def log_file(self) -> Path:
+        """Warnings and errors of the embedded AWS."""
+        return self._aws.log_file
+
     async def __aenter__(self) -> Self:
         async with AsyncExitStack() as exits:
             settings = self.settings

@@ -18,7 +18,7 @@ from eventcron.app.calendars import named_by
 from eventcron.app.export import INPUTS_BYTES, READ_AT_ONCE, input_size
 from eventcron.app.portions import portions
 from eventcron.app.reading import pages, read_inputs
-from eventcron.app.restore import Sent, has_calendar, has_command
+from eventcron.app.restore import has_calendar, has_command
 from eventcron.app.use_cases import Ports
 from eventcron.errors import InvalidSchedule
 from eventcron.model.commands import (
@@ -36,7 +36,7 @@ from eventcron.preview.files import Declared
 from eventcron.preview.registrar import at_once, put_all
 from eventcron.rules.definition import fires_alike
 from eventcron.rules.diff import FieldChange, Moves, changed_fields, moves, with_stored_input
-from eventcron.rules.export import schedule_commands
+from eventcron.rules.export import Exported, schedule_commands
 from eventcron.rules.inputs import whole
 from eventcron.rules.ordering import is_stored, version_of
 from eventcron.rules.upcoming import UpcomingFire, slices, upcoming_entries, upcoming_fires
@@ -51,6 +51,8 @@ MAX_FIRES = 500_000
 PARTS = 8
 
 AnyKey: TypeAlias = Key | CalendarKey
+#: What is put: what an export has, and the deletions of what files no longer declare.
+Sent: TypeAlias = Exported | DeleteSchedule
 
 
 class Change(Struct, frozen=True):

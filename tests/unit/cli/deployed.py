@@ -22,6 +22,7 @@ from eventcron.model.commands import Command
 from eventcron.model.events import Event
 from eventcron.ports import Refusal
 from eventcron.ports.answers import Answers
+from eventcron.settings import Settings
 from eventcron.testing import JumpingClock, memory_ports
 from eventcron.testing.world import SETTINGS
 from eventcron.timing.instant import rfc3339
@@ -32,12 +33,12 @@ NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 class Deployed:
     """The deployment. ``refuse`` says of an event whether the bus refuses it, or nobody handles it ("lost")."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings = SETTINGS) -> None:
         self.clock = JumpingClock(NOW)
         self.fires = MemoryQueue(self.clock)
         self.bus = MemoryEventBus(self.clock)
         ports = memory_ports(self.clock, bus=self.bus, fire_queue=MemoryFireQueue(self.fires))
-        self.cases = ports.use_cases(SETTINGS)
+        self.cases = ports.use_cases(settings)
         self.refuse: Callable[[dict[str, Any]], Refusal | str | None] = lambda _detail: None
         self.put_details: list[dict[str, Any]] = []
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,53 +13,32 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from eventcron.app.restore import Restorer
 from eventcron.entrypoints.cli import apply, diff
-from eventcron.entrypoints.cli.operations import Operations
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
-from eventcron.model.commands import COMMANDS
-from eventcron.model.events import Event
 from eventcron.ports import Refusal
-from eventcron.preview.registrar import put_all
-from eventcron.testing import JumpingClock, memory_ports
+from eventcron.settings import Settings
 from eventcron.testing.world import SETTINGS
-from eventcron.wire.decode import decode_detail
+from tests.unit.cli.deployed import Deployed
 
 NOW = 1_796_112_000_000  # 2026-12-01T08:00:00Z
 ONE = {"tenant": "acme", "name": "one", "expression": "0 6 * * *"}
 TWO = {"tenant": "acme", "name": "two", "expression": "0 7 * * *"}
 
 
-class Deployment:
-    """A registrar in memory behind a bus that counts what it takes."""
+class Deployment(Deployed):
+    """A deployment in memory, for ``apply`` and ``diff``."""
 
-    max_entries = 10
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
-        self.clock = JumpingClock(NOW)
-        self.ports = memory_ports(self.clock)
-        self.settings = SETTINGS
-        self.taken: list[Event] = []
-
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, folder: Path, settings: Settings = SETTINGS) -> None:
+        super().__init__(settings)
         self._folder = folder
         for module in (apply, diff):
-            monkeypatch.setattr(module, "operations", self._operations)
+            monkeypatch.setattr(module, "connected", self.connected)
 
-    @asynccontextmanager
-    async def _operations(self, _stack: str) -> AsyncIterator[Operations]:
-        ports = self.ports
-        restorer = Restorer(clock=self.clock, store=ports.store, calendars=ports.calendars, bus=self, jitter=lambda: 0)
-        cases = ports.use_cases(self.settings)
-        yield Operations(cases, lambda _queue, _to: pytest.fail("no queue is asked"), [], restorer)
+    @property
+    def taken(self) -> list[dict[str, Any]]:
+        return self.put_details
 
-    async def publish(self, events: Sequence[Event]) -> list[Refusal]:
-        handlers = self.ports.use_cases(self.settings).handlers
-        commands = [decode_detail(event.detail, COMMANDS[event.detail_type]) for event in events]
-        await put_all(handlers, commands, at=self.clock.now())
-        self.taken += events
-        return []
-
-    def run(self, command: click.Command, *arguments: str, files: Sequence[dict[str, Any]] = ()) -> Result:
+    def call(self, command: click.Command, *arguments: str, files: Sequence[dict[str, Any]] = ()) -> Result:
         file = self._folder / "schedules.jsonl"
         file.write_bytes(b"".join(msgspec.json.encode(one) + b"\n" for one in files))
         return CliRunner().invoke(command, ["-f", str(file if files else self._folder), *arguments])
@@ -72,33 +50,33 @@ def _deployment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Deployment:
 
 
 def test_it_shows_the_plan_and_applies_it_once(deployment: Deployment) -> None:
-    first = deployment.run(apply.command, files=[ONE, TWO])
+    first = deployment.call(apply.command, files=[ONE, TWO])
     assert first.exit_code == 0, first.output
     assert "+ acme/one  created" in first.output
     assert "fires until 2026-12-08T08:00:00Z: 14 added, 0 removed, 0 moved" in first.output
     assert first.output.endswith("2 of 2 commands put\n")
     assert len(deployment.taken) == 2
 
-    second = deployment.run(apply.command, files=[ONE, TWO])
+    second = deployment.call(apply.command, files=[ONE, TWO])
     assert (second.exit_code, second.output) == (0, "0 to create, 0 to update, 0 to delete, 2 unchanged\n")
     assert len(deployment.taken) == 2
 
 
 def test_a_change_is_named_with_the_fires_that_move(deployment: Deployment) -> None:
-    deployment.run(apply.command, files=[ONE, TWO])
+    deployment.call(apply.command, files=[ONE, TWO])
 
-    shown = deployment.run(diff.command, files=[{**ONE, "expression": "0 5 * * *"}, TWO])
+    shown = deployment.call(diff.command, files=[{**ONE, "expression": "0 5 * * *"}, TWO])
 
     assert shown.exit_code == 1
     assert '~ acme/one  expression: "0 6 * * *" → "0 5 * * *"' in shown.output
     assert "0 added, 0 removed, 7 moved" in shown.output
     assert "2026-12-02T06:00:00Z → 2026-12-02T05:00:00Z  acme/one" in shown.output
     assert len(deployment.taken) == 2
-    assert deployment.run(diff.command, files=[ONE, TWO]).exit_code == 0
+    assert deployment.call(diff.command, files=[ONE, TWO]).exit_code == 0
 
 
 def test_a_dry_run_sends_nothing(deployment: Deployment) -> None:
-    result = deployment.run(apply.command, "--dry-run", "--json", files=[ONE])
+    result = deployment.call(apply.command, "--dry-run", "--json", files=[ONE])
 
     assert (result.exit_code, deployment.taken) == (0, [])
     answer = json.loads(result.output)
@@ -106,36 +84,54 @@ def test_a_dry_run_sends_nothing(deployment: Deployment) -> None:
 
 
 def test_what_is_rejected_is_named_by_line_and_the_rest_is_applied(deployment: Deployment) -> None:
-    result = deployment.run(apply.command, files=[ONE, {**TWO, "expression": "99 * * * *"}])
+    result = deployment.call(apply.command, files=[ONE, {**TWO, "expression": "99 * * * *"}])
 
     assert result.exit_code == 3
     assert "schedules.jsonl:2: acme/two: minute: got '99'; allowed: 0-59" in result.output
     assert len(deployment.taken) == 1
 
 
-def test_what_only_the_registrar_knows_is_named_at_the_end(deployment: Deployment) -> None:
-    deployment.settings = msgspec.structs.replace(SETTINGS, max_schedules_per_tenant=1)
-    deployment.run(apply.command, files=[ONE])
+def test_what_only_the_registrar_knows_is_named_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    limited = Deployment(monkeypatch, tmp_path, msgspec.structs.replace(SETTINGS, max_schedules_per_tenant=1))
+    limited.call(apply.command, files=[ONE])
 
-    result = deployment.run(apply.command, files=[ONE, TWO])
+    result = limited.call(apply.command, files=[ONE, TWO])
 
     assert result.exit_code == 3
-    assert "eventcron: acme/two was put and is not applied" in result.output
+    assert (
+        "eventcron: acme/two: name: got a new schedule 'acme/two'; allowed: at most 1 schedules of a tenant"
+        in result.output
+    )
+    assert result.output.count("1 of 1 command put") == 0
+
+
+def test_what_the_bus_refuses_is_named_and_the_rest_applied(deployment: Deployment) -> None:
+    refusal = Refusal(index=0, code="AccessDenied", message="no", retryable=False)
+    deployment.refuse = lambda detail: refusal if detail["name"] == "two" else None
+
+    result = deployment.call(apply.command, "--json", files=[ONE, TWO])
+
+    assert result.exit_code == 3
+    answer = json.loads(result.stdout)
+    assert answer["put"] == 1
+    assert answer["failed"] == [{"name": "acme/two", "reason": "the bus did not take the command: AccessDenied: no"}]
 
 
 def test_prune_names_whose_schedules_it_deletes(deployment: Deployment) -> None:
-    deployment.run(apply.command, files=[ONE, TWO, {**ONE, "tenant": "globex"}])
+    deployment.call(apply.command, files=[ONE, TWO, {**ONE, "tenant": "globex"}])
 
-    result = deployment.run(apply.command, "--prune", files=[ONE])
+    result = deployment.call(apply.command, "--prune", files=[ONE])
 
     assert result.exit_code == 0, result.output
     assert "- acme/two  deleted" in result.output
     assert "is deleted of: acme\n" in result.output
-    assert deployment.taken[-1].detail_type == "Delete Schedule"
+    assert deployment.taken[-1].keys() == {"tenant", "name", "revision"}
 
 
 def test_files_that_declare_nothing_delete_only_what_a_named_tenant_has(deployment: Deployment) -> None:
-    deployment.run(apply.command, files=[ONE])
+    deployment.call(apply.command, files=[ONE])
     (deployment._folder / "schedules.jsonl").unlink()
     empty = deployment._folder / "empty"
     empty.mkdir()
@@ -160,7 +156,7 @@ def test_a_stopped_apply_says_what_was_put(deployment: Deployment, monkeypatch: 
         raise Stopped(signal.SIGINT)
 
     monkeypatch.setattr(apply, "run_until_signal", stopped_at_second)
-    result = deployment.run(apply.command, files=[ONE])
+    result = deployment.call(apply.command, files=[ONE])
 
     assert result.exit_code == 130
     assert "stopped; 0 of 1 command put; the same command puts what is left" in result.output
@@ -172,9 +168,9 @@ def test_a_person_at_a_terminal_is_asked(
 ) -> None:
     monkeypatch.setattr(apply, "_agreed", lambda _plan: answer)
 
-    assert deployment.run(apply.command, files=[ONE]).exit_code == status
+    assert deployment.call(apply.command, files=[ONE]).exit_code == status
     assert len(deployment.taken) == put
-    assert deployment.run(apply.command, "--yes", files=[TWO]).exit_code == 0
+    assert deployment.call(apply.command, "--yes", files=[TWO]).exit_code == 0
 
 
 def test_ctrl_c_while_the_plan_is_shown_ends_alike(deployment: Deployment, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -182,7 +178,7 @@ def test_ctrl_c_while_the_plan_is_shown_ends_alike(deployment: Deployment, monke
         raise KeyboardInterrupt
 
     monkeypatch.setattr(apply, "show", interrupted)
-    result = deployment.run(apply.command, files=[ONE])
+    result = deployment.call(apply.command, files=[ONE])
 
     assert result.exit_code == 130
     assert "stopped; 0 of 1 command put" in result.output

@@ -33,6 +33,7 @@ OF_A_DEPLOYMENT = [
     ["calendars", "delete", "acme/norway"],
     ["delete", "acme/job"],
     ["diff", "-f", "FILE"],
+    ["doctor"],
     ["export", "FILE"],
     ["get", "acme/job"],
     ["limits", "acme"],

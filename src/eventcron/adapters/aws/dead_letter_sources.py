@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 
 from eventcron.adapters.aws.dead_letter_queue import MOST
 from eventcron.adapters.aws.failures import mapped
-from eventcron.adapters.aws.json_api import Response
+from eventcron.adapters.aws.pages import pages
 from eventcron.errors import EventcronError
 
 #: What SQS answers to the URL of no queue, in its two protocols.
@@ -52,18 +52,18 @@ async def require_dead_letter_queue(client: Callable[[str], Awaitable[Any]], url
 
 
 async def _of_a_rule(events: Any, arn: str, bus: str) -> bool:
-    buses = [found["Name"] async for found in _all(events.list_event_buses, "EventBuses")]
+    buses = [found["Name"] async for found in pages(events.list_event_buses, "EventBuses")]
     for name in sorted(buses, key=lambda name: name != bus):
-        async for rule in _all(events.list_rules, "Rules", EventBusName=name):
+        async for rule in pages(events.list_rules, "Rules", EventBusName=name):
             where = {"EventBusName": name, "Rule": rule["Name"]}
-            async for target in _all(events.list_targets_by_rule, "Targets", **where):
+            async for target in pages(events.list_targets_by_rule, "Targets", **where):
                 if target.get("DeadLetterConfig", {}).get("Arn") == arn:
                     return True
     return False
 
 
 async def _of_a_function(aws_lambda: Any, arn: str) -> bool:
-    async for function in _all(aws_lambda.list_functions, "Functions", given="Marker", answered="NextMarker"):
+    async for function in pages(aws_lambda.list_functions, "Functions", given="Marker", answered="NextMarker"):
         if function.get("DeadLetterConfig", {}).get("TargetArn") == arn:
             return True
     return False
@@ -74,24 +74,6 @@ async def _holds_dead_letters(sqs: Any, url: str) -> bool:
     looking = {"QueueUrl": url, "MaxNumberOfMessages": MOST, "VisibilityTimeout": 0, "MessageAttributeNames": ["All"]}
     messages = (await sqs.receive_message(**looking)).get("Messages", [])
     return any(_MARKS & message.get("MessageAttributes", {}).keys() for message in messages)
-
-
-async def _all(
-    operation: Callable[..., Awaitable[Response]],
-    items: str,
-    *,
-    given: str = "NextToken",
-    answered: str = "NextToken",
-    **request: str,
-) -> AsyncIterator[Response]:
-    """Each of *items* in all pages of *operation*. *given* and *answered* are its names of the page."""
-    while True:
-        page = await operation(**request)
-        for item in page[items]:
-            yield item
-        if not page.get(answered):
-            return
-        request[given] = page[answered]
 
 
 @contextmanager

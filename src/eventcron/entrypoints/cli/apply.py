@@ -3,18 +3,28 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
-from eventcron.app.restore import RestoreReport
-from eventcron.entrypoints.cli.declared import as_object, declared_options, plan_of, read_files, show, summary
-from eventcron.entrypoints.cli.operations import json_option, operations, print_document, stack_option
+from eventcron.app.commander import Outcome
+from eventcron.entrypoints.cli.declared import SHOWN, as_object, declared_options, plan_of, read_files, show, summary
+from eventcron.entrypoints.cli.operations import json_option, print_document, stack_option
 from eventcron.entrypoints.cli.progress import Progress
+from eventcron.entrypoints.cli.schedules import connected
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.entrypoints.cli.start import INTERRUPTED
 from eventcron.entrypoints.cli.tables import counted
-from eventcron.preview.declared import Difference
+from eventcron.model.commands import (
+    DeleteCalendar,
+    DeleteSchedule,
+    PauseSchedule,
+    PutCalendar,
+    ResumeSchedule,
+    Schedule,
+)
+from eventcron.preview.declared import Difference, Sent
 from eventcron.preview.files import Declared
 
 #: Exit status: a part was applied.
@@ -22,19 +32,19 @@ PARTLY = 3
 
 
 class _Progress:
-    """What a stopped command says of itself."""
+    """How far the command came: what it ends with, and what it says when it is stopped."""
 
-    plan: Difference | None = None
-    report = RestoreReport()
+    def __init__(self) -> None:
+        self.plan: Difference | None = None
+        self.put = 0
+        #: The name of what was not applied, and why.
+        self.failed: list[tuple[str, str]] = []
 
 
 @click.command("apply")
 @declared_options
 @click.option("--dry-run", is_flag=True, help="Show the plan. Send nothing.")
 @click.option("--yes", is_flag=True, help="Do not ask on a terminal.")
-@click.option(
-    "--rate", default=200.0, show_default=True, type=click.FloatRange(1, 10_000), help="Commands a second at most."
-)
 @stack_option
 @json_option
 def command(
@@ -45,7 +55,6 @@ def command(
     span: int,
     dry_run: bool,
     yes: bool,
-    rate: float,
     stack: str,
     as_json: bool,
 ) -> None:
@@ -66,17 +75,17 @@ def command(
             if not yes and not _agreed(plan):
                 click.echo("eventcron: nothing was put", err=True)
                 sys.exit(1)
-            run_until_signal(_apply(stack, plan, done, rate=rate))
+            run_until_signal(_apply(stack, plan, done))
     except (
         Stopped,
         KeyboardInterrupt,
         click.Abort,
     ) as stopped:  # the last two: while the plan is shown
-        said = "nothing was put" if done.plan is None else summary(done.plan, done.report.put)
+        said = "nothing was put" if done.plan is None else summary(done.plan, done.put)
         click.echo(f"eventcron: stopped; {said}; the same command puts what is left", err=True)
         sys.exit(stopped.status if isinstance(stopped, Stopped) else INTERRUPTED)
-    _end(plan, done.report, dry_run=dry_run, as_json=as_json)
-    sys.exit(PARTLY if plan.rejected or done.report.missing else 0)
+    _end(plan, done, dry_run=dry_run, as_json=as_json)
+    sys.exit(PARTLY if plan.rejected or done.failed else 0)
 
 
 def _agreed(plan: Difference) -> bool:
@@ -87,28 +96,44 @@ def _agreed(plan: Difference) -> bool:
 
 
 async def _plan(stack: str, declared: list[Declared], *, tenant: str | None, prune: bool, span: int) -> Difference:
-    async with operations(stack) as (cases, *_):
+    async with connected(stack) as client:
         with Progress() as progress:
             progress.show("comparing with what is stored")
-            return await plan_of(cases, declared, tenant=tenant, prune=prune, span=span)
+            return await plan_of(client.cases, declared, tenant=tenant, prune=prune, span=span)
 
 
-async def _apply(stack: str, plan: Difference, done: _Progress, *, rate: float) -> None:
-    async with operations(stack) as deployment:
+async def _apply(stack: str, plan: Difference, done: _Progress) -> None:
+    """Send the commands of *plan*, and wait for the answer to each: one stage after the other."""
+    async with connected(stack) as client:
         with Progress() as progress:
+            for stage in stages(plan.commands):
 
-            def note(report: RestoreReport) -> None:
-                done.report = report
-                progress.show(summary(plan, report.put))
+                def note(index: int, outcome: Outcome, stage: Sequence[Sent] = stage) -> None:
+                    if isinstance(outcome, Exception):
+                        done.failed.append((str(stage[index].key), str(outcome)))
+                    else:
+                        done.put += 1
+                    progress.show(summary(plan, done.put))
 
-            done.report = await deployment.restorer.run(lambda: plan.commands, per_second=rate, on_progress=note)
+                if stage:
+                    await client.send(stage, wait=True, on_outcome=note)
 
 
-def _end(plan: Difference, report: RestoreReport, *, dry_run: bool, as_json: bool) -> None:
+def stages(commands: Sequence[Sent]) -> list[list[Sent]]:
+    """Calendars before the schedules that exclude them, a schedule before its pause, deletions last."""
+    kinds = (PutCalendar, Schedule, PauseSchedule | ResumeSchedule, DeleteSchedule | DeleteCalendar)
+    stages: list[list[Sent]] = [[] for _ in kinds]
+    for command in commands:
+        # A pause is a kind of deletion by its fields, so the first kind counts.
+        stages[next(place for place, kind in enumerate(kinds) if isinstance(command, kind))].append(command)
+    return stages
+
+
+def _end(plan: Difference, done: _Progress, *, dry_run: bool, as_json: bool) -> None:
     if as_json:
-        object_ = as_object(plan) | {"dry_run": dry_run, "put": report.put, "missing": report.missing}
-        print_document(object_)
+        failed = [{"name": name, "reason": reason} for name, reason in done.failed]
+        print_document(as_object(plan) | {"dry_run": dry_run, "put": done.put, "failed": failed})
     elif not dry_run and plan.commands:
-        click.echo(summary(plan, report.put))
-    for name in report.missing:
-        click.echo(f"eventcron: {name} was put and is not applied; Schedule Rejected says why", err=True)
+        click.echo(summary(plan, done.put))
+    for name, reason in done.failed[:SHOWN]:
+        click.echo(f"eventcron: {name}: {reason}", err=True)

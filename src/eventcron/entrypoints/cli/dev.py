@@ -7,20 +7,27 @@ import os
 import shlex
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import click
 from click.core import ParameterSource
 
+from eventcron.adapters.aws.answers import answers_on
+from eventcron.adapters.clock import SystemClock
 from eventcron.client.dev_file import Dev, announced
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.local.console import Console
 from eventcron.local.embedded import EmbeddedAws
 from eventcron.local.runtime import ACCESS_KEY_ID, SECRET_ACCESS_KEY, LocalSettings, Runtime
+from eventcron.local.tasks import run_with
 from eventcron.local.template import NOT_EMULATED
+from eventcron.ports.answers import Answers
 
 #: Options of the stack that ``dev`` creates. An empty AWS has no stack.
-_OF_THE_STACK = ("trusted_source", "planner_workers", "keep")
+_OF_THE_STACK = ("trusted_source", "planner_workers", "keep", "quiet")
 
 
 @click.command()
@@ -47,6 +54,7 @@ _OF_THE_STACK = ("trusted_source", "planner_workers", "keep")
     help="Load the state from this directory and save it there. By default, state is discarded on exit.",
 )
 @click.option("--empty", is_flag=True, help="Create no stack: `sam deploy` can deploy eventcron, or anything else.")
+@click.option("-q", "--quiet", is_flag=True, help="Do not print fires and skips.")
 @click.option("-v", "--verbose", is_flag=True, help="Show all output of the functions, not only errors.")
 @click.option("--json", "as_json", is_flag=True, help="When ready, print endpoint and outputs in one line of JSON.")
 @click.pass_context
@@ -59,12 +67,14 @@ def command(
     planner_workers: int,
     keep: Path | None,
     empty: bool,
+    quiet: bool,
     verbose: bool,
     as_json: bool,
 ) -> None:
     """Run eventcron on this machine, on an embedded AWS, until Ctrl-C.
 
-    No Docker, no AWS account. Rules and targets that you add work as they do in an AWS account.
+    It prints each fire and each skip as it happens. No Docker, no AWS account. Rules and targets that you add work as
+    they do in an AWS account.
     """
     if empty:
         _refuse_options_of_the_stack(context)
@@ -73,14 +83,14 @@ def command(
         settings = LocalSettings(
             port=port, region=region, trusted_sources=trusted_source, planner_workers=planner_workers, keep=keep
         )
-        work = _run(settings, verbose=verbose, as_json=as_json)
+        work = _run(settings, quiet=quiet, verbose=verbose, as_json=as_json)
     try:
         run_until_signal(work)
     except Stopped as stopped:  # as it is meant to end, so there is nothing to say
         sys.exit(stopped.status)
 
 
-async def _run(settings: LocalSettings, *, verbose: bool, as_json: bool) -> None:
+async def _run(settings: LocalSettings, *, quiet: bool, verbose: bool, as_json: bool) -> None:
     began = time.perf_counter()
     console = Console(verbose=verbose, echo=_say)
     runtime = Runtime(
@@ -89,10 +99,25 @@ async def _run(settings: LocalSettings, *, verbose: bool, as_json: bool) -> None
         on_output=console.output,
         on_failure=console.planner_failed,
     )
-    async with runtime:
+    async with runtime, AsyncExitStack() as exits:
+        watched = [console.watch_targets(runtime.log_file)]
+        if not quiet:
+            answers = await runtime.guard(exits.enter_async_context(_events_of(runtime)))
+            watched.append(console.watch_events(answers, SystemClock()))
         with announced(_where(runtime), Path.cwd()):
             click.echo(json.dumps(_document(runtime)) if as_json else _welcome(runtime, time.perf_counter() - began))
-            await runtime.guard(console.watch_dead_letters(runtime))
+            await runtime.guard(run_with(console.watch_dead_letters(runtime), watched))
+
+
+@asynccontextmanager
+async def _events_of(runtime: Runtime) -> AsyncIterator[Answers]:
+    """Whatever eventcron publishes on the bus of *runtime*."""
+
+    async def client(service: str) -> Any:
+        return runtime.client(service)
+
+    async with answers_on(client, runtime.bus_name, clock=SystemClock(), everything=True) as answers:
+        yield answers
 
 
 def _where(aws: Runtime | EmbeddedAws) -> Dev:

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from eventcron.entrypoints.cli.declared import as_object, declared_options, plan_of, read_files, show
-from eventcron.entrypoints.cli.operations import json_option, operations, print_document, stack_option
+from eventcron.entrypoints.cli.operations import json_option, print_document, stack_option
+from eventcron.entrypoints.cli.schedules import connected
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.preview.declared import Difference
 from eventcron.preview.files import Declared
@@ -33,5 +34,5 @@ def command(files: tuple[Path, ...], *, tenant: str | None, prune: bool, span: i
 
 
 async def _plan(stack: str, declared: list[Declared], *, tenant: str | None, prune: bool, span: int) -> Difference:
-    async with operations(stack) as (cases, *_):
-        return await plan_of(cases, declared, tenant=tenant, prune=prune, span=span)
+    async with connected(stack) as client:
+        return await plan_of(client.cases, declared, tenant=tenant, prune=prune, span=span)

@@ -28,6 +28,7 @@ COMMANDS = {
     "demo": "demo",
     "dev": "dev",
     "diff": "diff",
+    "doctor": "doctor",
     "explain": "explain",
     "export": "export",
     "get": "get",
