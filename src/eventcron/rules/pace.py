@@ -11,7 +11,8 @@ from eventcron.model.names import Instant
 class Turn(NamedTuple):
     """When a number of pieces of work may begin, one after the other."""
 
-    begin: Instant
+    #: An instant, with the part of a millisecond that is left of the turn before.
+    begin: float
     pieces: int
 
 
@@ -31,7 +32,7 @@ class Pace:
 
         >>> pace = Pace(100)
         >>> pace.turn(5, now=0, until=100), pace.turn(8, now=0, until=100), pace.turn(1, now=0, until=100)
-        (Turn(begin=0, pieces=5), Turn(begin=50, pieces=5), None)
+        (Turn(begin=0, pieces=5), Turn(begin=50.0, pieces=5), None)
         """
         begin = max(self._free, now)
         granted = min(count, int((until - begin) / self._each_ms))
@@ -40,11 +41,11 @@ class Pace:
         if granted < 1:
             return None
         self._free = begin + granted * self._each_ms
-        return Turn(round(begin), granted)
+        return Turn(begin, granted)
 
     def begins(self, index: int, turn: Turn) -> Instant:
         """When the piece number *index* of *turn*, from 0, may begin."""
-        return turn.begin + round(index * self._each_ms)
+        return round(turn.begin + index * self._each_ms)
 
     def within(self, milliseconds: int) -> int:
         """How many pieces fit into so much time; one at least."""

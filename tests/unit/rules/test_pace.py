@@ -24,6 +24,15 @@ def test_the_pieces_of_a_turn_begin_evenly() -> None:
     assert [pace.begins(index, turn) for index in range(5)] == [0, 2, 5, 8, 10]
 
 
+def test_pieces_of_one_turn_begin_before_those_of_the_next_to_the_millisecond() -> None:
+    """An error of a rounding in each turn would let the next one begin before the last piece of the one before."""
+    pace = Pace(1_000 / 0.35)
+    turns = [pace.turn(count, now=0, until=10_000) for count in (10, 3)]
+    begun = [pace.begins(index, turn) for turn in turns if turn for index in range(turn.pieces)]
+
+    assert begun == [0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 4, 4, 4]
+
+
 def test_a_pause_saves_nothing_up() -> None:
     pace = Pace(100)
     pace.turn(1, now=0, until=60_000)
