@@ -15,7 +15,7 @@ from msgspec.structs import replace
 from eventcron.app.retry import Retry
 from eventcron.errors import EventcronError, InvalidSchedule
 from eventcron.model.codes import RejectionCode
-from eventcron.model.commands import COMMANDS, TENANT_SOURCE_PREFIX, Command, RunSchedule
+from eventcron.model.commands import TENANT_SOURCE_PREFIX, Command, RunSchedule, detail_type_of
 from eventcron.model.events import Answer, Event
 from eventcron.ports import Clock, CommandBus, Refusal
 from eventcron.ports.answers import Answers
@@ -26,8 +26,6 @@ PORTION = 500
 #: Milliseconds without any answer, after which the rest is given up. A command that a registrar has to repeat comes
 #: back after the visibility timeout of its queue, six times the function's ten seconds.
 PATIENCE_MS = 90_000
-
-_DETAIL_TYPES = {kind: detail_type for detail_type, kind in COMMANDS.items()}
 
 
 class NotSent(EventcronError):
@@ -55,15 +53,6 @@ class NoAnswer(EventcronError):
 
 #: What became of a command that was waited for. A ``Rejected`` is the deployment's answer.
 Outcome: TypeAlias = Answer | Rejected | NotSent | NoAnswer
-
-
-def detail_type_of(command: Command) -> str:
-    """The detail type under which *command* is put.
-
-    >>> detail_type_of(RunSchedule(tenant="acme", name="nightly-export"))
-    'Run Schedule'
-    """
-    return _DETAIL_TYPES[type(command)]
 
 
 def _ignore(_index: int, _outcome: Outcome) -> None:

@@ -24,6 +24,7 @@ from eventcron.model.commands import (
     PutCalendar,
     ResumeSchedule,
     Schedule,
+    detail_type_of,
 )
 from eventcron.model.events import Event
 from eventcron.model.names import Instant
@@ -40,7 +41,6 @@ PATIENCE_MS = 60_000
 
 #: Detail type → the commands in an export.
 _KINDS = {detail_type: kind for detail_type, kind in COMMANDS.items() if issubclass(kind, Exported)}
-_NAMES = {kind: detail_type for detail_type, kind in _KINDS.items()}
 
 
 class Line(Struct, rename={"detail_type": "detail-type"}):
@@ -66,11 +66,6 @@ _line = msgspec.json.Decoder(Line)
 
 def _ignore(_report: RestoreReport) -> None:
     """Discard the progress: the default for ``on_progress``."""
-
-
-def detail_type_of(command: Exported) -> str:
-    """The detail type under which *command* is put."""
-    return _NAMES[type(command)]
 
 
 def decode_line(text: bytes) -> Exported:

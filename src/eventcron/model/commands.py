@@ -339,5 +339,16 @@ COMMANDS: dict[str, type[Command]] = {
     "Delete Calendar": DeleteCalendar,
 }
 
+_DETAIL_TYPES = {kind: detail_type for detail_type, kind in COMMANDS.items()}
+
+
+def detail_type_of(command: Command) -> str:
+    """The detail type under which *command* is put.
+
+    >>> detail_type_of(RunSchedule(tenant="acme", name="nightly-export"))
+    'Run Schedule'
+    """
+    return _DETAIL_TYPES[type(command)]
+
 
 TENANT_SOURCE_PREFIX = "eventcron.tenant."

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 import msgspec
 
-from eventcron.app.restore import Line, decode_line, detail_type_of
+from eventcron.app.restore import Line, decode_line
 from eventcron.errors import EventcronError, InvalidSchedule
 from eventcron.model.codes import RejectionCode, RequestCode
-from eventcron.model.commands import Schedule
+from eventcron.model.commands import Schedule, detail_type_of
 from eventcron.model.names import CalendarKey, Key
 from eventcron.preview.mistaken import CRONTAB, crontab_line, mistaken
 from eventcron.preview.yaml_json import YamlError, yaml_entries

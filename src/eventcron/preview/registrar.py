@@ -10,14 +10,13 @@ import msgspec
 
 from eventcron.app.handlers import Handlers
 from eventcron.app.registrar import Outcome
-from eventcron.model.commands import COMMANDS, TENANT_SOURCE_PREFIX, Command
+from eventcron.model.commands import TENANT_SOURCE_PREFIX, Command, detail_type_of
 from eventcron.model.names import Instant
+from eventcron.preview.files import Entry
 from eventcron.timing.instant import rfc3339
 
 #: Commands that are applied at once.
 AT_ONCE = 100
-
-_NAMES = {kind: detail_type for detail_type, kind in COMMANDS.items()}
 
 
 class _Message(NamedTuple):
@@ -41,11 +40,21 @@ async def put_all(handlers: Handlers, commands: Sequence[Command], *, at: Instan
     return reasons
 
 
+async def put_entries(handlers: Handlers, entries: Sequence[Entry], *, at: Instant) -> list[str]:
+    """Put the schedules of *entries* at *at*. Returns for each why it is none, or is rejected; "" if it is stored."""
+    reasons = ["" if entry.error is None else str(entry.error) for entry in entries]
+    puts = [(number, entry.schedule) for number, entry in enumerate(entries) if entry.schedule is not None]
+    answers = await put_all(handlers, [schedule for _, schedule in puts], at=at)
+    for (number, _), reason in zip(puts, answers, strict=True):
+        reasons[number] = reason
+    return reasons
+
+
 def _event(command: Command, at: Instant) -> str:
     """The event with which a tenant sends *command*."""
     event = {
         "id": str(uuid4()),  # an id that the schedule has seen would make the command a repetition
-        "detail-type": _NAMES[type(command)],
+        "detail-type": detail_type_of(command),
         "source": TENANT_SOURCE_PREFIX + command.tenant,
         "time": rfc3339(at, millis=False),
         "detail": command,

@@ -20,7 +20,7 @@ from eventcron.model.names import MAX_INPUT_BYTES, Instant, Unreadable, Window
 from eventcron.model.records import IndexEntry, Record
 from eventcron.preview.comparing import Comparison, Due
 from eventcron.preview.files import Entry, read_schedules
-from eventcron.preview.registrar import at_once, put_all
+from eventcron.preview.registrar import at_once, put_entries
 from eventcron.rules.upcoming import UpcomingFire, upcoming_entries, upcoming_fires
 from eventcron.settings import Settings
 from eventcron.testing.clock import FakeClock
@@ -135,12 +135,9 @@ def _fires(entries: Sequence[IndexEntry], part: Window, skipped: Counter[SkipRea
 async def _stored(entries: Sequence[Entry], put_at: Instant, settings: Settings) -> tuple[list[Record], list[str]]:
     """What the registrar stores, put at *put_at*, and for each entry why it is rejected; "" if it is not."""
     ports = memory_ports(FakeClock(put_at), pause=at_once)
-    reasons = ["" if entry.error is None else str(entry.error) for entry in entries]
-    puts = [(number, entry.schedule) for number, entry in enumerate(entries) if entry.schedule is not None]
-    answers = await put_all(ports.use_cases(settings).handlers, [schedule for _, schedule in puts], at=put_at)
-    for (number, _), reason in zip(puts, answers, strict=True):
-        reasons[number] = reason
-    found = await ports.store.get([schedule.key for number, schedule in puts if not reasons[number]])
+    reasons = await put_entries(ports.use_cases(settings).handlers, entries, at=put_at)
+    stored = [entry.schedule.key for entry, why in zip(entries, reasons, strict=True) if entry.schedule and not why]
+    found = await ports.store.get(stored)
     return list(found.values()), reasons
 
 

@@ -10,15 +10,13 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from eventcron.app.upcoming import Upcoming
-from eventcron.errors import InvalidSchedule
-from eventcron.model.commands import TENANT_SOURCE_PREFIX, Schedule
 from eventcron.model.names import MAX_INPUT_BYTES, Instant, Window
 from eventcron.preview.cost import Workload, counted
 from eventcron.preview.files import Entry, read_schedules
+from eventcron.preview.registrar import at_once, put_entries
 from eventcron.settings import Settings
 from eventcron.testing.clock import FakeClock
 from eventcron.testing.ports import memory_ports
-from eventcron.wire.decode import Received
 
 #: Days that are looked at. What fires more often than about every three days is dense: every tick reads it.
 DAYS = 3
@@ -26,10 +24,10 @@ DAY_MS = 86_400_000
 
 
 class Read(NamedTuple):
-    """A workload, and the entries that were left out with the error in each."""
+    """A workload, and the entries that were left out, each with the reason."""
 
     workload: Workload
-    rejected: list[tuple[Entry, InvalidSchedule]]
+    rejected: list[tuple[Entry, str]]
 
 
 async def of_deployment(upcoming: Upcoming, *, now: Instant) -> Workload:
@@ -54,24 +52,7 @@ async def of_files(paths: Iterable[Path | str], settings: Settings, *, now: Inst
     """
     entries = list(read_schedules(paths))
     settings = replace(settings, max_schedules_per_tenant=0, max_input_bytes=MAX_INPUT_BYTES)
-    cases = memory_ports(FakeClock(now)).use_cases(settings)
-    rejected = [(entry, entry.error) for entry in entries if entry.error is not None]
-    for number, entry in enumerate(entries):
-        if entry.schedule is None:
-            continue
-        try:
-            await cases.registrar.apply(_received(entry.schedule, number, now))
-        except InvalidSchedule as error:
-            rejected.append((entry, error))
-    workload = await of_deployment(cases.upcoming, now=now)
-    return Read(workload, sorted(rejected, key=lambda one: entries.index(one[0])))
-
-
-def _received(schedule: Schedule, number: int, now: Instant) -> Received:
-    return Received(
-        command=schedule,
-        detail_type="Put Schedule",
-        event_id=str(number),
-        source=TENANT_SOURCE_PREFIX + schedule.tenant,
-        time=now // 1000 * 1000,
-    )
+    cases = memory_ports(FakeClock(now), pause=at_once).use_cases(settings)
+    reasons = await put_entries(cases.handlers, entries, at=now)
+    rejected = [(entry, reason) for entry, reason in zip(entries, reasons, strict=True) if reason]
+    return Read(await of_deployment(cases.upcoming, now=now), rejected)

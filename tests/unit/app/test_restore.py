@@ -11,8 +11,8 @@ import pytest
 from msgspec.structs import replace
 
 from eventcron.app.export import ExportReport
-from eventcron.app.restore import Restorer, RestoreReport, detail_type_of
-from eventcron.model.commands import DeleteCalendar, PauseSchedule, PutCalendar, Schedule
+from eventcron.app.restore import Restorer, RestoreReport
+from eventcron.model.commands import DeleteCalendar, PauseSchedule, PutCalendar, Schedule, detail_type_of
 from eventcron.model.events import Event
 from eventcron.model.names import CalendarKey, Key
 from eventcron.model.records import Calendar, Record, State

@@ -9,9 +9,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from eventcron.app.commander import detail_type_of
 from eventcron.entrypoints.cli.apply import stages
-from eventcron.model.commands import DeleteCalendar, DeleteSchedule
+from eventcron.model.commands import DeleteCalendar, DeleteSchedule, detail_type_of
 from eventcron.model.names import CalendarKey, Key
 from eventcron.preview.declared import Comparison, Difference
 from eventcron.preview.files import read_declared

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 from aiobotocore.config import AioConfig
-from botocore.exceptions import BotoCoreError, ClientError
 
 from eventcron import config
 from eventcron.adapters.aws.accounts import BY_DEFAULT, Account, session_at
 from eventcron.adapters.aws.buses import bus_service
 from eventcron.adapters.aws.clients import AwsClients, aws_clients
-from eventcron.adapters.aws.failures import unavailable
+from eventcron.adapters.aws.failures import explained
 from eventcron.errors import EventcronError
 from eventcron.settings import Settings
 
@@ -45,7 +45,7 @@ async def deployment(stack: str, *, concurrency: int, account: Account = BY_DEFA
     session = session_at(account)
     # These clients are called without ``Retry``, so botocore repeats what is refused.
     patient = AioConfig(max_pool_connections=concurrency, retries={"mode": "standard", "total_max_attempts": 5})
-    with _explained(stack):
+    with explained("aws", partial(_unreachable, stack)):
         async with AsyncExitStack() as exits:
             opened: dict[str, Any] = {}
 
@@ -74,16 +74,8 @@ async def _outputs(cloudformation: Any, stack: str) -> dict[str, str]:
     return outputs
 
 
-@contextmanager
-def _explained(stack: str) -> Iterator[None]:
-    """Turn errors of AWS and of its client into messages for the command line."""
-    try:
-        yield
-    except (ClientError, BotoCoreError) as error:
-        later = unavailable("aws", error)
-        if later is not None:
-            raise later from error
-        raise NoDeployment(
-            f"stack {stack!r} cannot be reached: {str(error).rstrip('.')}. Name it with --stack; --profile and"
-            " --region, or AWS_PROFILE, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL, say where it is"
-        ) from error
+def _unreachable(stack: str, said: str) -> NoDeployment:
+    return NoDeployment(
+        f"stack {stack!r} cannot be reached: {said}. Name it with --stack; --profile and"
+        " --region, or AWS_PROFILE, AWS_DEFAULT_REGION and AWS_ENDPOINT_URL, say where it is"
+    )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
 
-from eventcron.errors import Unavailable
+from eventcron.errors import EventcronError, Unavailable
 
 #: Codes of DynamoDB, SQS and EventBridge that are worth a retry, whatever the HTTP status: those of the three service
 #: models, and those that botocore's standard retry mode treats as throttling or transient.
@@ -73,3 +73,13 @@ def mapped(service: str, *, also: frozenset[str] = frozenset()) -> Iterator[None
         if later is None:
             raise
         raise later from error
+
+
+@contextmanager
+def explained(service: str, otherwise: Callable[[str], EventcronError]) -> Iterator[None]:
+    """As ``mapped``, for the command line: in place of all others raise what *otherwise* makes of their text."""
+    try:
+        with mapped(service):
+            yield
+    except (ClientError, BotoCoreError) as error:
+        raise otherwise(str(error).rstrip(".")) from error

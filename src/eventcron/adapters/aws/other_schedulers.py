@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession, get_session
-from botocore.exceptions import BotoCoreError, ClientError
 
-from eventcron.adapters.aws.failures import unavailable
+from eventcron.adapters.aws.failures import explained
 from eventcron.app.concurrency import all_of
 from eventcron.errors import EventcronError
 
@@ -43,7 +41,7 @@ async def existing_schedules(
     session = session or get_session()
     patient = AioConfig(max_pool_connections=_AT_ONCE, retries={"mode": "standard", "total_max_attempts": 5})
     found: list[Answer] = []
-    with _explained():
+    with explained("scheduler", _unreachable):
         async with session.create_client("scheduler", config=patient) as client:
             async for answers in _schedules(client, {"GroupName": group} if group else {}):
                 found += answers
@@ -73,17 +71,9 @@ async def _rules(client: Any) -> AsyncIterator[Answer]:
                 yield Answer(rule, targets["Targets"])
 
 
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turn errors of AWS and of its client into messages for the command line."""
-    try:
-        yield
-    except (ClientError, BotoCoreError) as error:
-        later = unavailable("scheduler", error)
-        if later is not None:
-            raise later from error
-        raise Unreachable(
-            f"the account's schedules cannot be read: {str(error).rstrip('.')}. AWS_PROFILE, AWS_DEFAULT_REGION and"
-            " AWS_ENDPOINT_URL say where they are; it takes scheduler:ListSchedules, scheduler:GetSchedule,"
-            " events:ListRules and events:ListTargetsByRule"
-        ) from error
+def _unreachable(said: str) -> Unreachable:
+    return Unreachable(
+        f"the account's schedules cannot be read: {said}. AWS_PROFILE, AWS_DEFAULT_REGION and"
+        " AWS_ENDPOINT_URL say where they are; it takes scheduler:ListSchedules, scheduler:GetSchedule,"
+        " events:ListRules and events:ListTargetsByRule"
+    )

@@ -14,7 +14,7 @@ from eventcron.entrypoints.cli.operations import json_option, print_document, st
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.schedules import connected
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
-from eventcron.entrypoints.cli.start import INTERRUPTED
+from eventcron.entrypoints.cli.start import INTERRUPTED, PARTLY
 from eventcron.entrypoints.cli.tables import counted
 from eventcron.model.commands import (
     DeleteCalendar,
@@ -26,9 +26,6 @@ from eventcron.model.commands import (
 )
 from eventcron.preview.declared import Difference, Sent
 from eventcron.preview.files import Declared
-
-#: Exit status: a part was applied.
-PARTLY = 3
 
 
 class _Progress:

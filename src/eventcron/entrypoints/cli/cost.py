@@ -8,28 +8,21 @@ from pathlib import Path
 from typing import Any
 
 import click
+from msgspec.structs import replace
 
 from eventcron.adapters.clock import SystemClock
 from eventcron.entrypoints.cli.operations import json_option, operations
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import counted, table
-from eventcron.errors import InvalidSchedule
 from eventcron.preview import prices
 from eventcron.preview.cost import MONTH_DAYS, Bill, Workload, bill, evenly
 from eventcron.preview.files import Entry
 from eventcron.preview.workload import Read, of_deployment, of_files
 from eventcron.settings import Settings
+from eventcron.testing.world import SETTINGS
 
 #: The template's defaults, as far as they bear on the bill.
-DEFAULTS = Settings(
-    schedules_table="schedules",
-    ledger_table="ledger",
-    bus_name="eventcron",
-    registrar_queue_url="registrations",
-    fire_queue_url="fires",
-    command_dlq_url="command-dlq",
-    fire_dlq_url="fire-dlq",
-)
+DEFAULTS = replace(SETTINGS, segments=64)
 MEMORY_MEGABYTES = 1024
 
 
@@ -70,7 +63,7 @@ def command(
     if sum((bool(files), stack is not None, schedules is not None)) != 1:
         raise click.UsageError("give FILES, or --stack, or --schedules and --fires-per-day")
     settings = DEFAULTS
-    rejected: list[tuple[Entry, InvalidSchedule]] = []
+    rejected: list[tuple[Entry, str]] = []
     if stack is not None:
         workload, settings = run_until_signal(_of_stack(stack))
     elif schedules is not None and fires_per_day is not None:
@@ -80,8 +73,8 @@ def command(
         workload, rejected = read.workload, read.rejected
     month = bill(workload, settings, memory_megabytes=memory)
     click.echo(json.dumps(_as_object(month, workload), indent=2) if as_json else _as_text(month, workload))
-    for entry, error in rejected:
-        click.echo(f"eventcron: {entry.file}:{entry.line}: {error}", err=True)
+    for entry, reason in rejected:
+        click.echo(f"eventcron: {entry.file}:{entry.line}: {reason}", err=True)
     sys.exit(1 if rejected else 0)
 
 

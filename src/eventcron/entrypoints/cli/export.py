@@ -12,11 +12,12 @@ import click
 import msgspec
 
 from eventcron.app.export import ExportReport
-from eventcron.app.restore import Line, detail_type_of
+from eventcron.app.restore import Line
 from eventcron.entrypoints.cli.operations import json_option, operations, print_document, stack_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.entrypoints.cli.tables import counted
+from eventcron.model.commands import detail_type_of
 from eventcron.rules.export import Exported
 
 #: The path that stands for standard output.

@@ -11,15 +11,13 @@ import click
 from eventcron.adapters.clock import SystemClock
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import run_until_signal
+from eventcron.entrypoints.cli.start import PARTLY
 from eventcron.entrypoints.cli.tables import counted
 from eventcron.migrate import FORMATS
 
 if TYPE_CHECKING:
     from eventcron.migrate.assemble import Import
     from eventcron.migrate.model import Found
-
-#: Something in the source has no form in eventcron.
-PARTLY = 3
 
 
 @click.command("import")

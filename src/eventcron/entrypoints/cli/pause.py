@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from eventcron.client.tenants import pause_tenant
-from eventcron.client.verbs import Receipt, Results
+from eventcron.client.verbs import Receipt
 from eventcron.entrypoints.cli.operations import json_option, stack_option
-from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.schedules import (
+    act_on_tenant,
     connected,
     key_of,
     optional_schedule,
+    required_tenant,
     show_receipt,
-    show_results,
     tenant_option,
     wait_option,
 )
-from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
-from eventcron.entrypoints.cli.tables import counted
-from eventcron.model.names import Key
+from eventcron.entrypoints.cli.signals import run_until_signal
 
 
 @click.command("pause")
@@ -40,7 +36,13 @@ def command(
     itself. Exit status 3 if some schedules could not be paused.
     """
     if schedule is None:
-        _pause_all(_required(tenant, revision), stack, as_json=as_json)
+        whole = required_tenant(tenant, revision, of="all of a tenant's schedules")
+        act_on_tenant(
+            connected(stack),
+            lambda client, note: pause_tenant(client, whole, on_progress=note),
+            verb="pause",
+            as_json=as_json,
+        )
         return
     key = key_of(schedule, tenant)
 
@@ -49,27 +51,3 @@ def command(
             return await client.pause(key.tenant, key.name, revision=revision, wait=wait)
 
     show_receipt(run_until_signal(work()), key, done="paused", as_json=as_json)
-
-
-def _required(tenant: str | None, revision: int | None) -> str:
-    if tenant is None:
-        raise click.UsageError("give TENANT/NAME, or --tenant TENANT for all of a tenant's schedules")
-    if revision is not None:
-        raise click.UsageError("--revision is for one schedule; all of a tenant's get one of their own")
-    return tenant
-
-
-def _pause_all(tenant: str, stack: str, *, as_json: bool) -> None:
-    async def work() -> tuple[list[Key], Results]:
-        with Progress() as progress:
-            async with connected(stack) as client:
-                return await pause_tenant(
-                    client, tenant, on_progress=lambda count: progress.show(f"{counted(count, 'schedule')} paused")
-                )
-
-    try:
-        keys, results = run_until_signal(work())
-    except Stopped as stopped:
-        click.echo("eventcron: stopped; the same command pauses what is left", err=True)
-        sys.exit(stopped.status)
-    show_results(keys, results, done="paused", as_json=as_json)

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,9 @@ from click.shell_completion import CompletionItem
 from eventcron.client.client import Client
 from eventcron.client.verbs import Receipt, Results, Verbs
 from eventcron.entrypoints.cli.operations import account_of, current_account, print_document
+from eventcron.entrypoints.cli.progress import Progress
+from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
+from eventcron.entrypoints.cli.start import PARTLY
 from eventcron.entrypoints.cli.tables import counted
 from eventcron.errors import EventcronError
 from eventcron.model.names import Key
@@ -135,4 +138,39 @@ def show_results(keys: Sequence[object], results: Results, *, done: str, as_json
     if len(failed) > SHOWN:
         click.echo(f"eventcron: and {len(failed) - SHOWN:,} more", err=True)
     if failed:
-        sys.exit(3 if well else 1)
+        sys.exit(PARTLY if well else 1)
+
+
+def required_tenant(tenant: str | None, revision: int | None, *, of: str) -> str:
+    """The tenant of a command that names no schedule and acts on *of*.
+
+    Raises:
+        UsageError: there is none, or a revision is given, which is for one schedule.
+    """
+    if tenant is None:
+        raise click.UsageError(f"give TENANT/NAME, or --tenant TENANT for {of}")
+    if revision is not None:
+        raise click.UsageError("--revision is for one schedule; all of a tenant's get one of their own")
+    return tenant
+
+
+def act_on_tenant(
+    opening: AbstractAsyncContextManager[Verbs],
+    act: Callable[[Verbs, Callable[[int], None]], Awaitable[tuple[list[Key], Results]]],
+    *,
+    verb: str,
+    as_json: bool,
+) -> None:
+    """Let *act* do *verb* to schedules of a tenant; it says how many are done. Print what came of it."""
+
+    async def work() -> tuple[list[Key], Results]:
+        with Progress() as progress:
+            async with opening as client:
+                return await act(client, lambda count: progress.show(f"{counted(count, 'schedule')} {verb}d"))
+
+    try:
+        keys, results = run_until_signal(work())
+    except Stopped as stopped:
+        click.echo(f"eventcron: stopped; the same command {verb}s what is left", err=True)
+        sys.exit(stopped.status)
+    show_results(keys, results, done=f"{verb}d", as_json=as_json)

@@ -8,6 +8,8 @@ import sys
 _OF_CLI = frozenset({"click", "icalendar", "rich", "yaml"})
 #: 128 and the number of SIGINT, as a shell says it.
 INTERRUPTED = 130
+#: Some of what was asked for was done.
+PARTLY = 3
 
 
 def main(argv: list[str] | None = None) -> None:
