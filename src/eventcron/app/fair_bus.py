@@ -77,6 +77,8 @@ class FairBus:
         #: How many tasks call the bus, one call after the other, and how many of them have yet to look for what waits.
         self._calling = self._looking = 0
         self._tasks: set[asyncio.Task[None]] = set()
+        #: Passed by one call at a time.
+        self._gate = asyncio.Lock()
         self._paced, self._longest_ms = 0, 0
 
     async def publish(self, events: Sequence[Event]) -> list[Refusal]:
@@ -137,12 +139,14 @@ class FairBus:
 
     async def _held_up(self) -> Instant:
         """Wait for the next call that the pace allows. Returns when that was; 0 = it was allowed at once."""
-        now = self._clock.now()
-        begin = self._pace.begin(now)
-        if begin <= now:
-            return 0
-        await self._clock.sleep_until(begin)
-        return begin
+        # One after the other: a pace that falls holds for all calls that have not begun.
+        async with self._gate:
+            now = self._clock.now()
+            begin = self._pace.begin(now)
+            if begin <= now:
+                return 0
+            await self._clock.sleep_until(begin)
+            return begin
 
     async def _call(self, waiting: Sequence[_Waiting]) -> None:
         try:

@@ -141,9 +141,9 @@ class _Connection(asyncio.BufferedProtocol):
         self._lost = False
         #: Whether the service keeps the connection open after its last answer.
         self._stays = False
-        #: When the call under way is given up, by the loop's clock, and the timer that sees to it. A timer stays for the
-        #: calls after it: to set one for each call takes longer than to parse the answer.
+        #: When the call under way is given up, by the loop's clock.
         self._give_up = 0.0
+        #: Sees to it, and stays for the next calls: to set a timer for each takes longer than to parse the answer.
         self._timer: asyncio.TimerHandle | None = None
 
     async def call(self, head: bytes, body: bytes) -> Answer:
@@ -181,7 +181,7 @@ class _Connection(asyncio.BufferedProtocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  # create_connection makes no other
         self._transport = transport
 
-    def get_buffer(self, sizehint: int) -> memoryview:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # as asyncio calls it
         return self._received
 
     def buffer_updated(self, nbytes: int) -> None:
