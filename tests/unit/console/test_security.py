@@ -59,7 +59,7 @@ def test_a_button_of_the_console_works(deployed: Deployed, tmp_path: Path) -> No
     ],
 )
 def test_a_forged_change_is_refused_and_nothing_is_sent(
-    deployed: Deployed, tmp_path: Path, headers: dict[str, str], status: int
+    deployed: Deployed, tmp_path: Path, headers: dict[str, Any], status: int
 ) -> None:
     answer, sent = asked(deployed, tmp_path, **headers)
 
