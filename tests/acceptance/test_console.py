@@ -307,6 +307,6 @@ def test_another_site_cannot_use_the_console(running: Running, browser: Browser)
             }""",
             address,
         )
-    assert (read, script, moved.value.status if moved.value else None) == ("refused", "refused", 403)
+    assert (read, script, moved.value.status) == ("refused", "refused", 403)
     assert running.client.get("acme", "nightly").state == "ENABLED"
     context.close()

@@ -13,7 +13,8 @@ import click
 
 from eventcron.app.redrive import SLOWEST, RedriveReport
 from eventcron.client.dead_letters import DROPPED, append, as_object, text_of
-from eventcron.entrypoints.cli.operations import QUEUES, json_option, operations, print_document, stack_option
+from eventcron.entrypoints.cli.forms import json_option, print_document
+from eventcron.entrypoints.cli.operations import QUEUES, operations, stack_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import columns, counted, table

@@ -8,7 +8,8 @@ import sys
 import click
 
 from eventcron.client.published import KINDS, particulars
-from eventcron.entrypoints.cli.operations import form, json_option, stack_option
+from eventcron.entrypoints.cli.forms import form, json_option
+from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.schedules import connected
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.model.events import Answer
