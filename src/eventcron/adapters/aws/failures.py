@@ -79,9 +79,16 @@ class mapped(AbstractContextManager[None]):  # noqa: N801  # used as a function
 
 @contextmanager
 def explained(service: str, otherwise: Callable[[str], EventcronError]) -> Iterator[None]:
-    """As ``mapped``, for the command line: in place of all others raise what *otherwise* makes of their text."""
+    """As ``mapped``, for the command line: in place of all others raise what *otherwise* makes of their text.
+
+    It makes an error of an endpoint that is no URL too.
+    """
     try:
         with mapped(service):
             yield
     except (ClientError, BotoCoreError) as error:
         raise otherwise(str(error).rstrip(".")) from error
+    except ValueError as error:
+        if not str(error).startswith("Invalid endpoint"):
+            raise
+        raise otherwise(str(error)) from error
