@@ -85,7 +85,7 @@ async def read_to_fire(store: ScheduleStore, keys: Sequence[Key], *, singly: int
         pass
 
     async def one(some: Sequence[Key]) -> Mapping[Key, FireRecord]:
-        return (await store.get_to_fire(some)).found
+        return (await store.get_to_fire(some))[0]
 
     read = await read_readable(one, keys[:singly])
     return Records(read.found, read.unreadable, frozenset(keys[singly:]))

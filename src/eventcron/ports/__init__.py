@@ -7,7 +7,7 @@ error into an empty result. Instants are milliseconds since 1970.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Generic, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Generic, Literal, Protocol, TypeAlias, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -49,13 +49,6 @@ class Page(Struct, Generic[T], frozen=True):
     left_out: int = 0
 
 
-class ReadToFire(NamedTuple):
-    """Records as far as fires need them, and the keys that are to be asked for once more."""
-
-    found: Mapping[Key, FireRecord]
-    left: frozenset[Key] = frozenset()
-
-
 #: Whether nothing of a trigger, named by its canonical text, is due in the window that is being planned.
 IsQuiet: TypeAlias = Callable[[str], bool]
 
@@ -73,8 +66,8 @@ class ScheduleStore(Protocol):
             Undecodable: this release cannot read one of them.
         """
 
-    async def get_to_fire(self, keys: Sequence[Key]) -> ReadToFire:
-        """As ``get``, for as little as it takes to read what a fire needs of a record.
+    async def get_to_fire(self, keys: Sequence[Key]) -> tuple[Mapping[Key, FireRecord], frozenset[Key]]:
+        """As ``get``, for as little as it takes to read what a fire needs of a record, and the keys that are left.
 
         What is read at once is bounded, by the 16 MB of DynamoDB's answers. At least one of *keys* is not left.
 

@@ -31,7 +31,7 @@ from eventcron.model.events import Event
 from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import Era, Record, State
-from eventcron.ports import Quota, ReadToFire, Refusal
+from eventcron.ports import Quota, Refusal
 from eventcron.rules.misfire import LATE_MS
 from eventcron.rules.packing import make_pack, pack_fires
 from eventcron.testing import JumpingClock, memory_ports
@@ -528,9 +528,9 @@ class ReadsFew(MemoryScheduleStore):
         super().__init__(clock)
         self.asked: list[int] = []
 
-    async def get_to_fire(self, keys: Sequence[Key]) -> ReadToFire:
+    async def get_to_fire(self, keys: Sequence[Key]) -> tuple[dict[Key, Record], frozenset[Key]]:
         self.asked.append(len(keys))
-        return ReadToFire(await self.get(keys[:2]), frozenset(keys[2:]))
+        return await self.get(keys[:2]), frozenset(keys[2:])
 
 
 @pytest.mark.parametrize("attempt", [1, 2])

@@ -17,7 +17,7 @@ from eventcron.adapters.aws.table import DynamoTable, Item, number, text
 from eventcron.errors import Undecodable
 from eventcron.model.names import Instant, Key, Unreadable
 from eventcron.model.records import FireRecord, IndexEntry, Record, State, StoredInput
-from eventcron.ports import Clock, IsQuiet, Page, ReadToFire
+from eventcron.ports import Clock, IsQuiet, Page
 from eventcron.rules.inputs import set_apart
 from eventcron.rules.limits import occupies, too_many
 
@@ -64,10 +64,10 @@ class DynamoScheduleStore:
         records = map(decode, await self._table.get_many([_key(key) for key in distinct]))
         return {record.key: record for record in records}
 
-    async def get_to_fire(self, keys: Sequence[Key]) -> ReadToFire:
+    async def get_to_fire(self, keys: Sequence[Key]) -> tuple[dict[Key, FireRecord], frozenset[Key]]:
         answers, left = await self._table.get_some_bytes([_key(key) for key in dict.fromkeys(keys)])
         found = {record.key: record for answer in answers for record in decode_to_fire(answer)}
-        return ReadToFire(found, frozenset(Key(item["tenant"]["S"], item["name"]["S"]) for item in left))
+        return found, frozenset(Key(item["tenant"]["S"], item["name"]["S"]) for item in left)
 
     async def put(self, record: Record, *, replacing: int | None, added: int = 0, limit: int = 0) -> bool:
         if added > 0 and not await self._counts.reserve(record.tenant, limit=limit):

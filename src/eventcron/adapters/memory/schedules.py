@@ -12,7 +12,7 @@ import msgspec
 from eventcron.adapters.memory.pause import Pause, yield_once
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import FireRecord, IndexEntry, InputRef, Record, State, StoredInput
-from eventcron.ports import Clock, IsQuiet, Page, ReadToFire
+from eventcron.ports import Clock, IsQuiet, Page
 from eventcron.rules.inputs import KEPT_MS, set_apart
 from eventcron.rules.limits import QUIET_MS, occupies, too_many
 from eventcron.rules.planning import index_entry
@@ -74,8 +74,8 @@ class MemoryScheduleStore:
         await self._pause("get.after")
         return found
 
-    async def get_to_fire(self, keys: Sequence[Key]) -> ReadToFire:
-        return ReadToFire(await self.get(keys))
+    async def get_to_fire(self, keys: Sequence[Key]) -> tuple[dict[Key, Record], frozenset[Key]]:
+        return await self.get(keys), frozenset()
 
     async def put(self, record: Record, *, replacing: int | None, added: int = 0, limit: int = 0) -> bool:
         await self._pause("put.before")
