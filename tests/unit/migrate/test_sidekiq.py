@@ -110,6 +110,22 @@ def test_an_entry_is_written_as(entry: str, expression: str) -> None:
     assert only(import_text("sidekiq", f"a:\n  {entry}\n  class: A\n")).detail["expression"] == expression
 
 
+def test_a_job_without_a_class_has_that_of_its_name() -> None:
+    assert (
+        only(import_text("sidekiq", ":scheduler:\n  :schedule:\n    Report:\n      every: 1d\n")).detail["name"]
+        == "Report"
+    )
+
+
+def test_a_job_without_a_time_is_listed() -> None:
+    result = import_text("sidekiq", "a: {every: 1d, class: A}\nb: {class: B}\nc: {klass: C, cron: ''}\n")
+
+    assert [(listed.origin, listed.unsaid.given, listed.unsaid.nearest) for listed in result.unsaid[:1]] == [
+        ("file:2", "b: class: B", "manual")
+    ]
+    assert [listed.unsaid.name for listed in result.unsaid] == ["b", "c"]
+
+
 def test_a_list_of_jobs_is_read() -> None:
     assert only(import_text("sidekiq", "- {name: a b, cron: '@daily', class: A}\n")).detail["display_name"] == "a b"
 
