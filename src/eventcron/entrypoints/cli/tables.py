@@ -6,13 +6,16 @@ import os
 import re
 import sys
 from collections.abc import Collection, Iterable, Sequence
-from itertools import zip_longest
+from io import StringIO
 
-from rich.cells import cell_len
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
+#: Characters. Wider than any row, so that rich neither wraps nor cuts; a terminal wraps long lines itself.
+_WIDTH = 1_000_000
 #: What a terminal would obey, or write over what stands there: everything that is stored is somebody's text.
 _CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
-_BOLD, _PLAIN = "\x1b[1m", "\x1b[0m"
 
 
 def counted(number: int, noun: str) -> str:
@@ -22,38 +25,38 @@ def counted(number: int, noun: str) -> str:
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]], *, right: Collection[str] = ()) -> str:
     """*rows* below their *heads*, without a line end. Columns in *right* are set to the right, as numbers are."""
-    numbers = {number for number, head in enumerate(heads) if head in right}
-    head, *rest = _lines([heads, *rows], numbers)
-    return "\n".join([f"{_BOLD}{head}{_PLAIN}" if _takes_styles() else head, *rest])
+    built = _empty()
+    for head in heads:
+        built.add_column(head, justify="right" if head in right else "left", no_wrap=True, overflow="fold")
+    built.show_header = True
+    return _rendered(built, rows)
 
 
 def columns(rows: Iterable[Sequence[str]], *, right: Collection[int] = ()) -> str:
     """*rows* without heads. Columns in *right*, counted from 0, are set to the right."""
-    return "\n".join(_lines(rows, right))
+    rows = list(rows)
+    built = _empty()
+    for number in range(max(map(len, rows), default=0)):
+        built.add_column(justify="right" if number in right else "left", no_wrap=True, overflow="fold")
+    return _rendered(built, rows)
+
+
+def _empty() -> Table:
+    return Table(box=None, show_header=False, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+
+
+def _rendered(built: Table, rows: Iterable[Sequence[str]]) -> str:
+    for row in rows:
+        built.add_row(*(Text(_printable(text)) for text in row))
+    out = StringIO()
+    console = Console(file=out, width=_WIDTH, force_terminal=_takes_styles(), markup=False, highlight=False)
+    console.print(built, crop=False)
+    return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
 
 
 def _takes_styles() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
 
 
-def _lines(rows: Iterable[Sequence[str]], right: Collection[int]) -> list[str]:
-    """The lines of a table. A text of several lines takes as many."""
-    cells = [
-        line for row in rows for line in zip_longest(*(_printable(text).split("\n") for text in row), fillvalue="")
-    ]
-    widths = [max(map(_width, column)) for column in zip_longest(*cells, fillvalue="")]
-    return ["  ".join(_set(line, widths, right)).rstrip() for line in cells]
-
-
-def _set(line: Sequence[str], widths: Sequence[int], right: Collection[int]) -> Iterable[str]:
-    for number, (text, width) in enumerate(zip(line, widths, strict=False)):
-        space = " " * (width - _width(text))
-        yield space + text if number in right else text + space
-
-
 def _printable(text: str) -> str:
     return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)
-
-
-def _width(text: str) -> int:
-    return len(text) if text.isascii() else cell_len(text)
