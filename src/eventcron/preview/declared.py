@@ -124,9 +124,7 @@ class Comparison:
         answers = _Answers(ports, self._settings, places, plan, now)
         # A calendar that is deleted is there until the schedules that exclude it are put.
         for_calendars = [one for each in of_calendars for one in _calendar(each, calendars.get(each.key), plan, now)]
-        puts = [one for one in for_calendars if isinstance(one, PutCalendar)]
-        answers.changes |= {id(one): _calendar_change(one, calendars.get(one.key)) for one in puts}
-        await answers.take(puts)
+        await answers.take_calendars([one for one in for_calendars if isinstance(one, PutCalendar)], calendars)
         days = await named_by(schedules, ports.calendars)
         wanted: list[Sent] = []
         for command in of_schedules:
@@ -191,6 +189,10 @@ class _Answers:
         self._plan = plan
         self._now = now
         self.changes: dict[int, Change] = {}
+
+    async def take_calendars(self, commands: Sequence[PutCalendar], stored: Mapping[CalendarKey, Calendar]) -> None:
+        self.changes |= {id(one): _calendar_change(one, stored.get(one.key)) for one in commands}
+        await self.take(commands)
 
     async def take(self, commands: Sequence[Sent]) -> None:
         # A pause follows the put of its schedule, so they are not applied at once.

@@ -6,7 +6,7 @@ The grammar is that of systemd.time(7). A day has to match the weekdays and the 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from typing import NamedTuple
@@ -31,6 +31,7 @@ from eventcron.timing.fields import (
     LastDay,
     NthWeekday,
     number_of,
+    runs,
     shorten,
 )
 
@@ -160,7 +161,10 @@ def _nth_weekdays(cron: Cron) -> tuple[str, str]:
 def _named(weekdays: Sequence[int]) -> str:
     """Weekdays by name, Monday first."""
     positions = sorted((weekday - 1) % _DAYS_A_WEEK for weekday in weekdays)
-    return ",".join(_spans(positions, lambda position: WEEKDAYS[(position + 1) % _DAYS_A_WEEK].capitalize()))
+    names = [WEEKDAYS[(position + 1) % _DAYS_A_WEEK].capitalize() for position in range(_DAYS_A_WEEK)]
+    return ",".join(
+        names[first] if first == last else f"{names[first]}..{names[last]}" for first, last in runs(positions)
+    )
 
 
 def _terms(values: Sequence[int], field: Field) -> str:
@@ -172,18 +176,7 @@ def _terms(values: Sequence[int], field: Field) -> str:
         (step,) = steps
         last = "" if values[-1] + step > field.low + field.cycle - 1 else f"..{values[-1]:02}"
         return f"{values[0]:02}{last}/{step}"
-    return ",".join(_spans(values, lambda value: f"{value:02}"))
-
-
-def _spans(values: Sequence[int], written: Callable[[int], str]) -> Iterator[str]:
-    runs: list[list[int]] = []
-    for value in values:
-        if runs and value == runs[-1][-1] + 1:
-            runs[-1].append(value)
-        else:
-            runs.append([value])
-    for run in runs:
-        yield written(run[0]) if len(run) == 1 else f"{written(run[0])}..{written(run[-1])}"
+    return ",".join(f"{first:02}" if first == last else f"{first:02}..{last:02}" for first, last in runs(values))
 
 
 def _refusal(given: str, reason: str) -> InvalidExpression:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from eventcron.migrate.model import WrongFormat
 from tests.unit.migrate.imports import (
     by_croniter,
     details,
@@ -13,7 +12,9 @@ from tests.unit.migrate.imports import (
     import_text,
     in_real_time,
     only,
+    refusal,
     unsaid,
+    year_of,
 )
 
 CRON = {
@@ -30,7 +31,7 @@ CRON = {
 def test_a_schedule_fires_for_a_year_when_croniter_says(file: str, name: str) -> None:
     zone, expression = CRON[file, name]
 
-    assert due_in_a_year(details(import_file("spring", file))[name]) == in_real_time(
+    assert year_of("spring", file, name) == in_real_time(
         by_croniter(expression, seconds_first=True, day_or=False), zone
     )
 
@@ -151,7 +152,4 @@ def test_source_code_without_schedules_has_none() -> None:
     ],
 )
 def test_what_is_no_spring_is_refused(text: str, reason: str) -> None:
-    with pytest.raises(WrongFormat) as raised:
-        import_text("spring", text)
-
-    assert reason in raised.value.reason
+    assert reason in refusal("spring", text).reason
