@@ -141,7 +141,8 @@ def test_what_is_written_elsewhere_is_listed(arguments: str, reason: str) -> Non
 
 
 def test_a_constant_of_kotlin_is_worked_out() -> None:
-    code = 'class Jobs {\n  companion object { const val NIGHTLY = "0 0 3 * * *" }\n  @Scheduled(cron = NIGHTLY)\n  fun a() {}\n}\n'
+    constant = 'companion object { const val NIGHTLY = "0 0 3 * * *" }'
+    code = f"class Jobs {{\n  {constant}\n  @Scheduled(cron = NIGHTLY)\n  fun a() {{}}\n}}\n"
 
     assert only(import_text("spring", code)).detail["expression"] == "0 0 3 * * *"
 
