@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 from eventcron.app.handlers import Handled, MessageOutcome
-from eventcron.app.registrar import Outcome, Result
+from eventcron.app.results import Outcome, Result
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.records import SqsMessage, batch_response, messages
