@@ -307,4 +307,5 @@ def test_keys_print_as_resources() -> None:
 def test_packs_keep_their_shape() -> None:
     """The order of a fire's parts is the format: a change of it needs a new version."""
     assert Fire.__struct_fields__ == ("tenant", "name", "revision", "due", "at", "cause", "cause_id", "last")
-    assert Pack.__struct_fields__ == ("v", "id", "at", "fires", "attempt")
+    assert Pack.__struct_fields__ == ("v", "id", "at", "fires", "attempt", "kind", "lane")
+    assert "kind" not in encode_pack(make_pack([FIRE]))
