@@ -241,6 +241,7 @@ class Executor:
         notices = [_notice(fire, SkipReason.STILL_RUNNING, by) for fire, by in opened.skip]
         await self._report([skipped(notice, now=self._clock.now()) for notice in notices])
         report.skips += notices
+        report.ended += opened.overdue
         report.held += len(opened.held)
         report.dropped += len(opened.dropped)
         ended = [fire for fire, _ in opened.skip] + list(opened.dropped)

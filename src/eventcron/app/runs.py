@@ -52,6 +52,8 @@ class Opened(NamedTuple):
     dropped: Sequence[Fire]
     #: Each with why it could not be decided. They may be tried again.
     failed: Sequence[tuple[Fire, str]]
+    #: The runs before them, which this ended.
+    overdue: Sequence[PastRun]
 
 
 class _Decided(NamedTuple):
@@ -61,6 +63,7 @@ class _Decided(NamedTuple):
     token: str = ""
     deadline: Pack | None = None
     failure: str = ""
+    overdue: PastRun | None = None
 
 
 class Reported(NamedTuple):
@@ -113,6 +116,7 @@ class Tracker:
             held=[one.fire for one in kept if one.ruling is Ruling.WAIT],
             dropped=[one.fire for one in kept if one.ruling is Ruling.DROP],
             failed=[(one.fire, one.failure) for one in decided if one.failure],
+            overdue=[one.overdue for one in decided if one.overdue is not None],
         )
 
     async def _decide(self, fire: Fire, policy: Policy) -> _Decided:
@@ -133,12 +137,11 @@ class Tracker:
             lane = await self._lane(key)
         else:
             raise _contended(key)
-        if admission.overdue is not None:
-            await self._follow(after, admission.overdue)
+        overdue = None if admission.overdue is None else await self._follow(after, admission.overdue)
         if admission.ruling is not Ruling.PUBLISH or after.open is None:
             return _Decided(fire, admission.ruling, by=admission.by)
         token = run_token(after.secret, after.open.fire_id, shared=key.is_shared)
-        return _Decided(fire, Ruling.PUBLISH, token=token, deadline=_deadline(after.open, key))
+        return _Decided(fire, Ruling.PUBLISH, token=token, deadline=_deadline(after.open, key), overdue=overdue)
 
     async def give_up(
         self, fires: Sequence[Fire], records: Mapping[Key, FireRecord], tracked: Sequence[tuple[Fire, str]]
@@ -216,7 +219,7 @@ class Tracker:
     async def _follow_ending(
         self, ending: Ending, report: ReportRun | None = None, *, event_id: str = ""
     ) -> PastRun | None:
-        """Do what follows from *ending*. Returns the run if this ended it, and nobody was told of its end before."""
+        """Do what follows from *ending*. Returns the run if this ended it, and nobody has reported its end before."""
         released = runs.released_pack(ending.lane)
         if released is not None:
             await self._sender.send([released], visible_at=lambda pack: pack.at)

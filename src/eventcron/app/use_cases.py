@@ -52,6 +52,7 @@ class UseCases(NamedTuple):
     store: ScheduleStore
     leases: Leases
     backfills: Backfills
+    runs: Runs
     calendars: Calendars
 
 
@@ -116,6 +117,7 @@ class Ports(NamedTuple):
             store=self.store,
             leases=self.leases,
             backfills=self.backfills,
+            runs=self.runs,
             calendars=self.calendars,
         )
 

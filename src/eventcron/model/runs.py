@@ -37,7 +37,7 @@ class OpenRun(Struct, frozen=True, array_like=True):
     deadline: Instant
     #: Runs in a row that fail or are overdue before the schedule is paused; 0 = it never is.
     pause_after: int = 0
-    #: It was overdue before, and then its fire was delivered again. Each run has one end, so nobody is told of another.
+    #: It was overdue before, and then its fire was delivered again. Each run has one end, so no event says another.
     is_again: bool = False
 
 

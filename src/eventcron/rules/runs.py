@@ -9,7 +9,7 @@ A *lane* is stored as one item. Its schedule's runs follow each other in it if t
 has a lane of its own. Every function here returns the lane as it is to be stored. The caller stores it on condition
 that nobody changed it meanwhile, and asks again if somebody did. So each decision is one conditional write.
 
-Any message may come twice. A lane remembers what it settled within ``REMEMBERED_MS``, so that the same message gets the
+Any message may come twice. A lane remembers what it decided within ``REMEMBERED_MS``, so that the same message gets the
 same answer, and what follows from it is done again.
 """
 
@@ -26,7 +26,7 @@ from eventcron.model.runs import Lane, LaneKey, OpenRun, PastRun, Skipped
 from eventcron.model.tracking import Overlap, RunEnd, Runs
 from eventcron.wire.encode import fire_id, pack_id
 
-#: Milliseconds for which a lane remembers what it settled: longer than a message comes back from its queue, five times
+#: Milliseconds for which a lane remembers what it decided: longer than a message comes back from its queue, five times
 #: after three minutes each.
 REMEMBERED_MS = 1_200_000
 #: Runs, and skipped fires, that a lane remembers at most: 10 KB.

@@ -56,7 +56,7 @@ class Received(Struct, frozen=True, kw_only=True):
     source: str
     #: The event's own time, in whole seconds.
     time: Instant
-    #: Whether its sender is told of a rejection. AWS and eventcron itself are not.
+    #: Whether an event answers a rejection. AWS and eventcron itself get none.
     is_answered: bool = True
 
     def reject(self, error: InvalidSchedule) -> Rejected:
