@@ -63,7 +63,7 @@ class _Decided(NamedTuple):
     token: str = ""
     deadline: Pack | None = None
     failure: str = ""
-    overdue: PastRun | None = None
+    overdue: Sequence[PastRun] = ()
 
 
 class Reported(NamedTuple):
@@ -116,7 +116,7 @@ class Tracker:
             held=[one.fire for one in kept if one.ruling is Ruling.WAIT],
             dropped=[one.fire for one in kept if one.ruling is Ruling.DROP],
             failed=[(one.fire, one.failure) for one in decided if one.failure],
-            overdue=[one.overdue for one in decided if one.overdue is not None],
+            overdue=[run for one in decided for run in one.overdue],
         )
 
     async def _decide(self, fire: Fire, policy: Policy) -> _Decided:
@@ -137,11 +137,14 @@ class Tracker:
             lane = await self._lane(key)
         else:
             raise _contended(key)
-        overdue = None if admission.overdue is None else await self._follow(after, admission.overdue)
+        for run in admission.overdue:
+            await self._follow(after, run)
         if admission.ruling is not Ruling.PUBLISH or after.open is None:
             return _Decided(fire, admission.ruling, by=admission.by)
         token = run_token(after.secret, after.open.fire_id, shared=key.is_shared)
-        return _Decided(fire, Ruling.PUBLISH, token=token, deadline=_deadline(after.open, key), overdue=overdue)
+        return _Decided(
+            fire, Ruling.PUBLISH, token=token, deadline=_deadline(after.open, key), overdue=admission.overdue
+        )
 
     async def give_up(
         self, fires: Sequence[Fire], records: Mapping[Key, FireRecord], tracked: Sequence[tuple[Fire, str]]
@@ -168,15 +171,20 @@ class Tracker:
         """
         fire = pack.fires[0]
         named, key = fire_id(fire), LaneKey(fire.tenant, fire.name, pack.lane or "")
-        if pack.at - self._clock.now() <= MAX_WAIT_MS:
-            await self._clock.sleep_until(pack.at)
-        ending = await self._end(key, lambda lane, now: runs.end_at_deadline(lane, named, now=now, by=pack.id))
-        if ending is None:
-            return None
-        open_run = ending.lane.open
-        if ending.known is Known.OPEN and open_run is not None:
-            await self._sender.send([pack], visible_at=lambda _pack: open_run.deadline)
-        return await self._follow_ending(ending)
+        deadline = pack.at
+        while True:
+            if deadline - self._clock.now() <= MAX_WAIT_MS:
+                await self._clock.sleep_until(deadline)
+            ending = await self._end(key, lambda lane, now: runs.end_at_deadline(lane, named, now=now, by=pack.id))
+            if ending is None:
+                return None
+            if ending.known is not Known.OPEN or ending.lane.open is None:
+                return await self._follow_ending(ending)
+            # Its fire was delivered again meanwhile, or the deadline is beyond the queue's longest delay.
+            deadline = ending.lane.open.deadline
+            if deadline - self._clock.now() > MAX_WAIT_MS:
+                await self._sender.send([pack], visible_at=partial(_as_given, deadline))
+                return None
 
     async def report(self, report: ReportRun, *, event_id: str) -> Reported:
         """Do what *report* says, and answer it by an event.
@@ -267,6 +275,10 @@ class Tracker:
 
     def _new(self, key: LaneKey) -> Lane:
         return Lane(tenant=key.tenant, name=key.name, id=key.id, secret=self._runs.new_secret())
+
+
+def _as_given(instant: Instant, _pack: Pack) -> Instant:
+    return instant
 
 
 def _without(fire: Fire, lane: Lane, now: Instant) -> Lane:
