@@ -17,7 +17,7 @@ from eventcron.errors import Conflict, EventcronError, InvalidSchedule, Unavaila
 from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import ReportRun
 from eventcron.model.messages import Fire, GroupedCommand, Pack
-from eventcron.model.names import Instant, Key
+from eventcron.model.names import Instant
 from eventcron.model.records import FireRecord
 from eventcron.model.runs import Lane, LaneKey, OpenRun, PastRun
 from eventcron.model.tracking import RunEnd, RunStatus
@@ -25,6 +25,7 @@ from eventcron.model.tracking import Runs as Policy
 from eventcron.ports import Clock, DeadLetters, EventBus, FireQueue, RegistrarQueue
 from eventcron.ports.runs import Runs
 from eventcron.rules import runs
+from eventcron.rules.judging import Timed
 from eventcron.rules.runs import Ending, Known, Ruling
 from eventcron.wire.encode import fire_id
 from eventcron.wire.encode_runs import is_shared, is_token, pause_command, run_ended, run_reported, run_token
@@ -40,8 +41,8 @@ _ENDS = {RunStatus.SUCCEEDED: RunEnd.SUCCEEDED, RunStatus.FAILED: RunEnd.FAILED}
 class Opened(NamedTuple):
     """What becomes of the tracked fires that are due."""
 
-    #: Each with its local time, as they were given.
-    publish: Sequence[tuple[Fire, str]]
+    #: As they were given.
+    publish: Sequence[Timed]
     #: Of those: the token.
     tokens: Mapping[Fire, str]
     #: Each with the ``fire_id`` of the run that is open.
@@ -95,12 +96,12 @@ class Tracker:
         self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
         self._retry = Retry(clock=clock, jitter=jitter)
 
-    async def open(self, timed: Sequence[tuple[Fire, str]], records: Mapping[Key, FireRecord]) -> Opened:
-        """Open the runs of tracked fires that are due now, each given with its local time.
+    async def open(self, timed: Sequence[Timed]) -> Opened:
+        """Open the runs of tracked fires that are due now.
 
         Those in ``publish`` are open, and the fire queue has their deadlines. The same fire again gets the same token.
         """
-        decided = await all_of(self._decide(fire, _policy(records, fire)) for fire, _ in timed)
+        decided = await all_of(self._decide(fire, _policy(record)) for fire, record, _ in timed)
         deadlines = [one.deadline for one in decided if one.deadline is not None]
         try:
             await self._sender.send(deadlines, visible_at=lambda pack: pack.at)
@@ -146,9 +147,7 @@ class Tracker:
             fire, Ruling.PUBLISH, token=token, deadline=_deadline(after.open, key), overdue=admission.overdue
         )
 
-    async def give_up(
-        self, fires: Sequence[Fire], records: Mapping[Key, FireRecord], tracked: Sequence[tuple[Fire, str]]
-    ) -> None:
+    async def give_up(self, fires: Sequence[Fire], tracked: Sequence[Timed]) -> None:
         """Let *fires* wait no longer in their schedules' lanes, unless they are *tracked* there still.
 
         They were judged otherwise: the schedule was deleted, say, or tracks its runs no longer.
@@ -156,7 +155,7 @@ class Tracker:
         Raises:
             Unavailable, Conflict: nothing is lost, and the call may be repeated.
         """
-        kept = {fire for fire, _ in tracked if runs.lane_key(fire, _policy(records, fire)).is_shared}
+        kept = {fire for fire, record, _ in tracked if runs.lane_key(fire, _policy(record)).is_shared}
         for fire in fires:
             if fire not in kept:
                 await self._change(LaneKey(fire.tenant, fire.name), partial(_without, fire))
@@ -290,8 +289,8 @@ def is_tracked(record: FireRecord) -> bool:
     return record.schedule is not None and record.schedule.runs.track
 
 
-def _policy(records: Mapping[Key, FireRecord], fire: Fire) -> Policy:
-    schedule = records[fire.key].schedule
+def _policy(record: FireRecord) -> Policy:
+    schedule = record.schedule
     assert schedule is not None  # noqa: S101  # only fires of schedules that exist are published
     return schedule.runs
 

@@ -34,7 +34,8 @@ def _any_token(_original: Any) -> Function:
 
 def _never_open(original: Any) -> Function:
     def admit(lane: Lane, *given: Any, now: int) -> Admission:
-        return original(changed(lane, open=None), *given, now=now)
+        found: Admission = original(changed(lane, open=None), *given, now=now)
+        return found
 
     return admit
 
@@ -74,7 +75,7 @@ def _without(field: str) -> Change:
     def change(original: Any) -> Function:
         async def opened(*given: Any) -> Opened:
             found: Opened = await original(*given)
-            return found._replace(**{field: ()})
+            return found._replace(**{field: ()})  # type: ignore[arg-type]  # each of these fields is a sequence
 
         return opened
 
@@ -108,7 +109,8 @@ def _opened_again(original: Any) -> Function:
     """A run that has ended is forgotten at once."""
 
     def admit(lane: Lane, *given: Any, now: int) -> Admission:
-        return original(changed(lane, past=(), skipped=()), *given, now=now)
+        found: Admission = original(changed(lane, past=(), skipped=()), *given, now=now)
+        return found
 
     return admit
 
