@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 import click
@@ -115,15 +116,19 @@ class Operations(NamedTuple):
 
 
 @asynccontextmanager
-async def operations(stack: str, **tables: str) -> AsyncIterator[Operations]:
+async def operations(
+    stack: str, *, account: Account | None = None, tables: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Operations]:
     """The deployment of *stack*. *tables* are read in place of its own ones: ``schedules_table``, ``ledger_table``.
+
+    It is in *account*; None = in the one that the command's options say.
 
     Raises:
         NoDeployment: there is no such stack, or it cannot be reached.
         StaleDev: a file says that ``eventcron dev`` runs, and it does not.
         Unavailable: AWS is unavailable for now.
     """
-    async with deployment(stack, concurrency=CONNECTIONS, account=current_account()) as (
+    async with deployment(stack, concurrency=CONNECTIONS, account=account or current_account()) as (
         clients,
         client,
         settings,

@@ -30,6 +30,9 @@ from eventcron.model.tracking import Overlap
 from eventcron.timing.instant import to_datetime
 
 
+OVERLAPS = [one.value for one in Overlap]
+
+
 @click.command("put")
 @schedule_argument
 @click.argument("expressions", metavar="EXPRESSION…", nargs=-1, required=True)
@@ -52,7 +55,7 @@ from eventcron.timing.instant import to_datetime
 @click.option("--grace", type=int, help="Seconds after which a fire counts as missed.  [default: 86400]")
 @click.option("--track", is_flag=True, default=None, help="Follow what becomes of each fire.")
 @click.option("--timeout", type=int, help="Seconds after which a run is overdue.  [default: 3600]")
-@click.option("--while-running", type=click.Choice([one.value for one in Overlap]), help="A fire during a run.  [default: allow]")
+@click.option("--while-running", type=click.Choice(OVERLAPS), help="A fire during a run.  [default: allow]")
 @click.option("--pause-after", type=int, metavar="N", help="Pause it after N failed runs in a row.")
 @click.option("--paused/--enabled", default=None, help="Store it paused, or end its pause.")
 @click.option("--delete-after", is_flag=True, help="Delete it when it has no occurrence left.")
