@@ -29,7 +29,6 @@ from eventcron.model.names import Instant
 from eventcron.model.tracking import Overlap
 from eventcron.timing.instant import to_datetime
 
-
 OVERLAPS = [one.value for one in Overlap]
 
 
