@@ -120,8 +120,7 @@ class Deployment:
         self._faults = faults
         self._invocations: Counter[str] = Counter()
         self._was_ahead = False
-        #: How many invocations are running.
-        self.running = 0
+        self.running = 0  # invocations
         true = LoopClock(loop, start)
         self._true = true
         network = Network(loop, random, self.history, faults, true)
@@ -139,8 +138,7 @@ class Deployment:
         self._memory_calendars = MemoryCalendars(pause=network)
         self._leases = WatchedLeases(self.history, network)
         self._bus = SimulatedBus(network, self.history, true)
-        secrets = count(1)
-        self._memory_runs = MemoryRuns(pause=network, secret=lambda: f"{next(secrets):064x}")
+        self._memory_runs = MemoryRuns(pause=network, secret=map("{:064x}".format, count(1)).__next__)
         self._ports = memory_ports(
             true,
             pause=network,
