@@ -21,6 +21,7 @@ from eventcron.adapters.memory.queues import (
     Message,
 )
 from eventcron.adapters.memory.quota import MemoryQuota
+from eventcron.adapters.memory.runs import MemoryRuns
 from eventcron.adapters.memory.schedules import MemoryScheduleStore, Version
 from eventcron.adapters.memory.sweeps import MemorySweeps
 
@@ -37,6 +38,7 @@ __all__ = [
     "MemoryQueue",
     "MemoryQuota",
     "MemoryRegistrarQueue",
+    "MemoryRuns",
     "MemoryScheduleStore",
     "MemorySegmentQueue",
     "MemorySweeps",
