@@ -1,9 +1,22 @@
-"""The order of a schedule's entries, and the page at which reading goes on."""
+"""Which events are kept, and in which order."""
 
 from __future__ import annotations
 
-from eventcron.model.history import HistoryEntry
+from collections.abc import Mapping
+from typing import Any
+
+from eventcron.model.history import HistoryEntry, KeepHistory
 from eventcron.model.names import Instant
+
+#: Events without a ``fire_id`` that are kept.
+CHANGES = frozenset({
+    "Schedule Created", "Schedule Updated", "Schedule Deleted", "Schedule Paused", "Schedule Resumed",
+    "Schedule Completed", "Schedule Rejected", "Schedule Backfilled",
+})  # fmt: skip
+#: What becomes of a tracked fire.
+RUN_ENDS = frozenset({"Run Succeeded", "Run Failed", "Run Overdue"})
+#: Events with a ``fire_id`` that are not kept: they end nothing.
+NOT_KEPT = frozenset({"Run Reported"})
 
 #: Digits of an instant, so that texts sort as numbers do. The last instant, of the year 2199, has 13.
 DIGITS = 14
@@ -27,3 +40,19 @@ def first_place(at: Instant) -> str:
     ('00000000000000', '00000000000005')
     """
     return f"{max(0, at):0{DIGITS}}"
+
+
+def is_kept(keep: KeepHistory, detail_type: str, detail: Mapping[str, Any]) -> bool:
+    """Whether an event of eventcron is kept: what the template's ``HistoryRule`` says as a pattern.
+
+    >>> is_kept(KeepHistory.TRACKED, "Run Failed", {"fire_id": "5f"})
+    True
+    >>> is_kept(KeepHistory.TRACKED, "Schedule Fired", {"fire_id": "5f"})
+    False
+    """
+    if keep is KeepHistory.ALL:
+        return detail_type in CHANGES or ("fire_id" in detail and detail_type not in NOT_KEPT)
+    of_run = detail_type in RUN_ENDS or "run_token" in detail
+    because = (detail_type, detail.get("reason"))
+    by_run = because in {("Schedule Skipped", "still_running"), ("Schedule Paused", "failures")}
+    return keep is KeepHistory.TRACKED and (of_run or by_run)

@@ -136,7 +136,9 @@ class DynamoTable:
                 response = await self._call(self._client.batch_write_item, **asked)
             except Unavailable as error:
                 return [(index, str(error)) for index, _ in left]
-            unprocessed = [put["PutRequest"]["Item"] for put in response.get("UnprocessedItems", {}).get(self._name, [])]
+            unprocessed = [
+                put["PutRequest"]["Item"] for put in response.get("UnprocessedItems", {}).get(self._name, [])
+            ]
             before, left = len(left), [(index, item) for index, item in left if item in unprocessed]
             fruitless = fruitless + 1 if len(left) == before else 0
             if fruitless == self._retry.tries:

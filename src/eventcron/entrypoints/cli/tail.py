@@ -13,11 +13,11 @@ from eventcron.entrypoints.cli.operations import form, json_option, stack_option
 from eventcron.entrypoints.cli.schedules import connected
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import counted
-from eventcron.model.events import EVENT_DETAILS, Answer
+from eventcron.model.events import EVENT_DETAILS, Answer, is_fire
 
 #: What --only takes → whether an event is one.
 KINDS: dict[str, Callable[[Answer], bool]] = {
-    "fires": lambda one: "fire_id" in one.detail and "input" in one.detail,
+    "fires": lambda one: is_fire(one.detail),
     "skips": lambda one: one.detail_type == "Schedule Skipped",
     "failures": lambda one: one.detail_type == "Schedule Failed",
     "rejections": lambda one: one.detail_type == "Schedule Rejected",
