@@ -16,7 +16,7 @@ from eventcron.errors import Undecodable
 from eventcron.model.events import is_fire
 from eventcron.model.history import EntryKind, HistoryEntry
 from eventcron.model.names import Instant, Key, Moment, ScheduleName, TenantId
-from eventcron.timing.instant import from_datetime
+from eventcron.timing.instant import from_datetime, rfc3339
 
 #: Fields of a detail that are kept as they are.
 KEPT = frozenset({
@@ -125,3 +125,30 @@ def _id(kind: EntryKind, kept: Mapping[str, Any], envelope: _Envelope) -> str:
     if kind is EntryKind.RUN:
         return f"{kept['fire_id']}.{envelope.detail_type.partition(' ')[2].lower()}"
     return str(kept["fire_id"]) if kind in {EntryKind.FIRED, EntryKind.FAILED} else envelope.id
+
+
+class ShownEntry(Struct, frozen=True, kw_only=True):
+    """One event of a schedule's past, for programs."""
+
+    at: Annotated[
+        str,
+        Meta(description="The due instant, of several the first; for a change, when it was published. Orders events."),
+    ]
+    kind: Annotated[EntryKind, Meta(description="What the event says.")]
+    event: Annotated[str, Meta(description="The event's detail-type.")]
+    published: Annotated[str, Meta(description="When it was published, in whole seconds.")]
+    detail: Annotated[
+        dict[str, Any],
+        Meta(description="The event's own fields, without input, result, labels and tokens."),
+    ]
+
+
+def shown(entry: HistoryEntry) -> ShownEntry:
+    """*entry* for programs."""
+    return ShownEntry(
+        at=rfc3339(entry.at),
+        kind=entry.kind,
+        event=entry.detail_type,
+        published=rfc3339(entry.time, millis=False),
+        detail=entry.detail,
+    )

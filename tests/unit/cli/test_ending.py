@@ -36,6 +36,7 @@ OF_A_DEPLOYMENT = [
     ["doctor"],
     ["export", "FILE"],
     ["get", "acme/job"],
+    ["history", "acme/job"],
     ["limits", "acme"],
     ["list"],
     ["pause", "acme/job"],

@@ -26,7 +26,7 @@ Item: TypeAlias = dict[str, dict[str, Any]]
 
 #: Keys. BatchGetItem: "can retrieve … as many as 100 items".
 MAX_BATCH_GET = 100
-#: Items. BatchWriteItem: "can … put or delete as many as 25 items". Ours are some hundred bytes each.
+#: Items. BatchWriteItem: "up to 25 item put or delete operations". Ours are some hundred bytes each.
 MAX_BATCH_PUT = 25
 
 

@@ -32,6 +32,7 @@ COMMANDS = {
     "explain": "explain",
     "export": "export",
     "get": "get",
+    "history": "history",
     "import": "importing",
     "init": "init",
     "limits": "limits",

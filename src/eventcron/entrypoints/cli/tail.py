@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import click
 
+from eventcron.entrypoints.cli.event_text import particulars
 from eventcron.entrypoints.cli.operations import form, json_option, stack_option
 from eventcron.entrypoints.cli.schedules import connected
 from eventcron.entrypoints.cli.signals import run_until_signal
-from eventcron.entrypoints.cli.tables import counted
 from eventcron.model.events import EVENT_DETAILS, Answer, is_fire
 
 #: What --only takes → whether an event is one.
@@ -93,20 +92,4 @@ def line(event: Answer) -> str:
     """One event for people: when, which schedule, what, and what is particular about it."""
     detail = event.detail
     who = f"{detail.get('tenant', '?')}/{detail.get('name', '?')}"
-    return "  ".join(filter(None, [event.time, who, event.detail_type, _particulars(event, detail)]))
-
-
-def _particulars(event: Answer, detail: dict[str, Any]) -> str:
-    if KINDS["fires"](event):
-        return f"due {detail['due']}, {detail['cause']}, fire {detail['fire_id']}"
-    if event.detail_type == "Schedule Skipped":
-        by = f" ({detail['by']})" if "by" in detail else ""
-        last = f" to {detail['last_due']}" if detail["count"] > 1 else ""
-        return f"{detail['reason']}{by}: {detail['count']:,}, due {detail['first_due']}{last}"
-    if event.detail_type == "Schedule Failed":
-        return f"due {detail['due']}: {detail['code']}: {detail['message']}"
-    if event.detail_type == "Schedule Rejected":
-        return f"{detail['command']}: {detail['message']}"
-    if event.detail_type == "Schedule Backfilled":
-        return f"{detail['backfill_id']}: {detail['state']}, {counted(detail['fires'], 'fire')}"
-    return f"revision {detail['revision']}" if "revision" in detail else ""
+    return "  ".join(filter(None, [event.time, who, event.detail_type, particulars(event)]))
