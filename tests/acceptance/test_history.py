@@ -52,8 +52,13 @@ def test_what_was_put_fired_and_was_skipped_is_kept(tmp_path: Path) -> None:
         shown = eventcron(tmp_path, "get", "acme/often", "--events", "1")
         assert [entry["kind"] for entry in shown["last_events"]] == ["fired"]
 
+        (why,) = eventcron(tmp_path, "why", "acme/often", "--at", fired["at"])["answers"]
+        assert (why["because"], why["due"], why["fired"]) == ("fired", True, True)
+        assert why["events"] == [fired]
+
         eventcron(tmp_path, "pause", "acme/often")
         until(lambda: "Schedule Paused" in _events(tmp_path), running)
+        until(lambda: eventcron(tmp_path, "why", "acme/often")["answers"][0]["because"] == "pause", running)
 
 
 def _events(directory: Path) -> list[str]:

@@ -11,14 +11,9 @@ from eventcron.model.history import HistoryEntry, KeepHistory
 from eventcron.model.names import Key, Window
 from eventcron.ports import Page
 from eventcron.ports.history import History
+from eventcron.rules.history import HOW_TO_KEEP
 from eventcron.settings import Settings
 from eventcron.wire.history import decode_entry
-
-#: How to have a history, for whoever asks for one that is not kept.
-HOW_TO_KEEP = (
-    "deploy with KeepHistory=ALL to keep every fire, skip and outcome, or KeepHistory=TRACKED for those of schedules"
-    " with runs.track"
-)
 
 
 class HistoryNotKept(EventcronError):

@@ -8,6 +8,11 @@ from typing import Any
 from eventcron.model.history import HistoryEntry, KeepHistory
 from eventcron.model.names import Instant
 
+#: How to have a history, for whoever asks for one that is not kept.
+HOW_TO_KEEP = (
+    "deploy with KeepHistory=ALL to keep every fire, skip and outcome, or KeepHistory=TRACKED for those of schedules"
+    " with runs.track"
+)
 #: Events without a ``fire_id`` that are kept.
 CHANGES = frozenset({
     "Schedule Created", "Schedule Updated", "Schedule Deleted", "Schedule Paused", "Schedule Resumed",

@@ -82,6 +82,8 @@ def decode_entry(body: str) -> HistoryEntry | None:
             kept[_MESSAGE] = "" if kind is EntryKind.REJECTED else kept[_MESSAGE][:MESSAGE_CHARS]
         if kind is EntryKind.FIRED:
             kept["input_bytes"] = len(bytes(detail["input"]))
+            if "run_token" in detail:
+                kept["tracked"] = True
         return HistoryEntry(
             tenant=key.tenant,
             name=key.name,

@@ -56,6 +56,7 @@ OF_A_DEPLOYMENT = [
     ["subscribe", "acme/*", "--to", "sqs:arn:aws:sqs:us-east-1:123456789012:work", "--yes"],
     ["tail"],
     ["upcoming"],
+    ["why", "acme/job"],
 ]
 #: Those that need no deployment.
 WITHOUT = [

@@ -8,7 +8,6 @@ from typing import Any
 import click
 import msgspec
 
-from eventcron.app.history import HOW_TO_KEEP
 from eventcron.client.stored import Stored
 from eventcron.entrypoints.cli.event_text import rows_of
 from eventcron.entrypoints.cli.operations import json_option, print_document, stack_option
@@ -18,6 +17,7 @@ from eventcron.entrypoints.cli.tables import columns
 from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import RejectionCode
 from eventcron.model.history import HistoryEntry
+from eventcron.rules.history import HOW_TO_KEEP
 from eventcron.rules.upcoming import UpcomingFire
 from eventcron.timing.instant import rfc3339
 from eventcron.timing.trigger import local_time

@@ -50,6 +50,7 @@ COMMANDS = {
     "subscribe": "subscribe",
     "tail": "tail",
     "upcoming": "upcoming",
+    "why": "why",
 }
 
 
