@@ -51,6 +51,15 @@ def test_the_latest_come_first_with_their_particulars(run: Runs) -> None:
     ]
 
 
+def test_what_a_target_wrote_does_nothing_to_the_terminal(run: Runs, deployed: Deployed) -> None:
+    forged = replace(FAILED, detail=FAILED.detail | {"message": "\x1b[2Jdone\n2026-12-01T09:00:00Z  Run Succeeded"})
+    asyncio.run(deployed.history.append([forged], days=30))
+
+    (line,) = run("history", "acme/a", "--limit", "1").stdout.splitlines()
+
+    assert line.endswith(r"\x1b[2Jdone\n2026-12-01T09:00:00Z  Run Succeeded")
+
+
 def test_it_says_that_there_are_more_and_how_to_see_them(run: Runs) -> None:
     assert "--until 2026-12-01T07:00:00.000Z" in run("history", "acme/a", "--limit", "3").stderr
     assert not run("history", "acme/a", "--limit", "5").stderr

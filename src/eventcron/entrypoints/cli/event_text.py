@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from eventcron.entrypoints.cli.tables import columns, counted
+from eventcron.entrypoints.cli.tables import columns, counted, one_line
 from eventcron.model.events import Answer, is_fire
 from eventcron.model.history import HistoryEntry
 from eventcron.timing.instant import rfc3339
@@ -64,4 +64,4 @@ def rows_of(entries: Sequence[HistoryEntry]) -> str:
     answers = [
         Answer(detail_type=one.detail_type, detail=one.detail, time=rfc3339(one.time, millis=False)) for one in entries
     ]
-    return columns([(one.time, one.detail_type, particulars(one)) for one in answers])
+    return columns([(one.time, one.detail_type, one_line(particulars(one))) for one in answers])

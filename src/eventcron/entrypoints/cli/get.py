@@ -10,7 +10,8 @@ import msgspec
 
 from eventcron.client.stored import Stored
 from eventcron.entrypoints.cli.event_text import rows_of
-from eventcron.entrypoints.cli.operations import json_option, print_document, stack_option
+from eventcron.entrypoints.cli.forms import json_option, print_document
+from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.schedules import connected, key_of, schedule_argument, tenant_option
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import columns
@@ -60,9 +61,8 @@ def command(schedule: str, *, fires: int, events: int, tenant: str | None, stack
         shown_last = None if last is None else [msgspec.to_builtins(shown(entry)) for entry in last]
         print_document(as_object(stored) | {"last_events": shown_last})
     else:
-        click.echo(_in_full(stored))
-        if events:
-            click.echo(_last(last))
+        coming = [_coming(stored)] if fires else []
+        click.echo("\n\n".join([_in_full(stored), *coming, *([_last(last)] if events else [])]))
 
 
 def as_object(stored: Stored) -> dict[str, Any]:
@@ -85,16 +85,19 @@ def _in_full(stored: Stored) -> str:
         (name, text if isinstance(text, str) else msgspec.json.encode(text).decode()) for name, text in fields.items()
     ]
     rows += [("state", str(stored.state)), ("revision", str(stored.revision)), ("created", rfc3339(stored.created))]
-    fires = [columns([(rfc3339(one.at), _local(one)) for one in stored.next_fires])] if stored.next_fires else []
-    return "\n".join([columns(rows), "", f"next fires{'' if fires else ': none'}", *fires])
+    return columns(rows)
+
+
+def _coming(stored: Stored) -> str:
+    if not stored.next_fires:
+        return "next fires: none"
+    return "next fires\n" + columns([(rfc3339(one.at), _local(one)) for one in stored.next_fires])
 
 
 def _last(entries: Sequence[HistoryEntry] | None) -> str:
     if entries is None:
-        return f"\nlast events: not kept; {HOW_TO_KEEP}"
-    return "\n".join(
-        ["", f"last events{'' if entries else ': none are kept'}", *([rows_of(entries)] if entries else [])]
-    )
+        return f"last events: not kept; {HOW_TO_KEEP}"
+    return "last events\n" + rows_of(entries) if entries else "last events: none are kept"
 
 
 def _local(upcoming: UpcomingFire) -> str:

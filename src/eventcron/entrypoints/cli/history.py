@@ -8,8 +8,9 @@ import click
 import msgspec
 
 from eventcron.entrypoints.cli.event_text import rows_of
+from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.entrypoints.cli.moments import INSTANT
-from eventcron.entrypoints.cli.operations import json_option, print_document, stack_option
+from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.schedules import connected, key_of, schedule_argument, tenant_option
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.model.history import HistoryEntry, KeepHistory

@@ -9,9 +9,11 @@ from collections.abc import Callable
 import click
 
 from eventcron.entrypoints.cli.event_text import particulars
-from eventcron.entrypoints.cli.operations import form, json_option, stack_option
+from eventcron.entrypoints.cli.forms import form, json_option
+from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.schedules import connected
 from eventcron.entrypoints.cli.signals import run_until_signal
+from eventcron.entrypoints.cli.tables import one_line
 from eventcron.model.events import EVENT_DETAILS, Answer, is_fire
 
 #: What --only takes → whether an event is one.
@@ -92,4 +94,4 @@ def line(event: Answer) -> str:
     """One event for people: when, which schedule, what, and what is particular about it."""
     detail = event.detail
     who = f"{detail.get('tenant', '?')}/{detail.get('name', '?')}"
-    return "  ".join(filter(None, [event.time, who, event.detail_type, particulars(event)]))
+    return one_line("  ".join(filter(None, [event.time, who, event.detail_type, particulars(event)])))

@@ -9,10 +9,12 @@ import click
 import msgspec
 
 from eventcron.app.why import Why
+from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.entrypoints.cli.moments import INSTANT
-from eventcron.entrypoints.cli.operations import json_option, operations, print_document, stack_option
+from eventcron.entrypoints.cli.operations import operations, stack_option
 from eventcron.entrypoints.cli.schedules import key_of, schedule_argument, tenant_option
 from eventcron.entrypoints.cli.signals import run_until_signal
+from eventcron.entrypoints.cli.tables import one_line
 from eventcron.model.names import Instant, Key
 from eventcron.model.why import Verdict
 from eventcron.timing.instant import rfc3339
@@ -89,4 +91,4 @@ def _in_full(key: Key, verdicts: Sequence[Verdict]) -> str:
         lines.append(f"{key} at {rfc3339(verdict.at, millis=False)}{local}: {verdict.says}")
     # What is unknown is often the same for each.
     lines += dict.fromkeys(sentence for verdict in verdicts for sentence in verdict.unknown)
-    return "\n".join(lines)
+    return "\n".join(map(one_line, lines))
