@@ -762,6 +762,13 @@ def test_a_page_of_the_history_that_no_page_named_is_refused(api: Api, token: st
     assert (answer.status, answer.body["field"]) == (400, "next")
 
 
+@pytest.mark.parametrize("since", ["0.5", "1796112000", "yesterday", "2026-13-01T00:00:00Z", "2026-12-01T00:00:00"])
+def test_what_is_no_instant_is_refused(api: Api, since: str) -> None:
+    answer = api("GET", f"{TEA}/history?since={since}")
+
+    assert (answer.status, answer.body["field"]) == (400, "since")
+
+
 def test_a_deployment_without_a_history_says_how_to_keep_one(api: Api) -> None:
     cases = api.cases
     settings = msgspec.structs.replace(cases.settings, keep_history=KeepHistory.NONE)

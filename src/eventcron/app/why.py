@@ -13,7 +13,7 @@ from eventcron.errors import EventcronError, Undecodable
 from eventcron.model.history import EntryKind, HistoryEntry
 from eventcron.model.names import Instant, Key, Window
 from eventcron.model.records import Record
-from eventcron.model.why import DeadFire, Facts, Verdict
+from eventcron.model.why import DeadFire, Known, Verdict
 from eventcron.rules.why import due_instants, explain
 from eventcron.timing.hashing import segment_of
 from eventcron.wire.encode import decode_pack
@@ -121,7 +121,7 @@ class Why:
         planned_through = await self._leases.planned_through(segment_of(key, self._settings.segments))
         return [
             explain(
-                Facts(
+                Known(
                     key=key,
                     at=at,
                     now=now,
@@ -151,39 +151,39 @@ class Why:
 async def _dead_fires(redrive: Redrive | None, key: Key, unseen: list[str]) -> list[DeadFire]:
     """The fires of *key* among the dead letters."""
     found = []
-    for letter in await _letters(redrive, "fires", unseen):
+    for body, reason in await _dead_letters(redrive, "fires", unseen):
         try:
-            pack = decode_pack(letter[0])
+            pack = decode_pack(body)
         except Undecodable:
-            continue  # of no schedule that can be told
-        found += [DeadFire(fire.due, letter[1]) for fire in pack.fires if fire.key == key]
+            continue  # nobody can read of which schedule it is
+        found += [DeadFire(fire.due, reason) for fire in pack.fires if fire.key == key]
     return found
 
 
 async def _dead_commands(redrive: Redrive | None, key: Key, unseen: list[str]) -> list[str]:
     """Why commands about *key* are dead letters."""
     found = []
-    for body, reason in await _letters(redrive, "commands", unseen):
+    for body, reason in await _dead_letters(redrive, "commands", unseen):
         try:
             named = _command.decode(body).detail
         except msgspec.DecodeError:
-            continue  # of no schedule that can be told
+            continue  # as above
         if Key(named.tenant, named.name) == key:
             found.append(reason)
     return found
 
 
-async def _letters(redrive: Redrive | None, queue: str, unseen: list[str]) -> list[tuple[str, str]]:
+async def _dead_letters(redrive: Redrive | None, queue: str, unseen: list[str]) -> list[tuple[str, str]]:
     """Body and reason of each dead letter. What could not be looked at is added to *unseen*."""
     if redrive is None:
         return []
     try:
-        letters = await redrive.look(limit=MAX_DEAD_LETTERS)
+        found = await redrive.look(limit=MAX_DEAD_LETTERS)
     except EventcronError as error:
         unseen.append(f"the dead letters of {queue} could not be looked at: {error}")
         return []
-    if len(letters) == MAX_DEAD_LETTERS:
+    if len(found) == MAX_DEAD_LETTERS:
         unseen.append(
             f"only {MAX_DEAD_LETTERS} dead letters of {queue} were looked at; `eventcron redrive show` has all"
         )
-    return [(letter.body, letter.reason) for letter in letters]
+    return [(dead_letter.body, dead_letter.reason) for dead_letter in found]

@@ -51,7 +51,7 @@ class DeadFire(NamedTuple):
     reason: str
 
 
-class Facts(Struct, frozen=True, kw_only=True):
+class Known(Struct, frozen=True, kw_only=True):
     """What is known about a schedule around the instant *at*."""
 
     key: Key

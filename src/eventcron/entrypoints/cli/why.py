@@ -54,10 +54,10 @@ def command(
     async def work() -> list[Verdict]:
         async with operations(stack) as (cases, redrive, *_):
             asker = Why(cases)
-            letters = {"fires": await redrive("fires", None), "commands": await redrive("commands", None)}
+            queues = {"fires": await redrive("fires", None), "commands": await redrive("commands", None)}
             if since is None:
-                return [await asker.at(key, at, **letters)]
-            return await asker.since(key, since, limit=limit, **letters)
+                return [await asker.at(key, at, **queues)]
+            return await asker.since(key, since, limit=limit, **queues)
 
     verdicts = run_until_signal(work())
     if as_json:
