@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import click
 import msgspec
 
-from eventcron.client.stored import Stored
+from eventcron.client.stored import Stored, as_object
 from eventcron.entrypoints.cli.event_text import rows_of
 from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.entrypoints.cli.operations import stack_option
@@ -63,20 +62,6 @@ def command(schedule: str, *, fires: int, events: int, tenant: str | None, stack
     else:
         coming = [_coming(stored)] if fires else []
         click.echo("\n\n".join([_in_full(stored), *coming, *([_last(last)] if events else [])]))
-
-
-def as_object(stored: Stored) -> dict[str, Any]:
-    """*stored* as JSON: ``schedule`` is what a put of it says."""
-    return {
-        "schedule": msgspec.json.decode(msgspec.json.encode(stored.schedule)),
-        "state": str(stored.state),
-        "revision": stored.revision,
-        "created": rfc3339(stored.created),
-        "next_fires": [
-            {"at": rfc3339(one.at), "due": rfc3339(one.fire.due), "local_time": local_time(one.fire.due, one.timezone)}
-            for one in stored.next_fires
-        ],
-    }
 
 
 def _in_full(stored: Stored) -> str:

@@ -4,29 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 
 import click
 
-from eventcron.entrypoints.cli.event_text import particulars
+from eventcron.client.published import KINDS, particulars
 from eventcron.entrypoints.cli.forms import form, json_option
 from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.schedules import connected
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import one_line
-from eventcron.model.events import EVENT_DETAILS, Answer, is_fire
-
-#: What --only takes → whether an event is one.
-KINDS: dict[str, Callable[[Answer], bool]] = {
-    "fires": lambda one: is_fire(one.detail),
-    "skips": lambda one: one.detail_type == "Schedule Skipped",
-    "failures": lambda one: one.detail_type == "Schedule Failed",
-    "rejections": lambda one: one.detail_type == "Schedule Rejected",
-    "changes": lambda one: (
-        one.detail_type in EVENT_DETAILS
-        and one.detail_type not in {"Schedule Fired", "Schedule Skipped", "Schedule Failed", "Schedule Rejected"}
-    ),
-}
+from eventcron.model.events import Answer
 
 
 @click.command("tail")
