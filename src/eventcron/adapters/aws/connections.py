@@ -65,8 +65,8 @@ class Pool:
         with suppress(ConnectTimeoutError, EndpointConnectionError):
             self._idle.append(await self._connect())
 
-    async def call(self, head: bytes, body: bytes) -> Answer:
-        """Send a request, and return the whole answer to it.
+    async def call(self, head: bytes, body: bytes, *, within: float = READ_TIMEOUT_S) -> Answer:
+        """Send a request, and return the whole answer to it, for which it waits *within* so many seconds.
 
         Raises:
             HTTPClientError: there was none, in time. Whether the service has done what it was asked is unknown.
@@ -74,7 +74,7 @@ class Pool:
         async with self._slots:
             connection = self._reusable() or await self._connect()
             try:
-                answer = await connection.call(head, body)
+                answer = await connection.call(head, body, within)
             except BaseException:
                 connection.close()
                 raise
@@ -134,12 +134,12 @@ class _Connection(asyncio.Protocol):
         #: Whether the service keeps the connection open after its last answer.
         self._stays = False
 
-    async def call(self, head: bytes, body: bytes) -> Answer:
+    async def call(self, head: bytes, body: bytes, within: float) -> Answer:
         assert self._transport is not None  # noqa: S101  # it is connected
         self._parser = httptools.HttpResponseParser(self)
         self._answer = self._loop.create_future()
         self._transport.writelines((head, body))
-        timer = self._loop.call_later(READ_TIMEOUT_S, self._time_out)
+        timer = self._loop.call_later(within, self._time_out, within)
         try:
             return await self._answer
         finally:
@@ -200,8 +200,8 @@ class _Connection(asyncio.Protocol):
             body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
             self._answer.set_result(Answer(self._parser.get_status_code(), self._headers, body))
 
-    def _time_out(self) -> None:
-        self._fail(ReadTimeoutError(endpoint_url=self._url, error=f"no answer after {READ_TIMEOUT_S} s"))
+    def _time_out(self, seconds: float) -> None:
+        self._fail(ReadTimeoutError(endpoint_url=self._url, error=f"no answer after {seconds} s"))
 
     def _fail(self, error: Exception) -> None:
         self._lost = True
