@@ -15,9 +15,10 @@ from msgspec.structs import replace
 
 from eventcron.errors import InvalidSchedule, NotAllowed, Undecodable
 from eventcron.model.codes import RejectionCode
-from eventcron.model.commands import COMMANDS, TENANT_SOURCE_PREFIX, Command, Schedule
+from eventcron.model.commands import COMMANDS, TENANT_SOURCE_PREFIX, Command, ReportRun, Schedule
 from eventcron.model.events import EVENT_DETAILS, EVENT_SOURCE, PLAIN_COMMANDS, is_reserved, plainly
 from eventcron.model.names import MAX_INPUT_BYTES, Instant, Moment, ScheduleName, TenantId
+from eventcron.model.tracking import MAX_RESULT_BYTES, Runs
 from eventcron.timing.instant import from_datetime, rfc3339
 from eventcron.wire.rejection import to_invalid_schedule
 from eventcron.wire.strict_json import parse, parse_leniently, short, unescaped
@@ -151,6 +152,8 @@ def decode_detail(raw: bytes, kind: type[_C]) -> _C:
         command: _C = _DETAILS[kind].decode(raw)
     except msgspec.ValidationError as error:
         raise to_invalid_schedule(error, value, kind) from error
+    if isinstance(command, ReportRun):
+        _check_size("result", len(bytes(command.result)), MAX_RESULT_BYTES)
     return _checked(command) if isinstance(command, Schedule) else command
 
 
@@ -313,6 +316,9 @@ def _checked(schedule: Schedule) -> Any:
         raise InvalidSchedule(
             RejectionCode.RESERVED, field="detail_type", given=short(schedule.detail_type), allowed=allowed
         )
+    if not schedule.runs.track and schedule.runs != Runs():
+        allowed = "true, as the other fields of 'runs' are about tracked fires"
+        raise InvalidSchedule(RejectionCode.OUT_OF_RANGE, field="runs.track", given="false", allowed=allowed)
     start, end = (_instant(field, getattr(schedule, field)) for field in ("start", "end"))
     if start is not None and end is not None and end <= start:
         raise InvalidSchedule(
