@@ -8,16 +8,14 @@ from typing import Any
 import msgspec
 
 from eventcron.model.fires import Fire
-from eventcron.ports.work import NotReported, RunReport, RunReports, RunStatus
+from eventcron.model.tracking import MAX_MESSAGE_CHARS, MAX_RESULT_BYTES, RunStatus
+from eventcron.ports.work import NotReported, RunReport, RunReports
 
-#: Bytes of JSON that a report carries as its result.
-MAX_RESULT_BYTES = 4_096
-#: Characters of a report's message.
-MAX_MESSAGE_CHARS = 500
+_NULL = b"null"
 
 
 class RunReporter:
-    """Reports the runs of tracked fires to *reports*; None: nothing is reported. *lost* hears of each that is not taken.
+    """Reports the runs of tracked fires to *reports*; None: it reports nothing. *lost* hears of reports not taken.
 
     A run ends once, and the first report of an end counts. So a failure after which the work is tried again is reported
     as progress, and only the last one as the end.
@@ -29,22 +27,25 @@ class RunReporter:
 
     async def started(self, fire: Fire[Any]) -> None:
         """The work begins."""
-        await self._report(fire, "started")
+        await self._report(fire, RunStatus.STARTED)
 
     async def succeeded(self, fire: Fire[Any], result: object = None) -> None:
         """The work is done. *result* is sent along if it is JSON and small enough; the message says if it is not."""
         text, message = result_of(result)
-        await self._report(fire, "succeeded", message, text)
+        await self._report(fire, RunStatus.SUCCEEDED, message, text)
 
     async def failed(self, fire: Fire[Any], reason: str, *, last: bool) -> None:
         """The work failed. *last*: nobody tries again."""
-        await self._report(fire, "failed" if last else "progress", reason if last else f"is tried again: {reason}")
+        if last:
+            await self._report(fire, RunStatus.FAILED, reason)
+        else:
+            await self._report(fire, RunStatus.PROGRESS, f"is tried again: {reason}")
 
     async def stopped(self, fire: Fire[Any]) -> None:
         """The work was stopped before its end, and another worker begins it anew."""
-        await self._report(fire, "progress", "is begun again: its worker was stopped")
+        await self._report(fire, RunStatus.PROGRESS, "is begun again: its worker was stopped")
 
-    async def _report(self, fire: Fire[Any], status: RunStatus, message: str = "", result: bytes = b"") -> None:
+    async def _report(self, fire: Fire[Any], status: RunStatus, message: str = "", result: bytes = _NULL) -> None:
         if self._reports is None or not fire.tracked:
             return
         report = RunReport(fire=fire, status=status, message=short_message(message), result=result)
@@ -55,19 +56,19 @@ class RunReporter:
 
 
 def result_of(result: object) -> tuple[bytes, str]:
-    """*result* as JSON text, or b"" and why it is not sent.
+    """*result* as JSON text, or null and why it is not sent.
 
-    >>> result_of({"rows": 3}), result_of(None), result_of({1j})[1], result_of("x" * 5000)[1]
-    ((b'{"rows":3}', ''), (b'', ''), 'its result is no JSON', 'its result is too large to report: 5,002 bytes of JSON')
+    >>> result_of({"rows": 3}), result_of(None), result_of({1j})[1]
+    ((b'{"rows":3}', ''), (b'null', ''), 'its result is no JSON')
+    >>> result_of("x" * 5000)[1]
+    'its result is too large to report: 5,002 bytes of JSON'
     """
-    if result is None:
-        return b"", ""
     try:
         text = msgspec.json.encode(result)
     except (TypeError, ValueError, RecursionError):
-        return b"", "its result is no JSON"
+        return _NULL, "its result is no JSON"
     if len(text) > MAX_RESULT_BYTES:
-        return b"", f"its result is too large to report: {len(text):,} bytes of JSON"
+        return _NULL, f"its result is too large to report: {len(text):,} bytes of JSON"
     return text, ""
 
 

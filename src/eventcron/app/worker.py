@@ -160,9 +160,7 @@ class Worker:
         """The next messages. A poll goes on when the worker is stopped: who ends it loses what it was given."""
         settings = self._settings
         self._receiving = asyncio.create_task(
-            self._queue.receive(
-                limit, wait_seconds=settings.wait_seconds, hidden_seconds=settings.visibility_seconds
-            )
+            self._queue.receive(limit, wait_seconds=settings.wait_seconds, hidden_seconds=settings.visibility_seconds)
         )
         try:
             return await self._receiving

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from eventcron.errors import EventcronError
 from eventcron.model.fires import Fire
+from eventcron.model.tracking import RunStatus
 from eventcron.ports import Refusal
 
 
@@ -66,17 +67,13 @@ class Seen(Protocol):
         """Give the claim up: the work is not done, and whoever asks next may do it."""
 
 
-#: What a report says of a run. ``succeeded`` and ``failed`` end it.
-RunStatus: TypeAlias = Literal["started", "progress", "succeeded", "failed"]
-
-
 class RunReport(Struct, frozen=True, kw_only=True):
-    """What a program says of the run of *fire*. *result* is JSON text, b"" = none."""
+    """What a program says of the run of *fire*. ``result`` is JSON text."""
 
     fire: Fire[object]
     status: RunStatus
     message: str = ""
-    result: bytes = b""
+    result: bytes = b"null"
 
 
 class NotReported(EventcronError):

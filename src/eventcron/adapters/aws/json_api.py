@@ -43,9 +43,7 @@ class JsonApi:
             content_type=f"application/x-amz-json-{self.version}",
         )
 
-    async def call(
-        self, operation: str, request: Mapping[str, Any], *, within: float = READ_TIMEOUT_S
-    ) -> Response:
+    async def call(self, operation: str, request: Mapping[str, Any], *, within: float = READ_TIMEOUT_S) -> Response:
         """The response of *operation* to *request*, for which it waits *within* so many seconds.
 
         Raises:
@@ -58,9 +56,7 @@ class JsonApi:
         except msgspec.DecodeError as error:
             raise HTTPClientError(error=f"the answer to {operation} of {self.service} is no JSON: {error}") from error
 
-    async def call_bytes(
-        self, operation: str, request: Mapping[str, Any], *, within: float = READ_TIMEOUT_S
-    ) -> bytes:
+    async def call_bytes(self, operation: str, request: Mapping[str, Any], *, within: float = READ_TIMEOUT_S) -> bytes:
         """As ``call``, but the response as it was sent."""
         body = _encode(request)
         head = self._signer.head(f"{self.target}.{operation}", body, await self._access.keys())
@@ -118,25 +114,25 @@ class SqsJson(JsonApi):
 
     service, target, version = "sqs", "AmazonSQS", "1.0"
 
+    async def change_message_visibility_batch(self, **request: Any) -> Response:
+        return await self.call("ChangeMessageVisibilityBatch", request)
+
+    async def delete_message_batch(self, **request: Any) -> Response:
+        return await self.call("DeleteMessageBatch", request)
+
+    async def get_queue_attributes(self, **request: Any) -> Response:
+        return await self.call("GetQueueAttributes", request)
+
+    async def receive_message(self, **request: Any) -> Response:
+        """SQS itself waits for a message, as long as the request says."""
+        waits: int = request.get("WaitTimeSeconds", 0)
+        return await self.call("ReceiveMessage", request, within=READ_TIMEOUT_S + waits)
+
     async def send_message(self, **request: Any) -> Response:
         return await self.call("SendMessage", request)
 
     async def send_message_batch(self, **request: Any) -> Response:
         return await self.call("SendMessageBatch", request)
-
-    async def receive_message(self, **request: Any) -> Response:
-        """SQS itself waits ``WaitTimeSeconds`` for a message."""
-        waits: int = request.get("WaitTimeSeconds", 0)
-        return await self.call("ReceiveMessage", request, within=READ_TIMEOUT_S + waits)
-
-    async def delete_message_batch(self, **request: Any) -> Response:
-        return await self.call("DeleteMessageBatch", request)
-
-    async def change_message_visibility_batch(self, **request: Any) -> Response:
-        return await self.call("ChangeMessageVisibilityBatch", request)
-
-    async def get_queue_attributes(self, **request: Any) -> Response:
-        return await self.call("GetQueueAttributes", request)
 
 
 class EventsJson(JsonApi):

@@ -23,6 +23,7 @@ from eventcron.adapters.memory.queues import (
 from eventcron.adapters.memory.quota import MemoryQuota
 from eventcron.adapters.memory.schedules import MemoryScheduleStore, Version
 from eventcron.adapters.memory.sweeps import MemorySweeps
+from eventcron.adapters.memory.work import MemoryRunReports, MemorySeen, MemoryWorkQueue
 
 __all__ = [
     "MemoryAnswers",
@@ -37,9 +38,12 @@ __all__ = [
     "MemoryQueue",
     "MemoryQuota",
     "MemoryRegistrarQueue",
+    "MemoryRunReports",
     "MemoryScheduleStore",
+    "MemorySeen",
     "MemorySegmentQueue",
     "MemorySweeps",
+    "MemoryWorkQueue",
     "Message",
     "Pause",
     "Published",
