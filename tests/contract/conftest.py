@@ -29,6 +29,7 @@ from eventcron.adapters.aws.published_packs import DynamoPublishedPacks
 from eventcron.adapters.aws.quota import DynamoQuota
 from eventcron.adapters.aws.redrive_targets import RedriveToQueue
 from eventcron.adapters.aws.registrar_queue import SqsRegistrarQueue
+from eventcron.adapters.aws.runs import DynamoRuns
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.segment_queue import SqsSegmentQueue
 from eventcron.adapters.aws.sweeps import DynamoSweeps
@@ -47,6 +48,7 @@ from eventcron.adapters.memory import (
     MemoryQueue,
     MemoryQuota,
     MemoryRegistrarQueue,
+    MemoryRuns,
     MemoryScheduleStore,
     MemorySegmentQueue,
     MemorySweeps,
@@ -71,6 +73,7 @@ from eventcron.ports import (
     SegmentQueue,
     Sweeps,
 )
+from eventcron.ports.runs import Runs
 from eventcron.ports.work import WorkQueue
 from eventcron.wire.segment_ranges import decode_range
 from tests.emulators import ministack_server, moto_server, use_endpoint
@@ -152,6 +155,7 @@ class Backend(BusBackend, Protocol):
     async def quota(self) -> Quota: ...
     async def sweeps(self) -> Sweeps: ...
     async def backfills(self) -> Backfills: ...
+    async def runs(self) -> Runs: ...
     async def calendars(self) -> Calendars: ...
     async def fire_queue(self) -> FireQueueRig: ...
     async def registrar_queue(self) -> RegistrarQueueRig: ...
@@ -184,6 +188,9 @@ class MemoryBackend:
 
     async def backfills(self) -> Backfills:
         return MemoryBackfills()
+
+    async def runs(self) -> Runs:
+        return MemoryRuns()
 
     async def calendars(self) -> Calendars:
         return MemoryCalendars()
@@ -294,6 +301,9 @@ class AwsBackend:
 
     async def backfills(self) -> Backfills:
         return DynamoBackfills(await self._table("LedgerTable"))
+
+    async def runs(self) -> Runs:
+        return DynamoRuns(await self._table("LedgerTable"))
 
     async def calendars(self) -> Calendars:
         return DynamoCalendars(await self._table("LedgerTable"))

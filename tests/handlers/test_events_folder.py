@@ -23,7 +23,7 @@ from eventcron.adapters.aws.table import DynamoTable
 from eventcron.adapters.clock import SystemClock
 from eventcron.adapters.memory import MemoryDeadLetters, MemoryEventBus
 from eventcron.app.handlers import Handled
-from eventcron.app.registrar import Outcome, Result
+from eventcron.app.results import Outcome, Result
 from eventcron.app.retry import Retry
 from eventcron.app.use_cases import Ports, UseCases
 from eventcron.entrypoints import executor_lambda, planner_lambda, registrar_lambda
@@ -266,7 +266,7 @@ COMMAND_ID = "6f2ab4c1-0d1e-4a57-9c3b-000000000202"
 
 #: A tracked fire's, and what it ended in a minute later.
 TOKEN = run_token("5f" * 32, fire_id(FIRE), shared=True)
-RUN_OF_FIRE = PastRun(fire=FIRE, fire_id=fire_id(FIRE), opened=DUE + 3, deadline=DUE + 3_600_003, at=DUE + 61_500)
+RUN_OF_FIRE = PastRun(FIRE, fire_id(FIRE), DUE + 3, DUE + 3_600_003, RunEnd.SUCCEEDED, DUE + 61_500)
 
 
 def _report(status: RunStatus, message: str, result: bytes = b"null") -> ReportRun:
@@ -311,7 +311,7 @@ MADE: dict[str, Callable[[], Event]] = {
         RunEnd.SUCCEEDED, _report(RunStatus.SUCCEEDED, "exported", b'{"rows": 1204}'), failures=0
     ),
     "run-failed": lambda: _run_ended(RunEnd.FAILED, _report(RunStatus.FAILED, "no space left on device"), failures=2),
-    "run-overdue": lambda: _run_ended(RunEnd.OVERDUE, at=DUE + 3_600_003),
+    "run-overdue": lambda: _run_ended(RunEnd.OVERDUE, ended=DUE + 3_600_003),
     "run-reported": lambda: run_reported(
         _report(RunStatus.PROGRESS, "500 of 1204 rows"), ended="", now=NOW, event_id=COMMAND_ID
     ),

@@ -10,20 +10,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import chain
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import PackSender, Publisher, complete, forgotten_at
 from eventcron.app.fair_bus import FairBus, Paced
-from eventcron.app.fire_events import FireEvents
+from eventcron.app.fire_events import NO_TOKENS, FireEvents
 from eventcron.app.pack_report import Published, Report
 from eventcron.app.portions import Budget, Held, portions
 from eventcron.app.quota import OverLimit, beyond, countable, named, without_room
 from eventcron.app.reading import Read, read_readable
+from eventcron.app.runs import Tracker, is_tracked
 from eventcron.app.together import Together
 from eventcron.model.codes import SkipReason
 from eventcron.model.events import Event, SkipNotice
-from eventcron.model.messages import Fire, Pack
+from eventcron.model.messages import DEADLINE, RELEASED, Fire, Pack
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import FireRecord, State
 from eventcron.ports import (
@@ -81,6 +83,7 @@ class Executor:
         backfills: Backfills,
         packs: PublishedPacks,
         quota: Quota,
+        tracker: Tracker,
         fire_queue: FireQueue,
         dead_letters: DeadLetters,
         bus: EventBus,
@@ -96,6 +99,7 @@ class Executor:
             lambda keys: read_readable(self._store.get_to_fire, keys), at_most=READ_TOGETHER
         )
         self._quota = quota
+        self._tracker = tracker
         self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
         self._dead_letters = dead_letters
         self._bus = FairBus(
@@ -119,6 +123,10 @@ class Executor:
             Unavailable: a service refused. The pack may be executed again; repeated fires have the same ``fire_id``.
         """
         report = Report(pack_id=pack.id)
+        if pack.kind == DEADLINE:
+            overdue = await self._tracker.at_deadline(pack)
+            report.ended += [] if overdue is None else [overdue]
+            return report
         if pack.id in await self._published([pack.id]):
             report.repeated = True
             return report
@@ -188,14 +196,61 @@ class Executor:
         """Publish *fires* at *at*. Returns those that are to be tried again."""
         async with self._room_for(fires) as room:
             known = await self._known_at(at, fires, room)
-            sorted_fires = sort_fires(fires, known, over, now=self._clock.now())
-            again = await self._publish(sorted_fires.publish, known.records, pack, report)
+            # A fire that waited for another run is judged as it was when it was due.
+            sorted_fires = sort_fires(fires, known, over, now=self._clock.now() if pack.kind is UNSET else at)
+            publish = sorted_fires.publish
+            tracked = [one for one in publish if is_tracked(known.records[one[0].key])]
+            if tracked:
+                again = await self._publish_tracked(publish, tracked, known.records, pack, report)
+            else:
+                again = await self._publish(publish, known.records, pack, report)
+            if pack.kind == RELEASED and not sorted_fires.unreadable:
+                await self._tracker.give_up(fires, known.records, tracked)
             if sorted_fires.skip:
                 await self._skip(sorted_fires.skip, known.records, report)
             report.dropped += sorted_fires.dropped
             if sorted_fires.unreadable:
                 again += await self._refuse_unreadable(sorted_fires.unreadable, known, pack, report)
             return again
+
+    async def _publish_tracked(
+        self,
+        publish: Sequence[tuple[Fire, str]],
+        tracked: Sequence[tuple[Fire, str]],
+        records: Mapping[Key, FireRecord],
+        pack: Pack,
+        report: Report,
+    ) -> list[Fire]:
+        """Publish those of *fires* that are to be published, of which some are *tracked*, and not later for that."""
+        known = {fire for fire, _ in tracked}
+        plain = [one for one in publish if one[0] not in known]
+        again, of_runs = await all_of(
+            [
+                self._publish(plain, records, pack, report),
+                self._publish_runs(tracked, records, pack, report),
+            ]
+        )
+        return again + of_runs
+
+    async def _publish_runs(
+        self, tracked: Sequence[tuple[Fire, str]], records: Mapping[Key, FireRecord], pack: Pack, report: Report
+    ) -> list[Fire]:
+        """Open the runs of *tracked* fires and publish those, unless another run is open."""
+        opened = await self._tracker.open(tracked, records)
+        again = await self._publish(opened.publish, records, pack, report, opened.tokens)
+        notices = [_notice(fire, SkipReason.STILL_RUNNING, by) for fire, by in opened.skip]
+        await self._report([skipped(notice, now=self._clock.now()) for notice in notices])
+        report.skips += notices
+        report.ended += opened.overdue
+        report.held += len(opened.held)
+        report.dropped += len(opened.dropped)
+        ended = [fire for fire, _ in opened.skip] + list(opened.dropped)
+        await self._complete([fire for fire in ended if fire.last], records)
+        refused = {
+            index: Refusal(index=index, code="Undecided", message=why) for index, (_, why) in enumerate(opened.failed)
+        }
+        undecided = [fire for fire, _ in opened.failed]
+        return again + await self._handle_refused(undecided, refused, records, pack, report)
 
     async def _known_at(self, at: Instant, fires: Sequence[Fire], room: Held) -> Known:
         """Read what *fires* are judged by now, give back the *room* that it does not need, and return at *at*."""
@@ -212,8 +267,8 @@ class Executor:
         self, fires: Sequence[tuple[Fire, SkipReason]], records: Mapping[Key, FireRecord], report: Report
     ) -> None:
         """Report each fire as skipped, with its reason. Complete the schedules whose last fire is skipped."""
-        now, limit = self._clock.now(), self._settings.tenant_fires_per_minute
-        notices = [_notice(fire, reason, limit) for fire, reason in fires]
+        now, limit = self._clock.now(), named(self._settings.tenant_fires_per_minute)
+        notices = [_notice(fire, reason, limit if reason is SkipReason.QUOTA else None) for fire, reason in fires]
         await self._report([skipped(notice, now=now) for notice in notices])
         await self._complete([fire for fire, _ in fires if fire.last], records)
         report.skips += notices
@@ -237,10 +292,18 @@ class Executor:
         return Known(records, backfills, unreadable, unknown)
 
     async def _publish(
-        self, timed: Sequence[tuple[Fire, str]], records: Mapping[Key, FireRecord], pack: Pack, report: Report
+        self,
+        timed: Sequence[tuple[Fire, str]],
+        records: Mapping[Key, FireRecord],
+        pack: Pack,
+        report: Report,
+        tokens: Mapping[Fire, str] = NO_TOKENS,
     ) -> list[Fire]:
-        """Publish fires, each with its local time. Returns those that are to be tried again."""
-        ended = await self._events.publish(timed, records, attempt=pack.attempt)
+        """Publish fires, each with its local time. Returns those that are to be tried again.
+
+        *tokens* are those of tracked fires: of all of them, or there are none.
+        """
+        ended = await self._events.publish(timed, records, attempt=pack.attempt, tokens=tokens)
         fires = [fire for fire, _ in timed]
         refused = {index: how for index, how in enumerate(ended) if isinstance(how, Refusal)}
         done = [
@@ -314,7 +377,7 @@ def _portions(fires: Sequence[Fire]) -> Iterator[list[Fire]]:
     return portions(fires, size=lambda _fire: 0, total=0, count=READ_AT_ONCE)
 
 
-def _notice(fire: Fire, reason: SkipReason, limit: int) -> SkipNotice:
+def _notice(fire: Fire, reason: SkipReason, by: str | None) -> SkipNotice:
     return SkipNotice(
         tenant=fire.tenant,
         name=fire.name,
@@ -322,7 +385,7 @@ def _notice(fire: Fire, reason: SkipReason, limit: int) -> SkipNotice:
         reason=reason,
         first_due=fire.due,
         last_due=fire.due,
-        by=named(limit) if reason is SkipReason.QUOTA else None,
+        by=by,
         cause=fire.cause,
         cause_id=fire.public_id,
     )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
+from types import MappingProxyType
 
 import msgspec
+from msgspec import UNSET
 
 from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import Publisher
@@ -28,6 +30,10 @@ TOTAL_BYTES = 8_000_000
 ENVELOPE_BYTES = 2_000
 
 
+#: The fires are not tracked.
+NO_TOKENS: Mapping[Fire, str] = MappingProxyType({})
+
+
 class FireEvents:
     """Publishes the events of fires. Inputs that are stored apart are read here, and nowhere else."""
 
@@ -38,9 +44,16 @@ class FireEvents:
         self._budget = Budget(TOTAL_BYTES)
 
     async def publish(
-        self, timed: Sequence[tuple[Fire, str]], records: Mapping[Key, FireRecord], *, attempt: int
+        self,
+        timed: Sequence[tuple[Fire, str]],
+        records: Mapping[Key, FireRecord],
+        *,
+        attempt: int,
+        tokens: Mapping[Fire, str] = NO_TOKENS,
     ) -> list[Instant | Refusal]:
         """Publish fires now, each with its local time. Returns for each one when that was done, or why it was not.
+
+        *tokens* are those of tracked fires: of all of *timed*, or there are none.
 
         Small events go together. A tenant's large ones take turns with those of other tenants.
 
@@ -55,7 +68,7 @@ class FireEvents:
 
         async def publish(owner: str, portion: Sequence[int]) -> list[tuple[int, Instant | Refusal]]:
             async with self._budget.hold(owner, sum(sizes[index] for index in portion)):
-                ended = await self._publish([timed[index] for index in portion], records, attempt=attempt)
+                ended = await self._publish([timed[index] for index in portion], records, attempt, tokens)
             return list(zip(portion, ended, strict=True))
 
         done = await all_of(
@@ -68,14 +81,25 @@ class FireEvents:
         return [how for _, how in sorted(chain.from_iterable(done), key=itemgetter(0))]
 
     async def _publish(
-        self, timed: Sequence[tuple[Fire, str]], records: Mapping[Key, FireRecord], *, attempt: int
+        self,
+        timed: Sequence[tuple[Fire, str]],
+        records: Mapping[Key, FireRecord],
+        attempt: int,
+        tokens: Mapping[Fire, str],
     ) -> list[Instant | Refusal]:
         # A fire whose input is gone is tried again, and the next round reads its schedule anew.
         apart = {fire.key: records[fire.key] for fire, _ in timed if records[fire.key].input is not None}
         inputs = await read_inputs(self._store, list(apart.values()), gone="its input is no longer stored")
         there = [one for one in timed if one[0].key not in inputs.unreadable] if inputs.unreadable else timed
         events = [
-            fired(records[fire.key], fire, attempt=attempt, local_time=local_time, apart=inputs.found.get(fire.key))
+            fired(
+                records[fire.key],
+                fire,
+                attempt=attempt,
+                local_time=local_time,
+                apart=inputs.found.get(fire.key),
+                run_token=tokens[fire] if tokens else UNSET,
+            )
             for fire, local_time in there
         ]
         refusals = await self._publisher.try_each(events)

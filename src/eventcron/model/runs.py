@@ -10,9 +10,6 @@ from eventcron.model.messages import Fire
 from eventcron.model.names import Instant
 from eventcron.model.tracking import RunEnd
 
-#: Marks, as the first character of a token, a run that shares its lane with the schedule's other runs.
-SHARED, ALONE = "s", "a"
-
 
 class LaneKey(NamedTuple):
     """Names a lane. Prints as ``tenant/name``, or as ``tenant/name/fire_id`` where each run has a lane of its own."""
@@ -22,11 +19,16 @@ class LaneKey(NamedTuple):
     #: The run's ``fire_id``; "" = the schedule's one lane for runs that must not overlap.
     id: str = ""
 
+    @property
+    def is_shared(self) -> bool:
+        """Whether all runs of the schedule follow each other here."""
+        return self.id == ""
+
     def __str__(self) -> str:
         return "/".join(part for part in self if part)
 
 
-class OpenRun(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class OpenRun(Struct, frozen=True, array_like=True):
     """A run that has begun and has not ended."""
 
     fire: Fire
@@ -35,31 +37,37 @@ class OpenRun(Struct, frozen=True, kw_only=True, omit_defaults=True):
     deadline: Instant
     #: Runs in a row that fail or are overdue before the schedule is paused; 0 = it never is.
     pause_after: int = 0
-    #: Its end was announced before: it was overdue, and then its fire was delivered again.
-    is_announced: bool = False
+    #: It was overdue before, and then its fire was delivered again. Each run has one end, so no event says another.
+    is_again: bool = False
 
 
-class PastRun(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A fire that is settled: its run ended, or it was skipped while another run was open."""
+class PastRun(Struct, frozen=True, array_like=True):
+    """A run that has ended, and what follows from it."""
 
     fire: Fire
     fire_id: str
-    #: None = the fire was skipped.
-    end: RunEnd | None = None
-    opened: Instant = 0
-    deadline: Instant = 0
-    #: When it ended, or was skipped.
-    at: Instant = 0
-    #: Names the message that ended it, so that the same message repeats what follows from it; of a skipped fire, the
-    #: ``fire_id`` of the run that was open.
+    opened: Instant
+    deadline: Instant
+    end: RunEnd
+    ended: Instant
+    #: The message that ended it, so that what follows is repeated if the message comes again; "" = the fire after it.
     by: str = ""
-    #: The fire that waited for it, and is to be sent now.
-    released: Fire | None = None
-    #: Runs in a row that have failed or been overdue, this one included; None = nobody counts.
+    #: As of ``OpenRun``.
+    pause_after: int = 0
+    #: Runs in a row that have failed or been overdue, this one included; None = nobody has counted.
     failures: int | None = None
     #: Whether the schedule is to be paused for that.
     pauses: bool = False
-    is_announced: bool = False
+    is_again: bool = False
+
+
+class Skipped(Struct, frozen=True, array_like=True):
+    """A fire that was skipped while another run was open."""
+
+    fire_id: str
+    #: The ``fire_id`` of the open run.
+    by: str
+    at: Instant
 
 
 class Lane(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -72,14 +80,17 @@ class Lane(Struct, frozen=True, kw_only=True, omit_defaults=True):
     tenant: str
     name: str
     id: str = ""
+    #: 0 = it is not stored yet.
     version: int = 0
     #: What the tokens of its runs are made of, with their ``fire_id``.
     secret: str
     open: OpenRun | None = None
-    #: The fire that waits for the open run to end.
+    #: The fire that waits for the open run to end; sent again then, it stays here until it is decided.
     waiting: Fire | None = None
-    #: The latest that were settled, the latest last.
+    #: The runs that ended lately, the last one last.
     past: tuple[PastRun, ...] = ()
+    #: The fires that were skipped lately.
+    skipped: tuple[Skipped, ...] = ()
     #: Runs in a row that have failed or been overdue.
     failures: int = 0
     #: When TTL may remove it, seconds since 1970.
@@ -88,3 +99,8 @@ class Lane(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def key(self) -> LaneKey:
         return LaneKey(self.tenant, self.name, self.id)
+
+    @property
+    def stored_version(self) -> int | None:
+        """What a write replaces; None: nothing is stored."""
+        return self.version or None

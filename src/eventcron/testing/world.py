@@ -25,6 +25,7 @@ from eventcron.adapters.memory import (
     MemoryQueue,
     MemoryQuota,
     MemoryRegistrarQueue,
+    MemoryRuns,
     MemoryScheduleStore,
     MemorySegmentQueue,
     MemorySweeps,
@@ -112,6 +113,7 @@ class World:
         self.quota = MemoryQuota(pause=pause)
         self.sweeps = MemorySweeps(pause=pause)
         self.backfills = MemoryBackfills(pause=pause)
+        self.runs = MemoryRuns(pause=pause)
         self.calendars = MemoryCalendars(pause=pause)
         self.bus = MemoryEventBus(self.clock, pause=pause)
         self.dead = MemoryDeadLetters(pause=pause)
@@ -140,6 +142,7 @@ class World:
             bus=self.bus,
             dead_letters=self.dead,
             backfills=self.backfills,
+            runs=self.runs,
             calendars=self.calendars,
             segment_queue=MemorySegmentQueue(self.segment_ranges, pause=self._pause),
             # Jitter only spreads retries; with a fixed seed two runs are alike.

@@ -40,8 +40,8 @@ from eventcron.timing.instant import rfc3339
 from eventcron.wire.decode import Rejected
 from eventcron.wire.messages import LAST_INSTANT, decode_message
 
-#: The version of the pack format: what this release writes, and the only one that it reads.
-PACK_VERSION = 1
+#: The versions of the pack format: of a pack of fires to be published, and of one with a ``kind``.
+PACK_VERSIONS = frozenset({1, 2})
 
 
 _encoder = msgspec.json.Encoder()
@@ -89,7 +89,7 @@ def decode_pack(body: str | bytes) -> Pack:
     Raises:
         Undecodable: *body* is no pack, has another format version, or holds no fires or a fire outside 1970-9999.
     """
-    pack = decode_message(body, _pack_decoder, name="pack", version=PACK_VERSION)
+    pack = decode_message(body, _pack_decoder, name="pack", versions=PACK_VERSIONS)
     if not pack.fires:
         raise Undecodable("a pack without fires")
     if not all(0 <= instant <= LAST_INSTANT for fire in pack.fires for instant in (fire.due, fire.at)):

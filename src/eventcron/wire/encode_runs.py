@@ -22,9 +22,12 @@ from eventcron.model.events import (
     RunSucceeded,
 )
 from eventcron.model.names import Instant
-from eventcron.model.runs import ALONE, SHARED, PastRun
+from eventcron.model.runs import PastRun
 from eventcron.model.tracking import RunEnd
 from eventcron.timing.instant import rfc3339
+
+#: The first character of a token: of a run that shares its lane with other runs, and of one that is alone.
+SHARED, ALONE = "s", "a"
 
 _encode = msgspec.json.Encoder().encode
 _NULL = msgspec.Raw(b"null")
@@ -38,6 +41,11 @@ def run_token(secret: str, fire_id: str, *, shared: bool) -> str:
     """
     digest = hmac.digest(secret.encode(), fire_id.encode(), sha256)
     return (SHARED if shared else ALONE) + urlsafe_b64encode(digest).decode().rstrip("=")
+
+
+def is_shared(token: str) -> bool:
+    """Whether *token* says that its run shares a lane."""
+    return token.startswith(SHARED)
 
 
 def is_token(given: str, secret: str, fire_id: str, *, shared: bool) -> bool:
@@ -57,7 +65,7 @@ def run_ended(run: PastRun, report: ReportRun | None = None, *, event_id: str = 
         "cause_id": fire.public_id or UNSET,
         "revision": fire.revision,
         "started": rfc3339(run.opened),
-        "duration_ms": max(0, run.at - run.opened),
+        "duration_ms": max(0, run.ended - run.opened),
         "failures": UNSET if run.failures is None else run.failures,
         "message": "" if report is None else report.message,
         "event_id": event_id or UNSET,
@@ -66,10 +74,10 @@ def run_ended(run: PastRun, report: ReportRun | None = None, *, event_id: str = 
     detail: RunEnded
     if run.end is RunEnd.OVERDUE:
         detail = RunOverdue(**about, deadline=rfc3339(run.deadline))
-        return _event("Run Overdue", detail, fire.tenant, fire.name, time=run.at)
+        return _event("Run Overdue", detail, fire.tenant, fire.name, time=run.ended)
     if run.end is RunEnd.FAILED:
-        return _event("Run Failed", RunFailed(**about, result=result), fire.tenant, fire.name, time=run.at)
-    return _event("Run Succeeded", RunSucceeded(**about, result=result), fire.tenant, fire.name, time=run.at)
+        return _event("Run Failed", RunFailed(**about, result=result), fire.tenant, fire.name, time=run.ended)
+    return _event("Run Succeeded", RunSucceeded(**about, result=result), fire.tenant, fire.name, time=run.ended)
 
 
 def run_reported(report: ReportRun, *, ended: str, now: Instant, event_id: str) -> Event:
@@ -85,6 +93,22 @@ def run_reported(report: ReportRun, *, ended: str, now: Instant, event_id: str) 
         event_id=event_id or UNSET,
     )
     return _event("Run Reported", detail, report.tenant, report.name, time=now)
+
+
+def pause_command(run: PastRun) -> str:
+    """Return the ``Pause Schedule`` with which eventcron pauses a schedule for its failures, *run* the last of them.
+
+    The same run gives the same command, so that a second one changes nothing. No rule brings an event of this source
+    to the registrars: only eventcron itself can put it into their queue.
+    """
+    command = {
+        "id": f"failures-{run.fire_id}",
+        "detail-type": "Pause Schedule",
+        "source": EVENT_SOURCE,
+        "time": rfc3339(run.ended),
+        "detail": {"tenant": run.fire.tenant, "name": run.fire.name, "revision": run.ended},
+    }
+    return _encode(command).decode()
 
 
 def _event(detail_type: str, detail: EventDetail, tenant: str, name: str, *, time: Instant) -> Event:

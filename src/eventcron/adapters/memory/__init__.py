@@ -21,6 +21,7 @@ from eventcron.adapters.memory.queues import (
     Message,
 )
 from eventcron.adapters.memory.quota import MemoryQuota
+from eventcron.adapters.memory.runs import MemoryRuns
 from eventcron.adapters.memory.schedules import MemoryScheduleStore, Version
 from eventcron.adapters.memory.sweeps import MemorySweeps
 from eventcron.adapters.memory.work import MemoryRunReports, MemorySeen, MemoryWorkQueue
@@ -38,7 +39,11 @@ __all__ = [
     "MemoryQueue",
     "MemoryQuota",
     "MemoryRegistrarQueue",
+<<<<<<< HEAD
     "MemoryRunReports",
+=======
+    "MemoryRuns",
+>>>>>>> runs
     "MemoryScheduleStore",
     "MemorySeen",
     "MemorySegmentQueue",
