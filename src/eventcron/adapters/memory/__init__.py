@@ -39,11 +39,8 @@ __all__ = [
     "MemoryQueue",
     "MemoryQuota",
     "MemoryRegistrarQueue",
-<<<<<<< HEAD
     "MemoryRunReports",
-=======
     "MemoryRuns",
->>>>>>> runs
     "MemoryScheduleStore",
     "MemorySeen",
     "MemorySegmentQueue",
