@@ -84,8 +84,8 @@ class Jobs:
         if claim == "done":
             await self._reporter.succeeded(fire)  # the worker before may have died before its report
             return Handled(end=JobEnd.REPEATED, fire=fire)
-        await self._reporter.started(fire)
         try:
+            await self._reporter.started(fire)
             result = await self._work(fire, handler)
         except asyncio.CancelledError as error:
             # Something inside the job may have been cancelled, and not the job.

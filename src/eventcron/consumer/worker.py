@@ -6,6 +6,7 @@ import asyncio
 import inspect
 import os
 import random
+import re
 import signal
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -13,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar, cast
+
+from msgspec.structs import replace
 
 from eventcron.adapters.aws.accounts import Account, session_at
 from eventcron.adapters.aws.clients import aws_clients
@@ -39,6 +42,7 @@ MAX_VISIBILITY_S = 43_200
 MAX_WAIT_S = 20
 #: Connections to SQS for the answers to messages, besides the one that waits for them.
 ANSWERS_AT_ONCE = 8
+_AWS_QUEUE = re.compile(r"https://sqs\.(?P<region>[a-z0-9-]+)\.amazonaws\.com(\.cn)?/")
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -53,8 +57,9 @@ class Worker:
 
     *seen* remembers which fires are done. The default, ``MemorySeen``, knows what this process did and nothing else.
     *report_to*, the name or ARN of eventcron's bus, has the runs of tracked fires reported, with the tenant's own
-    source or *report_source*. *profile*, *region* and *endpoint_url* say where the queue is, as those of the AWS CLI
-    do. If neither they nor the environment name an account, a running ``eventcron dev`` is used, as by ``Client``.
+    source or *report_source*. *profile*, *region* and *endpoint_url* say where queue and bus are, as those of the AWS
+    CLI do. The Region is by default that of the URL. If the queue is none of AWS, and neither they nor the environment
+    name an account, a running ``eventcron dev`` is used, as by ``Client``.
     """
 
     def __init__(
@@ -167,13 +172,10 @@ class Worker:
         return Jobs(self._handlers, seen=self._seen, reporter=RunReporter(reports, lost=lost))
 
     async def _open(self, exits: AsyncExitStack) -> tuple[WorkQueue, RunReports | None]:
-        account = self._account
-        if not account.profile and not account.endpoint and isinstance(self._queue, str):
-            found = find_dev(Path.cwd(), os.environ)
-            account = account if found is None else found.dev.account
-        reports = self._reports(exits, account)
         if not isinstance(self._queue, str):
-            return self._queue, reports
+            return self._queue, self._reports(exits, self._account)
+        account = _account_of(self._queue, self._account)
+        reports = self._reports(exits, account)
         calls = ANSWERS_AT_ONCE + 1
         clients = await exits.enter_async_context(aws_clients(concurrency=calls, session=session_at(account)))
         return SqsWorkQueue(clients.sqs, self._queue, concurrency=ANSWERS_AT_ONCE), reports
@@ -192,6 +194,15 @@ class Worker:
             return await asyncio.get_running_loop().run_in_executor(self._threads, function, fire)
 
         return work
+
+
+def _account_of(url: str, said: Account) -> Account:
+    """Where the queue at *url* is: as its program says, and else as the URL does."""
+    of_aws = _AWS_QUEUE.match(url)
+    if of_aws is not None:
+        return said if said.region or said.endpoint else replace(said, region=of_aws["region"])
+    found = None if said.profile or said.endpoint else find_dev(Path.cwd(), os.environ)
+    return said if found is None else found.dev.account
 
 
 def _check(name: str, given: int, least: int, most: int) -> None:

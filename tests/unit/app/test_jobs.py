@@ -223,6 +223,23 @@ async def test_a_report_that_is_not_taken_changes_nothing_of_the_work() -> None:
     ]
 
 
+async def test_a_fault_before_the_work_leaves_no_claim_behind() -> None:
+    class Broken(MemoryRunReports):
+        async def report(self, report: RunReport) -> None:
+            raise OSError(report.status)
+
+    async def never(_fire: Fire[Any]) -> None:
+        raise AssertionError
+
+    seen = MemorySeen()
+    jobs = Jobs([on("*", never)], seen=seen, reporter=RunReporter(Broken(), lost=print))
+
+    with pytest.raises(OSError, match="progress"):
+        await jobs.handle(body(), last=False)
+
+    assert await seen.claim(fire_event("acme", "nightly")["detail"]["fire_id"]) == "new"
+
+
 async def test_where_it_is_not_known_whether_the_work_is_done_it_is_not_done() -> None:
     class Down(MemorySeen):
         async def claim(self, fire_id: str) -> Any:

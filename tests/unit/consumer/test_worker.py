@@ -7,14 +7,19 @@ import json
 import logging
 import os
 import signal
+import socket
 import threading
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from eventcron import consumer
+from eventcron.adapters.aws.accounts import Account
 from eventcron.adapters.clock import SystemClock
+from eventcron.client.dev_file import Dev, announced
+from eventcron.consumer.worker import _account_of
 from eventcron.model.tracking import RunStatus
 from eventcron.testing import MemoryQueue, MemoryRunReports, MemoryWorkQueue, fire_event
 from tests.waiting import HANG_SECONDS
@@ -142,6 +147,31 @@ async def test_the_log_says_what_became_of_each_message(caplog: pytest.LogCaptur
 async def test_a_worker_without_functions_does_not_start() -> None:
     with pytest.raises(ValueError, match=r"no function is registered: decorate one with @worker\.on"):
         await consumer.Worker("https://queue").run()
+
+
+@pytest.mark.parametrize(
+    ("url", "given", "region"),
+    [
+        ("https://sqs.eu-north-1.amazonaws.com/123456789012/acme-work", None, "eu-north-1"),
+        ("https://sqs.cn-north-1.amazonaws.com.cn/123456789012/acme-work", None, "cn-north-1"),
+        ("https://sqs.eu-north-1.amazonaws.com/123456789012/acme-work", "eu-west-1", "eu-west-1"),
+    ],
+)
+def test_a_queue_is_in_the_region_of_its_url(url: str, given: str | None, region: str) -> None:
+    assert _account_of(url, Account(region=given)) == Account(region=region)
+
+
+def test_only_a_queue_that_is_not_of_aws_is_looked_for_in_a_running_dev(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        endpoint = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        dev = Dev(pid=os.getpid(), endpoint=endpoint, region="us-east-1", access_key_id="a", secret_access_key="s")
+        with announced(dev, tmp_path):
+            assert _account_of(f"{endpoint}/000000000000/work", Account()) == dev.account
+            assert _account_of(f"{endpoint}/000000000000/work", Account(profile="mine")) == Account(profile="mine")
+            assert _account_of("https://sqs.eu-north-1.amazonaws.com/1/work", Account()).endpoint is None
 
 
 @pytest.mark.parametrize(
