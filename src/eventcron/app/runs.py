@@ -17,7 +17,7 @@ from eventcron.errors import Conflict, EventcronError, InvalidSchedule, Unavaila
 from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import ReportRun
 from eventcron.model.messages import Fire, GroupedCommand, Pack
-from eventcron.model.names import Instant, Key
+from eventcron.model.names import Instant
 from eventcron.model.records import FireRecord
 from eventcron.model.runs import Lane, LaneKey, OpenRun, PastRun
 from eventcron.model.tracking import RunEnd, RunStatus
@@ -25,6 +25,7 @@ from eventcron.model.tracking import Runs as Policy
 from eventcron.ports import Clock, DeadLetters, EventBus, FireQueue, RegistrarQueue
 from eventcron.ports.runs import Runs
 from eventcron.rules import runs
+from eventcron.rules.judging import Timed
 from eventcron.rules.runs import Ending, Known, Ruling
 from eventcron.wire.encode import fire_id
 from eventcron.wire.encode_runs import is_shared, is_token, pause_command, run_ended, run_reported, run_token
@@ -40,8 +41,8 @@ _ENDS = {RunStatus.SUCCEEDED: RunEnd.SUCCEEDED, RunStatus.FAILED: RunEnd.FAILED}
 class Opened(NamedTuple):
     """What becomes of the tracked fires that are due."""
 
-    #: Each with its local time, as they were given.
-    publish: Sequence[tuple[Fire, str]]
+    #: As they were given.
+    publish: Sequence[Timed]
     #: Of those: the token.
     tokens: Mapping[Fire, str]
     #: Each with the ``fire_id`` of the run that is open.
@@ -63,7 +64,7 @@ class _Decided(NamedTuple):
     token: str = ""
     deadline: Pack | None = None
     failure: str = ""
-    overdue: PastRun | None = None
+    overdue: Sequence[PastRun] = ()
 
 
 class Reported(NamedTuple):
@@ -95,12 +96,12 @@ class Tracker:
         self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
         self._retry = Retry(clock=clock, jitter=jitter)
 
-    async def open(self, timed: Sequence[tuple[Fire, str]], records: Mapping[Key, FireRecord]) -> Opened:
-        """Open the runs of tracked fires that are due now, each given with its local time.
+    async def open(self, timed: Sequence[Timed]) -> Opened:
+        """Open the runs of tracked fires that are due now.
 
         Those in ``publish`` are open, and the fire queue has their deadlines. The same fire again gets the same token.
         """
-        decided = await all_of(self._decide(fire, _policy(records, fire)) for fire, _ in timed)
+        decided = await all_of(self._decide(fire, _policy(record)) for fire, record, _ in timed)
         deadlines = [one.deadline for one in decided if one.deadline is not None]
         try:
             await self._sender.send(deadlines, visible_at=lambda pack: pack.at)
@@ -116,7 +117,7 @@ class Tracker:
             held=[one.fire for one in kept if one.ruling is Ruling.WAIT],
             dropped=[one.fire for one in kept if one.ruling is Ruling.DROP],
             failed=[(one.fire, one.failure) for one in decided if one.failure],
-            overdue=[one.overdue for one in decided if one.overdue is not None],
+            overdue=[run for one in decided for run in one.overdue],
         )
 
     async def _decide(self, fire: Fire, policy: Policy) -> _Decided:
@@ -137,15 +138,16 @@ class Tracker:
             lane = await self._lane(key)
         else:
             raise _contended(key)
-        overdue = None if admission.overdue is None else await self._follow(after, admission.overdue)
+        for run in admission.overdue:
+            await self._follow(after, run)
         if admission.ruling is not Ruling.PUBLISH or after.open is None:
             return _Decided(fire, admission.ruling, by=admission.by)
         token = run_token(after.secret, after.open.fire_id, shared=key.is_shared)
-        return _Decided(fire, Ruling.PUBLISH, token=token, deadline=_deadline(after.open, key), overdue=overdue)
+        return _Decided(
+            fire, Ruling.PUBLISH, token=token, deadline=_deadline(after.open, key), overdue=admission.overdue
+        )
 
-    async def give_up(
-        self, fires: Sequence[Fire], records: Mapping[Key, FireRecord], tracked: Sequence[tuple[Fire, str]]
-    ) -> None:
+    async def give_up(self, fires: Sequence[Fire], tracked: Sequence[Timed]) -> None:
         """Let *fires* wait no longer in their schedules' lanes, unless they are *tracked* there still.
 
         They were judged otherwise: the schedule was deleted, say, or tracks its runs no longer.
@@ -153,7 +155,7 @@ class Tracker:
         Raises:
             Unavailable, Conflict: nothing is lost, and the call may be repeated.
         """
-        kept = {fire for fire, _ in tracked if runs.lane_key(fire, _policy(records, fire)).is_shared}
+        kept = {fire for fire, record, _ in tracked if runs.lane_key(fire, _policy(record)).is_shared}
         for fire in fires:
             if fire not in kept:
                 await self._change(LaneKey(fire.tenant, fire.name), partial(_without, fire))
@@ -168,15 +170,20 @@ class Tracker:
         """
         fire = pack.fires[0]
         named, key = fire_id(fire), LaneKey(fire.tenant, fire.name, pack.lane or "")
-        if pack.at - self._clock.now() <= MAX_WAIT_MS:
-            await self._clock.sleep_until(pack.at)
-        ending = await self._end(key, lambda lane, now: runs.end_at_deadline(lane, named, now=now, by=pack.id))
-        if ending is None:
-            return None
-        open_run = ending.lane.open
-        if ending.known is Known.OPEN and open_run is not None:
-            await self._sender.send([pack], visible_at=lambda _pack: open_run.deadline)
-        return await self._follow_ending(ending)
+        deadline = pack.at
+        while True:
+            if deadline - self._clock.now() <= MAX_WAIT_MS:
+                await self._clock.sleep_until(deadline)
+            ending = await self._end(key, lambda lane, now: runs.end_at_deadline(lane, named, now=now, by=pack.id))
+            if ending is None:
+                return None
+            if ending.known is not Known.OPEN or ending.lane.open is None:
+                return await self._follow_ending(ending)
+            # Its fire was delivered again meanwhile, or the deadline is beyond the queue's longest delay.
+            deadline = ending.lane.open.deadline
+            if deadline - self._clock.now() > MAX_WAIT_MS:
+                await self._sender.send([pack], visible_at=partial(_as_given, deadline))
+                return None
 
     async def report(self, report: ReportRun, *, event_id: str) -> Reported:
         """Do what *report* says, and answer it by an event.
@@ -269,6 +276,10 @@ class Tracker:
         return Lane(tenant=key.tenant, name=key.name, id=key.id, secret=self._runs.new_secret())
 
 
+def _as_given(instant: Instant, _pack: Pack) -> Instant:
+    return instant
+
+
 def _without(fire: Fire, lane: Lane, now: Instant) -> Lane:
     return runs.without_waiting(lane, fire, now=now)
 
@@ -278,8 +289,8 @@ def is_tracked(record: FireRecord) -> bool:
     return record.schedule is not None and record.schedule.runs.track
 
 
-def _policy(records: Mapping[Key, FireRecord], fire: Fire) -> Policy:
-    schedule = records[fire.key].schedule
+def _policy(record: FireRecord) -> Policy:
+    schedule = record.schedule
     assert schedule is not None  # noqa: S101  # only fires of schedules that exist are published
     return schedule.runs
 

@@ -75,6 +75,7 @@ class Upcoming:
         *,
         tenant: str | None = None,
         limit: int,
+        max_span_ms: int = MAX_SPAN_MS,
         on_progress: Callable[[UpcomingReport], None] = _ignore,
     ) -> UpcomingReport:
         """Report what will be published in *window*, of *tenant* or of all tenants, and list the first *limit* fires.
@@ -83,10 +84,10 @@ class Upcoming:
         catches up on are not counted; a long catch-up is among the running backfills.
 
         Raises:
-            InvalidSchedule: the window is empty or longer than ``MAX_SPAN_MS``.
+            InvalidSchedule: the window is empty or longer than *max_span_ms*.
             Unavailable: a service refused.
         """
-        _check(window)
+        _check(window, max_span_ms)
         report = UpcomingReport(window=window)
         skips: dict[tuple[str, str, str, str], SkipNotice] = {}
 
@@ -112,15 +113,15 @@ class Upcoming:
         return [stored[key] for key in sorted(stored) if stored[key].state is BackfillState.RUNNING]
 
 
-def _check(window: Window) -> None:
+def _check(window: Window, max_span_ms: int) -> None:
     span = window.end - window.start
     if span <= 0:
         raise InvalidSchedule(
             RejectionCode.OUT_OF_RANGE, field="until", given="a span that is empty", allowed="after --from"
         )
-    if span > MAX_SPAN_MS:
+    if span > max_span_ms:
         given = f"a span of {span / 3_600_000:,.1f} hours"
-        allowed = "at most 24 hours at a time; give --from to look further ahead"
+        allowed = f"at most {max_span_ms // 3_600_000:,} hours at a time; give --from to look further ahead"
         raise InvalidSchedule(RejectionCode.OUT_OF_RANGE, field="until", given=given, allowed=allowed)
 
 

@@ -74,8 +74,8 @@ def emit_runs(function: str, ended: Sequence[PastRun]) -> None:
     for run in ended:
         if run.end is not RunEnd.SUCCEEDED:
             fire = run.fire
-            log = {"tenant": fire.tenant, "schedule": str(fire.key), "fire_id": run.fire_id}
-            logger.warning("run_overdue" if run.end is RunEnd.OVERDUE else "run_failed", **log)
+            what = "run_overdue" if run.end is RunEnd.OVERDUE else "run_failed"
+            logger.warning(what, tenant=fire.tenant, schedule=str(fire.key), fire_id=run.fire_id)
 
 
 def emit(

@@ -27,8 +27,8 @@ from eventcron.model.tracking import Overlap, RunEnd, Runs
 from eventcron.wire.encode import fire_id, pack_id
 
 #: Milliseconds for which a lane remembers what it decided: longer than a message comes back from its queue, five times
-#: after three minutes each.
-REMEMBERED_MS = 1_200_000
+#: after six minutes each, and is a dead letter that somebody sends back.
+REMEMBERED_MS = 3_600_000
 #: Runs, and skipped fires, that a lane remembers at most: 10 KB.
 MAX_REMEMBERED = 32
 #: Milliseconds after its deadline for which a run still holds up others, as clocks differ. Then whoever is held up ends
@@ -57,8 +57,8 @@ class Admission(NamedTuple):
     lane: Lane
     #: Of a fire that is skipped: the ``fire_id`` of the open run.
     by: str = ""
-    #: The run that this ends.
-    overdue: PastRun | None = None
+    #: Runs that this ends, or that ended before with nobody being sure that an event has said so.
+    overdue: tuple[PastRun, ...] = ()
 
 
 class Known(StrEnum):
@@ -87,12 +87,13 @@ def lane_key(fire: Fire, runs: Runs) -> LaneKey:
 def admit(lane: Lane, fire: Fire, runs: Runs, *, now: Instant) -> Admission:
     """Decide what becomes of *fire*, which is due. *lane* is that of ``lane_key``."""
     named = fire_id(fire)
+    before = past_run(lane, named)
+    overdue = () if before is None else (before,)
     if lane.open is not None and lane.open.fire_id == named:
         if now < lane.open.opened + REOPENED_AFTER_MS:
-            return Admission(Ruling.PUBLISH, lane)
+            return Admission(Ruling.PUBLISH, lane, overdue=overdue)
         again = replace(lane.open, opened=now, deadline=now + runs.timeout_seconds * 1000)
-        return Admission(Ruling.PUBLISH, _changed(lane, now, open=again))
-    before = past_run(lane, named)
+        return Admission(Ruling.PUBLISH, _changed(lane, now, open=again), overdue=overdue)
     if before is not None and before.end is not RunEnd.OVERDUE:
         return Admission(Ruling.DROP, lane)
     by = next((skipped.by for skipped in lane.skipped if skipped.fire_id == named), None)
@@ -103,10 +104,10 @@ def admit(lane: Lane, fire: Fire, runs: Runs, *, now: Instant) -> Admission:
     opened = OpenRun(
         fire, named, now, now + runs.timeout_seconds * 1000, runs.pause_after_failures, is_again=before is not None
     )
-    overdue = None
     if lane.open is not None:
-        overdue = _end(lane, lane.open, RunEnd.OVERDUE, now=now, by="")
-        lane = _with_past(lane, overdue)
+        held_up = _end(lane, lane.open, RunEnd.OVERDUE, now=now, by="")
+        lane = _with_past(lane, held_up)
+        overdue = (*overdue, held_up)
     waiting = None if lane.waiting is not None and fire_id(lane.waiting) == named else lane.waiting
     return Admission(Ruling.PUBLISH, _changed(lane, now, open=opened, waiting=waiting), overdue=overdue)
 
@@ -198,8 +199,9 @@ def _counted(lane: Lane, past: PastRun) -> PastRun:
 def _with_past(lane: Lane, past: PastRun) -> Lane:
     """*lane* with one more run that ended. After a pause failures are counted anew."""
     failures = lane.failures if past.failures is None else past.failures
-    others = tuple(one for one in lane.past if one.fire_id != past.fire_id)
-    return replace(lane, past=(*others, past), failures=0 if past.pauses else failures)
+    # Of a run that ended again the first end counts.
+    ends = lane.past if past.is_again and past_run(lane, past.fire_id) else (*lane.past, past)
+    return replace(lane, past=ends, failures=0 if past.pauses else failures)
 
 
 def _changed(lane: Lane, now: Instant, **changes: object) -> Lane:

@@ -13,7 +13,8 @@ import msgspec
 
 from eventcron.app.export import ExportReport
 from eventcron.app.restore import Line
-from eventcron.entrypoints.cli.operations import json_option, operations, print_document, stack_option
+from eventcron.entrypoints.cli.forms import json_option, print_document
+from eventcron.entrypoints.cli.operations import operations, stack_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.entrypoints.cli.tables import counted

@@ -8,7 +8,8 @@ import click
 import msgspec
 
 from eventcron.client.stored import Stored
-from eventcron.entrypoints.cli.operations import json_option, print_document, stack_option
+from eventcron.entrypoints.cli.forms import json_option, print_document
+from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.schedules import connected, key_of, schedule_argument, tenant_option
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import columns
@@ -47,7 +48,7 @@ def command(schedule: str, *, fires: int, tenant: str | None, stack: str, as_jso
     if as_json:
         print_document(as_object(stored))
     else:
-        click.echo(_in_full(stored))
+        click.echo("\n\n".join([_in_full(stored), *([_coming(stored)] if fires else [])]))
 
 
 def as_object(stored: Stored) -> dict[str, Any]:
@@ -70,8 +71,13 @@ def _in_full(stored: Stored) -> str:
         (name, text if isinstance(text, str) else msgspec.json.encode(text).decode()) for name, text in fields.items()
     ]
     rows += [("state", str(stored.state)), ("revision", str(stored.revision)), ("created", rfc3339(stored.created))]
-    fires = [columns([(rfc3339(one.at), _local(one)) for one in stored.next_fires])] if stored.next_fires else []
-    return "\n".join([columns(rows), "", f"next fires{'' if fires else ': none'}", *fires])
+    return columns(rows)
+
+
+def _coming(stored: Stored) -> str:
+    if not stored.next_fires:
+        return "next fires: none"
+    return "next fires\n" + columns([(rfc3339(one.at), _local(one)) for one in stored.next_fires])
 
 
 def _local(upcoming: UpcomingFire) -> str:

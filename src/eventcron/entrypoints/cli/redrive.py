@@ -14,7 +14,8 @@ from typing import Any
 import click
 
 from eventcron.app.redrive import SLOWEST, RedriveReport
-from eventcron.entrypoints.cli.operations import QUEUES, json_option, operations, print_document, stack_option
+from eventcron.entrypoints.cli.forms import json_option, print_document
+from eventcron.entrypoints.cli.operations import QUEUES, operations, stack_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import columns, counted, table

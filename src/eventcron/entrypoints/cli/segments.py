@@ -10,7 +10,8 @@ from click.core import ParameterSource
 
 from eventcron.app.reconcile import ReconcileReport
 from eventcron.app.use_cases import UseCases
-from eventcron.entrypoints.cli.operations import json_option, operations, print_document, stack_option
+from eventcron.entrypoints.cli.forms import json_option, print_document
+from eventcron.entrypoints.cli.operations import operations, stack_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.entrypoints.cli.tables import counted, table

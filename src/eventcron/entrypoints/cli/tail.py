@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from eventcron.entrypoints.cli.operations import form, json_option, stack_option
+from eventcron.entrypoints.cli.forms import form, json_option
+from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.schedules import connected
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import counted
