@@ -161,29 +161,6 @@ async def handler(fire):
     assert (bad[0], bad[1]["message"]) == ("Run Failed", "ValueError: no rows")
 
 
-async def test_anything_else_reports_by_one_event(world: Outcomes) -> None:
-    await world.hear("anything")
-    url, arn = await world.queue("anything")
-    await world.start_for("anything", arn)
-    await world.track("anything")
-    fire = (await world.received(url))["detail"]
-    report = {name: fire[name] for name in ("tenant", "name", "fire_id", "run_token")} | {"status": "succeeded"}
-    for token in ("forged", fire["run_token"]):
-        await world.client("events").put_events(
-            Entries=[
-                {
-                    "EventBusName": world.runtime.bus_name,
-                    "Source": "eventcron.tenant.anything",
-                    "DetailType": "Report Run",
-                    "Detail": json.dumps(report | {"run_token": token, "message": token[:6]}),
-                }
-            ]
-        )
-    kind, detail = await world.end("anything")
-
-    assert (kind, detail["message"]) == ("Run Succeeded", fire["run_token"][:6])
-
-
 async def test_a_worker_reports_what_its_jobs_did(world: Outcomes, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in environment(world.runtime).items():
         monkeypatch.setenv(name, value)

@@ -174,6 +174,61 @@ def test_one_payload_uses_every_field_of_a_schedule() -> None:
     assert set(load("commands/put-schedule-full.json")["detail"]) == set(Schedule.__struct_fields__)
 
 
+# --- Outcomes --------------------------------------------------------------------------------------------------------
+
+#: Payload → status, message and result of the report that it is.
+OUTCOMES = {
+    "lambda-success": ("succeeded", "", {"rows": 1204}),
+    "lambda-failure": (
+        "failed",
+        "no space left on device",
+        {"errorMessage": "no space left on device", "errorType": "OSError", "stackTrace": []},
+    ),
+    "execution-running": ("started", "", None),
+    "execution-succeeded": ("succeeded", "", {"rows": 1204}),
+    "execution-failed": ("failed", "OSError: no space left on device", None),
+    "execution-timed-out": ("failed", "TIMED_OUT", None),
+}
+
+
+@pytest.mark.parametrize("name", OUTCOMES)
+def test_what_aws_says_of_a_target_is_a_report_on_its_run(name: str) -> None:
+    received = decode_command(json.dumps(load(f"outcomes/{name}.json")), trusted_sources=frozenset())
+    fire = load("published/schedule-fired-and-tracked.json")["detail"]
+    report = received.command
+
+    assert isinstance(report, ReportRun)
+    assert not received.is_answered
+    assert (report.key, report.fire_id, report.run_token) == (
+        Key(fire["tenant"], fire["name"]),
+        fire["fire_id"],
+        fire["run_token"],
+    )
+    assert (report.status, report.message, json.loads(bytes(report.result))) == OUTCOMES[name]
+
+
+def test_there_is_a_report_for_every_outcome() -> None:
+    assert files("outcomes") == sorted(f"outcomes/{name}.json" for name in OUTCOMES)
+
+
+@pytest.mark.parametrize("change", [{"requestPayload": {"order": 1}}, {"requestPayload": None}, {"requestPayload": []}])
+def test_what_aws_says_of_something_else_is_no_report(change: dict[str, Any]) -> None:
+    event = load("outcomes/lambda-success.json")
+    event["detail"] |= change
+
+    with pytest.raises(Undecodable, match="about no tracked fire"):
+        decode_command(json.dumps(event), trusted_sources=frozenset())
+
+
+def test_a_result_that_is_too_large_for_a_report_is_left_out() -> None:
+    event = load("outcomes/lambda-success.json")
+    event["detail"]["responsePayload"] = "x" * 5_000
+    received = decode_command(json.dumps(event), trusted_sources=frozenset())
+
+    assert isinstance(received.command, ReportRun)
+    assert bytes(received.command.result) == b"null"
+
+
 # --- Facts -----------------------------------------------------------------------------------------------------------
 
 SCHEDULE = Schedule(

@@ -5,6 +5,7 @@ This module does not check what an expression or a zone means. ``timing`` does.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Annotated, Any, NamedTuple, TypeVar
@@ -33,6 +34,9 @@ LATEST: Instant = 7_258_118_400_000
 
 #: Characters of an unknown detail-type that are compared with the known ones; more would only take time.
 _COMPARED_CHARS = 64
+
+#: As many characters of a token as say too much of it: texts are shortened.
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{20,}")
 
 _Word = Annotated[str, Meta(pattern=r"^[!-~]{1,256}\Z")]
 
@@ -120,8 +124,7 @@ def decode_command(body: str | bytes, *, trusted_sources: frozenset[str]) -> Rec
     try:
         if fault is not None:
             raise fault.error
-        # A report proves by its token whose run it is about.
-        proven = trusted or COMMANDS.get(envelope.detail_type) is ReportRun
+        proven = trusted or _proven_by_token(envelope.detail_type)
         if not proven:
             _check_source(envelope)
         command = decode_detail(bytes(envelope.detail), command_kind(envelope.detail_type))
@@ -129,8 +132,25 @@ def decode_command(body: str | bytes, *, trusted_sources: frozenset[str]) -> Rec
             _authorise(envelope.source, command.tenant)
     except InvalidSchedule as error:
         detail = parse_leniently(bytes(envelope.detail)) if fault is None else fault.detail
-        raise _rejected(error, envelope, detail, trusted=trusted) from error
+        # A token may stand in a misspelt field, or in text. A rejection is published, and logged.
+        hidden = _without_tokens(error.given) if _proven_by_token(envelope.detail_type) else error.given
+        shown = InvalidSchedule(error.code, field=error.field, given=hidden, allowed=error.allowed)
+        raise _rejected(shown, envelope, detail, trusted=trusted) from error
     return _received(envelope, command, time=time, is_answered=not own)
+
+
+def _proven_by_token(detail_type: str) -> bool:
+    """Whether a command proves by a token, and not by its source, that its sender may send it."""
+    return COMMANDS.get(detail_type) is ReportRun
+
+
+def _without_tokens(text: str) -> str:
+    """*text* with three dots for each token in it.
+
+    >>> _without_tokens("'sbSETdH6ljWT3z-3yeCfo4_hk-sd1j3d194S_zMxLEjo'")
+    "'…'"
+    """
+    return _TOKEN.sub("…", text)
 
 
 def _received(envelope: _Envelope, command: Command, *, time: Instant, is_answered: bool) -> Received:

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from eventcron.client.published import KINDS
 from eventcron.entrypoints.cli import list as list_command
 from eventcron.entrypoints.cli.schedules import names
-from eventcron.entrypoints.cli.tail import KINDS
 from eventcron.model.commands import PutCalendar
 from tests.unit.cli.deployed import Deployed, Runs, schedule
 

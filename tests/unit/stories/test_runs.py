@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -251,3 +252,42 @@ def test_a_run_by_hand_is_tracked_and_held_up_too() -> None:
 
         assert [fire["cause_id"] for fire in fires(world)] == ["one"]
         assert [skip["cause_id"] for skip in world.events_of("Schedule Skipped")] == ["two"]
+
+
+class _Counting:
+    """How often each port was called."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+
+    async def __call__(self, point: str) -> None:
+        self.calls[point] += 1
+
+
+@pytest.mark.parametrize(
+    ("runs", "status", "writes"),
+    [
+        pytest.param({"track": False}, None, 0, id="not tracked"),
+        pytest.param({}, "succeeded", 2, id="ends"),
+        pytest.param({"overlap": "skip"}, "failed", 2, id="ends where none may overlap"),
+        pytest.param({"timeout_seconds": 20}, None, 2, id="overdue"),
+        pytest.param({"overlap": "queue_one", "timeout_seconds": 2_000}, None, 2, id="overdue beyond a queue's delay"),
+        pytest.param({"pause_after_failures": 5}, "failed", 3, id="counted where they overlap"),
+        pytest.param({"pause_after_failures": 5, "timeout_seconds": 2_000}, None, 3, id="counted and overdue"),
+    ],
+)
+def test_a_tracked_fire_costs_at_most_three_writes_and_another_none(
+    runs: dict[str, Any], status: str | None, writes: int
+) -> None:
+    counting = _Counting()
+    with World(START, pause=counting) as world:
+        put(world, "at(2026-12-01T09:00:00)", **runs)
+        world.run(minutes=60)
+        (fire,) = fires(world)
+        if status is not None:
+            report(world, fire, status)
+        world.run(hours=2)
+
+        assert counting.calls["put_run.before"] == writes
+        if not writes:
+            assert counting.calls["get_runs.before"] == 0

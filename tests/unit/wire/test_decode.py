@@ -668,3 +668,22 @@ def test_pruning_keeps_what_is_beside_it() -> None:
     flat = "[" * (MAX_DEPTH - 1) + "null" + "]" * (MAX_DEPTH - 1)
 
     assert prune(raw) == f'{{"a": {flat}, "b": "[[", "c": {flat}}}'.encode()
+
+
+TOKEN = "sbSETdH6ljWT3z-3yeCfo4_hk-sd1j3d194S_zMxLEjo"
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        pytest.param(least(ReportRun) | {"runtoken": TOKEN}, id="in a misspelt field"),
+        pytest.param(json.dumps(least(ReportRun) | {"run_token": TOKEN}), id="in text"),
+        pytest.param(least(ReportRun) | {"run_token": TOKEN * 3}, id="more than once"),
+        pytest.param(least(ReportRun) | {"status": [TOKEN]}, id="in another field"),
+    ],
+)
+def test_no_rejection_of_a_report_shows_its_token(detail: object) -> None:
+    error = refused(event(detail, detail_type="Report Run"))
+
+    assert TOKEN[:20] not in str(error)
+    assert TOKEN[:20] not in rejected(error, now=0).detail.decode()

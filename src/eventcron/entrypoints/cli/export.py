@@ -62,7 +62,7 @@ async def _export(stack: str, tables: dict[str, str], file: BinaryIO) -> ExportR
     def write(commands: Sequence[Exported]) -> None:
         file.writelines(_encode(Line(detail_type_of(one), msgspec.Raw(_encode(one)))) + b"\n" for one in commands)
 
-    async with operations(stack, **tables) as (cases, *_):
+    async with operations(stack, tables=tables) as (cases, *_):
         with Progress() as progress:
             return await cases.exporter.run(
                 write, on_progress=lambda report: progress.show(f"{counted(report.schedules, 'schedule')} written")

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 import msgspec
 
-from eventcron.client.stored import Stored
+from eventcron.client.stored import Stored, as_object
 from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.schedules import connected, key_of, schedule_argument, tenant_option
@@ -49,20 +47,6 @@ def command(schedule: str, *, fires: int, tenant: str | None, stack: str, as_jso
         print_document(as_object(stored))
     else:
         click.echo("\n\n".join([_in_full(stored), *([_coming(stored)] if fires else [])]))
-
-
-def as_object(stored: Stored) -> dict[str, Any]:
-    """*stored* as JSON: ``schedule`` is what a put of it says."""
-    return {
-        "schedule": msgspec.json.decode(msgspec.json.encode(stored.schedule)),
-        "state": str(stored.state),
-        "revision": stored.revision,
-        "created": rfc3339(stored.created),
-        "next_fires": [
-            {"at": rfc3339(one.at), "due": rfc3339(one.fire.due), "local_time": local_time(one.fire.due, one.timezone)}
-            for one in stored.next_fires
-        ],
-    }
 
 
 def _in_full(stored: Stored) -> str:

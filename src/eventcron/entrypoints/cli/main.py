@@ -22,6 +22,7 @@ COMMANDS = {
     "backfill": "backfill",
     "backfills": "backfills",
     "calendars": "calendars",
+    "console": "console",
     "convert": "convert",
     "cost": "cost",
     "delete": "delete",

@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 import click
@@ -40,6 +41,7 @@ QUEUES = {
 }
 
 _ACCOUNT = "eventcron.account"
+_NOTED = "eventcron.noted"
 
 
 def _into_account(context: click.Context, option: click.Parameter, value: str | None) -> None:
@@ -97,8 +99,10 @@ def account_of(
 def current_account() -> Account:
     """The account of the command that runs."""
     context = click.get_current_context(silent=True)
-    given = {} if context is None else context.find_root().meta.get(_ACCOUNT, {})
-    return account_of(given, Path.cwd(), os.environ)
+    meta: dict[str, Any] = {} if context is None else context.find_root().meta
+    account = account_of(meta.get(_ACCOUNT, {}), Path.cwd(), os.environ, silently=_NOTED in meta)
+    meta[_NOTED] = True  # a command that connects twice says once where
+    return account
 
 
 class Operations(NamedTuple):
@@ -115,15 +119,19 @@ class Operations(NamedTuple):
 
 
 @asynccontextmanager
-async def operations(stack: str, **tables: str) -> AsyncIterator[Operations]:
+async def operations(
+    stack: str, *, account: Account | None = None, tables: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Operations]:
     """The deployment of *stack*. *tables* are read in place of its own ones: ``schedules_table``, ``ledger_table``.
+
+    It is in *account*; None = in the one that the command's options say.
 
     Raises:
         NoDeployment: there is no such stack, or it cannot be reached.
         StaleDev: a file says that ``eventcron dev`` runs, and it does not.
         Unavailable: AWS is unavailable for now.
     """
-    async with deployment(stack, concurrency=CONNECTIONS, account=current_account()) as (
+    async with deployment(stack, concurrency=CONNECTIONS, account=account or current_account()) as (
         clients,
         client,
         settings,
