@@ -21,7 +21,7 @@ from eventcron.app.pack_report import Published, Report
 from eventcron.app.portions import Budget, Held
 from eventcron.app.quota import OverLimit, beyond, countable, named, without_room
 from eventcron.app.reading import Read, read_readable
-from eventcron.app.runs import Tracker, is_tracked
+from eventcron.app.runs import Tracker
 from eventcron.app.together import Together
 from eventcron.model.codes import SkipReason
 from eventcron.model.events import Event, SkipNotice
@@ -195,7 +195,8 @@ class Executor:
             # A fire that waited for another run is judged as it was when it was due.
             sorted_fires = sort_fires(fires, known, over, now=self._clock.now() if pack.kind is UNSET else at)
             publish = sorted_fires.publish
-            tracked = [one for one in publish if is_tracked(one[1])]
+            # Each of them has a schedule; a call for each fire would cost more than the look.
+            tracked = [one for one in publish if one[1].schedule.runs.track]  # type: ignore[union-attr]
             if tracked:
                 again = await self._publish_tracked(publish, tracked, known.records, pack, report)
             else:

@@ -284,11 +284,6 @@ def _without(fire: Fire, lane: Lane, now: Instant) -> Lane:
     return runs.without_waiting(lane, fire, now=now)
 
 
-def is_tracked(record: FireRecord) -> bool:
-    """Whether the fires of *record* are tracked."""
-    return record.schedule is not None and record.schedule.runs.track
-
-
 def _policy(record: FireRecord) -> Policy:
     schedule = record.schedule
     assert schedule is not None  # noqa: S101  # only fires of schedules that exist are published
