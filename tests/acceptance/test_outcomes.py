@@ -16,10 +16,10 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from eventcron import consumer
+from eventcron import Client, Schedule, consumer
 from eventcron.entrypoints.cli.dev import environment
 from eventcron.local.runtime import LocalSettings, Runtime
-from tests.acceptance.test_examples import World
+from tests.acceptance.test_examples import INPUT, World
 from tests.waiting import HANG_SECONDS, received
 
 pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]
@@ -188,6 +188,31 @@ async def test_a_worker_reports_what_its_jobs_did(world: Outcomes, monkeypatch: 
     assert (ends["good"][0], ends["good"][1]["result"]) == ("Run Succeeded", {"rows": 3})
     assert (ends["bad"][0], ends["bad"][1]["message"]) == ("Run Failed", "ValueError: no rows")
     assert (ends["unknown"][0], ends["unknown"][1]["message"]) == ("Run Failed", "no handler is registered for it")
+
+
+async def test_an_ad_hoc_job_goes_through_the_same_queue_and_is_done_once(
+    world: Outcomes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in environment(world.runtime).items():
+        monkeypatch.setenv(name, value)
+    outputs = await world.create("sqs-worker", "adhoc")
+    worker = consumer.Worker(outputs["WorkUrl"], wait_seconds=1)
+    done: list[tuple[str, str | None, Any]] = []
+
+    @worker.on("resend")
+    async def resend(fire: consumer.Fire[Any]) -> None:
+        done.append((fire.cause, fire.cause_id, fire.input))
+        if fire.cause_id == "second":
+            worker.stop()
+
+    async with Client() as client:
+        await client.put(Schedule(tenant="adhoc", name="resend", expression="manual", input=INPUT), wait=True)
+        for run_id in ("first", "first", "second"):
+            await client.run("adhoc", "resend", run_id=run_id)
+        async with asyncio.timeout(HANG_SECONDS):
+            await worker.run()
+
+    assert sorted(done) == [("run", "first", INPUT), ("run", "second", INPUT)]
 
 
 #: Takes one fire, says so, and hangs; or does it, if its argument says so.
