@@ -119,10 +119,8 @@ class Deployment:
         self._scenario = scenario
         self._faults = faults
         self._invocations: Counter[str] = Counter()
-        self._secrets = count(1)
         self._was_ahead = False
-        #: How many invocations are running.
-        self.running = 0
+        self.running = 0  # invocations
         true = LoopClock(loop, start)
         self._true = true
         network = Network(loop, random, self.history, faults, true)
@@ -135,15 +133,12 @@ class Deployment:
         self.fires = self._queue("fires")
         self.segments = self._queue("segments")
         self.dead = SimulatedDeadLetters(network, self.fires.dead)
-        self.commands.deliver = lambda batch: self._invoke("dispatcher", lambda: self._on_sent_commands(batch))
-        self.grouped_commands.deliver = lambda batch: self._invoke("registrar", lambda: self._on_commands(batch))
-        self.fires.deliver = lambda batch: self._invoke("executor", lambda: self._on_packs(batch))
-        self.segments.deliver = lambda batch: self._invoke("planner", lambda: self._on_segment_ranges(batch))
+        self._map_queues()
         self._memory_backfills = WatchedBackfills(network, older)
         self._memory_calendars = MemoryCalendars(pause=network)
         self._leases = WatchedLeases(self.history, network)
         self._bus = SimulatedBus(network, self.history, true)
-        self._memory_runs = MemoryRuns(pause=network, secret=lambda: f"{next(self._secrets):064x}")
+        self._memory_runs = MemoryRuns(pause=network, secret=map("{:064x}".format, count(1)).__next__)
         self._ports = memory_ports(
             true,
             pause=network,
@@ -161,6 +156,13 @@ class Deployment:
         )
         self._targets: Targets | None = None
         self._start_timers()
+
+    def _map_queues(self) -> None:
+        """Let each queue invoke its function."""
+        self.commands.deliver = lambda batch: self._invoke("dispatcher", lambda: self._on_sent_commands(batch))
+        self.grouped_commands.deliver = lambda batch: self._invoke("registrar", lambda: self._on_commands(batch))
+        self.fires.deliver = lambda batch: self._invoke("executor", lambda: self._on_packs(batch))
+        self.segments.deliver = lambda batch: self._invoke("planner", lambda: self._on_segment_ranges(batch))
 
     def receive(self, targets: Targets) -> None:
         """Let *targets* receive what the bus takes from now on."""
