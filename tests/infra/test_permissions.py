@@ -95,9 +95,9 @@ class Recorder:
         """Record what the clients are asked: the lean ones, and botocore's for the newer bus."""
         call_bytes = JsonApi.call_bytes
 
-        async def recorded(api: JsonApi, operation: str, request: Mapping[str, Any]) -> bytes:
+        async def recorded(api: JsonApi, operation: str, request: Mapping[str, Any], **options: Any) -> bytes:
             self._record(api.service, operation, request)
-            return await call_bytes(api, operation, request)
+            return await call_bytes(api, operation, request, **options)
 
         patch.setattr(JsonApi, "call_bytes", recorded)
         patch.setattr(sessions, "get_session", self._session)
