@@ -11,7 +11,7 @@ from eventcron.migrate.model import WrongFormat
 from eventcron.migrate.write import subscriptions_of
 from eventcron.model.commands import Schedule
 from eventcron.oracle.occurrences import due_instants
-from tests.unit.migrate.imports import NOW, YEAR, details, due_in_a_year, import_file, import_text, only
+from tests.unit.migrate.imports import NOW, YEAR, details, import_file, import_text, only, year_of
 
 #: File → schedule → zone and expression.
 CRON = {
@@ -35,7 +35,7 @@ def test_a_year_is_that_of_the_oracle(file: str, name: str) -> None:
     zone, expression = CRON[file, name]
     source = Schedule(tenant="a", name="b", expression=expression, timezone=zone, daylight_saving="eventbridge")
 
-    assert due_in_a_year(details(import_file("eventbridge", file))[name]) == due_instants(source, *YEAR, NOW)
+    assert year_of("eventbridge", file, name) == due_instants(source, *YEAR, NOW)
 
 
 def test_nothing_of_a_template_is_dropped() -> None:
@@ -247,3 +247,16 @@ def test_a_stored_state_of_terraform_is_refused() -> None:
 def test_what_is_none_of_them_is_refused(text: str) -> None:
     with pytest.raises(WrongFormat, match="not of the format eventbridge: neither a CloudFormation"):
         import_text("eventbridge", text)
+
+
+def test_targets_of_terraform_without_an_id_get_one() -> None:
+    def target(arn: str) -> dict[str, Any]:
+        return {"type": "aws_cloudwatch_event_target", "values": {"rule": "often", "arn": arn}}
+
+    rule = {"type": "aws_cloudwatch_event_rule", "values": {"name": "often", "schedule_expression": "rate(5 minutes)"}}
+    resources = [rule, target("arn:a"), target("arn:b")]
+    plan = {"terraform_version": "1.9.0", "values": {"root_module": {"resources": resources}}}
+
+    (often,) = import_text("eventbridge", json.dumps(plan)).schedules
+
+    assert [one.target["Id"] for one in often.subscriptions] == ["often", "often-2"]

@@ -32,15 +32,17 @@ T = TypeVar("T")
 CONNECTIONS = 64
 
 #: Queue → the stack's outputs with the URLs of its dead-letter queue and of the queue itself. None: each dead letter
-#: names its own target. A stack with one planner has no segment queue.
+#: names its own target. A stack with one planner has no segment queue, one with KeepHistory NONE no history queue.
 QUEUES = {
     "commands": ("CommandDeadLettersUrl", "CommandQueueUrl"),
     "fires": ("FireDeadLettersUrl", "FireQueueUrl"),
     "segments": ("SegmentDeadLettersUrl", "SegmentQueueUrl"),
+    "history": ("HistoryDeadLettersUrl", "HistoryQueueUrl"),
     "targets": ("TargetDeadLettersUrl", None),
 }
 
 _ACCOUNT = "eventcron.account"
+_NOTED = "eventcron.noted"
 
 
 def _into_account(context: click.Context, option: click.Parameter, value: str | None) -> None:
@@ -98,8 +100,10 @@ def account_of(
 def current_account() -> Account:
     """The account of the command that runs."""
     context = click.get_current_context(silent=True)
-    given = {} if context is None else context.find_root().meta.get(_ACCOUNT, {})
-    return account_of(given, Path.cwd(), os.environ)
+    meta: dict[str, Any] = {} if context is None else context.find_root().meta
+    account = account_of(meta.get(_ACCOUNT, {}), Path.cwd(), os.environ, silently=_NOTED in meta)
+    meta[_NOTED] = True  # a command that connects twice says once where
+    return account
 
 
 class Operations(NamedTuple):
@@ -161,6 +165,5 @@ async def operations(
 
 
 def _missing(queue: str, there: Sequence[str]) -> NoDeployment:
-    return NoDeployment(
-        f"this stack has no queue {queue!r}, as its parameter PlannerWorkers is 1; it has {', '.join(there)}"
-    )
+    because = "KeepHistory is NONE" if queue == "history" else "PlannerWorkers is 1"
+    return NoDeployment(f"this stack has no queue {queue!r}, as its parameter {because}; it has {', '.join(there)}")
