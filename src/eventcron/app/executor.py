@@ -6,8 +6,8 @@ paused or replaced earlier does not fire (guarantee 3). Nothing is published bef
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import aclosing
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from itertools import chain
 
 from msgspec import UNSET
@@ -18,7 +18,7 @@ from eventcron.app.delivery import PackSender, Publisher, complete, forgotten_at
 from eventcron.app.fair_bus import FairBus, Paced
 from eventcron.app.fire_events import NO_TOKENS, FireEvents
 from eventcron.app.pack_report import Published, Report
-from eventcron.app.portions import Budget
+from eventcron.app.portions import Budget, Held
 from eventcron.app.quota import OverLimit, beyond, countable, named, without_room
 from eventcron.app.reading import Records, read_readable, read_to_fire
 from eventcron.app.runs import Tracker
@@ -159,11 +159,19 @@ class Executor:
         until = asks_again_at(pack.id, late_since=pack.at, now=now)
         wanted: list[Fire] = []
         patient: list[Fire] = []
+
+        async def sort(fires: Sequence[Fire]) -> Sequence[Fire]:
+            """Sort those of *fires* that are read at once. Returns the others."""
+            async with self._room_for(fires) as room:
+                part, known, left = await self._known(fires, room)
+                for fire in (fire for fire in part if known.may_publish(fire, now=max(now, fire.at))):
+                    (patient if known.may_wait(fire, now=now, until=until) else wanted).append(fire)
+                return left
+
         for portion in _portions(counted):
-            async with aclosing(self._known(portion)) as parts:
-                async for fires, known in parts:
-                    for fire in (fire for fire in fires if known.may_publish(fire, now=max(now, fire.at))):
-                        (patient if known.may_wait(fire, now=now, until=until) else wanted).append(fire)
+            left = portion
+            while left:
+                left = await sort(left)
         expires = self._expires(now)
         skip = await beyond(self._quota, pack.id, wanted, limit=limit, expires=expires)
         wait = await without_room(self._quota, pack.id, patient, limit=limit, now=now, expires=expires)
@@ -192,12 +200,21 @@ class Executor:
     ) -> list[Fire]:
         """Publish *fires* at *at*. Returns those that are to be tried again."""
         again: list[Fire] = []
-        async with aclosing(self._known(fires)) as parts:
-            async for part, known in parts:
+
+        async def publish(fires: Sequence[Fire]) -> Sequence[Fire]:
+            """Publish those of *fires* whose schedules are read at once. Returns the others."""
+            async with self._room_for(fires) as room:
+                part, known, left = await self._known(fires, room)
                 await self._clock.sleep_until(at)
                 # A fire that waited for another run is judged as it was when it was due.
                 now = self._clock.now() if pack.kind is UNSET else at
-                again += await self._publish_sorted(part, sort_fires(part, known, over, now=now), known, pack, report)
+                again.extend(
+                    await self._publish_sorted(part, sort_fires(part, known, over, now=now), known, pack, report)
+                )
+                return left
+
+        while fires:
+            fires = await publish(fires)
         return again
 
     async def _publish_sorted(
@@ -259,19 +276,24 @@ class Executor:
         undecided = [fire for fire, _ in opened.failed]
         return again + await self._handle_refused(undecided, refused, records, pack, report)
 
-    async def _known(self, fires: Sequence[Fire]) -> AsyncGenerator[tuple[Sequence[Fire], Known], None]:
-        """What *fires* are judged by now, of as many of them as are read at once, then of the others.
+    def _room_for(self, fires: Sequence[Fire]) -> AbstractAsyncContextManager[Held]:
+        """Room for the records of *fires* that are read at once, however large they are.
 
-        There is room for the records, however large they are, until the next are asked for. The fires of a pack are in
-        order of tenants.
+        The fires of a pack are in order of tenants.
         """
-        while fires:
-            most = min(len(fires), LARGEST_AT_ONCE) * MAX_RECORD_BYTES
-            async with self._room.hold(fires[0].tenant, most) as room:
-                known, left = await self._read(fires)
-                room.shrink(sum([record.size for record in known.records.values()]))
-                yield [fire for fire in fires if fire.key not in left] if left else fires, known
-                fires = [fire for fire in fires if fire.key in left] if left else ()
+        return self._room.hold(fires[0].tenant, min(len(fires), LARGEST_AT_ONCE) * MAX_RECORD_BYTES)
+
+    async def _known(self, fires: Sequence[Fire], room: Held) -> tuple[Sequence[Fire], Known, Sequence[Fire]]:
+        """Those of *fires* whose schedules are read at once, what they are judged by now, and the other fires.
+
+        The *room* that the records do not need is given back. Whoever calls lets go of the records before the room.
+        """
+        known, left = await self._read(fires)
+        room.shrink(sum([record.size for record in known.records.values()]))
+        if not left:
+            return fires, known, ()
+        here = [fire for fire in fires if fire.key not in left]
+        return here, known, [fire for fire in fires if fire.key in left]
 
     async def _skip(
         self, fires: Sequence[tuple[Fire, SkipReason]], records: Mapping[Key, FireRecord], report: Report

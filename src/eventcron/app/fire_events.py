@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from itertools import chain
 from types import MappingProxyType
 
+import msgspec
 from msgspec import UNSET
 
 from eventcron.app.concurrency import all_of
@@ -111,4 +112,8 @@ class FireEvents:
 
 def event_size(record: FireRecord) -> int:
     """Bytes of the event of a fire of *record*, at most."""
-    return ENVELOPE_BYTES + record.size + (0 if record.input is None else record.input.size)
+    schedule = record.schedule
+    if schedule is None or (record.input is None and ENVELOPE_BYTES + record.size <= SMALL_BYTES):
+        return ENVELOPE_BYTES + record.size  # of a record without what is in no event, this is a few hundred too many
+    given = len(bytes(schedule.input)) if record.input is None else record.input.size
+    return ENVELOPE_BYTES + given + (len(msgspec.json.encode(schedule.labels)) if schedule.labels else 0)

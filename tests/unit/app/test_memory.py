@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from eventcron.adapters.memory import MemoryFireQueue, MemoryQueue, MemoryScheduleStore
+from eventcron.app.executor import LARGEST_AT_ONCE, MAX_RECORD_BYTES, RECORD_BYTES
 from eventcron.app.planner import SegmentOutcome
 from eventcron.model.commands import Misfire, MisfirePolicy, ResumeSchedule, Schedule
 from eventcron.model.events import Event
@@ -106,6 +107,39 @@ async def test_ten_packs_of_the_largest_inputs_are_published_in_bounded_memory_a
     assert peak < 60 * MEGABYTE
     others = [place for place, key in enumerate(bus.order) if key.startswith("other/")]
     assert max(others) < 200 + 100, "a hundred of the large ones go out beside them at most"
+
+
+class LargestRecords(LargeStore):
+    """Every schedule of ``acme`` is as large as an item can be, by what no event has. An answer has 16 MB of them."""
+
+    async def get_to_fire(self, keys: Sequence[Key]) -> tuple[dict[Key, Record], frozenset[Key]]:
+        await asyncio.sleep(0)
+        now, left = keys[:LARGEST_AT_ONCE], frozenset(keys[LARGEST_AT_ONCE:])
+        return {key: longest(key) if key.tenant == "acme" else small(key) for key in now}, left
+
+
+def longest(key: Key) -> Record:
+    record = small(key)
+    assert record.schedule is not None
+    text = "x" * (MAX_RECORD_BYTES - 2_000)
+    return msgspec.structs.replace(record, schedule=msgspec.structs.replace(record.schedule, expression=text))
+
+
+async def test_ten_packs_of_the_largest_schedules_are_published_in_bounded_memory() -> None:
+    """2,000 schedules of 400 KB are 800 MB; as many are held as four answers have."""
+    clock, bus = JumpingClock(NOW), CountingBus()
+    executor = memory_ports(clock, store=LargestRecords(clock), bus=bus).use_cases(SETTINGS).executor
+    packs = [*(pack_of("acme", number) for number in range(9)), pack_of("other", 9)]
+
+    tracemalloc.start()
+    try:
+        reports = await asyncio.gather(*map(executor.execute, packs))
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+
+    assert [len(report.published) for report in reports] == [200] * 10
+    assert peak < RECORD_BYTES + 10 * MEGABYTE
 
 
 async def test_a_planner_three_hours_behind_holds_few_fires_and_leaves_none_out() -> None:
