@@ -24,6 +24,7 @@ from eventcron.adapters.aws.dead_letters import SqsDeadLetters
 from eventcron.adapters.aws.event_bus import EventBridgeBus
 from eventcron.adapters.aws.event_bus_v2 import EventBridgeV2Bus
 from eventcron.adapters.aws.fire_queue import SqsFireQueue
+from eventcron.adapters.aws.history import DynamoHistory
 from eventcron.adapters.aws.leases import DynamoLeases
 from eventcron.adapters.aws.published_packs import DynamoPublishedPacks
 from eventcron.adapters.aws.quota import DynamoQuota
@@ -43,6 +44,7 @@ from eventcron.adapters.memory import (
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
+    MemoryHistory,
     MemoryLeases,
     MemoryPublishedPacks,
     MemoryQueue,
@@ -73,6 +75,7 @@ from eventcron.ports import (
     SegmentQueue,
     Sweeps,
 )
+from eventcron.ports.history import History
 from eventcron.ports.runs import Runs
 from eventcron.ports.work import WorkQueue
 from eventcron.wire.segment_ranges import decode_range
@@ -157,6 +160,7 @@ class Backend(BusBackend, Protocol):
     async def backfills(self) -> Backfills: ...
     async def runs(self) -> Runs: ...
     async def calendars(self) -> Calendars: ...
+    async def history(self) -> History: ...
     async def fire_queue(self) -> FireQueueRig: ...
     async def registrar_queue(self) -> RegistrarQueueRig: ...
     async def segment_queue(self) -> SegmentQueueRig: ...
@@ -194,6 +198,9 @@ class MemoryBackend:
 
     async def calendars(self) -> Calendars:
         return MemoryCalendars()
+
+    async def history(self) -> History:
+        return MemoryHistory(page_size=PAGE_SIZE)
 
     async def fire_queue(self) -> FireQueueRig:
         queue = MemoryQueue(self._clock)
@@ -307,6 +314,9 @@ class AwsBackend:
 
     async def calendars(self) -> Calendars:
         return DynamoCalendars(await self._table("LedgerTable"))
+
+    async def history(self) -> History:
+        return DynamoHistory(await self._table("HistoryTable"), page_size=PAGE_SIZE)
 
     async def _table(self, kind: str) -> DynamoTable:
         return table(self.clients.dynamodb, await create_table(self.admin.dynamodb, next(_names), kind))
