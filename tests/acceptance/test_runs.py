@@ -84,38 +84,6 @@ async def test_a_report_by_command_ends_the_run(stage: Stage) -> None:
     assert (ended["detail-type"], ended["detail"]["fire_id"]) == ("Run Succeeded", fire["detail"]["fire_id"])
 
 
-async def test_the_record_of_a_function_ends_the_run(stage: Stage) -> None:
-    """The emulator has no destinations, so the record is put as Lambda would put it."""
-    fire = await stage.fire("by-function")
-    record = {
-        "requestContext": {"condition": "RetriesExhausted"},
-        "requestPayload": fire,
-        "responsePayload": {"errorMessage": "boom"},
-    }
-    await stage.put("lambda", "Lambda Function Invocation Result - Failure", record)
-
-    ended = await stage.next("by-function", ENDS)
-    assert (ended["detail-type"], ended["detail"]["message"]) == ("Run Failed", "boom")
-
-
-async def test_what_becomes_of_an_execution_ends_the_run(stage: Stage) -> None:
-    """The emulator says nothing of executions and lets nobody else, so the queue gets it as the rule would send it."""
-    fire = await stage.fire("by-execution")
-    change = {
-        "id": "6f2ab4c1-0d1e-4a57-9c3b-000000000001",
-        "source": "aws.states",
-        "detail-type": "Step Functions Execution Status Change",
-        "time": fire["time"],
-        "detail": {"status": "ABORTED", "input": json.dumps(fire), "output": None},
-    }
-    sqs = stage.runtime.client("sqs")
-    [url] = [url for url in (await sqs.list_queues())["QueueUrls"] if "CommandQueue" in url]
-    await sqs.send_message(QueueUrl=url, MessageBody=json.dumps(change))
-
-    ended = await stage.next("by-execution", ENDS)
-    assert (ended["detail-type"], ended["detail"]["message"]) == ("Run Failed", "ABORTED")
-
-
 async def test_a_run_of_which_nobody_hears_is_overdue(stage: Stage) -> None:
     fire = await stage.fire("silent", timeout_seconds=2)
 

@@ -11,6 +11,7 @@ from eventcron.app.executor import Executor
 from eventcron.app.export import Exporter
 from eventcron.app.fanout import FanOut
 from eventcron.app.handlers import Handlers
+from eventcron.app.history import Past, Recorder
 from eventcron.app.planner import Planner
 from eventcron.app.reconcile import Reconciler
 from eventcron.app.registrar import Registrar
@@ -31,6 +32,7 @@ from eventcron.ports import (
     SegmentQueue,
     Sweeps,
 )
+from eventcron.ports.history import History
 from eventcron.ports.runs import Runs
 from eventcron.settings import Settings
 
@@ -48,6 +50,7 @@ class UseCases(NamedTuple):
     reconciler: Reconciler
     exporter: Exporter
     upcoming: Upcoming
+    past: Past
     clock: Clock
     store: ScheduleStore
     leases: Leases
@@ -68,6 +71,7 @@ class Ports(NamedTuple):
     backfills: Backfills
     runs: Runs
     calendars: Calendars
+    history: History
     registrar_queue: RegistrarQueue
     fire_queue: FireQueue
     segment_queue: SegmentQueue
@@ -99,6 +103,7 @@ class Ports(NamedTuple):
             fanout=fanout,
             planner=planner,
             backfiller=backfiller,
+            recorder=Recorder(history=self.history, settings=settings),
             dead_letters=self.dead_letters,
             trusted_sources=settings.trusted_sources,
         )
@@ -113,6 +118,7 @@ class Ports(NamedTuple):
             reconciler=_reconciler(self, settings),
             exporter=Exporter(clock=self.clock, store=self.store, calendars=self.calendars, settings=settings),
             upcoming=Upcoming(store=self.store, backfills=self.backfills, settings=settings),
+            past=Past(history=self.history, settings=settings),
             clock=self.clock,
             store=self.store,
             leases=self.leases,
