@@ -17,7 +17,7 @@ itself  = $(PIP) install --quiet --no-deps --no-build-isolation --editable .
 .NOTPARALLEL:
 .DELETE_ON_ERROR:
 .PHONY: help setup demo dev simulate simulate-mutants test test-faults test-quick test-time check lint format bench bench-quick bench-flood \
-        schemas docs build check-sam deploy lock clean
+        screenshots schemas docs build check-sam deploy lock clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-17s %s\n", $$1, $$2 }' Makefile
@@ -108,6 +108,9 @@ bench-quick: $(VENV)/.dev  ## Measure the core of it in less than a minute; rati
 
 bench-flood: $(VENV)/.local  ## Measure what one tenant's 50,000 commands in a minute cost another, on the embedded AWS
 	@$(BIN)/python -m benchmarks.flood $(ARGS)
+
+screenshots: $(VENV)/.dev  ## Take the pictures of the console that docs show, by the test that drives its pages
+	@SCREENSHOTS=docs/how-to/images $(BIN)/pytest --quiet tests/acceptance/test_console.py
 
 schemas: $(VENV)/.dev  ## Generate events/schemas, events/published and the OpenAPI document from the structs
 	@$(BIN)/python -m eventcron.wire.schemas events/schemas

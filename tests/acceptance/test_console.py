@@ -10,10 +10,13 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from eventcron.client.client import Client
@@ -34,7 +37,13 @@ PAGES = (
 )  # fmt: skip
 #: Where ``make screenshots`` wants them. Otherwise they are taken and thrown away.
 SCREENSHOTS = os.environ.get("SCREENSHOTS", "")
-SHOWN = {"": "overview", "schedules/acme/nightly": "schedule", "live": "live", "expression": "expression"}
+SHOWN = {
+    "": "overview",
+    "schedules": "schedules",
+    "schedules/acme/nightly": "schedule",
+    "live": "live",
+    "expression": "expression",
+}
 
 #: The sum of what moved on a page by itself. A browser reports what was before at once.
 SHIFTS = """new Promise((done) => {
@@ -42,6 +51,8 @@ SHIFTS = """new Promise((done) => {
   new PerformanceObserver(sum).observe({type: "layout-shift", buffered: true});
   setTimeout(done, 100, 0);
 })"""
+
+SHOWN_DARK = {"live"}
 
 
 class Running(NamedTuple):
@@ -92,10 +103,11 @@ def _client(ready: dict[str, Any]) -> Iterator[Any]:
 
 def _put_schedules(client: Any) -> None:
     """The real ones as if they had been put at a midnight, and two of our own."""
+    soon = datetime.now(UTC) + timedelta(minutes=8)  # 120 fires are less than the others have at midnight
     lines = find_examples().read_text(encoding="utf-8").splitlines()[::EVERY]
     real = [Schedule(**json.loads(line), start="2026-01-01T00:00:00Z") for line in lines]
     ours = [
-        Schedule(tenant="acme", name="hello", expression="rate(2 seconds)", input={"hello": "world"}),
+        Schedule(tenant="acme", name="hello", expression="rate(4 seconds)", input={"hello": "world"}, end=soon),
         Schedule(tenant="acme", name="nightly", expression="30 2 * * *", timezone="Europe/Oslo", labels={"team": "a"}),
     ]
     results = client.send([*ours, *real], wait=True)
@@ -130,28 +142,6 @@ def loaded(page: Page, address: str) -> None:
     """Open *address* and wait until each of its parts is loaded."""
     page.goto(address)
     expect(page.locator("[data-src] > .hint")).to_have_count(0)
-
-
-def test_every_page_can_be_used_by_everyone_in_either_theme(running: Running, browser: Browser) -> None:
-    found = {}
-    with opened(browser, color_scheme="light") as page:
-        for path in PAGES:
-            loaded(page, running.changing + path)
-            found[path] = faults(page)
-            if path in SHOWN:
-                _screenshot(page, SHOWN[path])
-            page.emulate_media(color_scheme="dark")
-            found[path] += faults(page, only=["color-contrast"])
-            page.emulate_media(color_scheme="light")
-
-    assert {path: what for path, what in found.items() if what} == {}
-
-
-def _screenshot(page: Page, name: str) -> None:
-    picture = page.screenshot(full_page=name == "overview")
-    assert picture.startswith(b"\x89PNG")
-    if SCREENSHOTS:
-        (Path(SCREENSHOTS) / f"console-{name}.png").write_bytes(picture)
 
 
 def test_on_a_telephone_nothing_is_cut_off_and_nothing_moves(running: Running, browser: Browser) -> None:
@@ -194,21 +184,25 @@ def test_a_fire_appears_within_a_second_of_its_instant(running: Running, browser
 
         page.get_by_role("button", name="Hold").click()
         number = page.locator("#events tr").count()
-        page.wait_for_timeout(2_500)
+        page.evaluate(
+            """new Promise((done) => {
+              const source = new EventSource("/live/events?tenant=acme&kind=fires");
+              source.onmessage = () => { source.close(); done(); };
+            })"""
+        )
         assert page.locator("#events tr").count() == number
 
 
 def test_the_heat_map_shows_the_midnight_of_the_real_schedules(running: Running, browser: Browser) -> None:
     with opened(browser) as page:
         loaded(page, running.reading)
-        cells = page.locator("svg.heat rect:has(title)").all_inner_texts()
         titles = page.eval_on_selector_all("svg.heat rect title", "all => all.map((one) => one.textContent)")
         counts = {
             found[1]: int(found[2].replace(",", ""))
             for title in titles
             if (found := re.match(r"all tenants, \S+T(\S+)Z: ([\d,]+) fires?$", title))
         }
-        assert len(counts) == 96, cells[:3]
+        assert len(counts) > 48  # parts of a quarter of an hour in which something fires
         assert max(counts, key=lambda at: counts[at]) == "00:00:00"
         expect(page.locator(".forecast")).to_contain_text(re.compile("from .*-.. 01:00:00 on"))  # Oslo's time
 
@@ -310,3 +304,30 @@ def test_another_site_cannot_use_the_console(running: Running, browser: Browser)
     assert (read, script, moved.value.status) == ("refused", "refused", 403)
     assert running.client.get("acme", "nightly").state == "ENABLED"
     context.close()
+
+
+def test_every_page_can_be_used_by_everyone_in_either_theme(running: Running, browser: Browser) -> None:
+    """The last test, so that there is something to see on the pictures of the pages."""
+    found = {}
+    with opened(browser, color_scheme="light") as page:
+        for path in PAGES:
+            loaded(page, running.changing + path)
+            found[path] = faults(page)
+            if path in SHOWN and path not in SHOWN_DARK:
+                _screenshot(page, SHOWN[path])
+            page.emulate_media(color_scheme="dark")
+            if path in SHOWN_DARK:
+                _screenshot(page, SHOWN[path])
+            found[path] += faults(page, only=["color-contrast"])
+            page.emulate_media(color_scheme="light")
+
+    assert {path: what for path, what in found.items() if what} == {}
+
+
+def _screenshot(page: Page, name: str) -> None:
+    picture = page.screenshot(full_page=name == "overview")
+    with Image.open(BytesIO(picture)) as image:
+        assert image.width == 1280
+        if SCREENSHOTS:
+            # Few colours: a tenth of the bytes.
+            image.convert("RGB").quantize(96).save(Path(SCREENSHOTS) / f"console-{name}.png", optimize=True)

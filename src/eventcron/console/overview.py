@@ -17,8 +17,8 @@ from eventcron.app.upcoming import UpcomingReport
 from eventcron.console.charts import bars
 from eventcron.console.live import LATENESS_MS, Minute
 from eventcron.console.site import Site, seconds
-from eventcron.preview.heat_map_picture import counted, picture, svg
-from eventcron.rules.heat_map import HeatMap, cell_ms
+from eventcron.preview.heat_map_picture import counted, part_of, picture, svg
+from eventcron.rules.heat_map import HeatMap
 from eventcron.timing.instant import rfc3339
 
 #: Tenants that are listed.
@@ -120,7 +120,7 @@ def _forecast(report: UpcomingReport | None) -> dict[str, Any]:
         "heat_map": Markup(svg(picture(heat), label=label)),  # noqa: S704  its texts are escaped
         "peak": everyone.counts[peak],
         "peak_at": heat.starts[peak],
-        "part": f"{cell_ms(heat.window) // 60_000} minutes",
+        "part": part_of(heat.window),
         "hours": _hours(heat, rows[0].counts),
     }
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from html import escape
+from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
 
 from eventcron.errors import EventcronError
-from eventcron.model.names import Instant
+from eventcron.model.names import Instant, Window
 from eventcron.rules.heat_map import HeatMap, Row, cell_ms
 from eventcron.timing.instant import rfc3339
 
@@ -21,7 +22,6 @@ CELL, LINE, NAMES, HEAD, FOOT = 9, 18, 190, 26, 30
 #: From one fire to the most: yellow, green, blue, after ColorBrewer's YlGnBu.
 COLOURS = ("#edf8b1", "#c7e9b4", "#7fcdbb", "#41b6c4", "#1d91c0", "#225ea8", "#253494", "#081d58")
 INK, EMPTY, PAPER = "#24292f", "#f0f1f3", "#ffffff"
-HOUR_MS = 3_600_000
 DAY_MS = 86_400_000
 #: Pixels of the file for one of the picture.
 SCALE = 2
@@ -30,7 +30,8 @@ LONGEST_NAME = 28
 #: Times that fit above the map.
 MOST_TIMES = 9
 #: The ends of files that can be written.
-ENDINGS = (".png", ".svg")
+PNG = ".png"
+ENDINGS = (PNG, ".svg")
 
 
 class NoPicture(EventcronError):
@@ -53,8 +54,6 @@ class _Text(NamedTuple):
     text: str
     #: Where the text stands relative to ``x``: it starts or ends there.
     anchor: str = "start"
-    #: The instant that it shows; None = it shows none.
-    at: Instant | None = None
 
 
 class Picture(NamedTuple):
@@ -72,15 +71,30 @@ def write(heat: HeatMap, file: Path) -> None:
     Raises:
         NoPicture: the end is another one, a package is missing, or the file cannot be written.
     """
-    kind = file.suffix.lower()
-    if kind not in ENDINGS:
-        raise NoPicture(f"{file} is no picture that can be drawn; give a name that ends with {' or '.join(ENDINGS)}")
+    require_drawable(file)
     drawn = picture(heat)
-    content = _png(drawn) if kind == ".png" else svg(drawn, label="Fires by tenant and time").encode()
+    is_png = file.suffix.lower() == PNG
+    content = _png(drawn) if is_png else svg(drawn, label="Fires by tenant and time").encode()
     try:
         file.write_bytes(content)
     except OSError as error:
         raise NoPicture(f"{file} cannot be written: {error.strerror}") from error
+
+
+def require_drawable(file: Path) -> None:
+    """Return if a picture of that name can be drawn.
+
+    Raises:
+        NoPicture: the end of the name is another one, or a package is missing.
+    """
+    kind = file.suffix.lower()
+    if kind not in ENDINGS:
+        raise NoPicture(f"{file} is no picture that can be drawn; give a name that ends with {' or '.join(ENDINGS)}")
+    if kind == PNG and find_spec("PIL") is None:
+        raise NoPicture(
+            "a PNG needs the package pillow, which is not installed: run `pip install 'eventcron[console]'`, or give a"
+            " name that ends with .svg"
+        )
 
 
 def picture(heat: HeatMap) -> Picture:
@@ -95,8 +109,8 @@ def picture(heat: HeatMap) -> Picture:
         boxes += _line(row, starts, top, most[min(line, 1)])
     height = HEAD + len(rows) * LINE + LINE // 3 + FOOT
     width = NAMES + len(starts) * CELL + 16
-    texts += _times(starts, cell_ms(heat.window))
-    legend = _legend(height - FOOT + 10, max(most[1], 1))
+    texts += _times(heat.window)
+    legend = _legend(height - FOOT + 10, max(most[1], 1), part_of(heat.window))
     return Picture(width, height, [*boxes, *legend.boxes], [*texts, *legend.texts])
 
 
@@ -118,27 +132,39 @@ def level(count: int, most: int) -> int | None:
     return last if most <= 1 else min(last, int(math.log(count) / math.log(most) * last))
 
 
-def _times(starts: Sequence[Instant], each: int) -> Iterator[_Text]:
+def _times(window: Window) -> Iterator[_Text]:
     """The times above the map, at whole hours or days."""
-    steps = [60_000 * minutes for minutes in (10, 15, 30, 60, 180, 360, 720)] + [
-        DAY_MS * days for days in range(1, 400)
-    ]
-    span = len(starts) * each
+    steps = [60_000 * minutes for minutes in (10, 15, 30, 60, 180, 360, 720)]
+    steps += [DAY_MS * days for days in range(1, 400)]
+    span = window.end - window.start
     step = next(step for step in steps if span <= step * MOST_TIMES or step == steps[-1])
-    for part, start in enumerate(starts):
-        if start % step < each:
-            text = rfc3339(start, millis=False)
-            yield _Text(NAMES + part * CELL, HEAD - 10, text[:10] if step >= DAY_MS else text[11:16], at=start)
+    for at in range(-(-window.start // step) * step, window.end, step):
+        text = rfc3339(at, millis=False)
+        x = NAMES + round((at - window.start) * CELL / cell_ms(window))
+        yield _Text(x, HEAD - 10, text[:10] if step >= DAY_MS else text[11:16])
 
 
-def _legend(top: int, most: int) -> Picture:
+def _legend(top: int, most: int, part: str) -> Picture:
     boxes = [_Box(NAMES + number * 14, top, 12, 10, number) for number in range(len(COLOURS))]
     right = NAMES + len(COLOURS) * 14 + 6
     texts = [
         _Text(NAMES - 8, top + 9, "UTC;  1 fire", "end"),
-        _Text(right, top + 9, f"{counted(most)} of a tenant in one part"),
+        _Text(right, top + 9, f"{counted(most)} in {part}"),
     ]
     return Picture(0, 0, boxes, texts)
+
+
+def part_of(window: Window) -> str:
+    """How long each part of *window* is, for people.
+
+    >>> part_of(Window(0, 86_400_000)), part_of(Window(0, 7 * 86_400_000))
+    ('15 minutes', '2 hours')
+    """
+    minutes = cell_ms(window) // 60_000
+    for unit, each in (("day", 1_440), ("hour", 60)):
+        if minutes % each == 0:
+            return f"{minutes // each} {unit}{'s' if minutes != each else ''}"
+    return f"{minutes} minute{'s' if minutes != 1 else ''}"
 
 
 def counted(fires: int) -> str:
@@ -176,13 +202,8 @@ def svg(drawn: Picture, *, label: str) -> str:
 
 
 def _png(drawn: Picture) -> bytes:
-    try:
-        from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415  # only a PNG needs it
-    except ModuleNotFoundError as error:
-        raise NoPicture(
-            f"a PNG needs the package {error.name}, which is not installed: run `pip install 'eventcron[console]'`, or"
-            " give a name that ends with .svg"
-        ) from error
+    from PIL import Image, ImageDraw, ImageFont  # noqa: PLC0415  # only a PNG needs it
+
     image = Image.new("RGB", (drawn.width * SCALE, drawn.height * SCALE), PAPER)
     draw, font = ImageDraw.Draw(image), ImageFont.load_default(12 * SCALE)
     for box in drawn.boxes:

@@ -346,3 +346,20 @@ class TestText:
         ]
         outlook.skips = [replace(one, name=str(number)) for number in range(12)]
         assert notes(outlook)[10] == "… and 2 more skipped: --json lists them all"
+
+
+def test_fires_are_counted_by_tenant_and_part_of_the_window() -> None:
+    with World("2026-12-01T00:00:00Z") as world:
+        for tenant, minute in (("acme", 0), ("acme", 30), ("globex", 30)):
+            detail = {"tenant": tenant, "name": f"at-{minute}", "expression": f"{minute} * * * *"}
+            world.emit("Put Schedule", detail)
+        world.run(minutes=1)
+        start = world.clock.now() // 3_600_000 * 3_600_000 + 3_600_000
+        report = world.call(
+            world.ports.use_cases(world.settings).upcoming.look(Window(start, start + 3_600_000), limit=0)
+        )
+
+    assert report.schedules_of == {"acme": 2, "globex": 1}
+    assert [(row.name, row.counts[0], row.counts[30]) for row in report.heat_map.rows(20)] == [
+        ("all tenants", 1, 2), ("acme", 1, 1), ("globex", 0, 1)
+    ]  # fmt: skip

@@ -11,11 +11,13 @@ import click
 from eventcron.adapters.clock import SystemClock
 from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.entrypoints.cli.moments import INSTANT, SPAN
+from eventcron.entrypoints.cli.plot import plot_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.tables import columns
 from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import RejectionCode
 from eventcron.model.names import Instant
+from eventcron.preview.heat_map_picture import write
 from eventcron.preview.simulate import Simulation, simulate
 from eventcron.timing.daylight import LATEST
 from eventcron.timing.fields import LAST_YEAR
@@ -36,8 +38,9 @@ SHOWN = 10
 @click.option(
     "--for", "span", type=SPAN, default="24h", show_default=True, help="How long to simulate: 90s, 30m, 24h, 7d."
 )
+@plot_option
 @json_option
-def command(files: tuple[Path, ...], start: Instant | None, span: int, *, as_json: bool) -> None:
+def command(files: tuple[Path, ...], start: Instant | None, span: int, *, plot: Path | None, as_json: bool) -> None:
     """Show what the schedules in FILES will fire, by eventcron's own registrar and planning.
 
     FILES are JSON Lines, a JSON array or YAML; - is standard input. Each entry is the detail of Put Schedule. The
@@ -53,6 +56,8 @@ def command(files: tuple[Path, ...], start: Instant | None, span: int, *, as_jso
         result = simulate(
             files, start=first, end=first + span, on_progress=lambda percent: progress.show(f"{percent:3} % simulated")
         )
+    if plot is not None:
+        write(result.heat_map, plot)
     if as_json:
         print_document(_as_object(result))
     else:

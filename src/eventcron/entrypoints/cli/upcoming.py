@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 from typing import Any
 
 import click
@@ -13,6 +14,7 @@ from eventcron.client.schedules import check_names
 from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.entrypoints.cli.moments import INSTANT, SPAN
 from eventcron.entrypoints.cli.operations import operations, stack_option
+from eventcron.entrypoints.cli.plot import plot_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import columns, counted
@@ -20,6 +22,7 @@ from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import RejectionCode
 from eventcron.model.events import SkipNotice
 from eventcron.model.names import Instant, Window
+from eventcron.preview.heat_map_picture import write
 from eventcron.rules.upcoming import UpcomingFire
 from eventcron.timing.instant import rfc3339
 from eventcron.timing.trigger import local_time
@@ -55,6 +58,7 @@ BAR = 40
     help="List at most this many fires. All are counted.",
 )
 @click.option("--summary", is_flag=True, help="Count fires by minute, tenant and schedule instead of listing them.")
+@plot_option
 @json_option
 def command(
     *,
@@ -65,6 +69,7 @@ def command(
     until: Instant | None,
     limit: int,
     summary: bool,
+    plot: Path | None,
     as_json: bool,
 ) -> None:
     """List the next fires of a deployment's schedules, in UTC and in each schedule's own time zone.
@@ -80,6 +85,8 @@ def command(
     _require_future(start)
     end = start + (span or DEFAULT_SPAN_MS) if until is None else until
     report = run_until_signal(_look(stack, Window(start, end), tenant, limit=0 if summary else limit))
+    if plot is not None:
+        write(report.heat_map, plot)
     if as_json:
         print_document(_as_object(report, summary=summary))
     else:
