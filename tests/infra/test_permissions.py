@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints import (
     dispatcher_lambda,
     executor_lambda,
+    history_lambda,
     planner_lambda,
     reconciler_lambda,
     registrar_lambda,
@@ -32,12 +34,15 @@ from eventcron.model.commands import Schedule
 from eventcron.model.messages import Fire, SegmentRange
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import InputRef, Record, State
+from eventcron.model.runs import Lane, OpenRun
 from eventcron.ports import Refusal
 from eventcron.rules.packing import make_pack
+from eventcron.rules.runs import deadline_pack
 from eventcron.testing import JumpingClock
 from eventcron.timing.instant import rfc3339
 from eventcron.timing.trigger import parse
-from eventcron.wire.encode import encode_pack
+from eventcron.wire.encode import encode_pack, fire_id
+from eventcron.wire.encode_runs import run_token
 from eventcron.wire.segment_ranges import encode_range
 from tests.emulators import ministack_server, use_endpoint
 from tests.eventbridgev2 import ARN, FakeBus, fake_bus
@@ -62,7 +67,7 @@ BY_ANOTHER_NAME = {"SendMessageBatch": "SendMessage"}
 NEWER_API = "eventbridgev2"
 #: The schedule that the executor completes.
 REVISION = 1_796_112_000_000
-TABLES = ("SchedulesTable", "LedgerTable")
+TABLES = ("SchedulesTable", "LedgerTable", "HistoryTable")
 QUEUES = (
     "CommandQueue",
     "RegistrarQueue",
@@ -73,7 +78,7 @@ QUEUES = (
     "SegmentDeadLetters",
 )
 
-STACK = decided(HasRestApi=True)
+STACK = decided(HasRestApi=True, KeepsHistory=True)
 FUNCTIONS = template.of_type(STACK, "AWS::Serverless::Function")
 
 Asked = dict[str, set[str]]
@@ -90,9 +95,9 @@ class Recorder:
         """Record what the clients are asked: the lean ones, and botocore's for the newer bus."""
         call_bytes = JsonApi.call_bytes
 
-        async def recorded(api: JsonApi, operation: str, request: Mapping[str, Any]) -> bytes:
+        async def recorded(api: JsonApi, operation: str, request: Mapping[str, Any], **options: Any) -> bytes:
             self._record(api.service, operation, request)
-            return await call_bytes(api, operation, request)
+            return await call_bytes(api, operation, request, **options)
 
         patch.setattr(JsonApi, "call_bytes", recorded)
         patch.setattr(sessions, "get_session", self._session)
@@ -169,6 +174,8 @@ def _stage(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
         fire_dlq_url=f"{url}/FireDeadLetters",
         segment_queue_url=f"{url}/SegmentQueue",
         segment_dlq_url=f"{url}/SegmentDeadLetters",
+        keep_history="ALL",
+        history_table="HistoryTable",
         segments=1,
     )
     stage.recorder.listen(monkeypatch)
@@ -266,6 +273,26 @@ def _drive_registrar(stage: Stage) -> None:
     registrar_lambda.handler(_command("Put Calendar", "norway", dates=["2026-12-24"]), Context())
     _put("never-in-norway", expression="@yearly", exclude=["calendar:norway"])
     registrar_lambda.handler(_event("not JSON"), Context())
+    registrar_lambda.handler(_command("Report Run", "tracked", **_run("tracked")), Context())
+
+
+def _run(name: str, *, overdue: bool = False) -> dict[str, str]:
+    """A report on a run of that schedule, which is paused if the run fails."""
+    fire = Fire("acme", name, REVISION, 1, 1)
+    deadline = 2 if overdue else SystemClock().now() + 60_000
+    lane = Lane(
+        tenant="acme", name=name, version=1, secret="5f" * 32, open=OpenRun(fire, fire_id(fire), 1, deadline, 1)
+    )
+
+    async def write(cases: UseCases) -> None:
+        assert await cases.runs.put(lane, replacing=None)
+
+    process.run(write)
+    return {
+        "fire_id": fire_id(fire),
+        "run_token": run_token(lane.secret, fire_id(fire), shared=True),
+        "status": "failed",
+    }
 
 
 def _prepare_planner(stage: Stage) -> None:
@@ -306,6 +333,9 @@ def _drive_executor(stage: Stage) -> None:
     executor_lambda.handler(_event(_pack(last)), Context())
     executor_lambda.handler(_event(_pack(later)), Context())
     executor_lambda.handler(_event("not JSON"), Context())
+    _run("overdue", overdue=True)
+    run = OpenRun(Fire("acme", "overdue", REVISION, 1, 1), "", 1, 2)
+    executor_lambda.handler(_event(encode_pack(deadline_pack(run, shared=True))), Context())
 
 
 def _prepare_reconciler(_stage: Stage) -> None:
@@ -329,6 +359,11 @@ def _prepare_reconciler(_stage: Stage) -> None:
     process.run(write)
 
 
+def _drive_history(_stage: Stage) -> None:
+    folder = Path(__file__).parents[2] / "events" / "published"
+    history_lambda.handler(_event((folder / "schedule-fired.json").read_text()), Context())
+
+
 def _drive_reconciler(_stage: Stage) -> None:
     reconciler_lambda.handler({}, Context())
 
@@ -338,12 +373,14 @@ def _drive_rest(stage: Stage) -> None:
     path = "/tenants/acme/schedules/asked"
     _ask("PUT", path, expression="rate(20 seconds)")
     _ask("GET", path)
+    _ask("GET", f"{path}/history")
     _ask("GET", "/tenants/acme/schedules")
     stage.refuse_a_pack()
     _ask("POST", f"{path}/run")
     span = {"from": "2026-01-01T00:00:00Z", "until": "2026-01-01T00:10:00Z", "backfill_id": "asked"}
     _ask("POST", f"{path}/backfill", **span)
     _ask("POST", f"{path}/cancel-backfill", backfill_id="asked")
+    _ask("POST", f"{path}/report-run", **_run("asked"))
     _ask("DELETE", path)
 
 
@@ -362,8 +399,13 @@ SCENARIOS: dict[tuple[str, int], tuple[Callable[[Stage], None], Callable[[Stage]
     ("PlannerFunction", 2): (_prepare_planner, _drive_planners),
     ("ExecutorFunction", 1): (_prepare_executor, _drive_executor),
     ("ReconcilerFunction", 1): (_prepare_reconciler, _drive_reconciler),
+    ("HistoryFunction", 1): (_prepare_registrar, _drive_history),
     ("RestFunction", 1): (_prepare_registrar, _drive_rest),
 }
+
+
+#: Functions that publish nothing.
+SILENT = {"DispatcherFunction", "HistoryFunction"}
 
 
 def test_every_function_is_covered() -> None:
@@ -386,7 +428,7 @@ def test_a_function_uses_every_permission_of_its_role_and_no_other(function: str
     _asks_for_what_it_may(function, planners, stage)
 
 
-@pytest.mark.parametrize(("function", "planners"), [one for one in SCENARIOS if one[0] != "DispatcherFunction"])
+@pytest.mark.parametrize(("function", "planners"), [one for one in SCENARIOS if one[0] not in SILENT])
 def test_with_the_second_bus_a_function_may_publish_there_only(
     function: str, planners: int, stage: Stage, event_bus_v2: FakeBus
 ) -> None:
@@ -403,7 +445,7 @@ def _asks_for_what_it_may(function: str, planners: int, stage: Stage, **conditio
     recorder.asked.clear()
     drive(stage)
 
-    stack = decided(HasRestApi=True, FansOut=planners > 1, **conditions)
+    stack = decided(HasRestApi=True, KeepsHistory=True, FansOut=planners > 1, **conditions)
     role = allowed(name_of(FUNCTIONS[function]["Role"]), stack)
     assert recorder.asked == {action: resources for action, resources in role.items() if action not in BY_LAMBDA}
     assert recorder.sources == ({"eventcron"} if "events:PutEvents" in recorder.asked else set())

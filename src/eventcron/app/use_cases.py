@@ -11,9 +11,11 @@ from eventcron.app.executor import Executor
 from eventcron.app.export import Exporter
 from eventcron.app.fanout import FanOut
 from eventcron.app.handlers import Handlers
+from eventcron.app.history import Past, Recorder
 from eventcron.app.planner import Planner
 from eventcron.app.reconcile import Reconciler
 from eventcron.app.registrar import Registrar
+from eventcron.app.runs import Tracker
 from eventcron.app.upcoming import Upcoming
 from eventcron.ports import (
     Backfills,
@@ -30,6 +32,8 @@ from eventcron.ports import (
     SegmentQueue,
     Sweeps,
 )
+from eventcron.ports.history import History
+from eventcron.ports.runs import Runs
 from eventcron.settings import Settings
 
 
@@ -46,10 +50,12 @@ class UseCases(NamedTuple):
     reconciler: Reconciler
     exporter: Exporter
     upcoming: Upcoming
+    past: Past
     clock: Clock
     store: ScheduleStore
     leases: Leases
     backfills: Backfills
+    runs: Runs
     calendars: Calendars
 
 
@@ -63,7 +69,9 @@ class Ports(NamedTuple):
     packs: PublishedPacks
     quota: Quota
     backfills: Backfills
+    runs: Runs
     calendars: Calendars
+    history: History
     registrar_queue: RegistrarQueue
     fire_queue: FireQueue
     segment_queue: SegmentQueue
@@ -95,6 +103,7 @@ class Ports(NamedTuple):
             fanout=fanout,
             planner=planner,
             backfiller=backfiller,
+            recorder=Recorder(history=self.history, settings=settings),
             dead_letters=self.dead_letters,
             trusted_sources=settings.trusted_sources,
         )
@@ -109,10 +118,12 @@ class Ports(NamedTuple):
             reconciler=_reconciler(self, settings),
             exporter=Exporter(clock=self.clock, store=self.store, calendars=self.calendars, settings=settings),
             upcoming=Upcoming(store=self.store, backfills=self.backfills, settings=settings),
+            past=Past(history=self.history, settings=settings),
             clock=self.clock,
             store=self.store,
             leases=self.leases,
             backfills=self.backfills,
+            runs=self.runs,
             calendars=self.calendars,
         )
 
@@ -124,6 +135,7 @@ def _registrar(ports: Ports, settings: Settings) -> Registrar:
         leases=ports.leases,
         backfills=ports.backfills,
         calendars=ports.calendars,
+        tracker=_tracker(ports),
         fire_queue=ports.fire_queue,
         dead_letters=ports.dead_letters,
         bus=ports.bus,
@@ -152,11 +164,24 @@ def _executor(ports: Ports, settings: Settings) -> Executor:
         backfills=ports.backfills,
         packs=ports.packs,
         quota=ports.quota,
+        tracker=_tracker(ports),
         fire_queue=ports.fire_queue,
         dead_letters=ports.dead_letters,
         bus=ports.bus,
         jitter=ports.jitter,
         settings=settings,
+    )
+
+
+def _tracker(ports: Ports) -> Tracker:
+    return Tracker(
+        clock=ports.clock,
+        runs=ports.runs,
+        registrar_queue=ports.registrar_queue,
+        fire_queue=ports.fire_queue,
+        dead_letters=ports.dead_letters,
+        bus=ports.bus,
+        jitter=ports.jitter,
     )
 
 

@@ -10,6 +10,7 @@ from eventcron.adapters.memory.bus import MemoryEventBus, Published
 from eventcron.adapters.memory.calendars import MemoryCalendars
 from eventcron.adapters.memory.dead_letter_queue import MemoryDeadLetterQueue
 from eventcron.adapters.memory.dead_letters import MemoryDeadLetters, SentToDlq
+from eventcron.adapters.memory.history import MemoryHistory
 from eventcron.adapters.memory.leases import MemoryLeases
 from eventcron.adapters.memory.pause import Pause, yield_once
 from eventcron.adapters.memory.published_packs import MemoryPublishedPacks
@@ -21,8 +22,10 @@ from eventcron.adapters.memory.queues import (
     Message,
 )
 from eventcron.adapters.memory.quota import MemoryQuota
+from eventcron.adapters.memory.runs import MemoryRuns
 from eventcron.adapters.memory.schedules import MemoryScheduleStore, Version
 from eventcron.adapters.memory.sweeps import MemorySweeps
+from eventcron.adapters.memory.work import MemoryRunReports, MemorySeen, MemoryWorkQueue
 
 __all__ = [
     "MemoryAnswers",
@@ -32,14 +35,19 @@ __all__ = [
     "MemoryDeadLetters",
     "MemoryEventBus",
     "MemoryFireQueue",
+    "MemoryHistory",
     "MemoryLeases",
     "MemoryPublishedPacks",
     "MemoryQueue",
     "MemoryQuota",
     "MemoryRegistrarQueue",
+    "MemoryRunReports",
+    "MemoryRuns",
     "MemoryScheduleStore",
+    "MemorySeen",
     "MemorySegmentQueue",
     "MemorySweeps",
+    "MemoryWorkQueue",
     "Message",
     "Pause",
     "Published",
