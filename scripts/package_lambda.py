@@ -47,6 +47,7 @@ NEVER_IMPORTED = (
     "botocore/data/*/*/examples-1.json",
     "croniter/tests",
     "dateutil/zoneinfo",  # eventcron reads zone rules from tzdata
+    "eventcron/console",
     "eventcron/demo",
     "eventcron/entrypoints/cli",
     "eventcron/local",

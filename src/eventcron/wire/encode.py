@@ -92,7 +92,8 @@ def decode_pack(body: str | bytes) -> Pack:
     pack = decode_message(body, _pack_decoder, name="pack", version=PACK_VERSION)
     if not pack.fires:
         raise Undecodable("a pack without fires")
-    if not all(0 <= instant <= LAST_INSTANT for fire in pack.fires for instant in (fire.due, fire.at)):
+    instants = [fire.due for fire in pack.fires] + [fire.at for fire in pack.fires]
+    if not 0 <= min(instants) <= max(instants) <= LAST_INSTANT:
         raise Undecodable("a pack with a fire due before 1970 or after 9999")
     return pack
 

@@ -134,6 +134,8 @@ class _Connection(asyncio.BufferedProtocol):
         self._loop = asyncio.get_running_loop()
         self._opened = self._loop.time()
         self._transport: asyncio.Transport | None = None
+        #: Says whether something is there to be received.
+        self._ask = select.poll()
         self._parser = httptools.HttpResponseParser(self)
         self._answer: asyncio.Future[Answer] | None = None
         self._headers: dict[bytes, bytes] = {}
@@ -169,8 +171,7 @@ class _Connection(asyncio.BufferedProtocol):
         """
         if self._lost or self._transport is None:
             return True
-        sock = self._transport.get_extra_info("socket")
-        return bool(select.select([sock], [], [], 0)[0])
+        return bool(self._ask.poll(0))
 
     def close(self) -> None:
         self._stop_timer()
@@ -180,6 +181,7 @@ class _Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  # create_connection makes no other
         self._transport = transport
+        self._ask.register(transport.get_extra_info("socket"), select.POLLIN)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # as asyncio calls it
         return self._received

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from typing import Any
 
@@ -65,14 +66,15 @@ def command(
         return
     if since is None or until is None:
         raise click.UsageError("give --from and --until, or --cancel ID")
-    options |= {"since": to_datetime(since), "until": to_datetime(until)}
+    backfill_id = backfill_id or secrets.token_hex(16)  # so that it can be named, whether or not it is waited for
+    options |= {"since": to_datetime(since), "until": to_datetime(until), "backfill_id": backfill_id}
     try:
         receipt, ended = run_until_signal(_start(key, stack, options, wait=wait))
     except Stopped as stopped:
         click.echo("eventcron: stopped; a backfill that has begun goes on, see `eventcron backfills list`", err=True)
         sys.exit(stopped.status)
     if ended is None:
-        show_receipt(receipt, key, done="asked to backfill", as_json=as_json)
+        show_receipt(receipt, key, done=f"asked for backfill {backfill_id}", as_json=as_json)
         return
     _show(ended, as_json=as_json)
     if ended.state is not BackfillState.COMPLETED:
