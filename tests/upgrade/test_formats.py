@@ -292,8 +292,8 @@ def test_a_schedule_with_a_small_input_keeps_its_format(release: str) -> None:
 
 
 def test_a_later_format_is_refused_by_its_number_and_never_guessed_at(release: str) -> None:
-    with pytest.raises(Undecodable, match="a pack of version 2; this release reads version 1"):
-        decode_pack(json.dumps(_written(release, "pack") | {"v": 2}))
+    with pytest.raises(Undecodable, match="a pack of version 3; this release reads version 1 and 2"):
+        decode_pack(json.dumps(_written(release, "pack") | {"v": 3}))
     with pytest.raises(Undecodable, match="a range of version 2; this release reads version 1"):
         decode_range(json.dumps(_written(release, "segment-range") | {"v": 2}))
     with pytest.raises(Undecodable, match="acme/nightly-export is stored in format 3; this version reads formats"):

@@ -10,20 +10,22 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mappin
 from contextlib import aclosing
 from itertools import chain
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import PackSender, Publisher, complete, forgotten_at
 from eventcron.app.fair_bus import FairBus, Paced
-from eventcron.app.fire_events import FireEvents
+from eventcron.app.fire_events import NO_TOKENS, FireEvents
 from eventcron.app.pack_report import Published, Report
 from eventcron.app.portions import Budget
 from eventcron.app.quota import OverLimit, beyond, countable, named, without_room
 from eventcron.app.reading import Records, read_readable, read_to_fire
+from eventcron.app.runs import Tracker
 from eventcron.app.together import Together
 from eventcron.model.codes import SkipReason
 from eventcron.model.events import Event, SkipNotice
-from eventcron.model.messages import Fire, Pack
+from eventcron.model.messages import DEADLINE, RELEASED, Fire, Pack
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import FireRecord, State
 from eventcron.ports import (
@@ -37,7 +39,7 @@ from eventcron.ports import (
     Refusal,
     ScheduleStore,
 )
-from eventcron.rules.judging import Known, Timed, backfill_of, sort_fires
+from eventcron.rules.judging import Known, Sorted, Timed, backfill_of, sort_fires
 from eventcron.rules.pace import CallPace
 from eventcron.rules.packing import make_pack
 from eventcron.rules.turns import ask_early_ms, asks_again_at
@@ -81,6 +83,7 @@ class Executor:
         backfills: Backfills,
         packs: PublishedPacks,
         quota: Quota,
+        tracker: Tracker,
         fire_queue: FireQueue,
         dead_letters: DeadLetters,
         bus: EventBus,
@@ -96,6 +99,7 @@ class Executor:
             lambda keys: read_to_fire(self._store, keys, singly=LARGEST_AT_ONCE), at_most=READ_AT_ONCE
         )
         self._quota = quota
+        self._tracker = tracker
         self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
         self._dead_letters = dead_letters
         self._bus = FairBus(
@@ -119,6 +123,10 @@ class Executor:
             Unavailable: a service refused. The pack may be executed again; repeated fires have the same ``fire_id``.
         """
         report = Report(pack_id=pack.id)
+        if pack.kind == DEADLINE:
+            overdue = await self._tracker.at_deadline(pack)
+            report.ended += [] if overdue is None else [overdue]
+            return report
         if pack.id in await self._published([pack.id]):
             report.repeated = True
             return report
@@ -187,14 +195,69 @@ class Executor:
         async with aclosing(self._known(fires)) as parts:
             async for part, known in parts:
                 await self._clock.sleep_until(at)
-                sorted_fires = sort_fires(part, known, over, now=self._clock.now())
-                again += await self._publish(sorted_fires.publish, known.records, pack, report)
-                if sorted_fires.skip:
-                    await self._skip(sorted_fires.skip, known.records, report)
-                report.dropped += sorted_fires.dropped
-                if sorted_fires.unreadable:
-                    again += await self._refuse_unreadable(sorted_fires.unreadable, known, pack, report)
+                # A fire that waited for another run is judged as it was when it was due.
+                now = self._clock.now() if pack.kind is UNSET else at
+                again += await self._publish_sorted(part, sort_fires(part, known, over, now=now), known, pack, report)
         return again
+
+    async def _publish_sorted(
+        self, fires: Sequence[Fire], sorted_fires: Sorted, known: Known, pack: Pack, report: Report
+    ) -> list[Fire]:
+        """Publish *fires* or report them, as they are sorted. Returns those that are to be tried again."""
+        publish = sorted_fires.publish
+        # Each of them has a schedule; a call for each fire would cost more than the look.
+        tracked = [one for one in publish if one[1].schedule.runs.track]  # type: ignore[union-attr]
+        if tracked:
+            again = await self._publish_tracked(publish, tracked, known.records, pack, report)
+        else:
+            again = await self._publish(publish, known.records, pack, report)
+        if pack.kind == RELEASED and not sorted_fires.unreadable:
+            await self._tracker.give_up(fires, tracked)
+        if sorted_fires.skip:
+            await self._skip(sorted_fires.skip, known.records, report)
+        report.dropped += sorted_fires.dropped
+        if sorted_fires.unreadable:
+            again += await self._refuse_unreadable(sorted_fires.unreadable, known, pack, report)
+        return again
+
+    async def _publish_tracked(
+        self,
+        publish: Sequence[Timed],
+        tracked: Sequence[Timed],
+        records: Mapping[Key, FireRecord],
+        pack: Pack,
+        report: Report,
+    ) -> list[Fire]:
+        """Publish fires of which some are *tracked*. The others are not later for that."""
+        among = {fire for fire, _, _ in tracked}
+        plain = [one for one in publish if one[0] not in among]
+        again, of_runs = await all_of(
+            (
+                self._publish(plain, records, pack, report),
+                self._publish_runs(tracked, records, pack, report),
+            )
+        )
+        return again + of_runs
+
+    async def _publish_runs(
+        self, tracked: Sequence[Timed], records: Mapping[Key, FireRecord], pack: Pack, report: Report
+    ) -> list[Fire]:
+        """Open the runs of *tracked* fires and publish those, unless another run is open."""
+        opened = await self._tracker.open(tracked)
+        again = await self._publish(opened.publish, records, pack, report, opened.tokens)
+        notices = [_notice(fire, SkipReason.STILL_RUNNING, by) for fire, by in opened.skip]
+        await self._report([skipped(notice, now=self._clock.now()) for notice in notices])
+        report.skips += notices
+        report.ended += opened.overdue
+        report.held += len(opened.held)
+        report.dropped += len(opened.dropped)
+        ended = [fire for fire, _ in opened.skip] + list(opened.dropped)
+        await self._complete([fire for fire in ended if fire.last], records)
+        refused = {
+            index: Refusal(index=index, code="Undecided", message=why) for index, (_, why) in enumerate(opened.failed)
+        }
+        undecided = [fire for fire, _ in opened.failed]
+        return again + await self._handle_refused(undecided, refused, records, pack, report)
 
     async def _known(self, fires: Sequence[Fire]) -> AsyncGenerator[tuple[Sequence[Fire], Known], None]:
         """What *fires* are judged by now, of as many of them as are read at once, then of the others.
@@ -214,8 +277,8 @@ class Executor:
         self, fires: Sequence[tuple[Fire, SkipReason]], records: Mapping[Key, FireRecord], report: Report
     ) -> None:
         """Report each fire as skipped, with its reason. Complete the schedules whose last fire is skipped."""
-        now, limit = self._clock.now(), self._settings.tenant_fires_per_minute
-        notices = [_notice(fire, reason, limit) for fire, reason in fires]
+        now, limit = self._clock.now(), named(self._settings.tenant_fires_per_minute)
+        notices = [_notice(fire, reason, limit if reason is SkipReason.QUOTA else None) for fire, reason in fires]
         await self._report([skipped(notice, now=now) for notice in notices])
         await self._complete([fire for fire, _ in fires if fire.last], records)
         report.skips += notices
@@ -240,10 +303,18 @@ class Executor:
         return Known(records, backfills, unreadable, unknown), left
 
     async def _publish(
-        self, timed: Sequence[Timed], records: Mapping[Key, FireRecord], pack: Pack, report: Report
+        self,
+        timed: Sequence[Timed],
+        records: Mapping[Key, FireRecord],
+        pack: Pack,
+        report: Report,
+        tokens: Mapping[Fire, str] = NO_TOKENS,
     ) -> list[Fire]:
-        """Publish fires. Returns those that are to be tried again."""
-        ended = await self._events.publish(timed, attempt=pack.attempt)
+        """Publish fires. Returns those that are to be tried again.
+
+        *tokens* are those of tracked fires: of all of them, or there are none.
+        """
+        ended = await self._events.publish(timed, attempt=pack.attempt, tokens=tokens)
         fires = [fire for fire, _, _ in timed]
         refused = {index: how for index, how in enumerate(ended) if isinstance(how, Refusal)}
         done = [
@@ -327,7 +398,7 @@ def _portions(fires: Sequence[Fire]) -> Iterator[Sequence[Fire]]:
     return (fires[start : start + READ_AT_ONCE] for start in range(0, len(fires), READ_AT_ONCE))
 
 
-def _notice(fire: Fire, reason: SkipReason, limit: int) -> SkipNotice:
+def _notice(fire: Fire, reason: SkipReason, by: str | None) -> SkipNotice:
     return SkipNotice(
         tenant=fire.tenant,
         name=fire.name,
@@ -335,7 +406,7 @@ def _notice(fire: Fire, reason: SkipReason, limit: int) -> SkipNotice:
         reason=reason,
         first_due=fire.due,
         last_due=fire.due,
-        by=named(limit) if reason is SkipReason.QUOTA else None,
+        by=by,
         cause=fire.cause,
         cause_id=fire.public_id,
     )

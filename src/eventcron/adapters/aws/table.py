@@ -27,10 +27,10 @@ Item: TypeAlias = dict[str, dict[str, Any]]
 
 #: Keys. BatchGetItem: "can retrieve … as many as 100 items".
 MAX_BATCH_GET = 100
-#: Items. BatchWriteItem: "up to 25 item put or delete operations". Ours are some hundred bytes each.
-MAX_BATCH_PUT = 25
 #: Bytes. An answer with fewer has left keys because DynamoDB was called too often, not because of its size.
 LARGE_ANSWER_BYTES = 262_144
+#: Items. BatchWriteItem: "up to 25 item put or delete operations". Ours are some hundred bytes each.
+MAX_BATCH_PUT = 25
 
 
 class _Left(msgspec.Struct):
