@@ -380,8 +380,7 @@ def _not_kept(known: Known, what: str) -> list[str]:
 
 def _is_tracked(known: Known) -> bool:
     schedule = None if known.record is None else known.record.schedule
-    runs = getattr(schedule, "runs", None)
-    return bool(getattr(runs, "track", False))
+    return schedule is not None and schedule.runs.track
 
 
 def _published_at(known: Known, moment: _Moment) -> Instant:
