@@ -457,15 +457,34 @@ def test_an_open_run_keeps_the_next_one_away_and_each_end_is_told(keep: KeepHist
         assert world.fired[0].detail["run_token"] not in kept
 
 
-def test_without_a_history_an_overlap_is_one_of_the_things_that_are_not_known() -> None:
+def test_without_a_history_the_runs_themselves_tell_what_is_open_waits_was_skipped_and_ended() -> None:
     with World(START) as world:
-        put(world, runs={"track": True, "timeout_seconds": 2 * 3_600, "overlap": "skip"})
+        put(world, runs={"track": True, "timeout_seconds": 5 * 3_600, "overlap": "queue_one"})
+        world.run(hours=3, minutes=5)
+
+        open_, waiting, skipped = (ask(world, f"2026-12-01T0{hour}:00:00Z") for hour in (1, 2, 3))
+        report(world, world.fired[0], "succeeded")
+        world.run(minutes=5)
+        ended, next_ = (ask(world, f"2026-12-01T0{hour}:00:00Z") for hour in (1, 2))
+
+    assert answer(open_) == (Because.FIRED, True, True)
+    assert "its run is open since 2026-12-01T01:00:00Z, and overdue at 2026-12-01T06:00:00Z" in open_.says
+    assert answer(waiting) == (Because.OVERLAP, True, None)
+    assert "it waits for the open run to end, overdue at 2026-12-01T06:00:00Z" in waiting.says
+    assert answer(skipped) == (Because.OVERLAP, True, False)
+    assert "its run succeeded, at 2026-12-01T03:05:" in ended.says
+    assert "its run is open since 2026-12-01T03:05:" in next_.says
+
+
+def test_a_run_that_may_overlap_has_a_lane_of_its_own() -> None:
+    with World(START) as world:
+        put(world, runs={"track": True, "timeout_seconds": 5 * 3_600})
         world.run(hours=2, minutes=5)
+        report(world, world.fired[0], "failed")
+        world.run(minutes=5)
 
-        verdict = ask(world, "2026-12-01T02:00:00Z")
-
-        assert answer(verdict) == (Because.NOT_KEPT, True, None)
-        assert "an open run" in verdict.unknown[0]
+        assert "its run failed, at 2026-12-01T02:05:" in ask(world, "2026-12-01T01:00:00Z").says
+        assert "its run is open since 2026-12-01T02:00:00Z" in ask(world, "2026-12-01T02:00:00Z").says
 
 
 def test_failures_in_a_row_pause_it(world: World) -> None:
