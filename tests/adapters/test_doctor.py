@@ -117,6 +117,12 @@ def _many_rules(aws: HandMade) -> None:
     aws.rules *= 270
 
 
+def _left_behind(aws: HandMade) -> None:
+    said = "Temporary: somebody waits for the answers to commands. Left behind if it is still there after "
+    for name, until in (("a", "2026-12-01T07:59:59Z"), ("b", "2026-12-01T08:30:00Z")):
+        aws.rules.append({"Name": f"eventcron-answers-{name}", "State": "ENABLED", "Description": said + until})
+
+
 def _refused(aws: HandMade) -> None:
     aws.targets[0]["DeadLetterConfig"] = {"Arn": arn("sqs", "jobs-dead")}
     aws.counts["jobs-dead"] = 1
@@ -134,6 +140,7 @@ def _failed_invocations(aws: HandMade) -> None:
 @pytest.mark.parametrize(
     ("broken", "check", "level", "what", "remedy"),
     [
+        (_left_behind, "rules", "warning", "with a queue each: eventcron-answers-a", "tail --count 1"),
         (_tick, "tick", "failed", "(TickRule) is disabled: the planner is not started", "enable-rule --name tick"),
         (_never_tick, "tick", "warning", "TickState is DISABLED", "deploy with TickState=ENABLED"),
         (_no_command_rule, "tick", "failed", "(CommandRule) does not exist: no command reaches", "deploy the stack"),

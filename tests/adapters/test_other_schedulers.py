@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Self
 
 import pytest
 from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
 
+from eventcron.adapters.aws import other_schedulers
+from eventcron.adapters.aws.accounts import Account
 from eventcron.adapters.aws.other_schedulers import Answer, Unreachable, existing_schedules
 from eventcron.entrypoints.cli.main import main
 from eventcron.errors import Unavailable
@@ -123,30 +125,48 @@ def _ignore(_count: int) -> None:
     """Show no progress."""
 
 
-async def test_every_page_is_read_and_each_schedule_asked_for() -> None:
-    answers = await existing_schedules(session=_Session(), on_progress=_ignore)  # type: ignore[arg-type]  # a fake
+Use = Callable[[_Session], _Session]
+
+
+@pytest.fixture
+def use(monkeypatch: pytest.MonkeyPatch) -> Use:
+    def use(session: _Session) -> _Session:
+        monkeypatch.setattr(other_schedulers, "session_at", lambda _account: session)
+        return session
+
+    return use
+
+
+async def test_every_page_is_read_and_each_schedule_asked_for(use: Use) -> None:
+    use(_Session())
+
+    answers = await existing_schedules(on_progress=_ignore)
 
     assert len({answer.entry["Name"] for answer in answers}) == 40
     assert isinstance(answers[0], Answer)
 
 
-async def test_a_group_is_read_alone_and_without_rules() -> None:
-    session = _Session()
+async def test_a_group_is_read_alone_and_without_rules(use: Use) -> None:
+    session = use(_Session())
 
-    await existing_schedules(group="g", session=session, on_progress=_ignore)  # type: ignore[arg-type]  # a fake
+    await existing_schedules(group="g", on_progress=_ignore)
 
     assert session.asked[0] == {"GroupName": "g"}
     assert {} not in session.asked
 
 
-async def test_a_missing_permission_is_named() -> None:
+async def test_a_missing_permission_is_named(use: Use) -> None:
+    use(_Session("AccessDeniedException"))
+
     with pytest.raises(Unreachable, match="it takes scheduler:ListSchedules, scheduler:GetSchedule, events:ListRules"):
-        await existing_schedules(session=_Session("AccessDeniedException"), on_progress=_ignore)  # type: ignore[arg-type]  # a fake
+        await existing_schedules(on_progress=_ignore)
 
 
-async def test_a_refusal_for_now_is_unavailable() -> None:
+async def test_a_refusal_for_now_is_unavailable(use: Use) -> None:
+    use(_Session("ThrottlingException"))
+
     with pytest.raises(Unavailable, match="scheduler is unavailable: ThrottlingException"):
-        await existing_schedules(session=_Session("ThrottlingException"), on_progress=_ignore)  # type: ignore[arg-type]  # a fake
+        await existing_schedules(on_progress=_ignore)
 
 
 @pytest.mark.parametrize(
@@ -164,3 +184,10 @@ def test_options_that_do_not_fit_are_refused(argv: list[str], message: str, caps
 
     assert exited.value.code == 2
     assert message in capsys.readouterr().err
+
+
+async def test_an_endpoint_that_is_no_url_is_one_sentence() -> None:
+    account = Account(region="us-east-1", endpoint="nowhere", keys=("a", "b"))
+
+    with pytest.raises(Unreachable, match="Invalid endpoint: nowhere"):
+        await existing_schedules(account=account, on_progress=_ignore)

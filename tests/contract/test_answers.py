@@ -15,13 +15,23 @@ import pytest
 from aiobotocore.session import AioSession
 from botocore.exceptions import ClientError
 
-from eventcron.adapters.aws.answers import NAME_PREFIX, PROBE_SOURCE, NoAnswers, answers_on, pattern
+from eventcron.adapters.aws.answers import (
+    LEASE_MS,
+    NAME_PREFIX,
+    PROBE_SOURCE,
+    RENEW_MS,
+    NoAnswers,
+    answers_on,
+    left_behind,
+    pattern,
+)
 from eventcron.adapters.aws.clients import aws_clients
 from eventcron.adapters.aws.event_bus import EventBridgeBus
 from eventcron.adapters.clock import SystemClock
 from eventcron.adapters.memory import MemoryAnswers, MemoryEventBus
+from eventcron.errors import Unavailable
 from eventcron.model.events import Answer, Event
-from eventcron.ports import EventBus
+from eventcron.ports import Clock, EventBus
 from eventcron.ports.answers import Answers
 from eventcron.timing.instant import from_datetime
 from tests.contract.conftest import BACKENDS
@@ -62,7 +72,7 @@ async def rig(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, a
 
         yield Rig(
             EventBridgeBus(clients.events, name),
-            lambda **options: answers_on(client, name, clock=SystemClock(), **options),
+            lambda **options: answers_on(client, name, **{"clock": SystemClock(), **options}),
             aws,
             name,
         )
@@ -164,22 +174,53 @@ async def test_nothing_is_left_behind(rig: Rig, error: type[BaseException] | Non
 
 
 class Refusing:
-    """A client whose *operation* is denied, and which notes what is called."""
+    """A client whose *operation* is refused with *code*, and which notes what is called.
 
-    def __init__(self, operation: str = "") -> None:
+    *entries* are what it answers to PutEvents, call by call; then it takes the probe, and the queue has it.
+    """
+
+    def __init__(
+        self, operation: str = "", code: str = "AccessDenied", entries: Sequence[dict[str, Any]] | None = None
+    ) -> None:
         self.calls: list[str] = []
-        self._denied = operation
+        self.rules: list[dict[str, str]] = []
+        self._refused, self._code = operation, code
+        self._entries = None if entries is None else [*entries]
 
     def __getattr__(self, operation: str) -> Any:
         async def call(**request: Any) -> dict[str, Any]:
             self.calls.append(operation)
-            if operation == self._denied:
-                raise ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, operation)
-            return {
-                "QueueUrl": "url", "Attributes": {"QueueArn": "arn:queue"}, "RuleArn": "arn:rule", "Messages": []
+            if operation == self._refused:
+                raise ClientError({"Error": {"Code": self._code, "Message": "no"}}, operation)
+            answers: dict[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
+                "put_rule": self._put_rule,
+                "put_events": self._put_events,
+            }
+            messages: list[dict[str, str]] = []
+            if operation == "receive_message" and self._entries == []:
+                detail = {"channel": self.rules[-1]["Name"]}
+                probe = {"source": PROBE_SOURCE, "detail-type": "Answer Probe", "time": "now", "detail": detail}
+                messages = [{"ReceiptHandle": "1", "Body": msgspec.json.encode(probe).decode()}]
+            answer = answers.get(operation)
+            return ({} if answer is None else answer(request)) | {
+                "QueueUrl": "url", "Attributes": {"QueueArn": "arn:queue"}, "RuleArn": "arn:rule", "Rules": [],
+                "Messages": messages,
             }  # fmt: skip
 
         return call
+
+    def _put_rule(self, request: dict[str, Any]) -> dict[str, Any]:
+        self.rules.append(request)
+        return {}
+
+    def _put_events(self, _request: dict[str, Any]) -> dict[str, Any]:
+        return {"FailedEntryCount": 1, "Entries": [self._entries.pop(0)]} if self._entries else {}
+
+    def listen(self, clock: Clock) -> Any:
+        async def same(_service: str) -> Any:
+            return self
+
+        return answers_on(same, "eventcron", clock=clock)
 
 
 @pytest.mark.parametrize(
@@ -188,17 +229,113 @@ class Refusing:
 async def test_a_missing_permission_is_said_and_what_was_made_is_removed(operation: str) -> None:
     client = Refusing(operation)
 
-    async def same(_service: str) -> Any:
-        return client
-
     with pytest.raises(NoAnswers) as caught:
-        async with answers_on(same, "eventcron", clock=SystemClock()):
+        async with client.listen(SystemClock()):
             pass
 
     assert "AccessDenied" in str(caught.value)
     assert "docs/reference/client.md lists" in str(caught.value)
-    assert client.calls[-1] == "delete_queue"
-    assert ("delete_rule" in client.calls) is (operation != "create_queue")
+    assert client.calls[-2:] == ["delete_queue", "delete_rule"]
+
+
+@pytest.mark.parametrize(
+    "operation", ["create_queue", "put_rule", "set_queue_attributes", "put_targets", "put_events", "receive_message"]
+)
+async def test_a_service_that_throttles_is_unavailable_and_no_missing_permission(operation: str) -> None:
+    client = Refusing(operation, "ThrottlingException")
+
+    with pytest.raises(Unavailable, match="ThrottlingException"):
+        async with client.listen(SystemClock()):
+            pass
+
+    assert client.calls[-2:] == ["delete_queue", "delete_rule"]
+
+
+THROTTLED = {"ErrorCode": "ThrottlingException", "ErrorMessage": "too many"}
+
+
+async def test_a_probe_that_is_throttled_is_put_again() -> None:
+    client = Refusing(entries=[THROTTLED, {"ErrorCode": "InternalFailure"}])
+
+    async with client.listen(Jumping()):
+        assert client.calls.count("put_events") == 2  # the queue has the probe once both were refused
+
+    assert client.calls[-1] == "delete_rule"
+
+
+async def test_probes_that_are_throttled_for_good_are_unavailable() -> None:
+    client = Refusing(entries=[THROTTLED] * 100)
+
+    with pytest.raises(Unavailable, match="ThrottlingException: too many"):
+        async with client.listen(Jumping()):
+            pass
+
+    assert client.calls.count("put_events") == 60
+
+
+async def test_a_bus_that_takes_no_probe_for_good_is_said() -> None:
+    client = Refusing(entries=[{"ErrorCode": "NotAuthorizedForSource", "ErrorMessage": "not yours"}])
+
+    with pytest.raises(NoAnswers, match="takes no probe: not yours"):
+        async with client.listen(Jumping()):
+            pass
+
+
+async def test_whoever_listens_for_long_says_that_the_rule_is_in_use() -> None:
+    client, clock = Refusing(entries=[]), Jumping()
+
+    async with client.listen(clock) as answers:
+        for _ in range(10):
+            clock.sleep_for(LEASE_MS // 10)
+            await answers.receive()
+            assert not left_behind(client.rules[-1], now=clock.now())
+
+    assert len(client.rules) == 4  # once, and then at 18, 36 and 54 minutes
+    assert len({rule["Name"] for rule in client.rules}) == 1
+    assert left_behind(client.rules[-1], now=clock.now() + LEASE_MS + 1)
+
+
+async def test_that_it_cannot_be_said_for_now_loses_no_answer() -> None:
+    client, clock = Refusing(entries=[]), Jumping()
+
+    async with client.listen(clock) as answers:
+        clock.sleep_for(RENEW_MS)
+        client._refused, client._code = "put_rule", "ThrottlingException"
+        assert await answers.receive() == []
+        client._refused = ""
+        await answers.receive()
+
+    assert len(client.rules) == 2
+
+
+async def test_a_queue_that_somebody_removed_is_said() -> None:
+    client = Refusing(entries=[])
+
+    async with client.listen(Jumping()) as answers:
+        client._refused, client._code = "receive_message", "AWS.SimpleQueueService.NonExistentQueue"
+        with pytest.raises(NoAnswers, match="no longer"):
+            await answers.receive()
+
+
+class Ahead(SystemClock):
+    """The clock of somebody who comes when what is made now is in use no longer."""
+
+    def now(self) -> int:
+        return super().now() + LEASE_MS + 60_000
+
+
+async def test_what_a_killed_client_left_is_removed_by_the_next_one_that_listens(rig: Rig) -> None:
+    if rig.aws is None:
+        pytest.skip("in memory there is nothing to leave")
+
+    async with rig.listen(), rig.listen():  # one does not remove what the other uses
+        in_use = await left(rig)
+        assert len(in_use) == 4
+        async with rig.listen(clock=Ahead()):
+            assert len(await left(rig)) == 2
+            assert not {*in_use} & {*await left(rig)}
+
+    assert await left(rig) == []
 
 
 class Jumping:
@@ -213,19 +350,19 @@ class Jumping:
     async def sleep_until(self, instant: int) -> None:
         self._now = max(self._now, instant)
 
+    def sleep_for(self, milliseconds: int) -> None:
+        self._now += milliseconds
+
 
 async def test_a_rule_that_selects_nothing_is_given_up() -> None:
     client = Refusing()
 
-    async def same(_service: str) -> Any:
-        return client
-
     with pytest.raises(NoAnswers, match="selects nothing even after 60 s"):
-        async with answers_on(same, "eventcron", clock=Jumping()):
+        async with client.listen(Jumping()):
             pass
 
     assert client.calls.count("put_events") == 60
-    assert client.calls[-1] == "delete_queue"
+    assert client.calls[-1] == "delete_rule"
 
 
 def test_the_pattern_stays_within_what_a_rule_takes() -> None:

@@ -178,6 +178,8 @@ def test_the_wheel_contains_the_package_and_its_data(wheel: zipfile.Path) -> Non
         "eventcron/_infra/template.yaml",
         "eventcron/_examples/prow-periodics.jsonl",
         "eventcron/entrypoints/rest/openapi.json",
+        *(f"eventcron/console/static/{name}" for name in ("console.css", "console.js", "icon.svg")),
+        *(str(path.relative_to(source)) for path in source.glob("eventcron/console/templates/*.html")),
     }
     information = {name for name in _files(wheel) if ".dist-info/" in name}
 

@@ -129,7 +129,7 @@ class Commander:
         """Receive until nothing is *waiting*, or until no answer has come for *patience_ms*."""
         until = self._clock.now() + patience_ms
         while waiting and self._clock.now() < until:
-            for answer in await self._retry.call(answers.receive):
+            for answer in await self.receive(answers):
                 index = next((waiting[key] for key in _keys_in(answer) if key in waiting), None)
                 if index is None:
                     continue
@@ -137,6 +137,10 @@ class Commander:
                     del waiting[key]
                 until = self._clock.now() + patience_ms
                 note(index, rejection(answer) or answer)
+
+    async def receive(self, answers: Answers) -> list[Answer]:
+        """The next events. A service that refuses for now is asked again."""
+        return await self._retry.call(answers.receive)
 
     def _event(self, command: Command) -> Event:
         return Event(

@@ -6,7 +6,7 @@ paused or replaced earlier does not fire (guarantee 3). Nothing is published bef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import chain
 
@@ -17,7 +17,7 @@ from eventcron.app.delivery import PackSender, Publisher, complete, forgotten_at
 from eventcron.app.fair_bus import FairBus, Paced
 from eventcron.app.fire_events import FireEvents
 from eventcron.app.pack_report import Published, Report
-from eventcron.app.portions import Budget, Held, portions
+from eventcron.app.portions import Budget, Held
 from eventcron.app.quota import OverLimit, beyond, countable, named, without_room
 from eventcron.app.reading import Read, read_readable
 from eventcron.app.together import Together
@@ -37,8 +37,7 @@ from eventcron.ports import (
     Refusal,
     ScheduleStore,
 )
-from eventcron.rules.inputs import record_size
-from eventcron.rules.judging import Known, backfill_of, sort_fires
+from eventcron.rules.judging import Known, Timed, backfill_of, sort_fires
 from eventcron.rules.pace import CallPace
 from eventcron.rules.packing import make_pack
 from eventcron.rules.turns import ask_early_ms, asks_again_at
@@ -128,11 +127,8 @@ class Executor:
             return report
         over = await self._over_quota(pack)
         await self._put_off(pack, over, report)
-        by_instant: dict[Instant, list[Fire]] = {}
-        for fire in pack.fires:
-            if not over.wait or fire not in over.wait:
-                by_instant.setdefault(fire.at, []).append(fire)
-        await all_of(self._publish_at(at, fires, pack, report, over.skip) for at, fires in by_instant.items())
+        fires = [fire for fire in pack.fires if fire not in over.wait] if over.wait else pack.fires
+        await all_of(self._publish_at(at, those, pack, report, over.skip) for at, those in _by_instant(fires))
         now = self._clock.now()
         await self._packs.record(pack.id, now=now, expires=self._expires(now))
         return report
@@ -200,13 +196,13 @@ class Executor:
     async def _known_at(self, at: Instant, fires: Sequence[Fire], room: Held) -> Known:
         """Read what *fires* are judged by now, give back the *room* that it does not need, and return at *at*."""
         known = await self._read(fires)
-        room.shrink(sum(map(record_size, known.records.values())))
+        room.shrink(sum([record.size for record in known.records.values()]))
         await self._clock.sleep_until(at)
         return known
 
     def _room_for(self, fires: Sequence[Fire]) -> AbstractAsyncContextManager[Held]:
         """Room for the records of *fires*, however large they are. The fires of a pack are in order of tenants."""
-        return self._room.hold(fires[0].tenant, len({fire.key for fire in fires}) * MAX_RECORD_BYTES)
+        return self._room.hold(fires[0].tenant, len(fires) * MAX_RECORD_BYTES)
 
     async def _skip(
         self, fires: Sequence[tuple[Fire, SkipReason]], records: Mapping[Key, FireRecord], report: Report
@@ -228,20 +224,20 @@ class Executor:
         return await self._handle_refused([fire for fire, _ in fires], unreadable, known.records, pack, report)
 
     async def _read(self, fires: Sequence[Fire]) -> Known:
-        keys = list({fire.key for fire in fires})
+        keys = list(dict.fromkeys([Key(fire.tenant, fire.name) for fire in fires]))
         found, unreadable = await self._read_records(keys)
         # What was read together may have others' records too.
         records = found if len(found) <= len(keys) else {key: found[key] for key in keys if key in found}
-        wanted = list({key for fire in fires if (key := backfill_of(fire)) is not None})
+        wanted = list({key for fire in fires if fire.cause_id and (key := backfill_of(fire)) is not None})
         backfills, unknown = await read_readable(self._backfills.get, wanted) if wanted else ({}, {})
         return Known(records, backfills, unreadable, unknown)
 
     async def _publish(
-        self, timed: Sequence[tuple[Fire, str]], records: Mapping[Key, FireRecord], pack: Pack, report: Report
+        self, timed: Sequence[Timed], records: Mapping[Key, FireRecord], pack: Pack, report: Report
     ) -> list[Fire]:
-        """Publish fires, each with its local time. Returns those that are to be tried again."""
-        ended = await self._events.publish(timed, records, attempt=pack.attempt)
-        fires = [fire for fire, _ in timed]
+        """Publish fires. Returns those that are to be tried again."""
+        ended = await self._events.publish(timed, attempt=pack.attempt)
+        fires = [fire for fire, _, _ in timed]
         refused = {index: how for index, how in enumerate(ended) if isinstance(how, Refusal)}
         done = [
             Published(fire, how - fire.at)
@@ -309,9 +305,19 @@ class Executor:
         await self._publisher.publish(events)
 
 
-def _portions(fires: Sequence[Fire]) -> Iterator[list[Fire]]:
+def _by_instant(fires: Sequence[Fire]) -> Iterable[tuple[Instant, Sequence[Fire]]]:
+    """*fires* by the instant at which they are published."""
+    if len({fire.at for fire in fires}) == 1:
+        return [(fires[0].at, fires)]
+    by_instant: dict[Instant, list[Fire]] = {}
+    for fire in fires:
+        by_instant.setdefault(fire.at, []).append(fire)
+    return by_instant.items()
+
+
+def _portions(fires: Sequence[Fire]) -> Iterator[Sequence[Fire]]:
     """*fires*, as many at a time as are read at once."""
-    return portions(fires, size=lambda _fire: 0, total=0, count=READ_AT_ONCE)
+    return (fires[start : start + READ_AT_ONCE] for start in range(0, len(fires), READ_AT_ONCE))
 
 
 def _notice(fire: Fire, reason: SkipReason, limit: int) -> SkipNotice:

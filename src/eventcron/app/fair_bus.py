@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import TypeAlias
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -45,7 +45,7 @@ class _Given(Struct):
     error: BaseException | None = None
 
     def end(self, ended: int) -> None:
-        """Note that so many more have ended."""
+        """Note that so many more have ended. Once all have, pass on what became of them."""
         self.left -= ended
         if self.left or self.ended.done():
             return
@@ -72,11 +72,13 @@ class FairBus:
         self._bus = bus
         self._clock = clock
         self._pace = pace
-        self._slots = asyncio.Semaphore(concurrency)
+        self._concurrency = concurrency
         self._turns: Turns[_Waiting] = Turns()
-        #: The tasks that are at work now.
+        #: How many tasks call the bus, one call after the other, and how many of them have yet to look for what waits.
+        self._calling = self._looking = 0
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_calling = False
+        #: Passed by one call at a time.
+        self._gate = asyncio.Lock()
         self._paced, self._longest_ms = 0, 0
 
     async def publish(self, events: Sequence[Event]) -> list[Refusal]:
@@ -85,18 +87,20 @@ class FairBus:
             return []
         now = self._clock.now()
         given, pace = _Given(asyncio.get_running_loop().create_future(), len(events), now, []), self._pace.a_second(now)
-        entered = 0
+        refused = 0
         for index, event in enumerate(events):
             owner = event.resources[0].partition("/")[0] if event.resources else ""
-            if pace and self._turns_before(owner) / self.max_entries / pace * 1_000 > MAX_WAIT_MS:
+            if pace and self._turns.before(owner) / self.max_entries / pace * 1_000 > MAX_WAIT_MS:
                 given.refusals.append(self._too_late(index, pace))
-                continue
-            self._turns.put(owner, (event, given, index))
-            entered += 1
-        if entered and not self._is_calling:
-            self._is_calling = True
-            self._start(self._call_all())
-        given.end(len(events) - entered)
+                refused += 1
+            else:
+                self._turns.put(owner, (event, given, index))
+        while self._calling < self._concurrency and self._looking * self.max_entries < len(self._turns):
+            self._calling, self._looking = self._calling + 1, self._looking + 1
+            task = asyncio.get_running_loop().create_task(self._call_on())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        given.end(refused)
         refusals = await given.ended
         return sorted(refusals, key=lambda refusal: refusal.index) if refusals else refusals
 
@@ -108,51 +112,51 @@ class FairBus:
         self._paced, self._longest_ms = 0, 0
         return paced
 
-    def _turns_before(self, owner: str) -> int:
-        """How many events come before the next one of *owner*: as many of each owner as of this one, or all."""
-        return min((self._turns.count(owner) + 1) * self._turns.owners, len(self._turns))
-
     def _too_late(self, index: int, pace: float) -> Refusal:
         self._paced += 1
         message = f"at {pace:.1f} calls a second its turn would come after more than {MAX_WAIT_MS // 1000} s"
         return Refusal(index=index, code=PACED, message=message)
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _call_all(self) -> None:
-        """Call the bus until nothing waits."""
+    async def _call_on(self) -> None:
+        """Call the bus, again and again until nothing waits."""
         try:
-            await asyncio.sleep(0)  # what else is published at this moment goes into the same calls
+            try:
+                await asyncio.sleep(0)  # what else is published at this moment goes into the same calls
+            finally:
+                self._looking -= 1
             while self._turns:
-                await self._slots.acquire()
-                now = self._clock.now()
-                begin = self._pace.begin(now)
-                if begin > now:
-                    await self._clock.sleep_until(begin)
-                waiting = self._turns.take(self.max_entries)
-                if begin > now:
-                    self._paced += len(waiting)
-                    self._longest_ms = max(self._longest_ms, *(begin - given.since for _, given, _ in waiting))
-                self._start(self._call(waiting))
+                held_up_until = await self._held_up()
+                if waiting := self._turns.take(self.max_entries):
+                    if held_up_until:
+                        self._paced += len(waiting)
+                        longest_ms = max(held_up_until - given.since for _, given, _ in waiting)
+                        self._longest_ms = max(self._longest_ms, longest_ms)
+                    await self._call(waiting)
         except BaseException as error:  # noqa: BLE001  # each of those who wait raises it
-            for _, given, _ in self._turns.take(len(self._turns)):
-                given.error = error
-                given.end(1)
+            _fail(self._turns.take(len(self._turns)), error)
         finally:
-            self._is_calling = False
+            self._calling -= 1
+
+    async def _held_up(self) -> Instant:
+        """Wait for the next call that the pace allows. Returns when that was; 0 = it was allowed at once."""
+        # One after the other: a pace that falls holds for all calls that have not begun.
+        async with self._gate:
+            now = self._clock.now()
+            begin = self._pace.begin(now)
+            if begin <= now:
+                return 0
+            await self._clock.sleep_until(begin)
+            return begin
 
     async def _call(self, waiting: Sequence[_Waiting]) -> None:
         try:
             refusals = await self._bus.publish([event for event, _, _ in waiting])
-        except BaseException as error:  # noqa: BLE001  # each of those who wait raises it
-            for _, given, _ in waiting:
-                given.error = error
-            refusals = []
-        finally:
-            self._slots.release()
+        except Exception as error:  # noqa: BLE001  # each of those who wait raises it
+            _fail(waiting, error)
+            return
+        except BaseException as error:
+            _fail(waiting, error)
+            raise
         if any(refusal.code in THROTTLED for refusal in refusals):
             self._pace.refused(self._clock.now())
         for refusal in refusals:
@@ -160,3 +164,9 @@ class FairBus:
             given.refusals.append(replace(refusal, index=place))
         for _, given, _ in waiting:
             given.end(1)
+
+
+def _fail(waiting: Sequence[_Waiting], error: BaseException) -> None:
+    for _, given, _ in waiting:
+        given.error = error
+        given.end(1)

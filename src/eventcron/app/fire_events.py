@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from itertools import chain
-from operator import itemgetter
-
-import msgspec
 
 from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import Publisher
 from eventcron.app.portions import Budget, portions
 from eventcron.app.reading import read_inputs
-from eventcron.model.messages import Fire
-from eventcron.model.names import Instant, Key
+from eventcron.model.names import Instant
 from eventcron.model.records import FireRecord
 from eventcron.ports import Clock, Refusal, ScheduleStore
 from eventcron.rules.inputs import MAX_INLINE_BYTES
+from eventcron.rules.judging import Timed
 from eventcron.wire.encode import fired
 
 #: Bytes of events that are made and published at once: four calls of PutEvents.
@@ -26,6 +23,8 @@ PORTION_BYTES = 1_000_000
 TOTAL_BYTES = 8_000_000
 #: Bytes of an event without input and labels, at most.
 ENVELOPE_BYTES = 2_000
+#: Bytes of a small event at most: its schedule has an input that is stored with it.
+SMALL_BYTES = ENVELOPE_BYTES + 4 * MAX_INLINE_BYTES
 
 
 class FireEvents:
@@ -37,66 +36,60 @@ class FireEvents:
         self._publisher = publisher
         self._budget = Budget(TOTAL_BYTES)
 
-    async def publish(
-        self, timed: Sequence[tuple[Fire, str]], records: Mapping[Key, FireRecord], *, attempt: int
-    ) -> list[Instant | Refusal]:
-        """Publish fires now, each with its local time. Returns for each one when that was done, or why it was not.
+    async def publish(self, timed: Sequence[Timed], *, attempt: int) -> list[Instant | Refusal]:
+        """Publish fires now. Returns for each one when that was done, or why it was not.
 
         Small events go together. A tenant's large ones take turns with those of other tenants.
 
         Raises:
             Unavailable: the inputs cannot be read.
         """
-        sizes = [event_size(records[fire.key]) for fire, _ in timed]
+        sizes = [event_size(record) for _, record, _ in timed]
+        if sum(sizes) <= PORTION_BYTES and max(sizes, default=0) <= SMALL_BYTES:
+            return await self._publish("", timed, sum(sizes), attempt=attempt)
         by_owner: dict[str, list[int]] = {}
         for index, size in enumerate(sizes):
-            is_small = size <= ENVELOPE_BYTES + MAX_INLINE_BYTES
-            by_owner.setdefault("" if is_small else timed[index][0].tenant, []).append(index)
-
-        async def publish(owner: str, portion: Sequence[int]) -> list[tuple[int, Instant | Refusal]]:
-            async with self._budget.hold(owner, sum(sizes[index] for index in portion)):
-                ended = await self._publish([timed[index] for index in portion], records, attempt=attempt)
-            return list(zip(portion, ended, strict=True))
-
-        done = await all_of(
-            publish(owner, portion)
+            by_owner.setdefault("" if size <= SMALL_BYTES else timed[index][0].tenant, []).append(index)
+        parts = [
+            (owner, portion)
             for owner, indexes in by_owner.items()
             for portion in portions(indexes, size=sizes.__getitem__, total=PORTION_BYTES, count=len(indexes))
-        )
-        if len(done) == 1:
-            return [how for _, how in done[0]]
-        return [how for _, how in sorted(chain.from_iterable(done), key=itemgetter(0))]
-
-    async def _publish(
-        self, timed: Sequence[tuple[Fire, str]], records: Mapping[Key, FireRecord], *, attempt: int
-    ) -> list[Instant | Refusal]:
-        # A fire whose input is gone is tried again, and the next round reads its schedule anew.
-        apart = {fire.key: records[fire.key] for fire, _ in timed if records[fire.key].input is not None}
-        inputs = await read_inputs(self._store, list(apart.values()), gone="its input is no longer stored")
-        there = [one for one in timed if one[0].key not in inputs.unreadable] if inputs.unreadable else timed
-        events = [
-            fired(records[fire.key], fire, attempt=attempt, local_time=local_time, apart=inputs.found.get(fire.key))
-            for fire, local_time in there
         ]
-        refusals = await self._publisher.try_each(events)
+        done = await all_of(
+            self._publish(owner, [timed[index] for index in part], sum(sizes[index] for index in part), attempt=attempt)
+            for owner, part in parts
+        )
+        ended = dict(zip(chain.from_iterable(part for _, part in parts), chain.from_iterable(done), strict=True))
+        return [ended[index] for index in range(len(timed))]
+
+    async def _publish(self, owner: str, timed: Sequence[Timed], size: int, *, attempt: int) -> list[Instant | Refusal]:
+        """Publish one portion, as soon as there is room for its *size*."""
+        async with self._budget.hold(owner, size):
+            # A fire whose input is gone is tried again, and the next round reads its schedule anew.
+            apart = {record.key: record for _, record, _ in timed if record.input is not None}
+            inputs = await read_inputs(self._store, list(apart.values()), gone="its input is no longer stored")
+            gone = inputs.unreadable
+            events = [
+                fired(
+                    record, fire, attempt=attempt, local_time=local, apart=inputs.found.get(fire.key) if apart else None
+                )
+                for fire, record, local in timed
+                if not gone or fire.key not in gone
+            ]
+            refusals = await self._publisher.try_each(events)
         now = self._clock.now()
         ended: list[Instant | Refusal] = [now] * len(events)
         for refusal in refusals:
             ended[refusal.index] = refusal
-        if there is timed:
+        if not gone:
             return ended
         published = iter(ended)
         return [
-            Refusal(index=0, code="Unreadable", message=inputs.unreadable[fire.key])
-            if fire.key in inputs.unreadable
-            else next(published)
-            for fire, _ in timed
+            Refusal(index=0, code="Unreadable", message=gone[fire.key]) if fire.key in gone else next(published)
+            for fire, _, _ in timed
         ]
 
 
 def event_size(record: FireRecord) -> int:
     """Bytes of the event of a fire of *record*, at most."""
-    schedule = record.schedule
-    assert schedule is not None  # noqa: S101  # only fires of schedules that exist are published
-    given = len(bytes(schedule.input)) if record.input is None else record.input.size
-    return ENVELOPE_BYTES + given + (len(msgspec.json.encode(schedule.labels)) if schedule.labels else 0)
+    return ENVELOPE_BYTES + record.size + (0 if record.input is None else record.input.size)

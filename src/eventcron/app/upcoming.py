@@ -21,6 +21,7 @@ from eventcron.model.events import SkipNotice
 from eventcron.model.names import Instant, Unreadable, Window
 from eventcron.model.records import Backfill, BackfillState, Record
 from eventcron.ports import Backfills, ScheduleStore
+from eventcron.rules.heat_map import HeatMap, cell_ms
 from eventcron.rules.planning import joined
 from eventcron.rules.upcoming import UpcomingFire, upcoming_entries, upcoming_fires
 from eventcron.settings import Settings
@@ -38,12 +39,16 @@ class UpcomingReport(Struct, kw_only=True):
     window: Window
     #: How many schedules were read, whether or not they fire in the window.
     schedules: int = 0
+    #: How many of them each tenant has.
+    schedules_of: Counter[str] = msgspec.field(default_factory=Counter)
     #: Fires by tenant and by name of the schedule, ``tenant/name``.
     tenants: Counter[str] = msgspec.field(default_factory=Counter)
     names: Counter[str] = msgspec.field(default_factory=Counter)
     #: Fires by the instant at which their second, or their minute, begins.
     seconds: Counter[Instant] = msgspec.field(default_factory=Counter)
     minutes: Counter[Instant] = msgspec.field(default_factory=Counter)
+    #: Fires by tenant and by the number of their part of the window; see ``heat_map``.
+    cells: Counter[tuple[str, int]] = msgspec.field(default_factory=Counter)
     #: The first fires, in order of publication.
     first: list[UpcomingFire] = msgspec.field(default_factory=list)
     #: What will not fire: one notice for each schedule and reason, in order of ``first_due``.
@@ -55,6 +60,11 @@ class UpcomingReport(Struct, kw_only=True):
     @property
     def fires(self) -> int:
         return self.minutes.total()
+
+    @property
+    def heat_map(self) -> HeatMap:
+        """When each tenant fires how much."""
+        return HeatMap(self.window, self.cells)
 
 
 def _ignore(_report: UpcomingReport) -> None:
@@ -75,6 +85,7 @@ class Upcoming:
         *,
         tenant: str | None = None,
         limit: int,
+        max_span_ms: int = MAX_SPAN_MS,
         on_progress: Callable[[UpcomingReport], None] = _ignore,
     ) -> UpcomingReport:
         """Report what will be published in *window*, of *tenant* or of all tenants, and list the first *limit* fires.
@@ -83,10 +94,10 @@ class Upcoming:
         catches up on are not counted; a long catch-up is among the running backfills.
 
         Raises:
-            InvalidSchedule: the window is empty or longer than ``MAX_SPAN_MS``.
+            InvalidSchedule: the window is empty or longer than *max_span_ms*.
             Unavailable: a service refused.
         """
-        _check(window)
+        _check(window, max_span_ms)
         report = UpcomingReport(window=window)
         skips: dict[tuple[str, str, str, str], SkipNotice] = {}
 
@@ -112,15 +123,15 @@ class Upcoming:
         return [stored[key] for key in sorted(stored) if stored[key].state is BackfillState.RUNNING]
 
 
-def _check(window: Window) -> None:
+def _check(window: Window, max_span_ms: int) -> None:
     span = window.end - window.start
     if span <= 0:
         raise InvalidSchedule(
             RejectionCode.OUT_OF_RANGE, field="until", given="a span that is empty", allowed="after --from"
         )
-    if span > MAX_SPAN_MS:
+    if span > max_span_ms:
         given = f"a span of {span / 3_600_000:,.1f} hours"
-        allowed = "at most 24 hours at a time; give --from to look further ahead"
+        allowed = f"at most {max_span_ms // 3_600_000:,} hours at a time; give --from to look further ahead"
         raise InvalidSchedule(RejectionCode.OUT_OF_RANGE, field="until", given=given, allowed=allowed)
 
 
@@ -132,7 +143,9 @@ def _note(
     limit: int,
 ) -> None:
     """Add the fires of *records* to *report*, and their skips to *skips*."""
-    report.schedules += sum(record.schedule is not None for record in records)
+    stored = [record.tenant for record in records if record.schedule is not None]
+    report.schedules += len(stored)
+    report.schedules_of.update(stored)
     entries = [entry for record in records for entry in upcoming_entries(record, since=report.window.start)]
     for found in upcoming_fires(entries, report.window):
         if isinstance(found, UpcomingFire):
@@ -148,6 +161,7 @@ def _note(
 
 
 def _count(report: UpcomingReport, upcoming: UpcomingFire) -> None:
+    report.cells[upcoming.fire.tenant, (upcoming.at - report.window.start) // cell_ms(report.window)] += 1
     report.tenants[upcoming.fire.tenant] += 1
     report.names[str(upcoming.fire.key)] += 1
     report.seconds[upcoming.at // 1000 * 1000] += 1

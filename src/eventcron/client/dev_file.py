@@ -42,6 +42,8 @@ class Dev(Struct, frozen=True, kw_only=True):
     region: str
     access_key_id: str
     secret_access_key: str
+    #: Where its console is; "" = it has none.
+    console: str = ""
 
     @property
     def account(self) -> Account:

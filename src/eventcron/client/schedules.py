@@ -72,6 +72,15 @@ def command(kind: type[C], **fields: Any) -> C:
     return checked(decode_detail(msgspec.json.encode(given), kind))
 
 
+def check_names(tenant: str, name: str = "any") -> None:
+    """Check that a tenant, and a schedule of it, may have these names: nothing else is worth looking for.
+
+    Raises:
+        InvalidSchedule: they may not; names the field.
+    """
+    command(commands.DeleteSchedule, tenant=tenant, name=name)
+
+
 def checked(made: C) -> C:
     """*made*, if the registrar would read its expression and exclusions too.
 

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import msgspec
 from msgspec import UNSET, Struct
 from msgspec.structs import replace
 
-from eventcron.app.reading import pages, read_inputs
+from eventcron.app.reading import ReadPage, pages, read_inputs
 from eventcron.app.use_cases import UseCases
-from eventcron.errors import Undecodable
+from eventcron.errors import InvalidSchedule, Undecodable
 from eventcron.model.commands import Schedule
-from eventcron.model.names import CalendarKey, Instant, Key
+from eventcron.model.names import CalendarKey, Instant, Key, Unreadable
 from eventcron.model.records import Calendar, Record, State
 from eventcron.rules.inputs import whole
 from eventcron.rules.upcoming import UpcomingFire, next_fires
+from eventcron.timing.instant import rfc3339
+from eventcron.timing.trigger import local_time
 
 #: Schedules whose inputs are read at once: with the longest inputs 20 MB.
 INPUTS_AT_ONCE = 100
@@ -32,12 +35,28 @@ class Stored(Struct, frozen=True, kw_only=True):
     created: Instant
     #: The revision of the latest pause or resume; -1 = there was none.
     pause_revision: int = -1
+    #: The canonical text of what fires; "" = nothing does.
+    trigger: str = ""
     #: The next fires, if they were asked for.
     next_fires: Sequence[UpcomingFire] = ()
 
     @property
     def key(self) -> Key:
         return self.schedule.key
+
+
+def as_object(stored: Stored) -> dict[str, Any]:
+    """*stored* as JSON: ``schedule`` is what a put of it says."""
+    return {
+        "schedule": msgspec.json.decode(msgspec.json.encode(stored.schedule)),
+        "state": str(stored.state),
+        "revision": stored.revision,
+        "created": rfc3339(stored.created),
+        "next_fires": [
+            {"at": rfc3339(one.at), "due": rfc3339(one.fire.due), "local_time": local_time(one.fire.due, one.timezone)}
+            for one in stored.next_fires
+        ],
+    }
 
 
 class Filter(Struct, frozen=True, kw_only=True):
@@ -62,6 +81,24 @@ class Filter(Struct, frozen=True, kw_only=True):
                 name in schedule.labels and text in {None, schedule.labels[name]} for name, text in self.labels.items()
             )
         )
+
+
+class StoredPage(Struct, frozen=True, kw_only=True):
+    """Some of the schedules that a filter lets pass."""
+
+    schedules: Sequence[Stored]
+    #: Where the next page begins; None: this is the last one.
+    following: ListCursor | None
+    #: How many records were read for this page.
+    read: int
+    unreadable: Sequence[Unreadable]
+
+
+class ListCursor(Struct, frozen=True, array_like=True):
+    """A place in the list of all schedules: a page of the store, and how many of its records come before."""
+
+    cursor: str | None = None
+    skipped: int = 0
 
 
 class Reader:
@@ -90,11 +127,7 @@ class Reader:
         Raises:
             Undecodable: this release cannot read one of them.
         """
-        store = self._cases.store
-        read = partial(store.scan, 0, 1) if which.tenant is None else partial(
-            store.of_tenant, which.tenant, prefix=which.prefix
-        )  # fmt: skip
-        async for page in pages(read):
+        async for page in pages(self._read(which)):
             for one in page.unreadable:
                 raise Undecodable(f"{one.key} cannot be read by this release: {one.reason}")
             taken = [record for record in page.items if which.takes(record)]
@@ -104,6 +137,44 @@ class Reader:
                 ):
                     if _fires_before(stored, which.fires_before):
                         yield replace(stored, next_fires=stored.next_fires[:fires])
+
+    async def page(
+        self, which: Filter, place: ListCursor, *, limit: int, most: int, contains: str = "", fires: int = 0
+    ) -> StoredPage:
+        """At most *limit* schedules from *place* on that *which* lets pass and whose ``tenant/name`` has *contains*.
+
+        It ends after *most* records, so a page may have few schedules, or none, though another one follows.
+        """
+        read, taken, unreadable = self._read(which), list[Record](), list[Unreadable]()
+        records, now = 0, self._cases.clock.now()
+        following: ListCursor | None = place
+        while following is not None and records < most and len(taken) < limit:
+            page = await read(cursor=following.cursor)
+            unreadable += page.unreadable
+            at = following
+            following = None if page.cursor is None else ListCursor(page.cursor)
+            for number, record in enumerate(page.items[at.skipped :], at.skipped + 1):
+                records += 1
+                if which.takes(record) and contains in str(record.key) and _comes(record, which.fires_before, now):
+                    taken.append(record)
+                if len(taken) == limit or records == most:
+                    last = number == len(page.items)
+                    following = following if last else ListCursor(at.cursor, number)
+                    break
+        shown: list[Stored] = []
+        for record in taken:
+            try:
+                shown += await self._stored([record], fires=fires)
+            except Undecodable as error:
+                unreadable.append(Unreadable(record.key, error.reason))
+        return StoredPage(schedules=shown, following=following, read=records, unreadable=unreadable)
+
+    def _read(self, which: Filter) -> ReadPage[Record]:
+        """Reads the pages in which schedules are that *which* may let pass."""
+        store = self._cases.store
+        if which.tenant is None:
+            return partial(store.scan, 0, 1)
+        return partial(store.of_tenant, which.tenant, prefix=which.prefix)
 
     async def calendar(self, key: CalendarKey) -> Calendar | None:
         """The calendar; None: there is none."""
@@ -130,7 +201,7 @@ def _shown(record: Record, apart: msgspec.Raw | None, *, now: Instant, fires: in
     assert schedule is not None  # noqa: S101  # callers pass schedules that exist
     try:
         coming = next_fires(record, since=now, count=fires) if fires else []
-    except ValueError as error:
+    except (InvalidSchedule, ValueError) as error:
         raise Undecodable(f"the expression of {record.key} cannot be read by this release: {error}") from error
     return Stored(
         schedule=replace(schedule, state=UNSET, revision=None),
@@ -138,8 +209,17 @@ def _shown(record: Record, apart: msgspec.Raw | None, *, now: Instant, fires: in
         revision=record.revision,
         created=record.created,
         pause_revision=record.last_commands.pause_revision,
+        trigger=record.era.trigger,
         next_fires=coming,
     )
+
+
+def _comes(record: Record, before: Instant | None, now: Instant) -> bool:
+    """Whether *record* fires before that instant; None: yes. A trigger that cannot be read passes, to be reported."""
+    try:
+        return before is None or any(fire.at < before for fire in next_fires(record, since=now, count=1))
+    except (InvalidSchedule, ValueError):
+        return True
 
 
 def _fires_before(stored: Stored, until: Instant | None) -> bool:

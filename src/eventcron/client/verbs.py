@@ -14,7 +14,7 @@ from msgspec import Struct
 from eventcron.app.commander import PATIENCE_MS, Commander, NoAnswer, NotSent, Outcome
 from eventcron.app.upcoming import UpcomingReport
 from eventcron.app.use_cases import UseCases
-from eventcron.client.schedules import checked, command
+from eventcron.client.schedules import check_names, checked, command
 from eventcron.client.stored import Filter, Reader, Stored
 from eventcron.model.commands import (
     BackfillSchedule,
@@ -64,8 +64,9 @@ Results: TypeAlias = list[Result]
 class Verbs:
     """What a client can do. Every verb that sends a command checks it first, and waits for the answer if *wait* is set.
 
-    A verb raises ``InvalidSchedule`` before it sends what the registrar would not take, ``NotSent`` if the bus does not
-    take the command, and, with *wait*, ``Rejected`` if the deployment rejects it and ``NoAnswer`` if none comes.
+    A verb raises ``InvalidSchedule`` before it sends what the registrar would not take, or for a name that nothing can
+    have. It raises ``NotSent`` if the bus does not take the command, and, with *wait*, ``Rejected`` if the deployment
+    rejects it and ``NoAnswer`` if none comes.
     """
 
     def __init__(
@@ -89,6 +90,7 @@ class Verbs:
 
     async def get(self, tenant: str, name: str, *, fires: int = 0) -> Stored | None:
         """The stored schedule with its next *fires*; None: there is none."""
+        check_names(tenant, name)
         return await self._reader.get(Key(tenant, name), fires=fires)
 
     def list(
@@ -102,6 +104,8 @@ class Verbs:
         fires: int = 0,
     ) -> AsyncIterator[Stored]:
         """The stored schedules of *tenant*, or of all, that pass each filter. They are read page by page."""
+        if tenant is not None:
+            check_names(tenant)
         which = Filter(
             tenant=tenant,
             prefix=prefix,
@@ -181,6 +185,7 @@ class Verbs:
 
     async def get_calendar(self, tenant: str, name: str) -> Calendar | None:
         """The stored calendar; None: there is none."""
+        check_names(tenant, name)
         return await self._reader.calendar(CalendarKey(tenant, name))
 
     def calendars(self, tenant: str | None = None) -> AsyncIterator[Calendar]:
@@ -191,6 +196,8 @@ class Verbs:
         self, since: datetime, until: datetime, *, tenant: str | None = None, limit: int = 100
     ) -> UpcomingReport:
         """What will be published from *since* until before *until*: counts, and the first *limit* fires."""
+        if tenant is not None:
+            check_names(tenant)
         window = Window(from_datetime(since), from_datetime(until))
         return await self.cases.upcoming.look(window, tenant=tenant, limit=limit)
 
@@ -220,10 +227,12 @@ class Verbs:
 
         It takes a rule and a queue, which exist until the client is closed.
         """
+        for tenant in tenants:
+            check_names(tenant)
         # ``close`` ends it: whoever leaves the loop early does not end this function before its client is closed.
         answers = await self._following.enter_async_context(self._listen(tenants, everything=True))
         while True:
-            for event in await answers.receive():
+            for event in await self._commander.receive(answers):
                 yield event
 
     async def close(self) -> None:

@@ -54,8 +54,8 @@ def _log_fires(report: Report, *, late_ms: int) -> None:
         for one in report.published:
             _log_fire(logger.debug, "fire_published", one)
     late: defaultdict[str, list[Published]] = defaultdict(list)
-    for one in report.published:
-        if one.lateness_ms > late_ms and one.fire.cause == "schedule":
+    for one in [one for one in report.published if one.lateness_ms > late_ms]:
+        if one.fire.cause == "schedule":
             late[one.fire.tenant].append(one)
     for of_tenant in late.values():
         # One line for all of them: a line each would cost more than everything else in a burst.
@@ -151,4 +151,4 @@ def _timed(published: Iterable[Published]) -> list[Published]:
     A run is due when its command was emitted, so its lateness is the command's travel time, not the executor's delay.
     What a resume catches up on may wait for its tenant's limit, so it is late on purpose.
     """
-    return [one for one in published if one.fire.cause == "schedule" and not one.fire.is_caught_up]
+    return [one for one in published if one.fire.cause == "schedule" and not one.fire.cause_id]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cached_property
 from typing import Annotated, TypeAlias
 
 from msgspec import Meta, Struct
@@ -10,7 +9,7 @@ from msgspec import Meta, Struct
 from eventcron.model.names import MAX_SEGMENTS, Cause, Instant, Key
 
 
-class Fire(Struct, frozen=True, array_like=True, dict=True):
+class Fire(Struct, frozen=True, array_like=True, gc=False):
     """One occurrence of one schedule on its way to the bus, as carried in a pack.
 
     The fire does not carry the input: the executor reads the schedule again before it publishes.
@@ -31,7 +30,7 @@ class Fire(Struct, frozen=True, array_like=True, dict=True):
     ] = ""
     last: Annotated[bool, Meta(description="The schedule has no later occurrence.")] = False
 
-    @cached_property
+    @property
     def key(self) -> Key:
         return Key(self.tenant, self.name)
 

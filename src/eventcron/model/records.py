@@ -165,6 +165,16 @@ class Record(Struct, frozen=True, kw_only=True):
         return self.eras[-1] if self.eras else NO_ERA
 
     @property
+    def size(self) -> int:
+        """Roughly the bytes that it takes up where it is stored, without an input that is stored apart."""
+        size, schedule = 1_000 + sum(len(era.trigger) for era in self.eras), self.schedule
+        if schedule is None:
+            return size
+        given = [schedule.expression] if isinstance(schedule.expression, str) else schedule.expression
+        texts = [*given, *schedule.exclude, *schedule.labels, *schedule.labels.values()]
+        return size + len(bytes(schedule.input)) + sum(map(len, texts))
+
+    @property
     def fires(self) -> bool:
         """Whether the era in force may still enqueue fires. A completed schedule may, after a failed planner pass."""
         return self.state in {State.ENABLED, State.COMPLETED} and self.schedule is not None
@@ -221,6 +231,8 @@ class FireRecord(Protocol):
     def schedule(self) -> FiredSchedule | None: ...
     @property
     def input(self) -> InputRef | None: ...
+    @property
+    def size(self) -> int: ...
 
 
 #: Nothing was ever defined.

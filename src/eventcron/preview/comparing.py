@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from eventcron.model.commands import Schedule
 from eventcron.model.names import Instant, Key, Window
 from eventcron.oracle.occurrences import NotComputed, due_instants
+from eventcron.rules.heat_map import cell_ms
 from eventcron.timing.hashing import flexible_offset_ms
 from eventcron.timing.instant import rfc3339
 
@@ -43,6 +44,8 @@ class Comparison:
         self.due = 0
         self.published = 0
         self.per_schedule: Counter[Key] = Counter()
+        #: Fires by tenant and by the number of their part of the span.
+        self.cells: Counter[tuple[str, int]] = Counter()
         #: By minutes since 1970.
         self.per_minute: Counter[int] = Counter()
 
@@ -82,6 +85,8 @@ class Comparison:
         if dues:
             self.per_schedule[key] += len(dues)
             self.per_minute.update([due // 60_000 for due in dues])
+            start, each = self._span.start, cell_ms(self._span)
+            self.cells.update([(key.tenant, (due - start) // each) for due in dues])
         dues.sort()
         if dues != wanted:
             self._note(str(key), dues, wanted)

@@ -21,6 +21,7 @@ from eventcron.model.records import IndexEntry, Record
 from eventcron.preview.comparing import Comparison, Due
 from eventcron.preview.files import Entry, read_schedules
 from eventcron.preview.registrar import at_once, put_entries
+from eventcron.rules.heat_map import HeatMap
 from eventcron.rules.upcoming import UpcomingFire, upcoming_entries, upcoming_fires
 from eventcron.settings import Settings
 from eventcron.testing.clock import FakeClock
@@ -53,6 +54,8 @@ class Simulation(NamedTuple):
     peak_minute: str | None
     per_schedule: dict[str, int]
     per_minute: dict[str, int]
+    #: When each tenant fires how much.
+    heat_map: HeatMap
     #: Where the fires differ from the independent computation.
     differences: list[str]
     #: Schedules that the independent computation cannot read (``H``, named calendars): their fires count as due.
@@ -103,6 +106,7 @@ def simulate(
         peak_minute=None if peak is None else rfc3339(peak * 60_000, millis=False),
         per_schedule={str(key): comparison.per_schedule[key] for key in sorted(accepted)},
         per_minute={rfc3339(at * 60_000, millis=False): minutes[at] for at in sorted(minutes)},
+        heat_map=HeatMap(span, comparison.cells),
         differences=comparison.differences,
         unverified=list(map(str, comparison.unverified)),
     )

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from eventcron.app.upcoming import Upcoming
+from eventcron.app.upcoming import Upcoming, UpcomingReport
 from eventcron.model.names import MAX_INPUT_BYTES, Instant, Window
 from eventcron.preview.cost import Workload, counted
 from eventcron.preview.files import Entry, read_schedules
@@ -30,18 +29,18 @@ class Read(NamedTuple):
     rejected: list[tuple[Entry, str]]
 
 
-async def of_deployment(upcoming: Upcoming, *, now: Instant) -> Workload:
-    """The average of the next ``DAYS`` days, by what is stored. Reads the table once for each of them."""
-    seconds: Counter[int] = Counter()
-    names: set[str] = set()
-    schedules = 0
-    for day in range(DAYS):
-        start = now + 1 + day * DAY_MS  # what is put now fires after now
-        report = await upcoming.look(Window(start, start + DAY_MS), limit=0)
-        seconds.update(report.seconds)
-        names.update(report.names)
-        schedules = max(schedules, report.schedules)
-    return counted(seconds, days=DAYS, schedules=schedules, dense=len(names))
+def _ignore(_report: UpcomingReport) -> None:
+    """Discard the progress: the default for ``on_progress``."""
+
+
+async def of_deployment(
+    upcoming: Upcoming, *, now: Instant, on_progress: Callable[[UpcomingReport], None] = _ignore
+) -> Workload:
+    """The average of the next ``DAYS`` days, by what is stored. Reads the table once."""
+    span = DAYS * DAY_MS
+    start = now + 1  # what is put now fires after now
+    report = await upcoming.look(Window(start, start + span), limit=0, max_span_ms=span, on_progress=on_progress)
+    return counted(report.seconds, days=DAYS, schedules=report.schedules, dense=len(report.names))
 
 
 async def of_files(paths: Iterable[Path | str], settings: Settings, *, now: Instant) -> Read:

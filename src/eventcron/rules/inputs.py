@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from eventcron.model.names import Instant
-from eventcron.model.records import FireRecord, InputRef, Record, StoredInput
+from eventcron.model.records import InputRef, Record, StoredInput
 
 #: Bytes. A larger input is stored apart. DynamoDB counts a write in units of 1 KB.
 MAX_INLINE_BYTES = 1_024
@@ -52,23 +52,6 @@ def has_input(record: Record, given: msgspec.Raw) -> bool:
     if record.input is None:
         return bytes(record.schedule.input) == bytes(given)
     return record.input.digest == _digest(given)
-
-
-def record_size(record: FireRecord) -> int:
-    """Roughly the bytes that *record* takes up where it is stored."""
-    size, schedule = 1_000, record.schedule
-    for era in record.eras:
-        size += len(era.trigger)
-    if schedule is None:
-        return size
-    size += len(bytes(schedule.input))
-    expression = schedule.expression
-    size += len(expression) if isinstance(expression, str) else sum(map(len, expression))
-    for text in schedule.exclude:
-        size += len(text)
-    for name, text in schedule.labels.items():
-        size += len(name) + len(text)
-    return size
 
 
 def is_abandoned(stored: StoredInput, record: Record | None, *, now: Instant) -> bool:

@@ -217,7 +217,7 @@ def _own_contribution(
     entry: IndexEntry, window: Window, memo: WindowMemo, *, now: Instant, since: Instant | None
 ) -> Contribution:
     """The contribution of *entry*, whatever sets it apart from others with its trigger."""
-    offset = _offset(entry)
+    offset = offset_of(entry)
     first = opening(entry, window, since) - offset
     occurrences, following = _between(entry, first, window.end - offset, memo)
     fires, skips = _sort(entry, occurrences, offset, window.end, now=now)
@@ -231,10 +231,10 @@ def opening(entry: IndexEntry, window: Window, since: Instant | None = None) -> 
     """The instant of publication from which *entry* is planned in *window*: from *since* on, if that is given."""
     if since is None:
         since = entry.wake if entry.wake != DENSE else window.start
-    return max(since, entry.handoff, entry.start + _offset(entry))
+    return max(since, entry.handoff, entry.start + offset_of(entry))
 
 
-def _offset(entry: IndexEntry) -> int:
+def offset_of(entry: IndexEntry) -> int:
     """By how many milliseconds the fires of *entry* follow their due instants."""
     seconds = entry.flexible_window_seconds
     return flexible_offset_ms(entry.key, seconds) if seconds else 0

@@ -7,9 +7,10 @@ not always lose the same schedules.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Iterable
 from hashlib import blake2b
+from itertools import islice
 from typing import Generic, TypeVar
 from zlib import crc32
 
@@ -87,46 +88,57 @@ def asks_again_at(pack_id: str, *, late_since: Instant, now: Instant) -> Instant
 class Turns(Generic[T]):
     """What waits, by owner. Owners take turns, so that a thousand things of one delay another's only one by one.
 
+    Things are in rounds: a round has one thing of each owner that waits. Who comes later is in the round under way.
+
     >>> turns = Turns()
     >>> for number in range(3):
     ...     turns.put("huge", f"huge {number}")
     >>> turns.put("small", "small 0")
-    >>> turns.take(3), len(turns), turns.owners
-    (['huge 0', 'small 0', 'huge 1'], 1, 1)
+    >>> turns.before("huge"), turns.before("new"), turns.take(3), len(turns)
+    (4, 2, ['huge 0', 'small 0', 'huge 1'], 1)
     """
 
     def __init__(self) -> None:
-        self._waiting: OrderedDict[str, deque[T]] = OrderedDict()
+        #: The rounds, the one under way first, and how many things of that one were taken.
+        self._rounds: deque[list[T]] = deque()
+        self._taken = 0
+        #: The number of the round under way, and the round in which the next thing of an owner is.
+        self._round = 0
+        self._next: dict[str, int] = {}
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
 
-    @property
-    def owners(self) -> int:
-        """How many have something that waits."""
-        return len(self._waiting)
-
-    def count(self, owner: str) -> int:
-        """How many things of *owner* wait."""
-        return len(self._waiting.get(owner, ()))
+    def before(self, owner: str) -> int:
+        """How many things come before the next one of *owner*, at most."""
+        ahead = max(0, self._next.get(owner, 0) - self._round)
+        widest = max((len(things) for things in islice(self._rounds, 2)), default=0)
+        return min((ahead + 1) * widest, self._count)
 
     def put(self, owner: str, thing: T) -> None:
-        """Let *thing* wait behind those of the same *owner*. A new owner's turn is the last."""
-        self._waiting.setdefault(owner, deque()).append(thing)
+        """Let *thing* wait behind those of the same *owner*."""
+        number = max(self._next.get(owner, 0), self._round)
+        self._next[owner] = number + 1
+        place = number - self._round
+        if place == len(self._rounds):
+            self._rounds.append([])
+        self._rounds[place].append(thing)
         self._count += 1
 
     def take(self, count: int) -> list[T]:
         """Take at most *count* things, one from each owner in turn."""
         taken: list[T] = []
-        while self._waiting and len(taken) < count:
-            owner, things = self._waiting.popitem(last=False)
-            if not self._waiting:
-                # Nobody else waits: all turns are this one's.
-                taken += [things.popleft() for _ in range(min(len(things), count - len(taken)))]
-            else:
-                taken.append(things.popleft())
-            if things:
-                self._waiting[owner] = things
+        while self._rounds and len(taken) < count:
+            first = self._rounds[0]
+            end = self._taken + count - len(taken)
+            taken += first[self._taken : end]
+            self._taken = end
+            if end >= len(first):
+                self._rounds.popleft()
+                self._round, self._taken = self._round + 1, 0
         self._count -= len(taken)
+        if not self._count:
+            self._round = 0
+            self._next.clear()
         return taken

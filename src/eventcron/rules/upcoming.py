@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from eventcron.errors import InvalidSchedule
@@ -15,13 +16,12 @@ from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
 from eventcron.model.names import Instant, Key, Unreadable, Window
 from eventcron.model.records import Era, IndexEntry, Record
-from eventcron.rules.planning import DENSE, WindowMemo, contribution, index_entry
-from eventcron.timing.trigger import from_canonical
+from eventcron.rules.planning import DENSE, WindowMemo, contribution, index_entry, offset_of
+from eventcron.timing.daylight import LATEST
+from eventcron.timing.trigger import first_occurrences, from_canonical
 
 #: Milliseconds of a window that are computed at once: one tick. It bounds the occurrences held in memory.
 SLICE_MS = 300_000
-#: Parts that are looked at for the next fires of one schedule: two weeks of one occurrence in each, in well under 1 s.
-MAX_PARTS = 4_032
 
 
 class UpcomingFire(NamedTuple):
@@ -106,22 +106,16 @@ def _once(fires: Iterable[Fire], known: set[Instant] | None) -> Iterator[Fire]:
 def next_fires(record: Record, *, since: Instant, count: int) -> list[UpcomingFire]:
     """The next *count* fires of *record* to be published at *since* or later, in order: fewer if there are no more.
 
-    They are those of what is stored: pauses, bounds, ``max_fires``, flexible window and exclusions count. The search
-    ends after ``MAX_PARTS`` parts, so a trigger whose occurrences are nearly all excluded may have later fires.
+    They are those of what is stored: pauses, bounds, ``max_fires``, flexible window and exclusions count.
 
     Raises:
         InvalidSchedule, ValueError: this release cannot read the trigger.
     """
     found: dict[Instant, UpcomingFire] = {}
     for entry in upcoming_entries(record, since=since):
-        zone, of_entry, at = from_canonical(entry.trigger).timezone, 0, since
-        for _ in range(MAX_PARTS):
-            part = Window(at, at + SLICE_MS)
-            done = contribution(entry, part, WindowMemo(part), now=at)
-            for fire in done.fires:
-                found.setdefault(fire.due, UpcomingFire(fire.at, fire, zone))
-            of_entry += len(done.fires)
-            if done.following is None or of_entry >= count:
-                break
-            at = max(part.end, done.following)
+        trigger, offset = from_canonical(entry.trigger), offset_of(entry)
+        window = Window(max(since - offset, entry.start), LATEST * 1000 if entry.end is None else entry.end)
+        for due in islice(first_occurrences(trigger, window), count):
+            fire = Fire(entry.tenant, entry.name, entry.revision, due, due + offset)
+            found.setdefault(due, UpcomingFire(fire.at, fire, trigger.timezone))
     return sorted(found.values(), key=lambda upcoming: (upcoming.at, upcoming.fire.due))[:count]

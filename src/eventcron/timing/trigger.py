@@ -166,11 +166,15 @@ def _merged(streams: Sequence[Iterable[Instant]]) -> Iterator[Instant]:
 
 def next_occurrence(trigger: Trigger, at_or_after: Instant, *, before: Instant | None = None) -> Instant | None:
     """Return the first instant in ``[at_or_after, before)`` at which the trigger fires, or None."""
-    window = Window(at_or_after, LATEST * 1000 if before is None else before)
+    return next(first_occurrences(trigger, Window(at_or_after, LATEST * 1000 if before is None else before)), None)
+
+
+def first_occurrences(trigger: Trigger, window: Window) -> Iterator[Instant]:
+    """As ``occurrences``, for a long *window* of which only the first few are wanted."""
     if trigger.is_cron:
-        return next(occurrences(trigger, window), None)
+        return occurrences(trigger, window)
     # Where one of several rates fires soon, the others need not be followed for decades.
-    return next((due for part in _parts(window) for due in occurrences(trigger, part)), None)
+    return (due for part in _parts(window) for due in occurrences(trigger, part))
 
 
 def last_occurrence(trigger: Trigger, window: Window) -> Instant | None:
@@ -365,6 +369,7 @@ __all__ = [
     "EVENTBRIDGE_POLICY",
     "Trigger",
     "count_occurrences",
+    "first_occurrences",
     "from_canonical",
     "last_occurrence",
     "local_time",

@@ -167,7 +167,7 @@ def burst(fires: Sequence[Fire], *, quota: float, known: int = 0, max_entries: i
         queue = MemoryQueue(clock, visibility_seconds=600)
         settings = replace(SETTINGS, put_events_per_second=known, tenant_fires_per_minute=0)
         ports = memory_ports(
-            clock, store=AnySchedule(clock), fire_queue=MemoryFireQueue(queue), bus=bus, jitter=Random(1).random
+            clock, store=AnySchedule(clock), fire_queue=MemoryFireQueue(queue), bus=bus, jitter=Random(3).random
         )
         for pack in pack_fires(fires, size=PACK):
             queue.put(encode_pack(pack), delay_seconds=max(0, pack.at - NOW - 1000) // 1000)

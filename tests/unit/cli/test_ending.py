@@ -27,6 +27,7 @@ OF_A_DEPLOYMENT = [
     ["backfills", "list"],
     ["backfills", "show", "acme/job/1"],
     ["cost", "--stack", "eventcron"],
+    ["console", "--port", "0"],
     ["calendars", "list"],
     ["calendars", "get", "acme/norway"],
     ["calendars", "put", "acme/norway", "2026-12-24"],

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 from pathlib import Path
 
 import click
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
 from eventcron.adapters.aws.accounts import Account
 from eventcron.client.dev_file import Dev, announced
 from eventcron.entrypoints.cli import operations
-from eventcron.entrypoints.cli.operations import account_of, json_option, print_document, stack_option
+from eventcron.entrypoints.cli.forms import json_option, print_document
+from eventcron.entrypoints.cli.main import cli
+from eventcron.entrypoints.cli.operations import account_of, stack_option
 
 
 @click.command()
@@ -85,3 +89,26 @@ def test_a_running_dev_is_used_and_said(tmp_path: Path, capsys: pytest.CaptureFi
     assert called == Account(endpoint="http://127.0.0.1:1")
     assert environment == Account(region="eu-north-1")
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["next", "0 9 * * MON", "--from", "2026-12-01"],
+        ["explain", "0 9 * * MON", "--from", "2026-12-01", "--timezone", "Europe/Oslo"],
+        ["convert", "--from", "quartz", "--to", "eventcron", "0/30 * * * * ?"],
+        ["cost", "--schedules", "5", "--fires-per-day", "1"],
+        ["simulate", "FILE", "--from", "2026-12-01", "--for", "1m"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_what_needs_no_deployment_prints_json_and_yaml_too(arguments: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "one.jsonl"
+    file.write_text('{"tenant": "acme", "name": "job", "expression": "* * * * *"}\n')
+    given = [str(file) if argument == "FILE" else argument for argument in arguments]
+
+    as_json = CliRunner().invoke(cli, [*given, "--json"]).output
+    as_yaml = CliRunner().invoke(cli, [*given, "-o", "yaml"]).output
+
+    assert yaml.safe_load(as_yaml) == json.loads(as_json)
+    assert as_yaml[0] not in "{["

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from eventcron.client.published import KINDS
 from eventcron.entrypoints.cli import list as list_command
 from eventcron.entrypoints.cli.schedules import names
-from eventcron.entrypoints.cli.tail import KINDS
 from eventcron.model.commands import PutCalendar
 from tests.unit.cli.deployed import Deployed, Runs, schedule
 
@@ -41,6 +41,26 @@ def test_get_shows_how_it_was_put_and_when_it_fires(run: Runs, deployed: Deploye
         pytest.param({"max_fires": 2}, ["2026-12-01T09:00", "2026-12-02T09:00"], id="max_fires"),
         pytest.param({"end": "2026-12-02T00:00:00Z"}, ["2026-12-01T09:00"], id="an end"),
         pytest.param({"state": "PAUSED"}, [], id="a pause"),
+        pytest.param(
+            {"expression": "* * * * *", "start": "2027-12-24T00:00:00Z"},
+            ["2027-12-24T00:00", "2027-12-24T00:01", "2027-12-24T00:02"],
+            id="a start in a year",
+        ),
+        pytest.param(
+            {"expression": "* * * * * *", "exclude": ["2026-12-01/2027-03-01"]},
+            ["2027-03-02T00:00"] * 3,
+            id="three months excluded",
+        ),
+        pytest.param(
+            {"expression": ["rate(1 minute)", "0 0 1 1 *"], "exclude": ["2026-12-01/2027-03-01"]},
+            ["2027-03-02T00:00", "2027-03-02T00:01", "2027-03-02T00:02"],
+            id="an interval excluded",
+        ),
+        pytest.param(
+            {"exclude": ["calendar:norway"]},
+            ["2026-12-01T09:00", "2026-12-04T09:00", "2026-12-05T09:00"],
+            id="a calendar",
+        ),
         pytest.param({"expression": "manual"}, [], id="by hand only"),
         pytest.param(
             {"expression": "0 0 29 2 *"}, ["2028-02-29T00:00", "2032-02-29T00:00", "2036-02-29T00:00"], id="leap days"
@@ -50,11 +70,44 @@ def test_get_shows_how_it_was_put_and_when_it_fires(run: Runs, deployed: Deploye
 def test_the_next_fires_are_those_of_what_is_stored(
     run: Runs, deployed: Deployed, fields: dict[str, Any], fires: list[str]
 ) -> None:
-    deployed.seed(schedule("a", **fields))
+    norway = PutCalendar(tenant="acme", name="norway", dates=["2026-12-02/2026-12-03"])
+    deployed.seed(norway, schedule("a", **fields))
 
     document = json.loads(run("get", "acme/a", "--fires", "3", "--json").output)
 
     assert [fire["at"][:16] for fire in document["next_fires"]] == fires
+
+
+def test_of_max_fires_those_that_were_count(run: Runs, deployed: Deployed) -> None:
+    deployed.seed(schedule("a", max_fires=5))
+    deployed.clock.instant += 3 * 86_400_000
+
+    document = json.loads(run("get", "acme/a", "--json").output)
+
+    assert [fire["at"][:16] for fire in document["next_fires"]] == ["2026-12-04T09:00", "2026-12-05T09:00"]
+
+
+def test_what_is_updated_paused_or_over_fires_as_it_is_now(run: Runs, deployed: Deployed) -> None:
+    def fires() -> list[str]:
+        shown = json.loads(run("get", "acme/a", "--fires", "2", "--json").output)
+        return [fire["at"][:16] for fire in shown["next_fires"]]
+
+    deployed.seed(schedule("a"), schedule("a", "30 10 * * *"))
+    assert fires() == ["2026-12-01T10:30", "2026-12-02T10:30"]
+    run("pause", "acme/a")
+    assert fires() == []
+    deployed.clock.instant += 86_400_000
+    run("resume", "acme/a")
+    assert fires() == ["2026-12-02T10:30", "2026-12-03T10:30"]
+    deployed.seed(schedule("a", end="2026-12-02T11:00:00Z"))
+    deployed.clock.instant += 86_400_000
+    assert fires() == []
+
+
+def test_no_fires_asked_for_are_not_said_to_be_none(run: Runs, deployed: Deployed) -> None:
+    deployed.seed(schedule("a"))
+
+    assert "next fires" not in run("get", "acme/a", "--fires", "0").output
 
 
 def test_a_window_fires_later_than_due(run: Runs, deployed: Deployed) -> None:

@@ -28,6 +28,17 @@ def test_no_value_is_cut_wrapped_or_read_as_markup(monkeypatch: pytest.MonkeyPat
     assert columns([(long, "[red]b[/red] :smile:")]) == f"{long}  [red]b[/red] :smile:"
 
 
+def test_no_stored_text_commands_a_terminal_or_shifts_a_column() -> None:
+    assert columns([("\x1b[31mred\rx\x9b", "b"), ("two\nlines", "c"), ("東京", "d"), ("x", "e\n\tf")]).splitlines() == [
+        r"\x1b[31mred\rx\x9b  b",
+        "two                 c",
+        "lines",
+        "東京                d",
+        "x                   e",
+        r"                    \tf",
+    ]
+
+
 def test_nothing_gives_no_line() -> None:
     assert columns([]) == ""
     assert table(["a", "b"], []) == "a  b"
@@ -39,7 +50,11 @@ def test_only_a_terminal_gets_a_bold_head(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
     monkeypatch.setenv("TERM", "xterm")
 
-    assert table(["a"], [("1",)]).startswith("\x1b[1m")
+    assert table(["a"], [("1",)]) == "\x1b[1ma\x1b[0m\n1"
+
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    assert "\x1b" not in table(["a"], [("1",)])
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -35,6 +36,7 @@ def test_put_takes_every_field(run: Runs, deployed: Deployed, tmp_path: Path) ->
         "put", "acme/a", "0 2 * * *", "0 4 * * *", "--gap", "skip", "--overlap", "twice", "--exclude", "2026-12-24",
         "--start", "2026-12-02", "--end", "2027-01-01T00:00:00Z", "--max-fires", "3", "--input", f"@{file}",
         "--label", "team=a", "--label", "cost=b=c", "--priority", "7", "--description", "every night",
+        "--display-name", "A", "--route", "blue",
         "--detail-type", "Report Due", "--window", "60", "--misfire", "skip", "--grace", "300", "--paused",
         "--delete-after", "--revision", "1796112000000",
     )  # fmt: skip
@@ -52,6 +54,8 @@ def test_put_takes_every_field(run: Runs, deployed: Deployed, tmp_path: Path) ->
             "state": "PAUSED",
             "input": {"report": "leads"},
             "detail_type": "Report Due",
+            "display_name": "A",
+            "route": "blue",
             "labels": {"team": "a", "cost": "b=c"},
             "priority": 7,
             "description": "every night",
@@ -122,6 +126,37 @@ def test_what_is_refused_says_why_and_is_status_2(run: Runs, arguments: Sequence
 
     assert says in str(error)
     assert not error.retryable
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("get", "acme/" + "x" * 129),
+        ("get", "a b/x"),
+        ("list", "y" * 65),
+        ("list", "--tenant", "é"),
+        ("pause", "--tenant", "é"),
+        ("calendars", "get", "acme/é"),
+        ("tail", "é"),
+        ("limits", "é"),
+        ("upcoming", "--tenant", "é"),
+        ("backfills", "show", "acme/nightly/é"),
+        ("backfills", "show", "é/nightly/1"),
+    ],
+    ids=" ".join,
+)
+def test_a_name_that_nothing_can_have_is_refused_before_anything_is_read(run: Runs, arguments: Sequence[str]) -> None:
+    assert re.search(
+        r"^(name|tenant|backfill_id): got .*; allowed: (1-\d+ of A-Z|the id of a backfill)", str(run.error(*arguments))
+    )
+
+
+def test_no_arguments_are_text_in_another_encoding(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["put", "acme/nightly", "@daily", "--input", '"\udcff"'])
+
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == "eventcron: '\"\\udcff\"' is no text in UTF-8\n"
 
 
 @pytest.mark.parametrize("arguments", [["put", "acme/a", "@daily"], ["delete", "acme/a"]])

@@ -65,7 +65,7 @@ def test_another_pack_asks_first_each_minute() -> None:
 
 
 @given(st.lists(st.sampled_from("abc"), max_size=40), st.integers(1, 7))
-def test_turns_lose_nothing_keep_each_owners_order_and_let_nobody_go_twice_while_another_waits(
+def test_turns_lose_nothing_keep_each_owners_order_and_let_nobody_go_more_than_twice_while_another_waits(
     owners: list[str], count: int
 ) -> None:
     turns: Turns[tuple[str, int]] = Turns()
@@ -80,7 +80,7 @@ def test_turns_lose_nothing_keep_each_owners_order_and_let_nobody_go_twice_while
     for owner in "abc":
         numbers = [number for of, number in taken if of == owner]
         assert numbers == sorted(numbers)
-        # Of another, who has as many left, there is no more than one in between.
+        # Of another there is one in between in each of the two rounds.
         places = [place for place, (of, _) in enumerate(taken) if of == owner]
         for before, after in pairwise(places):
-            assert len({of for of, _ in taken[before + 1 : after]}) == after - before - 1
+            assert max(Counter(of for of, _ in taken[before + 1 : after]).values(), default=0) <= 2

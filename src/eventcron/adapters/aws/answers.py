@@ -1,27 +1,34 @@
 """``Answers`` on AWS: a rule and a queue that exist for as long as somebody listens.
 
-Both have a name that begins with ``NAME_PREFIX``. A process that is killed leaves them behind; then they can be
-deleted by hand, and nothing else uses them.
+Both have the same name, which begins with ``NAME_PREFIX``. The rule's description says until when it is in use, and
+whoever listens renews that. A process that is killed leaves both behind. The next one that listens removes what is in
+use no longer. The queue never exists without its rule, so the rules show all that is left.
 """
 
 from __future__ import annotations
 
 import json
+import re
 import secrets
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from datetime import datetime
 from typing import Any
 
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
-from eventcron.adapters.aws.failures import mapped
-from eventcron.errors import EventcronError
+from eventcron.adapters.aws.failures import RETRYABLE_CODES, mapped
+from eventcron.adapters.aws.pages import pages
+from eventcron.errors import EventcronError, Unavailable
 from eventcron.model.events import EVENT_DETAILS, EVENT_SOURCE, FIRE_SOURCE_PREFIX, Answer
+from eventcron.model.names import Instant
 from eventcron.ports import Clock
+from eventcron.timing.instant import from_datetime, rfc3339
 
 NAME_PREFIX = "eventcron-answers-"
+TARGET_ID = "answers"
 #: The source of the event that shows that the rule is in force.
 PROBE_SOURCE = "eventcron.answers"
 #: What answers no command. A run is answered by its fire, which the rule selects by its ``cause``.
@@ -39,6 +46,14 @@ RETENTION_SECONDS = 300
 #: update a rule, incoming events might not immediately start matching to new or updated rules."
 PROBE_MS = 1_000
 PATIENCE_MS = 60_000
+#: Milliseconds that a rule is in use without being renewed, and after which it is renewed. The difference leaves time
+#: for clocks that differ and for calls that are refused.
+LEASE_MS = 3_600_000
+RENEW_MS = 900_000
+#: Codes with which EventBridge refuses an entry of PutTargets or PutEvents for now.
+_LATER = RETRYABLE_CODES | {"ConcurrentModificationException"}
+_DESCRIPTION = "Temporary: somebody waits for the answers to commands. Left behind if it is still there after "
+_IN_USE_UNTIL = re.compile(re.escape(_DESCRIPTION) + r"([0-9TZ:.-]+)")
 
 
 class NoAnswers(EventcronError):
@@ -56,21 +71,32 @@ _decode = msgspec.json.Decoder(_Envelope).decode
 
 
 class SqsAnswers:
-    """``Answers`` from the queue at *url*."""
+    """``Answers`` from the queue at *url*. *renew* says that the rule is in use still; *now* is the present time."""
 
-    def __init__(self, sqs: Any, url: str) -> None:
+    def __init__(self, sqs: Any, url: str, *, renew: Callable[[], Awaitable[None]], now: Callable[[], Instant]) -> None:
         self._sqs = sqs
         self._url = url
+        self._renew = renew
+        self._now = now
+        self._renew_at = now() + RENEW_MS
 
     async def receive(self) -> list[Answer]:
+        try:
+            envelopes = await self.envelopes()
+        except ClientError as error:
+            raise NoAnswers(f"the answers can be listened for no longer: {str(error).rstrip('.')}") from error
         return [
             Answer(detail_type=envelope.detail_type, detail=envelope.detail, time=envelope.time)
-            for envelope in await self.envelopes()
+            for envelope in envelopes
             if envelope.source != PROBE_SOURCE
         ]
 
     async def envelopes(self, *, wait_seconds: int = WAIT_SECONDS) -> list[_Envelope]:
         """The next events, probes included. They are removed from the queue."""
+        if self._now() >= self._renew_at:
+            with suppress(Unavailable):  # the next receive tries again
+                await self._renew()
+                self._renew_at = self._now() + RENEW_MS
         with mapped("sqs"):
             response = await self._sqs.receive_message(
                 QueueUrl=self._url, MaxNumberOfMessages=BATCH, WaitTimeSeconds=wait_seconds
@@ -106,12 +132,12 @@ async def answers_on(
     """
     name = NAME_PREFIX + secrets.token_hex(8)
     events, sqs = await client("events"), await client("sqs")
+    await _remove_leftovers(events, sqs, bus, now=clock.now())
     async with AsyncExitStack() as exits:
         try:
             with mapped("events"):
-                answers = await _made(
-                    events, sqs, name, bus=bus, selected=pattern(tenants, everything=everything), exits=exits
-                )
+                selected = pattern(tenants, everything=everything)
+                answers = await _made(events, sqs, name, bus=bus, selected=selected, clock=clock, exits=exits)
                 await _in_force(events, bus, name, answers, clock)
         except (ClientError, BotoCoreError) as error:
             raise NoAnswers(
@@ -122,21 +148,34 @@ async def answers_on(
         yield answers
 
 
-async def _made(events: Any, sqs: Any, name: str, *, bus: str, selected: str, exits: AsyncExitStack) -> SqsAnswers:
-    """Make queue and rule, each removed by *exits*, even if it is not known whether it was made."""
-    exits.push_async_callback(_remove_queue, sqs, name)
+async def _made(
+    events: Any, sqs: Any, name: str, *, bus: str, selected: str, clock: Clock, exits: AsyncExitStack
+) -> SqsAnswers:
+    """Make rule and queue, each removed by *exits*, even if it is not known whether it was made."""
+
+    async def put_rule() -> str:
+        description = _DESCRIPTION + rfc3339(clock.now() + LEASE_MS, millis=False)
+        with mapped("events"):
+            made = await events.put_rule(Name=name, EventBusName=bus, EventPattern=selected, Description=description)
+        return str(made["RuleArn"])
+
+    async def renew() -> None:
+        await put_rule()
+
+    exits.push_async_callback(_remove, events, sqs, name, bus)
+    rule = await put_rule()
     attributes = {"MessageRetentionPeriod": str(RETENTION_SECONDS)}
     url: str = (await sqs.create_queue(QueueName=name, Attributes=attributes))["QueueUrl"]
     found = await sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])
     queue = found["Attributes"]["QueueArn"]
-    exits.push_async_callback(_remove_rule, events, name, bus)
-    description = "Temporary: somebody waits for the answers to commands. Delete it if nobody does."
-    made = await events.put_rule(Name=name, EventBusName=bus, EventPattern=selected, Description=description)
-    await sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": _policy(queue, made["RuleArn"])})
-    put = await events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": "answers", "Arn": queue}])
+    await sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": _policy(queue, rule)})
+    put = await events.put_targets(Rule=name, EventBusName=bus, Targets=[{"Id": TARGET_ID, "Arn": queue}])
     if put.get("FailedEntryCount"):
-        raise NoAnswers(f"EventBridge does not take queue {name} as a target: {put['FailedEntries'][0]}")
-    return SqsAnswers(sqs, url)
+        refused = put["FailedEntries"][0]
+        if refused.get("ErrorCode") in _LATER:
+            raise Unavailable("events", refused["ErrorCode"], refused.get("ErrorMessage", ""))
+        raise NoAnswers(f"EventBridge does not take queue {name} as a target: {refused}")
+    return SqsAnswers(sqs, url, renew=renew, now=clock.now)
 
 
 async def _in_force(events: Any, bus: str, name: str, answers: SqsAnswers, clock: Clock) -> None:
@@ -148,34 +187,49 @@ async def _in_force(events: Any, bus: str, name: str, answers: SqsAnswers, clock
         "Detail": json.dumps({"channel": name}),
     }
     until = clock.now() + PATIENCE_MS
+    refused: dict[str, str] | None = None
     while clock.now() < until:
         again = clock.now() + PROBE_MS
         put = await events.put_events(Entries=[entry])
-        if put.get("FailedEntryCount"):
-            refused = put["Entries"][0]
+        refused = put["Entries"][0] if put.get("FailedEntryCount") else None
+        if refused is not None and refused.get("ErrorCode") not in _LATER:
             raise NoAnswers(f"bus {bus!r} takes no probe: {refused.get('ErrorMessage', refused.get('ErrorCode'))}")
         received = await answers.envelopes(wait_seconds=1)
         if any(envelope.source == PROBE_SOURCE and envelope.detail.get("channel") == name for envelope in received):
             return
         await clock.sleep_until(again)
+    if refused is not None:
+        raise Unavailable("events", refused["ErrorCode"], refused.get("ErrorMessage", ""))
     raise NoAnswers(
         f"the rule {name} on bus {bus!r} selects nothing even after {PATIENCE_MS // 1000} s; look whether EventBridge"
         " may send to the queue of that name, or send commands without waiting"
     )
 
 
-async def _remove_rule(events: Any, name: str, bus: str) -> None:
-    # Whatever is not there is removed already. Nothing else may keep the queue from being removed too.
-    with suppress(ClientError, BotoCoreError):
-        await events.remove_targets(Rule=name, EventBusName=bus, Ids=["answers"])
-    with suppress(ClientError, BotoCoreError):
-        await events.delete_rule(Name=name, EventBusName=bus)
+def left_behind(rule: Mapping[str, Any], *, now: Instant) -> bool:
+    """Whether *rule*, an entry of ListRules, was made to listen by a process that has been killed since."""
+    found = _IN_USE_UNTIL.fullmatch(rule.get("Description", "")) if rule["Name"].startswith(NAME_PREFIX) else None
+    return found is not None and from_datetime(datetime.fromisoformat(found[1])) < now
 
 
-async def _remove_queue(sqs: Any, name: str) -> None:
+async def _remove_leftovers(events: Any, sqs: Any, bus: str, *, now: Instant) -> None:
+    """Remove what others left behind, if the caller may."""
+    with suppress(ClientError, BotoCoreError):
+        there = pages(events.list_rules, "Rules", EventBusName=bus, NamePrefix=NAME_PREFIX)
+        for name in [rule["Name"] async for rule in there if left_behind(rule, now=now)]:
+            await _remove(events, sqs, name, bus)
+
+
+async def _remove(events: Any, sqs: Any, name: str, bus: str) -> None:
+    """Remove a rule and its queue, the rule last, because it shows that there is a queue."""
+    # Whatever is not there is removed already. Nothing else may keep the rest from being removed too.
+    with suppress(ClientError, BotoCoreError):
+        await events.remove_targets(Rule=name, EventBusName=bus, Ids=[TARGET_ID])
     with suppress(ClientError, BotoCoreError):
         url = (await sqs.get_queue_url(QueueName=name))["QueueUrl"]
         await sqs.delete_queue(QueueUrl=url)
+    with suppress(ClientError, BotoCoreError):
+        await events.delete_rule(Name=name, EventBusName=bus)
 
 
 def pattern(tenants: Sequence[str], *, everything: bool) -> str:

@@ -31,6 +31,9 @@ READ_TIMEOUT_S = 10.0
 #: name of the service resolves to.
 MAX_AGE_S = 300.0
 
+#: Bytes that are received at once.
+_RECEIVED_BYTES = 262_144
+
 #: The headers of an answer that are kept.
 _KEPT = frozenset({b"x-amzn-requestid", b"x-amz-crc32", b"x-amzn-query-error"})
 
@@ -59,6 +62,9 @@ class Pool:
         self._slots = asyncio.Semaphore(limit)
         self._idle: deque[_Connection] = deque()
         self._ca_bundle = ca_bundle
+        #: What any of the connections receives, until it is parsed, which is at once. A buffer for each answer, as
+        #: asyncio's other protocol makes them, takes longer to make than to fill.
+        self._received = memoryview(bytearray(_RECEIVED_BYTES))
 
     async def open(self) -> None:
         """Open a connection for the first call. If there is none to be had now, that call tries again, and says why."""
@@ -104,7 +110,7 @@ class Pool:
         try:
             async with asyncio.timeout(CONNECT_TIMEOUT_S):
                 _, connection = await loop.create_connection(
-                    lambda: _Connection(self.url), self._address, self._port, ssl=tls
+                    lambda: _Connection(self.url, self._received), self._address, self._port, ssl=tls
                 )
         except TimeoutError as error:
             raise ConnectTimeoutError(endpoint_url=self.url, error=error) from error
@@ -119,37 +125,42 @@ def _tls(ca_bundle: str) -> ssl.SSLContext:
     return ssl.create_default_context(cafile=ca_bundle or None)
 
 
-class _Connection(asyncio.Protocol):
+class _Connection(asyncio.BufferedProtocol):
     """One connection. httptools calls the methods ``on_…`` as it parses an answer."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, received: memoryview) -> None:
         self._url = url
+        self._received = received
         self._loop = asyncio.get_running_loop()
         self._opened = self._loop.time()
         self._transport: asyncio.Transport | None = None
+        self._parser = httptools.HttpResponseParser(self)
         self._answer: asyncio.Future[Answer] | None = None
         self._headers: dict[bytes, bytes] = {}
         self._body: list[bytes] = []
         self._lost = False
         #: Whether the service keeps the connection open after its last answer.
         self._stays = False
+        #: When the call under way is given up, by the loop's clock.
+        self._give_up = 0.0
+        #: Sees to it, and stays for the next calls: to set a timer for each takes longer than to parse the answer.
+        self._timer: asyncio.TimerHandle | None = None
 
     async def call(self, head: bytes, body: bytes) -> Answer:
         assert self._transport is not None  # noqa: S101  # it is connected
-        self._parser = httptools.HttpResponseParser(self)
         self._answer = self._loop.create_future()
-        self._transport.writelines((head, body))
-        timer = self._loop.call_later(READ_TIMEOUT_S, self._time_out)
+        self._give_up = self._loop.time() + READ_TIMEOUT_S
+        if self._timer is None:
+            self._timer = self._loop.call_at(self._give_up, self._look)
+        self._transport.write(head + body)
         try:
             return await self._answer
         finally:
-            timer.cancel()
             self._answer = None
 
     def may_be_kept(self) -> bool:
         """Whether the service and the connection's age allow another call."""
-        young = self._loop.time() - self._opened < MAX_AGE_S
-        return young and self._stays and not self._lost
+        return self._stays and not self._lost and self._loop.time() - self._opened < MAX_AGE_S
 
     def is_closed(self) -> bool:
         """Whether the service has closed the connection, or sent what nobody asked for.
@@ -162,6 +173,7 @@ class _Connection(asyncio.Protocol):
         return bool(select.select([sock], [], [], 0)[0])
 
     def close(self) -> None:
+        self._stop_timer()
         if self._transport is not None:
             self._transport.abort()
 
@@ -169,16 +181,20 @@ class _Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  # create_connection makes no other
         self._transport = transport
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # as asyncio calls it
+        return self._received
+
+    def buffer_updated(self, nbytes: int) -> None:
         if self._answer is None:
             self._lost = True  # nobody asked for it
             return
         try:
-            self._parser.feed_data(data)
+            self._parser.feed_data(self._received[:nbytes])
         except httptools.HttpParserError as error:
             self._fail(ConnectionClosedError(endpoint_url=self._url, error=error))
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._stop_timer()
         self._lost = True
         self._fail(ConnectionClosedError(endpoint_url=self._url, error=exc))
 
@@ -199,9 +215,22 @@ class _Connection(asyncio.Protocol):
         if self._answer is not None and not self._answer.done():
             body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
             self._answer.set_result(Answer(self._parser.get_status_code(), self._headers, body))
+            self._headers, self._body = {}, []  # an idle connection holds no answer
 
-    def _time_out(self) -> None:
-        self._fail(ReadTimeoutError(endpoint_url=self._url, error=f"no answer after {READ_TIMEOUT_S} s"))
+    def _look(self) -> None:
+        """Give the call under way up if its time is over."""
+        self._timer = None
+        if self._answer is None:
+            return
+        if self._loop.time() >= self._give_up:
+            self._fail(ReadTimeoutError(endpoint_url=self._url, error=f"no answer after {READ_TIMEOUT_S} s"))
+        else:
+            self._timer = self._loop.call_at(self._give_up, self._look)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _fail(self, error: Exception) -> None:
         self._lost = True

@@ -22,6 +22,10 @@ class NoDeployment(EventcronError):
     """The stack does not exist, or this shell may not see it. The message says what to set."""
 
 
+class Refused(EventcronError):
+    """AWS refused a call to a deployment that it found: the caller lacks a permission, or something was deleted."""
+
+
 class Deployment(NamedTuple):
     """Open clients, and what the stack tells about itself."""
 
@@ -40,13 +44,14 @@ async def deployment(stack: str, *, concurrency: int, account: Account = BY_DEFA
 
     Raises:
         NoDeployment: there is no such stack, or this shell cannot reach it.
+        Refused: within the context, AWS refused a call for good.
         Unavailable: AWS refused for now.
     """
     session = session_at(account)
     # These clients are called without ``Retry``, so botocore repeats what is refused.
     patient = AioConfig(max_pool_connections=concurrency, retries={"mode": "standard", "total_max_attempts": 5})
-    with explained("aws", partial(_unreachable, stack)):
-        async with AsyncExitStack() as exits:
+    async with AsyncExitStack() as exits:
+        with explained("aws", partial(_unreachable, stack)):
             opened: dict[str, Any] = {}
 
             async def client(service: str) -> Any:
@@ -63,6 +68,7 @@ async def deployment(stack: str, *, concurrency: int, account: Account = BY_DEFA
             clients = await exits.enter_async_context(
                 aws_clients(concurrency=concurrency, bus=bus_service(settings), session=session)
             )
+        with explained("aws", lambda said: Refused(f"AWS refused: {said}")):
             yield Deployment(clients, client, settings, outputs)
 
 

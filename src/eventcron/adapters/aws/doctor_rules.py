@@ -10,11 +10,13 @@ from typing import Any, NamedTuple
 
 from botocore.exceptions import ClientError
 
+from eventcron.adapters.aws.answers import NAME_PREFIX, left_behind
 from eventcron.adapters.aws.doctor import Patient, message_count
 from eventcron.adapters.aws.pages import pages
 from eventcron.app import diagnosis
 from eventcron.app.concurrency import all_of
 from eventcron.app.diagnosis import Finding, failed, ok, warning
+from eventcron.model.names import Instant
 from eventcron.rules.event_patterns import OnBus, why_nothing
 
 #: Rules looked at once. EventBridge takes 50 calls of ListTargetsByRule a second.
@@ -71,10 +73,22 @@ async def rules(patient: Patient) -> list[Finding]:
         async with gate:
             return await _rule(patient, rule, bus)
 
-    found = diagnosis.rules_on_bus(len(there))
-    for one in await all_of(look(rule) for rule in there):
+    # Those of somebody who listens come and go, and do nothing to the others.
+    lasting = [rule for rule in there if not rule["Name"].startswith(NAME_PREFIX)]
+    found = diagnosis.rules_on_bus(len(there)) + _left_behind(there, now=patient.cases.clock.now())
+    for one in await all_of(look(rule) for rule in lasting):
         found += one
     return found or [ok("rules", f"the {len(there):,} rules on bus {settings.bus_name} may match, and have targets")]
+
+
+def _left_behind(there: Sequence[dict[str, Any]], *, now: Instant) -> list[Finding]:
+    """The rules that clients made to listen for answers, and that are there because the clients were killed."""
+    names = [rule["Name"] for rule in there if left_behind(rule, now=now)]
+    if not names:
+        return []
+    what = f"left behind by clients that were killed, with a queue each: {', '.join(names[:3])}"
+    remedy = "run a command that waits for its answer, such as `eventcron tail --count 1`; it removes them"
+    return [warning("rules", what + (", …" if len(names) > 3 else ""), remedy)]  # noqa: PLR2004  enough to find them
 
 
 async def _rule(patient: Patient, rule: dict[str, Any], bus: OnBus) -> list[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
 from botocore.exceptions import ConnectionError as BotoConnectionError
@@ -60,26 +60,35 @@ def unavailable(
     return None
 
 
-@contextmanager
-def mapped(service: str, *, also: frozenset[str] = frozenset()) -> Iterator[None]:
+class mapped(AbstractContextManager[None]):  # noqa: N801  # used as a function
     """Raise ``Unavailable`` in place of botocore's errors that are worth a retry; raise all others unchanged.
 
     *also* has further retryable codes of this service.
     """
-    try:
-        yield
-    except (ClientError, BotoCoreError) as error:
-        later = unavailable(service, error, also=also)
-        if later is None:
-            raise
-        raise later from error
+
+    def __init__(self, service: str, *, also: frozenset[str] = frozenset()) -> None:
+        self._service = service
+        self._also = also
+
+    def __exit__(self, kind: object, error: BaseException | None, where: object) -> None:
+        if isinstance(error, ClientError | BotoCoreError):
+            later = unavailable(self._service, error, also=self._also)
+            if later is not None:
+                raise later from error
 
 
 @contextmanager
 def explained(service: str, otherwise: Callable[[str], EventcronError]) -> Iterator[None]:
-    """As ``mapped``, for the command line: in place of all others raise what *otherwise* makes of their text."""
+    """As ``mapped``, for the command line: in place of all others raise what *otherwise* makes of their text.
+
+    It makes an error of an endpoint that is no URL too.
+    """
     try:
         with mapped(service):
             yield
     except (ClientError, BotoCoreError) as error:
         raise otherwise(str(error).rstrip(".")) from error
+    except ValueError as error:
+        if not str(error).startswith("Invalid endpoint"):
+            raise
+        raise otherwise(str(error)) from error

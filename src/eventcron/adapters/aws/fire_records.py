@@ -81,6 +81,7 @@ class _FireRecord(Struct, frozen=True, gc=False):
     eras: Sequence[Era]
     schedule: FiredSchedule | None
     input: InputRef | None
+    size: int
 
     @property
     def tenant(self) -> str:
@@ -122,4 +123,10 @@ def _record(item: _Item) -> FireRecord:
         decode_eras(item.eras.text, item.trigger.text),
         body.schedule,
         body.input,
+        _bytes(item.body.text) + _bytes(item.eras.text) + _bytes(item.trigger.text),
     )
+
+
+def _bytes(text: str) -> int:
+    """The bytes of *text*, at most."""
+    return len(text) if text.isascii() else 4 * len(text)

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from aiobotocore.config import AioConfig
-from aiobotocore.session import AioSession, get_session
 
+from eventcron.adapters.aws.accounts import BY_DEFAULT, Account, session_at
 from eventcron.adapters.aws.failures import explained
 from eventcron.app.concurrency import all_of
 from eventcron.errors import EventcronError
@@ -28,17 +28,17 @@ class Answer(NamedTuple):
 
 
 async def existing_schedules(
-    *, group: str | None = None, session: AioSession | None = None, on_progress: Callable[[int], None]
+    *, group: str | None = None, account: Account = BY_DEFAULT, on_progress: Callable[[int], None]
 ) -> list[Answer]:
     """Return every schedule, or those of *group*, and without a *group* every scheduled rule of the default bus.
 
-    Region, credentials and endpoint come from the environment, as boto reads it.
+    They are those of *account*. What that leaves open, the environment says, as boto reads it.
 
     Raises:
         Unreachable: credentials, a Region or a permission are missing.
         Unavailable: AWS refused for now.
     """
-    session = session or get_session()
+    session = session_at(account)
     patient = AioConfig(max_pool_connections=_AT_ONCE, retries={"mode": "standard", "total_max_attempts": 5})
     found: list[Answer] = []
     with explained("scheduler", _unreachable):
@@ -73,7 +73,7 @@ async def _rules(client: Any) -> AsyncIterator[Answer]:
 
 def _unreachable(said: str) -> Unreachable:
     return Unreachable(
-        f"the account's schedules cannot be read: {said}. AWS_PROFILE, AWS_DEFAULT_REGION and"
-        " AWS_ENDPOINT_URL say where they are; it takes scheduler:ListSchedules, scheduler:GetSchedule,"
+        f"the account's schedules cannot be read: {said}. --profile and --region, or AWS_PROFILE, AWS_DEFAULT_REGION"
+        " and AWS_ENDPOINT_URL, say where they are; it takes scheduler:ListSchedules, scheduler:GetSchedule,"
         " events:ListRules and events:ListTargetsByRule"
     )

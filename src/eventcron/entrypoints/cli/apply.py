@@ -10,7 +10,8 @@ import click
 
 from eventcron.app.commander import Outcome
 from eventcron.entrypoints.cli.declared import SHOWN, as_object, declared_options, plan_of, read_files, show, summary
-from eventcron.entrypoints.cli.operations import json_option, print_document, stack_option
+from eventcron.entrypoints.cli.forms import json_option, print_document
+from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.schedules import connected
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal

@@ -8,8 +8,9 @@ from typing import Any
 import click
 
 from eventcron.client.verbs import Receipt, Verbs
+from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.entrypoints.cli.moments import INSTANT
-from eventcron.entrypoints.cli.operations import json_option, print_document, stack_option
+from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.schedules import (
     connected,

@@ -9,12 +9,14 @@ from typing import Any, NamedTuple
 import click
 
 from eventcron.app.use_cases import UseCases
-from eventcron.entrypoints.cli.operations import json_option, operations, print_document, stack_option
+from eventcron.client.schedules import command as made
+from eventcron.entrypoints.cli.forms import json_option, print_document
+from eventcron.entrypoints.cli.operations import operations, stack_option
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import columns, counted, table
 from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import RejectionCode
-from eventcron.model.commands import TENANT_SOURCE_PREFIX
+from eventcron.model.commands import TENANT_SOURCE_PREFIX, CancelBackfill
 from eventcron.model.names import BackfillKey, Instant
 from eventcron.model.records import Backfill, BackfillState
 from eventcron.rules.backfill import Left, left
@@ -71,6 +73,7 @@ def show(backfill: str, stack: str, *, as_json: bool) -> None:
     if len(parts) < len(BackfillKey._fields) or not all(parts):
         raise _unknown(backfill, allowed="TENANT/NAME/ID, as `eventcron backfills list` prints it")
     key = BackfillKey(*parts)
+    made(CancelBackfill, tenant=key.tenant, name=key.name, backfill_id=key.id)  # such a backfill may exist
 
     async def find() -> Status:
         async with operations(stack) as (cases, *_):

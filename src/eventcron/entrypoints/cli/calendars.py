@@ -9,7 +9,8 @@ import click
 
 from eventcron.client.verbs import Receipt
 from eventcron.entrypoints.cli.calendar_file import read_calendar_file
-from eventcron.entrypoints.cli.operations import json_option, print_document, stack_option
+from eventcron.entrypoints.cli.forms import json_option, print_document
+from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.schedules import connected, key_of, show_receipt, tenant_option, wait_option
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import table

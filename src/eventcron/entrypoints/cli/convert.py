@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from eventcron.adapters.clock import SystemClock
+from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.errors import InvalidExpression
 from eventcron.model.codes import RequestCode
 from eventcron.timing.convert import WRITERS, convert
@@ -18,7 +19,8 @@ _TARGETS = click.Choice([notation.value for notation in WRITERS])
 @click.argument("expression")
 @click.option("--from", "source", type=_SOURCES, required=True, help="The dialect of EXPRESSION.")
 @click.option("--to", "target", type=_TARGETS, required=True, help="The dialect to write.")
-def command(*, expression: str, source: str, target: str) -> None:
+@json_option
+def command(*, expression: str, source: str, target: str, as_json: bool) -> None:
     """Write EXPRESSION in another dialect, or say why that dialect has no form for it.
 
     The command prints the result only if both expressions have the same occurrences for a year.
@@ -32,6 +34,9 @@ def command(*, expression: str, source: str, target: str) -> None:
             f"eventcron: {expression!r} has no {target} form: {error.given} ({error.field}): {error.allowed}", err=True
         )
         click.get_current_context().exit(2)
-    click.echo(converted)
+    if as_json:
+        print_document({"expression": converted, "from": source, "to": target, "given": expression})
+    else:
+        click.echo(converted)
     if target == Notation.UNIX and any(sign in converted for sign in "LW#"):
         click.echo("eventcron and croniter understand L, W and #; the cron of Debian does not.", err=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,9 @@ import click
 from msgspec.structs import replace
 
 from eventcron.adapters.clock import SystemClock
-from eventcron.entrypoints.cli.operations import json_option, operations
+from eventcron.entrypoints.cli.forms import json_option, print_document
+from eventcron.entrypoints.cli.operations import operations
+from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import counted, table
 from eventcron.preview import prices
@@ -72,7 +73,10 @@ def command(
         read: Read = run_until_signal(of_files(files, settings, now=SystemClock().now()))
         workload, rejected = read.workload, read.rejected
     month = bill(workload, settings, memory_megabytes=memory)
-    click.echo(json.dumps(_as_object(month, workload), indent=2) if as_json else _as_text(month, workload))
+    if as_json:
+        print_document(_as_object(month, workload))
+    else:
+        click.echo(_as_text(month, workload))
     for entry, reason in rejected:
         click.echo(f"eventcron: {entry.file}:{entry.line}: {reason}", err=True)
     sys.exit(1 if rejected else 0)
@@ -80,7 +84,13 @@ def command(
 
 async def _of_stack(stack: str) -> tuple[Workload, Settings]:
     async with operations(stack) as (cases, *_):
-        return await of_deployment(cases.upcoming, now=cases.clock.now()), cases.settings
+        with Progress() as progress:
+            workload = await of_deployment(
+                cases.upcoming,
+                now=cases.clock.now(),
+                on_progress=lambda report: progress.show(f"{counted(report.schedules, 'schedule')} read"),
+            )
+        return workload, cases.settings
 
 
 def _as_object(month: Bill, workload: Workload) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from eventcron.client.verbs import Receipt
-from eventcron.entrypoints.cli.operations import json_option, stack_option
+from eventcron.entrypoints.cli.forms import json_option
+from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.schedules import (
     connected,
     key_of,

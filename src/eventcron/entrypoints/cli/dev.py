@@ -14,20 +14,23 @@ from typing import Any
 
 import click
 from click.core import ParameterSource
+from msgspec.structs import replace
 
 from eventcron.adapters.aws.answers import answers_on
 from eventcron.adapters.clock import SystemClock
 from eventcron.client.dev_file import Dev, announced
+from eventcron.console.live import Live
+from eventcron.entrypoints.cli.console import Pages
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
-from eventcron.local.console import Console
 from eventcron.local.embedded import EmbeddedAws
+from eventcron.local.output import Output
 from eventcron.local.runtime import ACCESS_KEY_ID, SECRET_ACCESS_KEY, LocalSettings, Runtime
 from eventcron.local.tasks import run_with
 from eventcron.local.template import NOT_EMULATED
 from eventcron.ports.answers import Answers
 
 #: Options of the stack that ``dev`` creates. An empty AWS has no stack.
-_OF_THE_STACK = ("trusted_source", "planner_workers", "keep", "quiet")
+_OF_THE_STACK = ("trusted_source", "planner_workers", "keep", "quiet", "console", "allow_changes")
 
 
 @click.command()
@@ -54,6 +57,8 @@ _OF_THE_STACK = ("trusted_source", "planner_workers", "keep", "quiet")
     help="Load the state from this directory and save it there. By default, state is discarded on exit.",
 )
 @click.option("--empty", is_flag=True, help="Create no stack: `sam deploy` can deploy eventcron, or anything else.")
+@click.option("--console/--no-console", default=True, show_default=True, help="Serve pages that show the stack.")
+@click.option("--allow-changes", is_flag=True, help="Let those pages run, pause, resume, backfill and redrive.")
 @click.option("-q", "--quiet", is_flag=True, help="Do not print fires and skips.")
 @click.option("-v", "--verbose", is_flag=True, help="Show all output of the functions, not only errors.")
 @click.option("--json", "as_json", is_flag=True, help="When ready, print endpoint and outputs in one line of JSON.")
@@ -67,6 +72,8 @@ def command(
     planner_workers: int,
     keep: Path | None,
     empty: bool,
+    console: bool,
+    allow_changes: bool,
     quiet: bool,
     verbose: bool,
     as_json: bool,
@@ -83,30 +90,36 @@ def command(
         settings = LocalSettings(
             port=port, region=region, trusted_sources=trusted_source, planner_workers=planner_workers, keep=keep
         )
-        work = _run(settings, quiet=quiet, verbose=verbose, as_json=as_json)
+        pages = Pages(allow_changes=allow_changes) if console else None
+        work = _run(settings, pages, quiet=quiet, verbose=verbose, as_json=as_json)
     try:
         run_until_signal(work)
     except Stopped as stopped:  # as it is meant to end, so there is nothing to say
         sys.exit(stopped.status)
 
 
-async def _run(settings: LocalSettings, *, quiet: bool, verbose: bool, as_json: bool) -> None:
+async def _run(settings: LocalSettings, pages: Pages | None, *, quiet: bool, verbose: bool, as_json: bool) -> None:
     began = time.perf_counter()
-    console = Console(verbose=verbose, echo=_say)
+    output = Output(verbose=verbose, echo=_say)
     runtime = Runtime(
         settings,
         on_progress=lambda step: _say(click.style(f"{step} …", dim=True)),
-        on_output=console.output,
-        on_failure=console.planner_failed,
+        on_output=output.output,
+        on_failure=output.planner_failed,
     )
     async with runtime, AsyncExitStack() as exits:
-        watched = [console.watch_targets(runtime.log_file)]
+        where, live = _where(runtime), None
+        watched = [output.watch_targets(runtime.log_file)]
         if not quiet:
             answers = await runtime.guard(exits.enter_async_context(_events_of(runtime)))
-            watched.append(console.watch_events(answers, SystemClock()))
-        with announced(_where(runtime), Path.cwd()):
-            click.echo(json.dumps(_document(runtime)) if as_json else _welcome(runtime, time.perf_counter() - began))
-            await runtime.guard(run_with(console.watch_dead_letters(runtime), watched))
+            live = Live(began=SystemClock().now())
+            watched.append(output.watch_events(answers, SystemClock(), live.add))
+        if pages is not None:
+            where = replace(where, console=await exits.enter_async_context(pages.served(where.account, live)))
+        with announced(where, Path.cwd()):
+            seconds = time.perf_counter() - began
+            click.echo(json.dumps(_document(runtime, where)) if as_json else _welcome(runtime, where, seconds))
+            await runtime.guard(run_with(output.watch_dead_letters(runtime), watched))
 
 
 @asynccontextmanager
@@ -141,8 +154,8 @@ def _refuse_options_of_the_stack(context: click.Context) -> None:
 
 
 async def _run_empty(port: int, region: str, *, verbose: bool, as_json: bool) -> None:
-    console = Console(verbose=verbose, echo=_say)
-    async with EmbeddedAws(port=port, region=region, on_output=console.output) as aws:
+    output = Output(verbose=verbose, echo=_say)
+    async with EmbeddedAws(port=port, region=region, on_output=output.output) as aws:
         document = {
             "endpoint": aws.endpoint,
             "region": aws.region,
@@ -180,23 +193,25 @@ def _exports(aws: Runtime | EmbeddedAws) -> list[str]:
     return ["export " + " ".join(f"{name}={shlex.quote(variables[name])}" for name in group) for group in groups]
 
 
-def _document(runtime: Runtime) -> dict[str, object]:
+def _document(runtime: Runtime, where: Dev) -> dict[str, object]:
     return {
         "endpoint": runtime.endpoint,
         "region": runtime.region,
         "account": runtime.account,
         "bus": runtime.bus_name,
         "rest": runtime.rest_url,
+        "console": where.console or None,
         "environment": environment(runtime),
         "outputs": dict(runtime.outputs),
     }
 
 
-def _welcome(runtime: Runtime, seconds: float) -> str:
+def _welcome(runtime: Runtime, where: Dev, seconds: float) -> str:
     """The endpoint, the three lines to copy, and a command to try."""
     return "\n".join(
         [
             click.style(f"eventcron runs at {runtime.endpoint}", bold=True) + f"  (ready in {seconds:.1f} s)",
+            *([click.style(f"see it at {where.console}", bold=True)] if where.console else []),
             "",
             *_exports(runtime),
             "",

@@ -8,7 +8,8 @@ from pathlib import Path
 import click
 
 from eventcron.entrypoints.cli.declared import as_object, declared_options, plan_of, read_files, show
-from eventcron.entrypoints.cli.operations import json_option, print_document, stack_option
+from eventcron.entrypoints.cli.forms import json_option, print_document
+from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.schedules import connected
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.preview.declared import Difference

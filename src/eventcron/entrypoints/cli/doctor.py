@@ -12,14 +12,8 @@ import msgspec
 from eventcron.adapters.aws import doctor, doctor_rules
 from eventcron.adapters.aws.deployment import deployment
 from eventcron.app.diagnosis import Finding, exit_status
-from eventcron.entrypoints.cli.operations import (
-    CONNECTIONS,
-    QUEUES,
-    current_account,
-    json_option,
-    print_document,
-    stack_option,
-)
+from eventcron.entrypoints.cli.forms import json_option, print_document
+from eventcron.entrypoints.cli.operations import CONNECTIONS, QUEUES, current_account, stack_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import table

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from itertools import islice
 from typing import Any
 
 import click
 
+from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.entrypoints.cli.moments import INSTANT
 from eventcron.entrypoints.cli.trigger_options import TriggerOptions, trigger_options
 from eventcron.model.names import Instant, Window
@@ -31,7 +31,7 @@ YEAR_MS = 366 * 86_400_000
     show_default=True,
     help="Only occurrences and clock changes after this: RFC 3339, a date, now+1h.",
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def command(*, expressions: tuple[str, ...], start: Instant, as_json: bool, **options: Any) -> None:
     """Describe EXPRESSION in English, with its next occurrences and its fires at the next clock changes."""
     given = TriggerOptions(**options)
@@ -39,7 +39,7 @@ def command(*, expressions: tuple[str, ...], start: Instant, as_json: bool, **op
     following = list(islice(occurrences(trigger, Window(start + 1, LATEST * 1000)), COUNT))
     changes = nights(_in_zone(trigger, given), Window(start + 1, start + YEAR_MS))
     if as_json:
-        click.echo(json.dumps(_document(expressions, given.timezone, trigger, following, changes), indent=2))
+        print_document(_document(expressions, given.timezone, trigger, following, changes))
         return
     for expression in expressions:
         click.echo(f"{expression}  ({dialect_name(expression)})")

@@ -13,7 +13,8 @@ import msgspec
 
 from eventcron.app.export import ExportReport
 from eventcron.app.restore import Line
-from eventcron.entrypoints.cli.operations import json_option, operations, print_document, stack_option
+from eventcron.entrypoints.cli.forms import json_option, print_document
+from eventcron.entrypoints.cli.operations import operations, stack_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.entrypoints.cli.tables import counted
@@ -61,7 +62,7 @@ async def _export(stack: str, tables: dict[str, str], file: BinaryIO) -> ExportR
     def write(commands: Sequence[Exported]) -> None:
         file.writelines(_encode(Line(detail_type_of(one), msgspec.Raw(_encode(one)))) + b"\n" for one in commands)
 
-    async with operations(stack, **tables) as (cases, *_):
+    async with operations(stack, tables=tables) as (cases, *_):
         with Progress() as progress:
             return await cases.exporter.run(
                 write, on_progress=lambda report: progress.show(f"{counted(report.schedules, 'schedule')} written")

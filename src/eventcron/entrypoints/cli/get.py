@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 import msgspec
 
-from eventcron.client.stored import Stored
-from eventcron.entrypoints.cli.operations import json_option, print_document, stack_option
+from eventcron.client.stored import Stored, as_object
+from eventcron.entrypoints.cli.forms import json_option, print_document
+from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.schedules import connected, key_of, schedule_argument, tenant_option
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import columns
@@ -47,21 +46,7 @@ def command(schedule: str, *, fires: int, tenant: str | None, stack: str, as_jso
     if as_json:
         print_document(as_object(stored))
     else:
-        click.echo(_in_full(stored))
-
-
-def as_object(stored: Stored) -> dict[str, Any]:
-    """*stored* as JSON: ``schedule`` is what a put of it says."""
-    return {
-        "schedule": msgspec.json.decode(msgspec.json.encode(stored.schedule)),
-        "state": str(stored.state),
-        "revision": stored.revision,
-        "created": rfc3339(stored.created),
-        "next_fires": [
-            {"at": rfc3339(one.at), "due": rfc3339(one.fire.due), "local_time": local_time(one.fire.due, one.timezone)}
-            for one in stored.next_fires
-        ],
-    }
+        click.echo("\n\n".join([_in_full(stored), *([_coming(stored)] if fires else [])]))
 
 
 def _in_full(stored: Stored) -> str:
@@ -70,8 +55,13 @@ def _in_full(stored: Stored) -> str:
         (name, text if isinstance(text, str) else msgspec.json.encode(text).decode()) for name, text in fields.items()
     ]
     rows += [("state", str(stored.state)), ("revision", str(stored.revision)), ("created", rfc3339(stored.created))]
-    fires = [columns([(rfc3339(one.at), _local(one)) for one in stored.next_fires])] if stored.next_fires else []
-    return "\n".join([columns(rows), "", f"next fires{'' if fires else ': none'}", *fires])
+    return columns(rows)
+
+
+def _coming(stored: Stored) -> str:
+    if not stored.next_fires:
+        return "next fires: none"
+    return "next fires\n" + columns([(rfc3339(one.at), _local(one)) for one in stored.next_fires])
 
 
 def _local(upcoming: UpcomingFire) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,6 +39,9 @@ if TYPE_CHECKING:
     help="Whether a crontab has a user before each command.  [default: found out]",
 )
 @click.option("--live", is_flag=True, help="eventbridge: read the schedules of the account and Region, not FILES.")
+@click.option("--profile", help="With --live: the profile of the AWS CLI.")
+@click.option("--region", help="With --live: the Region.")
+@click.option("--endpoint-url", help="With --live: the URL to call in place of AWS's own.")
 @click.option("--group", metavar="NAME", help="With --live: only this schedule group of EventBridge Scheduler.")
 @click.option(
     "-o",
@@ -58,6 +63,7 @@ def command(
     user_column: bool | None,
     live: bool,
     as_json: bool,
+    **account: str | None,
 ) -> None:
     """Write what FILES of another scheduler say as schedules, for `eventcron simulate` and Put Schedule.
 
@@ -68,9 +74,10 @@ def command(
 
     defaults = Defaults(tenant, timezone, SystemClock().now())
     check_defaults(defaults)
-    _check_source(source, files, group, live=live)
+    given = {name: value for name, value in account.items() if value is not None}
+    _check_source(source, files, {**given, **({"group": group} if group is not None else {})}, live=live)
     if live:
-        found = [(f"eventbridge{f' group {group}' if group else ''}", run_until_signal(_live(group)))]
+        found = [(f"eventbridge{f' group {group}' if group else ''}", run_until_signal(_live(group, given)))]
     else:
         found = [(str(path), _read(path, source, user_column=user_column)) for path in files]
     with Progress() as progress:
@@ -81,24 +88,27 @@ def command(
     sys.exit(PARTLY if result.unsaid else 0)
 
 
-def _check_source(source: str, files: tuple[Path, ...], group: str | None, *, live: bool) -> None:
+def _check_source(source: str, files: tuple[Path, ...], of_live: Mapping[str, str], *, live: bool) -> None:
     if live and source != "eventbridge":
         raise click.UsageError("--live reads what AWS has: it is for the format eventbridge alone")
-    if group is not None and not live:
-        raise click.UsageError("--group is for --live: a file is read whole")
+    if of_live and not live:
+        option = next(iter(of_live)).replace("_", "-")
+        raise click.UsageError(f"--{option} is for --live: a file is read whole")
     if live and files:
         raise click.UsageError("--live or FILES, not both")
     if not live and not files:
         raise click.UsageError("Missing argument 'FILES...'." + (" Or --live." if source == "eventbridge" else ""))
 
 
-async def _live(group: str | None) -> Found:
+async def _live(group: str | None, given: Mapping[str, str]) -> Found:
     from eventcron.adapters.aws.other_schedulers import existing_schedules  # noqa: PLC0415  botocore is slow to import
+    from eventcron.entrypoints.cli.operations import account_of  # noqa: PLC0415
     from eventcron.migrate.eventbridge import of_answer  # noqa: PLC0415
 
+    account = account_of(given, Path.cwd(), os.environ)
     with Progress() as progress:
         answers = await existing_schedules(
-            group=group, on_progress=lambda count: progress.show(f"{counted(count, 'schedule')} read")
+            group=group, account=account, on_progress=lambda count: progress.show(f"{counted(count, 'schedule')} read")
         )
     return [one for entry, targets in answers for one in of_answer(entry, targets)]
 

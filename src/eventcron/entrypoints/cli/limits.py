@@ -8,7 +8,9 @@ import click
 import msgspec
 
 from eventcron.app.tenant_limits import TenantLimits, limits_of
-from eventcron.entrypoints.cli.operations import json_option, operations, print_document, stack_option
+from eventcron.client.schedules import check_names
+from eventcron.entrypoints.cli.forms import json_option, print_document
+from eventcron.entrypoints.cli.operations import operations, stack_option
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import table
 
@@ -19,6 +21,8 @@ from eventcron.entrypoints.cli.tables import table
 @json_option
 def command(tenants: tuple[str, ...], stack: str, *, as_json: bool) -> None:
     """Show how many schedules each TENANT has, and the limits that the deployment sets every tenant."""
+    for tenant in tenants:
+        check_names(tenant)
     found = run_until_signal(_look(stack, tenants))
     if as_json:
         shown: list[dict[str, Any]] = [msgspec.to_builtins(one) for one in found]

@@ -10,10 +10,10 @@ from typing import Any
 
 import click
 
-from eventcron.client.stored import Stored
-from eventcron.entrypoints.cli.get import as_object
+from eventcron.client.stored import Stored, as_object
+from eventcron.entrypoints.cli.forms import form, json_option
 from eventcron.entrypoints.cli.moments import INSTANT
-from eventcron.entrypoints.cli.operations import form, json_option, stack_option
+from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.schedules import connected
 from eventcron.entrypoints.cli.signals import run_until_signal

@@ -22,6 +22,7 @@ COMMANDS = {
     "backfill": "backfill",
     "backfills": "backfills",
     "calendars": "calendars",
+    "console": "console",
     "convert": "convert",
     "cost": "cost",
     "delete": "delete",
@@ -120,6 +121,10 @@ def main(argv: list[str] | None = None) -> None:
         status = _say("stopped", stopped.status)
     except EventcronError as error:
         status = _say(str(error), 1 if error.retryable else 2)
+    except UnicodeEncodeError as error:  # Python reads bytes that are no UTF-8 as lone surrogates
+        if not any("\ud800" <= sign <= "\udfff" for sign in error.object):
+            raise
+        status = _say(f"{error.object[:80]!a} is no text in UTF-8", 2)
     except OSError as error:
         if error.errno not in _UNWRITABLE or error.filename is not None:
             raise

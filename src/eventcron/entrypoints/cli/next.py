@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from eventcron.entrypoints.cli.forms import form, json_option, print_document
 from eventcron.entrypoints.cli.moments import INSTANT
 from eventcron.entrypoints.cli.trigger_options import TriggerOptions, trigger_options
 from eventcron.model.names import Instant, Occurrence, Window
@@ -51,7 +52,7 @@ MAX_SKIPPED = 10
     help=f"How many.  [default: {DEFAULT_COUNT}; with --until all, up to {MAX_COUNT}]",
 )
 @click.option("--local", is_flag=True, help="Print local time with its offset, without UTC.")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON array of RFC 3339 times.")
+@json_option
 def command(
     *,
     expressions: tuple[str, ...],
@@ -64,7 +65,8 @@ def command(
 ) -> None:
     """Print when EXPRESSION fires next, in UTC and local time.
 
-    Several expressions fire whenever one of them matches. Intervals of rate() count from --from.
+    Several expressions fire whenever one of them matches. Intervals of rate() count from --from. JSON and YAML are an
+    array of RFC 3339 times.
     """
     end = LATEST * 1000 if until is None else until
     limit = count or (DEFAULT_COUNT if until is None else MAX_COUNT)
@@ -76,7 +78,10 @@ def command(
             local_time(due, given.timezone, millis=False) if local else rfc3339(due, millis=False)
             for due in islice(occurrences(trigger, window), limit)
         )
-        click.echo(json.dumps(list(times)))
+        if form() == "json":
+            click.echo(json.dumps(list(times)))  # one line, for people who read it too
+        else:
+            print_document(list(times))
         return
     if is_manual(trigger.canonical):
         click.echo("manual: never by itself, only when Run Schedule asks for it", err=True)

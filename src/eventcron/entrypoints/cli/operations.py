@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from functools import wraps
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple, TypeVar
 
 import click
@@ -75,46 +74,6 @@ def _account_option(name: str, meaning: str) -> Callable[[F], F]:
     return click.option(f"--{name}", expose_value=False, callback=_into_account, help=meaning)
 
 
-#: The forms in which a command can print what it found.
-FORMS = ("table", "json", "yaml")
-
-
-def json_option(function: Callable[..., T]) -> Callable[..., T]:
-    """The options that say in which form *function* prints: its argument ``as_json``, and see ``print_document``."""
-
-    @click.option("-o", "--output", type=click.Choice(FORMS), help="Print a table, JSON or YAML.  [default: table]")
-    @click.option("--json", "json_alone", is_flag=True, help="Short for -o json.")
-    @wraps(function)
-    def run(*args: Any, output: str | None, json_alone: bool, **options: Any) -> T:
-        if json_alone and output not in {None, "json"}:
-            raise click.UsageError(f"give --json or -o {output}, not both")
-        meta = click.get_current_context().find_root().meta
-        # A group's option may stand before the subcommand.
-        meta[_FORM] = form = output or ("json" if json_alone else meta.get(_FORM, "table"))
-        return function(*args, as_json=form != "table", **options)
-
-    return run
-
-
-_FORM = "eventcron.form"
-
-
-def form() -> str:
-    """The form that the running command prints in: one of ``FORMS``."""
-    context = click.get_current_context(silent=True)
-    return "table" if context is None else str(context.find_root().meta.get(_FORM, "table"))
-
-
-def print_document(document: Any, *, err: bool = False) -> None:
-    """Print what a command found, for programs: as JSON, or as YAML if ``-o yaml`` asks for it. *err*: on stderr."""
-    if form() != "yaml":
-        click.echo(json.dumps(document, indent=2, ensure_ascii=False), err=err)
-        return
-    import yaml  # noqa: PLC0415  # only -o yaml needs it
-
-    click.echo(yaml.safe_dump(document, sort_keys=False, allow_unicode=True), nl=False, err=err)
-
-
 def account_of(
     given: Mapping[str, str], directory: Path, environ: Mapping[str, str], *, silently: bool = False
 ) -> Account:
@@ -157,15 +116,19 @@ class Operations(NamedTuple):
 
 
 @asynccontextmanager
-async def operations(stack: str, **tables: str) -> AsyncIterator[Operations]:
+async def operations(
+    stack: str, *, account: Account | None = None, tables: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Operations]:
     """The deployment of *stack*. *tables* are read in place of its own ones: ``schedules_table``, ``ledger_table``.
+
+    It is in *account*; None = in the one that the command's options say.
 
     Raises:
         NoDeployment: there is no such stack, or it cannot be reached.
         StaleDev: a file says that ``eventcron dev`` runs, and it does not.
         Unavailable: AWS is unavailable for now.
     """
-    async with deployment(stack, concurrency=CONNECTIONS, account=current_account()) as (
+    async with deployment(stack, concurrency=CONNECTIONS, account=account or current_account()) as (
         clients,
         client,
         settings,

@@ -12,8 +12,9 @@ import msgspec
 
 from eventcron.client.schedules import Schedule
 from eventcron.client.verbs import Receipt
+from eventcron.entrypoints.cli.forms import json_option
 from eventcron.entrypoints.cli.moments import INSTANT
-from eventcron.entrypoints.cli.operations import json_option, stack_option
+from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.schedules import (
     connected,
     key_of,
@@ -42,7 +43,9 @@ from eventcron.timing.instant import to_datetime
 @click.option("--label", "labels", multiple=True, metavar="KEY=TEXT", help="A label. Repeatable.")
 @click.option("--priority", type=int, help="0 to 9.  [default: 5]")
 @click.option("--description", help="For people.")
+@click.option("--display-name", help="The name that people see.")
 @click.option("--detail-type", help="The detail-type of the fires.  [default: Schedule Fired]")
+@click.option("--route", help="A word in each fire, by which a router chooses the target.")
 @click.option("--window", "flexible_window_seconds", type=int, help="Seconds by which fires are spread.")
 @click.option("--misfire", type=click.Choice(["fire_once", "fire_all", "skip"]), help="What fires of what was missed.")
 @click.option("--grace", type=int, help="Seconds after which a fire counts as missed.  [default: 86400]")

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
 import sys
-from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -14,7 +12,9 @@ from typing import Any
 import click
 
 from eventcron.app.redrive import SLOWEST, RedriveReport
-from eventcron.entrypoints.cli.operations import QUEUES, json_option, operations, print_document, stack_option
+from eventcron.client.dead_letters import DROPPED, append, as_object, text_of
+from eventcron.entrypoints.cli.forms import json_option, print_document
+from eventcron.entrypoints.cli.operations import QUEUES, operations, stack_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import columns, counted, table
@@ -93,7 +93,7 @@ def show(queue: str, ids: tuple[str, ...], stack: str, limit: int, *, as_json: b
 
     dead_letters = run_until_signal(look())
     if as_json:
-        print_document({"queue": queue, "dead_letters": [_as_object(dead_letter) for dead_letter in dead_letters]})
+        print_document({"queue": queue, "dead_letters": [as_object(dead_letter) for dead_letter in dead_letters]})
     else:
         click.echo("\n\n".join(map(_as_text, dead_letters)) or f"no dead letters in {queue}")
 
@@ -146,7 +146,7 @@ def send(
 @stack_option
 @click.option(
     "--record",
-    default="dropped-dead-letters.jsonl",
+    default=DROPPED,
     show_default=True,
     type=click.Path(path_type=Path, dir_okay=False),
     help="The command appends each dead letter to this file, as a line of JSON, before it removes it.",
@@ -160,7 +160,7 @@ def drop(queue: str, ids: tuple[str, ...], stack: str, record: Path, *, everythi
         async with operations(stack) as (_, redrive, *_):
             with _Count("dropped") as count:
                 return await (await redrive(queue, None)).drop(
-                    limit=len(ids) or ALL, ids=ids, record=_recorder(record, queue), on_progress=count
+                    limit=len(ids) or ALL, ids=ids, record=partial(_record, record, queue), on_progress=count
                 )
 
     _finish(run_until_signal(work()), "dropped", as_json=as_json)
@@ -171,19 +171,11 @@ def _need(ids: tuple[str, ...], *, everything: bool) -> None:
         raise click.UsageError("give the ids of dead letters, as `eventcron redrive show` prints them, or --all")
 
 
-def _recorder(path: Path, queue: str) -> Callable[[DeadLetter], None]:
-    """Appends dead letters to *path*, flushed to disk, so that they survive a power cut."""
-
-    def write(dead_letter: DeadLetter) -> None:
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps({"queue": queue, **_as_object(dead_letter)}) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
-        except OSError as error:
-            raise click.FileError(str(path), error.strerror) from error
-
-    return write
+def _record(file: Path, queue: str, dead_letter: DeadLetter) -> None:
+    try:
+        append(file, queue, dead_letter)
+    except OSError as error:
+        raise click.FileError(str(file), error.strerror) from error
 
 
 class _Count(Progress):
@@ -221,21 +213,8 @@ def _finish(report: RedriveReport, done: str, *, as_json: bool) -> None:
     sys.exit(1 if report.failed or report.missing else 0)
 
 
-def _as_object(dead_letter: DeadLetter) -> dict[str, Any]:
-    return {
-        "id": dead_letter.id,
-        "sent": rfc3339(dead_letter.sent),
-        "code": dead_letter.code,
-        "reason": dead_letter.reason,
-        **({"target": dead_letter.target} if dead_letter.target else {}),
-        **({"rule": dead_letter.rule} if dead_letter.rule else {}),
-        "body": _payload(dead_letter.body),
-    }
-
-
 def _as_text(dead_letter: DeadLetter) -> str:
-    payload = _payload(dead_letter.body)
-    body = payload if isinstance(payload, str) else json.dumps(payload, indent=2, ensure_ascii=False)
+    body = text_of(dead_letter)
     if len(body) > SHOWN_CHARS:
         body = f"{body[:SHOWN_CHARS]}\n… {counted(len(body) - SHOWN_CHARS, 'more character')}: --json shows all"
     rows = [
@@ -245,11 +224,3 @@ def _as_text(dead_letter: DeadLetter) -> str:
     ]
     rows += [(name, value) for name, value in (("target", dead_letter.target), ("rule", dead_letter.rule)) if value]
     return f"{columns(rows)}\n{body}"
-
-
-def _payload(body: str) -> Any:
-    """*body* as a JSON value if it is JSON, else as text."""
-    try:
-        return json.loads(body)
-    except ValueError:
-        return body

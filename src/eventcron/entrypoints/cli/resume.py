@@ -6,7 +6,8 @@ import click
 
 from eventcron.client.tenants import resume_tenant
 from eventcron.client.verbs import Receipt
-from eventcron.entrypoints.cli.operations import json_option, stack_option
+from eventcron.entrypoints.cli.forms import json_option
+from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.schedules import (
     act_on_tenant,
     connected,

@@ -8,7 +8,8 @@ import click
 import msgspec
 
 from eventcron.adapters.aws.subscriptions import BusRule
-from eventcron.entrypoints.cli.operations import json_option, print_document, stack_option
+from eventcron.entrypoints.cli.forms import json_option, print_document
+from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.subscribe import connected
 from eventcron.entrypoints.cli.tables import table

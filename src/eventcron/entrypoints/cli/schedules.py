@@ -15,7 +15,8 @@ from click.shell_completion import CompletionItem
 
 from eventcron.client.client import Client
 from eventcron.client.verbs import Receipt, Results, Verbs
-from eventcron.entrypoints.cli.operations import account_of, current_account, print_document
+from eventcron.entrypoints.cli.forms import print_document
+from eventcron.entrypoints.cli.operations import account_of, current_account
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.entrypoints.cli.start import PARTLY

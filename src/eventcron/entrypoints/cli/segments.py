@@ -9,16 +9,14 @@ import click
 from click.core import ParameterSource
 
 from eventcron.app.reconcile import ReconcileReport
-from eventcron.app.use_cases import UseCases
-from eventcron.entrypoints.cli.operations import json_option, operations, print_document, stack_option
+from eventcron.app.segments import segment_rows
+from eventcron.entrypoints.cli.forms import json_option, print_document
+from eventcron.entrypoints.cli.operations import operations, stack_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.entrypoints.cli.tables import counted, table
-from eventcron.model.names import MAX_SEGMENTS, Instant
-from eventcron.ports import SegmentState
-from eventcron.rules.lag import lag_ms
+from eventcron.model.names import MAX_SEGMENTS
 from eventcron.rules.reconcile import Fault
-from eventcron.timing.instant import rfc3339
 
 #: Milliseconds. How long one `resize` may take: a day. The next one carries on.
 PATIENCE_MS = 86_400_000
@@ -47,29 +45,7 @@ def command(context: click.Context, stack: str, *, as_json: bool) -> None:
 async def _rows(stack: str) -> tuple[list[dict[str, Any]], int]:
     """A row for each segment, and the milliseconds of a tick."""
     async with operations(stack) as (cases, *_):
-        now = cases.clock.now()
-        states = await cases.leases.segments(cases.settings.segments)
-        return [_row(state, cases, now) for state in states], cases.settings.tick_seconds * 1000
-
-
-def _row(state: SegmentState, cases: UseCases, now: Instant) -> dict[str, Any]:
-    settings = cases.settings
-    never = not state.planned_through
-    return {
-        "segment": state.segment,
-        "planned_through": None if never else rfc3339(state.planned_through),
-        "leased_through": rfc3339(state.claimed_through) if state.claimed_through > state.planned_through else None,
-        "held_until": rfc3339(state.lease_until) if state.lease_until > now else None,
-        "fence": state.fence,
-        "lag_ms": None
-        if never
-        else lag_ms(
-            state.planned_through,
-            now=now,
-            horizon_seconds=settings.horizon_seconds,
-            tick_seconds=settings.tick_seconds,
-        ),
-    }
+        return await segment_rows(cases), cases.settings.tick_seconds * 1000
 
 
 def _table(rows: list[dict[str, Any]]) -> str:

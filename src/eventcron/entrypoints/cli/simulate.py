@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import click
 
 from eventcron.adapters.clock import SystemClock
+from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.entrypoints.cli.moments import INSTANT, SPAN
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.tables import columns
@@ -36,7 +36,7 @@ SHOWN = 10
 @click.option(
     "--for", "span", type=SPAN, default="24h", show_default=True, help="How long to simulate: 90s, 30m, 24h, 7d."
 )
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
+@json_option
 def command(files: tuple[Path, ...], start: Instant | None, span: int, *, as_json: bool) -> None:
     """Show what the schedules in FILES will fire, by eventcron's own registrar and planning.
 
@@ -53,7 +53,10 @@ def command(files: tuple[Path, ...], start: Instant | None, span: int, *, as_jso
         result = simulate(
             files, start=first, end=first + span, on_progress=lambda percent: progress.show(f"{percent:3} % simulated")
         )
-    click.echo(json.dumps(_as_object(result), indent=2) if as_json else _as_text(result))
+    if as_json:
+        print_document(_as_object(result))
+    else:
+        click.echo(_as_text(result))
     for entry in result.rejected:
         if not as_json:
             click.echo(f"eventcron: {entry['file']}:{entry['line']}: {entry['reason']}", err=True)

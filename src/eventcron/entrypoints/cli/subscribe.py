@@ -12,7 +12,8 @@ import click
 
 from eventcron.adapters.aws.deployment import deployment
 from eventcron.adapters.aws.subscriptions import NotSubscribed, Subscriptions
-from eventcron.entrypoints.cli.operations import CONNECTIONS, current_account, json_option, print_document, stack_option
+from eventcron.entrypoints.cli.forms import json_option, print_document
+from eventcron.entrypoints.cli.operations import CONNECTIONS, current_account, stack_option
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import columns
 from eventcron.rules.subscribing import Subscription, subscription, template

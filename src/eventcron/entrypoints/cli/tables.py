@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from collections.abc import Collection, Iterable, Sequence
 from io import StringIO
@@ -12,6 +14,8 @@ from rich.text import Text
 
 #: Characters. Wider than any row, so that rich neither wraps nor cuts; a terminal wraps long lines itself.
 _WIDTH = 1_000_000
+#: What a terminal would obey, or write over what stands there: everything that is stored is somebody's text.
+_CONTROLS = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]")
 
 
 def counted(number: int, noun: str) -> str:
@@ -43,8 +47,16 @@ def _empty() -> Table:
 
 def _rendered(built: Table, rows: Iterable[Sequence[str]]) -> str:
     for row in rows:
-        built.add_row(*map(Text, row))
+        built.add_row(*(Text(_printable(text)) for text in row))
     out = StringIO()
-    console = Console(file=out, width=_WIDTH, force_terminal=sys.stdout.isatty(), markup=False, highlight=False)
+    console = Console(file=out, width=_WIDTH, force_terminal=_takes_styles(), markup=False, highlight=False)
     console.print(built, crop=False)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines())
+
+
+def _takes_styles() -> bool:
+    return sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
+
+
+def _printable(text: str) -> str:
+    return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)

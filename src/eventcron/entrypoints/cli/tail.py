@@ -4,28 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
-from typing import Any
 
 import click
 
-from eventcron.entrypoints.cli.operations import form, json_option, stack_option
+from eventcron.client.published import KINDS, particulars
+from eventcron.entrypoints.cli.forms import form, json_option
+from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.schedules import connected
 from eventcron.entrypoints.cli.signals import run_until_signal
-from eventcron.entrypoints.cli.tables import counted
-from eventcron.model.events import EVENT_DETAILS, Answer
-
-#: What --only takes → whether an event is one.
-KINDS: dict[str, Callable[[Answer], bool]] = {
-    "fires": lambda one: "fire_id" in one.detail and "input" in one.detail,
-    "skips": lambda one: one.detail_type == "Schedule Skipped",
-    "failures": lambda one: one.detail_type == "Schedule Failed",
-    "rejections": lambda one: one.detail_type == "Schedule Rejected",
-    "changes": lambda one: (
-        one.detail_type in EVENT_DETAILS
-        and one.detail_type not in {"Schedule Fired", "Schedule Skipped", "Schedule Failed", "Schedule Rejected"}
-    ),
-}
+from eventcron.model.events import Answer
 
 
 @click.command("tail")
@@ -93,20 +80,4 @@ def line(event: Answer) -> str:
     """One event for people: when, which schedule, what, and what is particular about it."""
     detail = event.detail
     who = f"{detail.get('tenant', '?')}/{detail.get('name', '?')}"
-    return "  ".join(filter(None, [event.time, who, event.detail_type, _particulars(event, detail)]))
-
-
-def _particulars(event: Answer, detail: dict[str, Any]) -> str:
-    if KINDS["fires"](event):
-        return f"due {detail['due']}, {detail['cause']}, fire {detail['fire_id']}"
-    if event.detail_type == "Schedule Skipped":
-        by = f" ({detail['by']})" if "by" in detail else ""
-        last = f" to {detail['last_due']}" if detail["count"] > 1 else ""
-        return f"{detail['reason']}{by}: {detail['count']:,}, due {detail['first_due']}{last}"
-    if event.detail_type == "Schedule Failed":
-        return f"due {detail['due']}: {detail['code']}: {detail['message']}"
-    if event.detail_type == "Schedule Rejected":
-        return f"{detail['command']}: {detail['message']}"
-    if event.detail_type == "Schedule Backfilled":
-        return f"{detail['backfill_id']}: {detail['state']}, {counted(detail['fires'], 'fire')}"
-    return f"revision {detail['revision']}" if "revision" in detail else ""
+    return "  ".join(filter(None, [event.time, who, event.detail_type, particulars(event)]))

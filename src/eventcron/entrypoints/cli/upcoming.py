@@ -9,8 +9,10 @@ import click
 
 from eventcron.adapters.clock import SystemClock
 from eventcron.app.upcoming import UpcomingReport
+from eventcron.client.schedules import check_names
+from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.entrypoints.cli.moments import INSTANT, SPAN
-from eventcron.entrypoints.cli.operations import json_option, operations, print_document, stack_option
+from eventcron.entrypoints.cli.operations import operations, stack_option
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import columns, counted
@@ -73,6 +75,8 @@ def command(
     """
     if span is not None and until is not None:
         raise click.UsageError("give --for or --until, not both")
+    if tenant is not None:
+        check_names(tenant)
     _require_future(start)
     end = start + (span or DEFAULT_SPAN_MS) if until is None else until
     report = run_until_signal(_look(stack, Window(start, end), tenant, limit=0 if summary else limit))

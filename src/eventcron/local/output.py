@@ -15,6 +15,8 @@ from eventcron.local.embedded import FunctionOutput
 from eventcron.local.event_lines import line as event_line
 from eventcron.local.event_lines import undelivered
 from eventcron.local.runtime import Runtime
+from eventcron.model.events import Answer
+from eventcron.model.names import Instant
 from eventcron.ports import Clock
 from eventcron.ports.answers import Answers
 
@@ -36,7 +38,7 @@ _DEAD_LETTERS = {
 }
 
 
-class Console:
+class Output:
     """Shows the output of functions: warnings and errors, or with *verbose* everything but metrics."""
 
     def __init__(self, *, verbose: bool, echo: Callable[[str], None]) -> None:
@@ -79,11 +81,16 @@ class Console:
                 counts[output] = count
             await asyncio.sleep(POLL_SECONDS)  # SQS does not announce messages
 
-    async def watch_events(self, answers: Answers, clock: Clock) -> None:
-        """Show each fire and each skip that *answers* receives. Runs until cancelled."""
+    async def watch_events(self, answers: Answers, clock: Clock, on_event: Callable[[Answer, Instant], object]) -> None:
+        """Show each fire and each skip that *answers* receives. Runs until cancelled.
+
+        *on_event* gets each event, whatever it is, and when it arrived.
+        """
         while True:
             for event in await answers.receive():
-                text = event_line(event, now=clock.now())
+                now = clock.now()
+                on_event(event, now)
+                text = event_line(event, now=now)
                 if text is not None:
                     self._echo(text)
 
