@@ -26,7 +26,7 @@ from eventcron.testing.world import SETTINGS
 
 #: The template's defaults, as far as they bear on the bill.
 DEFAULTS = replace(SETTINGS, segments=64)
-MEMORY_MEGABYTES = 1024
+MEMORY_MEGABYTES = 896
 
 
 @click.command("cost")
