@@ -47,10 +47,12 @@ NEVER_IMPORTED = (
     "botocore/data/*/*/examples-1.json",
     "croniter/tests",
     "dateutil/zoneinfo",  # eventcron reads zone rules from tzdata
+    "eventcron/client",
     "eventcron/console",
     "eventcron/demo",
     "eventcron/entrypoints/cli",
     "eventcron/local",
+    "eventcron/migrate",
     "eventcron/oracle",
     "eventcron/preview",
     "eventcron/testing",

@@ -27,7 +27,7 @@ pytestmark = pytest.mark.slow
 MAX_ZIPPED = 8_500_000
 #: What a cold start imports, the standard library's included. Measured: 392.
 MAX_MODULES = 450
-STACK = decided(HasRestApi=True)
+STACK = decided(HasRestApi=True, KeepsHistory=True)
 FUNCTIONS = template.of_type(STACK, "AWS::Serverless::Function")
 HANDLERS = sorted(properties["Handler"].rpartition(".")[0] for properties in FUNCTIONS.values())
 

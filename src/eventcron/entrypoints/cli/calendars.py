@@ -11,6 +11,7 @@ from eventcron.client.verbs import Receipt
 from eventcron.entrypoints.cli.calendar_file import read_calendar_file
 from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.entrypoints.cli.operations import stack_option
+from eventcron.entrypoints.cli.progress import ANSWER, waiting
 from eventcron.entrypoints.cli.schedules import connected, key_of, show_receipt, tenant_option, wait_option
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import table
@@ -104,7 +105,7 @@ def put(
     days = [str(span) for span in read_calendar_file(file, field="--file")] if file is not None else _checked(dates)
 
     async def work() -> Receipt:
-        async with connected(stack) as client:
+        async with connected(stack) as client, waiting(ANSWER):
             return await client.put_calendar(key.tenant, key.name, days, revision=revision, wait=wait)
 
     show_receipt(run_until_signal(work()), key, done="put", as_json=as_json)
@@ -122,7 +123,7 @@ def delete(calendar: str, *, revision: int | None, tenant: str | None, wait: boo
     key = key_of(calendar, tenant)
 
     async def work() -> Receipt:
-        async with connected(stack) as client:
+        async with connected(stack) as client, waiting(ANSWER):
             return await client.delete_calendar(key.tenant, key.name, revision=revision, wait=wait)
 
     show_receipt(run_until_signal(work()), key, done="deleted", as_json=as_json)

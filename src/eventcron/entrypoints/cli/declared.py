@@ -23,6 +23,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 SHOWN = 20
 #: Endings of the files that are read in a folder.
 ENDINGS = (".yaml", ".yml", ".jsonl", ".ndjson", ".json")
+#: What the planning is shown as.
+COMPARING = "comparing with what is stored"
 _SIGNS = {"create": "+", "update": "~", "delete": "-"}
 
 
