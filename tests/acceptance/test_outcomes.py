@@ -1,4 +1,5 @@
-"""Each way by which a run's end is reported, on the embedded AWS with deployed functions."""
+"""Each way by which a run's end is reported, on the embedded AWS with deployed functions: as an event, in ``history``
+and by ``why``."""
 
 from __future__ import annotations
 
@@ -19,8 +20,10 @@ import pytest_asyncio
 from eventcron import Client, Schedule, consumer
 from eventcron.entrypoints.cli.dev import environment
 from eventcron.local.runtime import LocalSettings, Runtime
+from eventcron.model.history import KeepHistory
 from tests.acceptance.test_examples import INPUT, World
-from tests.waiting import HANG_SECONDS, received
+from tests.acceptance.test_operations import eventcron
+from tests.waiting import HANG_SECONDS, received, until
 
 pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]
 
@@ -54,6 +57,20 @@ class Outcomes(World):
         event = json.loads(message["Body"])
         return event["detail-type"], event["detail"]
 
+    async def kept(self, tenant: str, end: tuple[str, dict[str, Any]]) -> str:
+        """What ``why`` says about the fire of *end*, once the history has that end, as ``history`` shows."""
+        detail = end[1]
+        key = f"{tenant}/{detail['name']}"
+
+        async def known() -> list[dict[str, Any]]:
+            entries = (await eventcron(self.runtime, "history", key, "--json")).json["entries"]
+            return [one for one in entries if one["event"] == end[0] and one["detail"]["fire_id"] == detail["fire_id"]]
+
+        await until(known)
+        [answer] = (await eventcron(self.runtime, "why", key, "--at", detail["due"], "--json")).json["answers"]
+        assert answer["because"] == "fired"
+        return str(answer["says"])
+
     async def track(self, tenant: str, name: str = "nightly", *, timeout_seconds: int = 600, **fields: Any) -> None:
         """Put a schedule that fires once, soon, and whose run is tracked."""
         await self.schedule(tenant, name=name, runs={"track": True, "timeout_seconds": timeout_seconds}, **fields)
@@ -84,7 +101,7 @@ class Outcomes(World):
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module", name="world")
 async def _world() -> AsyncIterator[Outcomes]:
-    async with Runtime(LocalSettings(log_level="WARNING")) as runtime:
+    async with Runtime(LocalSettings(log_level="WARNING", keep_history=KeepHistory.ALL)) as runtime:
         yield Outcomes(runtime)
 
 
@@ -98,6 +115,8 @@ async def test_a_function_with_destinations(world: Outcomes) -> None:
 
     assert (good[0], good[1]["name"], good[1]["result"]) == ("Run Succeeded", "good", {"done": "good"})
     assert (bad[0], bad[1]["name"], bad[1]["message"]) == ("Run Failed", "bad", "the input is empty")
+    assert "the run succeeded after" in await world.kept("function", good)
+    assert (await world.kept("function", bad)).endswith(" s: the input is empty")
 
 
 async def test_a_function_that_sleeps_past_its_timeout(world: Outcomes) -> None:
@@ -109,10 +128,11 @@ async def test_a_function_that_sleeps_past_its_timeout(world: Outcomes) -> None:
     )
     await world.start_for("sleeper", arn)
     await world.track("sleeper")
-    kind, detail = await world.end("sleeper")
+    end = await world.end("sleeper")
 
-    assert kind == "Run Failed"
-    assert "timed out" in detail["message"].lower()
+    assert end[0] == "Run Failed"
+    assert "timed out" in end[1]["message"].lower()
+    assert "the run failed after" in await world.kept("sleeper", end)
 
 
 async def test_a_state_machine_needs_nothing(world: Outcomes) -> None:
@@ -136,6 +156,7 @@ async def test_a_state_machine_needs_nothing(world: Outcomes) -> None:
 
     assert (good[0], good[1]["result"]) == ("Run Succeeded", {"rows": 3})
     assert (bad[0], bad[1]["message"]) == ("Run Failed", "NoRows: the table is empty")
+    assert (await world.kept("machine", bad)).endswith(" s: NoRows: the table is empty")
 
 
 async def test_a_decorated_function_reports_by_itself(world: Outcomes) -> None:
@@ -271,6 +292,7 @@ async def test_the_fire_of_a_killed_worker_is_done_by_the_next_one_and_its_run_i
         assert (kind, detail["result"]) == ("Run Succeeded", "done by the second")
     else:
         assert (overdue[0], overdue[1]["fire_id"]) == ("Run Overdue", fire_id.decode().strip())
+        assert "the run did not end in time" in await world.kept(tenant, overdue)
     left = await world.client("sqs").get_queue_attributes(QueueUrl=outputs["WorkUrl"], AttributeNames=["All"])
     assert left["Attributes"]["ApproximateNumberOfMessages"] == "0"
     assert left["Attributes"]["ApproximateNumberOfMessagesNotVisible"] == "0"

@@ -120,7 +120,7 @@ def _one_end(observed: Observations) -> Iterator[Violation]:
     runs = Runs(observed)
     for fire_id, fires in runs.fires.items():
         hows = {event.what for event in runs.ends[fire_id]}
-        if len(hows) > 1:
+        if len(hows) > 1 and not _is_forgotten(runs, observed, fires[0]):
             yield Violation(10, fires[0].key, f"{fire_id} ended as {sorted(hows)}")
         elif not hows and not _is_forgotten(runs, observed, fires[0]):
             yield Violation(10, fires[0].key, f"{fire_id}, published at {fires[0].at}, has no end")

@@ -16,7 +16,7 @@ from eventcron.app.retry import Retry
 from eventcron.errors import Conflict, EventcronError, InvalidSchedule, Unavailable
 from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import ReportRun
-from eventcron.model.messages import Fire, GroupedCommand, Pack
+from eventcron.model.messages import DEADLINE, Fire, GroupedCommand, Pack
 from eventcron.model.names import Instant
 from eventcron.model.records import FireRecord
 from eventcron.model.runs import Lane, LaneKey, OpenRun, PastRun
@@ -170,11 +170,12 @@ class Tracker:
         """
         fire = pack.fires[0]
         named, key = fire_id(fire), LaneKey(fire.tenant, fire.name, pack.lane or "")
-        deadline = pack.at
+        # A pack that is sent back from the dead letters has another id.
+        deadline, by = pack.at, f"{DEADLINE}:{pack.at}"
         while True:
             if deadline - self._clock.now() <= MAX_WAIT_MS:
                 await self._clock.sleep_until(deadline)
-            ending = await self._end(key, lambda lane, now: runs.end_at_deadline(lane, named, now=now, by=pack.id))
+            ending = await self._end(key, lambda lane, now: runs.end_at_deadline(lane, named, now=now, by=by))
             if ending is None:
                 return None
             if ending.known is not Known.OPEN or ending.lane.open is None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
+from datetime import datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from eventcron.testing import World
+from eventcron.timing.instant import from_datetime
 
 START = "2026-12-01T08:00:00Z"
 ACME = {"tenant": "acme", "name": "nightly"}
@@ -291,3 +295,30 @@ def test_a_tracked_fire_costs_at_most_three_writes_and_another_none(
         assert counting.calls["put_run.before"] == writes
         if not writes:
             assert counting.calls["get_runs.before"] == 0
+
+
+def test_two_hundred_occurrences_with_runs_of_random_lengths_never_overlap_and_never_stall() -> None:
+    lengths = random.Random(14)  # it has to be repeatable, not secret
+    with World(START) as world:
+        put(world, "*/30 * * * * *", overlap="queue_one", timeout_seconds=80)
+        begun = 0
+        for _ in range(100 * 6):
+            world.run(seconds=10)
+            for fire in fires(world)[begun:]:
+                begun += 1
+                if lengths.random() < 0.8:  # the others are never reported
+                    detail = {key: fire[key] for key in ("tenant", "name", "fire_id", "run_token")}
+                    world.emit("Report Run", detail | {"status": "succeeded"}, delay_seconds=lengths.randint(0, 75))
+        world.emit("Delete Schedule", ACME)
+        world.run(minutes=10)
+
+        ends = world.events_of("Run Succeeded") + world.events_of("Run Overdue")
+        starts = [from_datetime(datetime.fromisoformat(end["started"])) for end in ends]
+        spans = sorted((start, start + end["duration_ms"]) for start, end in zip(starts, ends, strict=True))
+        assert len({end["fire_id"] for end in ends}) == len(ends) == len(fires(world))
+        assert all(before[1] <= after[0] for before, after in pairwise(spans))
+        dues = {fire["due"] for fire in fires(world)} | {
+            skip["first_due"] for skip in world.events_of("Schedule Skipped")
+        }
+        assert len(dues) >= 200  # each was published or reported
+        assert all(lane.open is None and lane.waiting is None for lane in world.runs.stored.values())

@@ -15,6 +15,7 @@ from eventcron.client.verbs import Receipt
 from eventcron.entrypoints.cli.forms import json_option
 from eventcron.entrypoints.cli.moments import INSTANT
 from eventcron.entrypoints.cli.operations import stack_option
+from eventcron.entrypoints.cli.progress import ANSWER, waiting
 from eventcron.entrypoints.cli.schedules import (
     connected,
     key_of,
@@ -81,7 +82,7 @@ def command(
     made = _schedule(key.tenant, key.name, expressions, given)
 
     async def work() -> Receipt:
-        async with connected(stack) as client:
+        async with connected(stack) as client, waiting(ANSWER):
             return await client.put(made, wait=wait)
 
     show_receipt(run_until_signal(work()), key, done="put", as_json=as_json)
