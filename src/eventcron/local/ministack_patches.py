@@ -22,7 +22,7 @@ from itertools import groupby
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
-from eventcron.local import lambda_patches, queue_patches, stack_patches
+from eventcron.local import lambda_patches, queue_patches, stack_patches, worker_patches
 from eventcron.local.lambda_patches import RETRY_WAITS
 
 T = TypeVar("T")
@@ -57,6 +57,7 @@ def apply() -> None:
     _history_is_bounded()
     _output_is_passed_on()
     stack_patches.apply()
+    worker_patches.apply()
 
 
 def _queues_change_on_one_thread() -> None:

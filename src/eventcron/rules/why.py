@@ -18,7 +18,7 @@ from eventcron.model.records import Era, Record, State
 from eventcron.model.why import Because, Known, Verdict
 from eventcron.rules.history import HOW_TO_KEEP
 from eventcron.rules.planning import END_OF_TIME, why_unreadable
-from eventcron.rules.why_runs import told_by
+from eventcron.rules.why_runs import lane_answer
 from eventcron.timing.explain import describe_trigger, nights
 from eventcron.timing.hashing import flexible_offset_ms
 from eventcron.timing.instant import from_datetime, rfc3339
@@ -204,8 +204,8 @@ def _given_up(known: Known, _moment: _Moment) -> Verdict | None:
 
 
 def _in_a_lane(known: Known, _moment: _Moment) -> Verdict | None:
-    told = told_by(known.lanes, known.key, known.at)
-    return None if told is None else _verdict(known, told.because, told.says, due=True, fired=told.fired)
+    found = lane_answer(known.lanes, known.key, known.at)
+    return None if found is None else _verdict(known, found.because, found.says, due=True, fired=found.fired)
 
 
 # --- What is stored -----------------------------------------------------------------------------------------------

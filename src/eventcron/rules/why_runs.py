@@ -16,7 +16,7 @@ from eventcron.wire.encode import fire_id
 _ENDS = {RunEnd.SUCCEEDED: "succeeded", RunEnd.FAILED: "failed", RunEnd.OVERDUE: "did not end in time"}
 
 
-class Told(NamedTuple):
+class LaneAnswer(NamedTuple):
     """What a lane tells about one instant. *fired* is None while the fire waits."""
 
     because: Because
@@ -29,25 +29,27 @@ def lanes_of(key: Key, instants: Sequence[Instant]) -> list[LaneKey]:
     return [LaneKey(*key), *(LaneKey(*key, _named(key, at)) for at in instants)]
 
 
-def told_by(lanes: Sequence[Lane], key: Key, at: Instant) -> Told | None:
+def lane_answer(lanes: Sequence[Lane], key: Key, at: Instant) -> LaneAnswer | None:
     """What *lanes* tell about the fire of *key* that is due at *at*; None: nothing."""
-    return next((told for lane in lanes for told in _told(lane, key, at)), None)
+    return next((found for lane in lanes for found in _answers(lane, key, at)), None)
 
 
-def _told(lane: Lane, key: Key, at: Instant) -> Iterator[Told]:
+def _answers(lane: Lane, key: Key, at: Instant) -> Iterator[LaneAnswer]:
     run = lane.open
     if run is not None and run.fire.due == at:
         says = f"it fired; its run is open since {_shown(run.opened)}, and overdue at {_shown(run.deadline)}"
-        yield Told(Because.FIRED, says, fired=True)
+        yield LaneAnswer(Because.FIRED, says, fired=True)
     for past in lane.past:
         if past.fire.due == at:
-            yield Told(Because.FIRED, f"it fired; its run {_ENDS[past.end]}, at {_shown(past.ended)}", fired=True)
+            yield LaneAnswer(Because.FIRED, f"it fired; its run {_ENDS[past.end]}, at {_shown(past.ended)}", fired=True)
     if lane.waiting is not None and lane.waiting.due == at:
         until = f", overdue at {_shown(run.deadline)}" if run is not None else ""
-        yield Told(Because.OVERLAP, f"it waits for the open run to end{until}: `overlap` is `queue_one`", fired=None)
+        yield LaneAnswer(
+            Because.OVERLAP, f"it waits for the open run to end{until}: `overlap` is `queue_one`", fired=None
+        )
     if any(one.fire_id == _named(key, at) for one in lane.skipped):
         says = "it was skipped: the run before it was still open, and `overlap` keeps runs from overlapping"
-        yield Told(Because.OVERLAP, says, fired=False)
+        yield LaneAnswer(Because.OVERLAP, says, fired=False)
 
 
 def _named(key: Key, at: Instant) -> str:

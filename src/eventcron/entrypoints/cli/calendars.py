@@ -9,6 +9,7 @@ import click
 
 from eventcron.client.verbs import Receipt
 from eventcron.entrypoints.cli.calendar_file import read_calendar_file
+from eventcron.entrypoints.cli.completion import complete_calendar, complete_tenant
 from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.progress import ANSWER, waiting
@@ -20,7 +21,7 @@ from eventcron.model.codes import RejectionCode
 from eventcron.model.records import Calendar
 from eventcron.timing.calendars import read_dates
 
-calendar_argument = click.argument("calendar", metavar="TENANT/CALENDAR")
+calendar_argument = click.argument("calendar", metavar="TENANT/CALENDAR", shell_complete=complete_calendar)
 
 
 @click.group("calendars")
@@ -29,7 +30,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--tenant", metavar="TENANT", help="Only this tenant's.")
+@click.option("--tenant", metavar="TENANT", shell_complete=complete_tenant, help="Only this tenant's.")
 @stack_option
 @json_option
 def list_calendars(stack: str, tenant: str | None, *, as_json: bool) -> None:
