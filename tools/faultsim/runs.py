@@ -210,8 +210,10 @@ def _tokens(observed: Observations) -> Iterator[Violation]:
             if of_token.setdefault(token, fire_id) != fire_id:
                 yield Violation(10, fires[0].key, f"{fire_id} and {of_token[token]} have the same token")
     refused = {event.detail["event_id"] for event in observed.events("Schedule Rejected")}
+    over = observed.simulation.scenario.start + observed.history.steps[-1].at_us // 1000
     for report in observed.simulation.deployment.reports:
-        if not report.genuine and report.id not in refused:
+        # One that was to arrive after the end never did.
+        if not report.genuine and report.id not in refused and report.arrives < over:
             yield Violation(10, None, f"{report.id} had another token and was not rejected")
         if report.genuine and report.id in refused:
             yield Violation(10, None, f"{report.id} had the right token and was rejected")
