@@ -12,7 +12,7 @@ from eventcron.model.names import Instant, Key
 from eventcron.rules.runs import MAX_REMEMBERED, REMEMBERED_MS
 from tools.faultsim.observations import Observations, StatusEvent, instant
 from tools.faultsim.promises import Violation
-from tools.faultsim.targets import ALLOWING, KEYS, Report
+from tools.faultsim.targets import ALLOWING, KEYS, QUEUEING, Report
 
 #: Milliseconds between the opening of a run and the publication of its fire, at most: a fire that is delivered again
 #: within half a minute keeps its deadline, and a publication may take forty seconds.
@@ -66,6 +66,11 @@ class Runs:
         overdue: Instant = fire.at + self.timeouts_ms[fire.key] - self.tolerance_ms
         ended = self.first_end(fire.fire_id)
         return overdue if ended is None else min(ended, overdue)
+
+
+def may_repeat(observed: Observations, key: Key) -> bool:
+    """Whether two deliveries of a report may send twice at once what waited for its run."""
+    return key == QUEUEING and observed.simulation.faults.profile.redeliver > 0
 
 
 def _overlaps(observed: Observations) -> Iterator[Violation]:
@@ -205,8 +210,10 @@ def _tokens(observed: Observations) -> Iterator[Violation]:
             if of_token.setdefault(token, fire_id) != fire_id:
                 yield Violation(10, fires[0].key, f"{fire_id} and {of_token[token]} have the same token")
     refused = {event.detail["event_id"] for event in observed.events("Schedule Rejected")}
+    over = observed.simulation.scenario.start + observed.history.steps[-1].at_us // 1000
     for report in observed.simulation.deployment.reports:
-        if not report.genuine and report.id not in refused:
+        # One that was to arrive after the end never did.
+        if not report.genuine and report.id not in refused and report.arrives < over:
             yield Violation(10, None, f"{report.id} had another token and was not rejected")
         if report.genuine and report.id in refused:
             yield Violation(10, None, f"{report.id} had the right token and was rejected")

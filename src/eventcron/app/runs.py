@@ -228,6 +228,7 @@ class Tracker:
         self, ending: Ending, report: ReportRun | None = None, *, event_id: str = ""
     ) -> PastRun | None:
         """Do what follows from *ending*. Returns the run if this ended it, and nobody has reported its end before."""
+        # For any message about a free lane: nobody knows whether the one that was to send it did.
         released = runs.released_pack(ending.lane)
         if released is not None:
             await self._sender.send([released], visible_at=lambda pack: pack.at)
