@@ -67,7 +67,7 @@ def _metrics_on_the_page() -> set[str]:
 
 
 def test_every_metric_is_documented_and_no_other() -> None:
-    kinds = "Backfill|Command|Fire|Pack|Planner|Range|Record|Run|Schedule|Segment|Sweep"
+    kinds = "Backfill|Command|Event|Fire|Pack|Planner|Range|Record|Run|Schedule|Segment|Sweep"
     entrypoints = ROOT / "src" / "eventcron" / "entrypoints"
     sources = [*entrypoints.glob("*_lambda.py"), entrypoints / "telemetry.py"]
     named = {
