@@ -35,7 +35,7 @@ def _no_host_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.
 NOT_MEASURED = {
     *("acceptance", "adapters", "bench", "contract", "docs", "house", "infra", "performance", "pins", "rest"),
     *("simulation", "time", "upgrade"),
-    *("cli", "client", "demo", "local", "migrate", "model", "oracle"),
+    *("cli", "client", "console", "consumer", "demo", "local", "migrate", "model", "oracle"),
     *("test_bursts.py", "test_catching_up.py", "test_fair_quota.py", "test_memory.py", "test_repeated_commands.py"),
 }
 

@@ -160,7 +160,7 @@ PUBLISHES_NOTHING_EVERY_SEVENTH_SECOND = (
     "app/executor.py",
     "        ended = await self._events.publish(timed, ",
     (
-        "        timed = [(fire, at) for fire, at in timed if fire.due // 1000 % 7]\n"
+        "        timed = [one for one in timed if one[0].due // 1000 % 7]\n"
         "        ended = await self._events.publish(timed, "
     ),
 )

@@ -52,11 +52,11 @@ async def test_nothing_is_lost_when_every_host_is_killed_in_turn_and_everything_
 #: An executor that dies has recorded packs that it did not publish.
 RECORDS_BEFORE_IT_PUBLISHES = (
     "app/executor.py",
-    "        by_instant: dict[Instant, list[Fire]] = {}\n",
+    "        await all_of(self._publish_at(at, those, ",
     """\
-        await self._packs.record(pack.id, now=self._clock.now(), expires=self._clock.now() // 1000 + 86_400)
-        by_instant: dict[Instant, list[Fire]] = {}
-""",
+        now = self._clock.now()
+        await self._packs.record(pack.id, now=now, expires=self._expires(now))
+        await all_of(self._publish_at(at, those, """,
 )
 #: A planner that dies has committed a window that it did not send.
 COMMITS_BEFORE_IT_SENDS = (

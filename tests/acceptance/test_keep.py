@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import zipfile
@@ -26,7 +27,7 @@ from eventcron.local.runtime import LocalSettings, Runtime
 from eventcron.local.snapshot import Snapshot
 from tests.acceptance.broken import broken
 from tests.acceptance.processes import descendants, wait_gone
-from tests.waiting import HANG_SECONDS
+from tests.waiting import HANG_SECONDS, until
 
 pytestmark = [
     pytest.mark.embedded,
@@ -144,6 +145,8 @@ async def test_no_function_is_invoked_before_it_has_the_new_code(tmp_path: Path)
             [message] = await asyncio.to_thread(receive, sqs, started)
             sqs.delete_message(QueueUrl=started, ReceiptHandle=message["ReceiptHandle"])
         await _put_schedule(runtime, "waiting")
+        # A dispatcher that ends with it in hand would keep it from the next runtime.
+        await until(lambda: _is_passed_on(runtime))
     came: list[str] = []
 
     def hold(step: str) -> None:
@@ -155,6 +158,16 @@ async def test_no_function_is_invoked_before_it_has_the_new_code(tmp_path: Path)
         pass
 
     assert [json.loads(body)["detail"]["name"] for body in came if body != "started"] == ["waiting"]
+
+
+async def _is_passed_on(runtime: Runtime) -> bool:
+    """Whether a command waits for a registrar, and the dispatcher is done with it."""
+    sqs, counts = runtime.client("sqs"), []
+    for output, kind in (("RegistrarQueueUrl", ""), ("CommandQueueUrl", "NotVisible")):
+        name = f"ApproximateNumberOfMessages{kind}"
+        answer = await sqs.get_queue_attributes(QueueUrl=runtime.outputs[output], AttributeNames=[name])
+        counts.append(int(answer["Attributes"][name]))
+    return counts == [1, 0]
 
 
 async def _queue_of_events(runtime: Runtime) -> str:
@@ -192,7 +205,9 @@ async def _put_schedule(runtime: Runtime, name: str) -> None:
 
 
 def test_another_region_is_an_error_in_one_sentence(tmp_path: Path) -> None:
-    Snapshot(tmp_path / "kept", region=REGION, parameters={}).begin(4566)
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    Snapshot(tmp_path / "kept", region=REGION, parameters={}).begin(port)
     done = subprocess.run(
         [*DEV, "--region", "eu-north-1", "--keep", str(tmp_path / "kept")],
         capture_output=True,

@@ -19,8 +19,8 @@ from eventcron.local import worker_patches
 def package(source):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as archive:
-        archive.writestr("main.py", source)
-        archive.writestr("part.py", "")
+        archive.writestr(zipfile.ZipInfo("main.py"), source)
+        archive.writestr(zipfile.ZipInfo("part.py"), "")
     return buffer.getvalue()
 
 if sys.argv[1] == "patched":

@@ -47,7 +47,10 @@ def bundle() -> bytes:
                 name = file.relative_to(package.parent)
                 archive.write(file, name)
                 if file.suffix == ".py":
-                    archive.writestr(cache_from_source(str(name)), _bytecode(file))
+                    # Of a fixed time: the same source is the same package.
+                    archive.writestr(
+                        zipfile.ZipInfo(cache_from_source(str(name))), _bytecode(file), zipfile.ZIP_DEFLATED
+                    )
     return buffer.getvalue()
 
 

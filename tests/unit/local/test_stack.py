@@ -25,3 +25,10 @@ def test_a_function_runs_the_bytecode_of_its_package(tmp_path: Path) -> None:
 
     assert (done.returncode, done.stderr) == (0, "")
     assert Path(done.stdout.strip()) == tmp_path / "eventcron" / "entrypoints" / "planner_lambda.py"
+
+
+def test_the_same_source_is_the_same_package() -> None:
+    with zipfile.ZipFile(io.BytesIO(stack.bundle())) as package:
+        times = {entry.date_time for entry in package.infolist() if entry.filename.endswith(".pyc")}
+
+    assert times == {(1980, 1, 1, 0, 0, 0)}
