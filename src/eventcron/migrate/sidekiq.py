@@ -40,8 +40,8 @@ def read(text: str, _origin: Origin) -> Found:
     recognised = False
     for document in documents(text):
         for name, job in _jobs(document):
-            recognised = True
-            found += _job(name, job)
+            recognised = recognised or _is_job(job)
+            found += _job(name, job) if _is_job(job) else [_by_hand(name, job)]
     if not recognised:
         raise WrongFormat(f"no entry has one of {', '.join(_KINDS)}", 1)
     return found
@@ -51,18 +51,29 @@ def _jobs(value: Any) -> Iterator[tuple[str, Table]]:
     """Each job with its name, however deep: below :scheduler: and :schedule:, or an environment."""
     if isinstance(value, list):
         for item in value:
-            if isinstance(item, Table) and _is_job(item := _plain(item)):
+            # What has no name is a job only if it says more than a time.
+            if isinstance(item, Table) and _is_job(item := _plain(item)) and item.keys() - set(_KINDS):
                 yield str(item.get("name") or item.get("class") or "job"), item
     elif isinstance(value, Table):
         for name, inner in _plain(value).items():
-            if isinstance(inner, Table) and _is_job(job := _plain(inner)):
+            if isinstance(inner, Table) and (_is_job(job := _plain(inner)) or _class_of(job)):
                 yield name, job
             elif isinstance(inner, Table | list):
                 yield from _jobs(inner)
 
 
 def _is_job(value: Table) -> bool:
-    return any(isinstance(value.get(kind), str | list | int) for kind in _KINDS) and bool(value.keys() - set(_KINDS))
+    return any(isinstance(value.get(kind), str | list | int) for kind in _KINDS)
+
+
+def _class_of(value: Table) -> str | None:
+    """The class of a job, which may have no time. sidekiq-scheduler takes the name of a job that has no class."""
+    return next((str(value[part]) for part in ("class", "klass") if isinstance(value.get(part), str)), None)
+
+
+def _by_hand(name: str, job: Table) -> Unsaid:
+    reason = f"it has none of {', '.join(_KINDS)}, so Sidekiq never runs it by itself"
+    return Unsaid(name, f"{name}: class: {_class_of(job)}", reason, "manual", job.line)
 
 
 def _plain(value: Table) -> Table:

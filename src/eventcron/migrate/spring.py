@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from math import prod
 
 from eventcron.migrate.model import Found, Imported, Origin, Timing, Unsaid, WrongFormat
 from eventcron.migrate.properties import cron_properties, resolve
@@ -13,15 +15,24 @@ from eventcron.timing.notation import Notation
 #: A text, or a comment.
 _SKIPPED = re.compile(r'"""(?:.|\n)*?"""|"(?:\\.|[^"\\\n])*"|//[^\n]*|/\*(?:.|\n)*?\*/')
 _ANNOTATION = re.compile(r"@(?:[\w.]+\.)?Scheduled\s*\(")
-_ARGUMENT = re.compile(r"""(?P<name>\w+)\s*=\s*(?P<value>"(?:\\.|[^"\\])*"|[^,"]+)\s*(?:,|$)""")
+_ARGUMENT = re.compile(r"""(?P<name>\w+)\s*=\s*(?P<value>(?:"(?:\\.|[^"\\])*"|[^,"])+)(?:,|$)""")
+#: A constant of Java or Kotlin whose value is written in one line.
+_CONSTANT = re.compile(
+    r"""\b(?:final|val)\s[^=;\n]*?(?P<name>\w+)\s*(?::\s*\w+\s*)?=(?P<value>(?:"(?:\\.|[^"\\\n])*"|[^";\n])+)"""
+)
+_STRING = re.compile(r'"((?:\\.|[^"\\])*)"')
 _CLASS = re.compile(r"\b(?:class|interface|object)\s+(?P<name>\w+)")
 _METHOD = re.compile(r"(?:\bfun\s+|[\w\]>?]\s+)(?P<name>\w+)\s*\([^()]*\)\s*(?:throws [\w., ]+)?\s*[{:=;]")
-_ISO = re.compile(r"PT(?:(?P<h>[0-9]+)H)?(?:(?P<m>[0-9]+)M)?(?:(?P<s>[0-9]+(?:\.[0-9]+)?)S)?", re.IGNORECASE)
+_ISO = re.compile(
+    r"P(?:(?P<d>[0-9]+)D)?(?:T(?:(?P<h>[0-9]+)H)?(?:(?P<m>[0-9]+)M)?(?:(?P<s>[0-9]+(?:\.[0-9]+)?)S)?)?", re.IGNORECASE
+)
 _SIMPLE = re.compile(r"(?P<count>[0-9]+)\s*(?P<unit>ms|s|m|h|d)?")
 #: Milliseconds.
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 _TIME_UNITS = {"MILLISECONDS": "ms", "SECONDS": "s", "MINUTES": "m", "HOURS": "h", "DAYS": "d"}
+#: Spring's word for a schedule that is switched off, and the constants that are this word.
 _OFF = "-"
+_DISABLED = {"Scheduled.CRON_DISABLED", "ScheduledTaskRegistrar.CRON_DISABLED", "CRON_DISABLED"}
 _AFTER_THE_RUN = "it counts from the end of the run before, which eventcron does not know"
 
 
@@ -45,6 +56,7 @@ def read(text: str, _origin: Origin) -> Found:
 
 def _code(code: str) -> Found:
     found: Found = []
+    constants = _constants(code)
     for annotation in _ANNOTATION.finditer(code):
         end = _closing(code, annotation.end())
         line = code.count("\n", 0, annotation.start()) + 1
@@ -52,9 +64,36 @@ def _code(code: str) -> Found:
         method = _METHOD.search(code, end)
         name = ".".join([*classes[-1:], method["name"] if method else "scheduled"])
         inside = code[annotation.end() : end - 1]
-        arguments = {one["name"]: one["value"].strip() for one in _ARGUMENT.finditer(inside)}
+        arguments = {one["name"]: _inserted(one["value"], constants) for one in _ARGUMENT.finditer(inside)}
         found += _annotated(name, arguments, line, " ".join(f"@Scheduled({inside})".split()))
     return found
+
+
+def _constants(code: str) -> dict[str, str]:
+    """The constants in *code*, by name and by class and name; one of another file is not among them."""
+    constants = dict.fromkeys(_DISABLED, f'"{_OFF}"')
+    for one in _CONSTANT.finditer(code):
+        classes = [found["name"] for found in _CLASS.finditer(code, 0, one.start())]
+        value = _inserted(one["value"], constants)
+        constants |= dict.fromkeys((one["name"], *(f"{name}.{one['name']}" for name in classes)), value)
+    return constants
+
+
+def _inserted(value: str, constants: Mapping[str, str]) -> str:
+    """*value* with its constants' values. Texts that are added are one text, and numbers that are multiplied one."""
+    parts = [constants.get(part, part) for part in (one.strip() for one in _outside_texts(value, "+"))]
+    if len(parts) > 1 and all(map(_STRING.fullmatch, parts)):
+        return '"' + "".join(part[1:-1] for part in parts) + '"'
+    factors = [constants.get(part, part).replace("_", "").rstrip("Ll") for part in re.split(r"\s*\*\s*", value.strip())]
+    if len(factors) > 1 and all(map(str.isdecimal, factors)):
+        return str(prod(map(int, factors)))
+    return parts[0] if len(parts) == 1 else value.strip()
+
+
+def _outside_texts(value: str, sign: str) -> list[str]:
+    """*value* split at *sign*, but not within a text."""
+    pieces = re.findall(rf'(?:"(?:\\.|[^"\\])*"|[^"{re.escape(sign)}])+', value)
+    return pieces or [value]
 
 
 def _closing(code: str, start: int) -> int:
@@ -103,7 +142,7 @@ def _initial_delay(name: str, arguments: dict[str, str], line: int) -> list[Unsa
 
 
 def _cron(base: Imported, expression: str) -> Imported | Unsaid:
-    if expression == _OFF:  # Spring's word for a schedule that is switched off
+    if expression == _OFF:
         return base._replace(timings=(Timing(expression, Notation.SPRING, Manual()),))
     if "${" in expression or "#{" in expression or "${" in (base.timezone or ""):
         nearest = "its properties file: eventcron import spring application.properties"
@@ -129,7 +168,8 @@ def _milliseconds(given: str, unit: str) -> int | None:
         return int(simple["count"]) * _UNITS[simple["unit"] or unit]
     if iso is None or not any(iso.groups()):
         return None
-    return int(iso["h"] or 0) * 3_600_000 + int(iso["m"] or 0) * 60_000 + round(float(iso["s"] or 0) * 1_000)
+    hours = int(iso["d"] or 0) * 24 + int(iso["h"] or 0)
+    return hours * 3_600_000 + int(iso["m"] or 0) * 60_000 + round(float(iso["s"] or 0) * 1_000)
 
 
 def _xml(root: Element) -> Found:

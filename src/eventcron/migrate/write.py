@@ -34,7 +34,7 @@ def as_yaml(result: Import) -> Iterator[str]:
     if not result.schedules:
         yield "[]"
     for listed in result.unsaid:
-        yield from _comment(f"not imported: {sentence(listed)}")
+        yield from _comment(f"{missing(listed)}: {sentence(listed)}")
 
 
 def as_json_lines(result: Import) -> Iterator[str]:
@@ -74,6 +74,11 @@ def subscriptions_of(written: Written) -> list[dict[str, Any]]:
     return [
         {"schedule": str(key), "event_pattern": pattern, "target": dict(one.target)} for one in written.subscriptions
     ]
+
+
+def missing(listed: Listed) -> str:
+    """Say whether nothing of what is unsaid was imported, or the rest of its schedule was."""
+    return "not imported" if listed.unsaid.whole else "imported without"
 
 
 def sentence(listed: Listed) -> str:

@@ -124,7 +124,7 @@ class Comparison:
         answers = _Answers(ports, self._settings, places, plan, now)
         # A calendar that is deleted is there until the schedules that exclude it are put.
         for_calendars = [one for each in of_calendars for one in _calendar(each, calendars.get(each.key), plan, now)]
-        await answers.take([one for one in for_calendars if isinstance(one, PutCalendar)])
+        await answers.take_calendars([one for one in for_calendars if isinstance(one, PutCalendar)], calendars)
         days = await named_by(schedules, ports.calendars)
         wanted: list[Sent] = []
         for command in of_schedules:
@@ -190,6 +190,10 @@ class _Answers:
         self._now = now
         self.changes: dict[int, Change] = {}
 
+    async def take_calendars(self, commands: Sequence[PutCalendar], stored: Mapping[CalendarKey, Calendar]) -> None:
+        self.changes |= {id(one): _calendar_change(one, stored.get(one.key)) for one in commands}
+        await self.take(commands)
+
     async def take(self, commands: Sequence[Sent]) -> None:
         # A pause follows the put of its schedule, so they are not applied at once.
         puts = [one for one in commands if not isinstance(one, PauseSchedule | ResumeSchedule)]
@@ -201,7 +205,7 @@ class _Answers:
                     self._plan.rejected.append(f"{place}: {command.key}: {reason}")
                     continue
                 self._plan.commands.append(command)
-                self._plan.changes.append(self.changes.get(id(command)) or _change_of(command))
+                self._plan.changes.append(self.changes.get(id(command)) or _deletion_change(command))
 
 
 def _revision(stored: Record | Calendar | None, now: Instant) -> int:
@@ -280,11 +284,15 @@ def _calendar_deletion(calendar: Calendar, now: Instant) -> Sent:
     return DeleteCalendar(tenant=calendar.tenant, name=calendar.name, revision=_revision(calendar, now))
 
 
-def _change_of(command: Sent) -> Change:
-    """What *command* does, where nothing more is known."""
-    kind = "calendar" if isinstance(command, PutCalendar | DeleteCalendar) else "schedule"
-    action = "put" if isinstance(command, PutCalendar) else "delete"
-    return Change(action, kind, str(command.key))
+def _calendar_change(command: PutCalendar, stored: Calendar | None) -> Change:
+    if stored is None or stored.dates is None:
+        return Change("create", "calendar", str(command.key))
+    return Change("update", "calendar", str(command.key), [FieldChange("dates", "", "")])
+
+
+def _deletion_change(command: Sent) -> Change:
+    kind = "calendar" if isinstance(command, DeleteCalendar) else "schedule"
+    return Change("delete", kind, str(command.key))
 
 
 def _compare_fires(plan: Difference, before: Sequence[Record], after: Sequence[Record], window: Window) -> None:

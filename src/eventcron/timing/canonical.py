@@ -37,6 +37,7 @@ from eventcron.timing.fields import (
     NearestWeekday,
     is_whole,
     read_field,
+    runs,
     shorten,
 )
 
@@ -107,13 +108,7 @@ def render(values: Sequence[int], field: Field) -> str:
     """
     if len(values) == field.cycle:
         return "*"
-    runs: list[list[int]] = []
-    for value in values:
-        if runs and value == runs[-1][1] + 1:
-            runs[-1][1] = value
-        else:
-            runs.append([value, value])
-    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs)
+    return ",".join(str(first) if first == last else f"{first}-{last}" for first, last in runs(values))
 
 
 def render_rule(rule: DayRule) -> str:

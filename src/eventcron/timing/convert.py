@@ -30,6 +30,7 @@ from eventcron.timing.fields import (
     shorten,
 )
 from eventcron.timing.notation import Notation, read
+from eventcron.timing.on_calendar import write_calendar_event
 
 #: The last year that Quartz accepts.
 _LAST_QUARTZ_YEAR = 2099
@@ -54,6 +55,8 @@ def convert(text: str, source: Notation, target: Notation, *, checked_from: Inst
     item = read(text, source)
     converted = WRITERS[target](plainest(item) if isinstance(item, Cron) else item)
     again = read(converted, target)
+    if target is Notation.SYSTEMD and isinstance(item, Cron) and isinstance(again, Cron):
+        again = replace(again, fixed=item.fixed)  # systemd treats wildcards and fixed times alike
     if not same(item, again, checked_from):
         raise _refusal(text, f"in {target}, {converted!r} fires at other times")
     return converted
@@ -254,6 +257,7 @@ def _no_rules(cron: Cron, name: str) -> None:
 
 def _one_day_field(cron: Cron, name: str) -> tuple[str, str]:
     """Return the two day fields for a dialect that wants ``?`` in exactly one of them."""
+    cron = by_week(cron)
     free_day, free_weekday = len(cron.days) == DAY_OF_MONTH.cycle, len(cron.weekdays) == DAY_OF_WEEK.cycle
     if free_weekday:
         _one_rule(cron.days, cron.day_rules, name, "day_of_month")
@@ -383,4 +387,5 @@ WRITERS: dict[Notation, Callable[[Item], str]] = {
     Notation.QUARTZ: _write_quartz,
     Notation.KUBERNETES: _write_kubernetes,
     Notation.CELERY: _write_celery,
+    Notation.SYSTEMD: write_calendar_event,
 }

@@ -8,7 +8,7 @@ from itertools import pairwise
 
 from eventcron.timing.cron import Cron
 from eventcron.timing.expression import UNITS_MS, At, Item, Manual, Rate
-from eventcron.timing.fields import DayRule, LastDay, NearestWeekday
+from eventcron.timing.fields import DayRule, LastDay, NearestWeekday, runs
 
 WEEKDAYS = ("Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday")
 MONTHS = (
@@ -112,18 +112,12 @@ def _numbers(values: Sequence[int]) -> str:
 
 def _runs(values: Sequence[int], names: Sequence[str]) -> str:
     """Join the names of sorted values. Three or more consecutive ones become ``first to last``."""
-    runs: list[list[int]] = []
-    for value in values:
-        if runs and value == runs[-1][-1] + 1:
-            runs[-1].append(value)
-        else:
-            runs.append([value])
     parts: list[str] = []
-    for run in runs:
-        if len(run) >= _MIN_STEPS:
-            parts.append(f"{names[run[0]]} to {names[run[-1]]}")
+    for first, last in runs(values):
+        if last - first + 1 >= _MIN_STEPS:
+            parts.append(f"{names[first]} to {names[last]}")
         else:
-            parts.extend(names[value] for value in run)
+            parts.extend(names[first : last + 1])
     return join(parts)
 
 

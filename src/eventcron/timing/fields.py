@@ -57,6 +57,21 @@ class Span(NamedTuple):
     step: int = 1
 
 
+def runs(values: Sequence[int]) -> list[tuple[int, int]]:
+    """The first and the last of each run of consecutive numbers in *values*, which ascend.
+
+    >>> runs((0, 1, 2, 5))
+    [(0, 2), (5, 5)]
+    """
+    found: list[tuple[int, int]] = []
+    for value in values:
+        if found and value == found[-1][1] + 1:
+            found[-1] = (found[-1][0], value)
+        else:
+            found.append((value, value))
+    return found
+
+
 class Reading(NamedTuple):
     """The content of one field. ``starred``: its text starts with ``*`` or is ``?``, which Debian calls a wildcard."""
 

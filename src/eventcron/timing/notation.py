@@ -25,10 +25,11 @@ from eventcron.timing.dialects import (
 )
 from eventcron.timing.expression import MACROS, Item, read_expression, split_call
 from eventcron.timing.fields import shorten
+from eventcron.timing.on_calendar import read_calendar_event
 
 
 class Notation(StrEnum):
-    """The dialects that ``convert`` reads. It writes the first six."""
+    """The dialects that ``convert`` reads. It writes the first seven."""
 
     EVENTCRON = "eventcron"
     UNIX = "unix"
@@ -36,6 +37,7 @@ class Notation(StrEnum):
     QUARTZ = "quartz"
     KUBERNETES = "kubernetes"
     CELERY = "celery"
+    SYSTEMD = "systemd"
     SPRING = "spring"
     JENKINS = "jenkins"
     SIDEKIQ = "sidekiq"
@@ -142,6 +144,14 @@ def _read_sidekiq(text: str, key: Key | None) -> Item:
     return dialect.read([*others, ",".join(days), month, ",".join(weekdays)], key=key)
 
 
+def _read_systemd(text: str, _key: Key | None) -> Item:
+    item, zone = read_calendar_event(text)
+    if zone is not None and not text.lstrip().startswith("@"):
+        allowed = "no zone in the expression: it is a field of the schedule, timezone"
+        raise InvalidExpression(field="expression", given=shorten(zone), allowed=allowed)
+    return item
+
+
 def _from_the_end(term: str) -> Sequence[str]:
     matched = _FUGIT_FROM_THE_END.fullmatch(term)
     if matched is None:
@@ -165,6 +175,7 @@ _READERS: Mapping[Notation, Callable[[str, Key | None], Item]] = {
     Notation.QUARTZ: _read_quartz,
     Notation.KUBERNETES: _read_kubernetes,
     Notation.CELERY: _read_celery,
+    Notation.SYSTEMD: _read_systemd,
     Notation.SPRING: _read_spring,
     Notation.JENKINS: _read_jenkins,
     Notation.SIDEKIQ: _read_sidekiq,

@@ -9,14 +9,16 @@ from typing import NamedTuple
 from eventcron.errors import InvalidExpression
 from eventcron.model.names import Instant, Key
 from eventcron.timing.canonical import render
-from eventcron.timing.convert import plainest, same, write_eventcron
+from eventcron.timing.convert import convert, plainest, same, write_eventcron
 from eventcron.timing.cron import EVERY_SECOND, Cron
 from eventcron.timing.expression import Item, read_expression
 from eventcron.timing.fields import DAY_OF_MONTH, DAY_OF_WEEK, shorten
-from eventcron.timing.notation import Notation, read
+from eventcron.timing.notation import JENKINS_MACROS, Notation, read
 
 #: Fields in front of the day of the month: minute and hour, and a second before them.
 _CLOCK, _CLOCK_WITH_SECONDS = 2, 3
+#: Two schedules, by whose names ``H`` differs in every field.
+_ANY, _OTHER = Key("acme", "nightly"), Key("beta", "report")
 
 
 class Rewritten(NamedTuple):
@@ -24,6 +26,25 @@ class Rewritten(NamedTuple):
 
     expression: str
     exclude: str | None = None
+
+
+def convert_to_eventcron(text: str, source: Notation, *, checked_from: Instant) -> str:
+    """Return *text* as ``convert`` does, and where it has ``H``, with its ``H``: eventcron has it too.
+
+    Raises:
+        InvalidExpression: as ``convert`` does; also if ``H`` would have to be replaced by a number.
+    """
+    if source is Notation.JENKINS:
+        text = JENKINS_MACROS.get(text.strip().lower(), text)
+    try:
+        return convert(text, source, Notation.EVENTCRON, checked_from=checked_from)
+    except InvalidExpression:
+        # What stays the same for one schedule and for another has kept its H.
+        rewritten = {rewrite(text, source, key=key, checked_from=checked_from) for key in (_ANY, _OTHER)}
+        (kept, exclude), *others = rewritten
+        if others or exclude is not None:
+            raise
+        return kept
 
 
 def rewrite(text: str, source: Notation, *, key: Key, checked_from: Instant) -> Rewritten:

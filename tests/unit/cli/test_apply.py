@@ -62,6 +62,17 @@ def test_it_shows_the_plan_and_applies_it_once(deployment: Deployment) -> None:
     assert len(deployment.taken) == 2
 
 
+def test_a_calendar_is_created_and_then_updated(deployment: Deployment) -> None:
+    def calendar(*dates: str) -> dict[str, Any]:
+        return {"detail-type": "Put Calendar", "detail": {"tenant": "acme", "name": "off", "dates": dates}}
+
+    created = deployment.call(apply.command, files=[calendar("2026-12-24")]).output
+    updated = deployment.call(apply.command, files=[calendar("2026-12-24", "2026-12-25")]).output
+
+    assert created.startswith("+ calendar acme/calendar:off  created\n1 to create, 0 to update")
+    assert updated.startswith("~ calendar acme/calendar:off  dates\n0 to create, 1 to update")
+
+
 def test_a_change_is_named_with_the_fires_that_move(deployment: Deployment) -> None:
     deployment.call(apply.command, files=[ONE, TWO])
 

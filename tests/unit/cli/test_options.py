@@ -91,6 +91,22 @@ def test_a_running_dev_is_used_and_said(tmp_path: Path, capsys: pytest.CaptureFi
     assert capsys.readouterr().err == ""
 
 
+def test_a_command_that_connects_twice_says_once_where(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        endpoint = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        dev = Dev(pid=os.getpid(), endpoint=endpoint, region="eu-west-1", access_key_id="a", secret_access_key="b")
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(os, "environ", {})
+        with announced(dev, tmp_path), click.Context(show):
+            first, second = operations.current_account(), operations.current_account()
+
+    assert first == second
+    assert first.endpoint == endpoint
+    assert capsys.readouterr().err.count("using `eventcron dev`") == 1
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

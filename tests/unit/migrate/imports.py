@@ -10,11 +10,12 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
+import pytest
 from croniter import croniter
 
 from eventcron.migrate.assemble import Defaults, Import, Written, assemble
 from eventcron.migrate.formats import read
-from eventcron.migrate.model import Origin
+from eventcron.migrate.model import Origin, WrongFormat
 from eventcron.model.names import Instant, Window
 from eventcron.rules.definition import canonical_of
 from eventcron.timing.trigger import from_canonical, occurrences
@@ -65,6 +66,18 @@ def due_in_a_year(detail: dict[str, Any]) -> list[Instant]:
     """Every instant of 2027 at which the schedule fires."""
     schedule = decode_schedule(msgspec.json.encode(detail))
     return list(occurrences(from_canonical(canonical_of(schedule, NOW, {})), YEAR))
+
+
+def year_of(kind: str, file: str, name: str) -> list[Instant]:
+    """Every instant of 2027 at which the schedule *name* of *file* fires."""
+    return due_in_a_year(details(import_file(kind, file))[name])
+
+
+def refusal(kind: str, text: str) -> WrongFormat:
+    """Why *text* is no file of the format *kind*."""
+    with pytest.raises(WrongFormat) as raised:
+        import_text(kind, text)
+    return raised.value
 
 
 def by_croniter(expression: str, *, day_or: bool = True, seconds_first: bool = False) -> list[datetime]:

@@ -11,7 +11,7 @@ from eventcron.migrate.model import WrongFormat
 from eventcron.migrate.write import subscriptions_of
 from eventcron.model.commands import Schedule
 from eventcron.oracle.occurrences import due_instants
-from tests.unit.migrate.imports import NOW, YEAR, details, due_in_a_year, import_file, import_text, only
+from tests.unit.migrate.imports import NOW, YEAR, details, import_file, import_text, only, year_of
 
 #: File → schedule → zone and expression.
 CRON = {
@@ -35,7 +35,7 @@ def test_a_year_is_that_of_the_oracle(file: str, name: str) -> None:
     zone, expression = CRON[file, name]
     source = Schedule(tenant="a", name="b", expression=expression, timezone=zone, daylight_saving="eventbridge")
 
-    assert due_in_a_year(details(import_file("eventbridge", file))[name]) == due_instants(source, *YEAR, NOW)
+    assert year_of("eventbridge", file, name) == due_instants(source, *YEAR, NOW)
 
 
 def test_nothing_of_a_template_is_dropped() -> None:

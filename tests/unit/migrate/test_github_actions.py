@@ -9,8 +9,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from cronsim import CronSim
 
-from eventcron.migrate.model import WrongFormat
-from tests.unit.migrate.imports import END, START, details, due_in_a_year, import_file, import_text, instant, only
+from tests.unit.migrate.imports import END, START, details, import_file, import_text, instant, only, refusal, year_of
 
 CRON = {
     "nightly-2": ("UTC", "*/15 0-6 1 jan,JUL *"),
@@ -25,7 +24,7 @@ def test_a_cron_fires_for_a_year_when_cronsim_says(name: str) -> None:
     later_than = datetime.fromtimestamp(START.timestamp() - 1, ZoneInfo(zone))
     expected = [instant(moment) for moment in takewhile(lambda moment: moment < END, CronSim(expression, later_than))]
 
-    assert due_in_a_year(details(import_file("github-actions", "nightly.yml"))[name]) == expected
+    assert year_of("github-actions", "nightly.yml", name) == expected
 
 
 def test_nothing_of_a_workflow_is_dropped() -> None:
@@ -86,7 +85,4 @@ def test_a_workflow_without_schedule_has_none(on: str) -> None:
     ],
 )
 def test_what_is_no_workflow_is_refused(text: str, reason: str) -> None:
-    with pytest.raises(WrongFormat) as raised:
-        import_text("github-actions", text)
-
-    assert reason in raised.value.reason
+    assert reason in refusal("github-actions", text).reason

@@ -7,7 +7,6 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from eventcron.migrate.model import WrongFormat
 from tests.unit.migrate.imports import (
     by_croniter,
     details,
@@ -17,6 +16,8 @@ from tests.unit.migrate.imports import (
     in_real_time,
     instant,
     only,
+    refusal,
+    year_of,
 )
 
 #: Schedule of files/chart.yaml → zone and schedule.
@@ -31,9 +32,7 @@ CRONJOBS = {
 def test_a_cronjob_fires_for_a_year_when_croniter_says(name: str) -> None:
     zone, expression = CRONJOBS[name]
 
-    assert due_in_a_year(details(import_file("kubernetes", "chart.yaml"))[name]) == in_real_time(
-        by_croniter(expression), zone
-    )
+    assert year_of("kubernetes", "chart.yaml", name) == in_real_time(by_croniter(expression), zone)
 
 
 def test_nothing_of_a_chart_is_dropped() -> None:
@@ -127,11 +126,10 @@ def test_a_manifest_without_cronjobs_has_no_schedule() -> None:
     ],
 )
 def test_what_is_no_manifest_is_refused(text: str, line: int, reason: str) -> None:
-    with pytest.raises(WrongFormat) as raised:
-        import_text("kubernetes", text)
+    found = refusal("kubernetes", text)
 
-    assert reason in raised.value.reason
-    assert raised.value.line == line
+    assert reason in found.reason
+    assert found.line == line
 
 
 def test_aliases_do_not_multiply() -> None:

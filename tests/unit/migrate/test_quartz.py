@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from eventcron.migrate.model import WrongFormat
 from tests.unit.migrate.imports import (
     by_croniter,
     details,
-    due_in_a_year,
     import_file,
     import_text,
     in_real_time,
     only,
+    refusal,
+    year_of,
 )
 
 #: (File, schedule) → zone, and what its Quartz expression means with seconds first and Sunday as 0.
@@ -29,9 +29,7 @@ CRON = {
 def test_a_trigger_fires_for_a_year_when_croniter_says(file: str, name: str) -> None:
     zone, expression = CRON[file, name]
 
-    assert due_in_a_year(details(import_file("quartz", file))[name]) == in_real_time(
-        by_croniter(expression, seconds_first=True), zone
-    )
+    assert year_of("quartz", file, name) == in_real_time(by_croniter(expression, seconds_first=True), zone)
 
 
 def test_nothing_of_quartz_xml_is_dropped() -> None:
@@ -116,7 +114,4 @@ def test_beans_are_cron_triggers() -> None:
     ],
 )
 def test_what_is_no_quartz_is_refused(text: str, reason: str) -> None:
-    with pytest.raises(WrongFormat) as raised:
-        import_text("quartz", text)
-
-    assert reason in raised.value.reason
+    assert reason in refusal("quartz", text).reason

@@ -8,12 +8,14 @@ from eventcron.errors import InvalidExpression
 from eventcron.timing import convert as convert_module
 from eventcron.timing.convert import convert
 from eventcron.timing.notation import Notation
+from eventcron.timing.rewrite import convert_to_eventcron
 
 #: 2026-11-21T00:00:00Z.
 CHECKED_FROM = 1_795_219_200_000
 
 N = Notation.EVENTCRON
 U, E, Q, K, C = Notation.UNIX, Notation.EVENTBRIDGE, Notation.QUARTZ, Notation.KUBERNETES, Notation.CELERY
+S, J = Notation.SYSTEMD, Notation.JENKINS
 
 CELERY_WEEKDAYS = "crontab(minute='*/10', hour='*', day_of_month='*', month_of_year='*', day_of_week='1-5')"
 
@@ -61,6 +63,20 @@ CELERY_WEEKDAYS = "crontab(minute='*/10', hour='*', day_of_month='*', month_of_y
         pytest.param(K, "@every 48h", N, "rate(2 days)", id="every-as-a-rate"),
         pytest.param(N, "at(2026-12-01T09:00:00.5)", N, "at(2026-12-01T09:00:00.500)", id="at-to-the-millisecond"),
         pytest.param(N, "0 30 9 * * 1", Q, "0 30 9 ? * MON", id="from-six-bare-fields"),
+        pytest.param(S, "Mon..Fri *-*-* 09:00", U, "0 9 * * 1-5", id="from-systemd"),
+        pytest.param(S, "2026-12-24 10:00:30", E, "at(2026-12-24T10:00:30)", id="from-systemd-once"),
+        pytest.param(S, "Mon *-05~07/1", Q, "0 0 0 ? 5 2L", id="from-systemd-last-monday"),
+        pytest.param(U, "0 9 * * 1-5", S, "Mon..Fri *-*-* 09:00:00", id="to-systemd"),
+        pytest.param(U, "*/5 9-17 * * 0,6", S, "Sat..Sun *-*-* 09..17:00/5:00", id="to-systemd-a-wildcard"),
+        pytest.param(U, "10,20,45 3,7 1,15 */3 *", S, "*-01/3-01,15 03,07:10,20,45:00", id="to-systemd-lists"),
+        pytest.param(U, "0 12 1-10/3 1-6/2 *", S, "*-01..05/2-01..10/3 12:00:00", id="to-systemd-steps"),
+        pytest.param(U, "0 0 * * 1#1,2#1,1#5,2#5", S, "Mon..Tue *-*-01..07,29..31 00:00:00", id="to-systemd-nth"),
+        pytest.param(U, "0 0 * * 5L", S, "Fri *-*~07/1 00:00:00", id="to-systemd-last-weekday"),
+        pytest.param(U, "0 0 L,L-2 * *", S, "*-*~01,03 00:00:00", id="to-systemd-last-days"),
+        pytest.param(Q, "30 0 0 1 1 ? 2027-2030", S, "2027..2030-01-01 00:00:30", id="to-systemd-years"),
+        pytest.param(E, "at(2026-12-24T10:00:30)", S, "2026-12-24 10:00:30", id="to-systemd-once"),
+        pytest.param(S, "*-*~* 09:00", S, "*-*-* 09:00:00", id="systemd-counts-every-day"),
+        pytest.param(S, "*-*~05..12/4 01:00", S, "*-*~05,09 01:00:00", id="systemd-counts-back-from-the-last-day"),
         pytest.param(Q, "0 15 10 LW * ?", E, "cron(15 10 LW * ? *)", id="last-weekday"),
     ],
 )  # fmt: skip
@@ -72,6 +88,15 @@ def test_it_is_written_as(source: Notation, text: str, target: Notation, expecte
     ("source", "text", "target", "reason"),
     [
         pytest.param(U, "0 */24 * * *", Q, "no minute or hour field that starts with *", id="no-step-beyond-in-quartz"),
+        pytest.param(U, "0 0 1 * 1", S, "systemd requires a day to match weekday and date", id="either-systemd"),
+        pytest.param(U, "0 0 15W * *", S, "knows no W", id="W-systemd"),
+        pytest.param(U, "0 0 L,15 * *", S, "from the start or from the end of a month", id="L-and-a-day-systemd"),
+        pytest.param(U, "0 0 * * 1#1,2", S, "the same weeks of each weekday", id="a-week-and-a-day-systemd"),
+        pytest.param(U, "0 0 * * 1#1,2#2", S, "the same weeks of each weekday", id="two-weeks-systemd"),
+        pytest.param(U, "0 0 * * 1#1,1L", S, "the same weeks of each weekday", id="first-and-last-systemd"),
+        pytest.param(E, "rate(5 minutes)", S, "OnUnitActiveSec=", id="rate-systemd"),
+        pytest.param(N, "manual", S, "never elapses", id="manual-systemd"),
+        pytest.param(N, "at(2026-12-01T09:00:00.5)", S, "whole seconds", id="milliseconds-systemd"),
         pytest.param(C, "0 9 8-15 * 1", N, "bare fields require both days only where", id="both-bare"),
         pytest.param(U, "0 0 1 * 1", E, "EventBridge can restrict one of the two day fields", id="either-day"),
         pytest.param(U, "0 0 */2 * 1", Q, "restricts both and requires a day to match both", id="both-days"),
@@ -104,6 +129,7 @@ def test_it_is_refused_because(source: Notation, text: str, target: Notation, re
 @pytest.mark.parametrize(
     ("source", "text", "message"),
     [
+        pytest.param(S, "Mon 09:00 Europe/Oslo", "it is a field of the schedule, timezone", id="systemd-with-a-zone"),
         pytest.param(K, "0 0 * * 7", "day_of_week: got '7'; allowed: 0-6 or SUN-SAT", id="kubernetes-has-no-7"),
         pytest.param(K, "0 0 L * *", "no L, W or #: Kubernetes does not have them", id="kubernetes-has-no-L"),
         pytest.param(Q, "0 0 12 * * *", "? in exactly one of day_of_month and day_of_week", id="quartz-needs-?"),
@@ -134,3 +160,29 @@ def test_a_fixed_time_is_never_printed_for_a_wildcard(monkeypatch: pytest.Monkey
 
     with pytest.raises(InvalidExpression, match="in unix, '0 0,12 \\* \\* \\*' fires at other times"):
         convert("0 */12 * * *", Notation.UNIX, Notation.UNIX, checked_from=CHECKED_FROM)
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "expected"),
+    [
+        (J, "H 4 * * 1-5", "H 4 * * 1-5"),
+        (J, "@daily", "H H * * *"),
+        (J, "@midnight", "H H(0-2) * * *"),
+        (J, "H/15 * * * *", "H/15 * * * *"),
+        (N, "H H * * *", "H H * * *"),
+        (J, "0 4 1-7 * 1", "0 4 * * 1#1"),
+        (Notation.SPRING, "@hourly", "0 * * * *"),
+        (Notation.SIDEKIQ, "0 9 -1 * *", "0 9 L * *"),
+        (S, "Sun *-*-1..7", "0 0 * * 0#1"),
+    ],
+)
+def test_eventcron_keeps_h_and_takes_every_dialect(source: Notation, text: str, expected: str) -> None:
+    assert convert_to_eventcron(text, source, checked_from=CHECKED_FROM) == expected
+
+
+@pytest.mark.parametrize(
+    ("source", "text"), [(J, "H H 1-7 * H"), (Notation.SPRING, "0 0 0 13 * FRI"), (J, "H H H/2 * 1")]
+)
+def test_what_needs_an_exclusion_or_a_number_for_h_is_refused(source: Notation, text: str) -> None:
+    with pytest.raises(InvalidExpression):
+        convert_to_eventcron(text, source, checked_from=CHECKED_FROM)

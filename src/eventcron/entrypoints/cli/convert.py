@@ -10,6 +10,7 @@ from eventcron.errors import InvalidExpression
 from eventcron.model.codes import RequestCode
 from eventcron.timing.convert import WRITERS, convert
 from eventcron.timing.notation import Notation
+from eventcron.timing.rewrite import convert_to_eventcron
 
 _SOURCES = click.Choice([notation.value for notation in Notation])
 _TARGETS = click.Choice([notation.value for notation in WRITERS])
@@ -26,7 +27,11 @@ def command(*, expression: str, source: str, target: str, as_json: bool) -> None
     The command prints the result only if both expressions have the same occurrences for a year.
     """
     try:
-        converted = convert(expression, Notation(source), Notation(target), checked_from=SystemClock().now())
+        now = SystemClock().now()
+        if target == Notation.EVENTCRON:
+            converted = convert_to_eventcron(expression, Notation(source), checked_from=now)
+        else:
+            converted = convert(expression, Notation(source), Notation(target), checked_from=now)
     except InvalidExpression as error:
         if error.code != RequestCode.CANNOT_CONVERT:
             raise

@@ -23,7 +23,7 @@ F = TypeVar("F", bound=Callable[..., Any])
 SHOWN = 20
 #: Endings of the files that are read in a folder.
 ENDINGS = (".yaml", ".yml", ".jsonl", ".ndjson", ".json")
-_SIGNS = {"create": "+", "update": "~", "put": "~", "delete": "-"}
+_SIGNS = {"create": "+", "update": "~", "delete": "-"}
 
 
 def declared_options(command: F) -> F:
@@ -93,7 +93,7 @@ def show(plan: Difference) -> None:
         click.echo(f"what the files do not have is deleted of: {', '.join(plan.pruned)}")
     count = {action: sum(one.action == action for one in plan.changes) for action in _SIGNS}
     click.echo(
-        f"{count['create']:,} to create, {count['update'] + count['put']:,} to update, {count['delete']:,} to delete,"
+        f"{count['create']:,} to create, {count['update']:,} to update, {count['delete']:,} to delete,"
         f" {plan.unchanged:,} unchanged"
     )
     for name in plan.newer[:SHOWN]:
@@ -106,7 +106,7 @@ def show(plan: Difference) -> None:
 
 
 def _line(change: Change) -> str:
-    fields = "; ".join(map(str, change.fields)) or {"put": "days"}.get(change.action, f"{change.action}d")
+    fields = "; ".join(map(str, change.fields)) or f"{change.action}d"
     kind = "calendar " if change.kind == "calendar" else ""
     return f"{_SIGNS[change.action]} {kind}{change.name}  {fields}"
 

@@ -126,7 +126,7 @@ def _read(path: Path, source: str, *, user_column: bool | None) -> Found:
 
 
 def _show(result: Import, output: str) -> None:
-    from eventcron.migrate.write import as_json, as_json_lines, as_yaml, sentence  # noqa: PLC0415  --help needs none
+    from eventcron.migrate.write import as_json, as_json_lines, as_yaml, missing, sentence  # noqa: PLC0415  --help needs none
 
     if output == "json":
         click.echo(as_json(result))
@@ -135,5 +135,4 @@ def _show(result: Import, output: str) -> None:
             click.echo(line)
     click.echo(f"eventcron: {counted(len(result.schedules), 'schedule')} imported", err=True)
     for listed in result.unsaid:
-        missing = "not imported" if listed.unsaid.whole else "imported without"
-        click.echo(f"eventcron: {missing}: {sentence(listed)}", err=True)
+        click.echo(f"eventcron: {missing(listed)}: {sentence(listed)}", err=True)

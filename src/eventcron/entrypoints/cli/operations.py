@@ -41,6 +41,7 @@ QUEUES = {
 }
 
 _ACCOUNT = "eventcron.account"
+_NOTED = "eventcron.noted"
 
 
 def _into_account(context: click.Context, option: click.Parameter, value: str | None) -> None:
@@ -98,8 +99,10 @@ def account_of(
 def current_account() -> Account:
     """The account of the command that runs."""
     context = click.get_current_context(silent=True)
-    given = {} if context is None else context.find_root().meta.get(_ACCOUNT, {})
-    return account_of(given, Path.cwd(), os.environ)
+    meta: dict[str, Any] = {} if context is None else context.find_root().meta
+    account = account_of(meta.get(_ACCOUNT, {}), Path.cwd(), os.environ, silently=_NOTED in meta)
+    meta[_NOTED] = True  # a command that connects twice says once where
+    return account
 
 
 class Operations(NamedTuple):
