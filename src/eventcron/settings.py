@@ -8,6 +8,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 from eventcron.errors import EventcronError
+from eventcron.model.history import KeepHistory
 from eventcron.model.names import MAX_INPUT_BYTES, MAX_PER_MINUTE, MAX_SEGMENTS
 from eventcron.ports import MAX_DELAY_SECONDS
 
@@ -88,6 +89,10 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     min_period_seconds: Annotated[int, Meta(ge=1, le=86_400)] = 1
     #: Bytes of JSON that an input may have.
     max_input_bytes: Annotated[int, Meta(ge=2, le=MAX_INPUT_BYTES)] = 32_768
+    #: Which events are kept for each schedule, in which table, and for how many days.
+    keep_history: KeepHistory = KeepHistory.NONE
+    history_table: str = ""
+    history_days: Annotated[int, Meta(ge=1, le=400)] = 30
     #: Sources that may act for every tenant, besides each tenant's own ``eventcron.tenant.<tenant>``.
     trusted_sources: frozenset[str] = frozenset()
     #: Milliseconds by which a fire must be late to be logged as late.
@@ -111,6 +116,8 @@ class Settings(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
                 f"horizon_seconds is {self.horizon_seconds}; it must be at least tick_seconds, {self.tick_seconds},"
                 " or fires between two ticks would be late"
             )
+        if self.keep_history is not KeepHistory.NONE and not self.history_table:
+            raise InvalidSettings(f"keep_history is {self.keep_history}; it needs history_table")
         if self.planner_workers > 1 and not (self.segment_queue_url and self.segment_dlq_url):
             raise InvalidSettings(
                 f"planner_workers is {self.planner_workers}; more than one need segment_queue_url and segment_dlq_url"

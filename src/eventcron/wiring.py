@@ -12,6 +12,7 @@ from eventcron.adapters.aws.calendars import DynamoCalendars
 from eventcron.adapters.aws.clients import AwsClients, aws_clients
 from eventcron.adapters.aws.dead_letters import SqsDeadLetters
 from eventcron.adapters.aws.fire_queue import SqsFireQueue
+from eventcron.adapters.aws.history import DynamoHistory
 from eventcron.adapters.aws.leases import DynamoLeases
 from eventcron.adapters.aws.published_packs import DynamoPublishedPacks
 from eventcron.adapters.aws.quota import DynamoQuota
@@ -57,6 +58,7 @@ def over_clients(settings: Settings, clients: AwsClients) -> UseCases:
         quota=DynamoQuota(ledger),
         backfills=DynamoBackfills(ledger),
         calendars=DynamoCalendars(ledger),
+        history=DynamoHistory(DynamoTable(clients.dynamodb, settings.history_table, retry=retry)),
         registrar_queue=SqsRegistrarQueue(clients.sqs, settings.registrar_queue_url),
         fire_queue=SqsFireQueue(clients.sqs, settings.fire_queue_url),
         segment_queue=SqsSegmentQueue(clients.sqs, settings.segment_queue_url),

@@ -307,3 +307,52 @@ async def test_a_published_pack_is_recorded_with_its_expiry_in_seconds() -> None
             },
         }
     ]
+
+
+def puts_of(request: dict[str, Any]) -> list[Item]:
+    return [put["PutRequest"]["Item"] for put in request["RequestItems"]["table"]]
+
+
+def not_written(*items: Item) -> Answer:
+    return {"UnprocessedItems": {"table": [{"PutRequest": {"Item": item}} for item in items]} if items else {}}
+
+
+def an_item(index: int) -> Item:
+    return {"pk": text(f"n{index}"), "v": number(1)}
+
+
+async def test_items_are_put_in_twenty_fives_and_what_is_left_is_put_again() -> None:
+    def all_but_the_last(request: dict[str, Any]) -> Answer:
+        return not_written(*puts_of(request)[1:][-1:])
+
+    script, waits = Script("dynamodb", all_but_the_last), Waits()
+
+    assert await a_table(script, waits).put_many([an_item(index) for index in range(60)]) == {}
+
+    assert sorted(len(puts_of(request)) for request in script.requests) == [1, 1, 1, 10, 25, 25]
+    assert waits.milliseconds == [50] * 3
+
+
+async def test_an_item_that_is_never_written_is_named_and_takes_no_other_with_it() -> None:
+    hot = an_item(30)
+
+    def all_but_the_hot_one(request: dict[str, Any]) -> Answer:
+        return not_written(*(item for item in puts_of(request) if item == hot))
+
+    script = Script("dynamodb", all_but_the_hot_one)
+
+    assert await a_table(script).put_many([an_item(index) for index in range(60)]) == {
+        30: "dynamodb left it unprocessed 3 times"
+    }
+
+
+async def test_a_batch_that_is_throttled_leaves_the_other_batches_written() -> None:
+    def throttle_the_first(request: dict[str, Any]) -> Answer:
+        if puts_of(request)[0] == an_item(0):
+            return refused("ProvisionedThroughputExceededException")
+        return not_written()
+
+    left = await a_table(Script("dynamodb", throttle_the_first)).put_many([an_item(index) for index in range(30)])
+
+    assert sorted(left) == list(range(25))
+    assert "ProvisionedThroughputExceededException" in left[0]

@@ -23,6 +23,7 @@ from eventcron.adapters.aws.dead_letters import SqsDeadLetters
 from eventcron.adapters.aws.event_bus import EventBridgeBus
 from eventcron.adapters.aws.event_bus_v2 import EventBridgeV2Bus
 from eventcron.adapters.aws.fire_queue import SqsFireQueue
+from eventcron.adapters.aws.history import DynamoHistory
 from eventcron.adapters.aws.leases import DynamoLeases
 from eventcron.adapters.aws.published_packs import DynamoPublishedPacks
 from eventcron.adapters.aws.quota import DynamoQuota
@@ -40,6 +41,7 @@ from eventcron.adapters.memory import (
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
+    MemoryHistory,
     MemoryLeases,
     MemoryPublishedPacks,
     MemoryQueue,
@@ -68,6 +70,7 @@ from eventcron.ports import (
     SegmentQueue,
     Sweeps,
 )
+from eventcron.ports.history import History
 from eventcron.wire.segment_ranges import decode_range
 from tests.emulators import ministack_server, moto_server, use_endpoint
 from tests.eventbridgev2 import ARN, FakeBus, fake_bus
@@ -141,6 +144,7 @@ class Backend(BusBackend, Protocol):
     async def sweeps(self) -> Sweeps: ...
     async def backfills(self) -> Backfills: ...
     async def calendars(self) -> Calendars: ...
+    async def history(self) -> History: ...
     async def fire_queue(self) -> FireQueueRig: ...
     async def registrar_queue(self) -> RegistrarQueueRig: ...
     async def segment_queue(self) -> SegmentQueueRig: ...
@@ -174,6 +178,9 @@ class MemoryBackend:
 
     async def calendars(self) -> Calendars:
         return MemoryCalendars()
+
+    async def history(self) -> History:
+        return MemoryHistory(page_size=PAGE_SIZE)
 
     async def fire_queue(self) -> FireQueueRig:
         queue = MemoryQueue(self._clock)
@@ -273,6 +280,9 @@ class AwsBackend:
 
     async def calendars(self) -> Calendars:
         return DynamoCalendars(await self._table("LedgerTable"))
+
+    async def history(self) -> History:
+        return DynamoHistory(await self._table("HistoryTable"), page_size=PAGE_SIZE)
 
     async def _table(self, kind: str) -> DynamoTable:
         return table(self.clients.dynamodb, await create_table(self.admin.dynamodb, next(_names), kind))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from eventcron.adapters.memory import (
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
+    MemoryHistory,
     MemoryLeases,
     MemoryQueue,
     MemoryRegistrarQueue,
@@ -23,6 +25,7 @@ from eventcron.adapters.memory import (
 from eventcron.entrypoints import (
     dispatcher_lambda,
     executor_lambda,
+    history_lambda,
     planner_lambda,
     reconciler_lambda,
     registrar_lambda,
@@ -31,8 +34,9 @@ from eventcron.entrypoints import (
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.telemetry import logger
 from eventcron.errors import Unavailable
+from eventcron.model.history import HistoryEntry
 from eventcron.model.messages import Fire, GroupedCommand, SegmentRange
-from eventcron.model.names import Instant, Key
+from eventcron.model.names import Instant, Key, Window
 from eventcron.ports import Refusal
 from eventcron.rules.packing import make_pack
 from eventcron.testing import JumpingClock, memory_ports
@@ -160,6 +164,34 @@ def test_dispatcher_passes_every_command_on_and_counts_them(
     assert (counted["CommandsDispatched"], counted["CommandsNotDispatched"]) == ([2], [1])
     assert caplog.messages == ["record_failed"]
     assert (stack.events, stack.dead.sent) == ([], [])
+
+
+class HalfHistory(MemoryHistory):
+    """Does not take a second entry."""
+
+    async def append(self, entries: Sequence[HistoryEntry], *, days: int) -> list[Refusal]:
+        await super().append([*entries[:1], *entries[2:]], days=days)
+        return [Refusal(index=1, code="NotWritten", message="no room")]
+
+
+def test_history_keeps_each_event_and_lets_those_come_back_that_it_could_not_keep(
+    capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    history = HalfHistory()
+    cases = memory_ports(JumpingClock(NOW), history=history).use_cases(SETTINGS)
+    folder = Path(__file__).parents[2] / "events" / "published"
+    bodies = [
+        (folder / f"{name}.json").read_text() for name in ("schedule-fired", "schedule-paused", "schedule-failed")
+    ]
+
+    response = asyncio.run(history_lambda.handle(cases, sqs("poison", *bodies[:1], bodies[1], bodies[2])))
+
+    assert response == {"batchItemFailures": [{"itemIdentifier": "m0"}, {"itemIdentifier": "m2"}]}
+    counted = metrics(capsys.readouterr().out)
+    assert (counted["EventsKept"], counted["EventsNotKept"]) == ([2], [2])
+    assert caplog.messages == ["record_failed", "record_failed"]
+    page = asyncio.run(history.read(Key("acme", "nightly-export"), Window(0, 10**13)))
+    assert sorted(entry.kind for entry in page.items) == ["failed", "fired"]
 
 
 def test_registrar_stores_what_is_good_answers_what_is_bad_and_dead_letters_what_is_neither(

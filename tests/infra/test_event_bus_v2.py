@@ -123,12 +123,19 @@ def test_a_subscriber_forwards_the_events_that_the_log_group_keeps() -> None:
 
 
 def test_it_forwards_fires_if_all_events_are_kept_and_nothing_if_none_is() -> None:
-    everything = decided(HasEventBusV2=True, KeepsEvents=True, ForwardsEvents=True, KeepsEveryEvent=True)
+    everything = decided(HasEventBusV2=True, KeepsEvents=True, ForwardsEvents=True, ForwardsEveryEvent=True)
     [forwarded] = everything["Resources"]["EventForwarder"]["Properties"]["FilterConfiguration"]["Filters"]
 
     assert json.loads(forwarded["Pattern"]) == {"source": ["eventcron", {"prefix": "eventcron.fires."}]}
     assert STACK["Conditions"]["ForwardsEvents"] == {
-        "Fn::And": [{"Condition": "HasEventBusV2"}, {"Condition": "KeepsEvents"}]
+        "Fn::And": [
+            {"Condition": "HasEventBusV2"},
+            {"Fn::Or": [{"Condition": "KeepsEvents"}, {"Condition": "KeepsHistory"}]},
+        ]
+    }
+    # Only the detail of a fire says whether its history is kept, so the first bus's rule decides.
+    assert STACK["Conditions"]["ForwardsEveryEvent"] == {
+        "Fn::Or": [{"Condition": "KeepsEveryEvent"}, {"Condition": "KeepsHistory"}]
     }
     assert "EventForwarder" not in SECOND["Resources"]
 

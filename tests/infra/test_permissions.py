@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints import (
     dispatcher_lambda,
     executor_lambda,
+    history_lambda,
     planner_lambda,
     reconciler_lambda,
     registrar_lambda,
@@ -62,7 +64,7 @@ BY_ANOTHER_NAME = {"SendMessageBatch": "SendMessage"}
 NEWER_API = "eventbridgev2"
 #: The schedule that the executor completes.
 REVISION = 1_796_112_000_000
-TABLES = ("SchedulesTable", "LedgerTable")
+TABLES = ("SchedulesTable", "LedgerTable", "HistoryTable")
 QUEUES = (
     "CommandQueue",
     "RegistrarQueue",
@@ -73,7 +75,7 @@ QUEUES = (
     "SegmentDeadLetters",
 )
 
-STACK = decided(HasRestApi=True)
+STACK = decided(HasRestApi=True, KeepsHistory=True)
 FUNCTIONS = template.of_type(STACK, "AWS::Serverless::Function")
 
 Asked = dict[str, set[str]]
@@ -169,6 +171,8 @@ def _stage(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
         fire_dlq_url=f"{url}/FireDeadLetters",
         segment_queue_url=f"{url}/SegmentQueue",
         segment_dlq_url=f"{url}/SegmentDeadLetters",
+        keep_history="ALL",
+        history_table="HistoryTable",
         segments=1,
     )
     stage.recorder.listen(monkeypatch)
@@ -329,6 +333,11 @@ def _prepare_reconciler(_stage: Stage) -> None:
     process.run(write)
 
 
+def _drive_history(_stage: Stage) -> None:
+    folder = Path(__file__).parents[2] / "events" / "published"
+    history_lambda.handler(_event((folder / "schedule-fired.json").read_text()), Context())
+
+
 def _drive_reconciler(_stage: Stage) -> None:
     reconciler_lambda.handler({}, Context())
 
@@ -338,6 +347,7 @@ def _drive_rest(stage: Stage) -> None:
     path = "/tenants/acme/schedules/asked"
     _ask("PUT", path, expression="rate(20 seconds)")
     _ask("GET", path)
+    _ask("GET", f"{path}/history")
     _ask("GET", "/tenants/acme/schedules")
     stage.refuse_a_pack()
     _ask("POST", f"{path}/run")
@@ -362,8 +372,13 @@ SCENARIOS: dict[tuple[str, int], tuple[Callable[[Stage], None], Callable[[Stage]
     ("PlannerFunction", 2): (_prepare_planner, _drive_planners),
     ("ExecutorFunction", 1): (_prepare_executor, _drive_executor),
     ("ReconcilerFunction", 1): (_prepare_reconciler, _drive_reconciler),
+    ("HistoryFunction", 1): (_prepare_registrar, _drive_history),
     ("RestFunction", 1): (_prepare_registrar, _drive_rest),
 }
+
+
+#: Functions that publish nothing.
+SILENT = {"DispatcherFunction", "HistoryFunction"}
 
 
 def test_every_function_is_covered() -> None:
@@ -386,7 +401,7 @@ def test_a_function_uses_every_permission_of_its_role_and_no_other(function: str
     _asks_for_what_it_may(function, planners, stage)
 
 
-@pytest.mark.parametrize(("function", "planners"), [one for one in SCENARIOS if one[0] != "DispatcherFunction"])
+@pytest.mark.parametrize(("function", "planners"), [one for one in SCENARIOS if one[0] not in SILENT])
 def test_with_the_second_bus_a_function_may_publish_there_only(
     function: str, planners: int, stage: Stage, event_bus_v2: FakeBus
 ) -> None:
@@ -403,7 +418,7 @@ def _asks_for_what_it_may(function: str, planners: int, stage: Stage, **conditio
     recorder.asked.clear()
     drive(stage)
 
-    stack = decided(HasRestApi=True, FansOut=planners > 1, **conditions)
+    stack = decided(HasRestApi=True, KeepsHistory=True, FansOut=planners > 1, **conditions)
     role = allowed(name_of(FUNCTIONS[function]["Role"]), stack)
     assert recorder.asked == {action: resources for action, resources in role.items() if action not in BY_LAMBDA}
     assert recorder.sources == ({"eventcron"} if "events:PutEvents" in recorder.asked else set())

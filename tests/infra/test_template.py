@@ -45,7 +45,7 @@ from tests.infra.stack import (
 SETTINGS = {field.name: field for field in msgspec.structs.fields(Settings)}
 #: Settings whose value is the URL or ARN of an optional resource.
 SEGMENT_QUEUES = ("segment_queue_url", "segment_dlq_url")
-OF_RESOURCES = {"event_bus_v2_arn", *SEGMENT_QUEUES}
+OF_RESOURCES = {"event_bus_v2_arn", "history_table", *SEGMENT_QUEUES}
 
 
 def _variables(function: str) -> dict[str, Any]:

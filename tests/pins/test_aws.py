@@ -56,6 +56,8 @@ async def _creating(clients: AwsClients) -> AsyncIterator[Admin]:  # it sets the
         pytest.param("sqs", "SendMessageBatch", "check for batch errors even when the call returns", id="200-may-fail"),
         pytest.param("dynamodb", "BatchGetItem", "as many as 100 items", id="a-hundred-keys-a-read"),
         pytest.param("dynamodb", "BatchGetItem", "UnprocessedKeys", id="keys-may-be-left"),
+        pytest.param("dynamodb", "BatchWriteItem", "up to 25 item put", id="25-items-a-batch"),
+        pytest.param("dynamodb", "BatchWriteItem", "UnprocessedItems", id="items-may-be-left"),
         pytest.param("dynamodb", "Query", "LastEvaluatedKey", id="pages"),
     ],
 )

@@ -11,8 +11,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from eventcron.adapters.memory import MemoryEventBus, MemoryFireQueue, MemoryQueue, MemoryScheduleStore
+from eventcron.adapters.memory import MemoryEventBus, MemoryFireQueue, MemoryHistory, MemoryQueue, MemoryScheduleStore
 from eventcron.entrypoints import rest_lambda
+from eventcron.model.history import KeepHistory
 from eventcron.model.names import MAX_INPUT_BYTES, Instant
 from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import SETTINGS
@@ -55,10 +56,23 @@ class Api:
         self.store = MemoryScheduleStore(self.clock)
         self.fires = MemoryQueue(self.clock)
         self.bus = MemoryEventBus(self.clock)
-        ports = memory_ports(self.clock, store=self.store, fire_queue=MemoryFireQueue(self.fires), bus=self.bus)
+        self.history = MemoryHistory()
+        ports = memory_ports(
+            self.clock,
+            store=self.store,
+            fire_queue=MemoryFireQueue(self.fires),
+            bus=self.bus,
+            history=self.history,
+        )
         trusted = frozenset({"role/platform"})
         # An answer has to hold the largest inputs that a deployment can allow.
-        settings = msgspec.structs.replace(SETTINGS, rest_trusted_principals=trusted, max_input_bytes=MAX_INPUT_BYTES)
+        settings = msgspec.structs.replace(
+            SETTINGS,
+            rest_trusted_principals=trusted,
+            max_input_bytes=MAX_INPUT_BYTES,
+            keep_history=KeepHistory.ALL,
+            history_table="history",
+        )
         self.cases = ports.use_cases(settings)
 
     @property

@@ -10,11 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from eventcron.app.history import Past
 from eventcron.entrypoints import rest_lambda
 from eventcron.entrypoints.rest import routes
 from eventcron.entrypoints.rest.request import MAX_BODY_BYTES
 from eventcron.errors import Unavailable
 from eventcron.model.commands import COMMANDS
+from eventcron.model.history import EntryKind, HistoryEntry, KeepHistory
 from eventcron.model.names import Key
 from eventcron.model.records import Record, State
 from tests.rest.gateway import ACCOUNT, ACME, NOW, OTHER, PLATFORM, Api, event
@@ -729,3 +731,50 @@ def test_a_tenant_sees_its_limits_and_what_it_has_of_them(api: Api) -> None:
         },
     )
     assert api("GET", "/tenants/beta/limits").status == 403
+
+
+def test_the_history_of_a_schedule_comes_page_by_page(api: Api) -> None:
+    entries = [
+        HistoryEntry(
+            tenant="acme", name="tea", at=NOW + minute * 60_000, kind=EntryKind.FIRED, id=f"{minute}" * 32,
+            detail_type="Schedule Fired", time=NOW, detail={"fire_id": f"{minute}" * 32},
+        )
+        for minute in range(5)
+    ]  # fmt: skip
+    asyncio.run(api.history.append(entries, days=30))
+
+    first = api("GET", f"{TEA}/history?limit=2&since=2026-12-01T08:01:00Z")
+    second = api("GET", f"{TEA}/history?limit=2&since=2026-12-01T08:01:00Z&next={first.body['next']}")
+
+    assert [one["at"][11:16] for one in first.body["entries"] + second.body["entries"]] == [
+        "08:04", "08:03", "08:02", "08:01",
+    ]  # fmt: skip
+    assert "next" not in second.body
+    assert first.body["entries"][0]["kind"] == "fired"
+    assert api("GET", "/tenants/acme/schedules/none/history").body == {"entries": []}
+    assert api("GET", f"{TEA}/history", caller=OTHER).status == 403
+
+
+@pytest.mark.parametrize("token", ["%F0", "YQ", "MDE3OTYxMTIwMDAwMDAjZmlyZWQjLi4vLi4"])
+def test_a_page_of_the_history_that_no_page_named_is_refused(api: Api, token: str) -> None:
+    answer = api("GET", f"{TEA}/history?next={token}")
+
+    assert (answer.status, answer.body["field"]) == (400, "next")
+
+
+@pytest.mark.parametrize("since", ["0.5", "1796112000", "yesterday", "2026-13-01T00:00:00Z", "2026-12-01T00:00:00"])
+def test_what_is_no_instant_is_refused(api: Api, since: str) -> None:
+    answer = api("GET", f"{TEA}/history?since={since}")
+
+    assert (answer.status, answer.body["field"]) == (400, "since")
+
+
+def test_a_deployment_without_a_history_says_how_to_keep_one(api: Api) -> None:
+    cases = api.cases
+    settings = msgspec.structs.replace(cases.settings, keep_history=KeepHistory.NONE)
+    api.cases = cases._replace(past=Past(history=api.history, settings=settings))
+
+    answer = api("GET", f"{TEA}/history")
+
+    assert (answer.status, answer.body["code"]) == (404, "history_not_kept")
+    assert "KeepHistory=ALL" in answer.body["detail"]

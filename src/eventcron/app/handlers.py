@@ -20,6 +20,7 @@ from eventcron.app.concurrency import all_of
 from eventcron.app.dispatcher import Dispatcher
 from eventcron.app.executor import Executor
 from eventcron.app.fanout import UNFINISHED, Behind, FanOut, FanOutReport
+from eventcron.app.history import Recorder
 from eventcron.app.pack_report import Report
 from eventcron.app.planner import Planner, SegmentReport
 from eventcron.app.registrar import Registrar, Result
@@ -27,7 +28,7 @@ from eventcron.errors import EventcronError, InvalidSchedule, Unavailable, Undec
 from eventcron.model.codes import RejectionCode
 from eventcron.model.messages import SegmentRange
 from eventcron.model.names import Instant
-from eventcron.ports import DeadLetters, DeadLetterSource, Refusal
+from eventcron.ports import DeadLetters, DeadLetterSource
 from eventcron.wire.decode import Received, Rejected, decode_command
 from eventcron.wire.encode import decode_pack
 from eventcron.wire.segment_ranges import decode_range
@@ -113,6 +114,7 @@ class Handlers:
         fanout: FanOut,
         planner: Planner,
         backfiller: Backfiller,
+        recorder: Recorder,
         dead_letters: DeadLetters,
         trusted_sources: frozenset[str],
     ) -> None:
@@ -122,24 +124,25 @@ class Handlers:
         self._fanout = fanout
         self._planner = planner
         self._backfiller = backfiller
+        self._recorder = recorder
         self._dead_letters = dead_letters
         self._trusted_sources = trusted_sources
 
     async def on_sent_commands(self, messages: Sequence[QueueMessage]) -> list[Handled[None]]:
         """Pass the commands of one batch on to the registrars. A command that their queue refuses comes back."""
-        passed_on = await _report_failure(self._dispatch(messages))
-        if passed_on.result is None:
-            # Nobody knows which of them were sent. A registrar notices one that comes twice.
-            failed = Handled[None](outcome=passed_on.outcome, reason=passed_on.reason, error=passed_on.error)
-            return [failed] * len(messages)
-        reasons = {refusal.index: f"{refusal.code}: {refusal.message}" for refusal in passed_on.result}
-        return [
-            Handled(outcome=MessageOutcome.COMES_BACK, reason=reasons[index]) if index in reasons else _done(None)
-            for index in range(len(messages))
-        ]
+        # If it fails, nobody knows which of them were sent. A registrar notices one that comes twice.
+        return _each(await _report_failure(self._dispatch(messages)), len(messages))
 
-    async def _dispatch(self, messages: Sequence[QueueMessage]) -> Handled[list[Refusal]]:
-        return _done(await self._dispatcher.run([one.body for one in messages]))
+    async def _dispatch(self, messages: Sequence[QueueMessage]) -> Handled[dict[int, str]]:
+        refused = await self._dispatcher.run([one.body for one in messages])
+        return _done({refusal.index: f"{refusal.code}: {refusal.message}" for refusal in refused})
+
+    async def on_history(self, messages: Sequence[QueueMessage]) -> list[Handled[None]]:
+        """Keep the events of one batch. One that cannot be kept comes back, and in the end is a dead letter."""
+        return _each(await _report_failure(self._record(messages)), len(messages))
+
+    async def _record(self, messages: Sequence[QueueMessage]) -> Handled[dict[int, str]]:
+        return _done(await self._recorder.record([one.body for one in messages]))
 
     async def on_commands(self, messages: Sequence[QueueMessage]) -> list[Handled[Result]]:
         """Apply the commands of one batch."""
@@ -254,6 +257,17 @@ class Handlers:
 
 def _done(result: T) -> Handled[T]:
     return Handled(outcome=MessageOutcome.DONE, result=result)
+
+
+def _each(batch: Handled[dict[int, str]], count: int) -> list[Handled[None]]:
+    """How each of *count* messages ended that were handled together; the result has those that failed, and why."""
+    if batch.result is None:
+        return [Handled[None](outcome=batch.outcome, reason=batch.reason, error=batch.error)] * count
+    reasons = batch.result
+    return [
+        Handled(outcome=MessageOutcome.COMES_BACK, reason=reasons[index]) if index in reasons else _done(None)
+        for index in range(count)
+    ]
 
 
 async def _report_failure(work: Coroutine[Any, Any, Handled[T]]) -> Handled[T]:

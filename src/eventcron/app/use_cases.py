@@ -11,6 +11,7 @@ from eventcron.app.executor import Executor
 from eventcron.app.export import Exporter
 from eventcron.app.fanout import FanOut
 from eventcron.app.handlers import Handlers
+from eventcron.app.history import Past, Recorder
 from eventcron.app.planner import Planner
 from eventcron.app.reconcile import Reconciler
 from eventcron.app.registrar import Registrar
@@ -30,6 +31,7 @@ from eventcron.ports import (
     SegmentQueue,
     Sweeps,
 )
+from eventcron.ports.history import History
 from eventcron.settings import Settings
 
 
@@ -46,6 +48,7 @@ class UseCases(NamedTuple):
     reconciler: Reconciler
     exporter: Exporter
     upcoming: Upcoming
+    past: Past
     clock: Clock
     store: ScheduleStore
     leases: Leases
@@ -64,6 +67,7 @@ class Ports(NamedTuple):
     quota: Quota
     backfills: Backfills
     calendars: Calendars
+    history: History
     registrar_queue: RegistrarQueue
     fire_queue: FireQueue
     segment_queue: SegmentQueue
@@ -95,6 +99,7 @@ class Ports(NamedTuple):
             fanout=fanout,
             planner=planner,
             backfiller=backfiller,
+            recorder=Recorder(history=self.history, settings=settings),
             dead_letters=self.dead_letters,
             trusted_sources=settings.trusted_sources,
         )
@@ -109,6 +114,7 @@ class Ports(NamedTuple):
             reconciler=_reconciler(self, settings),
             exporter=Exporter(clock=self.clock, store=self.store, calendars=self.calendars, settings=settings),
             upcoming=Upcoming(store=self.store, backfills=self.backfills, settings=settings),
+            past=Past(history=self.history, settings=settings),
             clock=self.clock,
             store=self.store,
             leases=self.leases,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
-from eventcron.model.events import EVENT_DETAILS, Answer
+from eventcron.model.events import EVENT_DETAILS, Answer, is_fire
 
 #: A kind of events → whether an event is one.
 KINDS: dict[str, Callable[[Answer], bool]] = {
-    "fires": lambda one: "fire_id" in one.detail and "input" in one.detail,
+    "fires": lambda one: is_fire(one.detail),
     "skips": lambda one: one.detail_type == "Schedule Skipped",
     "failures": lambda one: one.detail_type == "Schedule Failed",
     "rejections": lambda one: one.detail_type == "Schedule Rejected",
@@ -22,16 +23,46 @@ KINDS: dict[str, Callable[[Answer], bool]] = {
 def particulars(event: Answer) -> str:
     """What is particular about *event*, for people; "" if nothing is."""
     detail = event.detail
-    if KINDS["fires"](event):
+    if is_fire(detail):
         return f"due {detail['due']}, {detail['cause']}, fire {detail['fire_id']}"
-    if event.detail_type == "Schedule Skipped":
-        by = f" ({detail['by']})" if "by" in detail else ""
-        last = f" to {detail['last_due']}" if detail["count"] > 1 else ""
-        return f"{detail['reason']}{by}: {detail['count']:,}, due {detail['first_due']}{last}"
-    if event.detail_type == "Schedule Failed":
-        return f"due {detail['due']}: {detail['code']}: {detail['message']}"
-    if event.detail_type == "Schedule Rejected":
-        return f"{detail['command']}: {detail['message']}"
-    if event.detail_type == "Schedule Backfilled":
-        return f"{detail['backfill_id']}: {detail['state']}, {detail['fires']:,} fired"
+    say = _SAYINGS.get(event.detail_type, _of_change)
+    return say(detail)
+
+
+def _of_skip(detail: dict[str, Any]) -> str:
+    by = f" ({detail['by']})" if "by" in detail else ""
+    last = f" to {detail['last_due']}" if detail["count"] > 1 else ""
+    return f"{detail['reason']}{by}: {detail['count']:,}, due {detail['first_due']}{last}"
+
+
+def _of_failure(detail: dict[str, Any]) -> str:
+    return f"due {detail['due']}: {detail['code']}: {detail['message']}"
+
+
+def _of_rejection(detail: dict[str, Any]) -> str:
+    # A history keeps no message, as it quotes what was sent.
+    return f"{detail['command']}: {detail.get('message') or detail['code'] + ' in ' + detail['field']}"
+
+
+def _of_backfill(detail: dict[str, Any]) -> str:
+    return f"{detail['backfill_id']}: {detail['state']}, {detail['fires']:,} fired"
+
+
+def _of_run(detail: dict[str, Any]) -> str:
+    said = f": {detail['message']}" if detail.get("message") else ""
+    return f"due {detail['due']}, after {detail['duration_ms'] / 1000:,.1f} s, fire {detail['fire_id']}{said}"
+
+
+def _of_change(detail: dict[str, Any]) -> str:
     return f"revision {detail['revision']}" if "revision" in detail else ""
+
+
+_SAYINGS = {
+    "Schedule Skipped": _of_skip,
+    "Schedule Failed": _of_failure,
+    "Schedule Rejected": _of_rejection,
+    "Schedule Backfilled": _of_backfill,
+    "Run Succeeded": _of_run,
+    "Run Failed": _of_run,
+    "Run Overdue": _of_run,
+}

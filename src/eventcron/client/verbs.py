@@ -29,9 +29,11 @@ from eventcron.model.commands import (
     Schedule,
 )
 from eventcron.model.events import Answer
+from eventcron.model.history import HistoryEntry
 from eventcron.model.names import BackfillKey, CalendarKey, Key, Window
 from eventcron.model.records import Backfill, BackfillState, Calendar, State
 from eventcron.ports.answers import Answers
+from eventcron.rules.planning import END_OF_TIME
 from eventcron.timing.instant import from_datetime
 from eventcron.wire.decode import Rejected
 
@@ -114,6 +116,28 @@ class Verbs:
             fires_before=None if fires_before is None else from_datetime(fires_before),
         )
         return self._reader.schedules(which, fires=fires)
+
+    def history(
+        self,
+        tenant: str,
+        name: str,
+        *,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        limit: int | None = None,
+        latest_first: bool = True,
+    ) -> AsyncIterator[HistoryEntry]:
+        """What is kept of a schedule's past: its fires, skips, outcomes and changes, at most *limit*, page by page.
+
+        They are ordered by ``at``; *since* is inclusive, *until* exclusive.
+
+        Raises:
+            HistoryNotKept: the deployment keeps no history.
+        """
+        window = Window(
+            0 if since is None else from_datetime(since), END_OF_TIME if until is None else from_datetime(until)
+        )
+        return self.cases.past.entries(Key(tenant, name), window, limit=limit, latest_first=latest_first)
 
     async def delete(self, tenant: str, name: str, *, revision: int | None = None, wait: bool = False) -> Receipt:
         """Delete a schedule."""

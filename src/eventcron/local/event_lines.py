@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from eventcron.model.events import Answer
+from eventcron.model.events import Answer, is_fire
 from eventcron.model.names import Instant
 from eventcron.timing.instant import from_datetime
 
@@ -18,7 +18,7 @@ def line(event: Answer, *, now: Instant) -> str | None:
     """A fire or a skip that arrived at *now*, for people; None: *event* is something else."""
     detail = event.detail
     who = f"{_clock(now, now=now)}  {detail.get('tenant', '?')}/{detail.get('name', '?')}"
-    if "fire_id" in detail and "input" in detail:
+    if is_fire(detail):
         due = _instant(detail["due"])
         again = f", attempt {detail['attempt']}" if detail.get("attempt", 1) > 1 else ""
         cause = "" if detail["cause"] == "schedule" else f"  ({detail['cause']})"

@@ -24,6 +24,7 @@ from eventcron.local.errors import LocalError
 from eventcron.local.snapshot import Snapshot
 from eventcron.local.tasks import run_with
 from eventcron.local.ticker import Ticker
+from eventcron.model.history import KeepHistory
 
 T = TypeVar("T")
 
@@ -72,6 +73,8 @@ class LocalSettings(Struct, frozen=True, kw_only=True):
     max_registrars: int = 2
     max_executors: int = 10
     planner_workers: int = 1
+    #: None, so that what measures a stack here measures no history. ``eventcron dev`` keeps all.
+    keep_history: KeepHistory = KeepHistory.NONE
     log_level: str = "INFO"
     trusted_sources: tuple[str, ...] = ()
     #: The directory of the snapshot. None = the state is discarded on exit.
@@ -93,6 +96,7 @@ class LocalSettings(Struct, frozen=True, kw_only=True):
             "MaxExecutors": str(self.max_executors),
             "PlannerWorkers": str(self.planner_workers),
             "LogLevel": self.log_level,
+            "KeepHistory": str(self.keep_history),
             "KeepEvents": "NONE",  # the embedded EventBridge does not deliver to log groups
             "TrustedSources": ",".join(self.trusted_sources),
             "RestApi": "ENABLED",

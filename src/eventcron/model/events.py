@@ -5,6 +5,7 @@ Readers should ignore fields they do not know: later releases add fields and rem
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
@@ -284,6 +285,12 @@ EVENT_DETAILS: dict[str, type[EventDetail]] = {
     "Calendar Unchanged": CalendarUnchanged,
     "Calendar Deleted": CalendarDeleted,
 }
+
+
+def is_fire(detail: Mapping[str, object]) -> bool:
+    """Whether *detail* is that of a fire, which may have any detail-type."""
+    return "fire_id" in detail and "local_time" in detail
+
 
 #: What a fire may have as its detail-type, though an event has it.
 _FIRED = "Schedule Fired"

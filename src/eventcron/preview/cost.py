@@ -11,7 +11,9 @@ from math import ceil
 from typing import NamedTuple
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from eventcron.model.history import KeepHistory
 from eventcron.preview import prices
 from eventcron.settings import Settings
 
@@ -37,6 +39,11 @@ TICK_SECONDS, EXECUTE_SECONDS, DENSE_SECONDS, FIRE_SECONDS = 0.5, 0.1, 0.00001, 
 SWEEPS, SWEEP_SECONDS = 24, 1.0
 #: Metrics that the functions publish, and alarms of the template.
 METRICS, ALARMS = 32, 23
+#: Of a history: events that Lambda hands its function at once, the template's ``BatchSize``; messages of one receive;
+#: seconds of an invocation; bytes of an entry, as DynamoDB counts them; alarms and metrics.
+HISTORY_AT_ONCE, RECEIVED_AT_ONCE = 100, 10
+HISTORY_SECONDS, HISTORY_BYTES = 0.1, 700
+HISTORY_ALARMS, HISTORY_METRICS = 2, 2
 
 
 class Workload(Struct, frozen=True, kw_only=True):
@@ -87,6 +94,9 @@ class Requests(Struct, frozen=True, kw_only=True):
     write_units: float
     function_seconds: float
     log_bytes: float
+    #: Invocations of the function that keeps the history, and the entries that are kept.
+    historians: float = 0
+    kept: float = 0
 
 
 def requests(workload: Workload, settings: Settings) -> Requests:
@@ -100,7 +110,7 @@ def requests(workload: Workload, settings: Settings) -> Requests:
     pages = max(1.0, workload.dense * ENTRY_BYTES / READ_BYTES / settings.segments)
     planning = ticks * TICK_SECONDS + workload.dense * ticks * DENSE_SECONDS
     publishing = executors * (settings.lead_seconds + EXECUTE_SECONDS) + workload.fires * FIRE_SECONDS
-    return Requests(
+    with_nothing_kept = Requests(
         events=workload.fires,
         packs=packs,
         executors=executors,
@@ -112,6 +122,27 @@ def requests(workload: Workload, settings: Settings) -> Requests:
         write_units=2 * segments + packs + 3 * workload.timed_fires,
         function_seconds=planning + publishing + SWEEPS * SWEEP_SECONDS,
         log_bytes=executors * EXECUTOR_LOG + ticks * PLANNER_LOG,
+    )
+    return _with_history(with_nothing_kept, workload, settings)
+
+
+def _with_history(day: Requests, workload: Workload, settings: Settings) -> Requests:
+    """*day* with what it takes to keep each fire. How many fires are tracked is unknown: they are counted as none."""
+    if settings.keep_history is KeepHistory.NONE:
+        return day
+    seconds = workload.seconds if settings.keep_history is KeepHistory.ALL else {}
+    kept = sum(fires * count for fires, count in seconds.items())
+    runs = sum(ceil(fires / HISTORY_AT_ONCE) * count for fires, count in seconds.items())
+    # One request for each event that the rule sends; a receive and a delete for ten.
+    asked = kept + 2 * sum(ceil(fires / RECEIVED_AT_ONCE) * count for fires, count in seconds.items())
+    return replace(
+        day,
+        queue_requests=day.queue_requests + asked + IDLE_POLLS,
+        write_units=day.write_units + kept,
+        function_seconds=day.function_seconds + runs * HISTORY_SECONDS,
+        log_bytes=day.log_bytes + runs * EXECUTOR_LOG,
+        historians=runs,
+        kept=kept,
     )
 
 
@@ -151,8 +182,12 @@ def bill(workload: Workload, settings: Settings, *, memory_megabytes: int) -> Bi
     """The bill of a month like *workload*, for a deployment with *settings*."""
     day = requests(workload, settings)
     gb_seconds = MONTH_DAYS * day.function_seconds * memory_megabytes / 1024
-    invocations = MONTH_DAYS * (day.executors + day.ticks + SWEEPS)
-    stored_gb = workload.schedules * (RECORD_BYTES + ENTRY_BYTES) / 1024**3
+    invocations = MONTH_DAYS * (day.executors + day.ticks + day.historians + SWEEPS)
+    entries = day.kept * settings.history_days
+    stored_gb = (workload.schedules * (RECORD_BYTES + ENTRY_BYTES) + entries * HISTORY_BYTES) / 1024**3
+    keeps = settings.keep_history is not KeepHistory.NONE
+    metrics = METRICS + HISTORY_METRICS * keeps
+    alarms = ALARMS + HISTORY_ALARMS * keeps
     logs_gb = MONTH_DAYS * day.log_bytes / 1024**3
     events = MONTH_DAYS * day.events
     return Bill(
@@ -165,8 +200,8 @@ def bill(workload: Workload, settings: Settings, *, memory_megabytes: int) -> Bi
             Item("Lambda", "GB-seconds", gb_seconds, gb_seconds * prices.GB_SECOND),
             _by_million("Lambda", "invocations", invocations, prices.INVOCATIONS),
             Item("CloudWatch", "GB of logs", logs_gb, logs_gb * prices.LOGS_GB),
-            Item("CloudWatch", "metrics", METRICS, METRICS * prices.METRIC),
-            Item("CloudWatch", "alarms", ALARMS, ALARMS * prices.ALARM),
+            Item("CloudWatch", "metrics", metrics, metrics * prices.METRIC),
+            Item("CloudWatch", "alarms", alarms, alarms * prices.ALARM),
             Item("CloudWatch", "dashboards", 1, prices.DASHBOARD),
         ],
         scheduler=events * prices.SCHEDULER_INVOCATIONS / prices.MILLION,

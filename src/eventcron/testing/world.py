@@ -20,6 +20,7 @@ from eventcron.adapters.memory import (
     MemoryDeadLetters,
     MemoryEventBus,
     MemoryFireQueue,
+    MemoryHistory,
     MemoryLeases,
     MemoryPublishedPacks,
     MemoryQueue,
@@ -30,14 +31,17 @@ from eventcron.adapters.memory import (
     MemorySweeps,
     Message,
     Pause,
+    Published,
     yield_once,
 )
 from eventcron.app.handlers import Handled, Handlers
 from eventcron.app.use_cases import Ports
 from eventcron.model.commands import TENANT_SOURCE_PREFIX
-from eventcron.model.events import EVENT_SOURCE, Event
+from eventcron.model.events import EVENT_SOURCE, Event, is_fire
+from eventcron.model.history import KeepHistory
 from eventcron.model.names import Instant
 from eventcron.ports import Refusal
+from eventcron.rules.history import is_kept
 from eventcron.settings import Settings
 from eventcron.testing.clock import VirtualClock, VirtualLoop
 from eventcron.testing.ports import memory_ports
@@ -105,6 +109,7 @@ class World:
         self.grouped_commands.dead = self.commands.dead  # as in the template
         self.fires = SignallingQueue(self.clock)
         self.segment_ranges = SignallingQueue(self.clock)
+        self.history_events = SignallingQueue(self.clock)
         self._pause = pause
         self.store = MemoryScheduleStore(self.clock, pause=pause)
         self.leases = MemoryLeases(pause=pause)
@@ -113,6 +118,7 @@ class World:
         self.sweeps = MemorySweeps(pause=pause)
         self.backfills = MemoryBackfills(pause=pause)
         self.calendars = MemoryCalendars(pause=pause)
+        self.history = MemoryHistory(pause=pause)
         self.bus = MemoryEventBus(self.clock, pause=pause)
         self.dead = MemoryDeadLetters(pause=pause)
         #: The exceptions that let a message come back or stopped a tick, in order.
@@ -141,6 +147,7 @@ class World:
             dead_letters=self.dead,
             backfills=self.backfills,
             calendars=self.calendars,
+            history=self.history,
             segment_queue=MemorySegmentQueue(self.segment_ranges, pause=self._pause),
             # Jitter only spreads retries; with a fixed seed two runs are alike.
             jitter=random.Random(0).random,  # noqa: S311  # no secret depends on it
@@ -165,22 +172,16 @@ class World:
         The event carries *time*, or now, cut to whole seconds as EventBridge cuts it. It reaches the registrar
         *delay_seconds* later.
         """
-        event_id = event_id or f"00000000-0000-0000-0000-{next(self._ids):012d}"
+        event_id = event_id or self._id()
         tenant = detail.get("tenant", "") if isinstance(detail, Mapping) else ""
         at = self.now if time is None else time
-        envelope: dict[str, Any] = {
-            "version": "0",
-            "id": event_id,
-            "detail-type": detail_type,
-            "source": source or f"{TENANT_SOURCE_PREFIX}{tenant}",
-            "account": "000000000000",
-            "time": rfc3339(at // 1000 * 1000, millis=False),
-            "region": "us-east-1",
-            "resources": [],
-            "detail": detail,
-        }
-        self.commands.put(msgspec.json.encode(envelope).decode(), delay_seconds=delay_seconds)
+        sender = source or f"{TENANT_SOURCE_PREFIX}{tenant}"
+        body = _envelope(detail_type, detail, event_id=event_id, source=sender, time=at)
+        self.commands.put(body, delay_seconds=delay_seconds)
         return event_id
+
+    def _id(self) -> str:
+        return f"00000000-0000-0000-0000-{next(self._ids):012d}"
 
     async def put(self, events: Sequence[Event]) -> list[str | Refusal]:
         """Put commands as events, as a ``CommandBus`` does."""
@@ -227,7 +228,7 @@ class World:
         fires = []
         for at, event in self.bus.published:
             detail = msgspec.json.decode(event.detail)
-            if event.source == EVENT_SOURCE and "fire_id" in detail and "attempt" in detail and "local_time" in detail:
+            if event.source == EVENT_SOURCE and is_fire(detail):
                 due = from_datetime(datetime.fromisoformat(detail["due"]))
                 fires.append(Fired(f"{detail['tenant']}/{detail['name']}", detail["due"], due, at, at - due, detail))
         return fires
@@ -252,8 +253,9 @@ class World:
         await asyncio.sleep(MOMENT_S)
 
     def _start(self) -> list[Coroutine[Any, Any, None]]:
-        """Everything that Lambda would run: the event source mappings of four queues, and the tick."""
+        """Everything that Lambda would run: the event source mappings of all queues, and the tick."""
         handlers = self.ports.use_cases(self.settings).handlers
+        self.bus.listeners.append(self._on_published)
         return [
             self._poll(self.commands, "dispatcher", handlers.on_sent_commands),
             self._poll(self.grouped_commands, "registrar", handlers.on_commands),
@@ -263,8 +265,18 @@ class World:
                 "planner",
                 lambda messages: handlers.on_segment_ranges(messages, deadline=self._deadline()),
             ),
+            self._poll(self.history_events, "history", handlers.on_history),
             self._tick(handlers),
         ]
+
+    def _on_published(self, published: Published) -> None:
+        """What the rules of the template do with an event."""
+        event = published.event
+        detail = msgspec.json.decode(event.detail) if self.settings.keep_history is not KeepHistory.NONE else {}
+        if is_kept(self.settings.keep_history, event.detail_type, detail):
+            self.history_events.put(
+                _envelope(event.detail_type, detail, event_id=self._id(), source=event.source, time=event.time)
+            )
 
     def _deadline(self) -> Instant:
         return self.now + PLANNER_TIMEOUT_MS
@@ -297,6 +309,22 @@ class World:
 
     def _invoke(self, function: str) -> None:
         invocation.set(f"{function}-{next(self._invocations)}")
+
+
+def _envelope(detail_type: str, detail: Mapping[str, Any] | str, *, event_id: str, source: str, time: Instant) -> str:
+    """An event as a rule delivers it, its *time* cut to whole seconds."""
+    envelope: dict[str, Any] = {
+        "version": "0",
+        "id": event_id,
+        "detail-type": detail_type,
+        "source": source,
+        "account": "000000000000",
+        "time": rfc3339(time // 1000 * 1000, millis=False),
+        "region": "us-east-1",
+        "resources": [],
+        "detail": detail,
+    }
+    return msgspec.json.encode(envelope).decode()
 
 
 class SignallingQueue(MemoryQueue):

@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from eventcron.adapters.memory import MemoryDeadLetters
+from eventcron.adapters.memory import MemoryDeadLetters, MemoryHistory
 from eventcron.app.backfill import BackfillOutcome, BackfillReport
 from eventcron.app.fanout import Behind, FanOutReport
 from eventcron.app.handlers import Handled, Handlers, MessageOutcome
+from eventcron.app.history import Recorder
 from eventcron.app.pack_report import Report
 from eventcron.app.planner import SegmentOutcome, SegmentReport
 from eventcron.app.registrar import Outcome, Result
@@ -21,6 +22,7 @@ from eventcron.model.messages import Fire, Pack, SegmentRange
 from eventcron.model.names import BackfillKey, Instant
 from eventcron.ports import Refusal
 from eventcron.rules.packing import make_pack
+from eventcron.testing.world import SETTINGS
 from eventcron.wire.decode import Received, Rejected
 from eventcron.wire.encode import encode_pack
 from eventcron.wire.segment_ranges import encode_range
@@ -142,7 +144,9 @@ class Stage:
             name: getattr(self, name)
             for name in ("dispatcher", "registrar", "executor", "fanout", "planner", "backfiller")
         }
-        self.handlers = Handlers(**fakes, dead_letters=self.dead, trusted_sources=frozenset())
+        self.history = MemoryHistory()
+        recorder = Recorder(history=self.history, settings=SETTINGS)
+        self.handlers = Handlers(**fakes, recorder=recorder, dead_letters=self.dead, trusted_sources=frozenset())
 
     @property
     def dead_letters(self) -> list[tuple[str, str]]:

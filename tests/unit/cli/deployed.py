@@ -12,7 +12,7 @@ import msgspec
 import pytest
 from click.testing import CliRunner, Result
 
-from eventcron.adapters.memory import MemoryAnswers, MemoryEventBus, MemoryFireQueue, MemoryQueue
+from eventcron.adapters.memory import MemoryAnswers, MemoryEventBus, MemoryFireQueue, MemoryHistory, MemoryQueue
 from eventcron.app.commander import Commander
 from eventcron.client.schedules import Schedule
 from eventcron.client.verbs import Verbs
@@ -37,7 +37,8 @@ class Deployed:
         self.clock = JumpingClock(NOW)
         self.fires = MemoryQueue(self.clock)
         self.bus = MemoryEventBus(self.clock)
-        ports = memory_ports(self.clock, bus=self.bus, fire_queue=MemoryFireQueue(self.fires))
+        self.history = MemoryHistory()
+        ports = memory_ports(self.clock, bus=self.bus, fire_queue=MemoryFireQueue(self.fires), history=self.history)
         self.cases = ports.use_cases(settings)
         self.refuse: Callable[[dict[str, Any]], Refusal | str | None] = lambda _detail: None
         self.put_details: list[dict[str, Any]] = []

@@ -69,7 +69,15 @@ class OneFire:
         if self._received > 1:
             await asyncio.Event().wait()
         due = "2026-12-01T08:00:00.000Z"
-        detail = {"tenant": "acme", "name": "job", "fire_id": "0", "due": due, "cause": "schedule", "input": None}
+        detail = {
+            "tenant": "acme",
+            "name": "job",
+            "fire_id": "0",
+            "due": due,
+            "local_time": due,
+            "cause": "schedule",
+            "input": None,
+        }
         return [Answer(detail_type="Schedule Fired", detail=detail, time=due)]
 
 

@@ -37,6 +37,7 @@ OF_A_DEPLOYMENT = [
     ["doctor"],
     ["export", "FILE"],
     ["get", "acme/job"],
+    ["history", "acme/job"],
     ["limits", "acme"],
     ["list"],
     ["pause", "acme/job"],
@@ -56,6 +57,7 @@ OF_A_DEPLOYMENT = [
     ["subscribe", "acme/*", "--to", "sqs:arn:aws:sqs:us-east-1:123456789012:work", "--yes"],
     ["tail"],
     ["upcoming"],
+    ["why", "acme/job"],
 ]
 #: Those that need no deployment.
 WITHOUT = [

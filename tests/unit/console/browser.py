@@ -119,4 +119,12 @@ def alone(reason: str) -> Browser:
 def fire(tenant: str = "acme", name: str = "nightly", **detail: Any) -> dict[str, Any]:
     """The detail of a fire."""
     due = "2026-12-01T08:00:00.000Z"
-    return {"tenant": tenant, "name": name, "fire_id": "0", "due": due, "cause": "schedule", "input": None} | detail
+    return {
+        "tenant": tenant,
+        "name": name,
+        "fire_id": "0",
+        "due": due,
+        "local_time": due,
+        "cause": "schedule",
+        "input": None,
+    } | detail

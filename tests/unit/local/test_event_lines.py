@@ -18,6 +18,7 @@ FIRE: dict[str, Any] = {
     "name": "job",
     "fire_id": "0" * 32,
     "due": "2026-12-01T08:00:00.000Z",
+    "local_time": "2026-12-01T09:00:00.000+01:00",
     "cause": "schedule",
     "attempt": 1,
     "input": None,

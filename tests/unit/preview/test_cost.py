@@ -13,8 +13,19 @@ from msgspec.structs import replace
 
 from eventcron.entrypoints.cli.cost import DEFAULTS, MEMORY_MEGABYTES
 from eventcron.local import template
+from eventcron.model.history import KeepHistory
 from eventcron.preview import prices
-from eventcron.preview.cost import ALARMS, PACKS_AT_ONCE, Workload, bill, counted, evenly, requests
+from eventcron.preview.cost import (
+    ALARMS,
+    HISTORY_ALARMS,
+    HISTORY_AT_ONCE,
+    PACKS_AT_ONCE,
+    Workload,
+    bill,
+    counted,
+    evenly,
+    requests,
+)
 from eventcron.preview.workload import DAYS, of_files
 from eventcron.testing import World
 from eventcron.testing.world import SETTINGS
@@ -112,6 +123,37 @@ def test_a_million_fires_cost_what_their_parts_cost() -> None:
     assert lonely.total > 5 * together.items[0].dollars + together.total
 
 
+def test_a_history_costs_a_write_for_each_fire_and_nothing_if_it_is_off() -> None:
+    work = evenly(1_440, 24)
+    off = bill(work, DEFAULTS, memory_megabytes=1024)
+    tracked, everything = (
+        replace(DEFAULTS, keep_history=keep, history_table="history") for keep in (KeepHistory.TRACKED, KeepHistory.ALL)
+    )
+
+    assert requests(work, everything).kept == work.fires
+    assert requests(work, everything).write_units == requests(work, DEFAULTS).write_units + work.fires
+    assert requests(work, tracked).write_units == requests(work, DEFAULTS).write_units
+    totals = [bill(work, settings, memory_megabytes=1024).total for settings in (DEFAULTS, tracked, everything)]
+    assert off.total == totals[0] < totals[1] < totals[2]
+    # Tracked, without a fire that is tracked: a queue that is polled, two alarms and two metrics.
+    assert totals[1] - totals[0] == pytest.approx(0.26 + 0.20 + 0.60, abs=0.01)
+
+
+def test_a_history_asks_for_as_much_as_a_simulated_day_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: Counter[str] = Counter()
+    settings = replace(SETTINGS, keep_history=KeepHistory.ALL, history_table="history")
+    with World(START, settings=settings) as world:
+        for detail in schedules():
+            world.emit("Put Schedule", detail)
+        world.run(hours=2)
+        counting(world.history, "append", made, lambda entries, *_: len(entries), monkeypatch)
+        fired = len(world.fired)
+        world.run(hours=24)
+    seconds = Counter(fire.due_at for fire in world.fired[fired:])
+
+    assert requests(counted(seconds, days=1, schedules=60, dense=60), settings).kept == made["append"]
+
+
 def test_rare_schedules_cost_moves_and_no_reading_in_each_tick() -> None:
     rare, often = evenly(100_000, 1 / 30), evenly(100_000, 1 / 3)
 
@@ -131,8 +173,11 @@ def test_the_assumptions_are_the_templates() -> None:
         if event["Type"] == "SQS"
     ]
 
-    assert sum(one["Type"] == "AWS::CloudWatch::Alarm" for one in resources) == ALARMS
-    assert {size for size in batches if size != {"Ref": "DispatchBatchSize"}} == {PACKS_AT_ONCE}
+    alarms = [one.get("Condition") for one in resources if one["Type"] == "AWS::CloudWatch::Alarm"]
+    assert len(alarms) == ALARMS + HISTORY_ALARMS
+    assert alarms.count("KeepsHistory") == HISTORY_ALARMS
+    given = [size for size in batches if size != {"Ref": "DispatchBatchSize"}]
+    assert set(given) == {PACKS_AT_ONCE, HISTORY_AT_ONCE}
     assert int(parameters["MemoryMegabytes"]) == MEMORY_MEGABYTES
     settings = {"Segments": DEFAULTS.segments, "TickSeconds": DEFAULTS.tick_seconds}
     settings |= {"PackSize": DEFAULTS.pack_size, "LeadSeconds": DEFAULTS.lead_seconds}

@@ -30,6 +30,8 @@ _NEEDED = {
     "CommandRule": "no command reaches the deployment",
     "HourlyRule": "the reconciler is not started, so nothing is repaired",
 }
+#: Rules on the bus. Scheduled ones are on the default bus.
+_OF_THE_BUS = frozenset({"CommandRule", "HistoryRule"})
 #: The functions that read queues: output → what waits while its poller is off.
 _POLLED = {
     "DispatcherFunctionName": "commands wait",
@@ -156,10 +158,11 @@ async def rules_of_stack(patient: Patient) -> list[Finding]:
         )
     }
     found = []
-    for logical, consequence in _NEEDED.items():
+    kept = {"HistoryRule": "nothing more is kept of what fires"} if patient.cases.past.is_kept else {}
+    for logical, consequence in (_NEEDED | kept).items():
         # CloudFormation names a rule on a bus that is not the default one BUS|RULE.
         name = resources.get(logical, "").rpartition("|")[2]
-        bus = patient.cases.settings.bus_name if logical == "CommandRule" else "default"
+        bus = patient.cases.settings.bus_name if logical in _OF_THE_BUS else "default"
         found += await _rule(events, name, bus=bus, logical=logical, consequence=consequence, parameters=parameters)
     return found or [ok("tick", "the rules that start planner and reconciler and bring commands are as the stack says")]
 
@@ -220,6 +223,8 @@ async def pollers(patient: Patient) -> list[Finding]:
     polled = dict(_POLLED)
     if "SegmentQueueUrl" in patient.outputs:
         polled["PlannerFunctionName"] = "segments wait"
+    if "HistoryFunctionName" in patient.outputs:
+        polled["HistoryFunctionName"] = "events wait to be kept"
     found, wanted = [], 0
     for output, consequence in polled.items():
         name = patient.outputs[output]

@@ -87,6 +87,9 @@ class DynamoJson(JsonApi):
     async def batch_get_item_bytes(self, **request: Any) -> bytes:
         return await self.call_bytes("BatchGetItem", request)
 
+    async def batch_write_item(self, **request: Any) -> Response:
+        return await self.call("BatchWriteItem", request)
+
     async def delete_item(self, **request: Any) -> Response:
         return await self.call("DeleteItem", request)
 

@@ -26,6 +26,8 @@ Item: TypeAlias = dict[str, dict[str, Any]]
 
 #: Keys. BatchGetItem: "can retrieve … as many as 100 items".
 MAX_BATCH_GET = 100
+#: Items. BatchWriteItem: "up to 25 item put or delete operations". Ours are some hundred bytes each.
+MAX_BATCH_PUT = 25
 
 
 class _Left(msgspec.Struct):
@@ -116,6 +118,34 @@ class DynamoTable:
                 await self._retry.wait(max(1, fruitless))
             keys = left
         return found
+
+    async def put_many(self, items: Sequence[Item]) -> dict[int, str]:
+        """Store *items*, with distinct keys, unconditionally. Returns the indexes of those not stored, with the reason.
+
+        Each batch is tried by itself: one that DynamoDB refuses takes no other with it.
+        """
+        chunks = [range(start, min(start + MAX_BATCH_PUT, len(items))) for start in range(0, len(items), MAX_BATCH_PUT)]
+        left = await all_of(self._put_chunk([items[index] for index in chunk]) for chunk in chunks)
+        return {chunk[0] + at: reason for chunk, of_chunk in zip(chunks, left, strict=True) for at, reason in of_chunk}
+
+    async def _put_chunk(self, items: Sequence[Item]) -> list[tuple[int, str]]:
+        left, fruitless = [*enumerate(items)], 0
+        while left:
+            asked = {"RequestItems": {self._name: [{"PutRequest": {"Item": item}} for _, item in left]}}
+            try:
+                response = await self._call(self._client.batch_write_item, **asked)
+            except Unavailable as error:
+                return [(index, str(error)) for index, _ in left]
+            unprocessed = [
+                put["PutRequest"]["Item"] for put in response.get("UnprocessedItems", {}).get(self._name, [])
+            ]
+            before, left = len(left), [(index, item) for index, item in left if item in unprocessed]
+            fruitless = fruitless + 1 if len(left) == before else 0
+            if fruitless == self._retry.tries:
+                return [(index, f"dynamodb left it unprocessed {fruitless} times") for index, _ in left]
+            if left:
+                await self._retry.wait(max(1, fruitless))
+        return []
 
     async def put(self, item: Item, *, when: str | None = None, values: Item | None = None) -> bool:
         """Store *item* if the condition *when* holds. False: it does not.

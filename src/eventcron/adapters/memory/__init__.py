@@ -10,6 +10,7 @@ from eventcron.adapters.memory.bus import MemoryEventBus, Published
 from eventcron.adapters.memory.calendars import MemoryCalendars
 from eventcron.adapters.memory.dead_letter_queue import MemoryDeadLetterQueue
 from eventcron.adapters.memory.dead_letters import MemoryDeadLetters, SentToDlq
+from eventcron.adapters.memory.history import MemoryHistory
 from eventcron.adapters.memory.leases import MemoryLeases
 from eventcron.adapters.memory.pause import Pause, yield_once
 from eventcron.adapters.memory.published_packs import MemoryPublishedPacks
@@ -32,6 +33,7 @@ __all__ = [
     "MemoryDeadLetters",
     "MemoryEventBus",
     "MemoryFireQueue",
+    "MemoryHistory",
     "MemoryLeases",
     "MemoryPublishedPacks",
     "MemoryQueue",

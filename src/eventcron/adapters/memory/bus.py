@@ -44,6 +44,8 @@ class MemoryEventBus:
         self._refuse = refuse
         self._pause = pause
         self.published: list[Published] = []
+        #: Called with each event that was taken.
+        self.listeners: list[Callable[[Published], None]] = []
 
     async def publish(self, events: Sequence[Event]) -> list[Refusal]:
         refusals: list[Refusal] = []
@@ -54,6 +56,9 @@ class MemoryEventBus:
                 if refusal is not None:
                     refusals.append(refusal)
                     continue
-                self.published.append(Published(self._clock.now(), event))
+                published = Published(self._clock.now(), event)
+                self.published.append(published)
+                for listen in self.listeners:
+                    listen(published)
             await self._pause("publish.after")
         return refusals

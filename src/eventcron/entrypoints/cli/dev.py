@@ -27,6 +27,7 @@ from eventcron.local.output import Output
 from eventcron.local.runtime import ACCESS_KEY_ID, SECRET_ACCESS_KEY, LocalSettings, Runtime
 from eventcron.local.tasks import run_with
 from eventcron.local.template import NOT_EMULATED
+from eventcron.model.history import KeepHistory
 from eventcron.ports.answers import Answers
 
 #: Options of the stack that ``dev`` creates. An empty AWS has no stack.
@@ -88,7 +89,12 @@ def command(
         work = _run_empty(port, region, verbose=verbose, as_json=as_json)
     else:
         settings = LocalSettings(
-            port=port, region=region, trusted_sources=trusted_source, planner_workers=planner_workers, keep=keep
+            port=port,
+            region=region,
+            trusted_sources=trusted_source,
+            planner_workers=planner_workers,
+            keep_history=KeepHistory.ALL,
+            keep=keep,
         )
         pages = Pages(allow_changes=allow_changes) if console else None
         work = _run(settings, pages, quiet=quiet, verbose=verbose, as_json=as_json)

@@ -33,6 +33,7 @@ COMMANDS = {
     "explain": "explain",
     "export": "export",
     "get": "get",
+    "history": "history",
     "import": "importing",
     "init": "init",
     "limits": "limits",
@@ -50,6 +51,7 @@ COMMANDS = {
     "subscribe": "subscribe",
     "tail": "tail",
     "upcoming": "upcoming",
+    "why": "why",
 }
 
 

@@ -32,11 +32,12 @@ T = TypeVar("T")
 CONNECTIONS = 64
 
 #: Queue → the stack's outputs with the URLs of its dead-letter queue and of the queue itself. None: each dead letter
-#: names its own target. A stack with one planner has no segment queue.
+#: names its own target. A stack with one planner has no segment queue, one with KeepHistory NONE no history queue.
 QUEUES = {
     "commands": ("CommandDeadLettersUrl", "CommandQueueUrl"),
     "fires": ("FireDeadLettersUrl", "FireQueueUrl"),
     "segments": ("SegmentDeadLettersUrl", "SegmentQueueUrl"),
+    "history": ("HistoryDeadLettersUrl", "HistoryQueueUrl"),
     "targets": ("TargetDeadLettersUrl", None),
 }
 
@@ -164,6 +165,5 @@ async def operations(
 
 
 def _missing(queue: str, there: Sequence[str]) -> NoDeployment:
-    return NoDeployment(
-        f"this stack has no queue {queue!r}, as its parameter PlannerWorkers is 1; it has {', '.join(there)}"
-    )
+    because = "KeepHistory is NONE" if queue == "history" else "PlannerWorkers is 1"
+    return NoDeployment(f"this stack has no queue {queue!r}, as its parameter {because}; it has {', '.join(there)}")

@@ -53,6 +53,7 @@ def command() -> None:
       commands  commands that the registrar could not apply
       fires     fires that the executor could not publish
       segments  segment ranges that no planner could plan (only with several planners)
+      history   events that could not be kept (only with a history)
       targets   events that EventBridge could not deliver to eventcron
 
     A subscription's own dead-letter queue is its output DeadLettersUrl.

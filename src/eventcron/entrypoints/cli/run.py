@@ -18,6 +18,7 @@ from eventcron.entrypoints.cli.schedules import (
     wait_option,
 )
 from eventcron.entrypoints.cli.signals import run_until_signal
+from eventcron.model.events import is_fire
 
 
 @click.command("run")
@@ -43,7 +44,7 @@ def command(schedule: str, *, run_id: str | None, tenant: str | None, wait: bool
     detail = receipt.detail
     if as_json or not receipt.event:
         show_receipt(receipt, key, done="asked to run", as_json=as_json)
-    elif "fire_id" in detail and "input" in detail:
+    elif is_fire(detail):
         click.echo(f"{key}: {receipt.event}, due {detail['due']}, fire {detail['fire_id']}, try {detail['attempt']}")
     else:
         why = detail.get("reason") or f"{detail.get('code')}: {detail.get('message')}"

@@ -58,5 +58,14 @@ def _takes_styles() -> bool:
     return sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not os.environ.get("NO_COLOR")
 
 
+def one_line(text: str) -> str:
+    """*text* as one line that a terminal only shows: what targets and tenants wrote may be anything.
+
+    >>> one_line("done" + chr(27) + "[2J" + chr(10) + "forged")
+    'done\\\\x1b[2J\\\\nforged'
+    """
+    return _printable(text).replace("\n", "\\n")
+
+
 def _printable(text: str) -> str:
     return _CONTROLS.sub(lambda found: repr(found[0])[1:-1], text)

@@ -12,6 +12,7 @@ from eventcron.entrypoints.cli.forms import form, json_option
 from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.schedules import connected
 from eventcron.entrypoints.cli.signals import run_until_signal
+from eventcron.entrypoints.cli.tables import one_line
 from eventcron.model.events import Answer
 
 
@@ -80,4 +81,4 @@ def line(event: Answer) -> str:
     """One event for people: when, which schedule, what, and what is particular about it."""
     detail = event.detail
     who = f"{detail.get('tenant', '?')}/{detail.get('name', '?')}"
-    return "  ".join(filter(None, [event.time, who, event.detail_type, particulars(event)]))
+    return one_line("  ".join(filter(None, [event.time, who, event.detail_type, particulars(event)])))

@@ -15,6 +15,7 @@ from msgspec.structs import fields
 
 from eventcron.app.tenant_limits import TenantLimits
 from eventcron.entrypoints.rest.api import PROBLEM_JSON
+from eventcron.entrypoints.rest.history import HistoryPage
 from eventcron.entrypoints.rest.operations import SentCommand
 from eventcron.entrypoints.rest.parameters import SchedulePath
 from eventcron.entrypoints.rest.problem import Problem
@@ -58,6 +59,7 @@ _OF_CONDITIONS = {HTTPStatus.PRECONDITION_FAILED: "The stored schedule does not 
 #: API Gateway's own answer, before it calls eventcron.
 _FORBIDDEN: dict[str, Any] = {JSON: {"schema": {"type": "object", "properties": {"message": {"type": "string"}}}}}
 _NO_SCHEDULE = {HTTPStatus.NOT_FOUND: "There is no such schedule."}
+_NO_HISTORY = {HTTPStatus.NOT_FOUND: "The deployment keeps no history."}
 
 
 def document() -> dict[str, Any]:
@@ -116,7 +118,7 @@ def _responses(route: Route) -> Iterator[tuple[str, dict[str, Any]]]:
         yield str(int(status)), _answer(status, kind)
     problems = dict(_ALWAYS)
     if "name" in {field.name for field in fields(route.path_parameters)} or route.body is SentCommand:
-        problems |= _NO_SCHEDULE
+        problems |= _NO_HISTORY if HistoryPage in route.answers.values() else _NO_SCHEDULE
     if route.writes:
         problems |= _OF_BODIES | _OF_COMMANDS
     if route.body in {BackfillSchedule, SentCommand}:
@@ -175,7 +177,7 @@ def _schemas() -> dict[str, Any]:
     """The schemas of bodies and answers. A body may leave out tenant and name, as the path has them."""
     bodies = [route.body for route in ROUTES if route.body is not None]
     found = schemas.components(
-        [*bodies, StoredSchedule, SchedulePage, TenantLimits, Accepted, Problem], ref_template=REFERENCE
+        [*bodies, StoredSchedule, SchedulePage, TenantLimits, HistoryPage, Accepted, Problem], ref_template=REFERENCE
     )
     for body in bodies:
         schema = found[body.__name__]

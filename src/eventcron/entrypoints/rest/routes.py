@@ -11,6 +11,7 @@ from msgspec import Struct
 
 from eventcron.app.tenant_limits import TenantLimits
 from eventcron.app.use_cases import UseCases
+from eventcron.entrypoints.rest.history import HistoryPage, HistoryQuery, get_history
 from eventcron.entrypoints.rest.operations import (
     Operation,
     SentCommand,
@@ -36,6 +37,7 @@ NOT_POSTED = {Schedule, DeleteSchedule, PutCalendar, DeleteCalendar}
 
 SCHEDULES = "/tenants/{tenant}/schedules"
 SCHEDULE = "/tenants/{tenant}/schedules/{name}"
+HISTORY = "/tenants/{tenant}/schedules/{name}/history"
 LIMITS = "/tenants/{tenant}/limits"
 COMMANDS_PATH = "/tenants/{tenant}/commands"
 
@@ -97,6 +99,7 @@ ROUTES = [
         "GET", SCHEDULES, "List schedules", list_schedules, TenantPath, ListQuery, None, {HTTPStatus.OK: SchedulePage}
     ),
     Route("GET", SCHEDULE, "Get schedule", get_schedule),
+    Route("GET", HISTORY, "Get history", get_history, query=HistoryQuery, answers={HTTPStatus.OK: HistoryPage}),
     Route("GET", LIMITS, "Get limits", get_limits, TenantPath, answers={HTTPStatus.OK: TenantLimits}),
     Route(
         "PUT",
