@@ -2,10 +2,11 @@
 
     python3 scripts/package_lambda.py DIRECTORY
 
-The script leaves out what no function imports: descriptions of AWS services that eventcron does not use, the command
-line, the local runtime, parts of libraries, type stubs. It keeps the dist-info of each library, by which scanners know
-what is in the package, and adds a bill of materials, ``sbom.cdx.json``. It adds bytecode. Lambda's disk is read-only,
-so without bytecode every cold start would compile 630 modules, which takes longer than everything else.
+All functions have the same package. The first that ``sam build`` builds makes it, in ``build/lambda``, and the others
+copy it. The script leaves out what no function imports: descriptions of AWS services that eventcron does not use, the
+command line, the local runtime, parts of libraries, type stubs. It keeps the dist-info of each library, by which
+scanners know what is in the package, and adds a bill of materials, ``sbom.cdx.json``. It adds bytecode. Lambda's disk
+is read-only, so without bytecode every cold start would compile 630 modules, which takes longer than everything else.
 ``tests/infra/test_package.py`` checks size, import time and completeness.
 """
 
@@ -13,13 +14,19 @@ so without bytecode every cold start would compile 630 modules, which takes long
 
 from __future__ import annotations
 
+import fcntl
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+#: The folder of the package that the functions share, whose name says what it was made of.
+SHARED = ROOT / "build" / "lambda"
 #: The same as ``Runtime`` and ``Architectures`` in infra/template.yaml; a test compares them.
 PYTHON = "3.13"
 PLATFORM = "manylinux2014_aarch64"
@@ -47,10 +54,12 @@ NEVER_IMPORTED = (
     "botocore/data/*/*/examples-1.json",
     "croniter/tests",
     "dateutil/zoneinfo",  # eventcron reads zone rules from tzdata
+    "eventcron/client",
     "eventcron/console",
     "eventcron/demo",
     "eventcron/entrypoints/cli",
     "eventcron/local",
+    "eventcron/migrate",
     "eventcron/oracle",
     "eventcron/preview",
     "eventcron/testing",
@@ -126,19 +135,56 @@ def _runs(python: str) -> bool:
     return subprocess.run([python, "-c", ""], capture_output=True, check=False).returncode == 0  # noqa: S603
 
 
+def build(directory: Path, python: str | None) -> None:
+    """Make the package in *directory*, and compile it with *python*, if that is given."""
+    install(directory)
+    prune(directory)
+    list_packages(directory)
+    if python is not None:
+        compile_all(directory, python)
+
+
+def shared(python: str | None) -> Path:
+    """The folder with the package, which is made if nobody has made it of the same files."""
+    SHARED.mkdir(parents=True, exist_ok=True)
+    with _one_at_a_time():
+        package = SHARED / _digest(python)
+        if not package.exists():
+            _remove(*(path for path in SHARED.iterdir() if path.is_dir()))
+            partial = SHARED / "partial"
+            build(partial, python)
+            partial.rename(package)
+    return package
+
+
+@contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    """Wait for the other functions that are being built."""
+    with (SHARED / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _digest(python: str | None) -> str:
+    """What the package is made of: the source, the list of libraries, what makes it, and with what it is compiled."""
+    sources = (path for path in (ROOT / "src" / "eventcron").rglob("*") if path.is_file())
+    files = [path for path in sources if "__pycache__" not in path.parts]
+    files += [ROOT / "src" / "requirements.txt", *(ROOT / "scripts").glob("*.py")]
+    digest = hashlib.sha256(repr(python).encode())
+    for file in sorted(files):
+        digest.update(repr((str(file.relative_to(ROOT)), file.read_bytes())).encode())
+    return digest.hexdigest()
+
+
 def main(directory: Path) -> None:
-    """Install, prune, compile. Exit with 1 if there is no Python to compile with, before anything is installed."""
+    """Put the package into *directory*. Exit with 1 if there is no Python to compile it with."""
     python = compiler()
     if python is None and os.environ.get(WITHOUT_BYTECODE) != "1":
         sys.exit(
             f"package_lambda: there is no python{PYTHON} on the PATH or in pyenv to compile with, and without bytecode"
             f" cold starts take twice as long; install one, or set {WITHOUT_BYTECODE}=1 to build without"
         )
-    install(directory)
-    prune(directory)
-    list_packages(directory)
-    if python is not None:
-        compile_all(directory, python)
+    shutil.copytree(shared(python), directory, dirs_exist_ok=True)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from eventcron.adapters.aws.leases import DynamoLeases
 from eventcron.adapters.aws.published_packs import DynamoPublishedPacks
 from eventcron.adapters.aws.quota import DynamoQuota
 from eventcron.adapters.aws.registrar_queue import SqsRegistrarQueue
+from eventcron.adapters.aws.runs import DynamoRuns
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.segment_queue import SqsSegmentQueue
 from eventcron.adapters.aws.sweeps import DynamoSweeps
@@ -57,6 +58,7 @@ def over_clients(settings: Settings, clients: AwsClients) -> UseCases:
         packs=DynamoPublishedPacks(ledger),
         quota=DynamoQuota(ledger),
         backfills=DynamoBackfills(ledger),
+        runs=DynamoRuns(ledger),
         calendars=DynamoCalendars(ledger),
         history=DynamoHistory(DynamoTable(clients.dynamodb, settings.history_table, retry=retry)),
         registrar_queue=SqsRegistrarQueue(clients.sqs, settings.registrar_queue_url),

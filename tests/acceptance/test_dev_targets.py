@@ -178,6 +178,50 @@ async def test_a_function_that_fails_is_tried_three_times(world: World) -> None:
     assert len([await world.receive(url) for _ in range(3)]) == 3
 
 
+ENDS = """
+def handler(event, context):
+    if event["detail"]["tenant"] == "fails":
+        raise ValueError("no rows")
+    return {"rows": 3}
+"""
+
+
+@pytest.mark.parametrize(
+    ("tenant", "kind", "context", "payload"),
+    [
+        ("ends", "Success", ("Success", 1), {"rows": 3}),
+        ("fails", "Failure", ("RetriesExhausted", 2), {"errorType": "ValueError", "errorMessage": "no rows"}),
+    ],
+)
+async def test_lambda_puts_how_an_invocation_ended_on_the_bus_that_is_its_destination(
+    world: World, tenant: str, kind: str, context: tuple[str, int], payload: dict[str, Any]
+) -> None:
+    url, queue = await world.queue(f"heard-of-{tenant}")
+    name = f"outcomes-{tenant}"
+    bus = (await world.client("events").create_event_bus(Name=name))["EventBusArn"]
+    pattern = json.dumps({"source": ["lambda"]})
+    await world.client("events").put_rule(Name="all", EventBusName=name, EventPattern=pattern)
+    await world.client("events").put_targets(Rule="all", EventBusName=name, Targets=[{"Id": "queue", "Arn": queue}])
+    function = await world.function(tenant, ENDS)
+    destination = {"Destination": bus}
+    await world.client("lambda").put_function_event_invoke_config(
+        FunctionName=tenant,
+        MaximumRetryAttempts=1,
+        DestinationConfig={"OnSuccess": destination, "OnFailure": destination},
+    )
+    await world.subscribe(tenant, Arn=function)
+    detail = await world.fire(tenant)
+    event = await world.receive(url)
+
+    assert event["detail-type"] == f"Lambda Function Invocation Result - {kind}"
+    assert event["resources"] == [bus, f"{function}:$LATEST"]
+    record = event["detail"]
+    _whole(record["requestPayload"], detail)
+    assert (record["requestContext"]["condition"], record["requestContext"]["approximateInvokeCount"]) == context
+    assert ("functionError" in record["responseContext"]) == (kind == "Failure")
+    assert record["responsePayload"] | payload == record["responsePayload"]
+
+
 COUNTED = """
 import os, time, boto3
 sqs = boto3.client("sqs")

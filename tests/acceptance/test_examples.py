@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,10 +11,12 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from eventcron import consumer
+from eventcron.entrypoints.cli.dev import environment
 from eventcron.local.runtime import LocalSettings, Runtime
 from tests.acceptance.test_dev_targets import Receiver
 from tests.acceptance.test_operations import eventcron
-from tests.waiting import received, until
+from tests.waiting import HANG_SECONDS, received, until
 
 pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]
 
@@ -48,9 +51,10 @@ class World:
         stack = await until(created)
         return {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
 
-    async def schedule(self, tenant: str) -> None:
+    async def schedule(self, tenant: str, **fields: Any) -> None:
         """Put a schedule that fires once, within a second or two."""
         detail = {"tenant": tenant, "name": "nightly", "expression": "* * * * * *", "max_fires": 1, "input": INPUT}
+        detail |= fields
         entry = {
             "EventBusName": self._bus,
             "Source": f"eventcron.tenant.{tenant}",
@@ -133,16 +137,46 @@ async def test_every_example_has_a_test() -> None:
     }
 
 
-async def test_example_sqs_worker(world: World) -> None:
+async def test_example_sqs_worker(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in environment(world.runtime).items():
+        monkeypatch.setenv(name, value)
     outputs = await world.create("sqs-worker", "worker")
     await world.schedule("worker")
 
-    _is_the_fire(await world.received(outputs["WorkUrl"]), "worker")
+    fires: list[consumer.Fire[Any]] = []
+    worker = consumer.Worker(outputs["WorkUrl"], wait_seconds=1)
+
+    @worker.on("nightly", tenant="worker")
+    async def work(fire: consumer.Fire[Any]) -> None:
+        fires.append(fire)
+        worker.stop()
+
+    async with asyncio.timeout(HANG_SECONDS):
+        await worker.run()
+    assert [(fire.name, fire.input) for fire in fires] == [("nightly", INPUT)]
 
     arn = await world.client("sqs").get_queue_attributes(QueueUrl=outputs["WorkUrl"], AttributeNames=["QueueArn"])
-    # The fire before it is still in the worker's hands.
     assert await world.redrive(outputs, "worker", arn["Attributes"]["QueueArn"]) == SENT
     assert await world.received(outputs["WorkUrl"]) == _late_fire("worker")
+
+
+async def test_example_lambda_outcomes(world: World) -> None:
+    url, arn = await world.queue("of-outcomes")
+    events = world.client("events")
+    await events.put_rule(Name="outcomes", EventBusName=world.runtime.bus_name, EventPattern='{"source": ["lambda"]}')
+    await events.put_targets(
+        Rule="outcomes", EventBusName=world.runtime.bus_name, Targets=[{"Id": "queue", "Arn": arn}]
+    )
+    await world.create("lambda-outcomes", "ends")
+    ended: dict[str, dict[str, Any]] = {}
+    for name, given in (("nightly", INPUT), ("empty", {})):
+        await world.schedule("ends", name=name, input=given, runs={"track": True})
+        event = await world.received(url)
+        ended[event["detail-type"].rpartition(" ")[2]] = event["detail"]
+
+    assert ended["Success"]["responsePayload"] == {"done": "nightly"}
+    assert ended["Failure"]["responsePayload"]["errorMessage"] == "the input is empty"
+    assert [record["requestPayload"]["detail"]["input"] for record in ended.values()] == [INPUT, {}]
 
 
 async def test_example_lambda(world: World) -> None:

@@ -60,6 +60,14 @@ def test_what_was_put_fired_and_was_skipped_is_kept(tmp_path: Path) -> None:
         until(lambda: "Schedule Paused" in _events(tmp_path), running)
         until(lambda: eventcron(tmp_path, "why", "acme/often")["answers"][0]["because"] == "pause", running)
 
+        eventcron(tmp_path, "put", "acme/job", "manual", "--track", "--timeout", "1")
+        eventcron(tmp_path, "run", "acme/job")
+        run = next(one for one in kinds(tmp_path, "job", running, "fired", "run") if one["kind"] == "run")
+        assert run["event"] == "Run Overdue"
+        (why,) = eventcron(tmp_path, "why", "acme/job", "--at", run["at"])["answers"]
+        assert (why["because"], [event["kind"] for event in why["events"]]) == ("fired", ["fired", "run"])
+        assert "the run did not end in time after" in why["says"]
+
 
 def _events(directory: Path) -> list[str]:
     return [entry["event"] for entry in eventcron(directory, "history", "acme/often")["entries"]]

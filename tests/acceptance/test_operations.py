@@ -289,6 +289,8 @@ async def test_a_backfill_fires_and_is_cancelled(runtime: Runtime) -> None:
     [
         pytest.param(["redrive", "list", "--stack", "other"], {}, "stack 'other' cannot be reached", id="no-stack"),
         pytest.param(["segments"], {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "aws is unavailable", id="nobody-there"),
+        pytest.param(["list", "--endpoint-url", "nowhere"], {}, "Invalid endpoint: nowhere", id="no-url"),
+        pytest.param(["export", "-", "--schedules-table", "none"], {}, "AWS refused: ", id="no-table"),
         pytest.param(["redrive", "send", "fires"], {}, "give the ids of dead letters", id="nothing-asked-for"),
         pytest.param(["redrive", "show", "letters"], {}, "got 'letters'; allowed: commands", id="no-such-queue"),
         pytest.param(["redrive", "send", "fires", "--all", "--to", "x"], {}, "'x' is not an ARN", id="no-arn"),

@@ -8,8 +8,10 @@ from email.utils import formatdate
 from typing import Any
 
 from botocore.exceptions import ClientError
+from msgspec.structs import replace
 
 from eventcron.adapters.aws.doctor import Patient
+from eventcron.model.history import KeepHistory
 from eventcron.ports import SegmentState
 from eventcron.settings import Settings
 from eventcron.testing import JumpingClock, memory_ports
@@ -37,7 +39,7 @@ class HandMade:
 
     def __init__(self) -> None:
         self.clock = JumpingClock(NOW)
-        self.settings: Settings = SETTINGS
+        self.settings: Settings = replace(SETTINGS, keep_history=KeepHistory.ALL, history_table="history")
         self.parameters = {"TickState": "ENABLED", "TickSeconds": "300"}
         self.states: dict[str, str] = {}
         self.rules: list[dict[str, Any]] = [
@@ -68,7 +70,9 @@ class HandMade:
             return [SegmentState(segment=number, planned_through=ahead) for number in range(count)]
 
         cases.leases.segments = segments  # type: ignore[method-assign]  # all planned just now
-        outputs = {f"{name}FunctionName": name for name in ("Dispatcher", "Registrar", "Executor", "Planner")}
+        outputs = {
+            f"{name}FunctionName": name for name in ("Dispatcher", "Registrar", "Executor", "Planner", "History")
+        }
         letters = {"commands": PREFIX + "dead-commands", "fires": PREFIX + "dead-fires"}
         return Patient(self.client, "eventcron", outputs, cases, letters)
 
@@ -97,13 +101,19 @@ def _parameters(aws: HandMade, _: Any) -> dict[str, Any]:
 
 
 def _resources(_aws: HandMade, _: Any) -> dict[str, Any]:
-    names = {"TickRule": "tick", "HourlyRule": "hourly", "CommandRule": "eventcron|command"}
+    names = {
+        "TickRule": "tick",
+        "HourlyRule": "hourly",
+        "CommandRule": "eventcron|command",
+        "HistoryRule": "eventcron|history",
+    }
     return {"StackResourceSummaries": [{"LogicalResourceId": k, "PhysicalResourceId": v} for k, v in names.items()]}
 
 
 _ANSWERS: dict[str, Callable[[HandMade, dict[str, Any]], Any]] = {
     "put_events": lambda _aws, _: {"FailedEntryCount": 1, "Entries": [{"ErrorCode": "MalformedDetail"}]},
     "scan": lambda _aws, _: {"Items": []},
+    "query": lambda _aws, _: {"Items": []},
     "get_caller_identity": lambda aws, _: {
         "ResponseMetadata": {"HTTPHeaders": {"date": formatdate(aws.clock.now() / 1_000, usegmt=True)}}
     },

@@ -143,12 +143,26 @@ async def test_an_answer_that_does_not_come_whole_is_an_error_and_the_next_call_
         pool.close()
 
 
-async def test_a_service_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "READ_TIMEOUT_S", 0)
+async def test_a_service_that_does_not_answer_is_given_up() -> None:
     async with serving(saying()) as server:
         pool = Pool(server.url, limit=1)
         with pytest.raises(ReadTimeoutError):
-            await pool.call(HEAD, b"{}")
+            await pool.call(HEAD, b"{}", within=0)
+
+
+async def test_a_call_waits_its_own_time_whatever_the_one_before_waited() -> None:
+    answers = iter([response(b"{}")])
+
+    async def answer_once(_head: bytes, _body: bytes, writer: asyncio.StreamWriter) -> None:
+        writer.write(next(answers, b""))
+
+    async with serving(answer_once) as server:
+        pool = Pool(server.url, limit=1)
+        await pool.call(HEAD, b"{}", within=3_600)
+        with pytest.raises(ReadTimeoutError):
+            await pool.call(HEAD, b"{}", within=0.01)
+
+    assert len(server.connections) == 1
 
 
 async def test_nobody_listens() -> None:

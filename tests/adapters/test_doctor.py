@@ -50,7 +50,8 @@ def _no_command_rule(aws: HandMade) -> None:
 def _no_hourly(aws: HandMade) -> None:
     aws.answers["list_stack_resources"] = {
         "StackResourceSummaries": [
-            {"LogicalResourceId": name, "PhysicalResourceId": name} for name in ("TickRule", "CommandRule")
+            {"LogicalResourceId": name, "PhysicalResourceId": name}
+            for name in ("TickRule", "CommandRule", "HistoryRule")
         ]
     }
 
@@ -92,6 +93,14 @@ def _no_date(aws: HandMade) -> None:
 
 def _no_put(aws: HandMade) -> None:
     aws.answers["put_events"] = refusal("PutEvents")
+
+
+def _no_history(aws: HandMade) -> None:
+    aws.states["history"] = "DISABLED"
+
+
+def _no_query(aws: HandMade) -> None:
+    aws.answers["query"] = refusal("Query")
 
 
 def _full_tenant(aws: HandMade) -> None:
@@ -148,8 +157,8 @@ def _failed_invocations(aws: HandMade) -> None:
         (_poller_off, "pollers", "failed", "the poller of Executor is off: fires wait", "--uuid u-1 --enabled"),
         (_poller_in_trouble, "pollers", "failed", "PROBLEM: Function call failed", "correct what it names"),
         (_no_poller, "pollers", "failed", "Registrar reads no queue: commands wait", "deploy the stack again"),
-        (_concurrency, "concurrency", "warning", "may run 2,700 functions at once", "raise Lambda's quota"),
-        (_provisioned, "concurrency", "warning", "may run 1,200 functions at once", "raise Lambda's quota"),
+        (_concurrency, "concurrency", "warning", "may run 3,600 functions at once", "raise Lambda's quota"),
+        (_provisioned, "concurrency", "warning", "may run 1,600 functions at once", "raise Lambda's quota"),
         (_dead_letters, "dead-letters", "failed", "3 dead letters of fires", "redrive show fires"),
         (_clock, "clock", "warning", "9.0 s ahead of that of AWS", "by NTP"),
         (_no_date, "clock", "warning", "has no Date header", "proxy"),
@@ -159,6 +168,20 @@ def _failed_invocations(aws: HandMade) -> None:
             "failed",
             "you lack events:PutEvents, which `put`",
             "allow your role events:PutEvents",
+        ),
+        (
+            _no_history,
+            "tick",
+            "failed",
+            "the rule history (HistoryRule) is disabled: nothing more is kept",
+            "enable-rule --name history --event-bus-name eventcron",
+        ),
+        (
+            _no_query,
+            "permissions",
+            "failed",
+            "you lack dynamodb:Query on the history table, which `history`",
+            "allow your role dynamodb:Query",
         ),
         (_full_tenant, "tenants", "warning", "tenant acme has 9 of 10 schedules", "MaxSchedulesPerTenant"),
         (_vain, "rules", "warning", 'rule fires matches nothing: no event has source "eventcorn"', "its pattern"),

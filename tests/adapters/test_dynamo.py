@@ -6,6 +6,7 @@ import json
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import msgspec
 import pytest
 from botocore.exceptions import ClientError
 
@@ -15,7 +16,7 @@ from eventcron.adapters.aws.published_packs import DynamoPublishedPacks
 from eventcron.adapters.aws.quota import DynamoQuota
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.sweeps import DynamoSweeps
-from eventcron.adapters.aws.table import DynamoTable, Item, number, text
+from eventcron.adapters.aws.table import LARGE_ANSWER_BYTES, DynamoTable, Item, number, text
 from eventcron.adapters.clock import SystemClock
 from eventcron.errors import Unavailable, Undecodable
 from eventcron.model.names import Key
@@ -77,6 +78,31 @@ async def test_unprocessed_keys_are_asked_for_again_until_all_are_there() -> Non
     assert await store.get([record.key for record in records]) == {record.key: record for record in records}
     assert [len(keys_of(request)) for request in script.requests] == [5, 4, 3, 2, 1]
     assert waits.milliseconds == [50] * 4
+
+
+async def test_what_an_answer_leaves_because_of_its_size_is_left_to_who_asked() -> None:
+    """Whoever reads to fire gives back the memory of one answer before it takes another."""
+    large = msgspec.structs.replace(a_record(), recent_event_ids=("x" * LARGE_ANSWER_BYTES,))
+
+    def one_at_a_time(request: dict[str, Any]) -> Answer:
+        _, *left = keys_of(request)
+        return found(large, left=left)
+
+    script = Script("dynamodb", one_at_a_time)
+
+    read, left = await a_store(script).get_to_fire([Key("acme", f"n{number}") for number in range(3)])
+
+    assert ([*read], sorted(left)) == ([Key("acme", "n0")], [Key("acme", "n1"), Key("acme", "n2")])
+    assert len(script.requests) == 1
+
+
+async def test_no_more_than_a_hundred_are_read_to_fire() -> None:
+    script = Script("dynamodb", lambda request: found())
+    keys = [Key("acme", f"n{number}") for number in range(102)]
+
+    _, left = await a_store(script).get_to_fire(keys)
+
+    assert left == {*keys[100:]}
 
 
 async def test_keys_that_stay_unprocessed_are_an_error_not_an_absence() -> None:

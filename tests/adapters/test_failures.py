@@ -15,8 +15,8 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from eventcron.adapters.aws.failures import mapped
-from eventcron.errors import Unavailable
+from eventcron.adapters.aws.failures import explained, mapped
+from eventcron.errors import EventcronError, Unavailable
 from tests.adapters.scripted import refused
 
 URL = "http://127.0.0.1"
@@ -66,3 +66,17 @@ def test_what_will_not_pass_rises_as_it_is(error: Exception) -> None:
         raise error
 
     assert raised.value is error
+
+
+@pytest.mark.parametrize("error", [refused("AccessDeniedException"), ValueError("Invalid endpoint: nowhere")])
+def test_a_command_says_what_will_not_pass_in_its_own_words(error: Exception) -> None:
+    with (
+        pytest.raises(EventcronError, match="here: "),
+        explained("aws", lambda said: EventcronError(f"here: {said}")),
+    ):
+        raise error
+
+
+def test_a_mistake_of_ours_is_not_explained_away() -> None:
+    with pytest.raises(ValueError, match="ours"), explained("aws", EventcronError):
+        raise ValueError("ours")

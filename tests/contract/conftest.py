@@ -6,6 +6,7 @@ The bus of EventBridge's newer API is in neither emulator, so its port is tested
 from __future__ import annotations
 
 import itertools
+import json
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -29,10 +30,12 @@ from eventcron.adapters.aws.published_packs import DynamoPublishedPacks
 from eventcron.adapters.aws.quota import DynamoQuota
 from eventcron.adapters.aws.redrive_targets import RedriveToQueue
 from eventcron.adapters.aws.registrar_queue import SqsRegistrarQueue
+from eventcron.adapters.aws.runs import DynamoRuns
 from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.aws.segment_queue import SqsSegmentQueue
 from eventcron.adapters.aws.sweeps import DynamoSweeps
 from eventcron.adapters.aws.table import DynamoTable
+from eventcron.adapters.aws.work_queue import SqsWorkQueue
 from eventcron.adapters.clock import SystemClock
 from eventcron.adapters.memory import (
     MemoryBackfills,
@@ -47,9 +50,11 @@ from eventcron.adapters.memory import (
     MemoryQueue,
     MemoryQuota,
     MemoryRegistrarQueue,
+    MemoryRuns,
     MemoryScheduleStore,
     MemorySegmentQueue,
     MemorySweeps,
+    MemoryWorkQueue,
     SentToDlq,
 )
 from eventcron.model.messages import Pack, SegmentRange
@@ -71,6 +76,8 @@ from eventcron.ports import (
     Sweeps,
 )
 from eventcron.ports.history import History
+from eventcron.ports.runs import Runs
+from eventcron.ports.work import WorkQueue
 from eventcron.wire.segment_ranges import decode_range
 from tests.emulators import ministack_server, moto_server, use_endpoint
 from tests.eventbridgev2 import ARN, FakeBus, fake_bus
@@ -109,6 +116,14 @@ class SegmentQueueRig(NamedTuple):
     receive: Callable[[int], Awaitable[list[SegmentRange]]]
 
 
+class WorkQueueRig(NamedTuple):
+    port: WorkQueue
+    #: Adds a message. The queue gives it up after two receives.
+    send: Callable[[str], Awaitable[None]]
+    #: Bodies in its dead-letter queue.
+    dead: Callable[[], Awaitable[list[str]]]
+
+
 class DeadLettersRig(NamedTuple):
     port: DeadLetters
     buried: Callable[[], Awaitable[list[SentToDlq]]]
@@ -143,11 +158,13 @@ class Backend(BusBackend, Protocol):
     async def quota(self) -> Quota: ...
     async def sweeps(self) -> Sweeps: ...
     async def backfills(self) -> Backfills: ...
+    async def runs(self) -> Runs: ...
     async def calendars(self) -> Calendars: ...
     async def history(self) -> History: ...
     async def fire_queue(self) -> FireQueueRig: ...
     async def registrar_queue(self) -> RegistrarQueueRig: ...
     async def segment_queue(self) -> SegmentQueueRig: ...
+    async def work_queue(self) -> WorkQueueRig: ...
     async def dead_letters(self) -> DeadLettersRig: ...
     async def letters(self) -> DeadLetterQueueRig: ...
 
@@ -175,6 +192,9 @@ class MemoryBackend:
 
     async def backfills(self) -> Backfills:
         return MemoryBackfills()
+
+    async def runs(self) -> Runs:
+        return MemoryRuns()
 
     async def calendars(self) -> Calendars:
         return MemoryCalendars()
@@ -217,6 +237,17 @@ class MemoryBackend:
             return [decode_range(message.body) for message in messages]
 
         return SegmentQueueRig(MemorySegmentQueue(queue), receive)
+
+    async def work_queue(self) -> WorkQueueRig:
+        queue = MemoryQueue(self._clock, max_receives=2)
+
+        async def send(body: str) -> None:
+            queue.put(body)
+
+        async def dead() -> list[str]:
+            return [message.body for message in queue.dead]
+
+        return WorkQueueRig(MemoryWorkQueue(queue, self._clock), send, dead)
 
     async def dead_letters(self) -> DeadLettersRig:
         letters = MemoryDeadLetters()
@@ -278,6 +309,9 @@ class AwsBackend:
     async def backfills(self) -> Backfills:
         return DynamoBackfills(await self._table("LedgerTable"))
 
+    async def runs(self) -> Runs:
+        return DynamoRuns(await self._table("LedgerTable"))
+
     async def calendars(self) -> Calendars:
         return DynamoCalendars(await self._table("LedgerTable"))
 
@@ -310,6 +344,20 @@ class AwsBackend:
             return [decode_range(message["Body"]) for message in await self._receive(url, wait)]
 
         return SegmentQueueRig(SqsSegmentQueue(self.clients.sqs, url), receive)
+
+    async def work_queue(self) -> WorkQueueRig:
+        dead_url, url = await create_queue(self._sqs, next(_names)), await create_queue(self._sqs, next(_names))
+        asked = await self._sqs.get_queue_attributes(QueueUrl=dead_url, AttributeNames=["QueueArn"])
+        policy = {"deadLetterTargetArn": asked["Attributes"]["QueueArn"], "maxReceiveCount": "2"}
+        await self._sqs.set_queue_attributes(QueueUrl=url, Attributes={"RedrivePolicy": json.dumps(policy)})
+
+        async def send(body: str) -> None:
+            await self._sqs.send_message(QueueUrl=url, MessageBody=body)
+
+        async def dead() -> list[str]:
+            return [message["Body"] for message in await self._receive(dead_url, 0)]
+
+        return WorkQueueRig(SqsWorkQueue(self.clients.sqs, url), send, dead)
 
     async def dead_letters(self) -> DeadLettersRig:
         urls = {queue: await create_queue(self._sqs, next(_names)) for queue in get_args(DeadLetterSource)}

@@ -161,8 +161,9 @@ async def test_what_a_fire_needs_is_as_it_was_put(store: ScheduleStore) -> None:
     record = a_record("one")
     assert await store.put(record, replacing=None)
 
-    found = await store.get_to_fire([record.key, record.key, Key("acme", "missing")])
+    found, left = await store.get_to_fire([record.key, record.key, Key("acme", "missing")])
 
+    assert not left
     (read,) = found.values()
     assert (read.key, read.revision, read.state, read.eras) == (record.key, 1, State.ENABLED, record.eras)
     assert read.schedule is not None

@@ -202,7 +202,7 @@ def test_the_readme_names_every_subcommand_and_no_other() -> None:
 
 
 def test_the_readme_promises_as_much_as_the_guarantees() -> None:
-    promised = re.findall(r"^(\d)\. (.+)$", read("README.md"), re.MULTILINE)
+    promised = re.findall(r"^(\d+)\. (.+)$", read("README.md"), re.MULTILINE)
     guaranteed = [row[0] for row in rows("docs/reference/guarantees.md") if row[0].isdigit()]
 
     assert [number for number, _ in promised] == guaranteed == [str(number) for number in GUARANTEES]

@@ -67,8 +67,9 @@ def _metrics_on_the_page() -> set[str]:
 
 
 def test_every_metric_is_documented_and_no_other() -> None:
-    kinds = "Backfill|Command|Fire|Pack|Planner|Range|Record|Schedule|Segment|Sweep"
-    sources = (ROOT / "src" / "eventcron" / "entrypoints").glob("*_lambda.py")
+    kinds = "Backfill|Command|Fire|Pack|Planner|Range|Record|Run|Schedule|Segment|Sweep"
+    entrypoints = ROOT / "src" / "eventcron" / "entrypoints"
+    sources = [*entrypoints.glob("*_lambda.py"), entrypoints / "telemetry.py"]
     named = {
         name for path in sources for name in re.findall(rf'"((?:{kinds})[a-z]*(?:[A-Z][a-z]+)+)"', path.read_text())
     }

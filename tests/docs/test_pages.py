@@ -81,7 +81,7 @@ def test_json_on_a_page_is_what_the_code_would_take_or_send(page: Path) -> None:
 
 @pytest.mark.parametrize("page", ["README.md", "docs/quick-start.md", "docs/reference/events.md"])
 def test_the_fire_on_a_page_carries_its_own_id(page: str) -> None:
-    (detail,) = [json.loads(text)["detail"] for text in blocks(page, "json") if "fire_id" in text]
+    (detail,) = [json.loads(text)["detail"] for text in blocks(page, "json") if "local_time" in text]
     due = from_datetime(msgspec.convert(detail["due"], Moment))
     fire = Fire(detail["tenant"], detail["name"], detail["revision"], due, due)
 

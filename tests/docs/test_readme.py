@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import pytest
 from aiobotocore.session import get_session
 
+from eventcron import consumer
 from eventcron.wire.decode import Received, decode_command
 from tests.acceptance.running_dev import dev, until
 from tests.docs.pages import ROOT, blocks
@@ -108,12 +109,24 @@ async def test_the_rule_of_the_example_matches_the_fire_of_the_example(bus: Bus)
     assert strange["Result"] is False
 
 
+async def test_the_worker_of_the_example_does_the_work_of_the_fire_of_the_example(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (fire,) = [text for text in blocks("README.md", "json") if "fire_id" in text]
+    names: dict[str, Any] = {}
+    exec(compile(PYTHON[2], "README.md", "exec"), names)
+    how = await names["worker"].handle(fire)
+
+    assert how.end is consumer.JobEnd.SUCCEEDED
+    assert capsys.readouterr().out == "nightly-export 2026-12-01 01:00:00+00:00 leads\n"
+
+
 def test_the_world_of_the_example_fires_as_it_says() -> None:
-    subprocess.run([sys.executable, "-c", PYTHON[2]], check=True, timeout=HANG_SECONDS)
+    subprocess.run([sys.executable, "-c", PYTHON[3]], check=True, timeout=HANG_SECONDS)
 
 
 def test_there_are_no_other_examples() -> None:
-    assert len(PYTHON) == 3
+    assert len(PYTHON) == 4
     assert set(AWS) == {"put-events", "put-rule"}
     assert {command[0] for command in SHELL} == {"make", "aws", "sam", "git"}
 

@@ -23,17 +23,19 @@ from eventcron.adapters.aws.table import DynamoTable
 from eventcron.adapters.clock import SystemClock
 from eventcron.adapters.memory import MemoryDeadLetters, MemoryEventBus
 from eventcron.app.handlers import Handled
-from eventcron.app.registrar import Outcome, Result
+from eventcron.app.results import Outcome, Result
 from eventcron.app.retry import Retry
 from eventcron.app.use_cases import Ports, UseCases
 from eventcron.entrypoints import executor_lambda, planner_lambda, registrar_lambda
 from eventcron.errors import InvalidSchedule, Undecodable
 from eventcron.model.codes import CancelReason, RejectionCode, SkipReason
-from eventcron.model.commands import COMMANDS, Schedule
+from eventcron.model.commands import COMMANDS, ReportRun, Schedule
 from eventcron.model.events import EVENT_DETAILS, Event, SkipNotice
 from eventcron.model.messages import Fire, SegmentRange
 from eventcron.model.names import Key, Window
 from eventcron.model.records import Backfill, Calendar, Record, State
+from eventcron.model.runs import PastRun
+from eventcron.model.tracking import RunEnd, RunStatus
 from eventcron.ports import SegmentState
 from eventcron.rules.backfill import cancel
 from eventcron.rules.packing import make_pack
@@ -54,6 +56,7 @@ from eventcron.wire.encode import (
     deleted,
     encode_pack,
     failed,
+    fire_id,
     fired,
     paused,
     rejected,
@@ -62,6 +65,7 @@ from eventcron.wire.encode import (
     unchanged,
     updated,
 )
+from eventcron.wire.encode_runs import run_ended, run_reported, run_token
 from eventcron.wire.segment_ranges import decode_range, encode_range
 from tests.records import record_of
 
@@ -170,6 +174,61 @@ def test_one_payload_uses_every_field_of_a_schedule() -> None:
     assert set(load("commands/put-schedule-full.json")["detail"]) == set(Schedule.__struct_fields__)
 
 
+# --- Outcomes --------------------------------------------------------------------------------------------------------
+
+#: Payload → status, message and result of the report that it is.
+OUTCOMES = {
+    "lambda-success": ("succeeded", "", {"rows": 1204}),
+    "lambda-failure": (
+        "failed",
+        "no space left on device",
+        {"errorMessage": "no space left on device", "errorType": "OSError", "stackTrace": []},
+    ),
+    "execution-running": ("started", "", None),
+    "execution-succeeded": ("succeeded", "", {"rows": 1204}),
+    "execution-failed": ("failed", "OSError: no space left on device", None),
+    "execution-timed-out": ("failed", "TIMED_OUT", None),
+}
+
+
+@pytest.mark.parametrize("name", OUTCOMES)
+def test_what_aws_says_of_a_target_is_a_report_on_its_run(name: str) -> None:
+    received = decode_command(json.dumps(load(f"outcomes/{name}.json")), trusted_sources=frozenset())
+    fire = load("published/schedule-fired-and-tracked.json")["detail"]
+    report = received.command
+
+    assert isinstance(report, ReportRun)
+    assert not received.is_answered
+    assert (report.key, report.fire_id, report.run_token) == (
+        Key(fire["tenant"], fire["name"]),
+        fire["fire_id"],
+        fire["run_token"],
+    )
+    assert (report.status, report.message, json.loads(bytes(report.result))) == OUTCOMES[name]
+
+
+def test_there_is_a_report_for_every_outcome() -> None:
+    assert files("outcomes") == sorted(f"outcomes/{name}.json" for name in OUTCOMES)
+
+
+@pytest.mark.parametrize("change", [{"requestPayload": {"order": 1}}, {"requestPayload": None}, {"requestPayload": []}])
+def test_what_aws_says_of_something_else_is_no_report(change: dict[str, Any]) -> None:
+    event = load("outcomes/lambda-success.json")
+    event["detail"] |= change
+
+    with pytest.raises(Undecodable, match="about no tracked fire"):
+        decode_command(json.dumps(event), trusted_sources=frozenset())
+
+
+def test_a_result_that_is_too_large_for_a_report_is_left_out() -> None:
+    event = load("outcomes/lambda-success.json")
+    event["detail"]["responsePayload"] = "x" * 5_000
+    received = decode_command(json.dumps(event), trusted_sources=frozenset())
+
+    assert isinstance(received.command, ReportRun)
+    assert bytes(received.command.result) == b"null"
+
+
 # --- Facts -----------------------------------------------------------------------------------------------------------
 
 SCHEDULE = Schedule(
@@ -260,15 +319,41 @@ def _skipped_of_a_backfill() -> Event:
 #: The event id of the command that is answered.
 COMMAND_ID = "6f2ab4c1-0d1e-4a57-9c3b-000000000202"
 
+#: A tracked fire's, and what it ended in a minute later.
+TOKEN = run_token("5f" * 32, fire_id(FIRE), shared=True)
+RUN_OF_FIRE = PastRun(FIRE, fire_id(FIRE), DUE + 3, DUE + 3_600_003, RunEnd.SUCCEEDED, DUE + 61_500)
+
+
+def _report(status: RunStatus, message: str, result: bytes = b"null") -> ReportRun:
+    return ReportRun(
+        tenant="acme",
+        name="nightly-export",
+        fire_id=fire_id(FIRE),
+        run_token=TOKEN,
+        status=status,
+        message=message,
+        result=msgspec.Raw(result),
+    )
+
+
+def _run_ended(end: RunEnd, report: ReportRun | None = None, **changes: Any) -> Event:
+    run = msgspec.structs.replace(RUN_OF_FIRE, end=end, **changes)
+    return run_ended(run, report, event_id="" if report is None else COMMAND_ID)
+
+
 MADE: dict[str, Callable[[], Event]] = {
     "schedule-created": lambda: created(RECORD, now=NOW, next_due=DUE, event_id=COMMAND_ID),
     "schedule-updated": lambda: updated(_at(1), now=NOW, next_due=DUE, event_id=COMMAND_ID),
     "schedule-unchanged": lambda: unchanged(_at(1), now=NOW, event_id=COMMAND_ID),
     "schedule-paused": lambda: paused(_at(2, State.PAUSED), now=NOW, event_id=COMMAND_ID),
+    "schedule-paused-after-failures": lambda: paused(_at(2, State.PAUSED), now=NOW, by_failures=True),
     "schedule-resumed": lambda: resumed(_at(3), now=NOW, next_due=DUE, event_id=COMMAND_ID),
     "schedule-deleted": lambda: deleted(TOMBSTONE, now=NOW, event_id=COMMAND_ID),
     "schedule-completed": lambda: completed(RECORD, now=NOW),
     "schedule-fired": lambda: _fired(FIRE),
+    "schedule-fired-and-tracked": lambda: fired(
+        RECORD, FIRE, attempt=1, local_time=local_time(DUE, SCHEDULE.timezone), run_token=TOKEN
+    ),
     "schedule-fired-by-run": lambda: _fired(RUN, attempt=2),
     "schedule-fired-under-another-name": lambda: _fired(
         msgspec.structs.replace(FIRE, name="quarter-hours"), _put_schedule_full()
@@ -276,6 +361,18 @@ MADE: dict[str, Callable[[], Event]] = {
     "schedule-skipped": lambda: _skipped("misfire", DUE - 3 * 86_400_000, DUE - 86_400_000, 3),
     "schedule-skipped-by-exclusion": lambda: _skipped("excluded", DUE, DUE, 1, "2026-12-01"),
     "schedule-skipped-by-quota": lambda: _skipped("quota", NOW - 250, NOW - 250, 1, "100 fires a minute"),
+    "schedule-skipped-while-running": lambda: _skipped("still_running", DUE, DUE, 1, fire_id(RUN)),
+    "run-succeeded": lambda: _run_ended(
+        RunEnd.SUCCEEDED, _report(RunStatus.SUCCEEDED, "exported", b'{"rows": 1204}'), failures=0
+    ),
+    "run-failed": lambda: _run_ended(RunEnd.FAILED, _report(RunStatus.FAILED, "no space left on device"), failures=2),
+    "run-overdue": lambda: _run_ended(RunEnd.OVERDUE, ended=DUE + 3_600_003),
+    "run-reported": lambda: run_reported(
+        _report(RunStatus.PROGRESS, "500 of 1204 rows"), ended="", now=NOW, event_id=COMMAND_ID
+    ),
+    "run-reported-too-late": lambda: run_reported(
+        _report(RunStatus.SUCCEEDED, "exported"), ended="overdue", now=NOW, event_id=COMMAND_ID
+    ),
     "schedule-skipped-of-a-backfill": _skipped_of_a_backfill,
     "schedule-backfilled": lambda: backfilled(BACKFILL, now=NOW),
     "schedule-backfilled-until-cancelled": lambda: backfilled(

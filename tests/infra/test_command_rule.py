@@ -14,8 +14,15 @@ from tests.infra.stack import RULES
 TRUSTED = "com.example.platform"
 
 
-def matches(source: str, detail_type: str, detail: dict[str, Any] | None = None, *, replay: str | None = None) -> bool:
-    pattern = json.dumps(RULES["CommandRule"]["EventPattern"]).replace('{"Ref": "TrustedSources"}', f'["{TRUSTED}"]')
+def matches(
+    source: str,
+    detail_type: str,
+    detail: dict[str, Any] | None = None,
+    *,
+    replay: str | None = None,
+    rule: str = "CommandRule",
+) -> bool:
+    pattern = json.dumps(RULES[rule]["EventPattern"]).replace('{"Ref": "TrustedSources"}', f'["{TRUSTED}"]')
     event = eventbridge._event_from_test_payload({  # no API of it takes a pattern as text and no call
         "source": source, "detail-type": detail_type, "detail": detail or {"tenant": "acme"}, "account": "0",
         "region": "eu-north-1", "resources": [], "id": "1", "time": "2026-12-01T00:00:00Z",
@@ -56,3 +63,31 @@ def test_what_eventcron_published_does_not(detail_type: str) -> None:
 
 def test_nor_does_what_others_tell_each_other() -> None:
     assert not matches("com.example.shop", "Order Placed")
+
+
+RESULT = "Lambda Function Invocation Result - Success"
+EXECUTION = "Step Functions Execution Status Change"
+
+
+@pytest.mark.parametrize(
+    ("payload", "reaches"),
+    [
+        pytest.param({"detail": {"run_token": "s"}}, True, id="the event"),
+        pytest.param({"run_token": "s"}, True, id="its detail"),
+        pytest.param({"detail": {"fire_id": "f"}}, False, id="not tracked"),
+        pytest.param({}, False, id="something else"),
+    ],
+)
+def test_what_became_of_a_function_reaches_the_registrar_if_its_fire_was_tracked(
+    payload: dict[str, Any], reaches: bool
+) -> None:
+    assert matches("lambda", RESULT, {"requestPayload": payload}, rule="FunctionRule") is reaches
+    assert not matches("lambda", RESULT, {"requestPayload": payload}, rule="FunctionRule", replay="last-week")
+    assert not matches("lambda", RESULT, {"requestPayload": payload})
+
+
+@pytest.mark.parametrize(("given", "reaches"), [({"run_token": "s"}, True), ({"fire_id": "f"}, False)])
+def test_what_became_of_an_execution_reaches_it_too(given: dict[str, str], reaches: bool) -> None:
+    detail = {"status": "FAILED", "input": json.dumps({"detail": given})}
+
+    assert matches("aws.states", EXECUTION, detail, rule="ExecutionRule") is reaches

@@ -81,4 +81,18 @@ def test_a_rule_of_its_own_takes_dead_letters_to_the_same_target_where_nothing_e
 
 
 def test_there_is_one_for_each_kind_of_target() -> None:
-    assert set(EXAMPLES) == {"another-account", "api-destination", "lambda", "sns", "sqs-worker", "step-functions"}
+    kinds = {"another-account", "api-destination", "lambda", "sns", "sqs-worker", "step-functions"}
+
+    assert set(EXAMPLES) == kinds | {f"{kind}-outcomes" for kind in ("lambda",)}
+
+
+def test_a_function_s_outcomes_go_to_the_bus_by_its_own_role() -> None:
+    resources = EXAMPLES["lambda-outcomes"]["Resources"]
+    bus = {"Fn::Sub": "arn:${AWS::Partition}:events:${AWS::Region}:${AWS::AccountId}:event-bus/${BusName}"}
+    [policy] = resources["FunctionRole"]["Properties"]["Policies"]
+
+    assert resources["Outcomes"]["Properties"]["DestinationConfig"] == {
+        "OnSuccess": {"Destination": bus},
+        "OnFailure": {"Destination": bus},
+    }
+    assert {"Effect": "Allow", "Action": "events:PutEvents", "Resource": bus} in policy["PolicyDocument"]["Statement"]

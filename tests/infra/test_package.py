@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -9,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import Distribution, distribution, distributions
 from pathlib import Path
 
@@ -27,7 +29,7 @@ pytestmark = pytest.mark.slow
 MAX_ZIPPED = 8_500_000
 #: What a cold start imports, the standard library's included. Measured: 392.
 MAX_MODULES = 450
-STACK = decided(HasRestApi=True)
+STACK = decided(HasRestApi=True, KeepsHistory=True)
 FUNCTIONS = template.of_type(STACK, "AWS::Serverless::Function")
 HANDLERS = sorted(properties["Handler"].rpartition(".")[0] for properties in FUNCTIONS.values())
 
@@ -222,16 +224,82 @@ def test_a_launcher_without_its_python_does_not_compile(elsewhere: Path) -> None
     assert package_lambda.compiler() == str(launcher)
 
 
+@pytest.fixture(name="clone")
+def _clone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder to build in, with one source. A package is a file that says how many were made."""
+    made = itertools.count(1)
+
+    def build(directory: Path, python: str | None) -> None:
+        directory.mkdir()
+        (directory / "number").write_text(f"{next(made)} {python}")
+
+    for name in ("src/eventcron/one.py", "src/requirements.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    for name, value in {
+        "ROOT": tmp_path,
+        "SHARED": tmp_path / "build",
+        "build": build,
+        "compiler": lambda: "p",
+    }.items():
+        monkeypatch.setattr(package_lambda, name, value)
+    return tmp_path
+
+
+def _numbers(clone: Path, count: int) -> set[str]:
+    """Build so many functions at once, and return the packages that they got."""
+    functions = [clone / f"function-{number}" for number in range(count)]
+    with ThreadPoolExecutor(count) as at_once:
+        list(at_once.map(package_lambda.main, functions))
+    return {(function / "number").read_text() for function in functions}
+
+
+def test_functions_that_are_built_at_once_share_a_package_until_its_source_changes(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert _numbers(clone, 4) == _numbers(clone, 2) == {"1 p"}
+    (clone / "src" / "eventcron" / "one.py").write_text("new")
+    assert _numbers(clone, 2) == {"2 p"}
+    (clone / "src" / "eventcron" / "two.py").touch()
+    assert _numbers(clone, 2) == {"3 p"}
+    (clone / "src" / "requirements.txt").write_text("new")
+    assert _numbers(clone, 2) == {"4 p"}
+    monkeypatch.setattr(package_lambda, "compiler", lambda: "other")
+    assert _numbers(clone, 2) == {"5 other"}
+    assert [path.is_dir() for path in sorted((clone / "build").iterdir())].count(True) == 1
+
+
+def test_a_build_that_failed_is_repeated(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    build = package_lambda.build
+
+    def fail(directory: Path, _python: str | None) -> None:
+        directory.mkdir()
+        raise InterruptedError
+
+    monkeypatch.setattr(package_lambda, "build", fail)
+    with pytest.raises(InterruptedError):
+        package_lambda.main(clone / "function")
+
+    monkeypatch.setattr(package_lambda, "build", build)
+    assert _numbers(clone, 1) == {"1 p"}
+
+
 def test_a_build_that_cannot_compile_fails_and_says_what_to_do(
     elsewhere: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     done: list[str] = []
+    monkeypatch.setattr(package_lambda, "SHARED", elsewhere / "build")
     for step in ("install", "prune", "list_packages"):
-        monkeypatch.setattr(package_lambda, step, lambda _directory, step=step: done.append(step))
+
+        def note(directory: Path, step: str = step) -> None:
+            directory.mkdir(exist_ok=True)
+            done.append(step)
+
+        monkeypatch.setattr(package_lambda, step, note)
 
     with pytest.raises(SystemExit, match=r"no python3\.99 .* install one, or set EVENTCRON_WITHOUT_BYTECODE=1"):
-        package_lambda.main(elsewhere)
+        package_lambda.main(elsewhere / "function")
     assert done == []
     monkeypatch.setenv("EVENTCRON_WITHOUT_BYTECODE", "1")
-    package_lambda.main(elsewhere)
+    package_lambda.main(elsewhere / "function")
     assert done == ["install", "prune", "list_packages"]

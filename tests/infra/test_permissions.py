@@ -34,12 +34,15 @@ from eventcron.model.commands import Schedule
 from eventcron.model.messages import Fire, SegmentRange
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import InputRef, Record, State
+from eventcron.model.runs import Lane, OpenRun
 from eventcron.ports import Refusal
 from eventcron.rules.packing import make_pack
+from eventcron.rules.runs import deadline_pack
 from eventcron.testing import JumpingClock
 from eventcron.timing.instant import rfc3339
 from eventcron.timing.trigger import parse
-from eventcron.wire.encode import encode_pack
+from eventcron.wire.encode import encode_pack, fire_id
+from eventcron.wire.encode_runs import run_token
 from eventcron.wire.segment_ranges import encode_range
 from tests.emulators import ministack_server, use_endpoint
 from tests.eventbridgev2 import ARN, FakeBus, fake_bus
@@ -92,9 +95,9 @@ class Recorder:
         """Record what the clients are asked: the lean ones, and botocore's for the newer bus."""
         call_bytes = JsonApi.call_bytes
 
-        async def recorded(api: JsonApi, operation: str, request: Mapping[str, Any]) -> bytes:
+        async def recorded(api: JsonApi, operation: str, request: Mapping[str, Any], **options: Any) -> bytes:
             self._record(api.service, operation, request)
-            return await call_bytes(api, operation, request)
+            return await call_bytes(api, operation, request, **options)
 
         patch.setattr(JsonApi, "call_bytes", recorded)
         patch.setattr(sessions, "get_session", self._session)
@@ -270,6 +273,26 @@ def _drive_registrar(stage: Stage) -> None:
     registrar_lambda.handler(_command("Put Calendar", "norway", dates=["2026-12-24"]), Context())
     _put("never-in-norway", expression="@yearly", exclude=["calendar:norway"])
     registrar_lambda.handler(_event("not JSON"), Context())
+    registrar_lambda.handler(_command("Report Run", "tracked", **_run("tracked")), Context())
+
+
+def _run(name: str, *, overdue: bool = False) -> dict[str, str]:
+    """A report on a run of that schedule, which is paused if the run fails."""
+    fire = Fire("acme", name, REVISION, 1, 1)
+    deadline = 2 if overdue else SystemClock().now() + 60_000
+    lane = Lane(
+        tenant="acme", name=name, version=1, secret="5f" * 32, open=OpenRun(fire, fire_id(fire), 1, deadline, 1)
+    )
+
+    async def write(cases: UseCases) -> None:
+        assert await cases.runs.put(lane, replacing=None)
+
+    process.run(write)
+    return {
+        "fire_id": fire_id(fire),
+        "run_token": run_token(lane.secret, fire_id(fire), shared=True),
+        "status": "failed",
+    }
 
 
 def _prepare_planner(stage: Stage) -> None:
@@ -310,6 +333,9 @@ def _drive_executor(stage: Stage) -> None:
     executor_lambda.handler(_event(_pack(last)), Context())
     executor_lambda.handler(_event(_pack(later)), Context())
     executor_lambda.handler(_event("not JSON"), Context())
+    _run("overdue", overdue=True)
+    run = OpenRun(Fire("acme", "overdue", REVISION, 1, 1), "", 1, 2)
+    executor_lambda.handler(_event(encode_pack(deadline_pack(run, shared=True))), Context())
 
 
 def _prepare_reconciler(_stage: Stage) -> None:
@@ -354,6 +380,7 @@ def _drive_rest(stage: Stage) -> None:
     span = {"from": "2026-01-01T00:00:00Z", "until": "2026-01-01T00:10:00Z", "backfill_id": "asked"}
     _ask("POST", f"{path}/backfill", **span)
     _ask("POST", f"{path}/cancel-backfill", backfill_id="asked")
+    _ask("POST", f"{path}/report-run", **_run("asked"))
     _ask("DELETE", path)
 
 

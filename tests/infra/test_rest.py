@@ -84,7 +84,7 @@ def test_the_function_has_the_registrar_s_permissions_and_may_list_schedules() -
         "dynamodb:UpdateItem": stores,
         "dynamodb:Query": {"SchedulesTable"},
         "dynamodb:GetItem": {"LedgerTable"},
-        "sqs:SendMessage": {"FireQueue", "FireDeadLetters"},
+        "sqs:SendMessage": {"FireQueue", "RegistrarQueue", "FireDeadLetters"},
         "events:PutEvents": {"Bus"},
     }
 

@@ -133,14 +133,14 @@ def test_dispatchers_read_in_tens_at_once_unless_they_gather_more() -> None:
     assert source["ScalingConfig"] == {"MaximumConcurrency": {"Ref": "MaxDispatchers"}}
 
 
-def test_registrars_get_commands_from_a_queue_that_only_dispatchers_fill() -> None:
+def test_registrars_get_commands_from_dispatchers_and_pauses_from_those_who_end_runs() -> None:
     policies = template.of_type(STACK, "AWS::SQS::QueuePolicy").values()
     filling = [role for role in ROLES if "RegistrarQueue" in allowed(role).get("sqs:SendMessage", set())]
 
     assert _source("DispatcherFunction")["Queue"] == {"Fn::GetAtt": ["CommandQueue", "Arn"]}
     assert _source("RegistrarFunction")["Queue"] == {"Fn::GetAtt": ["RegistrarQueue", "Arn"]}
     assert GLOBALS["Environment"]["Variables"]["EVENTCRON_REGISTRAR_QUEUE_URL"] == {"Ref": "RegistrarQueue"}
-    assert filling == ["DispatcherRole"]
+    assert set(filling) == {"DispatcherRole", "RegistrarRole", "ExecutorRole"}
     assert not any({"Ref": "RegistrarQueue"} in policy["Queues"] for policy in policies)
 
 
@@ -588,7 +588,9 @@ def test_no_role_has_a_wildcard(role: str) -> None:
         ),
         pytest.param("ReconcilerRole", "dynamodb:PutItem", {"LedgerTable"}, id="reconciler-saves-how-far-it-came"),
         pytest.param("ExecutorRole", "dynamodb:PutItem", {"LedgerTable"}, id="executor-records-packs"),
-        pytest.param("ExecutorRole", "sqs:SendMessage", {"FireQueue", "FireDeadLetters"}, id="executor-sends"),
+        pytest.param(
+            "ExecutorRole", "sqs:SendMessage", {"FireQueue", "RegistrarQueue", "FireDeadLetters"}, id="executor-sends"
+        ),
         pytest.param("ExecutorRole", "sqs:ReceiveMessage", {"FireQueue"}, id="executor-reads-packs"),
         *(
             pytest.param(role, "events:PutEvents", {"Bus"}, id=f"{role}-publishes")

@@ -25,6 +25,10 @@ NEEDED = "import aiobotocore.session, aiobotocore.client, aws_lambda_powertools,
 CEILING = 200
 
 
+#: Modules that a Lambda target loads for its decorator beyond msgspec.
+CONSUMER_CEILING = 60
+
+
 def _python(program: str) -> str:
     return subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
 
@@ -45,6 +49,14 @@ def test_the_handlers_import_little_more_than_their_dependencies() -> None:
     beyond = ours - _loaded(NEEDED)
     assert "eventcron.entrypoints.executor_lambda" in beyond
     assert len(beyond) < CEILING, sorted(beyond)
+
+
+def test_what_a_lambda_target_imports_brings_neither_event_loop_nor_aws() -> None:
+    """The event loop comes with the first coroutine or report, an AWS client with the first report."""
+    loaded = _loaded("from eventcron import consumer; consumer.handler(once=consumer.REPEATABLE)(lambda fire: None)")
+
+    assert sorted(loaded & {"asyncio", "aiobotocore", "botocore", "aiohttp", "aws_lambda_powertools", *NEVER}) == []
+    assert len(loaded - _loaded("import msgspec")) < CONSUMER_CEILING
 
 
 def test_the_pure_packages_import_neither_event_loop_nor_aws() -> None:

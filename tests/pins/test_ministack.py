@@ -30,7 +30,8 @@ from tests.waiting import HANG_SECONDS, received, until
 #: Seconds. Longer than a function takes on a busy machine, or the queue hands a message out twice.
 VISIBILITY = "8"
 
-#: What ``ministack_patches``, ``stack_patches`` and ``snapshot`` replace or call, with the parameters they rely on.
+#: What ``ministack_patches``, ``lambda_patches``, ``stack_patches`` and ``snapshot`` replace or call, with the
+#: parameters they rely on.
 REPLACED = {
     "app._build_persistence_save_dict": [],
     "app._load_persisted_state": [],

@@ -124,3 +124,59 @@ def test_a_crash_never_leaves_a_tenant_s_count_too_low_and_the_reconciler_rights
         assert counted >= there, f"registrar killed at step {step} of {steps}"
         too_high += counted > there
     assert too_high, "no crash came between the count and the schedule"
+
+
+class Followed(NamedTuple):
+    """What became of runs: the events that say how each ended, whether one is left, and which schedules are paused."""
+
+    ends: dict[str, set[str]]
+    fired: set[str]
+    is_left: bool
+    paused: set[str]
+    steps: Counter[str]
+
+
+def follow_runs(killer: Killer) -> Followed:
+    """Twelve minutes of three schedules that track their runs, which succeed, fail, hang, and fail again."""
+    with World(START, pause=killer) as world:
+        for overlap in ("allow", "skip", "queue_one"):
+            runs = {"track": True, "overlap": overlap, "timeout_seconds": 50, "pause_after_failures": 2}
+            world.emit(
+                "Put Schedule", {"tenant": "acme", "name": overlap, "expression": "*/30 * * * * *", "runs": runs}
+            )
+        reported: set[str] = set()
+        for _ in range(72):
+            world.run(seconds=10)
+            for fire in (fired.detail for fired in world.fired):
+                status = {0: "succeeded", 1: "failed", 2: None, 3: "failed"}[int(fire["due"][14:16]) % 4]
+                if status is not None and fire["fire_id"] not in reported:
+                    reported.add(fire["fire_id"])
+                    detail = {name: fire[name] for name in ("tenant", "name", "fire_id", "run_token")}
+                    world.emit("Report Run", detail | {"status": status}, delay_seconds=25)
+        world.run(minutes=40)
+        ends: dict[str, set[str]] = {}
+        for what in ("Run Succeeded", "Run Failed", "Run Overdue"):
+            for detail in world.events_of(what):
+                ends.setdefault(detail["fire_id"], set()).add(what)
+        return Followed(
+            ends,
+            {fired.detail["fire_id"] for fired in world.fired},
+            any(lane.open is not None or lane.waiting is not None for lane in world.runs.stored.values()),
+            {paused["name"] for paused in world.events_of("Schedule Paused") if paused.get("reason") == "failures"},
+            killer.steps.copy(),
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("function", ["registrar", "executor"])
+def test_a_crash_between_any_two_steps_leaves_no_run_open_and_gives_none_two_ends(function: str) -> None:
+    undisturbed = follow_runs(Killer())
+    assert undisturbed.paused == {"allow", "skip", "queue_one"}
+    for step in range(1, undisturbed.steps[function] + 1, 3):
+        followed = follow_runs(Killer(function, step))
+        where = f"{function} killed at step {step} of {undisturbed.steps[function]}"
+
+        assert followed.fired <= followed.ends.keys(), where
+        assert all(len(ends) == 1 for ends in followed.ends.values()), where
+        assert not followed.is_left, where
+        assert followed.paused == undisturbed.paused, where

@@ -23,6 +23,7 @@ from eventcron.adapters.aws.clients import aws_clients
 from eventcron.adapters.aws.index_pages import decode_index
 from eventcron.adapters.aws.leases import DynamoLeases
 from eventcron.adapters.aws.published_packs import DynamoPublishedPacks
+from eventcron.adapters.aws.runs import DynamoRuns
 from eventcron.adapters.aws.sweeps import DynamoSweeps
 from eventcron.adapters.aws.table import DynamoTable
 from eventcron.errors import Undecodable
@@ -30,11 +31,14 @@ from eventcron.model.commands import Schedule
 from eventcron.model.messages import Fire, SegmentRange
 from eventcron.model.names import BackfillKey, CalendarKey, Window
 from eventcron.model.records import Backfill, Calendar, Era, LastCommands, Record, Share, State, Sweep
+from eventcron.model.runs import LaneKey
 from eventcron.rules.inputs import set_apart
 from eventcron.rules.packing import make_pack
+from eventcron.rules.runs import Known, end_at_deadline, released_pack
 from eventcron.timing.calendars import read_dates
 from eventcron.timing.hashing import segment_of
 from eventcron.wire.encode import decode_pack, encode_pack, fire_id, fired, pack_id
+from eventcron.wire.encode_runs import is_token
 from eventcron.wire.segment_ranges import decode_range, encode_range
 from tests.adapters.scripted import Script, Waits
 from tests.emulators import moto_server, use_endpoint
@@ -57,6 +61,10 @@ eras = st.builds(
 fires = st.builds(
     Fire, names, names, instants, instants, instants, st.sampled_from(["schedule", "run", "backfill"]), names
 )
+
+
+#: Of the run that is open in ``run-item.json``.
+TOKEN_OF_RUN = "sFONL66aUrYl2Fhnb9Dy4enQF8qGwdIFOsZuPy2_LaSU"
 
 
 def _written(release: str, name: str) -> Any:
@@ -161,6 +169,27 @@ async def test_a_calendar_of_an_earlier_release_has_its_days(release: str) -> No
     again, body = json.loads(msgspec.json.encode(calendar)), json.loads(written["body"]["S"])
     assert again | body == again
     assert [str(span) for span in read_dates(calendar.dates or ())] == ["2026-12-24/2026-12-26", "2027-05-17"]
+
+
+async def test_runs_of_an_earlier_release_end_as_they_would_have(release: str) -> None:
+    """Its tokens are believed, its deadline ends the run that is open, and what waits is sent."""
+    written = _written(release, "run-item")
+    key = LaneKey("acme", "nightly-export")
+
+    lane = (await DynamoRuns(_table(written)).get([key]))[key]
+    pack = decode_pack(json.dumps(_written(release, "deadline-pack")))
+
+    again, body = json.loads(msgspec.json.encode(lane)), json.loads(written["body"]["S"])
+    assert again | body == again
+    assert lane.open is not None
+    named = fire_id(pack.fires[0])
+    assert is_token(TOKEN_OF_RUN, lane.secret, named, shared=True)
+    assert (pack.kind, pack.lane, pack.at) == ("deadline", key.id, lane.open.deadline)
+    ended = end_at_deadline(lane, named, now=pack.at, by="deadline")
+    assert ended.known is Known.ENDED_NOW
+    released = released_pack(ended.lane)
+    assert released is not None
+    assert released.fires == [lane.waiting]
 
 
 async def test_a_segment_of_an_earlier_release_is_planned_on_from_where_it_was(release: str) -> None:
@@ -292,8 +321,8 @@ def test_a_schedule_with_a_small_input_keeps_its_format(release: str) -> None:
 
 
 def test_a_later_format_is_refused_by_its_number_and_never_guessed_at(release: str) -> None:
-    with pytest.raises(Undecodable, match="a pack of version 2; this release reads version 1"):
-        decode_pack(json.dumps(_written(release, "pack") | {"v": 2}))
+    with pytest.raises(Undecodable, match="a pack of version 3; this release reads version 1 and 2"):
+        decode_pack(json.dumps(_written(release, "pack") | {"v": 3}))
     with pytest.raises(Undecodable, match="a range of version 2; this release reads version 1"):
         decode_range(json.dumps(_written(release, "segment-range") | {"v": 2}))
     with pytest.raises(Undecodable, match="acme/nightly-export is stored in format 3; this version reads formats"):

@@ -1,4 +1,4 @@
-"""Run the whole system under a seeded scheduler and faults, and check its eight guarantees.
+"""Run the whole system under a seeded scheduler and faults, and check its guarantees.
 
     python -m tools.faultsim --seeds 2000     # many simulations
     python -m tools.faultsim --seed 17        # one, with every step

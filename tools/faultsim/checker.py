@@ -1,4 +1,4 @@
-"""Check the eight guarantees against what happened. The checks rest on what users are promised, not on the protocol.
+"""Check the guarantees against what happened. The checks rest on what users are promised, not on the protocol.
 
 Two tolerances apply, both stated in ``docs/design/delivery.md``. A clock may be off by ``clock_skew_ms``, so "before"
 and "after" hold only to that. And an action counts at the instant at which the bus or the table took it.
@@ -25,6 +25,7 @@ from tools.faultsim.observations import Fired, Observations, Revision, StatusEve
 from tools.faultsim.other_commands import OTHER_COMMAND_CHECKS, is_of_calendar, is_on_calendar
 from tools.faultsim.promises import Violation
 from tools.faultsim.repeated_puts import PUT_CHECKS, is_due
+from tools.faultsim.runs import RUN_CHECKS
 from tools.faultsim.simulation import Simulation
 from tools.faultsim.spell import Condition
 from tools.faultsim.workload import STUBBORN, UNPUBLISHABLE, Kind, Sent
@@ -54,6 +55,7 @@ def violations(simulation: Simulation) -> list[Violation]:
         _lost, _excuses, _grace, _ended, _early, _after_a_change, _repeats, _unexpected, _final_states,
         _repeated_commands, _answers, _crashes, _reads_for_nothing, _other_tenants,
         *INPUT_CHECKS, *MESSAGE_CHECKS, *PUT_CHECKS, *OTHER_COMMAND_CHECKS, *LASTING_CHECKS, *CATCH_UP_CHECKS,
+        *RUN_CHECKS,
     )  # fmt: skip
     return [violation for check in checks for violation in check(observed)]
 

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from itertools import count
 from typing import Any
 
 from msgspec.structs import replace
 
 from eventcron.adapters.memory import (
-    MemoryBackfills,
     MemoryCalendars,
-    MemoryDeadLetterQueue,
-    MemoryDeadLetters,
     MemoryFireQueue,
-    MemoryLeases,
     MemoryRegistrarQueue,
+    MemoryRuns,
     MemoryScheduleStore,
     MemorySegmentQueue,
 )
@@ -27,17 +25,20 @@ from eventcron.errors import EventcronError
 from eventcron.model.messages import SegmentRange
 from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key
 from eventcron.model.records import Backfill, Calendar, IndexEntry, Record
-from eventcron.ports import Clock, DeadLetterSource, IsQuiet, Lease, Page, Refusal
+from eventcron.model.runs import Lane, LaneKey
+from eventcron.ports import Clock, IsQuiet, Page, Refusal
 from eventcron.rules.quiet import is_left_out
 from eventcron.testing.ports import memory_ports
 from tools.faultsim.faults import FaultPlan
-from tools.faultsim.history import Attempt, History, IndexRead, RangeDone, Step, Written
+from tools.faultsim.history import History, IndexRead, RangeDone, Step, Written
 from tools.faultsim.loop import LoopClock, SeededLoop
-from tools.faultsim.network import HOPELESS, Killed, Network, Process, SimulatedBus, process
+from tools.faultsim.network import Killed, Network, Process, SimulatedBus, process
 from tools.faultsim.queues import Message, SimulatedQueue
-from tools.faultsim.rollback import Older, taken_back, taken_back_trigger
+from tools.faultsim.rollback import Older, taken_back
 from tools.faultsim.seeded_random import SeededRandom
 from tools.faultsim.spell import Condition
+from tools.faultsim.targets import Report, Targets
+from tools.faultsim.watched import SimulatedDeadLetters, WatchedBackfills, WatchedLeases
 from tools.faultsim.workload import Scenario
 
 #: Seconds: timeouts of the functions, and visibility timeouts of the queues, as in the template.
@@ -97,77 +98,6 @@ class WatchedStore(MemoryScheduleStore):
         return replace(page, items=items, left_out=len(entries) - len(items))
 
 
-class WatchedBackfills(MemoryBackfills):
-    """Backfills in memory, some of which the release of a rollback cannot read."""
-
-    def __init__(self, network: Network, older: Older) -> None:
-        super().__init__(pause=network)
-        self._network = network
-        self._older = older
-
-    async def get(self, keys: Sequence[BackfillKey]) -> dict[BackfillKey, Backfill]:
-        found = await super().get(keys)
-        return {key: self._read(backfill) for key, backfill in found.items()}
-
-    async def put(self, backfill: Backfill, *, replacing: int | None) -> bool:
-        if replacing is None and self._network.is_unreadable(Key(backfill.tenant, backfill.name)):
-            self._older.wrote_backfill(backfill)
-        return await super().put(taken_back_trigger(backfill), replacing=replacing)
-
-    def _read(self, backfill: Backfill) -> Backfill:
-        unreadable = self._network.is_unreadable(Key(backfill.tenant, backfill.name))
-        return self._older.shown_backfill(backfill) if unreadable else backfill
-
-
-class SimulatedDeadLetters(MemoryDeadLetters):
-    """Dead letters in memory. The operator finds the packs among them, and leaves those that are hopeless."""
-
-    def __init__(self, network: Network, fires: MemoryDeadLetterQueue) -> None:
-        super().__init__(pause=network)
-        self._fires = fires
-
-    async def send_to_dlq(self, queue: DeadLetterSource, body: str, *, reason: str, code: str) -> None:
-        before = len(self.sent)
-        try:
-            await super().send_to_dlq(queue, body, reason=reason, code=code)
-        finally:
-            # Also if the process died after the service had taken it.
-            if len(self.sent) > before and queue == "fires" and code not in {HOPELESS, "undecodable"}:
-                self._fires.send_to_dlq(body, code=code, reason=reason)
-
-
-class WatchedLeases(MemoryLeases):
-    """Leases in memory that add to the history which planner tried which segment, and how that ended."""
-
-    def __init__(self, history: History, network: Network) -> None:
-        super().__init__(pause=network)
-        self._history = history
-
-    async def acquire(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Lease | None:
-        self._note(segment, is_over=False)
-        lease = await super().acquire(segment, end=end, now=now, lease_until=lease_until)
-        self._note(segment, is_over=lease is None)
-        return lease
-
-    async def save(self, lease: Lease, cursor: str) -> bool:
-        saved = await super().save(lease, cursor)
-        self._note(lease.segment, is_over=not saved)
-        return saved
-
-    async def commit(self, lease: Lease, *, rests_until: Instant = 0) -> bool:
-        committed = await super().commit(lease, rests_until=rests_until)
-        # False: a later planner has taken over.
-        self._note(lease.segment, is_over=True)
-        return committed
-
-    def planned(self, asked: SegmentRange) -> dict[int, Instant]:
-        """Each segment of *asked* with the instant through which it is planned now."""
-        return {segment: self._state(segment).planned_through for segment in range(asked.first, asked.end)}
-
-    def _note(self, segment: int, *, is_over: bool) -> None:
-        self._history.attempts.append(Attempt(process.get().name, segment, is_over))
-
-
 class Deployment:
     """One deployment: its services, its functions and its ticks. Commands enter by ``commands.put``."""
 
@@ -190,8 +120,7 @@ class Deployment:
         self._faults = faults
         self._invocations: Counter[str] = Counter()
         self._was_ahead = False
-        #: How many invocations are running.
-        self.running = 0
+        self.running = 0  # invocations
         true = LoopClock(loop, start)
         self._true = true
         network = Network(loop, random, self.history, faults, true)
@@ -204,13 +133,12 @@ class Deployment:
         self.fires = self._queue("fires")
         self.segments = self._queue("segments")
         self.dead = SimulatedDeadLetters(network, self.fires.dead)
-        self.commands.deliver = lambda batch: self._invoke("dispatcher", lambda: self._on_sent_commands(batch))
-        self.grouped_commands.deliver = lambda batch: self._invoke("registrar", lambda: self._on_commands(batch))
-        self.fires.deliver = lambda batch: self._invoke("executor", lambda: self._on_packs(batch))
-        self.segments.deliver = lambda batch: self._invoke("planner", lambda: self._on_segment_ranges(batch))
+        self._map_queues()
         self._memory_backfills = WatchedBackfills(network, older)
         self._memory_calendars = MemoryCalendars(pause=network)
         self._leases = WatchedLeases(self.history, network)
+        self._bus = SimulatedBus(network, self.history, true)
+        self._memory_runs = MemoryRuns(pause=network, secret=map("{:064x}".format, count(1)).__next__)
         self._ports = memory_ports(
             true,
             pause=network,
@@ -218,14 +146,28 @@ class Deployment:
             leases=self._leases,
             registrar_queue=MemoryRegistrarQueue(self.grouped_commands, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
             fire_queue=MemoryFireQueue(self.fires, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
-            bus=SimulatedBus(network, self.history, true),
+            bus=self._bus,
+            runs=self._memory_runs,
             dead_letters=self.dead,
             backfills=self._memory_backfills,
             calendars=self._memory_calendars,
             segment_queue=MemorySegmentQueue(self.segments, refuse=self._refuse_range, pause=network),  # type: ignore[arg-type]
             jitter=random.fraction,
         )
+        self._targets: Targets | None = None
         self._start_timers()
+
+    def _map_queues(self) -> None:
+        """Let each queue invoke its function."""
+        self.commands.deliver = lambda batch: self._invoke("dispatcher", lambda: self._on_sent_commands(batch))
+        self.grouped_commands.deliver = lambda batch: self._invoke("registrar", lambda: self._on_commands(batch))
+        self.fires.deliver = lambda batch: self._invoke("executor", lambda: self._on_packs(batch))
+        self.segments.deliver = lambda batch: self._invoke("planner", lambda: self._on_segment_ranges(batch))
+
+    def receive(self, targets: Targets) -> None:
+        """Let *targets* receive what the bus takes from now on."""
+        self._targets = targets
+        self._bus.target = targets.take
 
     def _start_timers(self) -> None:
         loop, random, faults_end_us = self._loop, self._random, self._faults.faults_end_s * 1_000_000
@@ -261,6 +203,16 @@ class Deployment:
     def open_backfills(self) -> Collection[BackfillKey]:
         """Those that the planner carries on."""
         return self._memory_backfills.entered
+
+    @property
+    def lanes(self) -> Mapping[LaneKey, Lane]:
+        """All lanes of runs that are stored now, by key."""
+        return self._memory_runs.stored
+
+    @property
+    def reports(self) -> Sequence[Report]:
+        """What targets reported."""
+        return () if self._targets is None else self._targets.reports
 
     @property
     def planned_through(self) -> Instant:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from zlib import crc32
 
@@ -187,6 +187,8 @@ class SimulatedBus:
         self._network = network
         self._history = history
         self._clock = clock
+        #: Receives each event that the bus took.
+        self.target: Callable[[Event], None] | None = None
 
     async def publish(self, events: Sequence[Event]) -> list[Refusal]:
         refusals: list[Refusal] = []
@@ -220,6 +222,8 @@ class SimulatedBus:
         if refusal is None:
             self._history.publications.append(Publication(self._clock.now(), process.get().clock.now(), event))
             self._network.note(event.detail_type, f"{' '.join(event.resources)} {event.detail.decode()}")
+            if self.target is not None:
+                self.target(event)
         return refusal
 
 

@@ -1,4 +1,4 @@
-"""The eight guarantees, and a violation of one."""
+"""The guarantees, and a violation of one."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ GUARANTEES = {
     6: "one bad schedule, tenant or message never stops another",
     7: "planning reads no schedule that has nothing due",
     8: "no tenant touches another's schedules",
+    9: "runs that must not overlap do not, and none holds up others for ever",
+    10: "each tracked fire has one end, and only its token says which",
 }
 
 

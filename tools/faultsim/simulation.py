@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from eventcron.errors import Undecodable
 from eventcron.model.names import Instant
 from eventcron.wire.encode import decode_pack
 from eventcron.wire.segment_ranges import decode_range
-from tools.faultsim import crowd, rollback
+from tools.faultsim import crowd, rollback, targets
 from tools.faultsim.deployment import Deployment
 from tools.faultsim.faults import FaultPlan, draw_fault_plan
 from tools.faultsim.history import History
@@ -77,6 +78,8 @@ def _simulate(seed: int) -> Simulation:
         faults = rollback.what_is_unread(seed, scenario, faults, sent)
     if spell.condition is Condition.QUOTA:
         sent += crowd.puts(scenario)
+    tracked = targets.puts(seed, scenario) if targets.has_targets(seed, spell.condition) else []
+    sent += tracked
     loop = SeededLoop(random)  # type: ignore[abstract]  # of a loop's forty methods nothing here calls the rest
     deployment = Deployment(
         loop,
@@ -85,6 +88,10 @@ def _simulate(seed: int) -> Simulation:
         faults=faults,
         page_size=random.pick((1, 2, 1_000)),
     )
+    if tracked:
+        receivers = targets.Targets(seed, loop, start=scenario.start, put=deployment.commands.put)
+        receivers.expect(tracked)
+        deployment.receive(receivers)
     for one in sent:
         for arrival in one.arrivals:
             put = getattr(deployment, one.queue).put
@@ -145,6 +152,9 @@ def _is_poison(message: Message) -> bool:
 def _is_left(body: str, end: Instant) -> bool:
     """Whether this message of the fire queue still has to be handled: a pack before *end*, or no pack at all.
 
-    What a stubborn bus has refused is to be published in the end, whenever it began.
+    What a stubborn bus has refused is to be published in the end, whenever it began. Runs are to end.
     """
-    return not _is_pack(body) or decode_pack(body).at < end or decode_pack(body).fires[0].key == STUBBORN
+    if not _is_pack(body):
+        return True
+    pack = decode_pack(body)
+    return pack.at < end or pack.fires[0].key == STUBBORN or pack.kind is not UNSET

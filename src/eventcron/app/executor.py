@@ -6,24 +6,26 @@ paused or replaced earlier does not fire (guarantee 3). Nothing is published bef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import aclosing
 from itertools import chain
 
+from msgspec import UNSET
 from msgspec.structs import replace
 
 from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import PackSender, Publisher, complete, forgotten_at
 from eventcron.app.fair_bus import FairBus, Paced
-from eventcron.app.fire_events import FireEvents
+from eventcron.app.fire_events import NO_TOKENS, FireEvents
 from eventcron.app.pack_report import Published, Report
-from eventcron.app.portions import Budget, Held
+from eventcron.app.portions import Budget
 from eventcron.app.quota import OverLimit, beyond, countable, named, without_room
-from eventcron.app.reading import Read, read_readable
+from eventcron.app.reading import Records, read_readable, read_to_fire
+from eventcron.app.runs import Tracker
 from eventcron.app.together import Together
 from eventcron.model.codes import SkipReason
 from eventcron.model.events import Event, SkipNotice
-from eventcron.model.messages import Fire, Pack
+from eventcron.model.messages import DEADLINE, RELEASED, Fire, Pack
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import FireRecord, State
 from eventcron.ports import (
@@ -37,7 +39,7 @@ from eventcron.ports import (
     Refusal,
     ScheduleStore,
 )
-from eventcron.rules.judging import Known, Timed, backfill_of, sort_fires
+from eventcron.rules.judging import Known, Sorted, Timed, backfill_of, sort_fires
 from eventcron.rules.pace import CallPace
 from eventcron.rules.packing import make_pack
 from eventcron.rules.turns import ask_early_ms, asks_again_at
@@ -54,14 +56,15 @@ QUOTA_MS = 2 * REREAD_MS
 #: Milliseconds beyond its lead for which a pack is held. A pack that is due later would occupy a worker, so it goes
 #: back to the queue.
 MAX_HOLD_MS = 5_000
-#: Fires whose schedules are read at once: DynamoDB answers a read with 16 MB at most, 40 of the largest items.
-READ_AT_ONCE = 40
-#: Keys that packs read together, in one call: BatchGetItem "can retrieve … as many as 100 items".
-READ_TOGETHER = 100
+#: Fires whose schedules are read at once, and keys that packs read together: BatchGetItem "can retrieve … as many as
+#: 100 items".
+READ_AT_ONCE = 100
 #: Bytes of a record at most: a DynamoDB item holds 400 KB.
 MAX_RECORD_BYTES = 409_600
-#: Bytes of records that all packs of a process hold at once, four portions of the largest: 200 MB as Python holds them.
-RECORD_BYTES = 4 * READ_AT_ONCE * MAX_RECORD_BYTES
+#: The largest records that are read at once: DynamoDB answers with 16 MB at most, and leaves the other keys.
+LARGEST_AT_ONCE = 40
+#: Bytes of records that all packs of a process hold at once, four of the largest answers: 200 MB as Python holds them.
+RECORD_BYTES = 4 * LARGEST_AT_ONCE * MAX_RECORD_BYTES
 #: Rounds through the queue before a fire fails for good: about 90 minutes with the pauses below.
 MAX_ATTEMPTS = 30
 #: Seconds. A pause between two rounds is between 0 and 2 seconds at first, and each next one up to twice as long, up to
@@ -80,6 +83,7 @@ class Executor:
         backfills: Backfills,
         packs: PublishedPacks,
         quota: Quota,
+        tracker: Tracker,
         fire_queue: FireQueue,
         dead_letters: DeadLetters,
         bus: EventBus,
@@ -90,11 +94,12 @@ class Executor:
         self._store = store
         self._backfills = backfills
         self._packs = packs
-        self._published = Together(packs.published, at_most=READ_TOGETHER)
-        self._read_records: Together[Key, Read[Key, FireRecord]] = Together(
-            lambda keys: read_readable(self._store.get_to_fire, keys), at_most=READ_TOGETHER
+        self._published = Together(packs.published, at_most=READ_AT_ONCE)
+        self._read_records: Together[Key, Records] = Together(
+            lambda keys: read_to_fire(self._store, keys, singly=LARGEST_AT_ONCE), at_most=READ_AT_ONCE
         )
         self._quota = quota
+        self._tracker = tracker
         self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
         self._dead_letters = dead_letters
         self._bus = FairBus(
@@ -118,6 +123,10 @@ class Executor:
             Unavailable: a service refused. The pack may be executed again; repeated fires have the same ``fire_id``.
         """
         report = Report(pack_id=pack.id)
+        if pack.kind == DEADLINE:
+            overdue = await self._tracker.at_deadline(pack)
+            report.ended += [] if overdue is None else [overdue]
+            return report
         if pack.id in await self._published([pack.id]):
             report.repeated = True
             return report
@@ -150,11 +159,11 @@ class Executor:
         until = asks_again_at(pack.id, late_since=pack.at, now=now)
         wanted: list[Fire] = []
         patient: list[Fire] = []
-        for fires in _portions(counted):
-            async with self._room_for(fires):
-                known = await self._read(fires)
-                for fire in (fire for fire in fires if known.may_publish(fire, now=max(now, fire.at))):
-                    (patient if known.may_wait(fire, now=now, until=until) else wanted).append(fire)
+        for portion in _portions(counted):
+            async with aclosing(self._known(portion)) as parts:
+                async for fires, known in parts:
+                    for fire in (fire for fire in fires if known.may_publish(fire, now=max(now, fire.at))):
+                        (patient if known.may_wait(fire, now=now, until=until) else wanted).append(fire)
         expires = self._expires(now)
         skip = await beyond(self._quota, pack.id, wanted, limit=limit, expires=expires)
         wait = await without_room(self._quota, pack.id, patient, limit=limit, now=now, expires=expires)
@@ -182,34 +191,94 @@ class Executor:
         self, at: Instant, fires: Sequence[Fire], pack: Pack, report: Report, over: frozenset[Fire]
     ) -> list[Fire]:
         """Publish *fires* at *at*. Returns those that are to be tried again."""
-        async with self._room_for(fires) as room:
-            known = await self._known_at(at, fires, room)
-            sorted_fires = sort_fires(fires, known, over, now=self._clock.now())
-            again = await self._publish(sorted_fires.publish, known.records, pack, report)
-            if sorted_fires.skip:
-                await self._skip(sorted_fires.skip, known.records, report)
-            report.dropped += sorted_fires.dropped
-            if sorted_fires.unreadable:
-                again += await self._refuse_unreadable(sorted_fires.unreadable, known, pack, report)
-            return again
+        again: list[Fire] = []
+        async with aclosing(self._known(fires)) as parts:
+            async for part, known in parts:
+                await self._clock.sleep_until(at)
+                # A fire that waited for another run is judged as it was when it was due.
+                now = self._clock.now() if pack.kind is UNSET else at
+                again += await self._publish_sorted(part, sort_fires(part, known, over, now=now), known, pack, report)
+        return again
 
-    async def _known_at(self, at: Instant, fires: Sequence[Fire], room: Held) -> Known:
-        """Read what *fires* are judged by now, give back the *room* that it does not need, and return at *at*."""
-        known = await self._read(fires)
-        room.shrink(sum([record.size for record in known.records.values()]))
-        await self._clock.sleep_until(at)
-        return known
+    async def _publish_sorted(
+        self, fires: Sequence[Fire], sorted_fires: Sorted, known: Known, pack: Pack, report: Report
+    ) -> list[Fire]:
+        """Publish *fires* or report them, as they are sorted. Returns those that are to be tried again."""
+        publish = sorted_fires.publish
+        # Each of them has a schedule; a call for each fire would cost more than the look.
+        tracked = [one for one in publish if one[1].schedule.runs.track]  # type: ignore[union-attr]
+        if tracked:
+            again = await self._publish_tracked(publish, tracked, known.records, pack, report)
+        else:
+            again = await self._publish(publish, known.records, pack, report)
+        if pack.kind == RELEASED and not sorted_fires.unreadable:
+            await self._tracker.give_up(fires, tracked)
+        if sorted_fires.skip:
+            await self._skip(sorted_fires.skip, known.records, report)
+        report.dropped += sorted_fires.dropped
+        if sorted_fires.unreadable:
+            again += await self._refuse_unreadable(sorted_fires.unreadable, known, pack, report)
+        return again
 
-    def _room_for(self, fires: Sequence[Fire]) -> AbstractAsyncContextManager[Held]:
-        """Room for the records of *fires*, however large they are. The fires of a pack are in order of tenants."""
-        return self._room.hold(fires[0].tenant, len(fires) * MAX_RECORD_BYTES)
+    async def _publish_tracked(
+        self,
+        publish: Sequence[Timed],
+        tracked: Sequence[Timed],
+        records: Mapping[Key, FireRecord],
+        pack: Pack,
+        report: Report,
+    ) -> list[Fire]:
+        """Publish fires of which some are *tracked*. The others are not later for that."""
+        among = {fire for fire, _, _ in tracked}
+        plain = [one for one in publish if one[0] not in among]
+        again, of_runs = await all_of(
+            (
+                self._publish(plain, records, pack, report),
+                self._publish_runs(tracked, records, pack, report),
+            )
+        )
+        return again + of_runs
+
+    async def _publish_runs(
+        self, tracked: Sequence[Timed], records: Mapping[Key, FireRecord], pack: Pack, report: Report
+    ) -> list[Fire]:
+        """Open the runs of *tracked* fires and publish those, unless another run is open."""
+        opened = await self._tracker.open(tracked)
+        again = await self._publish(opened.publish, records, pack, report, opened.tokens)
+        notices = [_notice(fire, SkipReason.STILL_RUNNING, by) for fire, by in opened.skip]
+        await self._report([skipped(notice, now=self._clock.now()) for notice in notices])
+        report.skips += notices
+        report.ended += opened.overdue
+        report.held += len(opened.held)
+        report.dropped += len(opened.dropped)
+        ended = [fire for fire, _ in opened.skip] + list(opened.dropped)
+        await self._complete([fire for fire in ended if fire.last], records)
+        refused = {
+            index: Refusal(index=index, code="Undecided", message=why) for index, (_, why) in enumerate(opened.failed)
+        }
+        undecided = [fire for fire, _ in opened.failed]
+        return again + await self._handle_refused(undecided, refused, records, pack, report)
+
+    async def _known(self, fires: Sequence[Fire]) -> AsyncGenerator[tuple[Sequence[Fire], Known], None]:
+        """What *fires* are judged by now, of as many of them as are read at once, then of the others.
+
+        There is room for the records, however large they are, until the next are asked for. The fires of a pack are in
+        order of tenants.
+        """
+        while fires:
+            most = min(len(fires), LARGEST_AT_ONCE) * MAX_RECORD_BYTES
+            async with self._room.hold(fires[0].tenant, most) as room:
+                known, left = await self._read(fires)
+                room.shrink(sum([record.size for record in known.records.values()]))
+                yield [fire for fire in fires if fire.key not in left] if left else fires, known
+                fires = [fire for fire in fires if fire.key in left] if left else ()
 
     async def _skip(
         self, fires: Sequence[tuple[Fire, SkipReason]], records: Mapping[Key, FireRecord], report: Report
     ) -> None:
         """Report each fire as skipped, with its reason. Complete the schedules whose last fire is skipped."""
-        now, limit = self._clock.now(), self._settings.tenant_fires_per_minute
-        notices = [_notice(fire, reason, limit) for fire, reason in fires]
+        now, limit = self._clock.now(), named(self._settings.tenant_fires_per_minute)
+        notices = [_notice(fire, reason, limit if reason is SkipReason.QUOTA else None) for fire, reason in fires]
         await self._report([skipped(notice, now=now) for notice in notices])
         await self._complete([fire for fire, _ in fires if fire.last], records)
         report.skips += notices
@@ -223,20 +292,29 @@ class Executor:
         }
         return await self._handle_refused([fire for fire, _ in fires], unreadable, known.records, pack, report)
 
-    async def _read(self, fires: Sequence[Fire]) -> Known:
+    async def _read(self, fires: Sequence[Fire]) -> tuple[Known, frozenset[Key]]:
+        """What *fires* are judged by, and the schedules that are to be read once more."""
         keys = list(dict.fromkeys([Key(fire.tenant, fire.name) for fire in fires]))
-        found, unreadable = await self._read_records(keys)
+        found, unreadable, left = await self._read_records(keys)
         # What was read together may have others' records too.
         records = found if len(found) <= len(keys) else {key: found[key] for key in keys if key in found}
         wanted = list({key for fire in fires if fire.cause_id and (key := backfill_of(fire)) is not None})
         backfills, unknown = await read_readable(self._backfills.get, wanted) if wanted else ({}, {})
-        return Known(records, backfills, unreadable, unknown)
+        return Known(records, backfills, unreadable, unknown), left
 
     async def _publish(
-        self, timed: Sequence[Timed], records: Mapping[Key, FireRecord], pack: Pack, report: Report
+        self,
+        timed: Sequence[Timed],
+        records: Mapping[Key, FireRecord],
+        pack: Pack,
+        report: Report,
+        tokens: Mapping[Fire, str] = NO_TOKENS,
     ) -> list[Fire]:
-        """Publish fires. Returns those that are to be tried again."""
-        ended = await self._events.publish(timed, attempt=pack.attempt)
+        """Publish fires. Returns those that are to be tried again.
+
+        *tokens* are those of tracked fires: of all of them, or there are none.
+        """
+        ended = await self._events.publish(timed, attempt=pack.attempt, tokens=tokens)
         fires = [fire for fire, _, _ in timed]
         refused = {index: how for index, how in enumerate(ended) if isinstance(how, Refusal)}
         done = [
@@ -320,7 +398,7 @@ def _portions(fires: Sequence[Fire]) -> Iterator[Sequence[Fire]]:
     return (fires[start : start + READ_AT_ONCE] for start in range(0, len(fires), READ_AT_ONCE))
 
 
-def _notice(fire: Fire, reason: SkipReason, limit: int) -> SkipNotice:
+def _notice(fire: Fire, reason: SkipReason, by: str | None) -> SkipNotice:
     return SkipNotice(
         tenant=fire.tenant,
         name=fire.name,
@@ -328,7 +406,7 @@ def _notice(fire: Fire, reason: SkipReason, limit: int) -> SkipNotice:
         reason=reason,
         first_due=fire.due,
         last_due=fire.due,
-        by=named(limit) if reason is SkipReason.QUOTA else None,
+        by=by,
         cause=fire.cause,
         cause_id=fire.public_id,
     )

@@ -44,9 +44,8 @@ class _Given(Struct):
     refusals: list[Refusal]
     error: BaseException | None = None
 
-    def end(self, ended: int) -> None:
-        """Note that so many more have ended. Once all have, pass on what became of them."""
-        self.left -= ended
+    def end(self) -> None:
+        """Pass on what became of them, once nothing is left."""
         if self.left or self.ended.done():
             return
         if self.error is None:
@@ -87,12 +86,11 @@ class FairBus:
             return []
         now = self._clock.now()
         given, pace = _Given(asyncio.get_running_loop().create_future(), len(events), now, []), self._pace.a_second(now)
-        refused = 0
         for index, event in enumerate(events):
             owner = event.resources[0].partition("/")[0] if event.resources else ""
             if pace and self._turns.before(owner) / self.max_entries / pace * 1_000 > MAX_WAIT_MS:
                 given.refusals.append(self._too_late(index, pace))
-                refused += 1
+                given.left -= 1
             else:
                 self._turns.put(owner, (event, given, index))
         while self._calling < self._concurrency and self._looking * self.max_entries < len(self._turns):
@@ -100,7 +98,7 @@ class FairBus:
             task = asyncio.get_running_loop().create_task(self._call_on())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
-        given.end(refused)
+        given.end()
         refusals = await given.ended
         return sorted(refusals, key=lambda refusal: refusal.index) if refusals else refusals
 
@@ -163,10 +161,13 @@ class FairBus:
             _, given, place = waiting[refusal.index]
             given.refusals.append(replace(refusal, index=place))
         for _, given, _ in waiting:
-            given.end(1)
+            given.left -= 1
+            if not given.left:
+                given.end()
 
 
 def _fail(waiting: Sequence[_Waiting], error: BaseException) -> None:
     for _, given, _ in waiting:
         given.error = error
-        given.end(1)
+        given.left -= 1
+        given.end()

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import chain
+from types import MappingProxyType
+
+from msgspec import UNSET
 
 from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import Publisher
 from eventcron.app.portions import Budget, portions
 from eventcron.app.reading import read_inputs
+from eventcron.model.messages import Fire
 from eventcron.model.names import Instant
 from eventcron.model.records import FireRecord
 from eventcron.ports import Clock, Refusal, ScheduleStore
@@ -27,6 +31,10 @@ ENVELOPE_BYTES = 2_000
 SMALL_BYTES = ENVELOPE_BYTES + 4 * MAX_INLINE_BYTES
 
 
+#: The fires are not tracked.
+NO_TOKENS: Mapping[Fire, str] = MappingProxyType({})
+
+
 class FireEvents:
     """Publishes the events of fires. Inputs that are stored apart are read here, and nowhere else."""
 
@@ -36,8 +44,12 @@ class FireEvents:
         self._publisher = publisher
         self._budget = Budget(TOTAL_BYTES)
 
-    async def publish(self, timed: Sequence[Timed], *, attempt: int) -> list[Instant | Refusal]:
+    async def publish(
+        self, timed: Sequence[Timed], *, attempt: int, tokens: Mapping[Fire, str] = NO_TOKENS
+    ) -> list[Instant | Refusal]:
         """Publish fires now. Returns for each one when that was done, or why it was not.
+
+        *tokens* are those of tracked fires: of all of *timed*, or there are none.
 
         Small events go together. A tenant's large ones take turns with those of other tenants.
 
@@ -46,7 +58,7 @@ class FireEvents:
         """
         sizes = [event_size(record) for _, record, _ in timed]
         if sum(sizes) <= PORTION_BYTES and max(sizes, default=0) <= SMALL_BYTES:
-            return await self._publish("", timed, sum(sizes), attempt=attempt)
+            return await self._publish("", timed, sum(sizes), attempt, tokens)
         by_owner: dict[str, list[int]] = {}
         for index, size in enumerate(sizes):
             by_owner.setdefault("" if size <= SMALL_BYTES else timed[index][0].tenant, []).append(index)
@@ -56,13 +68,15 @@ class FireEvents:
             for portion in portions(indexes, size=sizes.__getitem__, total=PORTION_BYTES, count=len(indexes))
         ]
         done = await all_of(
-            self._publish(owner, [timed[index] for index in part], sum(sizes[index] for index in part), attempt=attempt)
+            self._publish(owner, [timed[index] for index in part], sum(sizes[index] for index in part), attempt, tokens)
             for owner, part in parts
         )
         ended = dict(zip(chain.from_iterable(part for _, part in parts), chain.from_iterable(done), strict=True))
         return [ended[index] for index in range(len(timed))]
 
-    async def _publish(self, owner: str, timed: Sequence[Timed], size: int, *, attempt: int) -> list[Instant | Refusal]:
+    async def _publish(
+        self, owner: str, timed: Sequence[Timed], size: int, attempt: int, tokens: Mapping[Fire, str]
+    ) -> list[Instant | Refusal]:
         """Publish one portion, as soon as there is room for its *size*."""
         async with self._budget.hold(owner, size):
             # A fire whose input is gone is tried again, and the next round reads its schedule anew.
@@ -71,7 +85,12 @@ class FireEvents:
             gone = inputs.unreadable
             events = [
                 fired(
-                    record, fire, attempt=attempt, local_time=local, apart=inputs.found.get(fire.key) if apart else None
+                    record,
+                    fire,
+                    attempt=attempt,
+                    local_time=local,
+                    apart=inputs.found.get(fire.key) if apart else None,
+                    run_token=tokens[fire] if tokens else UNSET,
                 )
                 for fire, record, local in timed
                 if not gone or fire.key not in gone

@@ -23,7 +23,8 @@ from eventcron.app.fanout import UNFINISHED, Behind, FanOut, FanOutReport
 from eventcron.app.history import Recorder
 from eventcron.app.pack_report import Report
 from eventcron.app.planner import Planner, SegmentReport
-from eventcron.app.registrar import Registrar, Result
+from eventcron.app.registrar import Registrar
+from eventcron.app.results import Outcome, Result
 from eventcron.errors import EventcronError, InvalidSchedule, Unavailable, Undecodable
 from eventcron.model.codes import RejectionCode
 from eventcron.model.messages import SegmentRange
@@ -172,6 +173,8 @@ class Handlers:
         try:
             return await self._registrar.apply(received)
         except InvalidSchedule as error:
+            if not received.is_answered:
+                return Result(Outcome.REJECTED, reason=str(error))
             return await self._registrar.reject(received.reject(error))
 
     async def on_packs(self, messages: Sequence[QueueMessage]) -> list[Handled[Report]]:

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
+from eventcron.model.runs import PastRun
 
 
 class Published(Struct, frozen=True, gc=False):
@@ -25,5 +26,7 @@ class Report(Struct, kw_only=True):
     skips: list[SkipNotice] = msgspec.field(default_factory=list)
     put_back: int = 0
     waiting: int = 0  # put back because their tenant's limit has no room for them yet
+    held: int = 0  # wait until another run of their schedule has ended
     failed: int = 0
+    ended: list[PastRun] = msgspec.field(default_factory=list)  # runs that were found overdue
     repeated: bool = False  # the ledger has the pack: the executor did nothing

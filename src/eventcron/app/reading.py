@@ -64,6 +64,33 @@ async def read_readable(get: Callable[[Sequence[K]], Awaitable[Mapping[K, T]]], 
     return read
 
 
+class Records(NamedTuple):
+    """Records as far as fires need them, those that this release cannot read, and the keys that are left."""
+
+    found: Mapping[Key, FireRecord]
+    unreadable: Mapping[Key, str]
+    left: frozenset[Key]
+
+
+async def read_to_fire(store: ScheduleStore, keys: Sequence[Key], *, singly: int) -> Records:
+    """The records under *keys*, as many as the store reads at once; *singly* of them if one cannot be read.
+
+    Raises:
+        Unavailable: as the store does.
+    """
+    try:
+        found, left = await store.get_to_fire(keys)
+        return Records(found, {}, left)
+    except Undecodable:
+        pass
+
+    async def one(some: Sequence[Key]) -> Mapping[Key, FireRecord]:
+        return (await store.get_to_fire(some))[0]
+
+    read = await read_readable(one, keys[:singly])
+    return Records(read.found, read.unreadable, frozenset(keys[singly:]))
+
+
 async def read_inputs(store: ScheduleStore, records: Sequence[FireRecord], *, gone: str) -> Read[Key, msgspec.Raw]:
     """The inputs of *records* that are stored apart. One that is gone counts as unreadable, for the reason *gone*.
 

@@ -7,8 +7,7 @@ stores ``handoff``, so each fire has exactly one sender.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Sequence
-from enum import StrEnum
+from collections.abc import Callable, Coroutine
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from msgspec import UNSET
@@ -17,6 +16,8 @@ from msgspec.structs import replace
 from eventcron.app.backfill import BackfillCommands, not_found
 from eventcron.app.calendars import CalendarCommands, Effect, named_by
 from eventcron.app.delivery import NAMED_SKIPS, PackSender, Publisher, complete, forgotten_at
+from eventcron.app.results import Outcome, Result
+from eventcron.app.runs import Tracker
 from eventcron.errors import Conflict, InvalidSchedule
 from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import (
@@ -27,13 +28,14 @@ from eventcron.model.commands import (
     DeleteSchedule,
     PauseSchedule,
     PutCalendar,
+    ReportRun,
     ResumeSchedule,
     RunSchedule,
     Schedule,
 )
 from eventcron.model.events import Event, SkipNotice
 from eventcron.model.messages import Fire
-from eventcron.model.names import CalendarKey, Instant, Key
+from eventcron.model.names import Instant, Key
 from eventcron.model.records import Record, State
 from eventcron.ports import Backfills, Calendars, Clock, DeadLetters, EventBus, FireQueue, Leases, ScheduleStore
 from eventcron.rules import catch_up, definition, lifecycle, limits, ordering
@@ -69,33 +71,11 @@ DELIVERY_PAUSE_MS = 100
 CLOCKS_APART_MS = 1_000
 
 
-class Outcome(StrEnum):
-    """The outcome of a command, and the name of the registrar's metric for it."""
-
-    ACCEPTED = "accepted"
-    UNCHANGED = "unchanged"  # a put of what is stored already
-    DUPLICATE = "duplicate"
-    REJECTED = "rejected"
-
-
 _OUTCOMES = {
     Effect.CHANGED: Outcome.ACCEPTED,
     Effect.UNCHANGED: Outcome.UNCHANGED,
     Effect.REPEATED: Outcome.DUPLICATE,
 }
-
-
-class Result(NamedTuple):
-    """A command's outcome, its schedule or calendar, and the reason if the command was rejected."""
-
-    outcome: Outcome
-    key: Key | CalendarKey | None = None
-    reason: str = ""
-    #: The stored record, if the command changes records. ``created``: there was no schedule before.
-    record: Record | None = None
-    created: bool = False
-    #: The occurrences that the command leaves without a fire.
-    skips: Sequence[SkipNotice] = ()
 
 
 #: Checks the stored record before a command changes it. Raises an error if the record is not as the sender requires.
@@ -117,6 +97,7 @@ class Registrar:
         leases: Leases,
         backfills: Backfills,
         calendars: Calendars,
+        tracker: Tracker,
         fire_queue: FireQueue,
         dead_letters: DeadLetters,
         bus: EventBus,
@@ -127,6 +108,7 @@ class Registrar:
         self._store = store
         self._leases = leases
         self._calendars = calendars
+        self._tracker = tracker
         self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
         self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
         self._settings = settings
@@ -364,6 +346,11 @@ class Registrar:
         await self._backfills.cancel(command, event_id=received.event_id)
         return Result(Outcome.ACCEPTED, command.key)
 
+    async def _report_run(self, command: ReportRun, received: Received) -> Result:
+        reported = await self._tracker.report(command, event_id=received.event_id)
+        outcome = Outcome.DUPLICATE if reported.is_late else Outcome.ACCEPTED
+        return Result(outcome, command.key, ended=reported.past)
+
     async def _calendar(self, command: PutCalendar | DeleteCalendar, received: Received) -> Result:
         """Store or delete a calendar.
 
@@ -391,6 +378,8 @@ def _stale(stored: Record | None, version: Version) -> InvalidSchedule:
 def _event_of(received: Received, record: Record, *, existed: bool, now: Instant) -> Event:
     change = TABLE[type(received.command)]
     assert isinstance(change, Change)  # noqa: S101  # no other command replaces a record
+    if not received.is_answered:
+        return paused(record, now=now, by_failures=True)
     event = change.event if existed or change.created is None else change.created
     return event(record, now=now, event_id=received.event_id)
 
@@ -444,6 +433,7 @@ TABLE: dict[type[Command], Change | Request] = {
     RunSchedule: Request(Registrar._run),
     BackfillSchedule: Request(Registrar._start_backfill),
     CancelBackfill: Request(Registrar._cancel_backfill),
+    ReportRun: Request(Registrar._report_run),
     PutCalendar: Request(Registrar._calendar),
     DeleteCalendar: Request(Registrar._calendar),
 }

@@ -60,7 +60,9 @@ class Together(Generic[K, T]):
 
     async def _answer(self, asked: Sequence[_Asked[K, T]]) -> None:
         try:
-            answer = await self._read(list(dict.fromkeys(chain.from_iterable(one.keys for one in asked))))
+            several = len(asked) > 1
+            keys = list(dict.fromkeys(chain.from_iterable(one.keys for one in asked))) if several else asked[0].keys
+            answer = await self._read(keys)
         except BaseException as error:  # noqa: BLE001  # each of those who asked raises it
             for one in asked:
                 if not one.answer.done():

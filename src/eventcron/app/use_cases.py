@@ -15,6 +15,7 @@ from eventcron.app.history import Past, Recorder
 from eventcron.app.planner import Planner
 from eventcron.app.reconcile import Reconciler
 from eventcron.app.registrar import Registrar
+from eventcron.app.runs import Tracker
 from eventcron.app.upcoming import Upcoming
 from eventcron.ports import (
     Backfills,
@@ -32,6 +33,7 @@ from eventcron.ports import (
     Sweeps,
 )
 from eventcron.ports.history import History
+from eventcron.ports.runs import Runs
 from eventcron.settings import Settings
 
 
@@ -53,6 +55,7 @@ class UseCases(NamedTuple):
     store: ScheduleStore
     leases: Leases
     backfills: Backfills
+    runs: Runs
     calendars: Calendars
 
 
@@ -66,6 +69,7 @@ class Ports(NamedTuple):
     packs: PublishedPacks
     quota: Quota
     backfills: Backfills
+    runs: Runs
     calendars: Calendars
     history: History
     registrar_queue: RegistrarQueue
@@ -119,6 +123,7 @@ class Ports(NamedTuple):
             store=self.store,
             leases=self.leases,
             backfills=self.backfills,
+            runs=self.runs,
             calendars=self.calendars,
         )
 
@@ -130,6 +135,7 @@ def _registrar(ports: Ports, settings: Settings) -> Registrar:
         leases=ports.leases,
         backfills=ports.backfills,
         calendars=ports.calendars,
+        tracker=_tracker(ports),
         fire_queue=ports.fire_queue,
         dead_letters=ports.dead_letters,
         bus=ports.bus,
@@ -158,11 +164,24 @@ def _executor(ports: Ports, settings: Settings) -> Executor:
         backfills=ports.backfills,
         packs=ports.packs,
         quota=ports.quota,
+        tracker=_tracker(ports),
         fire_queue=ports.fire_queue,
         dead_letters=ports.dead_letters,
         bus=ports.bus,
         jitter=ports.jitter,
         settings=settings,
+    )
+
+
+def _tracker(ports: Ports) -> Tracker:
+    return Tracker(
+        clock=ports.clock,
+        runs=ports.runs,
+        registrar_queue=ports.registrar_queue,
+        fire_queue=ports.fire_queue,
+        dead_letters=ports.dead_letters,
+        bus=ports.bus,
+        jitter=ports.jitter,
     )
 
 

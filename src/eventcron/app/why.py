@@ -15,6 +15,7 @@ from eventcron.model.names import Instant, Key, Window
 from eventcron.model.records import Record
 from eventcron.model.why import DeadFire, Known, Verdict
 from eventcron.rules.why import due_instants, explain
+from eventcron.rules.why_runs import lanes_of
 from eventcron.timing.hashing import segment_of
 from eventcron.wire.encode import decode_pack
 
@@ -54,6 +55,7 @@ class Why:
         self._store = cases.store
         self._leases = cases.leases
         self._past = cases.past
+        self._runs = cases.runs
         self._settings = cases.settings
 
     async def at(
@@ -116,6 +118,7 @@ class Why:
         unseen: list[str] = []
         dead_fires = await _dead_fires(fires, key, unseen)
         dead_commands = await _dead_commands(commands, key, unseen) if record is None else []
+        lanes = await self._runs.get(lanes_of(key, instants))
         about, spans = await self._kept(key, Window(instants[0], instants[-1] + 1))
         now = self._clock.now()
         planned_through = await self._leases.planned_through(segment_of(key, self._settings.segments))
@@ -131,6 +134,7 @@ class Why:
                     kept_since=now - self._past.days * DAY_MS,
                     dead_fires=dead_fires,
                     dead_commands=dead_commands,
+                    lanes=[*lanes.values()],
                     planned_through=planned_through,
                     unseen=unseen,
                 )

@@ -12,6 +12,7 @@ from eventcron.errors import InvalidSchedule
 from eventcron.model import commands
 from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import Command
+from eventcron.rules.backfill import requested_span
 from eventcron.rules.definition import canonical_of
 from eventcron.timing.exclusions import calendar_names
 from eventcron.wire.decode import decode_detail
@@ -41,6 +42,7 @@ def Schedule(  # noqa: N802  # it makes what it is called
     display_name: str | None = None,
     flexible_window_seconds: int | None = None,
     misfire: Mapping[str, Any] | None = None,
+    runs: Mapping[str, Any] | None = None,
     after_completion: Literal["KEEP", "DELETE"] | None = None,
     revision: int | None = None,
 ) -> commands.Schedule:
@@ -82,7 +84,7 @@ def check_names(tenant: str, name: str = "any") -> None:
 
 
 def checked(made: C) -> C:
-    """*made*, if the registrar would read its expression and exclusions too.
+    """*made*, if the registrar would read its expression and exclusions too, and takes a backfill's span.
 
     Whether a calendar exists, and whether something is due later than now, only the registrar knows.
 
@@ -91,4 +93,6 @@ def checked(made: C) -> C:
     """
     if isinstance(made, commands.Schedule):
         canonical_of(made, 0, dict.fromkeys(calendar_names(made.exclude), ()))
+    elif isinstance(made, commands.BackfillSchedule):
+        requested_span(made)
     return made

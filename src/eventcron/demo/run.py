@@ -14,7 +14,7 @@ from eventcron.demo.observations import REJECTED, News, Observations, QueueReade
 from eventcron.demo.samples import Sample, Sent, send
 from eventcron.demo.screen import Screen, progress_of
 from eventcron.demo.subscriptions import API_DESTINATION, FUNCTION_NAME, SUBSCRIPTIONS, Queues, Webhook, subscribe
-from eventcron.local.ministack_patches import LAMBDA_TARGETS_AT_ONCE
+from eventcron.local.lambda_patches import LAMBDA_TARGETS_AT_ONCE
 from eventcron.local.runtime import Runtime
 from eventcron.local.tasks import run_with
 from eventcron.model.commands import Schedule

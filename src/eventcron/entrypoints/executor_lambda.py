@@ -12,7 +12,7 @@ from eventcron.app.pack_report import Published, Report
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.records import SqsMessage, batch_response, messages
-from eventcron.entrypoints.telemetry import LambdaContext, begin, emit, log_skips, logger
+from eventcron.entrypoints.telemetry import LambdaContext, begin, emit, emit_runs, log_skips, logger
 from eventcron.model.codes import SkipReason
 from eventcron.wire.encode import fire_id
 
@@ -46,6 +46,7 @@ async def handle(cases: UseCases, event: dict[str, Any]) -> dict[str, list[dict[
         failures=len(response["batchItemFailures"]),
     )
     _emit_watched(reports, cases.settings.watched_tenants)
+    emit_runs("executor", [run for report in reports for run in report.ended])
     return response
 
 
@@ -84,6 +85,7 @@ def _log_packs(executed: Sequence[tuple[SqsMessage, Report]]) -> None:
             over_quota=_over_quota(report),
             put_back=report.put_back,
             waiting=report.waiting,
+            held=report.held,
             failed=report.failed,
         )
     if usual:

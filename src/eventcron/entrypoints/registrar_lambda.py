@@ -6,11 +6,11 @@ from collections import Counter
 from typing import Any
 
 from eventcron.app.handlers import Handled, MessageOutcome
-from eventcron.app.registrar import Outcome, Result
+from eventcron.app.results import Outcome, Result
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.process import process
 from eventcron.entrypoints.records import SqsMessage, batch_response, messages
-from eventcron.entrypoints.telemetry import LambdaContext, begin, emit, log_skips, logger
+from eventcron.entrypoints.telemetry import LambdaContext, begin, emit, emit_runs, log_skips, logger
 
 #: Outcome → metric.
 METRICS = {
@@ -38,6 +38,8 @@ async def handle(cases: UseCases, event: dict[str, Any]) -> dict[str, list[dict[
     counts["CommandsDeadLettered"] = sum(how.outcome is MessageOutcome.DEAD_LETTERED for _, how in handled)
     counts["CommandsFailed"] = len(response["batchItemFailures"])
     emit("registrar", {name: count for name, count in counts.items() if count})
+    results = [how.result for _, how in handled if how.result is not None]
+    emit_runs("registrar", [result.ended for result in results if result.ended is not None])
     return response
 
 

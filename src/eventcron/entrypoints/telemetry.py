@@ -14,6 +14,8 @@ from aws_lambda_powertools import Logger
 from eventcron.app.delivery import NAMED_SKIPS
 from eventcron.config import metrics_namespace
 from eventcron.model.events import SkipNotice
+from eventcron.model.runs import PastRun
+from eventcron.model.tracking import RunEnd
 from eventcron.timing.instant import rfc3339
 
 #: What Lambda hands a handler besides the event. ``get_remaining_time_in_millis`` and ``aws_request_id`` are used.
@@ -54,6 +56,26 @@ def log_skips(log: Callable[..., None], notices: Sequence[SkipNotice], *, skippe
     left = skipped - sum(notice.count for notice in named)
     if left > 0:
         log("more_fires_skipped", count=left)
+
+
+def emit_runs(function: str, ended: Sequence[PastRun]) -> None:
+    """Print the metrics of runs that have *ended*, how long they took among them, and log those that went wrong."""
+    if not ended:
+        return
+    counts = {
+        "RunsEnded": len(ended),
+        "RunsFailed": sum(run.end is RunEnd.FAILED for run in ended),
+        "RunsOverdue": sum(run.end is RunEnd.OVERDUE for run in ended),
+    }
+    # One that is overdue has no duration but its timeout.
+    durations = [run.ended - run.opened for run in ended if run.end is not RunEnd.OVERDUE]
+    counts = {name: count for name, count in counts.items() if count}
+    emit(function, counts, milliseconds={"RunDurationMs": durations})
+    for run in ended:
+        if run.end is not RunEnd.SUCCEEDED:
+            fire = run.fire
+            what = "run_overdue" if run.end is RunEnd.OVERDUE else "run_failed"
+            logger.warning(what, tenant=fire.tenant, schedule=str(fire.key), fire_id=run.fire_id)
 
 
 def emit(

@@ -16,20 +16,17 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from functools import lru_cache, partial
 from itertools import groupby
 from types import SimpleNamespace
 from typing import Any, TypeVar
 
-from eventcron.local import queue_patches, stack_patches
+from eventcron.local import lambda_patches, queue_patches, stack_patches, worker_patches
+from eventcron.local.lambda_patches import RETRY_WAITS
 
 T = TypeVar("T")
 
-#: Concurrent invocations of one function by rules. AWS scales to a thousand; here each is a process.
-LAMBDA_TARGETS_AT_ONCE = 4
-#: Seconds before the second and the third try. AWS waits one minute, then two.
-RETRY_WAITS = (1.0, 2.0)
 #: The events and log streams that are not dropped. ministack drops none.
 MAX_EVENTS = 1_000
 MAX_STREAMS = 200
@@ -50,7 +47,7 @@ def apply() -> None:
     _dead_letter_queues_know_their_sources()
     _maximum_concurrency_is_a_number()
     _an_environment_dies_alone()
-    _rules_invoke_functions_in_turn()
+    lambda_patches.apply()
     _rules_send_again_to_api_destinations()
     _put_events_checks_entries_and_keeps_their_time()
     _patterns_are_matched_once()
@@ -60,6 +57,7 @@ def apply() -> None:
     _history_is_bounded()
     _output_is_passed_on()
     stack_patches.apply()
+    worker_patches.apply()
 
 
 def _queues_change_on_one_thread() -> None:
@@ -147,43 +145,6 @@ def _an_environment_dies_alone() -> None:
         return result
 
     lambda_runtime.Worker.invoke = invoke_alone
-
-
-def _rules_invoke_functions_in_turn() -> None:
-    """Invoke rules' Lambda targets as AWS does: from a queue, with bounded concurrency, three tries, a destination.
-
-    ministack starts a thread, and so a worker process, for each event at once, and tries once.
-    """
-    from ministack.services import eventbridge, lambda_svc  # noqa: PLC0415
-
-    queues: dict[str, ThreadPoolExecutor] = {}
-
-    def run(function: dict[str, Any], event: object, name: str) -> None:
-        config = function.get("event_invoke_config") or {}
-        retries = config.get("MaximumRetryAttempts", len(RETRY_WAITS))
-        result = lambda_svc._execute_function_with_config_scope(function, event)
-        for wait in RETRY_WAITS[:retries]:
-            if not result.get("error"):
-                return
-            time.sleep(wait)
-            result = lambda_svc._execute_function_with_config_scope(function, event)
-        if not result.get("error"):
-            return
-        destination = (config.get("DestinationConfig") or {}).get("OnFailure", {}).get("Destination")
-        if destination:
-            lambda_svc._route_async_failure(destination, name, event, result)
-
-    def dispatch(arn: str, payload: str) -> None:
-        function, config, name = lambda_svc._get_func_record_for_ref(arn)
-        if not function or not config:
-            eventbridge.logger.warning("EventBridge -> Lambda: function %s not found", name)
-            return
-        queue = queues.setdefault(arn, ThreadPoolExecutor(LAMBDA_TARGETS_AT_ONCE, thread_name_prefix=f"rule-{name}"))
-        context = contextvars.copy_context()
-        record = lambda_svc._execution_record_for_config(function, config)
-        queue.submit(context.run, run, record, json.loads(payload), name)
-
-    eventbridge._dispatch_to_lambda = dispatch
 
 
 def _rules_send_again_to_api_destinations() -> None:

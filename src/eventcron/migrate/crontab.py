@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from eventcron.errors import InvalidExpression
 from eventcron.migrate.model import Found, Imported, Origin, Timing, Unsaid, WrongFormat
-from eventcron.timing.dialects import UNIX, refuse_count
+from eventcron.timing.dialects import OPEN_STEP, UNIX, refuse_count
 from eventcron.timing.fields import read_field, shorten
 from eventcron.timing.notation import Notation
 
@@ -176,6 +176,14 @@ def _timing(expression: str) -> Timing:
     if expression.startswith("@"):
         return Timing(expression, Notation.EVENTCRON)
     texts = expression.split()
+    for field, term in (
+        (field, term) for field, text in zip(UNIX.fields, texts, strict=False) for term in text.split(",")
+    ):
+        if stepped := OPEN_STEP.fullmatch(term):
+            written = f"{stepped['first']}-{field.high}/{stepped['step']}"
+            field.refuse(
+                term, f"{written}, if that is meant: Debian's cron asks for a range, others take the first value"
+            )
     strict(" ".join("*" if "~" in text else text for text in texts), "cron")
     return Timing(" ".join(map(_hashed, texts)), Notation.EVENTCRON if "~" in expression else Notation.UNIX)
 

@@ -82,7 +82,10 @@ def rule(
         "state": "PAUSED" if properties.get("State") == "DISABLED" else None,
         "input": _input(only.get("Input"), notes),
     }
-    subscriptions = tuple(_of_rule(target, notes, its_input=bool(only)) for target in targets)
+    subscriptions = tuple(
+        _of_rule({"Id": f"{notes.name}-{place}" if place > 1 else notes.name, **target}, notes, its_input=bool(only))
+        for place, target in enumerate(targets, 1)
+    )
     timing = Timing(expression, Notation.EVENTBRIDGE)
     text = said or f"rule {notes.name}: {expression}"
     return [Imported(notes.name, (timing,), line, text, "UTC", fields, "", subscriptions), *notes.unsaid]

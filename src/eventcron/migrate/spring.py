@@ -18,7 +18,7 @@ _ANNOTATION = re.compile(r"@(?:[\w.]+\.)?Scheduled\s*\(")
 _ARGUMENT = re.compile(r"""(?P<name>\w+)\s*=\s*(?P<value>(?:"(?:\\.|[^"\\])*"|[^,"])+)(?:,|$)""")
 #: A constant of Java or Kotlin whose value is written in one line.
 _CONSTANT = re.compile(
-    r"""\b(?:final|val)\s[^=;\n]*?(?P<name>\w+)\s*(?::\s*\w+\s*)?=(?P<value>(?:"(?:\\.|[^"\\\n])*"|[^";\n])+)"""
+    r"""\b(?:final|val)\s[^=;\n]*?(?P<name>\w+)\s*(?::\s*\w+\s*)?=(?P<value>(?:"(?:\\.|[^"\\\n])*"|[^";}\n])+)"""
 )
 _STRING = re.compile(r'"((?:\\.|[^"\\])*)"')
 _CLASS = re.compile(r"\b(?:class|interface|object)\s+(?P<name>\w+)")

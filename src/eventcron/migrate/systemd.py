@@ -64,7 +64,7 @@ def read(text: str, origin: Origin) -> Found:
     if not timer:
         first = next(iter(settings), None)
         raise WrongFormat("it has no settings in a section [Timer]", first.line if first else 1)
-    name = origin.stem
+    name = _unit(origin)
     values = {one.name: one.value for one in settings}
     fields: dict[str, Any] = {
         "description": values.get("Description"),
@@ -76,6 +76,14 @@ def read(text: str, origin: Origin) -> Found:
     if values.get("Persistent", "").lower() in _YES:
         fields["misfire"] = {"policy": "fire_once", "grace_seconds": _MAX_GRACE_S}
     return [*_calendars(timer, name, fields), *unsaid]
+
+
+def _unit(origin: Origin) -> str:
+    """The timer's name: that of the file, or of the folder of its drop-ins, ``backup.timer.d/override.conf``."""
+    *folders, _ = origin.path.replace("\\", "/").split("/")
+    if folders and folders[-1].endswith(".timer.d"):
+        return folders[-1].removesuffix(".timer.d")
+    return origin.stem
 
 
 def _settings(text: str) -> Iterator[_Setting]:

@@ -19,6 +19,7 @@ class SkipReason(StrEnum):
     MISFIRE = "misfire"
     PAUSED = "paused"
     QUOTA = "quota"
+    STILL_RUNNING = "still_running"
     SUPERSEDED = "superseded"
     UNREADABLE = "unreadable"
     UNREADABLE_TRIGGER = "unreadable_trigger"
@@ -69,6 +70,7 @@ class RejectionCode(StrEnum):
     UNKNOWN_TIMEZONE = "unknown_timezone"
     UNKNOWN_VALUE = "unknown_value"
     WRONG_LENGTH = "wrong_length"
+    WRONG_TOKEN = "wrong_token"  # noqa: S105  no password: a code
     WRONG_TYPE = "wrong_type"
 
 

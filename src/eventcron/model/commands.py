@@ -17,6 +17,7 @@ from eventcron.model.names import (
     CalendarName,
     Days,
     Expression,
+    FireId,
     Key,
     Label,
     LabelKey,
@@ -24,10 +25,12 @@ from eventcron.model.names import (
     Revision,
     Route,
     RunId,
+    RunToken,
     ScheduleName,
     TenantId,
     Timezone,
 )
+from eventcron.model.tracking import MAX_MESSAGE_CHARS, Runs, RunStatus
 
 
 class MisfirePolicy(StrEnum):
@@ -165,6 +168,7 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
         ),
     ] = 0
     misfire: Misfire = Misfire()
+    runs: Runs = Runs()
     after_completion: Annotated[
         Literal["KEEP", "DELETE"],
         Meta(description="What happens to the schedule when it has no occurrence left."),
@@ -279,6 +283,29 @@ class CancelBackfill(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return Key(self.tenant, self.name)
 
 
+class ReportRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The ``detail`` of ``Report Run``: how the run of a tracked fire goes, or how it ended.
+
+    The first end that is reported counts.
+    The token says whose run it is, whatever the event's source. A report to a schedule with ``expect`` has neither
+    ``fire_id`` nor ``run_token``; the source says whose it is.
+    """
+
+    tenant: TenantId
+    name: ScheduleName
+    fire_id: Annotated[FireId, Meta(description="The fire's, which names the run.")]
+    run_token: Annotated[RunToken, Meta(description="The one that the fire carries.")]
+    status: Annotated[RunStatus, Meta(description="succeeded and failed end the run.")]
+    message: Annotated[str, Meta(max_length=MAX_MESSAGE_CHARS, description="For people.")] = ""
+    result: Annotated[
+        msgspec.Raw, Meta(description="Any JSON of at most 4,096 bytes. The event about the run's end carries it.")
+    ] = msgspec.Raw(b"null")
+
+    @property
+    def key(self) -> Key:
+        return Key(self.tenant, self.name)
+
+
 class PutCalendar(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The ``detail`` of ``Put Calendar``: days that a tenant's schedules may exclude as ``calendar:NAME``.
 
@@ -321,6 +348,7 @@ Command: TypeAlias = (
     | RunSchedule
     | BackfillSchedule
     | CancelBackfill
+    | ReportRun
     | PutCalendar
     | DeleteCalendar
 )
@@ -335,6 +363,7 @@ COMMANDS: dict[str, type[Command]] = {
     "Run Schedule": RunSchedule,
     "Backfill Schedule": BackfillSchedule,
     "Cancel Backfill": CancelBackfill,
+    "Report Run": ReportRun,
     "Put Calendar": PutCalendar,
     "Delete Calendar": DeleteCalendar,
 }

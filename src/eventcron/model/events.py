@@ -13,7 +13,8 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from eventcron.model.codes import CancelReason, RejectionCode, SkipReason
 from eventcron.model.commands import COMMANDS
-from eventcron.model.names import Cause, Instant
+from eventcron.model.names import Cause, FireId, Instant
+from eventcron.model.tracking import RunStatus
 
 EVENT_SOURCE = "eventcron"
 #: What the source of fires starts with, before the tenant, in a deployment that separates them.
@@ -72,9 +73,6 @@ LocalTime = Annotated[
         extra_json_schema={"format": "date-time", "examples": ["2026-12-01T02:00:00.000+01:00"]},
     ),
 ]
-FireId = Annotated[
-    str, Meta(pattern=r"^[0-9a-f]{32}\Z", description="The same for every delivery of the same occurrence.")
-]
 CauseId = Annotated[str, Meta(description="The id of the run or backfill. Absent for an ordinary fire.")]
 AnswerTo = Annotated[
     str, Meta(description="The event id of the command that this answers. Absent if it answers no command.")
@@ -109,6 +107,14 @@ class ScheduleDeleted(ScheduleCreated, frozen=True):
 class SchedulePaused(ScheduleCreated, frozen=True):
     """A schedule was paused. It does not fire until it is resumed."""
 
+    reason: (
+        Annotated[
+            Literal["failures"],
+            Meta(description="Why eventcron paused it: pause_after_failures. Absent if a command did."),
+        ]
+        | UnsetType
+    ) = UNSET
+
 
 class ScheduleResumed(ScheduleCreated, frozen=True):
     """A schedule fires again. Schedule Skipped, reason ``paused``, reports the missed occurrences that do not fire."""
@@ -135,6 +141,16 @@ class ScheduleFired(Struct, frozen=True, kw_only=True, gc=False):
     priority: Annotated[int, Meta(description="The schedule's priority, 0 to 9.")]
     labels: dict[str, str]
     input: Annotated[msgspec.Raw, Meta(description="The schedule's input, byte for byte.")]
+    run_token: (
+        Annotated[
+            str,
+            Meta(
+                description="Whoever presents it may report how the run went. The same for every delivery of the fire. "
+                "Absent if the schedule does not track its runs."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
 
 
 class ScheduleSkipped(Struct, frozen=True, kw_only=True):
@@ -176,6 +192,67 @@ class ScheduleFailed(Struct, frozen=True, kw_only=True):
     attempts: int
     code: Annotated[str, Meta(description="The service's own error code.")]
     message: str
+
+
+class RunEnded(Struct, frozen=True, kw_only=True):
+    """The end of a run, which its fire's ``fire_id`` names. Each run has one end."""
+
+    tenant: str
+    name: str
+    fire_id: FireId
+    due: Annotated[Time, Meta(description="The due instant of the fire.")]
+    cause: Cause
+    cause_id: CauseId | UnsetType = UNSET
+    revision: Annotated[int, Meta(description="That of the fire.")]
+    started: Annotated[Time, Meta(description="When eventcron opened the run, to publish the fire.")]
+    duration_ms: Annotated[int, Meta(description="Milliseconds from there to the end, as eventcron learnt of it.")]
+    failures: (
+        Annotated[
+            int,
+            Meta(
+                description="How many runs of the schedule in a row have failed or been overdue by now. Absent if runs "
+                "may overlap and nothing pauses the schedule."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    message: Annotated[str, Meta(description="What the report says, for people.")] = ""
+    event_id: AnswerTo | UnsetType = UNSET
+
+
+class RunSucceeded(RunEnded, frozen=True):
+    """A run was reported as succeeded."""
+
+    result: Annotated[msgspec.Raw, Meta(description="As reported, byte for byte.")] = msgspec.Raw(b"null")
+
+
+class RunFailed(RunSucceeded, frozen=True):
+    """A run was reported as failed."""
+
+
+class RunOverdue(RunEnded, frozen=True):
+    """A run did not end within its timeout. Later reports on it change nothing."""
+
+    deadline: Annotated[Time, Meta(description="When the run should have ended.")]
+
+
+class RunReported(Struct, frozen=True, kw_only=True):
+    """A report that ended nothing: ``started``, ``progress``, or a report on a run that had ended already."""
+
+    tenant: str
+    name: str
+    fire_id: FireId
+    status: Annotated[RunStatus, Meta(description="As reported.")]
+    ended: (
+        Annotated[
+            Literal["succeeded", "failed", "overdue", "forgotten"],
+            Meta(description="How the run had ended; forgotten: too long ago. Absent if it is open."),
+        ]
+        | UnsetType
+    ) = UNSET
+    message: Annotated[str, Meta(description="What the report says, for people.")] = ""
+    result: Annotated[msgspec.Raw, Meta(description="As reported, byte for byte.")] = msgspec.Raw(b"null")
+    event_id: AnswerTo | UnsetType = UNSET
 
 
 class ScheduleBackfilled(Struct, frozen=True, kw_only=True, rename={"since": "from"}):
@@ -262,6 +339,8 @@ EventDetail: TypeAlias = (
     | ScheduleSkipped
     | ScheduleFailed
     | ScheduleBackfilled
+    | RunEnded
+    | RunReported
     | ScheduleRejected
     | CalendarUpdated
     | CalendarDeleted
@@ -281,6 +360,10 @@ EVENT_DETAILS: dict[str, type[EventDetail]] = {
     "Schedule Skipped": ScheduleSkipped,
     "Schedule Failed": ScheduleFailed,
     "Schedule Backfilled": ScheduleBackfilled,
+    "Run Succeeded": RunSucceeded,
+    "Run Failed": RunFailed,
+    "Run Overdue": RunOverdue,
+    "Run Reported": RunReported,
     "Calendar Updated": CalendarUpdated,
     "Calendar Unchanged": CalendarUnchanged,
     "Calendar Deleted": CalendarDeleted,

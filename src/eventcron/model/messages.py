@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, Literal, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 from eventcron.model.names import MAX_SEGMENTS, Cause, Instant, Key
 
@@ -49,14 +49,31 @@ class Fire(Struct, frozen=True, array_like=True, gc=False):
 Format: TypeAlias = Annotated[int, Meta(description="The version of the message's format.")]
 
 
+#: What a pack of format 2 is for. Its one fire belongs to a tracked run.
+DEADLINE: Final = "deadline"
+RELEASED: Final = "released"
+
+
 class Pack(Struct, frozen=True, kw_only=True):
     """One queue message: fires to be published within the same second."""
 
+    #: 1; 2 if there is a ``kind``, which a release that reads format 1 only would not know.
     v: Format = 1
     id: str
     at: Annotated[Instant, Meta(description="The earliest instant at which one of the fires is published.")]
     fires: list[Fire]
     attempt: int = 1
+    kind: (
+        Annotated[
+            Literal["deadline", "released"],
+            Meta(
+                description="deadline: the fire's run is overdue at that instant, and nothing is published. released: "
+                "the fire waited for another run to end."
+            ),
+        ]
+        | UnsetType
+    ) = UNSET
+    lane: Annotated[str, Meta(description="Of a deadline: the id of the lane of the run.")] | UnsetType = UNSET
 
 
 class GroupedCommand(Struct, frozen=True, kw_only=True):

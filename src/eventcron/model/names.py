@@ -103,6 +103,16 @@ BackfillId = Annotated[
     ),
 ]
 
+FireId = Annotated[
+    str, Meta(pattern=r"^[0-9a-f]{32}\Z", description="The same for every delivery of the same occurrence.")
+]
+
+#: Characters of the longest token that a command may bring. Those of eventcron have 44.
+MAX_TOKEN_CHARS = 128
+
+#: Proves that whoever reports on a run received its fire.
+RunToken = Annotated[str, Meta(min_length=1, max_length=MAX_TOKEN_CHARS)]
+
 Label = Annotated[str, Meta(max_length=256)]
 
 

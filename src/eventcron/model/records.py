@@ -11,6 +11,7 @@ from msgspec import Raw, Struct
 from eventcron.model.codes import CancelReason
 from eventcron.model.commands import Misfire, Schedule
 from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key, Window
+from eventcron.model.tracking import Runs
 
 
 class State(StrEnum):
@@ -203,6 +204,8 @@ class FiredSchedule(Protocol):
     def flexible_window_seconds(self) -> int: ...
     @property
     def misfire(self) -> Misfire: ...
+    @property
+    def runs(self) -> Runs: ...
     @property
     def after_completion(self) -> Literal["KEEP", "DELETE"]: ...
 

@@ -11,6 +11,7 @@ from msgspec import Struct
 from eventcron.model.history import HistoryEntry, KeepHistory
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import Record
+from eventcron.model.runs import Lane
 
 
 class Because(StrEnum):
@@ -67,6 +68,8 @@ class Known(Struct, frozen=True, kw_only=True):
     dead_fires: Sequence[DeadFire] = ()
     #: Why commands about the schedule are dead letters.
     dead_commands: Sequence[str] = ()
+    #: Those in which its runs are.
+    lanes: Sequence[Lane] = ()
     #: The instant of publication through which its segment is planned.
     planned_through: Instant = 0
     #: What could not be looked at, each as a sentence.

@@ -66,8 +66,10 @@ class ScheduleStore(Protocol):
             Undecodable: this release cannot read one of them.
         """
 
-    async def get_to_fire(self, keys: Sequence[Key]) -> Mapping[Key, FireRecord]:
-        """As ``get``, for as little as it takes to read what a fire needs of a record.
+    async def get_to_fire(self, keys: Sequence[Key]) -> tuple[Mapping[Key, FireRecord], frozenset[Key]]:
+        """As ``get``, for as little as it takes to read what a fire needs of a record, and the keys that are left.
+
+        What is read at once is bounded, by the 16 MB of DynamoDB's answers. At least one of *keys* is not left.
 
         Raises:
             Undecodable: this release cannot read one of them.

@@ -9,7 +9,7 @@ from uuid import uuid4
 import msgspec
 
 from eventcron.app.handlers import Handlers
-from eventcron.app.registrar import Outcome
+from eventcron.app.results import Outcome
 from eventcron.model.commands import TENANT_SOURCE_PREFIX, Command, detail_type_of
 from eventcron.model.names import Instant
 from eventcron.preview.files import Entry

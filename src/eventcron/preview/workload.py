@@ -43,7 +43,13 @@ async def of_deployment(
     return counted(report.seconds, days=DAYS, schedules=report.schedules, dense=len(report.names))
 
 
-async def of_files(paths: Iterable[Path | str], settings: Settings, *, now: Instant) -> Read:
+async def of_files(
+    paths: Iterable[Path | str],
+    settings: Settings,
+    *,
+    now: Instant,
+    on_progress: Callable[[UpcomingReport], None] = _ignore,
+) -> Read:
     """The average of the next ``DAYS`` days, were the schedules in the files put now into an empty deployment.
 
     Raises:
@@ -54,4 +60,4 @@ async def of_files(paths: Iterable[Path | str], settings: Settings, *, now: Inst
     cases = memory_ports(FakeClock(now), pause=at_once).use_cases(settings)
     reasons = await put_entries(cases.handlers, entries, at=now)
     rejected = [(entry, reason) for entry, reason in zip(entries, reasons, strict=True) if reason]
-    return Read(await of_deployment(cases.upcoming, now=now), rejected)
+    return Read(await of_deployment(cases.upcoming, now=now, on_progress=on_progress), rejected)

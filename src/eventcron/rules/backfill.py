@@ -49,6 +49,20 @@ class Slice(NamedTuple):
     after: Backfill
 
 
+def requested_span(command: BackfillSchedule) -> Window:
+    """The due instants that *command* asks for.
+
+    Raises:
+        InvalidSchedule: there are none, or the span is longer than ``MAX_BACKFILL_MS``.
+    """
+    span = Window(from_datetime(command.since), from_datetime(command.until))
+    if not span.start < span.end <= span.start + MAX_BACKFILL_MS:
+        allowed = f"after {rfc3339(span.start)} and at most {MAX_BACKFILL_MS // 86_400_000} days later"
+        given = repr(rfc3339(span.end))
+        raise InvalidSchedule(RejectionCode.OUT_OF_RANGE, field="until", given=given, allowed=allowed)
+    return span
+
+
 def open_backfill(command: BackfillSchedule, record: Record, *, event_id: str, now: Instant) -> Backfill:
     """Return the backfill that *command* requests, for the schedule stored in *record*.
 
@@ -57,14 +71,11 @@ def open_backfill(command: BackfillSchedule, record: Record, *, event_id: str, n
     Raises:
         InvalidSchedule: the span is empty, longer than ``MAX_BACKFILL_MS``, or holds no occurrence.
     """
-    span = Window(from_datetime(command.since), from_datetime(command.until))
-    given = repr(rfc3339(span.end))
-    if not span.start < span.end <= span.start + MAX_BACKFILL_MS:
-        allowed = f"after {rfc3339(span.start)} and at most {MAX_BACKFILL_MS // 86_400_000} days later"
-        raise InvalidSchedule(RejectionCode.OUT_OF_RANGE, field="until", given=given, allowed=allowed)
+    span = requested_span(command)
     trigger = readable_trigger(record)
     if is_readable(trigger) and first_occurrence(trigger, span.start, span.end) is None:
         allowed = f"an end after the next occurrence of {record.key}; none is due from {rfc3339(span.start)} until then"
+        given = repr(rfc3339(span.end))
         raise InvalidSchedule(RejectionCode.NOTHING_DUE, field="until", given=given, allowed=allowed)
     return Backfill(
         tenant=command.tenant,

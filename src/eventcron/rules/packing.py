@@ -46,7 +46,15 @@ def make_pack(fires: Sequence[Fire], *, after: Pack | None = None) -> Pack:
     at: Instant = min([fire.at for fire in fires])
     if after is None:
         return Pack(id=pack_id(fires), at=at, fires=list(fires))
-    return Pack(id=pack_id(fires, after=after.id), at=at, fires=list(fires), attempt=after.attempt + 1)
+    return Pack(
+        v=after.v,
+        id=pack_id(fires, after=after.id),
+        at=at,
+        fires=list(fires),
+        attempt=after.attempt + 1,
+        kind=after.kind,
+        lane=after.lane,
+    )
 
 
 def _split_by_tenant(fires: list[Fire], size: int) -> list[list[Fire]]:

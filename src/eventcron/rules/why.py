@@ -18,6 +18,7 @@ from eventcron.model.records import Era, Record, State
 from eventcron.model.why import Because, Known, Verdict
 from eventcron.rules.history import HOW_TO_KEEP
 from eventcron.rules.planning import END_OF_TIME, why_unreadable
+from eventcron.rules.why_runs import lane_answer
 from eventcron.timing.explain import describe_trigger, nights
 from eventcron.timing.hashing import flexible_offset_ms
 from eventcron.timing.instant import from_datetime, rfc3339
@@ -202,6 +203,11 @@ def _given_up(known: Known, _moment: _Moment) -> Verdict | None:
     return _verdict(known, Because.DEAD_LETTER, says, due=True, fired=False, entries=failures)
 
 
+def _in_a_lane(known: Known, _moment: _Moment) -> Verdict | None:
+    found = lane_answer(known.lanes, known.key, known.at)
+    return None if found is None else _verdict(known, found.because, found.says, due=True, fired=found.fired)
+
+
 # --- What is stored -----------------------------------------------------------------------------------------------
 
 
@@ -380,8 +386,7 @@ def _not_kept(known: Known, what: str) -> list[str]:
 
 def _is_tracked(known: Known) -> bool:
     schedule = None if known.record is None else known.record.schedule
-    runs = getattr(schedule, "runs", None)
-    return bool(getattr(runs, "track", False))
+    return schedule is not None and schedule.runs.track
 
 
 def _published_at(known: Known, moment: _Moment) -> Instant:
@@ -405,6 +410,7 @@ _IN_ORDER: Sequence[Callable[[Known, _Moment], Verdict | None]] = (
     _fired,
     _skipped,
     _given_up,
+    _in_a_lane,
     _absent,
     _not_due,
     _out_of_bounds,

@@ -8,8 +8,24 @@
 ['2026-12-01T16:00:00.000Z']
 """
 
+from eventcron.adapters.memory import MemoryQueue, MemoryRunReports, MemorySeen, MemoryWorkQueue
 from eventcron.testing.clock import FakeClock, JumpingClock, VirtualClock, VirtualLoop
+from eventcron.testing.fires import fire_event
 from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import Fired, World, invocation
 
-__all__ = ["FakeClock", "Fired", "JumpingClock", "VirtualClock", "VirtualLoop", "World", "invocation", "memory_ports"]
+__all__ = [
+    "FakeClock",
+    "Fired",
+    "JumpingClock",
+    "MemoryQueue",
+    "MemoryRunReports",
+    "MemorySeen",
+    "MemoryWorkQueue",
+    "VirtualClock",
+    "VirtualLoop",
+    "World",
+    "fire_event",
+    "invocation",
+    "memory_ports",
+]

@@ -26,6 +26,7 @@ from eventcron.adapters.memory import (
     MemoryQueue,
     MemoryQuota,
     MemoryRegistrarQueue,
+    MemoryRuns,
     MemoryScheduleStore,
     MemorySegmentQueue,
     MemorySweeps,
@@ -117,6 +118,7 @@ class World:
         self.quota = MemoryQuota(pause=pause)
         self.sweeps = MemorySweeps(pause=pause)
         self.backfills = MemoryBackfills(pause=pause)
+        self.runs = MemoryRuns(pause=pause)
         self.calendars = MemoryCalendars(pause=pause)
         self.history = MemoryHistory(pause=pause)
         self.bus = MemoryEventBus(self.clock, pause=pause)
@@ -146,6 +148,7 @@ class World:
             bus=self.bus,
             dead_letters=self.dead,
             backfills=self.backfills,
+            runs=self.runs,
             calendars=self.calendars,
             history=self.history,
             segment_queue=MemorySegmentQueue(self.segment_ranges, pause=self._pause),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, auto
@@ -29,6 +30,9 @@ from eventcron.timing.fields import (
     shorten,
 )
 
+#: Steps from one value on, ``5/15``.
+OPEN_STEP = re.compile(r"(?P<first>[0-9]+|[A-Za-z]{2,})/(?P<step>[0-9]+)")
+
 
 class DayJoin(Enum):
     """Which days match when an expression restricts day-of-month and day-of-week."""
@@ -43,14 +47,15 @@ class DayJoin(Enum):
 class Dialect:
     """One way to write cron.
 
-    ``name`` is what messages call it, ``fields`` are in the order they are written, and ``rules`` says whether the
-    dialect has ``L``, ``W`` and ``#``.
+    ``name`` is what messages call it, ``fields`` are in the order they are written, ``rules`` says whether the
+    dialect has ``L``, ``W`` and ``#``, and ``open_steps`` whether it has steps from one value, such as ``5/15``.
     """
 
     name: str
     fields: tuple[Field, ...]
     join: DayJoin = DayJoin.DEBIAN
     rules: bool = True
+    open_steps: bool = True
 
     def read(self, texts: Sequence[str], *, key: Key | None = None) -> Cron:
         """Read an expression from the texts of its fields. *key* decides the value of ``H``.
@@ -69,6 +74,10 @@ class Dialect:
         return cron
 
     def _reading(self, field: Field, text: str, key: Key | None) -> Reading:
+        for term in text.split(",") if not self.open_steps else ():
+            if stepped := OPEN_STEP.fullmatch(term):
+                meant = f"{stepped['first']}-{field.high}/{stepped['step']}"
+                field.refuse(term, f"{meant}, if that is meant: {self.name} takes a step after * or a range")
         reading = read_field(field, text, key=key)
         if not self.rules and (reading.rules or "L" in text.upper().split(",")):
             field.refuse(text, f"no L, W or #: {self.name} does not have them")
@@ -146,8 +155,8 @@ EVENTBRIDGE = Dialect("EventBridge cron()", (MINUTE, HOUR, DAY_OF_MONTH, MONTH, 
 QUARTZ = Dialect("Quartz", (SECOND, MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK_FROM_1), DayJoin.ONE)
 QUARTZ_WITH_YEAR = Dialect("Quartz", (*QUARTZ.fields, YEAR), DayJoin.ONE)
 KUBERNETES = Dialect("Kubernetes", (MINUTE, HOUR, DAY_OF_MONTH, MONTH, DAY_OF_WEEK_TO_6), DayJoin.ROBFIG, rules=False)
-CELERY = Dialect("Celery", KUBERNETES.fields, DayJoin.BOTH, rules=False)
+CELERY = Dialect("Celery", KUBERNETES.fields, DayJoin.BOTH, rules=False, open_steps=False)
 SPRING = Dialect("Spring", WITH_SECONDS.fields, DayJoin.BOTH)
-JENKINS = Dialect("Jenkins", UNIX.fields, DayJoin.BOTH, rules=False)
+JENKINS = Dialect("Jenkins", UNIX.fields, DayJoin.BOTH, rules=False, open_steps=False)
 FUGIT = Dialect("fugit", UNIX.fields, DayJoin.ROBFIG)
 FUGIT_WITH_SECONDS = Dialect("fugit", WITH_SECONDS.fields, DayJoin.ROBFIG)

@@ -5,6 +5,7 @@ This module does not check what an expression or a zone means. ``timing`` does.
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from difflib import get_close_matches
 from typing import Annotated, Any, NamedTuple, TypeVar
@@ -15,10 +16,12 @@ from msgspec.structs import replace
 
 from eventcron.errors import InvalidSchedule, NotAllowed, Undecodable
 from eventcron.model.codes import RejectionCode
-from eventcron.model.commands import COMMANDS, TENANT_SOURCE_PREFIX, Command, Schedule
+from eventcron.model.commands import COMMANDS, TENANT_SOURCE_PREFIX, Command, PauseSchedule, ReportRun, Schedule
 from eventcron.model.events import EVENT_DETAILS, EVENT_SOURCE, PLAIN_COMMANDS, is_reserved, plainly
 from eventcron.model.names import MAX_INPUT_BYTES, Instant, Moment, ScheduleName, TenantId
+from eventcron.model.tracking import MAX_RESULT_BYTES, Runs
 from eventcron.timing.instant import from_datetime, rfc3339
+from eventcron.wire.outcomes import is_outcome, report_of
 from eventcron.wire.rejection import to_invalid_schedule
 from eventcron.wire.strict_json import parse, parse_leniently, short, unescaped
 
@@ -31,6 +34,9 @@ LATEST: Instant = 7_258_118_400_000
 
 #: Characters of an unknown detail-type that are compared with the known ones; more would only take time.
 _COMPARED_CHARS = 64
+
+#: As many characters of a token as say too much of it: texts are shortened.
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{20,}")
 
 _Word = Annotated[str, Meta(pattern=r"^[!-~]{1,256}\Z")]
 
@@ -54,16 +60,23 @@ class Received(Struct, frozen=True, kw_only=True):
     source: str
     #: The event's own time, in whole seconds.
     time: Instant
+    #: Whether an event answers a rejection. AWS and eventcron itself get none.
+    is_answered: bool = True
 
     def reject(self, error: InvalidSchedule) -> Rejected:
-        """Turn *error*, raised while the command was applied, into an answer to this command's sender."""
+        """Turn *error*, raised while the command was applied, into an answer to this command's sender.
+
+        Anybody may report on a run, so a rejected report is no news for the tenant that it names.
+        """
+        own = _tenant_of(self.source)
+        is_strange = isinstance(self.command, ReportRun) and own != self.command.tenant
         return Rejected(
             error,
             command=self.detail_type,
             event_id=self.event_id,
             source=self.source,
-            tenant=self.command.tenant,
-            name=self.command.name,
+            tenant=own if is_strange else self.command.tenant,
+            name=None if is_strange else self.command.name,
         )
 
 
@@ -102,25 +115,52 @@ def decode_command(body: str | bytes, *, trusted_sources: frozenset[str]) -> Rec
     """
     envelope, fault = _open(body.encode(errors="surrogatepass") if isinstance(body, str) else body)
     time = _time(envelope)
-    trusted = envelope.source in trusted_sources
+    if is_outcome(envelope.source, envelope.detail_type):
+        report = report_of(envelope.source, envelope.detail_type, bytes(envelope.detail))
+        return _received(envelope, report, time=time, is_answered=False)
+    own = _is_own_command(envelope)
+    trusted = own or envelope.source in trusted_sources
     _refuse_strays(envelope, fault, trusted=trusted)
     try:
         if fault is not None:
             raise fault.error
-        if not trusted:
+        proven = trusted or _proven_by_token(envelope.detail_type)
+        if not proven:
             _check_source(envelope)
         command = decode_detail(bytes(envelope.detail), command_kind(envelope.detail_type))
-        if not trusted:
+        if not proven:
             _authorise(envelope.source, command.tenant)
     except InvalidSchedule as error:
         detail = parse_leniently(bytes(envelope.detail)) if fault is None else fault.detail
-        raise _rejected(error, envelope, detail, trusted=trusted) from error
+        # A token may stand in a misspelt field, or in text. A rejection is published, and logged.
+        hidden = _without_tokens(error.given) if _proven_by_token(envelope.detail_type) else error.given
+        shown = InvalidSchedule(error.code, field=error.field, given=hidden, allowed=error.allowed)
+        raise _rejected(shown, envelope, detail, trusted=trusted) from error
+    return _received(envelope, command, time=time, is_answered=not own)
+
+
+def _proven_by_token(detail_type: str) -> bool:
+    """Whether a command proves by a token, and not by its source, that its sender may send it."""
+    return COMMANDS.get(detail_type) is ReportRun
+
+
+def _without_tokens(text: str) -> str:
+    """*text* with three dots for each token in it.
+
+    >>> _without_tokens("'sbSETdH6ljWT3z-3yeCfo4_hk-sd1j3d194S_zMxLEjo'")
+    "'…'"
+    """
+    return _TOKEN.sub("…", text)
+
+
+def _received(envelope: _Envelope, command: Command, *, time: Instant, is_answered: bool) -> Received:
     return Received(
         command=command,
         detail_type=envelope.detail_type,
         event_id=envelope.id,
         source=envelope.source,
         time=time,
+        is_answered=is_answered,
     )
 
 
@@ -151,6 +191,8 @@ def decode_detail(raw: bytes, kind: type[_C]) -> _C:
         command: _C = _DETAILS[kind].decode(raw)
     except msgspec.ValidationError as error:
         raise to_invalid_schedule(error, value, kind) from error
+    if isinstance(command, ReportRun):
+        _check_size("result", len(bytes(command.result)), MAX_RESULT_BYTES)
     return _checked(command) if isinstance(command, Schedule) else command
 
 
@@ -207,6 +249,11 @@ def _refuse_strays(envelope: _Envelope, fault: _Fault | None, *, trusted: bool) 
     sender = trusted or ours or _tenant_of(envelope.source) is not None
     if (ours and _is_event(envelope, fault)) or not (sender or plainly(envelope.detail_type) in PLAIN_COMMANDS):
         raise Undecodable(f"not a command: {envelope.detail_type!r} from {envelope.source!r}")
+
+
+def _is_own_command(envelope: _Envelope) -> bool:
+    """Whether eventcron itself pauses a schedule. No rule brings an event of its own source to the registrars."""
+    return envelope.source == EVENT_SOURCE and COMMANDS.get(envelope.detail_type) is PauseSchedule
 
 
 def _is_event(envelope: _Envelope, fault: _Fault | None) -> bool:
@@ -313,6 +360,9 @@ def _checked(schedule: Schedule) -> Any:
         raise InvalidSchedule(
             RejectionCode.RESERVED, field="detail_type", given=short(schedule.detail_type), allowed=allowed
         )
+    if not schedule.runs.track and schedule.runs != Runs():
+        allowed = "true, as the other fields of 'runs' are about tracked fires"
+        raise InvalidSchedule(RejectionCode.OUT_OF_RANGE, field="runs.track", given="false", allowed=allowed)
     start, end = (_instant(field, getattr(schedule, field)) for field in ("start", "end"))
     if start is not None and end is not None and end <= start:
         raise InvalidSchedule(

@@ -40,8 +40,8 @@ from eventcron.timing.instant import rfc3339
 from eventcron.wire.decode import Rejected
 from eventcron.wire.messages import LAST_INSTANT, decode_message
 
-#: The version of the pack format: what this release writes, and the only one that it reads.
-PACK_VERSION = 1
+#: The versions of the pack format: of a pack of fires to be published, and of one with a ``kind``.
+PACK_VERSIONS = frozenset({1, 2})
 
 
 _encoder = msgspec.json.Encoder()
@@ -89,21 +89,31 @@ def decode_pack(body: str | bytes) -> Pack:
     Raises:
         Undecodable: *body* is no pack, has another format version, or holds no fires or a fire outside 1970-9999.
     """
-    pack = decode_message(body, _pack_decoder, name="pack", version=PACK_VERSION)
+    pack = decode_message(body, _pack_decoder, name="pack", versions=PACK_VERSIONS)
     if not pack.fires:
         raise Undecodable("a pack without fires")
-    if not all(0 <= instant <= LAST_INSTANT for fire in pack.fires for instant in (fire.due, fire.at)):
+    instants = [fire.due for fire in pack.fires] + [fire.at for fire in pack.fires]
+    if not 0 <= min(instants) <= max(instants) <= LAST_INSTANT:
         raise Undecodable("a pack with a fire due before 1970 or after 9999")
     return pack
 
 
-def fired(record: FireRecord, fire: Fire, *, attempt: int, local_time: str, apart: msgspec.Raw | None = None) -> Event:
+def fired(
+    record: FireRecord,
+    fire: Fire,
+    *,
+    attempt: int,
+    local_time: str,
+    apart: msgspec.Raw | None = None,
+    run_token: str | UnsetType = UNSET,
+) -> Event:
     """Return ``Schedule Fired``, or the event named by the schedule's ``detail_type``.
 
     The event's time is the instant at which the fire was to be published: log groups and archives file events by their
     time and refuse old ones, and a backfilled fire may have been due a year ago.
 
     The schedule's input is copied byte for byte. *apart* is the input, if *record* refers to one that is stored apart.
+    *run_token* is that of a tracked fire.
 
     Raises:
         ValueError: *record* is a tombstone, or refers to an input that is not given.
@@ -128,6 +138,7 @@ def fired(record: FireRecord, fire: Fire, *, attempt: int, local_time: str, apar
         priority=schedule.priority,
         labels=schedule.labels,
         input=schedule.input if apart is None else apart,
+        run_token=run_token,
     )
     return Event(
         source=EVENT_SOURCE,
@@ -155,8 +166,13 @@ def deleted(record: Record, *, now: Instant, event_id: str = "") -> Event:
     return _changed("Schedule Deleted", ScheduleDeleted, record, now=now, event_id=event_id)
 
 
-def paused(record: Record, *, now: Instant, event_id: str = "") -> Event:
-    return _changed("Schedule Paused", SchedulePaused, record, now=now, event_id=event_id)
+def paused(record: Record, *, now: Instant, event_id: str = "", by_failures: bool = False) -> Event:
+    """Return ``Schedule Paused``. *by_failures*: nobody asked for it, but ``pause_after_failures``."""
+    event = _changed("Schedule Paused", SchedulePaused, record, now=now, event_id=event_id)
+    if not by_failures:
+        return event
+    detail = replace(msgspec.json.decode(event.detail, type=SchedulePaused), reason="failures")
+    return replace(event, detail=_encoder.encode(detail))
 
 
 def resumed(record: Record, *, now: Instant, next_due: Instant | None = None, event_id: str = "") -> Event:

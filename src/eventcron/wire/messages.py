@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TypeVar
 
 import msgspec
@@ -23,8 +24,8 @@ class _Version(Struct):
 _version_decoder = msgspec.json.Decoder(_Version)
 
 
-def decode_message(body: str | bytes, decoder: msgspec.json.Decoder[T], *, name: str, version: int) -> T:
-    """Decode the message in *body*, if its ``v`` is *version*. Errors call the message *name*.
+def decode_message(body: str | bytes, decoder: msgspec.json.Decoder[T], *, name: str, versions: Collection[int]) -> T:
+    """Decode the message in *body*, if its ``v`` is one of *versions*. Errors call the message *name*.
 
     The version is read before anything else, so that an older release never misreads a newer format.
 
@@ -33,8 +34,9 @@ def decode_message(body: str | bytes, decoder: msgspec.json.Decoder[T], *, name:
     """
     try:
         given = _version_decoder.decode(body).v
-        if given != version:
-            raise Undecodable(f"a {name} of version {given}; this release reads version {version}")
+        if given not in versions:
+            read = " and ".join(map(str, sorted(versions)))
+            raise Undecodable(f"a {name} of version {given}; this release reads version {read}")
         return decoder.decode(body)
     except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
         raise Undecodable(f"not a {name}: {error}") from error

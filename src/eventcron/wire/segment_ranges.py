@@ -40,7 +40,7 @@ def decode_range(body: str | bytes) -> SegmentRange:
     Raises:
         Undecodable: *body* is no range, has another format version, is empty, or has a tick outside 1970-9999.
     """
-    segments = decode_message(body, _decoder, name="range", version=RANGE_VERSION)
+    segments = decode_message(body, _decoder, name="range", versions=(RANGE_VERSION,))
     if segments.first >= segments.end:
         raise Undecodable(f"a range without segments: from {segments.first}, before {segments.end}")
     if not 0 <= segments.tick <= LAST_INSTANT:

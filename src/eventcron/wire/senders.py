@@ -9,10 +9,13 @@ import msgspec
 from msgspec import Struct
 
 from eventcron.model.commands import TENANT_SOURCE_PREFIX
+from eventcron.wire.outcomes import LAMBDA, STATES
 
 #: The group of all commands whose sender is no tenant and acts for none. No tenant can have this name, as ``~`` is not
 #: allowed. Whoever puts such events chooses their source freely, and must not get a turn for each source.
 STRANGERS = "~strangers"
+#: The group of what AWS says of targets' ends. Its source is no proof of a tenant either.
+OUTCOMES = "~outcomes"
 
 #: As ``TenantId``, and so as a message group: "alphanumeric characters and punctuation", at most 128.
 _TENANT = re.compile(r"[A-Za-z0-9._-]{1,64}")
@@ -36,6 +39,8 @@ def group_of(body: str, *, trusted_sources: frozenset[str]) -> str:
         event = _decode(body.encode())
     except (msgspec.DecodeError, UnicodeEncodeError, RecursionError):
         return STRANGERS
+    if event.source in {LAMBDA, STATES}:
+        return OUTCOMES
     tenant: object = event.source.removeprefix(TENANT_SOURCE_PREFIX)
     if tenant == event.source:
         named = event.detail.get("tenant") if isinstance(event.detail, dict) else None

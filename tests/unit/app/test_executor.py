@@ -20,7 +20,7 @@ from eventcron.adapters.memory import (
     MemoryQuota,
     MemoryScheduleStore,
 )
-from eventcron.app.executor import MAX_ATTEMPTS, MAX_HOLD_MS, REREAD_MS
+from eventcron.app.executor import MAX_ATTEMPTS, MAX_HOLD_MS, READ_AT_ONCE, REREAD_MS
 from eventcron.app.pack_report import Report
 from eventcron.app.redrive import Redrive
 from eventcron.app.retry import TRIES
@@ -519,6 +519,44 @@ async def test_a_schedule_that_cannot_be_read_stops_no_other_and_is_tried_again(
     assert ([published.fire.key.name for published in report.published], report.put_back) == (["readable"], 1)
     (pack,) = stage.put_back()
     assert ([fire.name for fire in pack.fires], pack.attempt) == (["newer"], 2)
+
+
+class ReadsFew(MemoryScheduleStore):
+    """A store whose answers hold two records, as if they were large. Knows how many are asked for at once."""
+
+    def __init__(self, clock: JumpingClock) -> None:
+        super().__init__(clock)
+        self.asked: list[int] = []
+
+    async def get_to_fire(self, keys: Sequence[Key]) -> tuple[dict[Key, Record], frozenset[Key]]:
+        self.asked.append(len(keys))
+        return await self.get(keys[:2]), frozenset(keys[2:])
+
+
+@pytest.mark.parametrize("attempt", [1, 2])
+async def test_what_an_answer_leaves_is_read_once_the_others_are_published(stage: Stage, attempt: int) -> None:
+    stage.store = store = ReadsFew(stage.clock)
+    stage.executor = stage.ports().use_cases(SETTINGS).executor
+    names = [f"report-{number}" for number in range(5)]
+    for name in names:
+        await stage.put(name)
+
+    report = await stage.execute(*map(fire, names), attempt=attempt)
+
+    assert [published.fire.key.name for published in report.published] == names
+    assert store.asked[-3:] == [5, 3, 1]
+
+
+async def test_a_hundred_schedules_of_which_one_cannot_be_read_are_read_a_few_at_a_time(stage: Stage) -> None:
+    stage.store = HalfReadable(stage.clock)
+    stage.executor = stage.ports().use_cases(SETTINGS).executor
+    names = [f"report-{number}" for number in range(READ_AT_ONCE - 1)]
+    for name in names:
+        await stage.put(name)
+
+    report = await stage.execute(fire("newer"), *map(fire, names))
+
+    assert (len(report.published), report.put_back) == (len(names), 1)
 
 
 async def test_a_schedule_that_stays_unreadable_is_given_up_in_the_open(stage: Stage) -> None:

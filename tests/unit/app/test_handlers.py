@@ -15,7 +15,7 @@ from eventcron.app.handlers import Handled, Handlers, MessageOutcome
 from eventcron.app.history import Recorder
 from eventcron.app.pack_report import Report
 from eventcron.app.planner import SegmentOutcome, SegmentReport
-from eventcron.app.registrar import Outcome, Result
+from eventcron.app.results import Outcome, Result
 from eventcron.errors import Conflict, InvalidSchedule, Unavailable, Undecodable
 from eventcron.model.codes import RejectionCode
 from eventcron.model.messages import Fire, Pack, SegmentRange

@@ -160,6 +160,7 @@ def test_a_restore_over_newer_changes_puts_nothing_and_rejects_nothing(world: Wo
     assert len(world.events_of("Schedule Rejected")) == rejected
 
 
+@pytest.mark.no_cover
 def test_another_region_fires_the_same_with_the_same_ids(world: World) -> None:
     """Calendars, pauses, intervals, fires that are left, and inputs are there as well."""
     commands, _ = export(world)

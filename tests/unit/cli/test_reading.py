@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 import yaml
 
 from eventcron.client.published import KINDS
+from eventcron.entrypoints.cli import completion
 from eventcron.entrypoints.cli import list as list_command
-from eventcron.entrypoints.cli.schedules import names
 from eventcron.model.commands import PutCalendar
 from tests.unit.cli.deployed import Deployed, Runs, schedule
 
@@ -234,4 +236,29 @@ async def test_completion_knows_tenants_and_schedules(
     deployed: Deployed, incomplete: str, tenant: str | None, found: list[str]
 ) -> None:
     async with deployed.connected("") as client:
-        assert await names(client, incomplete, tenant=tenant) == found
+        assert await completion.schedules(client, incomplete, tenant) == found
+
+
+@pytest.mark.usefixtures("many")
+async def test_completion_knows_tenants_and_calendars(deployed: Deployed) -> None:
+    async with deployed.connected("") as client:
+        for tenant, name in (("acme", "norway"), ("acme", "sweden"), ("beta", "norway")):
+            await client.put_calendar(tenant, name, ["2026-12-24"])
+
+        assert await completion.tenants(client, "", None) == ["acme", "beta"]
+        assert await completion.tenants(client, "b", None) == ["beta"]
+        assert await completion.calendars(client, "acme/n", None) == ["acme/norway"]
+        assert await completion.calendars(client, "", "beta") == ["norway"]
+
+
+def test_where_there_is_no_deployment_nothing_is_completed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(completion, "SECONDS", 0.5)
+    where = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1", "AWS_DEFAULT_REGION": "us-east-1"}
+    for name, text in (where | {"AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}).items():
+        monkeypatch.setenv(name, text)
+
+    assert completion.complete_tenant(click.Context(click.Command("list")), click.Option(["--tenant"]), "a") == []
+    assert capsys.readouterr() == ("", "")

@@ -241,10 +241,21 @@ def test_a_backfill_is_followed_to_its_end(run: Runs, deployed: Deployed, monkey
     deployed.seed(schedule("a", "0 * * * *"))
     span = ("--from", "2026-11-30T00:00:00Z", "--until", "2026-11-30T08:00:00Z")
 
-    assert run("backfill", "acme/a", *span, "--id", "one").output.startswith("acme/a: asked to backfill (event ")
+    assert run("backfill", "acme/a", *span, "--id", "one").output.startswith("acme/a: asked for backfill one (event ")
     _tick_as_time_passes(deployed)
     ended = run("backfill", "acme/a", *span, "--id", "two", "--per-minute", "600", "--wait")
     assert ended.output == "acme/a: backfill two completed: 8 fires, 0 skipped\n"
+
+
+@pytest.mark.parametrize("until", ["2026-11-01", "2026-10-31", "2027-11-03"])
+def test_the_span_of_a_backfill_is_checked_before_anything_is_sent(run: Runs, deployed: Deployed, until: str) -> None:
+    deployed.seed(schedule("a"))
+    sent = len(deployed.put_details)
+
+    error = run.error("backfill", "acme/a", "--from", "2026-11-01", "--until", until)
+
+    assert "allowed: after 2026-11-01T00:00:00.000Z and at most 366 days later" in str(error)
+    assert len(deployed.put_details) == sent
 
 
 def test_a_backfill_that_is_cancelled_meanwhile_is_status_1(run: Runs, deployed: Deployed) -> None:

@@ -11,12 +11,13 @@ from typing import Any, NamedTuple, Self
 import pytest
 
 from eventcron import Client
+from eventcron.adapters.memory import MemoryAnswers
 from eventcron.app.commander import Commander, NoAnswer, NotSent
 from eventcron.client.blocking import Blocking
 from eventcron.client.schedules import Schedule
 from eventcron.client.verbs import Receipt, Verbs
-from eventcron.errors import InvalidSchedule
-from eventcron.model.events import Event
+from eventcron.errors import InvalidSchedule, Unavailable
+from eventcron.model.events import Answer, Event
 from eventcron.ports import Refusal
 from eventcron.ports.answers import Answers
 from eventcron.testing import World
@@ -227,6 +228,27 @@ def test_events_are_followed_and_nothing_is_left_open_by_leaving_early(rig: Rig)
 
     assert [due[11:16] for due in rig.do(first_fires())] == ["08:31", "08:32"]
     assert rig.heard == [["acme"], ["closed"]]
+
+
+def test_events_are_followed_over_a_throttled_receive(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    refusals = [Unavailable("sqs", "ThrottlingException"), Unavailable("sqs", "RequestThrottled")]
+    receive = MemoryAnswers.receive
+
+    async def throttled(self: MemoryAnswers) -> list[Answer]:
+        if refusals:
+            raise refusals.pop()
+        return await receive(self)
+
+    async def first() -> str:
+        async for event in rig.verbs.events(["acme"]):
+            return event.detail_type
+        return ""
+
+    monkeypatch.setattr(MemoryAnswers, "receive", throttled)
+    rig.do(rig.verbs.put(Schedule(tenant="acme", name="job", expression="* * * * *")))
+
+    assert rig.do(first()) == "Schedule Fired"
+    assert refusals == []
 
 
 class Silent:

@@ -170,6 +170,7 @@ def test_a_random_delay_is_a_flexible_window() -> None:
         pytest.param("0 0 L * * /x", "cron refuses it: day_of_month: got 'L'", id="L"),
         pytest.param("0 0 * * 1#1 /x", "cron refuses it: day_of_week: got '1#1'", id="nth"),
         pytest.param("60 0 * * * /x", "cron refuses it: minute: got '60'", id="out-of-range"),
+        pytest.param("5/15 0 * * * /x", "cron refuses it: minute: got '5/15'", id="steps-of-one-value"),
         pytest.param("@fortnightly /x", "expression: got '@fortnightly'", id="nickname"),
         pytest.param("0 0 * * *", "neither a variable nor 5 fields and a command", id="no-command"),
         pytest.param("5~ 0 * * * /x", "cron refuses it: expression: got '5~'", id="half-random"),

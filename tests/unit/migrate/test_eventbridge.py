@@ -247,3 +247,16 @@ def test_a_stored_state_of_terraform_is_refused() -> None:
 def test_what_is_none_of_them_is_refused(text: str) -> None:
     with pytest.raises(WrongFormat, match="not of the format eventbridge: neither a CloudFormation"):
         import_text("eventbridge", text)
+
+
+def test_targets_of_terraform_without_an_id_get_one() -> None:
+    def target(arn: str) -> dict[str, Any]:
+        return {"type": "aws_cloudwatch_event_target", "values": {"rule": "often", "arn": arn}}
+
+    rule = {"type": "aws_cloudwatch_event_rule", "values": {"name": "often", "schedule_expression": "rate(5 minutes)"}}
+    resources = [rule, target("arn:a"), target("arn:b")]
+    plan = {"terraform_version": "1.9.0", "values": {"root_module": {"resources": resources}}}
+
+    (often,) = import_text("eventbridge", json.dumps(plan)).schedules
+
+    assert [one.target["Id"] for one in often.subscriptions] == ["often", "often-2"]

@@ -140,6 +140,13 @@ def test_what_is_written_elsewhere_is_listed(arguments: str, reason: str) -> Non
     assert (result.schedules, unsaid(result)) == ([], [(f"@Scheduled({arguments})", reason)])
 
 
+def test_a_constant_of_kotlin_is_worked_out() -> None:
+    constant = 'companion object { const val NIGHTLY = "0 0 3 * * *" }'
+    code = f"class Jobs {{\n  {constant}\n  @Scheduled(cron = NIGHTLY)\n  fun a() {{}}\n}}\n"
+
+    assert only(import_text("spring", code)).detail["expression"] == "0 0 3 * * *"
+
+
 def test_source_code_without_schedules_has_none() -> None:
     assert import_text("spring", "package a;\nclass B { int c = 1; }\n").schedules == []
 

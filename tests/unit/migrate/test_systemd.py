@@ -32,6 +32,8 @@ EVENTS = {
     "*-*~01..03 01:00": "0 1 L,L-1,L-2 * *",
     "Saturday *-*-8..14,22..28 03:00": "0 3 * * 6#2,6#4",
     "10-05 08:05:40": "40 5 8 5 10 *",
+    "*-*~* 09:00": "0 9 * * *",
+    "*-*~05..12/4 01:00": "0 1 L-4,L-8 * *",
     "Sun..Sun *-*-* 12:00": None,
 }
 #: Calendar event in Oslo, where the clocks change.
@@ -81,6 +83,17 @@ def test_days_that_both_restrict_become_an_exclusion() -> None:
 
 def test_a_timestamp_fires_once_in_utc() -> None:
     assert only(import_text("systemd", _timer("@1800000000"))).detail["expression"] == "at(2027-01-15T08:00:00)"
+
+
+def test_a_date_and_a_time_fire_once() -> None:
+    assert only(import_text("systemd", _timer("2030-01-31 12:30"))).detail["expression"] == "at(2030-01-31T12:30:00)"
+
+
+def test_a_drop_in_has_the_name_of_its_timer() -> None:
+    result = import_text("systemd", _timer("", "03:00"), path="/etc/systemd/system/backup.timer.d/override.conf")
+
+    assert only(result).detail["name"] == "backup"
+    assert only(result).detail["input"] == {"unit": "backup.service"}
 
 
 def test_a_date_that_never_comes_is_run_by_hand() -> None:

@@ -93,6 +93,7 @@ def test_an_export_with_calendars_makes_an_empty_deployment_the_same(world: Worl
                 line["detail-type"] == "Put Schedule"}  # fmt: skip
 
 
+@pytest.mark.no_cover
 def test_five_changes_of_the_real_schedules_are_the_plan_and_their_fires_move(world: World, tmp_path: Path) -> None:
     lines = [msgspec.json.decode(line) for line in REAL.read_bytes().splitlines()]
     assert len(lines) == 1_307

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from eventcron.adapters.memory import MemoryEventBus
-from eventcron.app.registrar import Outcome
+from eventcron.app.results import Outcome
 from eventcron.model.names import Key
 from eventcron.model.records import State
 from eventcron.ports import Refusal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
@@ -18,7 +19,7 @@ from eventcron.model.names import Instant, Key, Occurrence, Window
 from eventcron.model.why import Because, Verdict
 from eventcron.ports import Refusal
 from eventcron.rules.why import due_instants
-from eventcron.testing import World
+from eventcron.testing import Fired, World
 from eventcron.testing.world import SETTINGS
 from eventcron.timing.instant import from_datetime
 from eventcron.timing.trigger import Trigger, walk
@@ -420,3 +421,76 @@ def test_of_a_schedule_that_fires_each_second_only_the_end_is_computed(
 
     assert due_instants(record, Window(0, end), limit=20) == [end - second * 1_000 for second in range(20, 0, -1)]
     assert [window.end - window.start for window in looked] == [3_600_000]
+
+
+def report(world: World, fire: Fired, status: str, **more: Any) -> None:
+    """Say how the run of *fire* went, as a target does."""
+    named = {name: fire.detail[name] for name in ("tenant", "name", "fire_id", "run_token")}
+    world.emit("Report Run", named | {"status": status, **more})
+
+
+@pytest.mark.parametrize("keep", [KeepHistory.ALL, KeepHistory.TRACKED])
+def test_an_open_run_keeps_the_next_one_away_and_each_end_is_told(keep: KeepHistory) -> None:
+    with World(START, settings=replace(KEEPING, keep_history=keep)) as world:
+        put(world, runs={"track": True, "timeout_seconds": 2 * 3_600, "overlap": "skip"})
+        world.run(hours=1, minutes=5)
+        assert "nothing has said yet how the run ended" in ask(world, "2026-12-01T01:00:00Z").says
+        world.run(hours=1)
+
+        overlap = ask(world, "2026-12-01T02:00:00Z")
+        assert answer(overlap) == (Because.OVERLAP, True, False)
+
+        report(world, world.fired[0], "failed", message="no disk", result={"secret": 1})
+        world.run(hours=1)
+        failed = ask(world, "2026-12-01T01:00:00Z")
+        assert answer(failed) == (Because.FIRED, True, True)
+        # Each question takes a second, and so does what it looks at.
+        assert re.search(r"; the run failed after 3,90\d\.0 s: no disk$", failed.says)
+        assert [entry.kind for entry in failed.entries] == ["fired", "run"]
+
+        report(world, world.fired[1], "succeeded")
+        world.run(hours=3)
+        assert "; the run succeeded after 30" in ask(world, "2026-12-01T03:00:00Z").says
+        assert "; the run did not end in time after 7,20" in ask(world, "2026-12-01T04:00:00Z").says
+        kept = str(world.history._kept)
+        assert "secret" not in kept
+        assert world.fired[0].detail["run_token"] not in kept
+
+
+def test_without_a_history_the_runs_themselves_tell_what_is_open_waits_was_skipped_and_ended() -> None:
+    with World(START) as world:
+        put(world, runs={"track": True, "timeout_seconds": 5 * 3_600, "overlap": "queue_one"})
+        world.run(hours=3, minutes=5)
+
+        open_, waiting, skipped = (ask(world, f"2026-12-01T0{hour}:00:00Z") for hour in (1, 2, 3))
+        report(world, world.fired[0], "succeeded")
+        world.run(minutes=5)
+        ended, next_ = (ask(world, f"2026-12-01T0{hour}:00:00Z") for hour in (1, 2))
+
+    assert answer(open_) == (Because.FIRED, True, True)
+    assert "its run is open since 2026-12-01T01:00:00Z, and overdue at 2026-12-01T06:00:00Z" in open_.says
+    assert answer(waiting) == (Because.OVERLAP, True, None)
+    assert "it waits for the open run to end, overdue at 2026-12-01T06:00:00Z" in waiting.says
+    assert answer(skipped) == (Because.OVERLAP, True, False)
+    assert "its run succeeded, at 2026-12-01T03:05:" in ended.says
+    assert "its run is open since 2026-12-01T03:05:" in next_.says
+
+
+def test_a_run_that_may_overlap_has_a_lane_of_its_own() -> None:
+    with World(START) as world:
+        put(world, runs={"track": True, "timeout_seconds": 5 * 3_600})
+        world.run(hours=2, minutes=5)
+        report(world, world.fired[0], "failed")
+        world.run(minutes=5)
+
+        assert "its run failed, at 2026-12-01T02:05:" in ask(world, "2026-12-01T01:00:00Z").says
+        assert "its run is open since 2026-12-01T02:00:00Z" in ask(world, "2026-12-01T02:00:00Z").says
+
+
+def test_failures_in_a_row_pause_it(world: World) -> None:
+    put(world, runs={"track": True, "overlap": "skip", "pause_after_failures": 1})
+    world.run(hours=1, minutes=1)
+    report(world, world.fired[0], "failed")
+    world.run(hours=2)
+
+    assert answer(ask(world, "2026-12-01T03:00:00Z")) == (Because.PAUSE, True, False)

@@ -130,6 +130,10 @@ def test_it_is_refused_because(source: Notation, text: str, target: Notation, re
     ("source", "text", "message"),
     [
         pytest.param(S, "Mon 09:00 Europe/Oslo", "it is a field of the schedule, timezone", id="systemd-with-a-zone"),
+        pytest.param(
+            C, "5/15 0 * * *", "minute: got '5/15'; allowed: 5-59/15, if that is meant: Celery", id="celery-5/15"
+        ),
+        pytest.param(J, "0 5/2 * * *", "hour: got '5/2'; allowed: 5-23/2, if that is meant: Jenkins", id="jenkins-5/2"),
         pytest.param(K, "0 0 * * 7", "day_of_week: got '7'; allowed: 0-6 or SUN-SAT", id="kubernetes-has-no-7"),
         pytest.param(K, "0 0 L * *", "no L, W or #: Kubernetes does not have them", id="kubernetes-has-no-L"),
         pytest.param(Q, "0 0 12 * * *", "? in exactly one of day_of_month and day_of_week", id="quartz-needs-?"),

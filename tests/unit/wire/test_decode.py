@@ -20,6 +20,7 @@ from eventcron.model.commands import (
     Misfire,
     MisfirePolicy,
     PauseSchedule,
+    ReportRun,
     ResumeSchedule,
     RunSchedule,
     Schedule,
@@ -97,6 +98,9 @@ REQUIRED: dict[str, Any] = BASE | {
     "from": "2026-12-01T00:00:00Z",
     "until": "2026-12-02T00:00:00Z",
     "backfill_id": "b-1",
+    "fire_id": "3b9764512e1cbab5c0bf08dc8a5c647f",
+    "run_token": "s" * 44,
+    "status": "started",
     "dates": ["2026-12-24"],
 }
 
@@ -302,7 +306,10 @@ def test_every_field_of_every_command_says_what_it_takes(kind: type[Command]) ->
 
     assert all(described.values())
     assert [name for name, words in described.items() if "None" in words] == []
-    assert [name for name, words in described.items() if words == "any JSON"] == (["input"] if kind is Schedule else [])
+    assert [name for name, words in described.items() if words == "any JSON"] == {
+        Schedule: ["input"],
+        ReportRun: ["result"],
+    }.get(kind, [])
 
 
 @pytest.mark.parametrize(
@@ -616,6 +623,7 @@ def test_any_nesting_is_answered(pieces: list[str]) -> None:
     assert is_answered(around("".join(pieces)))
 
 
+@pytest.mark.no_cover
 @pytest.mark.parametrize(
     "detail",
     [
@@ -661,3 +669,22 @@ def test_pruning_keeps_what_is_beside_it() -> None:
     flat = "[" * (MAX_DEPTH - 1) + "null" + "]" * (MAX_DEPTH - 1)
 
     assert prune(raw) == f'{{"a": {flat}, "b": "[[", "c": {flat}}}'.encode()
+
+
+TOKEN = "sbSETdH6ljWT3z-3yeCfo4_hk-sd1j3d194S_zMxLEjo"
+
+
+@pytest.mark.parametrize(
+    "detail",
+    [
+        pytest.param(least(ReportRun) | {"runtoken": TOKEN}, id="in a misspelt field"),
+        pytest.param(json.dumps(least(ReportRun) | {"run_token": TOKEN}), id="in text"),
+        pytest.param(least(ReportRun) | {"run_token": TOKEN * 3}, id="more than once"),
+        pytest.param(least(ReportRun) | {"status": [TOKEN]}, id="in another field"),
+    ],
+)
+def test_no_rejection_of_a_report_shows_its_token(detail: object) -> None:
+    error = refused(event(detail, detail_type="Report Run"))
+
+    assert TOKEN[:20] not in str(error)
+    assert TOKEN[:20] not in rejected(error, now=0).detail.decode()

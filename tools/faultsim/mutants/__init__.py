@@ -16,6 +16,7 @@ from tools.faultsim.mutants import (
     planner,
     queues,
     redrive,
+    runs,
 )
 
 MUTANTS = (
@@ -30,6 +31,7 @@ MUTANTS = (
     *lifecycle.MUTANTS,
     *lasting.MUTANTS,
     *inputs.MUTANTS,
+    *runs.MUTANTS,
 )
 
 __all__ = ["MUTANTS"]

@@ -40,11 +40,11 @@ def _drop_refused(original: Any) -> Function:
     return handle_refused
 
 
-def _publish_early(_original: Any) -> Function:
-    async def known_at(self: Any, _at: Instant, fires: Sequence[Fire], _room: object) -> object:
-        return await self._read(fires)
+def _publish_early(original: Any) -> Function:
+    async def publish_portion(self: Any, _at: Instant, fires: Sequence[Fire], *rest: Any) -> object:
+        return await original(self, 0, fires, *rest)
 
-    return known_at
+    return publish_portion
 
 
 def _without(detail_type: str) -> Change:
@@ -81,7 +81,7 @@ MUTANTS = (
     ),
     Mutant("a pack is recorded as published before it is published", changes(Executor, "_publish_at", _record_first)),
     Mutant("a fire that the bus refused is not put back", changes(Executor, "_handle_refused", _drop_refused)),
-    Mutant("a fire is not held to its instant", changes(Executor, "_known_at", _publish_early)),
+    Mutant("a fire is not held to its instant", changes(Executor, "_publish_portion", _publish_early)),
     Mutant(
         "the schedule is read when the pack arrives, not at the last moment",
         changes(executor, "REREAD_MS", lambda _original: 3_600_000),

@@ -11,7 +11,8 @@ from eventcron.app.dispatcher import Dispatcher
 from eventcron.app.fanout import FanOut
 from eventcron.app.handlers import Handled, Handlers, MessageOutcome
 from eventcron.app.planner import SegmentOutcome
-from eventcron.app.registrar import Outcome, Registrar, Result
+from eventcron.app.registrar import Registrar
+from eventcron.app.results import Outcome, Result
 from eventcron.errors import Undecodable
 from eventcron.model.records import Record
 from eventcron.wire.decode import Received

@@ -32,10 +32,19 @@ class DynamoClient(Protocol):
 
 
 class SqsClient(Protocol):
-    """The operations of SQS that are used."""
+    """The operations of SQS that whoever sends messages uses."""
 
     async def send_message(self, **request: Any) -> Response: ...
     async def send_message_batch(self, **request: Any) -> Response: ...
+
+
+class WorkClient(SqsClient, Protocol):
+    """And those that a worker uses."""
+
+    async def change_message_visibility_batch(self, **request: Any) -> Response: ...
+    async def delete_message_batch(self, **request: Any) -> Response: ...
+    async def get_queue_attributes(self, **request: Any) -> Response: ...
+    async def receive_message(self, **request: Any) -> Response: ...
 
 
 class EventsClient(Protocol):
@@ -48,7 +57,7 @@ class AwsClients(NamedTuple):
     """Open clients. They belong to the event loop on which they were opened."""
 
     dynamodb: DynamoClient
-    sqs: SqsClient
+    sqs: WorkClient
     events: EventsClient
 
 

@@ -71,8 +71,8 @@ class Pool:
         with suppress(ConnectTimeoutError, EndpointConnectionError):
             self._idle.append(await self._connect())
 
-    async def call(self, head: bytes, body: bytes) -> Answer:
-        """Send a request, and return the whole answer to it.
+    async def call(self, head: bytes, body: bytes, *, within: float = READ_TIMEOUT_S) -> Answer:
+        """Send a request, and return the whole answer to it, for which it waits *within* so many seconds.
 
         Raises:
             HTTPClientError: there was none, in time. Whether the service has done what it was asked is unknown.
@@ -80,7 +80,7 @@ class Pool:
         async with self._slots:
             connection = self._reusable() or await self._connect()
             try:
-                answer = await connection.call(head, body)
+                answer = await connection.call(head, body, within)
             except BaseException:
                 connection.close()
                 raise
@@ -134,6 +134,8 @@ class _Connection(asyncio.BufferedProtocol):
         self._loop = asyncio.get_running_loop()
         self._opened = self._loop.time()
         self._transport: asyncio.Transport | None = None
+        #: Says whether something is there to be received.
+        self._ask = select.poll()
         self._parser = httptools.HttpResponseParser(self)
         self._answer: asyncio.Future[Answer] | None = None
         self._headers: dict[bytes, bytes] = {}
@@ -141,15 +143,19 @@ class _Connection(asyncio.BufferedProtocol):
         self._lost = False
         #: Whether the service keeps the connection open after its last answer.
         self._stays = False
-        #: When the call under way is given up, by the loop's clock.
+        #: For how many seconds the call under way waits, and when it is given up, by the loop's clock.
+        self._within = READ_TIMEOUT_S
         self._give_up = 0.0
         #: Sees to it, and stays for the next calls: to set a timer for each takes longer than to parse the answer.
         self._timer: asyncio.TimerHandle | None = None
 
-    async def call(self, head: bytes, body: bytes) -> Answer:
+    async def call(self, head: bytes, body: bytes, within: float) -> Answer:
         assert self._transport is not None  # noqa: S101  # it is connected
         self._answer = self._loop.create_future()
-        self._give_up = self._loop.time() + READ_TIMEOUT_S
+        self._within = within
+        self._give_up = self._loop.time() + within
+        if self._timer is not None and self._timer.when() > self._give_up:  # it is that of a call that could last
+            self._stop_timer()
         if self._timer is None:
             self._timer = self._loop.call_at(self._give_up, self._look)
         self._transport.write(head + body)
@@ -169,8 +175,7 @@ class _Connection(asyncio.BufferedProtocol):
         """
         if self._lost or self._transport is None:
             return True
-        sock = self._transport.get_extra_info("socket")
-        return bool(select.select([sock], [], [], 0)[0])
+        return bool(self._ask.poll(0))
 
     def close(self) -> None:
         self._stop_timer()
@@ -180,6 +185,7 @@ class _Connection(asyncio.BufferedProtocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)  # noqa: S101  # create_connection makes no other
         self._transport = transport
+        self._ask.register(transport.get_extra_info("socket"), select.POLLIN)
 
     def get_buffer(self, sizehint: int) -> memoryview:  # noqa: ARG002  # as asyncio calls it
         return self._received
@@ -223,7 +229,7 @@ class _Connection(asyncio.BufferedProtocol):
         if self._answer is None:
             return
         if self._loop.time() >= self._give_up:
-            self._fail(ReadTimeoutError(endpoint_url=self._url, error=f"no answer after {READ_TIMEOUT_S} s"))
+            self._fail(ReadTimeoutError(endpoint_url=self._url, error=f"no answer after {self._within} s"))
         else:
             self._timer = self._loop.call_at(self._give_up, self._look)
 

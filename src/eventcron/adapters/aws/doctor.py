@@ -120,6 +120,17 @@ async def may_act(patient: Patient) -> list[Finding]:
             lambda: dynamodb.scan(TableName=settings.ledger_table, Limit=1),
         ),
     }
+    if patient.cases.past.is_kept:
+        # There is no such schedule.
+        nothing: dict[str, Any] = {
+            "KeyConditionExpression": "#schedule = :none",
+            "ExpressionAttributeNames": {"#schedule": "schedule"},
+            "ExpressionAttributeValues": {":none": {"S": "/"}},
+        }
+        tries["dynamodb:Query on the history table"] = (
+            "`history`, `get` and `why`",
+            lambda: dynamodb.query(TableName=settings.history_table, Limit=1, **nothing),
+        )
     found = []
     for action, (needed_by, call) in tries.items():
         try:

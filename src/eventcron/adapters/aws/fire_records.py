@@ -123,10 +123,5 @@ def _record(item: _Item) -> FireRecord:
         decode_eras(item.eras.text, item.trigger.text),
         body.schedule,
         body.input,
-        _bytes(item.body.text) + _bytes(item.eras.text) + _bytes(item.trigger.text),
+        (len(item.body.text) + len(item.eras.text) + len(item.trigger.text)) * (1 if item.body.text.isascii() else 4),
     )
-
-
-def _bytes(text: str) -> int:
-    """The bytes of *text*, at most."""
-    return len(text) if text.isascii() else 4 * len(text)

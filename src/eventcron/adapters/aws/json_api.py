@@ -13,7 +13,7 @@ import msgspec
 from botocore.exceptions import ClientError, HTTPClientError
 
 from eventcron.adapters.aws.access import Access
-from eventcron.adapters.aws.connections import Answer, Pool
+from eventcron.adapters.aws.connections import READ_TIMEOUT_S, Answer, Pool
 from eventcron.adapters.aws.signing import Signer
 
 #: A response as botocore parses it.
@@ -43,24 +43,24 @@ class JsonApi:
             content_type=f"application/x-amz-json-{self.version}",
         )
 
-    async def call(self, operation: str, request: Mapping[str, Any]) -> Response:
-        """The response of *operation* to *request*.
+    async def call(self, operation: str, request: Mapping[str, Any], *, within: float = READ_TIMEOUT_S) -> Response:
+        """The response of *operation* to *request*, for which it waits *within* so many seconds.
 
         Raises:
             ClientError: the service refused.
             HTTPClientError: there is no answer; whether the service has done what it was asked is unknown.
         """
-        answer = await self.call_bytes(operation, request)
+        answer = await self.call_bytes(operation, request, within=within)
         try:
             return _decode(answer)
         except msgspec.DecodeError as error:
             raise HTTPClientError(error=f"the answer to {operation} of {self.service} is no JSON: {error}") from error
 
-    async def call_bytes(self, operation: str, request: Mapping[str, Any]) -> bytes:
+    async def call_bytes(self, operation: str, request: Mapping[str, Any], *, within: float = READ_TIMEOUT_S) -> bytes:
         """As ``call``, but the response as it was sent."""
         body = _encode(request)
         head = self._signer.head(f"{self.target}.{operation}", body, await self._access.keys())
-        answer = await self._pool.call(head, body)
+        answer = await self._pool.call(head, body, within=within)
         checksum = answer.headers.get(b"x-amz-crc32")
         if checksum is not None and int(checksum) != crc32(answer.body):
             raise HTTPClientError(
@@ -116,6 +116,20 @@ class SqsJson(JsonApi):
     """SQS."""
 
     service, target, version = "sqs", "AmazonSQS", "1.0"
+
+    async def change_message_visibility_batch(self, **request: Any) -> Response:
+        return await self.call("ChangeMessageVisibilityBatch", request)
+
+    async def delete_message_batch(self, **request: Any) -> Response:
+        return await self.call("DeleteMessageBatch", request)
+
+    async def get_queue_attributes(self, **request: Any) -> Response:
+        return await self.call("GetQueueAttributes", request)
+
+    async def receive_message(self, **request: Any) -> Response:
+        """SQS itself waits for a message, as long as the request says."""
+        waits: int = request.get("WaitTimeSeconds", 0)
+        return await self.call("ReceiveMessage", request, within=READ_TIMEOUT_S + waits)
 
     async def send_message(self, **request: Any) -> Response:
         return await self.call("SendMessage", request)

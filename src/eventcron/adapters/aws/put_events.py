@@ -82,6 +82,9 @@ class PutEventsBus(ABC):
         except Unavailable as error:
             return [Refusal(index=index, code=error.code, message=str(error)) for index in indexes]
         results = response["Entries"]
+        ids = [result.get("EventId") for result in results]
+        if not response.get("FailedEntryCount") and len(ids) == len(indexes) and all(ids):
+            return ids  # all were taken, as in nearly every call
         missing: list[Response] = [{}] * (len(indexes) - len(results))
         return [
             result.get("EventId", "") if _taken(result) else self._refusal(index, result)

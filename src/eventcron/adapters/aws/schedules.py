@@ -64,9 +64,10 @@ class DynamoScheduleStore:
         records = map(decode, await self._table.get_many([_key(key) for key in distinct]))
         return {record.key: record for record in records}
 
-    async def get_to_fire(self, keys: Sequence[Key]) -> dict[Key, FireRecord]:
-        answers = await self._table.get_many_bytes([_key(key) for key in dict.fromkeys(keys)])
-        return {record.key: record for answer in answers for record in decode_to_fire(answer)}
+    async def get_to_fire(self, keys: Sequence[Key]) -> tuple[dict[Key, FireRecord], frozenset[Key]]:
+        answers, left = await self._table.get_some_bytes([_key(key) for key in dict.fromkeys(keys)])
+        found = {record.key: record for answer in answers for record in decode_to_fire(answer)}
+        return found, frozenset(Key(item["tenant"]["S"], item["name"]["S"]) for item in left)
 
     async def put(self, record: Record, *, replacing: int | None, added: int = 0, limit: int = 0) -> bool:
         if added > 0 and not await self._counts.reserve(record.tenant, limit=limit):

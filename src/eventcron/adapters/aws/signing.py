@@ -18,10 +18,20 @@ class Keys(NamedTuple):
     token: str = ""
 
 
+class _Parts(NamedTuple):
+    """What is the same in all requests for one operation within a second."""
+
+    #: Of the canonical request, and of the string to sign: what comes before a hash.
+    canonical: str
+    to_sign: str
+    #: The request line and the headers, up to the signature.
+    head: str
+
+
 class Signer:
     """Signs requests to one *service*, at *host*, in one *region*.
 
-    What does not change between two requests is computed once: the signing key each day, the time each second.
+    What does not change between two requests is computed once: the signing key each day, most of the text each second.
     """
 
     def __init__(self, *, service: str, region: str, host: str, content_type: str) -> None:
@@ -29,6 +39,7 @@ class Signer:
         self._host, self._content_type = host, content_type
         self._second = -1
         self._date = self._amz_date = ""
+        self._parts: dict[tuple[str, Keys], _Parts] = {}
         self._key_of: tuple[Keys, str] | None = None
         self._key = b""
 
@@ -41,22 +52,28 @@ class Signer:
         if second != self._second:
             self._second, self._amz_date = second, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(second))
             self._date = self._amz_date[:8]
+            self._parts.clear()
+        parts = self._parts.get((target, keys)) or self._parts.setdefault((target, keys), self._made(target, keys))
+        canonical = parts.canonical + sha256(body).hexdigest()
+        to_sign = parts.to_sign + sha256(canonical.encode()).hexdigest()
+        signature = hmac.digest(self._signing_key(keys), to_sign.encode(), "sha256").hex()
+        return f"{parts.head}{signature}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
+
+    def _made(self, target: str, keys: Keys) -> _Parts:
         signed = f"content-type:{self._content_type}\nhost:{self._host}\nx-amz-date:{self._amz_date}\n"
         names, token = "content-type;host;x-amz-date;x-amz-target", ""
         if keys.token:
             signed += f"x-amz-security-token:{keys.token}\n"
             names = "content-type;host;x-amz-date;x-amz-security-token;x-amz-target"
             token = f"X-Amz-Security-Token: {keys.token}\r\n"
-        canonical = f"POST\n/\n\n{signed}x-amz-target:{target}\n\n{names}\n{sha256(body).hexdigest()}"
         scope = f"{self._date}/{self._region}/{self._service}/aws4_request"
-        to_sign = f"{_ALGORITHM}\n{self._amz_date}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
-        signature = hmac.digest(self._signing_key(keys), to_sign.encode(), "sha256").hex()
-        return (
+        return _Parts(
+            f"POST\n/\n\n{signed}x-amz-target:{target}\n\n{names}\n",
+            f"{_ALGORITHM}\n{self._amz_date}\n{scope}\n",
             f"POST / HTTP/1.1\r\nHost: {self._host}\r\nContent-Type: {self._content_type}\r\n"
             f"X-Amz-Target: {target}\r\nX-Amz-Date: {self._amz_date}\r\n{token}"
-            f"Authorization: {_ALGORITHM} Credential={keys.access}/{scope}, SignedHeaders={names}, "
-            f"Signature={signature}\r\nContent-Length: {len(body)}\r\n\r\n"
-        ).encode()
+            f"Authorization: {_ALGORITHM} Credential={keys.access}/{scope}, SignedHeaders={names}, Signature=",
+        )
 
     def _signing_key(self, keys: Keys) -> bytes:
         if self._key_of != (keys, self._date):

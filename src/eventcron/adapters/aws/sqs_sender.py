@@ -49,10 +49,10 @@ class SqsSender:
                     response = await self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
         except Unavailable as error:
             return [Refusal(index=int(entry["Id"]), code=error.code, message=str(error)) for entry in entries]
-        return _refusals(entries, response)
+        return refusals(entries, response)
 
 
-def _refusals(entries: Sequence[Response], response: Response) -> list[Refusal]:
+def refusals(entries: Sequence[Response], response: Response) -> list[Refusal]:
     """The messages that *response* does not report as taken, in order. One that it does not report at all is one."""
     taken = {entry["Id"] for entry in response.get("Successful", [])}
     failed = {entry["Id"]: entry for entry in response.get("Failed", [])}

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
+from math import inf
 from typing import Any, TypeAlias, TypeVar
 
 import msgspec
@@ -26,6 +27,8 @@ Item: TypeAlias = dict[str, dict[str, Any]]
 
 #: Keys. BatchGetItem: "can retrieve … as many as 100 items".
 MAX_BATCH_GET = 100
+#: Bytes. An answer with fewer has left keys because DynamoDB was called too often, not because of its size.
+LARGE_ANSWER_BYTES = 262_144
 #: Items. BatchWriteItem: "up to 25 item put or delete operations". Ours are some hundred bytes each.
 MAX_BATCH_PUT = 25
 
@@ -92,23 +95,31 @@ class DynamoTable:
         Raises:
             Unavailable: keys were left unprocessed ``Retry.tries`` times running.
         """
-        return [item for answer in await self.get_many_bytes(keys) for item in _items.decode(answer)]
-
-    async def get_many_bytes(self, keys: Sequence[Item]) -> list[msgspec.Raw]:
-        """As ``get_many``, but the items of each answer as they were sent, as an array."""
         chunks = [keys[start : start + MAX_BATCH_GET] for start in range(0, len(keys), MAX_BATCH_GET)]
-        return [items for found in await all_of(map(self._get_chunk, chunks)) for items in found]
+        answers = await all_of(self._get_chunk(chunk) for chunk in chunks)
+        return [item for found, _ in answers for items in found for item in _items.decode(items)]
 
-    async def _get_chunk(self, keys: Sequence[Item]) -> list[msgspec.Raw]:
+    async def get_some_bytes(self, keys: Sequence[Item]) -> tuple[list[msgspec.Raw], Sequence[Item]]:
+        """As ``get_many``, until a large answer has come. Returns the items of each answer as they were sent, as an
+        array, and the keys that are left.
+        """
+        found, left = await self._get_chunk(keys[:MAX_BATCH_GET], at_most=LARGE_ANSWER_BYTES)
+        return found, [*left, *keys[MAX_BATCH_GET:]]
+
+    async def _get_chunk(
+        self, keys: Sequence[Item], *, at_most: float = inf
+    ) -> tuple[list[msgspec.Raw], Sequence[Item]]:
+        """Read *keys* until all are read, or *at_most* bytes are there; with the keys that are left then."""
         found: list[msgspec.Raw] = []
-        fruitless = 0
-        while keys:
+        fruitless = size = 0
+        while keys and size < at_most:
             answer = await self._call(
                 self._client.batch_get_item_bytes, RequestItems={self._name: {"Keys": keys, "ConsistentRead": True}}
             )
             response = _found.decode(answer)
             if self._name in response.items:
                 found.append(response.items[self._name])
+                size += len(answer)
             left = response.left[self._name].keys if self._name in response.left else []
             # DynamoDB also cuts an answer at 16 MB. So only a call that returns nothing counts as a failed try.
             fruitless = fruitless + 1 if len(left) == len(keys) else 0
@@ -117,7 +128,7 @@ class DynamoTable:
             if left:
                 await self._retry.wait(max(1, fruitless))
             keys = left
-        return found
+        return found, keys
 
     async def put_many(self, items: Sequence[Item]) -> dict[int, str]:
         """Store *items*, with distinct keys, unconditionally. Returns the indexes of those not stored, with the reason.

@@ -22,8 +22,10 @@ from eventcron.adapters.memory.queues import (
     Message,
 )
 from eventcron.adapters.memory.quota import MemoryQuota
+from eventcron.adapters.memory.runs import MemoryRuns
 from eventcron.adapters.memory.schedules import MemoryScheduleStore, Version
 from eventcron.adapters.memory.sweeps import MemorySweeps
+from eventcron.adapters.memory.work import MemoryRunReports, MemorySeen, MemoryWorkQueue
 
 __all__ = [
     "MemoryAnswers",
@@ -39,9 +41,13 @@ __all__ = [
     "MemoryQueue",
     "MemoryQuota",
     "MemoryRegistrarQueue",
+    "MemoryRunReports",
+    "MemoryRuns",
     "MemoryScheduleStore",
+    "MemorySeen",
     "MemorySegmentQueue",
     "MemorySweeps",
+    "MemoryWorkQueue",
     "Message",
     "Pause",
     "Published",

@@ -70,8 +70,21 @@ class MemoryQueue:
         """When the next message appears or has appeared; None: the queue is empty."""
         return min((stored.visible_at for stored in self._stored.values()), default=None)
 
-    def receive(self, limit: int = 10) -> list[Message]:
-        """Up to *limit* visible messages, the longest visible first. They are hidden for the visibility timeout."""
+    @property
+    def max_receives(self) -> int:
+        """How often a message is received before it is moved to ``dead``."""
+        return self._max_receives
+
+    def receives(self, message_id: str) -> int | None:
+        """How often a message was received by now; None: it is not there."""
+        stored = self._stored.get(message_id)
+        return None if stored is None else stored.receives
+
+    def receive(self, limit: int = 10, *, hidden_seconds: int | None = None) -> list[Message]:
+        """Up to *limit* visible messages, the longest visible first.
+
+        They are hidden for *hidden_seconds*, or for the queue's visibility timeout.
+        """
         now = self._clock.now()
         visible = sorted(
             (stored for stored in self._stored.values() if stored.visible_at <= now), key=lambda one: one.visible_at
@@ -84,7 +97,8 @@ class MemoryQueue:
                 self.dead.append(_message(self._stored.pop(stored.id)))
                 continue
             stored.receives += 1
-            stored.visible_at = now + self._visibility_seconds * 1000
+            hidden = self._visibility_seconds if hidden_seconds is None else hidden_seconds
+            stored.visible_at = now + hidden * 1000
             received.append(_message(stored))
         return received
 

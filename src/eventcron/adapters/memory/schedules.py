@@ -74,8 +74,8 @@ class MemoryScheduleStore:
         await self._pause("get.after")
         return found
 
-    async def get_to_fire(self, keys: Sequence[Key]) -> dict[Key, Record]:
-        return await self.get(keys)
+    async def get_to_fire(self, keys: Sequence[Key]) -> tuple[dict[Key, Record], frozenset[Key]]:
+        return await self.get(keys), frozenset()
 
     async def put(self, record: Record, *, replacing: int | None, added: int = 0, limit: int = 0) -> bool:
         await self._pause("put.before")

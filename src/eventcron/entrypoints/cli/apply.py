@@ -9,10 +9,19 @@ from pathlib import Path
 import click
 
 from eventcron.app.commander import Outcome
-from eventcron.entrypoints.cli.declared import SHOWN, as_object, declared_options, plan_of, read_files, show, summary
+from eventcron.entrypoints.cli.declared import (
+    COMPARING,
+    SHOWN,
+    as_object,
+    declared_options,
+    plan_of,
+    read_files,
+    show,
+    summary,
+)
 from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.entrypoints.cli.operations import stack_option
-from eventcron.entrypoints.cli.progress import Progress
+from eventcron.entrypoints.cli.progress import Progress, waiting
 from eventcron.entrypoints.cli.schedules import connected
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.entrypoints.cli.start import INTERRUPTED, PARTLY
@@ -94,10 +103,8 @@ def _agreed(plan: Difference) -> bool:
 
 
 async def _plan(stack: str, declared: list[Declared], *, tenant: str | None, prune: bool, span: int) -> Difference:
-    async with connected(stack) as client:
-        with Progress() as progress:
-            progress.show("comparing with what is stored")
-            return await plan_of(client.cases, declared, tenant=tenant, prune=prune, span=span)
+    async with connected(stack) as client, waiting(COMPARING):
+        return await plan_of(client.cases, declared, tenant=tenant, prune=prune, span=span)
 
 
 async def _apply(stack: str, plan: Difference, done: _Progress) -> None:

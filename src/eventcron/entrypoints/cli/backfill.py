@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import sys
 from typing import Any
 
@@ -11,7 +12,7 @@ from eventcron.client.verbs import Receipt, Verbs
 from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.entrypoints.cli.moments import INSTANT
 from eventcron.entrypoints.cli.operations import stack_option
-from eventcron.entrypoints.cli.progress import Progress
+from eventcron.entrypoints.cli.progress import ANSWER, Progress, waiting
 from eventcron.entrypoints.cli.schedules import (
     connected,
     key_of,
@@ -65,14 +66,15 @@ def command(
         return
     if since is None or until is None:
         raise click.UsageError("give --from and --until, or --cancel ID")
-    options |= {"since": to_datetime(since), "until": to_datetime(until)}
+    backfill_id = backfill_id or secrets.token_hex(16)  # so that it can be named, whether or not it is waited for
+    options |= {"since": to_datetime(since), "until": to_datetime(until), "backfill_id": backfill_id}
     try:
         receipt, ended = run_until_signal(_start(key, stack, options, wait=wait))
     except Stopped as stopped:
         click.echo("eventcron: stopped; a backfill that has begun goes on, see `eventcron backfills list`", err=True)
         sys.exit(stopped.status)
     if ended is None:
-        show_receipt(receipt, key, done="asked to backfill", as_json=as_json)
+        show_receipt(receipt, key, done=f"asked for backfill {backfill_id}", as_json=as_json)
         return
     _show(ended, as_json=as_json)
     if ended.state is not BackfillState.COMPLETED:
@@ -80,7 +82,7 @@ def command(
 
 
 async def _start(key: Key, stack: str, options: dict[str, Any], *, wait: bool) -> tuple[Receipt, Backfill | None]:
-    async with connected(stack) as client:
+    async with connected(stack) as client, waiting(ANSWER):
         receipt = await client.backfill(key.tenant, key.name, wait=wait, **options)
         return receipt, await _ended(client, key, str(receipt.detail["backfill_id"])) if wait else None
 
@@ -96,7 +98,7 @@ async def _ended(client: Verbs, key: Key, backfill_id: str) -> Backfill | None:
 
 def _cancel(key: Key, backfill_id: str, stack: str, *, wait: bool, as_json: bool) -> None:
     async def work() -> Receipt:
-        async with connected(stack) as client:
+        async with connected(stack) as client, waiting(ANSWER):
             return await client.cancel_backfill(key.tenant, key.name, backfill_id, wait=wait)
 
     show_receipt(run_until_signal(work()), key, done="asked to cancel", as_json=as_json)

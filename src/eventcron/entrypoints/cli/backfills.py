@@ -10,6 +10,7 @@ import click
 
 from eventcron.app.use_cases import UseCases
 from eventcron.client.schedules import command as made
+from eventcron.entrypoints.cli.completion import complete_tenant
 from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.entrypoints.cli.operations import operations, stack_option
 from eventcron.entrypoints.cli.signals import run_until_signal
@@ -44,7 +45,7 @@ def command() -> None:
 
 @command.command("list")
 @stack_option
-@click.option("--tenant", help="Only the backfills of this tenant.")
+@click.option("--tenant", shell_complete=complete_tenant, help="Only the backfills of this tenant.")
 @json_option
 def list_backfills(stack: str, tenant: str | None, *, as_json: bool) -> None:
     """List the running backfills."""

@@ -9,8 +9,10 @@ import click
 
 from eventcron.client.verbs import Receipt
 from eventcron.entrypoints.cli.calendar_file import read_calendar_file
+from eventcron.entrypoints.cli.completion import complete_calendar, complete_tenant
 from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.entrypoints.cli.operations import stack_option
+from eventcron.entrypoints.cli.progress import ANSWER, waiting
 from eventcron.entrypoints.cli.schedules import connected, key_of, show_receipt, tenant_option, wait_option
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import table
@@ -19,7 +21,7 @@ from eventcron.model.codes import RejectionCode
 from eventcron.model.records import Calendar
 from eventcron.timing.calendars import read_dates
 
-calendar_argument = click.argument("calendar", metavar="TENANT/CALENDAR")
+calendar_argument = click.argument("calendar", metavar="TENANT/CALENDAR", shell_complete=complete_calendar)
 
 
 @click.group("calendars")
@@ -28,7 +30,7 @@ def command() -> None:
 
 
 @command.command("list")
-@click.option("--tenant", metavar="TENANT", help="Only this tenant's.")
+@click.option("--tenant", metavar="TENANT", shell_complete=complete_tenant, help="Only this tenant's.")
 @stack_option
 @json_option
 def list_calendars(stack: str, tenant: str | None, *, as_json: bool) -> None:
@@ -104,7 +106,7 @@ def put(
     days = [str(span) for span in read_calendar_file(file, field="--file")] if file is not None else _checked(dates)
 
     async def work() -> Receipt:
-        async with connected(stack) as client:
+        async with connected(stack) as client, waiting(ANSWER):
             return await client.put_calendar(key.tenant, key.name, days, revision=revision, wait=wait)
 
     show_receipt(run_until_signal(work()), key, done="put", as_json=as_json)
@@ -122,7 +124,7 @@ def delete(calendar: str, *, revision: int | None, tenant: str | None, wait: boo
     key = key_of(calendar, tenant)
 
     async def work() -> Receipt:
-        async with connected(stack) as client:
+        async with connected(stack) as client, waiting(ANSWER):
             return await client.delete_calendar(key.tenant, key.name, revision=revision, wait=wait)
 
     show_receipt(run_until_signal(work()), key, done="deleted", as_json=as_json)

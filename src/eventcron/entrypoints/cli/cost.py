@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import click
 from msgspec.structs import replace
 
 from eventcron.adapters.clock import SystemClock
+from eventcron.app.upcoming import UpcomingReport
 from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.entrypoints.cli.operations import operations
 from eventcron.entrypoints.cli.progress import Progress
@@ -24,7 +26,7 @@ from eventcron.testing.world import SETTINGS
 
 #: The template's defaults, as far as they bear on the bill.
 DEFAULTS = replace(SETTINGS, segments=64)
-MEMORY_MEGABYTES = 1024
+MEMORY_MEGABYTES = 896
 
 
 @click.command("cost")
@@ -70,8 +72,7 @@ def command(
     elif schedules is not None and fires_per_day is not None:
         workload = evenly(schedules, fires_per_day)
     else:
-        read: Read = run_until_signal(of_files(files, settings, now=SystemClock().now()))
-        workload, rejected = read.workload, read.rejected
+        workload, rejected = run_until_signal(_of_files(files, settings))
     month = bill(workload, settings, memory_megabytes=memory)
     if as_json:
         print_document(_as_object(month, workload))
@@ -82,14 +83,20 @@ def command(
     sys.exit(1 if rejected else 0)
 
 
+async def _of_files(files: tuple[Path, ...], settings: Settings) -> Read:
+    with Progress() as progress:
+        return await of_files(files, settings, now=SystemClock().now(), on_progress=_shown_by(progress))
+
+
+def _shown_by(progress: Progress) -> Callable[[UpcomingReport], None]:
+    return lambda report: progress.show(f"{counted(report.schedules, 'schedule')} read")
+
+
 async def _of_stack(stack: str) -> tuple[Workload, Settings]:
     async with operations(stack) as (cases, *_):
         with Progress() as progress:
-            workload = await of_deployment(
-                cases.upcoming,
-                now=cases.clock.now(),
-                on_progress=lambda report: progress.show(f"{counted(report.schedules, 'schedule')} read"),
-            )
+            now = cases.clock.now()
+            workload = await of_deployment(cases.upcoming, now=now, on_progress=_shown_by(progress))
         return workload, cases.settings
 
 

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from eventcron.app.use_cases import UseCases
+from eventcron.entrypoints.cli.completion import complete_tenant
 from eventcron.entrypoints.cli.moments import SPAN
 from eventcron.entrypoints.cli.tables import columns, counted
 from eventcron.model.names import Key
@@ -23,6 +24,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 SHOWN = 20
 #: Endings of the files that are read in a folder.
 ENDINGS = (".yaml", ".yml", ".jsonl", ".ndjson", ".json")
+#: What the planning is shown as.
+COMPARING = "comparing with what is stored"
 _SIGNS = {"create": "+", "update": "~", "delete": "-"}
 
 
@@ -33,7 +36,11 @@ def declared_options(command: F) -> F:
             "--within", "span", type=SPAN, default="7d", show_default=True, help="Compare fires so far ahead."
         ),
         click.option("--prune", is_flag=True, help="Delete what a tenant has stored and the files do not have."),
-        click.option("--tenant", help="Only this tenant's entries.  [default: all tenants in the files]"),
+        click.option(
+            "--tenant",
+            shell_complete=complete_tenant,
+            help="Only this tenant's entries.  [default: all tenants in the files]",
+        ),
         click.option(
             "-f",
             "--file",

@@ -7,6 +7,7 @@ import click
 from eventcron.client.verbs import Receipt
 from eventcron.entrypoints.cli.forms import json_option
 from eventcron.entrypoints.cli.operations import stack_option
+from eventcron.entrypoints.cli.progress import ANSWER, waiting
 from eventcron.entrypoints.cli.schedules import (
     connected,
     key_of,
@@ -30,7 +31,7 @@ def command(schedule: str, *, revision: int | None, tenant: str | None, wait: bo
     key = key_of(schedule, tenant)
 
     async def work() -> Receipt:
-        async with connected(stack) as client:
+        async with connected(stack) as client, waiting(ANSWER):
             return await client.delete(key.tenant, key.name, revision=revision, wait=wait)
 
     show_receipt(run_until_signal(work()), key, done="deleted", as_json=as_json)

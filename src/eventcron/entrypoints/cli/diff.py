@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from eventcron.entrypoints.cli.declared import as_object, declared_options, plan_of, read_files, show
+from eventcron.entrypoints.cli.declared import COMPARING, as_object, declared_options, plan_of, read_files, show
 from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.entrypoints.cli.operations import stack_option
+from eventcron.entrypoints.cli.progress import waiting
 from eventcron.entrypoints.cli.schedules import connected
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.preview.declared import Difference
@@ -35,5 +36,5 @@ def command(files: tuple[Path, ...], *, tenant: str | None, prune: bool, span: i
 
 
 async def _plan(stack: str, declared: list[Declared], *, tenant: str | None, prune: bool, span: int) -> Difference:
-    async with connected(stack) as client:
+    async with connected(stack) as client, waiting(COMPARING):
         return await plan_of(client.cases, declared, tenant=tenant, prune=prune, span=span)

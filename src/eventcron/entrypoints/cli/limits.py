@@ -9,6 +9,7 @@ import msgspec
 
 from eventcron.app.tenant_limits import TenantLimits, limits_of
 from eventcron.client.schedules import check_names
+from eventcron.entrypoints.cli.completion import complete_tenant
 from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.entrypoints.cli.operations import operations, stack_option
 from eventcron.entrypoints.cli.signals import run_until_signal
@@ -16,7 +17,7 @@ from eventcron.entrypoints.cli.tables import table
 
 
 @click.command("limits")
-@click.argument("tenants", metavar="TENANT…", nargs=-1, required=True)
+@click.argument("tenants", metavar="TENANT…", nargs=-1, required=True, shell_complete=complete_tenant)
 @stack_option
 @json_option
 def command(tenants: tuple[str, ...], stack: str, *, as_json: bool) -> None:

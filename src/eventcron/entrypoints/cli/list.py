@@ -11,6 +11,7 @@ from typing import Any
 import click
 
 from eventcron.client.stored import Stored, as_object
+from eventcron.entrypoints.cli.completion import complete_schedule, complete_tenant
 from eventcron.entrypoints.cli.forms import form, json_option
 from eventcron.entrypoints.cli.moments import INSTANT
 from eventcron.entrypoints.cli.operations import stack_option
@@ -27,8 +28,13 @@ STATES = ("enabled", "paused", "completed")
 
 
 @click.command("list")
-@click.argument("prefix", metavar="[TENANT/PREFIX]", default="")
-@click.option("--tenant", metavar="TENANT", help="Only this tenant's; then PREFIX is of the name alone.")
+@click.argument("prefix", metavar="[TENANT/PREFIX]", default="", shell_complete=complete_schedule)
+@click.option(
+    "--tenant",
+    metavar="TENANT",
+    shell_complete=complete_tenant,
+    help="Only this tenant's; then PREFIX is of the name alone.",
+)
 @click.option("--label", "labels", multiple=True, metavar="KEY[=TEXT]", help="Only with this label. Repeatable.")
 @click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only in this state. Repeatable.")
 @click.option("--next-before", type=INSTANT, help="Only those whose next fire is before: RFC 3339, a date, now+1h.")

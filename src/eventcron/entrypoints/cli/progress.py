@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self
 
@@ -14,6 +16,8 @@ import click
 AFTER = 1.0
 #: Seconds between two lines: more often than anybody reads.
 EVERY = 0.1
+#: What a command that was sent is shown as.
+ANSWER = "waiting for the deployment"
 #: Back to the first column, and erase to the end of the line (ECMA-48, EL).
 _ANEW = "\r\x1b[K"
 
@@ -43,3 +47,21 @@ class Progress:
     ) -> None:
         if self._shown:
             click.echo(_ANEW, err=True, nl=False)
+
+
+@asynccontextmanager
+async def waiting(text: str, *, progress: Progress | None = None, every: float = AFTER) -> AsyncIterator[None]:
+    """Show *text* and for how long it is so already, *every* so many seconds, while the context is open."""
+
+    async def tick() -> None:
+        began = time.monotonic()
+        while True:
+            await asyncio.sleep(every)
+            shown.show(f"{text} … {time.monotonic() - began:.0f} s")
+
+    with progress or Progress() as shown:
+        ticking = asyncio.create_task(tick())
+        try:
+            yield
+        finally:
+            ticking.cancel()

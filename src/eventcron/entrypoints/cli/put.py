@@ -15,6 +15,7 @@ from eventcron.client.verbs import Receipt
 from eventcron.entrypoints.cli.forms import json_option
 from eventcron.entrypoints.cli.moments import INSTANT
 from eventcron.entrypoints.cli.operations import stack_option
+from eventcron.entrypoints.cli.progress import ANSWER, waiting
 from eventcron.entrypoints.cli.schedules import (
     connected,
     key_of,
@@ -26,7 +27,10 @@ from eventcron.entrypoints.cli.schedules import (
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.model import commands
 from eventcron.model.names import Instant
+from eventcron.model.tracking import Overlap
 from eventcron.timing.instant import to_datetime
+
+OVERLAPS = [one.value for one in Overlap]
 
 
 @click.command("put")
@@ -49,6 +53,10 @@ from eventcron.timing.instant import to_datetime
 @click.option("--window", "flexible_window_seconds", type=int, help="Seconds by which fires are spread.")
 @click.option("--misfire", type=click.Choice(["fire_once", "fire_all", "skip"]), help="What fires of what was missed.")
 @click.option("--grace", type=int, help="Seconds after which a fire counts as missed.  [default: 86400]")
+@click.option("--track", is_flag=True, default=None, help="Follow what becomes of each fire.")
+@click.option("--timeout", type=int, help="Seconds after which a run is overdue.  [default: 3600]")
+@click.option("--while-running", type=click.Choice(OVERLAPS), help="A fire during a run.  [default: allow]")
+@click.option("--pause-after", type=int, metavar="N", help="Pause it after N failed runs in a row.")
 @click.option("--paused/--enabled", default=None, help="Store it paused, or end its pause.")
 @click.option("--delete-after", is_flag=True, help="Delete it when it has no occurrence left.")
 @click.option("--revision", type=int, help="Orders commands.  [default: the event's time]")
@@ -74,7 +82,7 @@ def command(
     made = _schedule(key.tenant, key.name, expressions, given)
 
     async def work() -> Receipt:
-        async with connected(stack) as client:
+        async with connected(stack) as client, waiting(ANSWER):
             return await client.put(made, wait=wait)
 
     show_receipt(run_until_signal(work()), key, done="put", as_json=as_json)
@@ -88,6 +96,12 @@ def _schedule(tenant: str, name: str, expressions: tuple[str, ...], options: dic
     """
     daylight = {"gap": options.pop("gap"), "overlap": options.pop("overlap")}
     misfire = {"policy": options.pop("misfire"), "grace_seconds": options.pop("grace")}
+    runs = {
+        "track": options.pop("track"),
+        "timeout_seconds": options.pop("timeout"),
+        "overlap": options.pop("while_running"),
+        "pause_after_failures": options.pop("pause_after"),
+    }
     paused, delete = options.pop("paused"), options.pop("delete_after")
     return Schedule(
         tenant=tenant,
@@ -95,6 +109,7 @@ def _schedule(tenant: str, name: str, expressions: tuple[str, ...], options: dic
         expression=expressions[0] if len(expressions) == 1 else list(expressions),
         daylight_saving=_given(daylight),
         misfire=_given(misfire),
+        runs=_given(runs),
         start=_moment(options.pop("start")),
         end=_moment(options.pop("end")),
         input=_input(options.pop("given")),

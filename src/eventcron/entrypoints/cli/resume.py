@@ -8,6 +8,7 @@ from eventcron.client.tenants import resume_tenant
 from eventcron.client.verbs import Receipt
 from eventcron.entrypoints.cli.forms import json_option
 from eventcron.entrypoints.cli.operations import stack_option
+from eventcron.entrypoints.cli.progress import ANSWER, waiting
 from eventcron.entrypoints.cli.schedules import (
     act_on_tenant,
     connected,
@@ -59,7 +60,7 @@ def command(
     key = key_of(schedule, tenant)
 
     async def work() -> Receipt:
-        async with connected(stack) as client:
+        async with connected(stack) as client, waiting(ANSWER):
             return await client.resume(key.tenant, key.name, missed=missed, revision=revision, wait=wait)  # type: ignore[arg-type]  # one of the choices
 
     show_receipt(run_until_signal(work()), key, done="resumed", as_json=as_json)

@@ -9,6 +9,7 @@ import click
 from eventcron.client.verbs import Receipt
 from eventcron.entrypoints.cli.forms import json_option
 from eventcron.entrypoints.cli.operations import stack_option
+from eventcron.entrypoints.cli.progress import ANSWER, waiting
 from eventcron.entrypoints.cli.schedules import (
     connected,
     key_of,
@@ -37,7 +38,7 @@ def command(schedule: str, *, run_id: str | None, tenant: str | None, wait: bool
     key = key_of(schedule, tenant)
 
     async def work() -> Receipt:
-        async with connected(stack) as client:
+        async with connected(stack) as client, waiting(ANSWER):
             return await client.run(key.tenant, key.name, run_id=run_id, wait=wait)
 
     receipt = run_until_signal(work())

@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from pathlib import Path
 from typing import Any
 
 import click
-from click.shell_completion import CompletionItem
 
 from eventcron.client.client import Client
 from eventcron.client.verbs import Receipt, Results, Verbs
+from eventcron.entrypoints.cli.completion import complete_schedule, complete_tenant
 from eventcron.entrypoints.cli.forms import print_document
-from eventcron.entrypoints.cli.operations import account_of, current_account
+from eventcron.entrypoints.cli.operations import current_account
 from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.signals import Stopped, run_until_signal
 from eventcron.entrypoints.cli.start import PARTLY
 from eventcron.entrypoints.cli.tables import counted
-from eventcron.errors import EventcronError
 from eventcron.model.names import Key
 
-#: Seconds that completion looks for names, and how many it shows: more than a terminal shows at once.
-COMPLETION_SECONDS = 3.0
-COMPLETIONS = 100
 #: Failures that are named on stderr; the rest is counted.
 SHOWN = 20
 
@@ -42,50 +35,13 @@ async def connected(stack: str, *, source: str = "") -> AsyncIterator[Verbs]:
         yield client
 
 
-def _complete(context: click.Context, _param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Names of tenants, and of a tenant's schedules after the slash. Nothing if the deployment cannot be reached."""
-
-    async def look() -> list[str]:
-        account = account_of({}, Path.cwd(), os.environ, silently=True)
-        async with (
-            asyncio.timeout(COMPLETION_SECONDS),
-            Client.at(account, stack=str(context.params.get("stack") or "eventcron")) as client,
-        ):
-            return await names(client, incomplete, tenant=context.params.get("tenant"))
-
-    try:
-        found = asyncio.run(look())
-    except (EventcronError, OSError, TimeoutError):
-        return []
-    return [CompletionItem(name) for name in found]
-
-
-async def names(client: Verbs, incomplete: str, *, tenant: str | None = None) -> list[str]:
-    """What *incomplete* may become: a tenant and a slash, or the name of a tenant's schedule."""
-    given, slash, prefix = incomplete.partition("/")
-    if tenant is not None or slash:
-        found = client.list(tenant or given, prefix=incomplete if tenant else prefix)
-        shown = [stored.key.name if tenant else str(stored.key) async for stored in _first(found, COMPLETIONS)]
-        return sorted(shown)
-    tenants: set[str] = set()
-    async for stored in client.list():
-        tenants.add(stored.key.tenant)
-        if len(tenants) >= COMPLETIONS:
-            break
-    return sorted(f"{one}/" for one in tenants if one.startswith(given))
-
-
-async def _first(items: AsyncIterator[Any], count: int) -> AsyncIterator[Any]:
-    async for item in items:
-        yield item
-        count -= 1
-        if not count:
-            return
-
-
-optional_schedule = click.argument("schedule", metavar="[TENANT/NAME]", required=False, shell_complete=_complete)
-schedule_argument = click.argument("schedule", metavar="TENANT/NAME", shell_complete=_complete)
-tenant_option = click.option("--tenant", metavar="TENANT", help="The tenant; then NAME alone is enough.")
+optional_schedule = click.argument(
+    "schedule", metavar="[TENANT/NAME]", required=False, shell_complete=complete_schedule
+)
+schedule_argument = click.argument("schedule", metavar="TENANT/NAME", shell_complete=complete_schedule)
+tenant_option = click.option(
+    "--tenant", metavar="TENANT", help="The tenant; then NAME alone is enough.", shell_complete=complete_tenant
+)
 
 
 def wait_option(*, default: bool) -> Callable[[Any], Any]:

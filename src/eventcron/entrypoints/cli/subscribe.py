@@ -14,6 +14,7 @@ from eventcron.adapters.aws.deployment import deployment
 from eventcron.adapters.aws.subscriptions import NotSubscribed, Subscriptions
 from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.entrypoints.cli.operations import CONNECTIONS, current_account, stack_option
+from eventcron.entrypoints.cli.progress import waiting
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import columns
 from eventcron.rules.subscribing import Subscription, subscription, template
@@ -91,10 +92,11 @@ async def _subscribe(
         if dry_run:
             return done | {"done": "nothing"}
         _agree(yes=yes)
-        if remove:
-            await subscriptions.remove(one)
-            return done | {"done": "removed"}
-        return done | {"done": "created", "dead_letters": await subscriptions.add(one, key=key)}
+        async with waiting("CloudFormation is at work"):
+            if remove:
+                await subscriptions.remove(one)
+                return done | {"done": "removed"}
+            return done | {"done": "created", "dead_letters": await subscriptions.add(one, key=key)}
 
 
 def _key(to: str, api_key: str | None) -> tuple[str, str] | None:

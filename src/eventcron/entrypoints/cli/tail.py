@@ -8,6 +8,7 @@ import sys
 import click
 
 from eventcron.client.published import KINDS, particulars
+from eventcron.entrypoints.cli.completion import complete_schedule, complete_tenant
 from eventcron.entrypoints.cli.forms import form, json_option
 from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.schedules import connected
@@ -17,8 +18,13 @@ from eventcron.model.events import Answer
 
 
 @click.command("tail")
-@click.argument("prefix", metavar="[TENANT/PREFIX]", default="")
-@click.option("--tenant", metavar="TENANT", help="Only this tenant's; then PREFIX is of the name alone.")
+@click.argument("prefix", metavar="[TENANT/PREFIX]", default="", shell_complete=complete_schedule)
+@click.option(
+    "--tenant",
+    metavar="TENANT",
+    shell_complete=complete_tenant,
+    help="Only this tenant's; then PREFIX is of the name alone.",
+)
 @click.option("--only", "kinds", multiple=True, type=click.Choice(sorted(KINDS)), help="Only these. Repeatable.")
 @click.option("--count", type=click.IntRange(1), help="End after so many events.")
 @stack_option

@@ -11,6 +11,7 @@ import click
 from eventcron.adapters.clock import SystemClock
 from eventcron.app.upcoming import UpcomingReport
 from eventcron.client.schedules import check_names
+from eventcron.entrypoints.cli.completion import complete_tenant
 from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.entrypoints.cli.moments import INSTANT, SPAN
 from eventcron.entrypoints.cli.operations import operations, stack_option
@@ -39,7 +40,11 @@ BAR = 40
 
 @click.command("upcoming")
 @stack_option
-@click.option("--tenant", help="Only this tenant's schedules. The command then reads only their part of the table.")
+@click.option(
+    "--tenant",
+    shell_complete=complete_tenant,
+    help="Only this tenant's schedules. The command then reads only their part of the table.",
+)
 @click.option(
     "--from",
     "start",

@@ -10,7 +10,8 @@ import msgspec
 from msgspec import UNSET, Meta, Struct
 from msgspec.structs import replace
 
-from eventcron.app.registrar import TABLE, Change, Outcome, Result
+from eventcron.app.registrar import TABLE, Change
+from eventcron.app.results import Outcome, Result
 from eventcron.app.tenant_limits import limits_of
 from eventcron.app.use_cases import UseCases
 from eventcron.entrypoints.rest.caller import authorise

@@ -1,0 +1,106 @@
+"""Runs as they are stored: what targets make of tracked fires. ``rules/runs.py`` draws a run's life."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from eventcron.model.messages import Fire
+from eventcron.model.names import Instant
+from eventcron.model.tracking import RunEnd
+
+
+class LaneKey(NamedTuple):
+    """Names a lane. Prints as ``tenant/name``, or as ``tenant/name/fire_id`` where each run has a lane of its own."""
+
+    tenant: str
+    name: str
+    #: The run's ``fire_id``; "" = the schedule's one lane for runs that must not overlap.
+    id: str = ""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether all runs of the schedule follow each other here."""
+        return self.id == ""
+
+    def __str__(self) -> str:
+        return "/".join(part for part in self if part)
+
+
+class OpenRun(Struct, frozen=True, array_like=True):
+    """A run that has begun and has not ended."""
+
+    fire: Fire
+    fire_id: str
+    opened: Instant
+    deadline: Instant
+    #: Runs in a row that fail or are overdue before the schedule is paused; 0 = it never is.
+    pause_after: int = 0
+    #: It was overdue before, and then its fire was delivered again. Each run has one end, so no event says another.
+    is_again: bool = False
+
+
+class PastRun(Struct, frozen=True, array_like=True):
+    """A run that has ended, and what follows from it."""
+
+    fire: Fire
+    fire_id: str
+    opened: Instant
+    deadline: Instant
+    end: RunEnd
+    ended: Instant
+    #: The message that ended it, so that what follows is repeated if the message comes again; "" = the fire after it.
+    by: str = ""
+    #: As of ``OpenRun``.
+    pause_after: int = 0
+    #: Runs in a row that have failed or been overdue, this one included; None = nobody has counted.
+    failures: int | None = None
+    #: Whether the schedule is to be paused for that.
+    pauses: bool = False
+    is_again: bool = False
+
+
+class Skipped(Struct, frozen=True, array_like=True):
+    """A fire that was skipped while another run was open."""
+
+    fire_id: str
+    #: The ``fire_id`` of the open run.
+    by: str
+    at: Instant
+
+
+class Lane(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Where runs of one schedule follow each other, at most one of them open.
+
+    Runs that may overlap have a lane each. ``version`` rises with each write: whoever comes second with the same one is
+    refused.
+    """
+
+    tenant: str
+    name: str
+    id: str = ""
+    #: 0 = it is not stored yet.
+    version: int = 0
+    #: What the tokens of its runs are made of, with their ``fire_id``.
+    secret: str
+    open: OpenRun | None = None
+    #: The fire that waits for the open run to end; sent again then, it stays here until it is decided.
+    waiting: Fire | None = None
+    #: The runs that ended lately, the last one last.
+    past: tuple[PastRun, ...] = ()
+    #: The fires that were skipped lately.
+    skipped: tuple[Skipped, ...] = ()
+    #: Runs in a row that have failed or been overdue.
+    failures: int = 0
+    #: When TTL may remove it, seconds since 1970.
+    expires: int | None = None
+
+    @property
+    def key(self) -> LaneKey:
+        return LaneKey(self.tenant, self.name, self.id)
+
+    @property
+    def stored_version(self) -> int | None:
+        """What a write replaces; None: nothing is stored."""
+        return self.version or None

@@ -1,0 +1,324 @@
+"""What becomes of fires, told from outside: tracked runs, their ends, their deadlines, and what they hold up."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from eventcron.testing import World
+from eventcron.timing.instant import from_datetime
+
+START = "2026-12-01T08:00:00Z"
+ACME = {"tenant": "acme", "name": "nightly"}
+
+
+def put(world: World, expression: str = "* * * * *", *, name: str = "nightly", **runs: Any) -> None:
+    detail = {"tenant": "acme", "name": name, "expression": expression, "runs": {"track": True} | runs}
+    world.emit("Put Schedule", detail)
+    world.run(seconds=1)
+
+
+def report(world: World, fire: dict[str, Any], status: str, *, source: str | None = None, **more: Any) -> str:
+    detail = {key: fire[key] for key in ("tenant", "name", "fire_id", "run_token")} | {"status": status} | more
+    return world.emit("Report Run", detail, source=source)
+
+
+def fires(world: World) -> list[dict[str, Any]]:
+    return [fired.detail for fired in world.fired]
+
+
+def minutes(details: list[dict[str, Any]], field: str = "due") -> list[str]:
+    return [detail[field][11:16] for detail in details]
+
+
+def test_a_run_that_is_reported_as_succeeded_says_so_with_its_duration() -> None:
+    with World(START) as world:
+        put(world, "0 9 * * *")
+        world.run(minutes=60)
+        (fire,) = fires(world)
+        asked = report(world, fire, "succeeded", message="exported", result={"rows": 3})
+        world.run(hours=2)
+
+        (ended,) = world.events_of("Run Succeeded")
+        assert (ended["fire_id"], ended["message"], ended["result"]) == (fire["fire_id"], "exported", {"rows": 3})
+        assert 0 <= ended["duration_ms"] < 2_000
+        assert ended["event_id"] == asked
+        assert world.events_of("Run Overdue") == []
+        assert world.fires.next_visible() is None  # the deadline is gone with its run
+
+
+def test_a_run_that_nobody_ends_is_overdue_at_its_deadline() -> None:
+    with World(START) as world:
+        put(world, "0 9 * * *", timeout_seconds=5_400)
+        world.run(minutes=60)
+        world.run(minutes=89)
+        assert world.events_of("Run Overdue") == []
+        world.run(minutes=2)
+
+        (overdue,) = world.events_of("Run Overdue")
+        assert overdue["deadline"].startswith("2026-12-01T10:30:0")
+        assert overdue["duration_ms"] >= 5_400_000
+
+
+@pytest.mark.parametrize("seconds", [1, 59, 600])
+def test_a_timeout_shorter_than_what_planners_look_ahead_ends_in_time(seconds: int) -> None:
+    with World(START) as world:
+        put(world, "0 9 * * *", timeout_seconds=seconds)
+        world.run(minutes=60, seconds=seconds + 2)
+
+        (overdue,) = world.events_of("Run Overdue")
+        assert seconds * 1000 <= overdue["duration_ms"] <= seconds * 1000 + 1_500
+
+
+def test_reports_after_the_first_end_change_nothing() -> None:
+    with World(START) as world:
+        put(world, "0 9 * * *")
+        world.run(minutes=60)
+        (fire,) = fires(world)
+        for status in ("failed", "succeeded", "failed", "started"):
+            report(world, fire, status)
+            world.run(seconds=1)
+
+        assert len(world.events_of("Run Failed")) == 1
+        assert world.events_of("Run Succeeded") == []
+        assert [answer["ended"] for answer in world.events_of("Run Reported")] == ["failed"] * 3
+
+
+def test_progress_is_told_and_ends_nothing() -> None:
+    with World(START) as world:
+        put(world, "0 9 * * *")
+        world.run(minutes=60)
+        (fire,) = fires(world)
+        report(world, fire, "progress", message="half")
+        world.run(seconds=1)
+
+        (answer,) = world.events_of("Run Reported")
+        assert (answer["status"], answer["message"], answer.get("ended")) == ("progress", "half", None)
+
+
+def test_a_token_decides_and_not_the_source() -> None:
+    with World(START) as world:
+        put(world, "0 9 * * *")
+        world.run(minutes=60)
+        (fire,) = fires(world)
+        forged = fire | {"run_token": fire["run_token"][:-1] + "x"}
+        report(world, forged, "failed")
+        report(world, forged, "failed", source="eventcron.tenant.evil")
+        report(world, fire | {"run_token": "aaaa"}, "failed")
+        world.run(seconds=1)
+        assert world.events_of("Run Failed") == []
+        rejections = world.events_of("Schedule Rejected")
+        assert {rejection["code"] for rejection in rejections} == {"wrong_token"}
+        assert [rejection.get("tenant") for rejection in rejections] == ["acme", "evil", "acme"]
+        assert fire["run_token"] not in str(rejections)
+
+        report(world, fire, "failed", source="some.worker")
+        world.run(seconds=1)
+        assert len(world.events_of("Run Failed")) == 1
+
+
+def test_the_token_of_one_run_is_not_that_of_another() -> None:
+    with World(START) as world:
+        put(world, "0,1 9 * * *", overlap="skip", timeout_seconds=30)
+        world.run(minutes=62)
+        first, second = fires(world)
+        report(world, second | {"run_token": first["run_token"]}, "failed")
+        world.run(seconds=1)
+
+        assert [rejection["code"] for rejection in world.events_of("Schedule Rejected")] == ["wrong_token"]
+
+
+def test_skip_skips_while_a_run_is_open() -> None:
+    with World(START) as world:
+        put(world, overlap="skip")
+        world.run(minutes=3)
+        (fire,) = fires(world)
+        skips = world.events_of("Schedule Skipped")
+        assert {skip["reason"] for skip in skips} == {"still_running"}
+        assert {skip["by"] for skip in skips} == {fire["fire_id"]}
+        report(world, fire, "succeeded")
+        world.run(minutes=1)
+
+        assert minutes(fires(world)) == ["08:01", "08:04"]
+        assert len({fire["run_token"] for fire in fires(world)}) == 2
+
+
+def test_a_run_that_nobody_ends_holds_up_others_until_its_deadline_only() -> None:
+    with World(START) as world:
+        put(world, overlap="skip", timeout_seconds=150)
+        world.run(minutes=10)
+
+        assert minutes(fires(world)) == ["08:01", "08:04", "08:07", "08:10"]
+        assert minutes(world.events_of("Run Overdue")) == ["08:01", "08:04", "08:07"]
+
+
+def test_queue_one_fires_one_when_the_open_run_ends_and_skips_the_others() -> None:
+    with World(START) as world:
+        put(world, overlap="queue_one")
+        world.run(minutes=4, seconds=20)
+        (first,) = fires(world)
+        report(world, first, "succeeded")
+        world.run(seconds=10)
+
+        assert minutes(fires(world)) == ["08:01", "08:02"]
+        assert minutes(world.events_of("Schedule Skipped"), "first_due") == ["08:03", "08:04"]
+        report(world, fires(world)[1], "failed")
+        world.run(minutes=1)
+        assert minutes(fires(world)) == ["08:01", "08:02", "08:05"]
+
+
+def test_queue_one_fires_the_one_that_waits_when_the_open_run_is_overdue() -> None:
+    with World(START) as world:
+        put(world, overlap="queue_one", timeout_seconds=200)
+        world.run(minutes=20)
+
+        assert minutes(fires(world))[:3] == ["08:01", "08:02", "08:05"]
+        opened = [fire for fire, _ in zip(fires(world), world.events_of("Run Overdue"), strict=False)]
+        assert len(opened) >= 5
+
+
+def test_allow_fires_them_all() -> None:
+    with World(START) as world:
+        put(world)
+        world.run(minutes=3)
+
+        assert minutes(fires(world)) == ["08:01", "08:02", "08:03"]
+        for fire in reversed(fires(world)):
+            report(world, fire, "succeeded")
+        world.run(seconds=1)
+        assert len(world.events_of("Run Succeeded")) == 3
+
+
+@pytest.mark.parametrize("overlap", ["allow", "skip", "queue_one"])
+def test_a_schedule_is_paused_after_failures_in_a_row(overlap: str) -> None:
+    with World(START) as world:
+        put(world, overlap=overlap, pause_after_failures=3)
+        for status in ("failed", "failed", "succeeded", "failed", "failed", "failed", "failed"):
+            world.run(minutes=1)
+            report(world, fires(world)[-1], status)
+            world.run(seconds=2)
+        world.run(minutes=5)
+
+        (paused,) = world.events_of("Schedule Paused")
+        assert paused["reason"] == "failures"
+        assert "event_id" not in paused
+        assert minutes(fires(world))[-1] == "08:06"
+        assert [ended["failures"] for ended in world.events_of("Run Failed")] == [1, 2, 1, 2, 3]
+        world.emit("Resume Schedule", ACME)
+        world.run(minutes=2)
+        assert len(fires(world)) > 6
+
+
+def test_a_fire_that_waits_when_its_schedule_is_deleted_is_reported_and_waits_no_longer() -> None:
+    with World(START) as world:
+        put(world, overlap="queue_one")
+        world.run(minutes=2, seconds=30)
+        world.emit("Delete Schedule", ACME)
+        world.run(seconds=5)
+        report(world, fires(world)[0], "succeeded")
+        world.run(seconds=5)
+
+        assert minutes(fires(world)) == ["08:01"]
+        assert [skip["reason"] for skip in world.events_of("Schedule Skipped")] == ["deleted"]
+        assert all(lane.waiting is None for lane in world.runs.stored.values())
+
+
+def test_what_is_not_tracked_has_no_token_and_no_lane() -> None:
+    with World(START) as world:
+        world.emit("Put Schedule", ACME | {"expression": "* * * * *"})
+        world.run(minutes=3)
+
+        assert len(fires(world)) == 2 or len(fires(world)) == 3
+        assert all("run_token" not in fire for fire in fires(world))
+        assert world.runs.stored == {}
+
+
+def test_runs_without_track_are_rejected() -> None:
+    with World(START) as world:
+        world.emit("Put Schedule", ACME | {"expression": "* * * * *", "runs": {"overlap": "skip"}})
+        world.run(seconds=1)
+
+        (rejection,) = world.events_of("Schedule Rejected")
+        assert (rejection["code"], rejection["field"]) == ("out_of_range", "runs.track")
+
+
+def test_a_run_by_hand_is_tracked_and_held_up_too() -> None:
+    with World(START) as world:
+        put(world, "manual", overlap="skip")
+        for run_id in ("one", "two"):
+            world.emit("Run Schedule", ACME | {"run_id": run_id})
+            world.run(seconds=5)
+
+        assert [fire["cause_id"] for fire in fires(world)] == ["one"]
+        assert [skip["cause_id"] for skip in world.events_of("Schedule Skipped")] == ["two"]
+
+
+class _Counting:
+    """How often each port was called."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+
+    async def __call__(self, point: str) -> None:
+        self.calls[point] += 1
+
+
+@pytest.mark.parametrize(
+    ("runs", "status", "writes"),
+    [
+        pytest.param({"track": False}, None, 0, id="not tracked"),
+        pytest.param({}, "succeeded", 2, id="ends"),
+        pytest.param({"overlap": "skip"}, "failed", 2, id="ends where none may overlap"),
+        pytest.param({"timeout_seconds": 20}, None, 2, id="overdue"),
+        pytest.param({"overlap": "queue_one", "timeout_seconds": 2_000}, None, 2, id="overdue beyond a queue's delay"),
+        pytest.param({"pause_after_failures": 5}, "failed", 3, id="counted where they overlap"),
+        pytest.param({"pause_after_failures": 5, "timeout_seconds": 2_000}, None, 3, id="counted and overdue"),
+    ],
+)
+def test_a_tracked_fire_costs_at_most_three_writes_and_another_none(
+    runs: dict[str, Any], status: str | None, writes: int
+) -> None:
+    counting = _Counting()
+    with World(START, pause=counting) as world:
+        put(world, "at(2026-12-01T09:00:00)", **runs)
+        world.run(minutes=60)
+        (fire,) = fires(world)
+        if status is not None:
+            report(world, fire, status)
+        world.run(hours=2)
+
+        assert counting.calls["put_run.before"] == writes
+        if not writes:
+            assert counting.calls["get_runs.before"] == 0
+
+
+def test_two_hundred_occurrences_with_runs_of_random_lengths_never_overlap_and_never_stall() -> None:
+    lengths = random.Random(14)  # it has to be repeatable, not secret
+    with World(START) as world:
+        put(world, "*/30 * * * * *", overlap="queue_one", timeout_seconds=80)
+        begun = 0
+        for _ in range(100 * 6):
+            world.run(seconds=10)
+            for fire in fires(world)[begun:]:
+                begun += 1
+                if lengths.random() < 0.8:  # the others are never reported
+                    detail = {key: fire[key] for key in ("tenant", "name", "fire_id", "run_token")}
+                    world.emit("Report Run", detail | {"status": "succeeded"}, delay_seconds=lengths.randint(0, 75))
+        world.emit("Delete Schedule", ACME)
+        world.run(minutes=10)
+
+        ends = world.events_of("Run Succeeded") + world.events_of("Run Overdue")
+        starts = [from_datetime(datetime.fromisoformat(end["started"])) for end in ends]
+        spans = sorted((start, start + end["duration_ms"]) for start, end in zip(starts, ends, strict=True))
+        assert len({end["fire_id"] for end in ends}) == len(ends) == len(fires(world))
+        assert all(before[1] <= after[0] for before, after in pairwise(spans))
+        dues = {fire["due"] for fire in fires(world)} | {
+            skip["first_due"] for skip in world.events_of("Schedule Skipped")
+        }
+        assert len(dues) >= 200  # each was published or reported
+        assert all(lane.open is None and lane.waiting is None for lane in world.runs.stored.values())

@@ -1,0 +1,215 @@
+"""Checks of runs: none overlaps that must not, each has one end, and the first report of an end counts."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from eventcron.model.names import Instant, Key
+from eventcron.rules.runs import MAX_REMEMBERED, REMEMBERED_MS
+from tools.faultsim.observations import Observations, StatusEvent, instant
+from tools.faultsim.promises import Violation
+from tools.faultsim.targets import ALLOWING, KEYS, Report
+
+#: Milliseconds between the opening of a run and the publication of its fire, at most: a fire that is delivered again
+#: within half a minute keeps its deadline, and a publication may take forty seconds.
+OPENING_MS, FAULTLESS_MS = 75_000, 3_000
+#: Milliseconds by which two reports have to be apart to be sure which of them is the first to be handled.
+APART_MS = 10_000
+
+_ENDS = {"Run Succeeded": "succeeded", "Run Failed": "failed", "Run Overdue": "overdue"}
+
+
+class _Fire(NamedTuple):
+    key: Key
+    fire_id: str
+    token: str
+    at: Instant
+
+
+class Runs:
+    """What is known of the runs of one simulation."""
+
+    def __init__(self, observed: Observations) -> None:
+        simulation = observed.simulation
+        self.faultless = simulation.faults.faultless and simulation.faults.spell.is_harmless
+        #: Whether queues deliver each message once, so that each end is told once.
+        self.once = self.faultless and not simulation.faults.profile.redeliver
+        self.fires: dict[str, list[_Fire]] = defaultdict(list)
+        for at, _, event in observed.history.publications:
+            detail: dict[str, Any] = msgspec.json.decode(event.detail)
+            if "run_token" in detail:
+                fire = _Fire(Key(detail["tenant"], detail["name"]), detail["fire_id"], detail["run_token"], at)
+                self.fires[fire.fire_id].append(fire)
+        self.ends: dict[str, list[StatusEvent]] = defaultdict(list)
+        for told in observed.status_events:
+            if told.what in _ENDS:
+                self.ends[told.detail["fire_id"]].append(told)
+        self.reports: dict[str, list[Report]] = defaultdict(list)
+        for report in simulation.deployment.reports:
+            self.reports[report.fire_id].append(report)
+        self.timeouts_ms: dict[Key, int] = {
+            one.key: one.detail["runs"]["timeout_seconds"] * 1000 for one in simulation.sent if one.key in KEYS
+        }
+        self.tolerance_ms = FAULTLESS_MS if self.faultless else OPENING_MS
+
+    def first_end(self, fire_id: str) -> Instant | None:
+        """When somebody first said that the run had ended, and could."""
+        said = [one.emitted for one in self.reports[fire_id] if one.genuine and one.status in {"succeeded", "failed"}]
+        return min(said, default=None)
+
+    def open_until(self, fire: _Fire) -> Instant:
+        """Until when the run is surely open that this publication of its fire began."""
+        overdue: Instant = fire.at + self.timeouts_ms[fire.key] - self.tolerance_ms
+        ended = self.first_end(fire.fire_id)
+        return overdue if ended is None else min(ended, overdue)
+
+
+def _overlaps(observed: Observations) -> Iterator[Violation]:
+    """Where runs must not overlap, nothing is published while a run is open."""
+    runs = Runs(observed)
+    of_key: dict[Key, list[_Fire]] = defaultdict(list)
+    for fires in runs.fires.values():
+        for fire in fires:
+            of_key[fire.key].append(fire)
+    for key, fires in of_key.items():
+        if key == ALLOWING or key not in KEYS:
+            continue
+        fires.sort(key=lambda fire: fire.at)
+        for place, fire in enumerate(fires):
+            until = runs.open_until(fire)
+            for other in fires[place + 1 :]:
+                if other.at >= until:
+                    break
+                if other.fire_id != fire.fire_id:
+                    what = f"{other.fire_id} was published at {other.at}, while {fire.fire_id} of {fire.at} was open"
+                    yield Violation(9, key, what)
+
+
+def _held_up(observed: Observations) -> Iterator[Violation]:
+    """A fire is skipped only for a run that is open."""
+    runs = Runs(observed)
+    for event in observed.events("Schedule Skipped"):
+        if event.detail["reason"] != "still_running":
+            continue
+        by = event.detail["by"]
+        if event.key not in KEYS or event.key == ALLOWING:
+            yield Violation(9, event.key, f"it was skipped for another run: {event.detail}")
+        elif by not in runs.fires and runs.faultless:
+            yield Violation(9, event.key, f"it was skipped for a run of which nobody knows: {event.detail}")
+        elif runs.faultless and event.key is not None:
+            ended = runs.first_end(by)
+            over = runs.fires[by][-1].at + runs.timeouts_ms[event.key]
+            over = over if ended is None else min(over, max(one.arrives for one in runs.reports[by]))
+            if event.at > over + APART_MS:
+                yield Violation(9, event.key, f"it was skipped for a run that had ended: {event.detail}")
+
+
+def _stuck(observed: Observations) -> Iterator[Violation]:
+    """In the end no run is open, and no fire waits."""
+    for lane in observed.simulation.deployment.lanes.values():
+        if lane.open is not None or lane.waiting is not None:
+            yield Violation(9, Key(lane.tenant, lane.name), f"a run is open or a fire waits in the end: {lane}")
+
+
+def _one_end(observed: Observations) -> Iterator[Violation]:
+    """Each tracked fire that was published ends as one of three, and once if there are no faults."""
+    runs = Runs(observed)
+    for fire_id, fires in runs.fires.items():
+        hows = {event.what for event in runs.ends[fire_id]}
+        if len(hows) > 1 and not _is_forgotten(runs, observed, fires[0]):
+            yield Violation(10, fires[0].key, f"{fire_id} ended as {sorted(hows)}")
+        elif not hows and not _is_forgotten(runs, observed, fires[0]):
+            yield Violation(10, fires[0].key, f"{fire_id}, published at {fires[0].at}, has no end")
+        elif runs.once and len(runs.ends[fire_id]) > _times(runs, fire_id):
+            yield Violation(10, fires[0].key, f"{fire_id} ended {len(runs.ends[fire_id])} times without a fault")
+    for fire_id in runs.ends.keys() - runs.fires.keys():
+        if runs.ends[fire_id][0].what != "Run Overdue":
+            yield Violation(10, runs.ends[fire_id][0].key, f"{fire_id} ended, and was never published")
+
+
+def _times(runs: Runs, fire_id: str) -> int:
+    """How often its end may be told: as often as the report arrives that ended it."""
+    ended = runs.ends[fire_id][0]
+    said = (ended.detail.get("result") or {}).get("id")
+    return next((report.times for report in runs.reports[fire_id] if report.id == said), 1)
+
+
+def _is_forgotten(runs: Runs, observed: Observations, fire: _Fire) -> bool:
+    """Whether its lane may have forgotten the run before a message that had failed came back."""
+    if runs.faultless:
+        return False
+    later = [one for fires in runs.fires.values() for one in fires if one.key == fire.key and one.at > fire.at]
+    last = max(at for at, _, _ in observed.history.publications)
+    return len(later) > MAX_REMEMBERED or last - fire.at > REMEMBERED_MS
+
+
+def _true_ends(observed: Observations) -> Iterator[Violation]:
+    """A run ends as its first report says, or is overdue after its timeout. Other tokens say nothing."""
+    runs = Runs(observed)
+    for fire_id, events in runs.ends.items():
+        reports = {report.id: report for report in runs.reports[fire_id]}
+        for event in events:
+            if event.what == "Run Overdue":
+                yield from _overdue(runs, fire_id, event, observed.clock_skew_ms)
+                continue
+            said: str = (event.detail["result"] or {}).get("id", "")
+            report = reports.get(said)
+            if report is None or not report.genuine or report.status != _ENDS[event.what]:
+                yield Violation(10, event.key, f"{fire_id} ended by {said}, which says no such thing: {report}")
+            elif report.emitted > event.at:
+                yield Violation(10, event.key, f"{fire_id} ended before {said} was sent")
+            elif runs.faultless and any(_is_before(one, report) for one in reports.values()):
+                yield Violation(10, event.key, f"{fire_id} ended by {said}, which was not the first")
+
+
+def _is_before(one: Report, other: Report) -> bool:
+    ends = one.genuine and one.status in {"succeeded", "failed"}
+    return ends and one.arrives + APART_MS < other.arrives
+
+
+def _overdue(runs: Runs, fire_id: str, event: StatusEvent, clock_skew_ms: int) -> Iterator[Violation]:
+    if fire_id not in runs.fires or event.key is None:
+        return
+    started, due = instant(event.detail["started"]), instant(event.detail["deadline"])
+    # Two processes may say it, each by its own clock.
+    if event.at < due - clock_skew_ms or due - started != runs.timeouts_ms[event.key]:
+        yield Violation(10, event.key, f"{fire_id} was overdue at {event.at}, too early: {event.detail}")
+    if not runs.faultless:
+        return  # whoever opened the run may have died before the fire was published; then its run is overdue by that
+    deadline = runs.fires[fire_id][0].at + runs.timeouts_ms[event.key]
+    if event.at < deadline - runs.tolerance_ms:
+        yield Violation(10, event.key, f"{fire_id} was overdue at {event.at}, before {deadline}")
+    if any(_ends_in_time(one, deadline) for one in runs.reports[fire_id]):
+        yield Violation(10, event.key, f"{fire_id} was overdue, though its end was reported in time")
+    if runs.once and event.at > deadline + APART_MS:
+        yield Violation(10, event.key, f"{fire_id} was overdue at {event.at}, {event.at - deadline} ms after it was")
+
+
+def _ends_in_time(report: Report, deadline: Instant) -> bool:
+    return report.genuine and report.status in {"succeeded", "failed"} and report.arrives + APART_MS < deadline
+
+
+def _tokens(observed: Observations) -> Iterator[Violation]:
+    """Every delivery of a fire has the same token, and no other fire has it. A wrong one is rejected."""
+    runs = Runs(observed)
+    of_token: dict[str, str] = {}
+    for fire_id, fires in runs.fires.items():
+        tokens = {fire.token for fire in fires}
+        if len(tokens) > 1:
+            yield Violation(10, fires[0].key, f"{fire_id} has {len(tokens)} tokens")
+        for token in tokens:
+            if of_token.setdefault(token, fire_id) != fire_id:
+                yield Violation(10, fires[0].key, f"{fire_id} and {of_token[token]} have the same token")
+    refused = {event.detail["event_id"] for event in observed.events("Schedule Rejected")}
+    for report in observed.simulation.deployment.reports:
+        if not report.genuine and report.id not in refused:
+            yield Violation(10, None, f"{report.id} had another token and was not rejected")
+        if report.genuine and report.id in refused:
+            yield Violation(10, None, f"{report.id} had the right token and was rejected")
+
+
+RUN_CHECKS = (_overlaps, _held_up, _stuck, _one_end, _true_ends, _tokens)
