@@ -9,6 +9,7 @@ import time
 import tracemalloc
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
@@ -16,7 +17,6 @@ import pytest
 from msgspec.structs import replace
 
 from eventcron.adapters.memory import MemoryAnswers
-from eventcron.app.handlers import QueueMessage
 from eventcron.client.dead_letters import DROPPED
 from eventcron.console.live import Live
 from eventcron.model.commands import PauseSchedule
@@ -244,7 +244,7 @@ def test_a_schedule_shows_its_history_and_why_it_did_not_fire(tmp_path: Path) ->
     bodies = [msgspec.json.encode(envelope).decode()]
 
     async def work() -> list[str]:
-        await deployed.cases.handlers.on_history([QueueMessage(body=body) for body in bodies])
+        await deployed.cases.handlers.on_history([SimpleNamespace(body=body) for body in bodies])
         async with shown(deployed, tmp_path) as console:
             paths = ("", "?why=2026-12-01T08:30", "?why=", "?why=soon", "?why=2026-12-01T08:30:15")
             return [(await console.browser.get(f"/schedules/acme/nightly{path}")).text for path in paths]
