@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from eventcron.app.commander import rejection
 from eventcron.client.verbs import Receipt, Verbs
-from eventcron.console.site import Form, Notice, Site
+from eventcron.console.site import Form, Notice, Site, as_rfc3339
 from eventcron.errors import EventcronError
 from eventcron.model.events import Answer
 from eventcron.model.names import Key
@@ -41,8 +41,8 @@ async def _backfill(client: Verbs, key: Key, form: Form, backfill_id: str) -> Re
     return await client.backfill(
         key.tenant,
         key.name,
-        since=_moment(form.get("from", "")),
-        until=_moment(form.get("until", "")),
+        since=as_rfc3339(form.get("from", "")),
+        until=as_rfc3339(form.get("until", "")),
         backfill_id=backfill_id,
     )
 
@@ -75,13 +75,3 @@ async def _outcome(site: Site, receipt: Receipt, own_id: str, before: int) -> No
         return Notice(f"The command was sent (event {receipt.event_id}). Its answer has not come yet.", good=True)
     rejected = rejection(answer)
     return Notice(answer.detail_type, good=True) if rejected is None else Notice(str(rejected), good=False)
-
-
-def _moment(text: str) -> str:
-    """What a field for date and time has, which is in UTC here, as RFC 3339.
-
-    >>> _moment("2026-12-01T08:30"), _moment("2026-12-01T08:30:00+01:00")
-    ('2026-12-01T08:30:00Z', '2026-12-01T08:30:00+01:00')
-    """
-    minutes = len("2026-12-01T08:30")
-    return f"{text}:00Z" if len(text) == minutes else text

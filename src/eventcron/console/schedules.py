@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Sequence
-from itertools import islice
 from typing import Any
 
 import msgspec
@@ -17,7 +16,7 @@ from starlette.routing import Route
 from eventcron.client.stored import Filter, ListCursor, Stored, as_object
 from eventcron.console.changes import change
 from eventcron.console.charts import time_line
-from eventcron.console.live_page import event_row
+from eventcron.console.past import past_of, why
 from eventcron.console.site import Site
 from eventcron.errors import InvalidSchedule
 from eventcron.model.names import Instant, Key, Window
@@ -35,8 +34,6 @@ FIRES = 20
 #: Milliseconds, by what the filter "next fire" takes.
 WITHIN_MS = {"": None, "1m": 60_000, "1h": 3_600_000, "24h": 86_400_000, "7d": 604_800_000}
 YEAR_MS = 366 * 86_400_000
-#: Events of one schedule that are listed.
-MOST_EVENTS = 50
 
 
 def routes(site: Site) -> list[Route]:
@@ -118,6 +115,12 @@ async def _one(site: Site, request: Request) -> Response:
     stored = await site.stack.client.get(key.tenant, key.name, fires=FIRES)
     if stored is None:
         raise HTTPException(404, f"There is no schedule {key}.")
+    verdict, mistake = None, ""
+    try:
+        asked = request.query_params.get("why")
+        verdict = None if asked is None else await why(site, key, asked.strip())
+    except InvalidSchedule as error:
+        mistake = str(error)
     now = site.stack.client.cases.clock.now()
     document = as_object(stored)
     document.pop("next_fires")
@@ -127,7 +130,9 @@ async def _one(site: Site, request: Request) -> Response:
         key=key,
         stored=stored,
         document=msgspec.json.format(msgspec.json.encode(document)).decode(),
-        events=_events(site, key),
+        past=await past_of(site, key),
+        verdict=verdict,
+        mistake=mistake,
         since=site.live.began,
         **_times(stored, now),
     )
@@ -176,13 +181,3 @@ def _steps(fires: Sequence[UpcomingFire], between: list[Night]) -> list[dict[str
         for fire in fires
     ]
     return sorted(steps, key=lambda step: (step["at"], not step["change"]))
-
-
-def _events(site: Site, key: Key) -> list[dict[str, Any]]:
-    """What was published about the schedule since the console began, the latest first."""
-    seen = (
-        one
-        for one in reversed(site.live.after(0))
-        if (one.event.detail.get("tenant"), one.event.detail.get("name")) == key
-    )
-    return [event_row(one) for one in islice(seen, MOST_EVENTS)]

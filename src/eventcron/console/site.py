@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -149,6 +150,28 @@ def seconds(ms: int | None) -> str:
     if ms is None:
         return "–"
     return f"{ms} ms" if abs(ms) < 1_000 else f"{ms / 1_000:,.1f} s"  # noqa: PLR2004  milliseconds of a second
+
+
+def as_rfc3339(text: str) -> str:
+    """What a field for date and time has, which is in UTC here, as RFC 3339. Anything else stays as it is.
+
+    >>> as_rfc3339("2026-12-01T08:30"), as_rfc3339("2026-12-01T08:30:00+01:00")
+    ('2026-12-01T08:30:00Z', '2026-12-01T08:30:00+01:00')
+    """
+    minutes = len("2026-12-01T08:30")
+    return f"{text}:00Z" if len(text) == minutes else text
+
+
+def utc_moment(text: str) -> datetime:
+    """The moment in such a field.
+
+    Raises:
+        ValueError: it is none, or has no offset.
+    """
+    moment = datetime.fromisoformat(as_rfc3339(text))
+    if moment.tzinfo is None:
+        raise ValueError(f"{text!r} has no offset")
+    return moment
 
 
 Form = Mapping[str, str]

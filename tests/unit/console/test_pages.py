@@ -9,18 +9,23 @@ import time
 import tracemalloc
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from eventcron.adapters.memory import MemoryAnswers
 from eventcron.client.dead_letters import DROPPED
 from eventcron.console.live import Live
 from eventcron.model.commands import PauseSchedule
 from eventcron.model.events import Answer
+from eventcron.model.history import KeepHistory
 from eventcron.model.records import State
 from eventcron.ports import Page as StorePage
 from eventcron.ports import Refusal
+from eventcron.testing.world import SETTINGS
 from tests.unit.cli.deployed import NOW, Deployed, schedule
 from tests.unit.console.browser import Page, Shown, alone, fire, shown
 
@@ -228,6 +233,31 @@ def test_a_schedule_shows_what_was_published_of_it(deployed: Deployed, look: Cal
 
     assert text.count("Schedule Fired") == 1
     assert "31 ms" in text
+
+
+def test_a_schedule_shows_its_history_and_why_it_did_not_fire(tmp_path: Path) -> None:
+    deployed = Deployed(replace(SETTINGS, keep_history=KeepHistory.ALL, history_table="history"))
+    deployed.seed(schedule("nightly", "0 2 * * *"))
+    key = {"tenant": "acme", "name": "nightly"}
+    detail = fire(**key, local_time="2026-12-01T08:00:00.000+00:00", revision=1)
+    envelope = {"id": "1", "detail-type": "Schedule Fired", "time": "2026-12-01T08:00:00Z", "detail": detail}
+    bodies = [msgspec.json.encode(envelope).decode()]
+
+    async def work() -> list[str]:
+        await deployed.cases.handlers.on_history([SimpleNamespace(body=body) for body in bodies])
+        async with shown(deployed, tmp_path) as console:
+            paths = ("", "?why=2026-12-01T08:30", "?why=", "?why=soon", "?why=2026-12-01T08:30:15")
+            return [(await console.browser.get(f"/schedules/acme/nightly{path}")).text for path in paths]
+
+    page, asked, last, mistake, without_offset = asyncio.run(work())
+
+    assert "What the deployment keeps" in page
+    assert "due 2026-12-01T08:00:00.000Z, schedule, fire 0" in page
+    assert 'role="status"' not in page
+    assert re.search(r'role="status"><time datetime="2026-12-01T08:30:00', asked)
+    assert 'role="status"' in last
+    assert "why: got 'soon'; allowed: date and time" in mistake
+    assert "allowed: date and time" in without_offset
 
 
 @pytest.mark.parametrize("path", ["/schedules/acme/none", "/dead-letters/none", "/nothing"])
