@@ -14,6 +14,7 @@ from eventcron.ports import SegmentState
 from eventcron.rules.event_patterns import OnBus
 from eventcron.rules.lag import lag_ms
 from eventcron.settings import FireSource, Settings
+from eventcron.wire.outcomes import LAMBDA, STATES
 
 #: Milliseconds. Signature Version 4: "requests must reach AWS within five minutes of the time stamp in the request".
 SIGNATURE_MS = 300_000
@@ -205,6 +206,8 @@ def on_bus(settings: Settings, *, account: str, region: str) -> OnBus:
     return OnBus(
         sources=(EVENT_SOURCE, *sorted(settings.trusted_sources)),
         prefixes=(TENANT_SOURCE_PREFIX, *fires),
+        # Functions have the bus as a destination; rules elsewhere forward what Step Functions says.
+        others=(LAMBDA, STATES),
         account=account,
         region=region,
     )

@@ -26,6 +26,8 @@ class OnBus(Struct, frozen=True, kw_only=True):
     #: Sources that occur, and what other sources begin with.
     sources: tuple[str, ...]
     prefixes: tuple[str, ...]
+    #: Sources whose events have a ``detail`` of their own, such as those of AWS: patterns for them are not judged.
+    others: tuple[str, ...] = ()
     account: str
     region: str
 
@@ -51,6 +53,9 @@ def why_nothing(pattern: str, bus: OnBus) -> str | None:
 
 
 def _whole(selected: Mapping[str, Any], bus: OnBus) -> str | None:
+    sources = selected.get("source")
+    if isinstance(sources, list) and any(one in bus.others for one in sources):
+        return None
     for field, conditions in selected.items():
         if field == "$or":
             reasons = [_whole(one, bus) for one in conditions if isinstance(one, dict)]

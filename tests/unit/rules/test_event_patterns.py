@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from eventcron.rules.event_patterns import OnBus, why_nothing
 
@@ -71,3 +72,12 @@ def test_a_pattern_that_cannot_match_says_why(pattern: Any, reason: str) -> None
 
 def test_text_that_is_no_json_matches_nothing() -> None:
     assert why_nothing("{", BUS) == "the pattern is not JSON"
+
+
+def test_events_of_aws_have_a_shape_of_their_own() -> None:
+    result = json.dumps(
+        {"source": ["lambda"], "$or": [{"detail": {"requestPayload": {"run_token": [{"exists": True}]}}}]}
+    )
+
+    assert why_nothing(result, replace(BUS, others=("lambda",))) is None
+    assert why_nothing(result, BUS) is not None
