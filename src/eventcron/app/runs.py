@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import PackSender, Publisher
@@ -26,7 +26,7 @@ from eventcron.ports import Clock, DeadLetters, EventBus, FireQueue, RegistrarQu
 from eventcron.ports.runs import Runs
 from eventcron.rules import runs
 from eventcron.rules.judging import Timed
-from eventcron.rules.runs import Ending, Known, Ruling
+from eventcron.rules.runs import Admission, Ending, Known, Ruling
 from eventcron.wire.encode import fire_id
 from eventcron.wire.encode_runs import is_shared, is_token, pause_command, run_ended, run_reported, run_token
 
@@ -36,6 +36,8 @@ MAX_TRIES = 8
 MAX_WAIT_MS = 5_000
 
 _ENDS = {RunStatus.SUCCEEDED: RunEnd.SUCCEEDED, RunStatus.FAILED: RunEnd.FAILED}
+
+T = TypeVar("T")
 
 
 class Opened(NamedTuple):
@@ -127,17 +129,14 @@ class Tracker:
             return _Decided(fire, Ruling.WAIT, failure=str(error))
 
     async def _admit(self, fire: Fire, policy: Policy) -> _Decided:
+        def admit(lane: Lane, now: Instant) -> tuple[Lane, Admission]:
+            found = runs.admit(lane, fire, policy, now=now)
+            return found.lane, found
+
         key = runs.lane_key(fire, policy)
         # Nearly always nobody has used the lane of a single run: the write says so if somebody has.
-        lane = await self._lane(key) if key.is_shared else self._new(key)
-        for _ in range(MAX_TRIES):
-            admission = runs.admit(lane, fire, policy, now=self._clock.now())
-            after = admission.lane
-            if after is lane or await self._runs.put(after, replacing=lane.version or None):
-                break
-            lane = await self._lane(key)
-        else:
-            raise _contended(key)
+        admission = await self._change(key, admit, given=None if key.is_shared else self._new(key))
+        after = admission.lane
         for run in admission.overdue:
             await self._follow(after, run)
         if admission.ruling is not Ruling.PUBLISH or after.open is None:
@@ -215,14 +214,14 @@ class Tracker:
 
     async def _end(self, key: LaneKey, decide: Callable[[Lane, Instant], Ending]) -> Ending | None:
         """What *decide* says of the stored lane, once that is stored; None if there is no lane."""
-        for _ in range(MAX_TRIES):
-            lane = (await self._runs.get([key])).get(key)
-            if lane is None:
-                return None
-            ending = decide(lane, self._clock.now())
-            if ending.lane is lane or await self._runs.put(ending.lane, replacing=lane.version):
-                return ending
-        raise _contended(key)
+
+        def end(lane: Lane, now: Instant) -> tuple[Lane, Ending | None]:
+            if lane.stored_version is None:
+                return lane, None
+            ending = decide(lane, now)
+            return ending.lane, ending
+
+        return await self._change(key, end)
 
     async def _follow_ending(
         self, ending: Ending, report: ReportRun | None = None, *, event_id: str = ""
@@ -243,26 +242,25 @@ class Tracker:
         if past.is_again:
             return None
         if runs.is_to_be_counted(past):
-            past = await self._count(LaneKey(lane.tenant, lane.name), past)
+            past = await self._change(LaneKey(lane.tenant, lane.name), partial(_counted, past))
         if past.pauses:
             await self._pause(past)
         await self._publisher.publish([run_ended(past, report, event_id=event_id)])
         return past
 
-    async def _change(self, key: LaneKey, change: Callable[[Lane, Instant], Lane]) -> None:
-        for _ in range(MAX_TRIES):
-            lane = await self._lane(key)
-            after = change(lane, self._clock.now())
-            if after is lane or await self._runs.put(after, replacing=lane.version or None):
-                return
-        raise _contended(key)
+    async def _change(
+        self, key: LaneKey, decide: Callable[[Lane, Instant], tuple[Lane, T]], *, given: Lane | None = None
+    ) -> T:
+        """What *decide* says of the lane, once the lane that it returns is stored. It is asked again after a conflict.
 
-    async def _count(self, key: LaneKey, past: PastRun) -> PastRun:
+        *given* is the lane to ask about first; None: the stored one, or a new one.
+        """
         for _ in range(MAX_TRIES):
-            lane = await self._lane(key)
-            after, known = runs.counted(lane, past, now=self._clock.now())
-            if after is lane or await self._runs.put(after, replacing=lane.version or None):
-                return known
+            lane = given or await self._lane(key)
+            after, said = decide(lane, self._clock.now())
+            if after is lane or await self._runs.put(after, replacing=lane.stored_version):
+                return said
+            given = None
         raise _contended(key)
 
     async def _pause(self, past: PastRun) -> None:
@@ -282,8 +280,12 @@ def _as_given(instant: Instant, _pack: Pack) -> Instant:
     return instant
 
 
-def _without(fire: Fire, lane: Lane, now: Instant) -> Lane:
-    return runs.without_waiting(lane, fire, now=now)
+def _without(fire: Fire, lane: Lane, now: Instant) -> tuple[Lane, None]:
+    return runs.without_waiting(lane, fire, now=now), None
+
+
+def _counted(past: PastRun, lane: Lane, now: Instant) -> tuple[Lane, PastRun]:
+    return runs.counted(lane, past, now=now)
 
 
 def _policy(record: FireRecord) -> Policy:
