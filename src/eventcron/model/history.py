@@ -29,6 +29,24 @@ class EntryKind(StrEnum):
     REJECTED = "rejected"  # a command was refused
 
 
+#: What an event says that is no fire. Of others no entry is kept; a fire may have any detail-type.
+KINDS = {
+    "Schedule Backfilled": EntryKind.CHANGED,
+    "Schedule Completed": EntryKind.CHANGED,
+    "Schedule Created": EntryKind.CHANGED,
+    "Schedule Deleted": EntryKind.CHANGED,
+    "Schedule Failed": EntryKind.FAILED,
+    "Schedule Paused": EntryKind.CHANGED,
+    "Schedule Rejected": EntryKind.REJECTED,
+    "Schedule Resumed": EntryKind.CHANGED,
+    "Schedule Skipped": EntryKind.SKIPPED,
+    "Schedule Updated": EntryKind.CHANGED,
+    "Run Failed": EntryKind.RUN,
+    "Run Overdue": EntryKind.RUN,
+    "Run Succeeded": EntryKind.RUN,
+}
+
+
 class HistoryEntry(Struct, frozen=True, kw_only=True):
     """One event of a schedule. ``at``, ``kind`` and ``id`` identify it: an event that comes twice is kept once."""
 

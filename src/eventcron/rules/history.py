@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from eventcron.model.history import HistoryEntry, KeepHistory
+from eventcron.model.history import KINDS, EntryKind, HistoryEntry, KeepHistory
 from eventcron.model.names import Instant
 
 #: How to have a history, for whoever asks for one that is not kept.
@@ -14,12 +14,9 @@ HOW_TO_KEEP = (
     " with runs.track"
 )
 #: Events without a ``fire_id`` that are kept.
-CHANGES = frozenset({
-    "Schedule Created", "Schedule Updated", "Schedule Deleted", "Schedule Paused", "Schedule Resumed",
-    "Schedule Completed", "Schedule Rejected", "Schedule Backfilled",
-})  # fmt: skip
+CHANGES = frozenset(name for name, kind in KINDS.items() if kind in {EntryKind.CHANGED, EntryKind.REJECTED})
 #: What becomes of a tracked fire.
-RUN_ENDS = frozenset({"Run Succeeded", "Run Failed", "Run Overdue"})
+RUN_ENDS = frozenset(name for name, kind in KINDS.items() if kind is EntryKind.RUN)
 #: Events with a ``fire_id`` that are not kept: they end nothing.
 NOT_KEPT = frozenset({"Run Reported"})
 

@@ -14,7 +14,7 @@ from msgspec import Meta, Struct
 
 from eventcron.errors import Undecodable
 from eventcron.model.events import is_fire
-from eventcron.model.history import EntryKind, HistoryEntry
+from eventcron.model.history import KINDS, EntryKind, HistoryEntry
 from eventcron.model.names import Instant, Key, Moment, ScheduleName, TenantId
 from eventcron.timing.instant import from_datetime, rfc3339
 
@@ -28,22 +28,6 @@ KEPT = frozenset({
 #: Characters of a message that are kept.
 MESSAGE_CHARS = 1_024
 
-#: What an event that is no fire says. Of others no entry is kept.
-_KINDS = {
-    "Schedule Backfilled": EntryKind.CHANGED,
-    "Schedule Completed": EntryKind.CHANGED,
-    "Schedule Created": EntryKind.CHANGED,
-    "Schedule Deleted": EntryKind.CHANGED,
-    "Schedule Failed": EntryKind.FAILED,
-    "Schedule Paused": EntryKind.CHANGED,
-    "Schedule Rejected": EntryKind.REJECTED,
-    "Schedule Resumed": EntryKind.CHANGED,
-    "Schedule Skipped": EntryKind.SKIPPED,
-    "Schedule Updated": EntryKind.CHANGED,
-    "Run Failed": EntryKind.RUN,
-    "Run Overdue": EntryKind.RUN,
-    "Run Succeeded": EntryKind.RUN,
-}
 _MESSAGE = "message"
 
 
@@ -107,7 +91,7 @@ def _kind(detail_type: str, detail: Mapping[str, msgspec.Raw]) -> EntryKind | No
     """What an event says; None: nothing of a schedule, or nothing that is kept."""
     if is_fire(detail):
         return EntryKind.FIRED
-    kind = _KINDS.get(detail_type)
+    kind = KINDS.get(detail_type)
     if kind is EntryKind.REJECTED:
         of_schedule = "name" in detail and "tenant" in detail and "Calendar" not in _decode(detail["command"])
         return kind if of_schedule else None
