@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-import msgspec
 from msgspec.structs import replace
 
+from eventcron.app.command_events import command_event
 from eventcron.app.retry import Retry
 from eventcron.errors import EventcronError, InvalidSchedule
 from eventcron.model.codes import RejectionCode
-from eventcron.model.commands import TENANT_SOURCE_PREFIX, Command, RunSchedule, detail_type_of
+from eventcron.model.commands import Command, RunSchedule, detail_type_of
 from eventcron.model.events import Answer, Event
 from eventcron.ports import Clock, CommandBus, Refusal
 from eventcron.ports.answers import Answers
@@ -70,7 +70,8 @@ class Commander:
 
     async def send(self, commands: Sequence[Command]) -> list[str | NotSent]:
         """Put *commands*: the event id of each, or why the bus did not take it. What it refuses for now is repeated."""
-        events = [self._event(command) for command in commands]
+        now = self._clock.now()
+        events = [command_event(command, now=now, source=self._source) for command in commands]
         ids: dict[int, str] = {}
         places = {id(event): index for index, event in enumerate(events)}
 
@@ -141,14 +142,6 @@ class Commander:
     async def receive(self, answers: Answers) -> list[Answer]:
         """The next events. A service that refuses for now is asked again."""
         return await self._retry.call(answers.receive)
-
-    def _event(self, command: Command) -> Event:
-        return Event(
-            source=self._source or f"{TENANT_SOURCE_PREFIX}{command.tenant}",
-            detail_type=detail_type_of(command),
-            detail=msgspec.json.encode(command),
-            time=self._clock.now(),
-        )
 
 
 def rejection(answer: Answer) -> Rejected | None:

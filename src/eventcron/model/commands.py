@@ -286,9 +286,7 @@ class CancelBackfill(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class ReportRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The ``detail`` of ``Report Run``: how the run of a tracked fire goes, or how it ended.
 
-    The first end that is reported counts.
-    The token says whose run it is, whatever the event's source. A report to a schedule with ``expect`` has neither
-    ``fire_id`` nor ``run_token``; the source says whose it is.
+    The first end that is reported counts. The token says whose run it is, whatever the event's source.
     """
 
     tenant: TenantId

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from hashlib import blake2b
+from types import MappingProxyType
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -168,11 +169,8 @@ def deleted(record: Record, *, now: Instant, event_id: str = "") -> Event:
 
 def paused(record: Record, *, now: Instant, event_id: str = "", by_failures: bool = False) -> Event:
     """Return ``Schedule Paused``. *by_failures*: nobody asked for it, but ``pause_after_failures``."""
-    event = _changed("Schedule Paused", SchedulePaused, record, now=now, event_id=event_id)
-    if not by_failures:
-        return event
-    detail = replace(msgspec.json.decode(event.detail, type=SchedulePaused), reason="failures")
-    return replace(event, detail=_encoder.encode(detail))
+    more = {"reason": "failures"} if by_failures else {}
+    return _changed("Schedule Paused", SchedulePaused, record, now=now, event_id=event_id, more=more)
 
 
 def resumed(record: Record, *, now: Instant, next_due: Instant | None = None, event_id: str = "") -> Event:
@@ -208,7 +206,7 @@ def skipped(notice: SkipNotice, *, now: Instant) -> Event:
         cause=UNSET if notice.cause == "schedule" else notice.cause,
         cause_id=notice.cause_id or UNSET,
     )
-    return _event("Schedule Skipped", detail, first.key, time=now)
+    return event_of("Schedule Skipped", detail, first.key, time=now)
 
 
 def failed(record: FireRecord | None, fire: Fire, *, code: str, message: str, attempts: int, now: Instant) -> Event:
@@ -229,7 +227,7 @@ def failed(record: FireRecord | None, fire: Fire, *, code: str, message: str, at
         code=code,
         message=message,
     )
-    return _event("Schedule Failed", detail, fire.key, time=now)
+    return event_of("Schedule Failed", detail, fire.key, time=now)
 
 
 def backfilled(backfill: Backfill, *, now: Instant, event_id: str = "") -> Event:
@@ -249,7 +247,7 @@ def backfilled(backfill: Backfill, *, now: Instant, event_id: str = "") -> Event
         skipped=backfill.skipped,
         event_id=event_id or UNSET,
     )
-    return _event("Schedule Backfilled", detail, Key(backfill.tenant, backfill.name), time=now)
+    return event_of("Schedule Backfilled", detail, Key(backfill.tenant, backfill.name), time=now)
 
 
 def calendar_changed(calendar: Calendar, *, now: Instant, event_id: str = "") -> Event:
@@ -259,7 +257,7 @@ def calendar_changed(calendar: Calendar, *, now: Instant, event_id: str = "") ->
     detail = CalendarDeleted(
         tenant=calendar.tenant, name=calendar.name, revision=calendar.revision, event_id=event_id or UNSET
     )
-    return _event("Calendar Deleted", detail, calendar.key, time=now)
+    return event_of("Calendar Deleted", detail, calendar.key, time=now)
 
 
 def calendar_unchanged(calendar: Calendar, *, now: Instant, event_id: str = "") -> Event:
@@ -275,7 +273,7 @@ def _with_days(detail_type: str, kind: type[CalendarUpdated], calendar: Calendar
         days=_days(calendar.dates or ()),
         event_id=event_id or UNSET,
     )
-    return _event(detail_type, detail, calendar.key, time=now)
+    return event_of(detail_type, detail, calendar.key, time=now)
 
 
 def _days(dates: Sequence[str]) -> int:
@@ -297,7 +295,7 @@ def rejected(error: Rejected, *, now: Instant) -> Event:
         name=_given(error.name),
     )
     key = Key(error.tenant, error.name) if error.tenant is not None and error.name is not None else None
-    return _event("Schedule Rejected", detail, key, time=now)
+    return event_of("Schedule Rejected", detail, key, time=now)
 
 
 def _changed(
@@ -308,6 +306,7 @@ def _changed(
     now: Instant,
     next_due: Instant | None = None,
     event_id: str = "",
+    more: Mapping[str, str] = MappingProxyType({}),
 ) -> Event:
     schedule = record.schedule
     detail = kind(
@@ -319,11 +318,13 @@ def _changed(
         timezone=UNSET if schedule is None else schedule.timezone,
         next_due=UNSET if next_due is None else rfc3339(next_due),
         event_id=event_id or UNSET,
+        **more,
     )
-    return _event(detail_type, detail, record.key, time=now)
+    return event_of(detail_type, detail, record.key, time=now)
 
 
-def _event(detail_type: str, detail: EventDetail, key: Key | CalendarKey | None, *, time: Instant) -> Event:
+def event_of(detail_type: str, detail: EventDetail, key: Key | CalendarKey | None, *, time: Instant) -> Event:
+    """Eventcron's own event of that detail type, about *key*."""
     return Event(
         source=EVENT_SOURCE,
         detail_type=detail_type,

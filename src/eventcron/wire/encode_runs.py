@@ -14,7 +14,6 @@ from eventcron.model.commands import ReportRun
 from eventcron.model.events import (
     EVENT_SOURCE,
     Event,
-    EventDetail,
     RunEnded,
     RunFailed,
     RunOverdue,
@@ -25,6 +24,7 @@ from eventcron.model.names import Instant
 from eventcron.model.runs import PastRun
 from eventcron.model.tracking import RunEnd
 from eventcron.timing.instant import rfc3339
+from eventcron.wire.encode import event_of
 
 #: The first character of a token: of a run that shares its lane with other runs, and of one that is alone.
 SHARED, ALONE = "s", "a"
@@ -73,11 +73,12 @@ def run_ended(run: PastRun, report: ReportRun | None = None, *, event_id: str = 
     result = _NULL if report is None else report.result
     detail: RunEnded
     if run.end is RunEnd.OVERDUE:
-        detail = RunOverdue(**about, deadline=rfc3339(run.deadline))
-        return _event("Run Overdue", detail, fire.tenant, fire.name, time=run.ended)
-    if run.end is RunEnd.FAILED:
-        return _event("Run Failed", RunFailed(**about, result=result), fire.tenant, fire.name, time=run.ended)
-    return _event("Run Succeeded", RunSucceeded(**about, result=result), fire.tenant, fire.name, time=run.ended)
+        name, detail = "Run Overdue", RunOverdue(**about, deadline=rfc3339(run.deadline))
+    elif run.end is RunEnd.FAILED:
+        name, detail = "Run Failed", RunFailed(**about, result=result)
+    else:
+        name, detail = "Run Succeeded", RunSucceeded(**about, result=result)
+    return event_of(name, detail, fire.key, time=run.ended)
 
 
 def run_reported(report: ReportRun, *, ended: str, now: Instant, event_id: str) -> Event:
@@ -92,7 +93,7 @@ def run_reported(report: ReportRun, *, ended: str, now: Instant, event_id: str) 
         result=report.result,
         event_id=event_id or UNSET,
     )
-    return _event("Run Reported", detail, report.tenant, report.name, time=now)
+    return event_of("Run Reported", detail, report.key, time=now)
 
 
 def pause_command(run: PastRun) -> str:
@@ -109,13 +110,3 @@ def pause_command(run: PastRun) -> str:
         "detail": {"tenant": run.fire.tenant, "name": run.fire.name, "revision": run.ended},
     }
     return _encode(command).decode()
-
-
-def _event(detail_type: str, detail: EventDetail, tenant: str, name: str, *, time: Instant) -> Event:
-    return Event(
-        source=EVENT_SOURCE,
-        detail_type=detail_type,
-        detail=_encode(detail),
-        time=time,
-        resources=(f"{tenant}/{name}",),
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from eventcron.adapters.aws.event_bus import EventBridgeBus
 from eventcron.adapters.aws.failures import explained
-from eventcron.app.report_events import report_run
+from eventcron.app.command_events import report_run
 from eventcron.app.retry import Retry
 from eventcron.ports import Clock
 from eventcron.ports.work import NotReported, RunReport

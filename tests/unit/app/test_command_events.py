@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from eventcron.app.report_events import report_run
+from eventcron.app.command_events import report_run
 from eventcron.model.tracking import RunStatus
 from eventcron.ports.work import RunReport
 from eventcron.testing import fire_event
