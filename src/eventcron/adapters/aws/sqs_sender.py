@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 from eventcron.adapters.aws.batching import batches
@@ -42,17 +42,26 @@ class SqsSender:
         return [refusal for refusals in refused for refusal in refusals]
 
     async def _send_batch(self, entries: Sequence[Response]) -> list[Refusal]:
-        """Send one batch in one call. A call that fails for now refuses every message in it."""
-        try:
-            async with self._calls:
-                with mapped("sqs"):
-                    response = await self._client.send_message_batch(QueueUrl=self._url, Entries=entries)
-        except Unavailable as error:
-            return [Refusal(index=int(entry["Id"]), code=error.code, message=str(error)) for entry in entries]
-        return refusals(entries, response)
+        async with self._calls:
+            return await call_batch(self._client.send_message_batch, self._url, entries)
 
 
-def refusals(entries: Sequence[Response], response: Response) -> list[Refusal]:
+async def call_batch(
+    operation: Callable[..., Awaitable[Response]], url: str, entries: Sequence[Response]
+) -> list[Refusal]:
+    """Call *operation* for *entries*, whose ``Id`` are indexes. Returns those that were not taken, in order.
+
+    A call that fails for now refuses every entry in it.
+    """
+    try:
+        with mapped("sqs"):
+            response = await operation(QueueUrl=url, Entries=entries)
+    except Unavailable as error:
+        return [Refusal(index=int(entry["Id"]), code=error.code, message=str(error)) for entry in entries]
+    return _refusals(entries, response)
+
+
+def _refusals(entries: Sequence[Response], response: Response) -> list[Refusal]:
     """The messages that *response* does not report as taken, in order. One that it does not report at all is one."""
     taken = {entry["Id"] for entry in response.get("Successful", [])}
     failed = {entry["Id"]: entry for entry in response.get("Failed", [])}

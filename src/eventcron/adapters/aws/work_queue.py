@@ -10,9 +10,8 @@ from typing import Any
 from eventcron.adapters.aws.clients import WorkClient
 from eventcron.adapters.aws.failures import mapped
 from eventcron.adapters.aws.json_api import Response
-from eventcron.adapters.aws.sqs_sender import MAX_BATCH, refusals
+from eventcron.adapters.aws.sqs_sender import MAX_BATCH, call_batch
 from eventcron.app.concurrency import all_of
-from eventcron.errors import Unavailable
 from eventcron.ports import Refusal
 from eventcron.ports.work import WorkMessage
 
@@ -62,19 +61,15 @@ class SqsWorkQueue:
     async def _answer(
         self, messages: Sequence[WorkMessage], operation: Callable[..., Awaitable[Response]], **fields: Any
     ) -> list[Refusal]:
-        """Call *operation* for all *messages*, in batches. A call that fails for now refuses every message in it."""
+        """Call *operation* for all *messages*, in batches."""
         entries = [
             {"Id": str(index), "ReceiptHandle": message.handle, **fields} for index, message in enumerate(messages)
         ]
         calls = [entries[start : start + MAX_BATCH] for start in range(0, len(entries), MAX_BATCH)]
-        refused = await all_of(self._call(operation, call) for call in calls)
-        return [refusal for some in refused for refusal in some]
 
-    async def _call(self, operation: Callable[..., Awaitable[Response]], entries: Sequence[Response]) -> list[Refusal]:
-        try:
+        async def call(some: Sequence[Response]) -> list[Refusal]:
             async with self._calls:
-                with mapped("sqs"):
-                    answer = await operation(QueueUrl=self._url, Entries=entries)
-        except Unavailable as error:
-            return [Refusal(index=int(entry["Id"]), code=error.code, message=str(error)) for entry in entries]
-        return refusals(entries, answer)
+                return await call_batch(operation, self._url, some)
+
+        refused = await all_of(map(call, calls))
+        return [refusal for some in refused for refusal in some]
