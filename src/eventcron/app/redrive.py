@@ -6,12 +6,13 @@ under an id made from the dead letter's id, so the ledger recognises a duplicate
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from eventcron.app.concurrency import all_of
 from eventcron.errors import EventcronError
 from eventcron.ports import Clock, DeadLetter, DeadLetterQueue
 from eventcron.wire.encode import decode_pack, encode_pack
@@ -155,3 +156,9 @@ class Redrive:
             return dead_letter.body
         pack = decode_pack(dead_letter.body)
         return encode_pack(replace(pack, id=f"{pack.id}-{dead_letter.id}", attempt=1))
+
+
+async def waiting_in(queues: Sequence[str], redrive: Callable[[str, str | None], Awaitable[Redrive]]) -> dict[str, int]:
+    """About how many dead letters each of *queues* has. *redrive* gives those of one; see ``Operations``."""
+    opened = [await redrive(queue, None) for queue in queues]
+    return dict(zip(queues, await all_of(one.waiting() for one in opened), strict=True))

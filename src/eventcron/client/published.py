@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from eventcron.model.events import EVENT_DETAILS, Answer, is_fire
+from eventcron.model.history import HistoryEntry
+from eventcron.timing.instant import rfc3339
 
 #: A kind of events → whether an event is one.
 KINDS: dict[str, Callable[[Answer], bool]] = {
@@ -18,6 +20,16 @@ KINDS: dict[str, Callable[[Answer], bool]] = {
         and one.detail_type not in {"Schedule Fired", "Schedule Skipped", "Schedule Failed", "Schedule Rejected"}
     ),
 }
+
+
+def kind_of(event: Answer) -> str:
+    """The first of ``KINDS`` that *event* is; ``other``: none."""
+    return next((kind for kind, is_one in KINDS.items() if is_one(event)), "other")
+
+
+def answer_of(entry: HistoryEntry) -> Answer:
+    """*entry* of a history as the event that it was, as far as it is kept."""
+    return Answer(detail_type=entry.detail_type, detail=entry.detail, time=rfc3339(entry.time, millis=False))
 
 
 def particulars(event: Answer) -> str:

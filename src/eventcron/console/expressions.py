@@ -17,7 +17,7 @@ from eventcron.model.commands import DaylightSaving
 from eventcron.model.names import MAX_EXPRESSION_CHARS, Instant, Window
 from eventcron.timing.convert import WRITERS, convert
 from eventcron.timing.daylight import LATEST
-from eventcron.timing.explain import clock_rule, describe_trigger, dialect_name, nights
+from eventcron.timing.explain import clock_rule, describe_trigger, dialect_name, nights_of_year
 from eventcron.timing.notation import Notation
 from eventcron.timing.trigger import Trigger, local_time, occurrences, parse
 
@@ -25,8 +25,6 @@ from eventcron.timing.trigger import Trigger, local_time, occurrences, parse
 COUNT = 10
 #: As many as a schedule takes.
 MOST_EXPRESSIONS, MOST_EXCLUSIONS = 16, 64
-#: Milliseconds. 366 days contain every yearly clock change.
-YEAR_MS = 366 * 86_400_000
 EXAMPLE = {
     "expression": "30 2 * * MON-FRI",
     "timezone": "Europe/Oslo",
@@ -53,7 +51,7 @@ def explained(given: dict[str, str], now: Instant) -> dict[str, Any]:
     except InvalidSchedule as error:
         return {"error": error, "result": None}
     zone = trigger.timezone
-    changes = nights(trigger, Window(now + 1, now + YEAR_MS))
+    changes = nights_of_year(trigger, now)
     last = following[-1] if following else now
     between = [night.change.at for night in changes if night.change.at <= last]
     return {
@@ -87,13 +85,8 @@ def _trigger(given: dict[str, str], expressions: list[str], exclude: list[str], 
     policy = DaylightSaving(
         gap="skip" if given["gap"] == "skip" else "shift", overlap="twice" if given["overlap"] == "twice" else "once"
     )
-    trigger = parse(
-        expressions, timezone=given["timezone"].strip() or "UTC", daylight_saving=policy, exclude=exclude, anchor=now
-    )
-    # ``rate()`` has no zone of its own.
-    return Trigger(
-        trigger.canonical, trigger.items, given["timezone"].strip() or "UTC", trigger.policy, trigger.exclusions
-    )
+    timezone = given["timezone"].strip() or "UTC"
+    return parse(expressions, timezone=timezone, daylight_saving=policy, exclude=exclude, anchor=now).shown_in(timezone)
 
 
 def _conversions(expression: str, now: Instant) -> list[tuple[str, str, str]]:

@@ -12,9 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from eventcron.client.published import KINDS, particulars
+from eventcron.client.published import KINDS, kind_of, particulars
 from eventcron.console.live import Seen, lateness_ms
 from eventcron.console.site import Site, seconds
+from eventcron.model.events import Answer
+from eventcron.model.names import Instant
 from eventcron.timing.instant import rfc3339
 
 #: Events that the page has at first. The script keeps as many.
@@ -71,22 +73,24 @@ def _is_wanted(seen: Seen, given: dict[str, str]) -> bool:
     )
 
 
-def event_row(seen: Seen) -> dict[str, Any]:
-    """An event as the page and its script show it."""
-    event = seen.event
-    kind = next((kind for kind, is_one in KINDS.items() if is_one(event)), "other")
-    late = lateness_ms(event, seen.arrived)
+def row_of(event: Answer, arrived: Instant) -> dict[str, Any]:
+    """An event as a page shows it."""
     return {
-        "number": seen.number,
-        "arrived": seen.arrived,
-        "at": rfc3339(seen.arrived),
-        "kind": kind,
+        "arrived": arrived,
+        "kind": kind_of(event),
         "type": event.detail_type,
         "tenant": event.detail.get("tenant", ""),
         "name": event.detail.get("name", ""),
-        "late": "" if late is None else seconds(late),
+        "late": "",
         "text": particulars(event),
     }
+
+
+def event_row(seen: Seen) -> dict[str, Any]:
+    """An event that was heard, as the page and its script show it."""
+    late = lateness_ms(seen.event, seen.arrived)
+    shown = {"number": seen.number, "at": rfc3339(seen.arrived), "late": "" if late is None else seconds(late)}
+    return row_of(seen.event, seen.arrived) | shown
 
 
 def _message(seen: Seen) -> bytes:

@@ -11,8 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from eventcron.app.concurrency import all_of
-from eventcron.app.redrive import RedriveReport
+from eventcron.app.redrive import RedriveReport, waiting_in
 from eventcron.app.segments import segment_rows
 from eventcron.client.dead_letters import DROPPED, append, as_object, text_of
 from eventcron.console.site import Notice, Site
@@ -51,11 +50,7 @@ def routes(site: Site, *, dropped: Path) -> list[Route]:
 
 async def _dead_letters(site: Site, request: Request) -> Response:
     stack = site.stack
-
-    async def waiting(queue: str) -> tuple[str, int]:
-        return queue, await (await stack.redrive(queue, None)).waiting()
-
-    counts = dict(await all_of(waiting(queue) for queue in stack.queues))
+    counts = await waiting_in(stack.queues, stack.redrive)
     queue = request.path_params.get("queue") or max(counts, key=lambda name: counts[name])
     _require(site, queue)
     found = await (await stack.redrive(queue, None)).look(limit=SHOWN) if counts[queue] else []

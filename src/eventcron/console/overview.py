@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from eventcron.app.concurrency import all_of
+from eventcron.app.redrive import waiting_in
 from eventcron.app.segments import segment_rows
 from eventcron.app.upcoming import UpcomingReport
 from eventcron.console.charts import bars
@@ -93,18 +93,13 @@ def _lateness_names() -> list[str]:
 async def _health(site: Site) -> dict[str, Any]:
     """What only the deployment knows: how far the planner is, and which queues have dead letters."""
     stack = site.stack
-
-    async def waiting(queue: str) -> tuple[str, int]:
-        return queue, await (await stack.redrive(queue, None)).waiting()
-
     rows = await segment_rows(stack.client.cases)
-    dead_letters = await all_of(waiting(queue) for queue in stack.queues)
     lags = [row["lag_ms"] for row in rows if row["lag_ms"] is not None]
     return {
         "lag": max(lags, default=None),
         "late_segments": sum(lag > stack.client.cases.settings.tick_seconds * 1000 for lag in lags),
         "segments": len(rows),
-        "dead_letters": dict(dead_letters),
+        "dead_letters": await waiting_in(stack.queues, stack.redrive),
     }
 
 

@@ -6,16 +6,15 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from eventcron.app.why import Why
-from eventcron.client.published import KINDS, particulars
-from eventcron.console.live_page import event_row
+from eventcron.client.published import answer_of
+from eventcron.console.live_page import event_row, row_of
 from eventcron.console.site import Site, utc_moment
 from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import RejectionCode
-from eventcron.model.events import Answer
 from eventcron.model.history import HistoryEntry
 from eventcron.model.names import Instant, Key
 from eventcron.model.why import Verdict
-from eventcron.timing.instant import from_datetime, rfc3339
+from eventcron.timing.instant import from_datetime
 
 #: Events of one schedule that are listed.
 MOST_EVENTS = 50
@@ -44,16 +43,7 @@ async def past_of(site: Site, key: Key) -> Past:
 
 
 def _row(entry: HistoryEntry) -> dict[str, Any]:
-    event = Answer(detail_type=entry.detail_type, detail=entry.detail, time=rfc3339(entry.time))
-    return {
-        "arrived": entry.time,
-        "kind": next((kind for kind, is_one in KINDS.items() if is_one(event)), "other"),
-        "type": entry.detail_type,
-        "tenant": entry.tenant,
-        "name": entry.name,
-        "late": "",
-        "text": particulars(event),
-    }
+    return row_of(answer_of(entry), entry.time) | {"tenant": entry.tenant, "name": entry.name}
 
 
 async def why(site: Site, key: Key, text: str) -> Verdict:

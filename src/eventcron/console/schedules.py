@@ -19,11 +19,11 @@ from eventcron.console.charts import time_line
 from eventcron.console.past import past_of, why
 from eventcron.console.site import Site
 from eventcron.errors import InvalidSchedule
-from eventcron.model.names import Instant, Key, Window
+from eventcron.model.names import Instant, Key
 from eventcron.model.records import State
 from eventcron.rules.upcoming import UpcomingFire
-from eventcron.timing.explain import Night, describe_trigger, nights
-from eventcron.timing.trigger import Trigger, from_canonical, local_time
+from eventcron.timing.explain import Night, describe_trigger, nights_of_year
+from eventcron.timing.trigger import from_canonical, local_time
 
 #: Schedules of a page.
 SHOWN = 50
@@ -33,7 +33,6 @@ MOST_READ, MOST_COMPUTED = 5_000, 1_000
 FIRES = 20
 #: Milliseconds, by what the filter "next fire" takes.
 WITHIN_MS = {"": None, "1m": 60_000, "1h": 3_600_000, "24h": 86_400_000, "7d": 604_800_000}
-YEAR_MS = 366 * 86_400_000
 
 
 def routes(site: Site) -> list[Route]:
@@ -141,12 +140,12 @@ async def _one(site: Site, request: Request) -> Response:
 def _times(stored: Stored, now: Instant) -> dict[str, Any]:
     """When the schedule fires next, and what the clocks do meanwhile."""
     try:
-        trigger = _trigger(stored)
+        trigger = from_canonical(stored.trigger).shown_in(stored.schedule.timezone)
     except (InvalidSchedule, ValueError) as error:
         return {"sentence": str(error), "steps": [], "line": "", "nights": []}
     fires = stored.next_fires
     last = fires[-1].at if fires else now
-    changes = nights(trigger, Window(now + 1, now + YEAR_MS))
+    changes = nights_of_year(trigger, now)
     between = [night for night in changes if night.change.at <= last]
     return {
         "sentence": describe_trigger(trigger),
@@ -159,12 +158,6 @@ def _times(stored: Stored, now: Instant) -> dict[str, Any]:
         ),
         "nights": changes,
     }
-
-
-def _trigger(stored: Stored) -> Trigger:
-    """The trigger of *stored*, in its own zone even if it is a ``rate()``, which has none."""
-    trigger = from_canonical(stored.trigger)
-    return Trigger(trigger.canonical, trigger.items, stored.schedule.timezone, trigger.policy, trigger.exclusions)
 
 
 def _steps(fires: Sequence[UpcomingFire], between: list[Night]) -> list[dict[str, Any]]:

@@ -16,6 +16,7 @@ from eventcron.consumer.log import log, lost
 from eventcron.consumer.loop import run
 from eventcron.errors import Undecodable
 from eventcron.model.fires import Fire
+from eventcron.rules.jobs import is_last
 from eventcron.wire.fires import decode_fire, with_input
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class LambdaHandler(Generic[T]):
         """
         records = event.get("Records")
         if records is None:
-            return self._one(event, context, last=self._attempts == 1)
+            return self._one(event, context, last=is_last(1, self._attempts))
         return {"batchItemFailures": self._batch(records, context)}
 
     def _batch(self, records: Sequence[Mapping[str, Any]], context: Any) -> list[dict[str, str]]:
@@ -81,9 +82,8 @@ class LambdaHandler(Generic[T]):
             if record.get("eventSource") != "aws:sqs":
                 raise Undecodable(f"not a batch of SQS: a record of {record.get('eventSource')!r}")
             receives = int(record.get("attributes", {}).get("ApproximateReceiveCount", 1))
-            last = self._attempts is not None and receives >= self._attempts
             try:
-                self._one(record["body"], context, last=last)
+                self._one(record["body"], context, last=is_last(receives, self._attempts))
             except Exception:  # noqa: BLE001  # one message's fault is not that of the others
                 log.exception("message %s failed, receive %d", record["messageId"], receives)
                 failed.append({"itemIdentifier": record["messageId"]})

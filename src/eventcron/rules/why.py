@@ -18,7 +18,7 @@ from eventcron.model.records import Era, Record, State
 from eventcron.model.why import Because, Known, Verdict
 from eventcron.rules.history import HOW_TO_KEEP
 from eventcron.rules.planning import END_OF_TIME, why_unreadable
-from eventcron.rules.why_runs import lane_answer
+from eventcron.rules.why_runs import STILL_OPEN, lane_answer
 from eventcron.timing.explain import describe_trigger, nights
 from eventcron.timing.hashing import flexible_offset_ms
 from eventcron.timing.instant import from_datetime, rfc3339
@@ -165,7 +165,7 @@ _SKIPS: dict[str, tuple[Because, str]] = {
     "superseded": (Because.SUPERSESSION, "a later definition replaced the one that had it"),
     "deleted": (Because.DELETED, "the schedule was deleted"),
     "cancelled": (Because.CANCELLED, "the backfill that had it was cancelled"),
-    "still_running": (Because.OVERLAP, "the run before it was still open, and `overlap` keeps runs from overlapping"),
+    "still_running": (Because.OVERLAP, STILL_OPEN),
     "unreadable": (Because.UNREADABLE, "this release could not read what is stored: {by}"),
     "unreadable_trigger": (Because.UNREADABLE, "this release could not read the stored expression: {by}"),
 }

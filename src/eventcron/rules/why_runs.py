@@ -13,6 +13,8 @@ from eventcron.model.why import Because
 from eventcron.timing.instant import rfc3339
 from eventcron.wire.encode import fire_id
 
+#: Why a fire was skipped for another run.
+STILL_OPEN = "the run before it was still open, and `overlap` keeps runs from overlapping"
 _ENDS = {RunEnd.SUCCEEDED: "succeeded", RunEnd.FAILED: "failed", RunEnd.OVERDUE: "did not end in time"}
 
 
@@ -48,8 +50,7 @@ def _answers(lane: Lane, key: Key, at: Instant) -> Iterator[LaneAnswer]:
             Because.OVERLAP, f"it waits for the open run to end{until}: `overlap` is `queue_one`", fired=None
         )
     if any(one.fire_id == _named(key, at) for one in lane.skipped):
-        says = "it was skipped: the run before it was still open, and `overlap` keeps runs from overlapping"
-        yield LaneAnswer(Because.OVERLAP, says, fired=False)
+        yield LaneAnswer(Because.OVERLAP, f"it was skipped: {STILL_OPEN}", fired=False)
 
 
 def _named(key: Key, at: Instant) -> str:

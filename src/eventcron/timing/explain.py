@@ -14,6 +14,8 @@ from eventcron.timing.instant import rfc3339
 from eventcron.timing.trigger import Trigger, local_time
 from eventcron.timing.zones import OffsetSpan
 
+#: Milliseconds. 366 days contain every yearly clock change.
+YEAR_MS = 366 * 86_400_000
 #: A sentence names up to this many local times one by one.
 _MAX_NAMED = 3
 
@@ -83,6 +85,11 @@ def clock_rule(item: Item) -> str:
 def nights(trigger: Trigger, window: Window) -> list[Night]:
     """Return every clock change in *window* and its effect on the trigger, in order."""
     return [_night(trigger, span) for span in _changes(trigger, window)]
+
+
+def nights_of_year(trigger: Trigger, start: Instant) -> list[Night]:
+    """As ``nights``, of the year after *start*."""
+    return nights(trigger, Window(start + 1, start + YEAR_MS))
 
 
 def _changes(trigger: Trigger, window: Window) -> Iterator[OffsetSpan]:

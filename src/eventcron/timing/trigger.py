@@ -8,7 +8,7 @@ the end of the year 2199.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta, timezone
 from functools import cached_property, lru_cache
 from heapq import merge
@@ -64,6 +64,10 @@ class Trigger:
     @property
     def zone(self) -> Zone:
         return load_zone(self.timezone)
+
+    def shown_in(self, timezone: str) -> Trigger:
+        """The trigger as people see it in *timezone*: ``rate()`` has no zone of its own."""
+        return replace(self, timezone=timezone)
 
     @cached_property
     def is_cron(self) -> bool:

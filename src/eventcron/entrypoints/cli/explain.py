@@ -12,12 +12,10 @@ from eventcron.entrypoints.cli.moments import INSTANT
 from eventcron.entrypoints.cli.trigger_options import TriggerOptions, trigger_options
 from eventcron.model.names import Instant, Window
 from eventcron.timing.daylight import LATEST
-from eventcron.timing.explain import Night, clock_rule, describe_trigger, dialect_name, nights
+from eventcron.timing.explain import Night, clock_rule, describe_trigger, dialect_name, nights_of_year
 from eventcron.timing.trigger import Trigger, is_manual, local_time, occurrences, rfc3339
 
 COUNT = 5
-#: Milliseconds. 366 days contain every yearly clock change.
-YEAR_MS = 366 * 86_400_000
 
 
 @click.command("explain")
@@ -37,7 +35,7 @@ def command(*, expressions: tuple[str, ...], start: Instant, as_json: bool, **op
     given = TriggerOptions(**options)
     trigger = given.trigger(expressions, anchor=start)
     following = list(islice(occurrences(trigger, Window(start + 1, LATEST * 1000)), COUNT))
-    changes = nights(_in_zone(trigger, given), Window(start + 1, start + YEAR_MS))
+    changes = nights_of_year(trigger.shown_in(given.timezone), start)
     if as_json:
         print_document(_document(expressions, given.timezone, trigger, following, changes))
         return
@@ -51,11 +49,6 @@ def command(*, expressions: tuple[str, ...], start: Instant, as_json: bool, **op
     click.echo("\nClock changes of the next year:" if changes else "\nNo clock changes in the next year.")
     for night in changes:
         click.echo(f"  {night.change.sentence}.\n    {_capitalised(night.happens)}.")
-
-
-def _in_zone(trigger: Trigger, given: TriggerOptions) -> Trigger:
-    """*trigger* in the time zone of the options, as ``rate()`` has none of its own."""
-    return Trigger(trigger.canonical, trigger.items, given.timezone, trigger.policy, trigger.exclusions)
 
 
 def _kinds(trigger: Trigger) -> str:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import click
 import msgspec
 
 from eventcron.entrypoints.cli.event_text import rows_of
 from eventcron.entrypoints.cli.forms import json_option, print_document
-from eventcron.entrypoints.cli.moments import INSTANT
+from eventcron.entrypoints.cli.moments import INSTANT, moment_of
 from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.schedules import connected, key_of, schedule_argument, tenant_option
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.model.history import HistoryEntry, KeepHistory
 from eventcron.model.names import Instant
-from eventcron.timing.instant import rfc3339, to_datetime
+from eventcron.timing.instant import rfc3339
 from eventcron.wire.history import shown
 
 
@@ -49,7 +47,9 @@ def command(
     async def work() -> tuple[KeepHistory, list[HistoryEntry]]:
         async with connected(stack) as client:
             # One more than is shown tells whether there are more.
-            found = client.history(key.tenant, key.name, since=_moment(since), until=_moment(until), limit=limit + 1)
+            found = client.history(
+                key.tenant, key.name, since=moment_of(since), until=moment_of(until), limit=limit + 1
+            )
             return client.cases.past.keeps, [entry async for entry in found]
 
     keeps, found = run_until_signal(work())
@@ -71,7 +71,3 @@ def command(
 
 def _only(keeps: KeepHistory) -> str:
     return "" if keeps is KeepHistory.ALL else "; this deployment keeps tracked fires only (KeepHistory=TRACKED)"
-
-
-def _moment(instant: Instant | None) -> datetime | None:
-    return None if instant is None else to_datetime(instant)

@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
 from contextlib import aclosing
-from datetime import datetime
 from typing import Any
 
 import click
 
 from eventcron.client.stored import Stored, as_object
-from eventcron.entrypoints.cli.completion import complete_schedule, complete_tenant
 from eventcron.entrypoints.cli.forms import form, json_option
-from eventcron.entrypoints.cli.moments import INSTANT
+from eventcron.entrypoints.cli.moments import INSTANT, moment_of
 from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.progress import Progress
-from eventcron.entrypoints.cli.schedules import connected
+from eventcron.entrypoints.cli.schedules import connected, prefix_argument, tenant_of_prefix_option
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import columns, counted
 from eventcron.model.names import Instant
-from eventcron.timing.instant import rfc3339, to_datetime
+from eventcron.timing.instant import rfc3339
 
 #: Schedules whose lines are set in columns together. So only that many are held.
 ROWS = 500
@@ -28,13 +26,8 @@ STATES = ("enabled", "paused", "completed")
 
 
 @click.command("list")
-@click.argument("prefix", metavar="[TENANT/PREFIX]", default="", shell_complete=complete_schedule)
-@click.option(
-    "--tenant",
-    metavar="TENANT",
-    shell_complete=complete_tenant,
-    help="Only this tenant's; then PREFIX is of the name alone.",
-)
+@prefix_argument
+@tenant_of_prefix_option
 @click.option("--label", "labels", multiple=True, metavar="KEY[=TEXT]", help="Only with this label. Repeatable.")
 @click.option("--state", "states", multiple=True, type=click.Choice(STATES), help="Only in this state. Repeatable.")
 @click.option("--next-before", type=INSTANT, help="Only those whose next fire is before: RFC 3339, a date, now+1h.")
@@ -66,7 +59,7 @@ def command(
         "prefix": prefix,
         "labels": {name: text if sign else None for name, sign, text in (one.partition("=") for one in labels)},
         "states": [state.upper() for state in states],
-        "fires_before": _moment(next_before),
+        "fires_before": moment_of(next_before),
         "fires": 1,
     }
 
@@ -85,10 +78,6 @@ def command(
         _finish(written, form())
     elif not written:
         click.echo("no schedules")
-
-
-def _moment(instant: Instant | None) -> datetime | None:
-    return None if instant is None else to_datetime(instant)
 
 
 async def _batches(schedules: AsyncIterator[Stored], limit: int | None) -> AsyncGenerator[list[Stored], None]:

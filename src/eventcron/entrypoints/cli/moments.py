@@ -13,7 +13,7 @@ from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import RejectionCode
 from eventcron.model.names import Instant
 from eventcron.timing.fields import FIRST_YEAR, LAST_YEAR, shorten
-from eventcron.timing.instant import from_datetime
+from eventcron.timing.instant import from_datetime, to_datetime
 
 INSTANT_FORMS = "RFC 3339 such as 2026-03-29T01:00:00Z, UTC without an offset; a date; now, now+1h or now-30m"
 SPAN_FORMS = "numbers with ms, s, m, h, d or w, such as 90s or 1d12h, more than 0 in all"
@@ -116,3 +116,8 @@ def _option(param: click.Parameter | None) -> str:
 
 INSTANT = _InstantType()
 SPAN = _SpanType()
+
+
+def moment_of(instant: Instant | None) -> datetime | None:
+    """The moment that an option of type ``INSTANT`` gives; None: it was not given."""
+    return None if instant is None else to_datetime(instant)

@@ -41,6 +41,9 @@ QUEUES = {
     "targets": ("TargetDeadLettersUrl", None),
 }
 
+#: Queue → what a stack's parameter is that lacks it.
+WITHOUT = {"segments": "PlannerWorkers is 1", "history": "KeepHistory is NONE"}
+
 _ACCOUNT = "eventcron.account"
 _NOTED = "eventcron.noted"
 
@@ -165,5 +168,6 @@ async def operations(
 
 
 def _missing(queue: str, there: Sequence[str]) -> NoDeployment:
-    because = "KeepHistory is NONE" if queue == "history" else "PlannerWorkers is 1"
-    return NoDeployment(f"this stack has no queue {queue!r}, as its parameter {because}; it has {', '.join(there)}")
+    return NoDeployment(
+        f"this stack has no queue {queue!r}, as its parameter {WITHOUT[queue]}; it has {', '.join(there)}"
+    )

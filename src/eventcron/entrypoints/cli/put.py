@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ import msgspec
 from eventcron.client.schedules import Schedule
 from eventcron.client.verbs import Receipt
 from eventcron.entrypoints.cli.forms import json_option
-from eventcron.entrypoints.cli.moments import INSTANT
+from eventcron.entrypoints.cli.moments import INSTANT, moment_of
 from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.progress import ANSWER, waiting
 from eventcron.entrypoints.cli.schedules import (
@@ -26,9 +25,7 @@ from eventcron.entrypoints.cli.schedules import (
 )
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.model import commands
-from eventcron.model.names import Instant
 from eventcron.model.tracking import Overlap
-from eventcron.timing.instant import to_datetime
 
 OVERLAPS = [one.value for one in Overlap]
 
@@ -110,8 +107,8 @@ def _schedule(tenant: str, name: str, expressions: tuple[str, ...], options: dic
         daylight_saving=_given(daylight),
         misfire=_given(misfire),
         runs=_given(runs),
-        start=_moment(options.pop("start")),
-        end=_moment(options.pop("end")),
+        start=moment_of(options.pop("start")),
+        end=moment_of(options.pop("end")),
         input=_input(options.pop("given")),
         labels=_labels(options.pop("labels")),
         exclude=list(options.pop("exclude")) or None,
@@ -123,10 +120,6 @@ def _schedule(tenant: str, name: str, expressions: tuple[str, ...], options: dic
 
 def _given(fields: dict[str, Any]) -> dict[str, Any] | None:
     return {name: value for name, value in fields.items() if value is not None} or None
-
-
-def _moment(instant: Instant | None) -> datetime | None:
-    return None if instant is None else to_datetime(instant)
 
 
 def _labels(pairs: tuple[str, ...]) -> dict[str, str] | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from eventcron.app.redrive import SLOWEST, RedriveReport
+from eventcron.app.redrive import SLOWEST, RedriveReport, waiting_in
 from eventcron.client.dead_letters import DROPPED, append, as_object, text_of
 from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.entrypoints.cli.operations import QUEUES, operations, stack_option
@@ -68,7 +68,7 @@ def list_dead_letters(stack: str, *, as_json: bool) -> None:
 
     async def count() -> dict[str, int]:
         async with operations(stack) as (_, redrive, queues, _):
-            return {queue: await (await redrive(queue, None)).waiting() for queue in queues}
+            return await waiting_in(queues, redrive)
 
     counts = run_until_signal(count())
     rows = [(queue, f"{n:,}") for queue, n in counts.items()]

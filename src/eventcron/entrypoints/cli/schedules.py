@@ -42,6 +42,14 @@ schedule_argument = click.argument("schedule", metavar="TENANT/NAME", shell_comp
 tenant_option = click.option(
     "--tenant", metavar="TENANT", help="The tenant; then NAME alone is enough.", shell_complete=complete_tenant
 )
+#: Of commands about several schedules: ``TENANT/PREFIX``, or a tenant and the beginning of names.
+prefix_argument = click.argument("prefix", metavar="[TENANT/PREFIX]", default="", shell_complete=complete_schedule)
+tenant_of_prefix_option = click.option(
+    "--tenant",
+    metavar="TENANT",
+    shell_complete=complete_tenant,
+    help="Only this tenant's; then PREFIX is of the name alone.",
+)
 
 
 def wait_option(*, default: bool) -> Callable[[Any], Any]:

@@ -8,23 +8,17 @@ import sys
 import click
 
 from eventcron.client.published import KINDS, particulars
-from eventcron.entrypoints.cli.completion import complete_schedule, complete_tenant
 from eventcron.entrypoints.cli.forms import form, json_option
 from eventcron.entrypoints.cli.operations import stack_option
-from eventcron.entrypoints.cli.schedules import connected
+from eventcron.entrypoints.cli.schedules import connected, prefix_argument, tenant_of_prefix_option
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import one_line
 from eventcron.model.events import Answer
 
 
 @click.command("tail")
-@click.argument("prefix", metavar="[TENANT/PREFIX]", default="", shell_complete=complete_schedule)
-@click.option(
-    "--tenant",
-    metavar="TENANT",
-    shell_complete=complete_tenant,
-    help="Only this tenant's; then PREFIX is of the name alone.",
-)
+@prefix_argument
+@tenant_of_prefix_option
 @click.option("--only", "kinds", multiple=True, type=click.Choice(sorted(KINDS)), help="Only these. Repeatable.")
 @click.option("--count", type=click.IntRange(1), help="End after so many events.")
 @stack_option
