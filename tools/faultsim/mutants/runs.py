@@ -7,7 +7,7 @@ from typing import Any
 
 from msgspec.structs import replace as changed
 
-from eventcron.adapters.memory import MemoryRuns
+from eventcron.adapters.memory.documents import MemoryDocuments
 from eventcron.app import runs as app
 from eventcron.app.runs import Opened, Tracker
 from eventcron.model.messages import Pack
@@ -40,9 +40,12 @@ def _never_open(original: Any) -> Function:
     return admit
 
 
-def _unconditional(_original: Any) -> Function:
-    async def put(self: MemoryRuns, lane: Lane, **_replacing: Any) -> bool:
-        self._stored[lane.key] = lane
+def _unconditional(original: Any) -> Function:
+    async def put(self: MemoryDocuments[Any, Any], document: Any, *, replacing: int | None) -> bool:
+        if not isinstance(document, Lane):
+            stored: bool = await original(self, document, replacing=replacing)
+            return stored
+        self._stored[document.key] = document
         return True
 
     return put
@@ -160,7 +163,7 @@ MUTANTS = (
     Mutant("all fires of a schedule have one token", changes(app, "run_token", _same_token)),
     Mutant("any token is believed", changes(app, "is_token", _any_token)),
     Mutant("no run holds up another", changes(runs, "admit", _never_open)),
-    Mutant("lanes are written whoever changed them", changes(MemoryRuns, "put", _unconditional)),
+    Mutant("lanes are written whoever changed them", changes(MemoryDocuments, "put", _unconditional)),
     Mutant("the deadline of a run comes a day later", changes(runs, "deadline_pack", _with_pack(_long))),
     Mutant("nobody sends what waited for a run", changes(runs, "released_pack", _with_pack(_nothing))),
     Mutant("what waited comes in the pack it was in", changes(runs, "released_pack", _with_pack(_of_its_first_round))),
