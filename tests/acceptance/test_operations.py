@@ -12,28 +12,17 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from eventcron.entrypoints.cli.dev import environment
 from eventcron.local.runtime import LocalSettings, Runtime
+from tests.commands import Done, run
 from tests.waiting import received, until
 
 pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]
-
-
-class Done(NamedTuple):
-    """A finished command."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 @pytest_asyncio.fixture(name="runtime", scope="module", loop_scope="module")
@@ -45,15 +34,7 @@ async def _runtime() -> AsyncIterator[Runtime]:
 
 async def eventcron(runtime: Runtime, *arguments: str, **env: str) -> Done:
     """Run the command with the environment that ``eventcron dev`` prints."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "eventcron", *arguments,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, **environment(runtime), **env},
-    )  # fmt: skip
-    out, err = await process.communicate()
-    assert b"Traceback" not in err, err.decode()
-    assert process.returncode is not None
-    return Done(process.returncode, out.decode(), err.decode())
+    return await asyncio.to_thread(run, *arguments, env={**os.environ, **environment(runtime), **env})
 
 
 async def put_event(runtime: Runtime, detail_type: str, detail: dict[str, Any]) -> None:
