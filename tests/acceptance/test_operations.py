@@ -1,4 +1,4 @@
-"""The commands of an operator on a running stack: dead letters, segments, the reconciler, a backfill."""
+"""The commands of an operator on a running stack: dead letters, segments, the reconciler, a backfill, subscriptions."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ import pytest_asyncio
 
 from eventcron.entrypoints.cli.dev import environment
 from eventcron.local.runtime import LocalSettings, Runtime
+from tests.acceptance.test_dev_targets import ECHO
+from tests.acceptance.test_dev_targets import World as Targets
 from tests.commands import Done, run
 from tests.waiting import received, until
 
@@ -377,3 +379,35 @@ async def test_schedules_of_the_account_are_imported(runtime: Runtime) -> None:
     assert live.status == 0, live.err
     (mine,) = [one for one in live.json["subscriptions"] if one["schedule"] == "default/to-import"]
     assert mine["target"]["Arn"] == queue
+
+
+async def test_fires_arrive_at_a_subscribed_queue_and_function_until_it_is_taken_back(runtime: Runtime) -> None:
+    targets = Targets(runtime)
+    queue, arn = await targets.queue("subscribed")
+    printed, _ = await targets.queue("printed")
+    function = await targets.function("subscribed", ECHO, QUEUE=printed)
+    to_queue = ("subscribe", "acme/nightly-*", "--to", f"sqs:{arn}", "--yes", "--json")
+    to_function = ("subscribe", "acme/nightly-report", "--to", f"lambda:{function}", "--yes", "--json")
+
+    made = [await eventcron(runtime, *to_queue), await eventcron(runtime, *to_function)]
+    again = await eventcron(runtime, *to_queue)
+    assert [(done.status, done.json["done"]) for done in made] == [(0, "created"), (0, "created")]
+    assert again.json["done"] == "unchanged"
+
+    for name in ("other", "nightly-report"):
+        detail = {"tenant": "acme", "name": name, "expression": "* * * * * *", "max_fires": 1, "input": name}
+        await put_event(runtime, "Put Schedule", detail)
+    for url in (queue, printed):
+        assert (await targets.receive(url))["detail"]["input"] == "nightly-report"
+
+    rules = (await eventcron(runtime, "rules", "--json")).json["rules"]
+    found = {rule["name"]: rule for rule in rules}
+    assert found[made[0].json["subscription"]]["targets"] == [arn]
+    assert found[made[1].json["subscription"]]["pattern"]["detail"]["name"] == ["nightly-report"]
+    assert found[made[0].json["subscription"]]["state"] == "ENABLED"
+
+    removed = [await eventcron(runtime, *one, "--remove") for one in (to_queue, to_function)]
+    assert [done.json["done"] for done in removed] == ["removed", "removed"]
+    left = json.dumps((await eventcron(runtime, "rules", "--json")).json)
+    assert made[0].json["subscription"] not in left
+    assert made[1].json["subscription"] not in left
