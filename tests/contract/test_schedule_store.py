@@ -43,7 +43,9 @@ EVERY_FIELD = Record(
     state=State.ENABLED,
     created=1_764_547_200_002,
     input=InputRef(1_764_547_200_001, "d" * 32, 5_000),
-    last_commands=LastCommands(put_revision=1_764_547_200_000, delete_revision=5, pause_revision=6, pause=True),
+    last_commands=LastCommands(
+        put_revision=1_764_547_200_000, delete_revision=5, pause_revision=6, pause=True, refused="completed"
+    ),
     eras=(
         Era(3, "hourly", 1, 2, planned_through=3),
         Era(4, '{"canonical": "text"}', 2, 9, paused=True),
@@ -62,7 +64,6 @@ EVERY_FIELD = Record(
     wake=1_764_547_200_006,
     pending=1_764_547_200_007,
     spent=3,
-    refused="completed",
     recent_event_ids=("event-1", "event-2"),
     expires=1_764_547_200,
 )

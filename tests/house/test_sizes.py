@@ -6,7 +6,10 @@ import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
+
+from eventcron.model.records import Record
 
 ROOT = Path(__file__).parents[2]
 SOURCES = sorted(path for folder in ("src/eventcron", "tools") for path in (ROOT / folder).rglob("*.py"))
@@ -35,3 +38,8 @@ def test_no_file_and_no_function_is_long(folder: str) -> None:
 
     assert long_files == []
     assert long_functions == []
+
+
+def test_a_schedule_s_record_has_few_fields() -> None:
+    """Each field beside a schedule is a state that every change has to keep right."""
+    assert len(msgspec.structs.fields(Record)) <= 16

@@ -173,7 +173,8 @@ class Registrar:
             raise _stale(stored, version)
         when = await self._when(command.key, stored, received)
         after = await handling.change(self, command, stored, version, when)
-        after = replace(after, refused=_refused(handling, stored, after))
+        refused = _refused(handling, stored, after)
+        after = replace(after, last_commands=replace(after.last_commands, refused=refused))
         replacing, added = None if stored is None else stored.revision, limits.added(stored, after)
         limit = self._settings.max_schedules_per_tenant
         if not await self._store.put(after, replacing=replacing, added=added, limit=limit):
@@ -276,7 +277,7 @@ class Registrar:
     async def _finish(self, received: Received, before: Record | None, after: Record) -> Result:
         """After a change is stored: deliver the pending fires, then publish the event."""
         existed = before is not None and before.schedule is not None
-        if after.refused:
+        if after.last_commands.refused:
             # The record is stored although the command is rejected: the put that it belongs to may arrive later.
             raise _refusal(after)
         skips = await self._deliver_pending(after)
@@ -292,7 +293,7 @@ class Registrar:
         if stored is None:
             return Result(Outcome.DUPLICATE)
         if received.event_id in stored.recent_event_ids[-1:]:
-            if stored.refused:
+            if stored.last_commands.refused:
                 raise _refusal(stored)
             existed = stored.created < min(received.time, stored.era.start)
             await self._publish(_event_of(received, stored, existed=existed, now=self._clock.now()))
@@ -397,7 +398,7 @@ def _refused(change: Change, before: Record | None, after: Record) -> Literal[""
 
 
 def _refusal(record: Record) -> InvalidSchedule:
-    if record.refused == "not_found":
+    if record.last_commands.refused == "not_found":
         return not_found(record.key)
     allowed = "a schedule with occurrences left; put it anew"
     return InvalidSchedule(RejectionCode.COMPLETED, field="name", given=repr(str(record.key)), allowed=allowed)

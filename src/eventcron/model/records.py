@@ -91,6 +91,8 @@ class LastCommands(Struct, frozen=True, kw_only=True, omit_defaults=True):
     #: Of a put that decided whether the schedule is paused: it gave ``state``, or made the schedule. Other puts leave
     #: that as it is, so a pause or a resume is ordered by this number and not by ``put_revision``.
     state_revision: int = -1
+    #: Why the last of all was refused although it was recorded; a replay gets the same answer.
+    refused: Literal["", "not_found", "completed"] = ""
 
 
 class InputRef(Struct, frozen=True, array_like=True, gc=False):
@@ -146,8 +148,6 @@ class Record(Struct, frozen=True, kw_only=True):
     spent: int = 0
     #: The events applied within the last one's second, the last one included: tells a replay from a second command.
     recent_event_ids: tuple[str, ...] = ()
-    #: Why the last command was refused although it was recorded; a replay gets the same answer.
-    refused: Literal["", "not_found", "completed"] = ""
     #: When TTL may remove it, seconds since 1970 (DynamoDB's unit); None = never.
     expires: int | None = None
 

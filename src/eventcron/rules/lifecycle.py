@@ -420,10 +420,9 @@ def _after_switch(stored: Record, version: Version, *, pause: bool) -> Record:
     return replace(
         stored,
         revision=next_revision(stored, version.revision),
-        last_commands=replace(stored.last_commands, pause_revision=version.revision, pause=pause),
+        last_commands=replace(stored.last_commands, pause_revision=version.revision, pause=pause, refused=""),
         recent_event_ids=version.recent_event_ids,
         pending=None,
-        refused="",
     )
 
 
