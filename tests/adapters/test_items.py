@@ -112,6 +112,7 @@ def members(protocol: type) -> list[str]:
     return [name for name, value in vars(protocol).items() if isinstance(value, property)]
 
 
+@pytest.mark.slow
 @given(records)
 def test_what_a_fire_needs_of_an_item_is_what_the_whole_record_has(record: Record) -> None:
     item = encode(record)

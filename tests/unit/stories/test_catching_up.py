@@ -129,6 +129,7 @@ def test_a_tenant_with_little_room_left_catches_up_in_it() -> None:
         assert lost == Counter()
 
 
+@pytest.mark.slow
 def test_what_is_caught_up_on_waits_in_vain_for_a_limit_that_is_used_up_and_is_reported() -> None:
     with limited(6) as world:
         for name in "abcde":
