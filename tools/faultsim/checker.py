@@ -16,7 +16,7 @@ from eventcron.model.names import Instant, Key, Window
 from eventcron.model.records import State
 from eventcron.rules.planning import first_occurrence
 from eventcron.timing.trigger import walk
-from tools.faultsim.catching_up import CATCH_UP_CHECKS, is_caught_up, is_open, under_way
+from tools.faultsim.catching_up import CATCH_UP_CHECKS, has_open_end, is_caught_up, is_last_under_way, under_way
 from tools.faultsim.command_order import FinalState, first_like, possible_final_states
 from tools.faultsim.given_inputs import INPUT_CHECKS
 from tools.faultsim.lasting import LASTING_CHECKS
@@ -232,7 +232,7 @@ def _ended(observed: Observations) -> Iterator[Violation]:
     """A schedule without occurrences ends as COMPLETED, and an event reports it."""
     reported = {event.key for event in observed.events("Schedule Completed")}
     for revision, replaced_by in observed.spans():
-        if replaced_by is not None or not revision.fires or _ends_with_a_remainder(observed, revision):
+        if replaced_by is not None or not revision.fires or has_open_end(observed, revision.key):
             continue
         if not _is_at_its_end(revision, observed.end - observed.widest_ms[revision.key] - TIMELY_MS):
             continue
@@ -243,16 +243,11 @@ def _ended(observed: Observations) -> Iterator[Violation]:
         # Where the planner was late itself, it waits from then on: until the instant at which it looks once more.
         waits = record.wake is not None and record.wake > observed.end - 2 * settings.tick_seconds * 1000
         if record.state is not State.COMPLETED:
+            waits = waits or is_last_under_way(observed, revision.key)
             if not waits and _is_at_its_end(revision, observed.end - patience_ms):
                 yield Violation(1, revision.key, f"it has no occurrence left and is {record.state}")
         elif revision.key not in reported and revision.record.state is not State.COMPLETED:
             yield Violation(1, revision.key, "no event reports that it is completed")
-
-
-def _ends_with_a_remainder(observed: Observations, revision: Revision) -> bool:
-    """Whether a resume still catches up on the last occurrences."""
-    of_key = (one for one in observed.simulation.deployment.backfills.values() if one.key[:2] == revision.key)
-    return any(one.completes and is_open(observed, one) for one in of_key)
 
 
 def _is_at_its_end(revision: Revision, end: Instant) -> bool:

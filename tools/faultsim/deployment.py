@@ -263,12 +263,13 @@ class Deployment:
         self._settle(self.fires, batch, handled)
 
     async def _on_segment_ranges(self, batch: Sequence[Message]) -> None:
+        began = self._true.now()
         handled = await self._cases().handlers.on_segment_ranges(batch, deadline=self._deadline())
         for message, how in zip(batch, handled, strict=True):
             self._note_planned(f"planned {message.id}", () if how.result is None else how.result.segments)
             if how.result is not None and not how.comes_back:
                 asked = how.result.asked
-                done = RangeDone(self._true.now(), process.get().name, asked, self._leases.planned(asked))
+                done = RangeDone(began, process.get().name, asked, self._leases.planned(asked))
                 self.history.ranges_done.append(done)
         self._settle(self.segments, batch, handled)
 
