@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -94,8 +95,10 @@ def _fires_and_skips_are_printed(directory: Path, running: Dev) -> None:
     until(lambda: re.search(r"^\d\d:\d\d:\d\d\.\d{3}  acme/often  fired  due ", running.stderr, re.MULTILINE), running)
 
     def skipped() -> bool:
-        # A pause holds back nothing if its resume takes effect in the same second, so it may take several.
         assert run("pause", "acme/often", cwd=directory).status == 0
+        # It has to last for more than a second, so that an occurrence is due in it.
+        paused = time.time()
+        until(lambda: time.time() > paused + 1.5, running)
         assert run("resume", "acme/often", "--missed", "skip", cwd=directory).status == 0
         return re.search(r"  acme/often  skipped  due .*: paused$", running.stderr, re.MULTILINE) is not None
 
