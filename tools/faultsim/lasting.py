@@ -19,7 +19,6 @@ from tools.faultsim.observations import Fired, Observations, Revision, StatusEve
 from tools.faultsim.other_commands import is_on_calendar
 from tools.faultsim.promises import Violation
 from tools.faultsim.spell import Condition
-from tools.faultsim.targets import QUEUEING
 from tools.faultsim.workload import STUBBORN, UNPUBLISHABLE, Sent
 
 #: Milliseconds. A fire that is late by less is published whatever the misfire policy.
@@ -287,7 +286,7 @@ def _punctual(observed: Observations) -> Iterator[Violation]:
     if spell.condition in {Condition.STUCK_INDEX, Condition.THROTTLED_EXECUTORS}:
         return
     for fire in observed.fired:
-        if fire.cause != "schedule" or fire.key in {STUBBORN, UNPUBLISHABLE, QUEUEING, *faults.unreadable}:
+        if fire.cause != "schedule" or fire.key in {STUBBORN, UNPUBLISHABLE, *observed.queueing, *faults.unreadable}:
             continue
         late_ms = _late_ms(observed, fire)
         if late_ms is not None and late_ms > PUNCTUAL_MS and not _ran_out_of_time(observed, fire):

@@ -12,7 +12,7 @@ from eventcron.model.names import Instant, Key
 from eventcron.rules.runs import MAX_REMEMBERED, REMEMBERED_MS
 from tools.faultsim.observations import Observations, StatusEvent, instant
 from tools.faultsim.promises import Violation
-from tools.faultsim.targets import ALLOWING, KEYS, QUEUEING, Report
+from tools.faultsim.targets import Report
 
 #: Milliseconds between the opening of a run and the publication of its fire, at most: a fire that is delivered again
 #: within half a minute keeps its deadline, and a publication may take forty seconds.
@@ -20,7 +20,7 @@ OPENING_MS, FAULTLESS_MS = 75_000, 3_000
 #: Milliseconds by which two reports have to be apart to be sure which of them is the first to be handled.
 APART_MS = 10_000
 
-_ENDS = {"Run Succeeded": "succeeded", "Run Failed": "failed", "Run Overdue": "overdue"}
+ENDS = {"Run Succeeded": "succeeded", "Run Failed": "failed", "Run Overdue": "overdue"}
 
 
 class _Fire(NamedTuple):
@@ -35,9 +35,8 @@ class Runs:
 
     def __init__(self, observed: Observations) -> None:
         simulation = observed.simulation
-        self.faultless = simulation.faults.faultless and simulation.faults.spell.is_harmless
-        #: Whether queues deliver each message once, so that each end is told once.
-        self.once = self.faultless and not simulation.faults.profile.redeliver
+        self.faultless = simulation.faults.faultless
+        self.once = is_told_once(observed)
         self.fires: dict[str, list[_Fire]] = defaultdict(list)
         for at, _, event in observed.history.publications:
             detail: dict[str, Any] = msgspec.json.decode(event.detail)
@@ -46,14 +45,15 @@ class Runs:
                 self.fires[fire.fire_id].append(fire)
         self.ends: dict[str, list[StatusEvent]] = defaultdict(list)
         for told in observed.status_events:
-            if told.what in _ENDS:
+            if told.what in ENDS:
                 self.ends[told.detail["fire_id"]].append(told)
         self.reports: dict[str, list[Report]] = defaultdict(list)
         for report in simulation.deployment.reports:
             self.reports[report.fire_id].append(report)
-        self.timeouts_ms: dict[Key, int] = {
-            one.key: one.detail["runs"]["timeout_seconds"] * 1000 for one in simulation.sent if one.key in KEYS
-        }
+        policies = {one.key: one.detail["runs"] for one in simulation.sent if "runs" in one.detail}
+        self.timeouts_ms: dict[Key, int] = {key: one["timeout_seconds"] * 1000 for key, one in policies.items()}
+        #: Those whose runs may not overlap.
+        self.alone = {key for key, one in policies.items() if one["overlap"] != "allow"}
         self.tolerance_ms = FAULTLESS_MS if self.faultless else OPENING_MS
 
     def first_end(self, fire_id: str) -> Instant | None:
@@ -68,9 +68,15 @@ class Runs:
         return overdue if ended is None else min(ended, overdue)
 
 
+def is_told_once(observed: Observations) -> bool:
+    """Whether nothing fails and queues deliver each message once, so that each end is told once."""
+    faults = observed.simulation.faults
+    return faults.faultless and not faults.profile.redeliver
+
+
 def may_repeat(observed: Observations, key: Key) -> bool:
     """Whether two deliveries of a report may send twice at once what waited for its run."""
-    return key == QUEUEING and observed.simulation.faults.profile.redeliver > 0
+    return observed.simulation.faults.profile.redeliver > 0 and key in observed.queueing
 
 
 def _overlaps(observed: Observations) -> Iterator[Violation]:
@@ -81,7 +87,7 @@ def _overlaps(observed: Observations) -> Iterator[Violation]:
         for fire in fires:
             of_key[fire.key].append(fire)
     for key, fires in of_key.items():
-        if key == ALLOWING or key not in KEYS:
+        if key not in runs.alone:
             continue
         fires.sort(key=lambda fire: fire.at)
         for place, fire in enumerate(fires):
@@ -101,7 +107,7 @@ def _held_up(observed: Observations) -> Iterator[Violation]:
         if event.detail["reason"] != "still_running":
             continue
         by = event.detail["by"]
-        if event.key not in KEYS or event.key == ALLOWING:
+        if event.key not in runs.alone:
             yield Violation(9, event.key, f"it was skipped for another run: {event.detail}")
         elif by not in runs.fires and runs.faultless:
             yield Violation(9, event.key, f"it was skipped for a run of which nobody knows: {event.detail}")
@@ -163,7 +169,7 @@ def _true_ends(observed: Observations) -> Iterator[Violation]:
                 continue
             said: str = (event.detail["result"] or {}).get("id", "")
             report = reports.get(said)
-            if report is None or not report.genuine or report.status != _ENDS[event.what]:
+            if report is None or not report.genuine or report.status != ENDS[event.what]:
                 yield Violation(10, event.key, f"{fire_id} ended by {said}, which says no such thing: {report}")
             elif report.emitted > event.at:
                 yield Violation(10, event.key, f"{fire_id} ended before {said} was sent")

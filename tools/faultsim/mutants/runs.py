@@ -151,6 +151,54 @@ def _waits_on(original: Any) -> Function:
     return admit
 
 
+def _after_a_success_too(_original: Any) -> Function:
+    """A success does not begin the count of failures anew."""
+
+    def counted(lane: Lane, past: PastRun) -> PastRun:
+        failures = lane.failures + (past.end is not RunEnd.SUCCEEDED)
+        pauses = past.end is not RunEnd.SUCCEEDED and 0 < past.pause_after <= failures
+        return changed(past, failures=failures, pauses=pauses)
+
+    return counted
+
+
+def _one_later(original: Any) -> Function:
+    """One more failure is allowed than the schedule says."""
+
+    def counted(lane: Lane, past: PastRun) -> PastRun:
+        found: PastRun = original(lane, past)
+        return changed(found, pauses=found.pauses and found.failures != found.pause_after)
+
+    return counted
+
+
+def _counted_on(original: Any) -> Function:
+    """After a pause the failures before it count still."""
+
+    def with_past(lane: Lane, past: PastRun) -> Lane:
+        found: Lane = original(lane, past)
+        return changed(found, failures=past.failures) if past.pauses and past.failures else found
+
+    return with_past
+
+
+def _counted_twice(original: Any) -> Function:
+    """Each message about an end in a lane of its own counts it."""
+
+    def counted(lane: Lane, past: PastRun, *, now: int) -> tuple[Lane, PastRun]:
+        found: tuple[Lane, PastRun] = original(changed(lane, past=()), past, now=now)
+        return found
+
+    return counted
+
+
+def _no_pause(_original: Any) -> Function:
+    async def pause(_self: Tracker, _past: PastRun) -> None:
+        return None
+
+    return pause
+
+
 def _told_nobody(_original: Any) -> Function:
     async def follow(_self: Tracker, _lane: Lane, past: PastRun, *_report: Any, **_event: Any) -> PastRun:
         return past
@@ -175,5 +223,12 @@ MUTANTS = (
     Mutant("a later fire takes the place of one that waits", changes(runs, "admit", _latest_waits)),
     Mutant("a run that is overdue stays open", changes(runs, "end_at_deadline", _blocked_for_ever)),
     Mutant("a fire that waited is published and waits on", changes(runs, "admit", _waits_on)),
+    Mutant(
+        "a run's success does not begin the count of failures anew", changes(runs, "_counted", _after_a_success_too)
+    ),
+    Mutant("a schedule is paused one failed run later", changes(runs, "_counted", _one_later)),
+    Mutant("failed runs before a pause count after it", changes(runs, "_with_past", _counted_on)),
+    Mutant("a run counts as often as its end is reported", changes(runs, "counted", _counted_twice)),
+    Mutant("no schedule is paused for its failed runs", changes(Tracker, "_pause", _no_pause)),
     Mutant("no event says how a run ended", changes(Tracker, "_follow", _told_nobody)),
 )
