@@ -29,6 +29,7 @@ from tools.faultsim.promises import Violation
 from tools.faultsim.repeated_puts import PUT_CHECKS, is_due
 from tools.faultsim.runs import RUN_CHECKS, may_repeat
 from tools.faultsim.simulation import Simulation
+from tools.faultsim.targets import REFUSED
 from tools.faultsim.workload import STUBBORN, UNPUBLISHABLE, Kind, Sent
 
 #: Milliseconds: the bound of guarantee 3.
@@ -391,7 +392,7 @@ def _answers(observed: Observations) -> Iterator[Violation]:
         if sent.kind is Kind.VALID and codes - LATE_ANSWERS:
             yield Violation(6, sent.key, f"{sent.event_id} was refused: {sorted(codes)}")
     failed = {event.key for event in observed.events("Schedule Failed")}
-    for key in sorted(key for key in failed if key is not None and key not in {UNPUBLISHABLE, STUBBORN}):
+    for key in sorted(key for key in failed if key is not None and key not in {UNPUBLISHABLE, STUBBORN, REFUSED}):
         yield Violation(6, key, "the executor gave up its fires")
 
 

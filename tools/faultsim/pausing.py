@@ -14,7 +14,7 @@ from eventcron.model.names import Instant, Key
 from eventcron.model.records import State
 from tools.faultsim.observations import Observations, StatusEvent, instant
 from tools.faultsim.promises import Violation
-from tools.faultsim.runs import ENDS, is_told_once
+from tools.faultsim.runs import ENDS, Runs, is_told_once
 from tools.faultsim.targets import PAUSING
 
 #: Milliseconds from an end to the pause, at most, where there are no faults.
@@ -93,11 +93,13 @@ def _always_after_so_many(observed: Observations) -> Iterator[Violation]:
     """After as many failures in a row as are allowed it is paused, and an event says so; once without faults."""
     allowed, ends = _allowed(observed), _ends(observed)
     revisions = Counter(event.detail["revision"] for event in _pauses(observed))
-    if is_told_once(observed):
-        for revision, times in revisions.items():
-            if times > 1:
-                yield Violation(11, PAUSING, f"{times} events say that it was paused at {revision}")
     begun = [end for end in ends if end.ended in revisions]
+    if is_told_once(observed):
+        runs = Runs(observed)
+        for end in begun:
+            # A report that arrives twice pauses twice.
+            if revisions[end.ended] > runs.times(end.fire_id):
+                yield Violation(11, PAUSING, f"{revisions[end.ended]} events say that it was paused at {end.ended}")
     for last in ends:
         row = [end for end in ends if end is last or (end.failed and end.is_before(last))]
         row = [end for end in row if not _may_be_between(ends, end, last)]

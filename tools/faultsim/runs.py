@@ -10,6 +10,8 @@ import msgspec
 
 from eventcron.model.names import Instant, Key
 from eventcron.rules.runs import MAX_REMEMBERED, REMEMBERED_MS
+from eventcron.wire.encode_runs import UNPUBLISHED
+from tools.faultsim.network import HOPELESS
 from tools.faultsim.observations import Observations, StatusEvent, instant
 from tools.faultsim.promises import Violation
 from tools.faultsim.targets import Report
@@ -43,9 +45,13 @@ class Runs:
             if "run_token" in detail:
                 fire = _Fire(Key(detail["tenant"], detail["name"]), detail["fire_id"], detail["run_token"], at)
                 self.fires[fire.fire_id].append(fire)
+        #: Of those that the bus refused. Sent back from the dead letters they have an end of their own.
+        self.unpublished: dict[str, list[StatusEvent]] = defaultdict(list)
         self.ends: dict[str, list[StatusEvent]] = defaultdict(list)
         for told in observed.status_events:
-            if told.what in ENDS:
+            if told.detail.get("message") == UNPUBLISHED:
+                self.unpublished[told.detail["fire_id"]].append(told)
+            elif told.what in ENDS:
                 self.ends[told.detail["fire_id"]].append(told)
         self.reports: dict[str, list[Report]] = defaultdict(list)
         for report in simulation.deployment.reports:
@@ -60,6 +66,11 @@ class Runs:
         """When somebody first said that the run had ended, and could."""
         said = [one.emitted for one in self.reports[fire_id] if one.genuine and one.status in {"succeeded", "failed"}]
         return min(said, default=None)
+
+    def times(self, fire_id: str) -> int:
+        """How often its end may be told: as often as the report arrives that ended it."""
+        said = (self.ends[fire_id][0].detail.get("result") or {}).get("id")
+        return next((report.times for report in self.reports[fire_id] if report.id == said), 1)
 
     def open_until(self, fire: _Fire) -> Instant:
         """Until when the run is surely open that this publication of its fire began."""
@@ -135,18 +146,23 @@ def _one_end(observed: Observations) -> Iterator[Violation]:
             yield Violation(10, fires[0].key, f"{fire_id} ended as {sorted(hows)}")
         elif not hows and not _is_forgotten(runs, observed, fires[0]):
             yield Violation(10, fires[0].key, f"{fire_id}, published at {fires[0].at}, has no end")
-        elif runs.once and len(runs.ends[fire_id]) > _times(runs, fire_id):
+        elif runs.once and len(runs.ends[fire_id]) > runs.times(fire_id):
             yield Violation(10, fires[0].key, f"{fire_id} ended {len(runs.ends[fire_id])} times without a fault")
     for fire_id in runs.ends.keys() - runs.fires.keys():
         if runs.ends[fire_id][0].what != "Run Overdue":
             yield Violation(10, runs.ends[fire_id][0].key, f"{fire_id} ended, and was never published")
 
 
-def _times(runs: Runs, fire_id: str) -> int:
-    """How often its end may be told: as often as the report arrives that ended it."""
-    ended = runs.ends[fire_id][0]
-    said = (ended.detail.get("result") or {}).get("id")
-    return next((report.times for report in runs.reports[fire_id] if report.id == said), 1)
+def _unpublished(observed: Observations) -> Iterator[Violation]:
+    """The run of a fire that the bus refuses for good ends as failed, and of no other."""
+    runs = Runs(observed)
+    failures = [event for event in observed.events("Schedule Failed") if event.key in runs.timeouts_ms]
+    refused = {event.detail["fire_id"]: event for event in failures if event.detail["code"] == HOPELESS}
+    for fire_id, events in runs.unpublished.items():
+        if events[0].what != "Run Failed" or fire_id not in refused:
+            yield Violation(10, events[0].key, f"{fire_id} ended as not published, and was not refused")
+    for fire_id in refused.keys() - runs.unpublished.keys() - runs.ends.keys():
+        yield Violation(10, refused[fire_id].key, f"{fire_id} was refused for good, and its run has no end")
 
 
 def _is_forgotten(runs: Runs, observed: Observations, fire: _Fire) -> bool:
@@ -225,4 +241,4 @@ def _tokens(observed: Observations) -> Iterator[Violation]:
             yield Violation(10, None, f"{report.id} had the right token and was rejected")
 
 
-RUN_CHECKS = (_overlaps, _held_up, _stuck, _one_end, _true_ends, _tokens)
+RUN_CHECKS = (_overlaps, _held_up, _stuck, _one_end, _unpublished, _true_ends, _tokens)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import msgspec
 
@@ -26,9 +27,12 @@ from tools.faultsim.workload import Kind, Scenario, Sent
 TRACKED = 3
 #: Not where the release of a rollback cannot read schedules, nor where a limit skips fires.
 _WITHOUT = {Condition.ROLLBACK, Condition.QUOTA}
+#: A schedule of which the bus refuses some fires for good until the faults end.
+REFUSED = Key("acme", "refused")
 #: Schedules by what becomes of a fire while a run is open.
 SKIPPING, QUEUEING, ALLOWING = Key("acme", "skipping"), Key("bolt", "queueing"), Key("acme", "allowing")
-KEYS = {SKIPPING: "skip", QUEUEING: "queue_one", ALLOWING: "allow"}
+KEYS = {SKIPPING: "skip", QUEUEING: "queue_one", ALLOWING: "allow", REFUSED: "skip"}
+OVERLAPS = ("skip", "queue_one", "allow")
 #: A schedule that is paused after failures in a row. Which of the three it does with a fire is drawn.
 PAUSING = Key("bolt", "pausing")
 #: Milliseconds after its deadline at which a late report is sent at the latest.
@@ -51,6 +55,11 @@ class Report(NamedTuple):
     genuine: bool
     #: How often it arrives.
     times: int
+
+
+def refuses(fire: Event) -> bool:
+    """Whether the bus refuses *fire* for good as long as there are faults."""
+    return fire.resources[0] == str(REFUSED) and crc32(fire.fire_id.encode()) % 2 == 0
 
 
 def has_targets(seed: int, condition: Condition) -> bool:
@@ -84,7 +93,7 @@ def _pausing(random: SeededRandom, scenario: Scenario, like: Sent) -> list[Sent]
     runs = {
         "track": True,
         "timeout_seconds": random.pick((4, 25, 90)),
-        "overlap": random.pick(tuple(KEYS.values())),
+        "overlap": random.pick(OVERLAPS),
         "pause_after_failures": random.between(1, 4),
     }
     which = {"tenant": PAUSING.tenant, "name": PAUSING.name}

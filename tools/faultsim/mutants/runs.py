@@ -199,6 +199,17 @@ def _no_pause(_original: Any) -> Function:
     return pause
 
 
+def _kept_open(_original: Any) -> Function:
+    async def not_published(*_given: Any) -> list[PastRun]:
+        return []
+
+    return not_published
+
+
+def _is_an_end(_original: Any) -> property:
+    return property(lambda _run: False)
+
+
 def _told_nobody(_original: Any) -> Function:
     async def follow(_self: Tracker, _lane: Lane, past: PastRun, *_report: Any, **_event: Any) -> PastRun:
         return past
@@ -230,5 +241,7 @@ MUTANTS = (
     Mutant("failed runs before a pause count after it", changes(runs, "_with_past", _counted_on)),
     Mutant("a run counts as often as its end is reported", changes(runs, "counted", _counted_twice)),
     Mutant("no schedule is paused for its failed runs", changes(Tracker, "_pause", _no_pause)),
+    Mutant("the run of a fire that is refused for good stays open", changes(Tracker, "not_published", _kept_open)),
+    Mutant("a fire refused for good had its run when it comes again", changes(PastRun, "is_unpublished", _is_an_end)),
     Mutant("no event says how a run ended", changes(Tracker, "_follow", _told_nobody)),
 )
