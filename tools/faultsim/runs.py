@@ -12,13 +12,18 @@ from eventcron.model.names import Instant, Key
 from eventcron.rules.runs import MAX_REMEMBERED, REMEMBERED_MS
 from eventcron.wire.encode_runs import UNPUBLISHED
 from tools.faultsim.network import HOPELESS
-from tools.faultsim.observations import Observations, StatusEvent, instant
+from tools.faultsim.observations import Fired, Observations, StatusEvent, instant
 from tools.faultsim.promises import Violation
 from tools.faultsim.targets import Report
 
 #: Milliseconds between the opening of a run and the publication of its fire, at most: a fire that is delivered again
 #: within half a minute keeps its deadline, and a publication may take forty seconds.
 OPENING_MS, FAULTLESS_MS = 75_000, 3_000
+#: Milliseconds by which a fire may be late without faults: a message may appear two seconds late, but is visible a
+#: lead of a second or more early.
+PUNCTUAL_MS = 1_800
+#: Milliseconds that a queue may take to deliver what waited, and an executor to publish it.
+QUEUE_MS = 5_000
 #: Milliseconds by which two reports have to be apart to be sure which of them is the first to be handled.
 APART_MS = 10_000
 
@@ -39,6 +44,7 @@ class Runs:
         simulation = observed.simulation
         self.faultless = simulation.faults.faultless
         self.once = is_told_once(observed)
+        self.clock_skew_ms = observed.clock_skew_ms
         self.fires: dict[str, list[_Fire]] = defaultdict(list)
         for at, _, event in observed.history.publications:
             detail: dict[str, Any] = msgspec.json.decode(event.detail)
@@ -85,9 +91,22 @@ def is_told_once(observed: Observations) -> bool:
     return faults.faultless and not faults.profile.redeliver
 
 
-def may_repeat(observed: Observations, key: Key) -> bool:
-    """Whether two deliveries of a report may send twice at once what waited for its run."""
-    return observed.simulation.faults.profile.redeliver > 0 and key in observed.queueing
+def may_repeat(observed: Observations, fire: Fired) -> bool:
+    """Whether two deliveries of a report may have sent *fire* twice at once: it waited until that run had ended."""
+    waited = fire.key in observed.queueing and fire.at > fire.due + PUNCTUAL_MS
+    return waited and observed.simulation.faults.profile.redeliver > 0
+
+
+def blocked_until(observed: Observations, fire: Fired) -> Instant | None:
+    """When the last run was told to have ended that was open when *fire* was due; None: none was open."""
+    published = {one.fire_id: one.at for one in reversed(observed.fired) if one.key == fire.key}
+    over = [
+        event.at
+        for event in observed.status_events
+        if event.key == fire.key and event.what in ENDS and event.at >= fire.due and event.at <= fire.at + QUEUE_MS
+        if published.get(event.detail["fire_id"], fire.at) < fire.due + PUNCTUAL_MS
+    ]
+    return max(over, default=None)
 
 
 def _overlaps(observed: Observations) -> Iterator[Violation]:
@@ -142,9 +161,9 @@ def _one_end(observed: Observations) -> Iterator[Violation]:
     runs = Runs(observed)
     for fire_id, fires in runs.fires.items():
         hows = {event.what for event in runs.ends[fire_id]}
-        if len(hows) > 1 and not _is_forgotten(runs, observed, fires[0]):
+        if len(hows) > 1 and not _is_forgotten(runs, fire_id):
             yield Violation(10, fires[0].key, f"{fire_id} ended as {sorted(hows)}")
-        elif not hows and not _is_forgotten(runs, observed, fires[0]):
+        elif not hows:
             yield Violation(10, fires[0].key, f"{fire_id}, published at {fires[0].at}, has no end")
         elif runs.once and len(runs.ends[fire_id]) > runs.times(fire_id):
             yield Violation(10, fires[0].key, f"{fire_id} ended {len(runs.ends[fire_id])} times without a fault")
@@ -165,13 +184,18 @@ def _unpublished(observed: Observations) -> Iterator[Violation]:
         yield Violation(10, refused[fire_id].key, f"{fire_id} was refused for good, and its run has no end")
 
 
-def _is_forgotten(runs: Runs, observed: Observations, fire: _Fire) -> bool:
-    """Whether its lane may have forgotten the run before a message that had failed came back."""
-    if runs.faultless:
-        return False
-    later = [one for fires in runs.fires.values() for one in fires if one.key == fire.key and one.at > fire.at]
-    last = max(at for at, _, _ in observed.history.publications)
-    return len(later) > MAX_REMEMBERED or last - fire.at > REMEMBERED_MS
+def _is_forgotten(runs: Runs, fire_id: str) -> bool:
+    """Whether its lane may have forgotten how the run ended before an event said another end.
+
+    It remembers an end for an hour, and as many as it has room for.
+    """
+    told = runs.ends[fire_id]
+    again = next(event for event in told if event.what != told[0].what)
+    if again.at - told[0].at > REMEMBERED_MS:
+        return True
+    shares = told[0].key in runs.alone
+    meanwhile = (events[0].at for events in runs.ends.values() if events and events[0].key == told[0].key)
+    return shares and sum(told[0].at <= at <= again.at for at in meanwhile) > MAX_REMEMBERED
 
 
 def _true_ends(observed: Observations) -> Iterator[Violation]:
@@ -181,7 +205,7 @@ def _true_ends(observed: Observations) -> Iterator[Violation]:
         reports = {report.id: report for report in runs.reports[fire_id]}
         for event in events:
             if event.what == "Run Overdue":
-                yield from _overdue(runs, fire_id, event, observed.clock_skew_ms)
+                yield from _overdue(runs, fire_id, event)
                 continue
             said: str = (event.detail["result"] or {}).get("id", "")
             report = reports.get(said)
@@ -198,15 +222,19 @@ def _is_before(one: Report, other: Report) -> bool:
     return ends and one.arrives + APART_MS < other.arrives
 
 
-def _overdue(runs: Runs, fire_id: str, event: StatusEvent, clock_skew_ms: int) -> Iterator[Violation]:
+def _overdue(runs: Runs, fire_id: str, event: StatusEvent) -> Iterator[Violation]:
     if fire_id not in runs.fires or event.key is None:
         return
     started, due = instant(event.detail["started"]), instant(event.detail["deadline"])
     # Two processes may say it, each by its own clock.
-    if event.at < due - clock_skew_ms or due - started != runs.timeouts_ms[event.key]:
+    if event.at < due - runs.clock_skew_ms or due - started != runs.timeouts_ms[event.key]:
         yield Violation(10, event.key, f"{fire_id} was overdue at {event.at}, too early: {event.detail}")
+    if started < instant(event.detail["due"]) - runs.clock_skew_ms:
+        yield Violation(10, event.key, f"{fire_id} was opened at {started}, before it was due")
     if not runs.faultless:
-        return  # whoever opened the run may have died before the fire was published; then its run is overdue by that
+        # Whoever opened the run may have died before it published the fire, or may not have reached the bus. Then the
+        # run is overdue by the instant at which it was opened, and nothing that is published says when that was.
+        return
     deadline = runs.fires[fire_id][0].at + runs.timeouts_ms[event.key]
     if event.at < deadline - runs.tolerance_ms:
         yield Violation(10, event.key, f"{fire_id} was overdue at {event.at}, before {deadline}")

@@ -68,6 +68,10 @@ def _of_its_first_round(pack: Pack | None) -> Pack | None:
     return None if pack is None else make_pack(pack.fires)
 
 
+def _a_minute_later(pack: Pack | None) -> Pack | None:
+    return None if pack is None else changed(pack, at=pack.at + 60_000)
+
+
 def _nothing(_pack: Pack | None) -> None:
     return None
 
@@ -225,6 +229,7 @@ MUTANTS = (
     Mutant("lanes are written whoever changed them", changes(MemoryDocuments, "put", _unconditional)),
     Mutant("the deadline of a run comes a day later", changes(runs, "deadline_pack", _with_pack(_long))),
     Mutant("nobody sends what waited for a run", changes(runs, "released_pack", _with_pack(_nothing))),
+    Mutant("what waited for a run waits a minute longer", changes(runs, "released_pack", _with_pack(_a_minute_later))),
     Mutant("what waited comes in the pack it was in", changes(runs, "released_pack", _with_pack(_of_its_first_round))),
     Mutant("a fire that is held up is not reported", changes(Tracker, "open", _without("skip"))),
     Mutant("a fire whose run cannot be opened is dropped", changes(Tracker, "open", _without("failed"))),
