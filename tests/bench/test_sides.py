@@ -186,7 +186,7 @@ def test_a_baseline_publishes_nothing_of_a_schedule_that_was_disabled(name: str,
 
 
 def test_apscheduler_publishes_every_job_once(started: Started) -> None:
-    ran = runs.jobs(started.rig, started.side("apscheduler"), stocks.named(mixes.real(50)), seconds=20)
+    ran = runs.jobs(started.rig, started.side("apscheduler"), stocks.named(mixes.real(50)), seconds=8)
 
     assert ran.spent.answer == {"executed": 50, "failed": 0, "missed": 0}
 

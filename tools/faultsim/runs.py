@@ -98,15 +98,20 @@ def may_repeat(observed: Observations, fire: Fired) -> bool:
 
 
 def blocked_until(observed: Observations, fire: Fired) -> Instant | None:
-    """When the last run was told to have ended that was open when *fire* was due; None: none was open."""
-    published = {one.fire_id: one.at for one in reversed(observed.fired) if one.key == fire.key}
+    """When the last run was told to have ended that kept *fire* waiting; None: none was open when it was due.
+
+    One that falls due just when the open run ends may be quicker than the one that waits.
+    """
+    published = {one.fire_id: one.at for one in reversed(observed.fired) if one.key == fire.key and one.at < fire.at}
     over = [
-        event.at
+        (event.at, published[event.detail["fire_id"]])
         for event in observed.status_events
-        if event.key == fire.key and event.what in ENDS and event.at >= fire.due and event.at <= fire.at + QUEUE_MS
-        if published.get(event.detail["fire_id"], fire.at) < fire.due + PUNCTUAL_MS
+        if event.key == fire.key and event.what in ENDS and fire.due <= event.at <= fire.at + QUEUE_MS
+        if event.detail["fire_id"] in published
     ]
-    return max(over, default=None)
+    if all(began > fire.due + PUNCTUAL_MS for _, began in over):
+        return None
+    return max(ended for ended, _ in over)
 
 
 def _overlaps(observed: Observations) -> Iterator[Violation]:
@@ -159,11 +164,14 @@ def _stuck(observed: Observations) -> Iterator[Violation]:
 def _one_end(observed: Observations) -> Iterator[Violation]:
     """Each tracked fire that was published ends as one of three, and once if there are no faults."""
     runs = Runs(observed)
+    last = max((at for at, _, _ in observed.history.publications), default=0)
     for fire_id, fires in runs.fires.items():
-        hows = {event.what for event in runs.ends[fire_id]}
-        if len(hows) > 1 and not _is_forgotten(runs, fire_id):
-            yield Violation(10, fires[0].key, f"{fire_id} ended as {sorted(hows)}")
-        elif not hows:
+        told = runs.ends[fire_id]
+        other = next((event for event in told if event.what != told[0].what), None)
+        if other is not None and not _is_forgotten(runs, fire_id, since=told[0].at, until=other.at):
+            yield Violation(10, fires[0].key, f"{fire_id} ended as {told[0].what} and {other.what}")
+        elif not told and not _is_forgotten(runs, fire_id, since=fires[0].at, until=last):
+            # The event was lost with its process, and the message that repeats it was a dead letter for so long.
             yield Violation(10, fires[0].key, f"{fire_id}, published at {fires[0].at}, has no end")
         elif runs.once and len(runs.ends[fire_id]) > runs.times(fire_id):
             yield Violation(10, fires[0].key, f"{fire_id} ended {len(runs.ends[fire_id])} times without a fault")
@@ -184,18 +192,18 @@ def _unpublished(observed: Observations) -> Iterator[Violation]:
         yield Violation(10, refused[fire_id].key, f"{fire_id} was refused for good, and its run has no end")
 
 
-def _is_forgotten(runs: Runs, fire_id: str) -> bool:
-    """Whether its lane may have forgotten how the run ended before an event said another end.
+def _is_forgotten(runs: Runs, fire_id: str, *, since: Instant, until: Instant) -> bool:
+    """Whether its lane may have forgotten from *since* to *until* that the run ended, and how.
 
     It remembers an end for an hour, and as many as it has room for.
     """
-    told = runs.ends[fire_id]
-    again = next(event for event in told if event.what != told[0].what)
-    if again.at - told[0].at > REMEMBERED_MS:
+    if runs.faultless:
+        return False
+    if until - since > REMEMBERED_MS:
         return True
-    shares = told[0].key in runs.alone
-    meanwhile = (events[0].at for events in runs.ends.values() if events and events[0].key == told[0].key)
-    return shares and sum(told[0].at <= at <= again.at for at in meanwhile) > MAX_REMEMBERED
+    key = runs.fires[fire_id][0].key
+    meanwhile = (events[0].at for events in runs.ends.values() if events and events[0].key == key)
+    return key in runs.alone and sum(since <= at <= until for at in meanwhile) > MAX_REMEMBERED
 
 
 def _true_ends(observed: Observations) -> Iterator[Violation]:

@@ -129,6 +129,7 @@ def test_a_tenant_with_little_room_left_catches_up_in_it() -> None:
         assert lost == Counter()
 
 
+@pytest.mark.slow
 def test_what_is_caught_up_on_waits_in_vain_for_a_limit_that_is_used_up_and_is_reported() -> None:
     with limited(6) as world:
         for name in "abcde":
@@ -144,6 +145,7 @@ def test_what_is_caught_up_on_waits_in_vain_for_a_limit_that_is_used_up_and_is_r
         assert len(late) <= 1  # in the minute of the resume, which the schedule itself does not use
 
 
+@pytest.mark.slow
 def test_many_schedules_resumed_at_once_are_all_caught_up() -> None:
     with limited(600) as world:
         names = [f"s{number}" for number in range(30)]
@@ -275,6 +277,7 @@ def test_what_is_older_than_the_grace_is_not_caught_up_on(world: World) -> None:
     assert missed == hours(122, 181)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("function", ["registrar", "planner"])
 def test_who_dies_anywhere_while_catching_up_loses_nothing(function: str) -> None:
     def live(killer: Killer) -> tuple[set[str], Counter[str]]:

@@ -623,6 +623,7 @@ def test_any_nesting_is_answered(pieces: list[str]) -> None:
     assert is_answered(around("".join(pieces)))
 
 
+@pytest.mark.slow
 @pytest.mark.no_cover
 @pytest.mark.parametrize(
     "detail",
