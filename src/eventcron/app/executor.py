@@ -366,6 +366,9 @@ class Executor:
         for index, refusal in final.items():
             await self._fail(fires[index], refusal, records, pack)
             report.failed += 1
+            if not refusal.retryable:
+                # Otherwise a try whose answer was lost may have been taken, and the target may have the fire.
+                report.ended += await self._tracker.not_published(fires[index], records.get(fires[index].key))
         return [fires[index] for index in refused if index not in final]
 
     async def _put_back_refused(self, fires: Sequence[Fire], pack: Pack, report: Report) -> None:

@@ -159,6 +159,19 @@ class Tracker:
             if fire not in kept:
                 await self._change(LaneKey(fire.tenant, fire.name), partial(_without, fire))
 
+    async def not_published(self, fire: Fire, record: FireRecord | None) -> list[PastRun]:
+        """End the run of *fire* as failed, if it is tracked: the bus refuses the fire for good. Return what it ended.
+
+        Raises:
+            Unavailable, Conflict: nothing is lost, and the call may be repeated.
+        """
+        if record is None or record.schedule is None or not record.schedule.runs.track:
+            return []
+        key, named = runs.lane_key(fire, record.schedule.runs), fire_id(fire)
+        ending = await self._end(key, lambda lane, now: runs.end_unpublished(lane, named, now=now))
+        past = None if ending is None else await self._follow_ending(ending)
+        return [] if past is None else [past]
+
     async def at_deadline(self, pack: Pack) -> PastRun | None:
         """End the run in *pack* as overdue, if its deadline has come and it is open. Return it if it was ended here.
 

@@ -10,6 +10,10 @@ from eventcron.model.messages import Fire
 from eventcron.model.names import Instant
 from eventcron.model.tracking import RunEnd
 
+#: Who ends a run of which the bus refuses the fire for good. If the fire is sent back from the dead letters, its run
+#: begins anew and has an end of its own.
+NOT_PUBLISHED = "not_published"
+
 
 class LaneKey(NamedTuple):
     """Names a lane. Prints as ``tenant/name``, or as ``tenant/name/fire_id`` where each run has a lane of its own."""
@@ -59,6 +63,11 @@ class PastRun(Struct, frozen=True, array_like=True):
     #: Whether the schedule is to be paused for that.
     pauses: bool = False
     is_again: bool = False
+
+    @property
+    def is_unpublished(self) -> bool:
+        """Whether it ended because its fire could not be published."""
+        return self.by == NOT_PUBLISHED
 
 
 class Skipped(Struct, frozen=True, array_like=True):

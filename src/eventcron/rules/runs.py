@@ -1,7 +1,8 @@
 """Decide about runs: whether a tracked fire is published, how its run ends, and what follows from that.
 
     occurrence due ──▶ admit ──┬── lane free ─────▶ OPEN ──report──▶ SUCCEEDED or FAILED
-                               │                     └───deadline──▶ OVERDUE
+                               │                     ├───deadline──▶ OVERDUE
+                               │                     └─the bus refuses its fire for good─▶ FAILED, not published
                                ├── skip ──────────▶ skipped, reason still_running
                                └── queue_one ─────▶ WAITING ──the open run ends──▶ sent again, and admitted again
 
@@ -22,7 +23,7 @@ from msgspec.structs import replace
 
 from eventcron.model.messages import DEADLINE, RELEASED, Fire, Pack
 from eventcron.model.names import Instant
-from eventcron.model.runs import Lane, LaneKey, OpenRun, PastRun, Skipped
+from eventcron.model.runs import NOT_PUBLISHED, Lane, LaneKey, OpenRun, PastRun, Skipped
 from eventcron.model.tracking import Overlap, RunEnd, Runs
 from eventcron.wire.encode import fire_id, pack_id
 
@@ -94,16 +95,16 @@ def admit(lane: Lane, fire: Fire, runs: Runs, *, now: Instant) -> Admission:
             return Admission(Ruling.PUBLISH, lane, overdue=overdue)
         again = replace(lane.open, opened=now, deadline=now + runs.timeout_seconds * 1000)
         return Admission(Ruling.PUBLISH, _changed(lane, now, open=again), overdue=overdue)
-    if before is not None and before.end is not RunEnd.OVERDUE:
+    if before is not None and before.end is not RunEnd.OVERDUE and not before.is_unpublished:
         return Admission(Ruling.DROP, lane)
     by = next((skipped.by for skipped in lane.skipped if skipped.fire_id == named), None)
     if by is not None:
-        return Admission(Ruling.SKIP, lane, by=by)
+        return Admission(Ruling.SKIP, lane, by=by, overdue=overdue)
     if lane.open is not None and now <= lane.open.deadline + ALLOWANCE_MS:
-        return _hold_up(lane, lane.open, fire, named, runs, now=now)
-    opened = OpenRun(
-        fire, named, now, now + runs.timeout_seconds * 1000, runs.pause_after_failures, is_again=before is not None
-    )
+        return _hold_up(lane, lane.open, fire, named, runs, now=now)._replace(overdue=overdue)
+    is_again = before is not None and not before.is_unpublished
+    deadline = now + runs.timeout_seconds * 1000
+    opened = OpenRun(fire, named, now, deadline, runs.pause_after_failures, is_again)
     if lane.open is not None:
         held_up = _end(lane, lane.open, RunEnd.OVERDUE, now=now, by="")
         lane = _with_past(lane, held_up)
@@ -142,6 +143,11 @@ def end_at_deadline(lane: Lane, named: str, *, now: Instant, by: str) -> Ending:
     return end(lane, named, RunEnd.OVERDUE, now=now, by=by)
 
 
+def end_unpublished(lane: Lane, named: str, *, now: Instant) -> Ending:
+    """End the run *named* as failed: the bus refuses its fire for good, so no target ever has it."""
+    return end(lane, named, RunEnd.FAILED, now=now, by=NOT_PUBLISHED)
+
+
 def is_to_be_counted(past: PastRun) -> bool:
     """Whether *past*, which ended in a lane of its own, counts for a pause of its schedule."""
     return past.failures is None and past.pause_after > 0 and not past.is_again
@@ -150,7 +156,7 @@ def is_to_be_counted(past: PastRun) -> bool:
 def counted(lane: Lane, past: PastRun, *, now: Instant) -> tuple[Lane, PastRun]:
     """*past*, which ended in a lane of its own, counted in *lane*, that of the schedule. The same run counts once."""
     before = past_run(lane, past.fire_id)
-    if before is not None:
+    if before is not None and (past.is_unpublished or not before.is_unpublished):
         return lane, before
     past = _counted(lane, past)
     return _changed(_with_past(lane, past), now), past

@@ -148,7 +148,7 @@ def _fired(known: Known, _moment: _Moment) -> Verdict | None:
 
 def _outcome(fire: HistoryEntry, outcomes: Sequence[HistoryEntry]) -> str:
     if outcomes:
-        end = outcomes[0]
+        end = max(outcomes, key=lambda one: one.time)  # it may have been given up before, and then sent back
         said = f": {end.detail['message']}" if end.detail.get("message") else ""
         how = {"Run Succeeded": "succeeded", "Run Failed": "failed", "Run Overdue": "did not end in time"}
         return f"; the run {how[end.detail_type]} after {end.detail['duration_ms'] / 1000:,.1f} s{said}"

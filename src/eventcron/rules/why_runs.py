@@ -41,8 +41,11 @@ def _answers(lane: Lane, key: Key, at: Instant) -> Iterator[LaneAnswer]:
     if run is not None and run.fire.due == at:
         says = f"it fired; its run is open since {_shown(run.opened)}, and overdue at {_shown(run.deadline)}"
         yield LaneAnswer(Because.FIRED, says, fired=True)
-    for past in lane.past:
-        if past.fire.due == at:
+    for past in reversed(lane.past):
+        if past.fire.due == at and past.is_unpublished:
+            says = f"it could not be published: the bus refused it for good, at {_shown(past.ended)}"
+            yield LaneAnswer(Because.DEAD_LETTER, says, fired=False)
+        elif past.fire.due == at:
             yield LaneAnswer(Because.FIRED, f"it fired; its run {_ENDS[past.end]}, at {_shown(past.ended)}", fired=True)
     if lane.waiting is not None and lane.waiting.due == at:
         until = f", overdue at {_shown(run.deadline)}" if run is not None else ""
