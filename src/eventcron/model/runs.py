@@ -79,6 +79,14 @@ class Skipped(Struct, frozen=True, array_like=True):
     at: Instant
 
 
+class Outage(Struct, frozen=True, array_like=True):
+    """A schedule with ``expect`` is silent or has reported a failure. It lasts until a success is reported."""
+
+    #: The instant at which no report came; or, of a failure, when it was reported.
+    fire: Fire
+    since: Instant
+
+
 class Lane(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where runs of one schedule follow each other, at most one of them open.
 
@@ -102,6 +110,9 @@ class Lane(Struct, frozen=True, kw_only=True, omit_defaults=True):
     skipped: tuple[Skipped, ...] = ()
     #: Runs in a row that have failed or been overdue.
     failures: int = 0
+    #: Of a schedule with ``expect``: when the latest report was sent, and the outage that lasts.
+    heard: Instant = 0
+    outage: Outage | None = None
     #: When TTL may remove it, seconds since 1970.
     expires: int | None = None
 

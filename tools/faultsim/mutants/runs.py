@@ -243,7 +243,7 @@ MUTANTS = (
         "a run's success does not begin the count of failures anew", changes(runs, "_counted", _after_a_success_too)
     ),
     Mutant("a schedule is paused one failed run later", changes(runs, "_counted", _one_later)),
-    Mutant("failed runs before a pause count after it", changes(runs, "_with_past", _counted_on)),
+    Mutant("failed runs before a pause count after it", changes(runs, "with_past", _counted_on)),
     Mutant("a run counts as often as its end is reported", changes(runs, "counted", _counted_twice)),
     Mutant("no schedule is paused for its failed runs", changes(Tracker, "_pause", _no_pause)),
     Mutant("the run of a fire that is refused for good stays open", changes(Tracker, "not_published", _kept_open)),
