@@ -19,6 +19,7 @@ from eventcron.timing.trigger import walk
 from tools.faultsim.catching_up import CATCH_UP_CHECKS, has_open_end, is_caught_up, is_last_under_way, under_way
 from tools.faultsim.command_order import FinalState, first_like, possible_final_states
 from tools.faultsim.given_inputs import INPUT_CHECKS
+from tools.faultsim.heartbeats import HEARTBEAT_CHECKS
 from tools.faultsim.idle_reads import READ_CHECKS
 from tools.faultsim.lasting import LASTING_CHECKS
 from tools.faultsim.messages import MESSAGE_CHECKS
@@ -27,6 +28,7 @@ from tools.faultsim.other_commands import OTHER_COMMAND_CHECKS, is_of_calendar, 
 from tools.faultsim.pausing import PAUSING_CHECKS, is_paused_by_failures
 from tools.faultsim.promises import Violation
 from tools.faultsim.repeated_puts import PUT_CHECKS, is_due
+from tools.faultsim.reporters import WATCHED
 from tools.faultsim.runs import RUN_CHECKS, may_repeat
 from tools.faultsim.simulation import Simulation
 from tools.faultsim.targets import REFUSED
@@ -54,7 +56,7 @@ def violations(simulation: Simulation) -> list[Violation]:
     checks = (
         _lost, _excuses, _grace, _ended, _early, _after_a_change, _repeats, _unexpected, _final_states,
         _repeated_commands, _answers, _crashes, _other_tenants,
-        *READ_CHECKS, *RUN_CHECKS, *PAUSING_CHECKS, *INPUT_CHECKS, *MESSAGE_CHECKS,
+        *READ_CHECKS, *RUN_CHECKS, *PAUSING_CHECKS, *HEARTBEAT_CHECKS, *INPUT_CHECKS, *MESSAGE_CHECKS,
         *PUT_CHECKS, *OTHER_COMMAND_CHECKS, *LASTING_CHECKS, *CATCH_UP_CHECKS,
     )  # fmt: skip
     return [violation for check in checks for violation in check(observed)]
@@ -83,6 +85,8 @@ def _expected(
     observed: Observations, revision: Revision, replaced_by: Revision | None
 ) -> Iterator[tuple[Instant, str]]:
     """Due instants that *revision* has to publish or to report as skipped, each with a description."""
+    if revision.key == WATCHED:
+        return  # it fires nothing
     if not revision.fires:
         yield from _expected_after_pause(observed, revision, replaced_by)
         return
@@ -311,7 +315,7 @@ def _what(fire: Fired) -> tuple[Key, Instant, str, str]:
 def _unexpected(observed: Observations) -> Iterator[Violation]:
     """Every fire is an occurrence of its revision, or of an earlier one that was still in force."""
     for fire in observed.fired:
-        if fire.cause == "schedule" and not _is_expected(observed, fire):
+        if fire.key == WATCHED or (fire.cause == "schedule" and not _is_expected(observed, fire)):
             yield Violation(5, fire.key, f"due {fire.due} is no occurrence of revision {fire.revision} or before")
 
 

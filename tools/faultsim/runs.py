@@ -14,6 +14,7 @@ from eventcron.wire.encode_runs import UNPUBLISHED
 from tools.faultsim.network import HOPELESS
 from tools.faultsim.observations import Fired, Observations, StatusEvent, instant
 from tools.faultsim.promises import Violation
+from tools.faultsim.reporters import WATCHED
 from tools.faultsim.targets import Report
 
 #: Milliseconds between the opening of a run and the publication of its fire, at most: a fire that is delivered again
@@ -55,6 +56,8 @@ class Runs:
         self.unpublished: dict[str, list[StatusEvent]] = defaultdict(list)
         self.ends: dict[str, list[StatusEvent]] = defaultdict(list)
         for told in observed.status_events:
+            if told.key == WATCHED:
+                continue
             if told.detail.get("message") == UNPUBLISHED:
                 self.unpublished[told.detail["fire_id"]].append(told)
             elif told.what in ENDS:
