@@ -116,7 +116,7 @@ def _return_is_said_once(observed: Observations) -> Iterator[Violation]:
             yield Violation(12, WATCHED, f"an outage ended that never began: {event.detail}")
         if ended.setdefault(started, by) != by:
             yield Violation(12, WATCHED, f"the outage since {started} ended by {ended[started]} and by {by}")
-    last = watch.beats[-1] if watch.beats else None
+    last = watch.beats[-1] if watch.beats and not watch.is_unsure else None
     for event in watch.overdue:
         due = instant(event.detail["due"])
         if last is not None and last.succeeded and last.time >= due and _ends(watch, due) and due not in ended:

@@ -8,6 +8,9 @@ import msgspec
 import pytest
 
 from eventcron.errors import InvalidSchedule
+from eventcron.model.names import Key
+from eventcron.model.records import Record
+from eventcron.rules.upcoming import next_fires
 from eventcron.testing import World
 from eventcron.wire.decode import decode_schedule
 
@@ -240,3 +243,11 @@ def test_the_last_instant_completes_the_schedule_and_is_still_expected() -> None
         world.run(minutes=10)
         beat(world)
         assert told(world) == ["Run Overdue", "Run Succeeded"]
+
+
+def test_no_fires_of_it_are_to_come() -> None:
+    with World(START) as world:
+        put(world)
+        record = world.call(world.ports.store.get([Key("acme", "backup")]))[Key("acme", "backup")]
+        assert isinstance(record, Record)
+        assert next_fires(record, since=world.now, count=3) == []

@@ -530,3 +530,15 @@ def test_failures_in_a_row_pause_it(world: World) -> None:
     world.run(hours=2)
 
     assert answer(ask(world, "2026-12-01T03:00:00Z")) == (Because.PAUSE, True, False)
+
+
+def test_a_schedule_that_expects_reports_fires_nothing_and_says_what_came(world: World) -> None:
+    put(world, expect={"within_seconds": 600})
+    world.run(hours=1, minutes=5)
+    world.emit("Report Run", {"tenant": "acme", "name": "tea", "status": "succeeded"})
+    world.run(hours=2, minutes=10)
+    heard, silent, lasting = (ask(world, f"2026-12-01T0{hour}:00:00Z") for hour in (1, 2, 3))
+    assert {answer(one) for one in (heard, silent, lasting)} == {(Because.EXPECTS, True, False)}
+    assert "none came" in silent.says
+    assert "since 2026-12-01T02:00:00Z" in lasting.says
+    assert ask(world, "2026-12-01T02:30:00Z").because is Because.EXPRESSION
