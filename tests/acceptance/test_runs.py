@@ -127,3 +127,21 @@ async def test_runs_of_random_lengths_follow_each_other_and_none_is_stuck(stage:
     await stage.put(source, "Delete Schedule", which)
     await asyncio.gather(*working)
     assert [two for two in pairwise(sorted(spans.values())) if two[0][1] > two[1][0]] == []
+
+
+async def test_a_schedule_that_expects_reports_says_that_it_is_silent_and_that_it_is_back(stage: Stage) -> None:
+    await stage.listen("watched")
+    source, which = "eventcron.tenant.watched", {"tenant": "watched", "name": "backup"}
+    expect = {"expression": "*/5 * * * * *", "expect": {"within_seconds": 2}}
+    await stage.put(source, "Put Schedule", which | expect)
+    await stage.next("watched", {"Schedule Created"})
+    await stage.put(source, "Report Run", which | {"status": "succeeded"})
+
+    said = ENDS | {"Schedule Fired"}
+    silent = await stage.next("watched", said)
+    assert silent["detail-type"] == "Run Overdue"
+    await stage.put(source, "Report Run", which | {"status": "succeeded", "message": "here"})
+
+    back = await stage.next("watched", said)
+    assert (back["detail-type"], back["detail"]["started"]) == ("Run Succeeded", silent["detail"]["due"])
+    assert back["detail"]["message"] == "here"

@@ -50,8 +50,9 @@ class _Watch:
         self.revision = revisions[0] if revisions else None
         expect = None if self.revision is None else self.revision.schedule.expect
         self.within_ms = 0 if expect is None else expect.within_seconds * 1000
-        #: Whether reports and deadlines are handled as they come, and nobody is held up.
-        self.faultless = simulation.faults.faultless and simulation.faults.spell.condition is Condition.CALM
+        #: Whether reports and deadlines are handled as they come. One of several planners may hold up a segment.
+        calm = simulation.faults.spell.condition is Condition.CALM
+        self.faultless = simulation.faults.faultless and calm and simulation.scenario.settings.planner_workers == 1
         #: Whether a report may have come before the put, by another delivery than the one that counted.
         self.is_unsure = any(beat.id in refused for beat in self.beats)
         dues = [] if self.revision is None else self.revision.occurrences(self.revision.first, observed.end)
@@ -85,7 +86,7 @@ def _silence_is_said_once(observed: Observations) -> Iterator[Violation]:
     well = [True, *(beat.succeeded for beat in watch.beats)]
     said = {instant(event.detail["due"]) for event in watch.overdue}
     for index, (since, until) in enumerate(pairwise(times)):
-        between = {due for due in said if since < due < until}
+        between = {due for due in said if since + ALLOWANCE_MS < due < until}
         if len(between) > 1:
             yield Violation(12, WATCHED, f"silence from {since} to {until} was said {len(between)} times: {between}")
         # Of two reports that overtake each other, either may be the one that counts.
