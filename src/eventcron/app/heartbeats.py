@@ -57,7 +57,8 @@ class Heartbeats:
             return None
         await self._clock.sleep_until(pack.at)
         fire = pack.fires[0]
-        if not is_expected((await self._store.get([fire.key])).get(fire.key), fire):
+        record = (await self._store.get([fire.key])).get(fire.key)
+        if not is_expected(record, fire) or _deadline_of(record, fire) != pack.at:
             return None
 
         def decide(lane: Lane, now: Instant) -> tuple[Lane, Heard]:
@@ -65,9 +66,10 @@ class Heartbeats:
             return heard.lane, heard
 
         heard = await self._tracker.change(_lane_of(fire.key), decide)
-        if heard.past is not None:
-            await self._tracker.tell(heard.past)
-        return heard.past
+        found = [one for one in (heard.past, heard.back) if one is not None]
+        for one in found:
+            await self._tracker.tell(one)
+        return found[0] if found else None
 
     async def report(self, report: ReportRun, *, event_id: str, sent: Instant) -> Reported:
         """Take a report that names no run, *sent* at that instant. Events say only where an outage begins or ends.
@@ -103,6 +105,12 @@ class Heartbeats:
 def expecting(record: FireRecord) -> bool:
     """Whether the schedule of *record* fires nothing, but expects reports."""
     return record.schedule is not None and record.schedule.expect is not None
+
+
+def _deadline_of(record: FireRecord | None, fire: Fire) -> Instant:
+    """When a report for *fire* is late, as *record* says now. A resent pack of another definition has another one."""
+    expect = None if record is None or record.schedule is None else record.schedule.expect
+    return 0 if expect is None else fire.at + expect.within_seconds * 1000
 
 
 def _lane_of(key: Key) -> LaneKey:

@@ -197,7 +197,8 @@ class ScheduleFailed(Struct, frozen=True, kw_only=True):
 class RunEnded(Struct, frozen=True, kw_only=True):
     """The end of a run, which its fire's ``fire_id`` names. Each run has one end.
 
-    A fire that could not be published and is sent back from the dead letters begins its run anew.
+    A fire that could not be published and is sent back from the dead letters begins its run anew. Of a schedule that
+    expects reports, the event is about silence, a failure or a return, and is named by the instant or by the report.
     """
 
     tenant: str

@@ -86,6 +86,11 @@ class Outage(Struct, frozen=True, array_like=True):
     fire: Fire
     since: Instant
 
+    @property
+    def is_silence(self) -> bool:
+        """Whether silence began it or followed in it: then more silence is no news."""
+        return self.fire.cause == "schedule"
+
 
 class Lane(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Where runs of one schedule follow each other, at most one of them open.
@@ -110,8 +115,8 @@ class Lane(Struct, frozen=True, kw_only=True, omit_defaults=True):
     skipped: tuple[Skipped, ...] = ()
     #: Runs in a row that have failed or been overdue.
     failures: int = 0
-    #: Of a schedule with ``expect``: when the latest report was sent, and the outage that lasts.
-    heard: Instant = 0
+    #: Of a schedule with ``expect``: when the latest reports were sent, in order, and the outage that lasts.
+    beats: tuple[Instant, ...] = ()
     outage: Outage | None = None
     #: When TTL may remove it, seconds since 1970.
     expires: int | None = None
@@ -119,6 +124,11 @@ class Lane(Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def key(self) -> LaneKey:
         return LaneKey(self.tenant, self.name, self.id)
+
+    @property
+    def heard(self) -> Instant:
+        """When the latest report was sent; 0 = there was none."""
+        return self.beats[-1] if self.beats else 0
 
     @property
     def stored_version(self) -> int | None:

@@ -76,7 +76,10 @@ class Known(NamedTuple):
     lost_backfills: Mapping[BackfillKey, str]
 
     def may_publish(self, fire: Fire, *, now: Instant) -> bool:
-        """Whether *fire* may be published now, or once its schedule can be read again."""
+        """Whether *fire* may be published now, or once its schedule can be read again. Some expect a report instead."""
+        record = self.records.get(fire.key)
+        if record is not None and record.schedule is not None and record.schedule.expect is not None:
+            return False
         return self.judge(fire, now=now).verdict in {Verdict.PUBLISH, Verdict.WAIT}
 
     def may_wait(self, fire: Fire, *, now: Instant, until: Instant) -> bool:
@@ -183,7 +186,13 @@ def _judge(fire: Fire, record: FireRecord | None, *, now: Instant) -> Judgement:
     if record.schedule is None:
         return Judgement(Verdict.SKIP, SkipReason.DELETED)
     is_timely = fire.at >= now - TIMELY_MS  # as nearly all are
-    if not is_timely and fire.cause == "schedule" and _is_missed(fire, record, record.schedule.misfire, now=now):
+    expects = record.schedule.expect is not None  # however late the instant is, its report is asked for
+    if (
+        not is_timely
+        and not expects
+        and fire.cause == "schedule"
+        and _is_missed(fire, record, record.schedule.misfire, now=now)
+    ):
         return Judgement(Verdict.SKIP, SkipReason.MISFIRE)
     return _published(fire.due, record.schedule.timezone)
 

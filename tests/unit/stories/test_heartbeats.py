@@ -6,12 +6,19 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from eventcron.errors import InvalidSchedule
+from eventcron.model.messages import Fire
 from eventcron.model.names import Key
 from eventcron.model.records import Record
+from eventcron.model.runs import LaneKey
+from eventcron.model.tracking import RunEnd
+from eventcron.rules.heartbeats import at_deadline
+from eventcron.rules.runs import changed
 from eventcron.rules.upcoming import next_fires
 from eventcron.testing import World
+from eventcron.testing.world import SETTINGS
 from eventcron.wire.decode import decode_schedule
 
 START = "2026-12-01T08:00:00Z"
@@ -66,7 +73,7 @@ def test_silence_is_told_once_and_so_is_the_return() -> None:
         assert told(world) == ["Run Overdue", "Run Succeeded", "Run Overdue"]
 
 
-def test_a_failure_is_told_at_once_and_silence_after_it_is_the_same_outage() -> None:
+def test_a_failure_is_told_at_once_and_silence_after_it_once() -> None:
     with World(START) as world:
         put(world)
         world.run(minutes=61)
@@ -76,7 +83,7 @@ def test_a_failure_is_told_at_once_and_silence_after_it_is_the_same_outage() -> 
         world.run(hours=3)
         beat(world, "failed")
         beat(world)
-        assert told(world) == ["Run Failed", "Run Failed", "Run Succeeded"]
+        assert told(world) == ["Run Failed", "Run Overdue", "Run Failed", "Run Succeeded"]
         assert world.events_of("Run Succeeded")[0]["duration_ms"] >= 3 * 3_600_000
 
 
@@ -251,3 +258,39 @@ def test_no_fires_of_it_are_to_come() -> None:
         record = world.call(world.ports.store.get([Key("acme", "backup")]))[Key("acme", "backup")]
         assert isinstance(record, Record)
         assert next_fires(record, since=world.now, count=3) == []
+
+
+def test_a_put_that_changes_no_instant_keeps_what_is_expected() -> None:
+    with World(START) as world:
+        put(world)
+        world.run(minutes=65)
+        put(world, description="of the night")
+        world.run(minutes=6)
+        assert told(world) == ["Run Overdue"]
+
+
+def test_a_check_that_is_late_finds_that_the_report_came_too_late() -> None:
+    """Nobody handles the deadline until two reports have come after it: silence is said once, and so is the return."""
+    with World(START) as world:
+        put(world, "* * * * *", within=10)
+        world.run(seconds=70)
+        lane = world.call(world.runs.get([LaneKey("acme", "backup")]))[LaneKey("acme", "backup")]
+        first, second = (Fire("acme", "backup", 1, world.now + ms, world.now + ms) for ms in (60_000, 120_000))
+        well = changed(lane, world.now, outage=None, past=(), beats=(world.now, world.now + 200_000))
+        late = at_deadline(well, first, deadline=first.due + 10_000, now=world.now)
+        assert late.past is not None
+        assert late.back is not None
+        assert (late.past.end, late.back.end, late.lane.outage) == (RunEnd.OVERDUE, RunEnd.SUCCEEDED, None)
+        assert at_deadline(late.lane, first, deadline=first.due + 10_000, now=world.now) == late
+        assert at_deadline(late.lane, second, deadline=second.due + 10_000, now=world.now).past is None
+
+
+def test_a_limit_on_fires_neither_counts_nor_skips_what_is_expected() -> None:
+    with World(START, settings=replace(SETTINGS, tenant_fires_per_minute=1)) as world:
+        for name in ("a", "b", "c"):
+            put(world, "0 9 * * *", within=60, name=name)
+        world.emit("Put Schedule", {"tenant": "acme", "name": "plain", "expression": "0 9 * * *"})
+        world.run(minutes=65)
+        assert told(world) == ["Run Overdue"] * 3
+        assert len(world.fired) == 1
+        assert world.events_of("Schedule Skipped") == []

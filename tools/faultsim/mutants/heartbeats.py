@@ -63,7 +63,7 @@ def _soon(original: Any) -> Function:
 
 MUTANTS = (
     Mutant("each silent instant is an outage of its own", changes(heartbeats, "at_deadline", _knowing(outage=None))),
-    Mutant("no report counts at a deadline", changes(heartbeats, "at_deadline", _knowing(heard=0))),
+    Mutant("no report counts at a deadline", changes(heartbeats, "at_deadline", _knowing(beats=()))),
     Mutant("nobody says that a schedule is heard again", changes(heartbeats, "report", _says_nothing)),
     Mutant("an outage lasts when a success is reported", changes(heartbeats, "report", _outage_lasts)),
     Mutant("nobody looks whether a report came", changes(Heartbeats, "expect", _expects_nothing)),
