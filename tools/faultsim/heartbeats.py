@@ -108,11 +108,15 @@ def _return_is_said_once(observed: Observations) -> Iterator[Violation]:
     ended: dict[Instant, str] = {}
     begun = {instant(event.detail["started"]) for event in (*watch.overdue, *watch.failed)}
     for event in (*watch.back, *watch.failed):
+        if "event_id" not in event.detail:  # a check that was late found the return too
+            if instant(event.detail["due"]) not in {beat.time for beat in watch.beats}:
+                yield Violation(12, WATCHED, f"it is said to be back, and no report came then: {event.detail}")
+            continue
         beat = beats.get(event.detail["event_id"])
         if beat is None or beat.succeeded is not (event.what == "Run Succeeded"):
             yield Violation(12, WATCHED, f"{event.what} by a report that says no such thing: {event.detail}")
     for event in watch.back:
-        started, by = instant(event.detail["started"]), event.detail["event_id"]
+        started, by = instant(event.detail["started"]), event.detail.get("event_id", event.detail["fire_id"])
         if started not in begun:
             yield Violation(12, WATCHED, f"an outage ended that never began: {event.detail}")
         if ended.setdefault(started, by) != by:
