@@ -94,8 +94,10 @@ def _silence_is_said_once(observed: Observations) -> Iterator[Violation]:
             continue
         patience = watch.within_ms + HANDLED_MS
         last = observed.end if index + 1 == len(well) else until if watch.faultless else 0
-        # A report that was handled late ended its outage late, and what fell silent meanwhile is part of that.
-        after = max([since + ALLOWANCE_MS + 1_000, *(event.at for event in watch.back if not watch.faultless)])
+        # A report that arrived or was handled late ended its outage late. What fell silent meanwhile is part of that.
+        arrived = watch.beats[index - 1].arrives + HANDLED_MS if index else 0
+        backs = [] if watch.faultless else [event.at for event in watch.back]
+        after = max(since + ALLOWANCE_MS + 1_000, arrived, *backs)
         missed = [due for due in watch.dues if due > after and due + patience < last]
         if missed and (watch.faultless or index + 1 == len(well)):
             yield Violation(12, WATCHED, f"no report came from {since} to {until}, and nobody said so of {missed[0]}")
