@@ -126,7 +126,8 @@ def report(lane: Lane, fire: Fire, how: RunEnd, *, created: Instant, now: Instan
         past = PastRun(fire, named, sent, sent, how, now, fire.cause_id)
         lasting = outage if outage is not None and outage.is_silence else Outage(fire, outage.since if outage else sent)
         return Heard(changed(with_past(lane, past), now, beats=beats, outage=lasting), past)
-    if outage is None or sent < outage.since - ALLOWANCE_MS:
+    # One that was sent before the instant that fell silent, and comes after that is said, ends nothing.
+    if outage is None or sent < outage.fire.due - ALLOWANCE_MS:
         is_same = beats == lane.beats and outage is lane.outage
         return Heard(lane if is_same else changed(lane, now, beats=beats, outage=outage))
     past = PastRun(fire, named, outage.since, outage.since, how, now, fire.cause_id)

@@ -14,7 +14,7 @@ from eventcron.model.names import Key
 from eventcron.model.records import Record
 from eventcron.model.runs import LaneKey
 from eventcron.model.tracking import RunEnd
-from eventcron.rules.heartbeats import at_deadline
+from eventcron.rules.heartbeats import at_deadline, report
 from eventcron.rules.runs import changed
 from eventcron.rules.upcoming import next_fires
 from eventcron.testing import World
@@ -283,6 +283,23 @@ def test_a_check_that_is_late_finds_that_the_report_came_too_late() -> None:
         assert (late.past.end, late.back.end, late.lane.outage) == (RunEnd.OVERDUE, RunEnd.SUCCEEDED, None)
         assert at_deadline(late.lane, first, deadline=first.due + 10_000, now=world.now) == late
         assert at_deadline(late.lane, second, deadline=second.due + 10_000, now=world.now).past is None
+
+
+def test_a_success_from_before_the_silence_ends_nothing_when_it_comes_after_it() -> None:
+    with World(START) as world:
+        put(world, "* * * * *", within=10)
+        world.run(seconds=70)
+        lane = world.call(world.runs.get([LaneKey("acme", "backup")]))[LaneKey("acme", "backup")]
+        at = {name: world.now + ms for name, ms in (("failure", 1_000), ("success", 2_000), ("due", 60_000))}
+        fires = {name: Fire("acme", "backup", 1, due, due, cause="run", cause_id=name) for name, due in at.items()}
+        silent = replace(fires["due"], cause="schedule", cause_id="")
+        failed = report(lane, fires["failure"], RunEnd.FAILED, created=0, now=at["due"]).lane
+        silence = at_deadline(failed, silent, deadline=silent.due + 10_000, now=silent.due + 10_000).lane
+        assert silence.outage is not None
+
+        late = report(silence, fires["success"], RunEnd.SUCCEEDED, created=0, now=silent.due + 20_000)
+
+        assert (late.past, late.lane.outage) == (None, silence.outage)
 
 
 def test_a_limit_on_fires_neither_counts_nor_skips_what_is_expected() -> None:
