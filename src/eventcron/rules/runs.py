@@ -140,7 +140,11 @@ def end_at_deadline(lane: Lane, named: str, *, now: Instant, by: str) -> Ending:
     """End the run *named* as overdue, if its deadline has come. Otherwise it stays open."""
     if lane.open is not None and lane.open.fire_id == named and now < lane.open.deadline:
         return Ending(Known.OPEN, lane)
-    return end(lane, named, RunEnd.OVERDUE, now=now, by=by)
+    ending = end(lane, named, RunEnd.OVERDUE, now=now, by=by)
+    if ending.past is None or not ending.past.is_again:
+        return ending
+    # Of a run that ended again the first end counts. Whoever ended it then may have died before it could say so.
+    return ending._replace(past=past_run(ending.lane, named))
 
 
 def end_unpublished(lane: Lane, named: str, *, now: Instant) -> Ending:

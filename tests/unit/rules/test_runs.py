@@ -134,6 +134,18 @@ def test_a_deadline_that_was_moved_ends_nothing_yet() -> None:
     assert end_at_deadline(lane, named, now=NOW + 60_000, by="p").known is Known.ENDED_NOW
 
 
+def test_the_deadline_of_a_run_that_was_opened_again_says_once_more_how_it_ended_first() -> None:
+    """Whoever ended it first may have died before it could say so."""
+    lane = admit(LANE, fire(1), SKIP, now=NOW).lane
+    named = fire_id(fire(1))
+    first = end_at_deadline(lane, named, now=NOW + 60_000, by="p")
+    again = admit(first.lane, fire(1), SKIP, now=NOW + 90_000)
+
+    second = end_at_deadline(again.lane, named, now=NOW + 150_000, by="q")
+
+    assert (second.known, second.lane.open, second.past) == (Known.ENDED_NOW, None, first.past)
+
+
 def test_a_fire_that_comes_again_after_its_run_was_overdue_opens_it_and_has_one_end() -> None:
     lane = admit(LANE, fire(1), SKIP, now=NOW).lane
     named = fire_id(fire(1))
