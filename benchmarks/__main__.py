@@ -30,7 +30,8 @@ RESULTS = ROOT / "benchmarks" / "results"
 IDLE_LOAD = 0.5
 EMBEDDED_SECONDS = 60
 PARTS: tuple[Callable[[Bench], list[Row]], ...] = (
-    parts.planner, parts.distinct, parts.minutely, parts.waking, parts.waves, parts.executor, parts.bursts, parts.costs,
+    parts.planner, parts.distinct, parts.minutely, parts.waking, parts.waves, parts.executor, parts.tracked,
+    parts.bursts, parts.costs,
 )  # fmt: skip
 #: What the quick run requires, by row: ratios, half of what is reached on a busy machine, or less. (required, at most)
 GENEROUS = {

@@ -18,6 +18,7 @@ from benchmarks.runs import Ran
 from benchmarks.sides import project
 from benchmarks.sides.process import SideProcess, side
 from benchmarks.table import Row
+from eventcron.model.tracking import Runs
 from eventcron.settings import Settings
 
 SEQUENTIAL, GATHERED, OURS = "sequential", "gathered", "eventcron"
@@ -277,6 +278,21 @@ def executor(b: Bench) -> list[Row]:
     ]
     if sizes.jobs:
         rows.append(_apscheduler(b, ours))
+    return rows
+
+
+def tracked(b: Bench) -> list[Row]:
+    """What a fire writes whose run is tracked, and one whose run is not."""
+    # Where runs may overlap and failures are counted, a run that fails costs most.
+    most = Runs(track=True, timeout_seconds=1, pause_after_failures=100)
+    schedules = stocks.named(mixes.real(b.sizes.single_fires))
+    rows = []
+    for kind, policy, required in (("a tracked", most, 3), ("an untracked", Runs(), 0)):
+        named = [one._replace(runs=policy) for one in schedules]
+        b.rig.load(stocks.stored(named))
+        measured = runs.writes(b.rig, b.side(OURS), named, pack=100)
+        what = f"{kind} fire, besides its pack"
+        rows.append(Row(what=what, measured=measured, unit="writes", required=required, at_most=True))
     return rows
 
 

@@ -24,6 +24,8 @@ PLANNED_SECONDS = 420
 TICK_MS = 300_000
 #: Messages of one invocation of an executor: the template's ``BatchSize``.
 BATCH = 10
+#: What writes an item.
+WRITES = ("PutItem", "UpdateItem")
 #: Milliseconds before they are due at which an executor is given fires, so that none of them is late when it begins.
 SOON_MS = 100
 #: Seconds of a processor. A run that takes longer is not repeated, so that the benchmark ends.
@@ -94,6 +96,24 @@ def publish(rig: Rig, side: SideProcess, schedules: Sequence[Named], *, pack: in
         took[-1].memory, None,
     )  # fmt: skip
     return Ran(total, seen, len(schedules))
+
+
+def writes(rig: Rig, side: SideProcess, schedules: Sequence[Named], *, pack: int) -> float:
+    """Writes to tables for a fire of each of *schedules*, besides that of its pack, until its run is overdue.
+
+    Raises:
+        JobNotDone: not every fire was published, or not every tracked run ended.
+    """
+    deadlines = publish(rig, side, schedules, pack=pack, watch=Watch(keep_bodies=True)).seen.bodies
+    for start in range(0, len(deadlines), BATCH):
+        event = stocks.sqs_event(deadlines[start : start + BATCH], tag=f"deadline-{start}")
+        checked_answer(side, side.do("execute", event))
+    seen = _without_faults(rig, side)
+    ends = sum(one.runs.track for one in schedules)
+    if (len(deadlines), seen.events) != (ends, len(schedules) + ends):
+        raise JobNotDone(f"{ends} runs should have ended: {len(deadlines)} deadlines, {seen.events} events")
+    packs = -(-len(schedules) // pack)
+    return (sum(seen.requests[operation] for operation in WRITES) - packs) / len(schedules)
 
 
 def _messages(side: SideProcess, schedules: Sequence[Named], *, pack: int, tag: str) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from eventcron.local import template
 from eventcron.model.commands import Schedule
 from eventcron.model.messages import Fire
 from eventcron.model.records import Era, Record, State
+from eventcron.model.tracking import Runs
 from eventcron.rules.packing import make_pack
 from eventcron.timing.trigger import parse
 from eventcron.wire.encode import encode_pack
@@ -45,6 +46,7 @@ class Named(NamedTuple):
     name: str
     trigger: Trigger
     wake: int = 0
+    runs: Runs = Runs()
 
 
 class Planned(NamedTuple):
@@ -125,7 +127,7 @@ def record_item(one: Named, segment: int = 0) -> dict[str, Any]:
     trigger = one.trigger
     schedule = Schedule(
         tenant=one.tenant, name=one.name, expression=trigger.expression, timezone=trigger.zone,
-        input=msgspec.Raw(b'{"bucket":"exports","format":"parquet"}'),
+        input=msgspec.Raw(b'{"bucket":"exports","format":"parquet"}'), runs=one.runs,
     )  # fmt: skip
     record = Record(
         schedule=schedule, tenant=one.tenant, name=one.name, revision=CREATED, state=State.ENABLED, created=CREATED,

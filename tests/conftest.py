@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import importlib
 import os
 import pkgutil
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -60,17 +63,35 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_collection(session: pytest.Session) -> Generator[None, object, object]:
-    """Import what coverage measures. Then collect without it, because it would double the time."""
+    """Collect without looking for garbage, which takes a fifth of the time, and without coverage, which doubles it."""
     plugin = session.config.pluginmanager.getplugin("_cov")
-    coverage = getattr(plugin, "cov_controller", None)
-    if coverage is None or not coverage.started:
+    with _paused(getattr(plugin, "cov_controller", None)), _nothing_made_is_garbage():
         return (yield)
+
+
+@contextmanager
+def _paused(coverage: Any) -> Iterator[None]:
+    """Import what *coverage* measures, if it runs. Then pause it."""
+    if coverage is None or not coverage.started:
+        yield
+        return
     for name in coverage.cov.get_option("run:source_pkgs"):
         package = importlib.import_module(name)
         for module in pkgutil.iter_modules(package.__path__, f"{name}."):
             importlib.import_module(module.name)
     coverage.pause()
     try:
-        return (yield)
+        yield
     finally:
         coverage.resume()
+
+
+@contextmanager
+def _nothing_made_is_garbage() -> Iterator[None]:
+    """Let the garbage collector not run meanwhile, and later pass over all that was made."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.freeze()
+        gc.enable()

@@ -50,15 +50,22 @@ class TableStock(NamedTuple):
 
 
 def item_size(item: dict[str, Any]) -> int:
-    """The size of an item as DynamoDB counts it: the names, and the values as text; a number takes half its digits.
+    """The size of an item as DynamoDB counts it: the names, and the values.
 
     https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/CapacityUnitCalculations.html
     """
     size = 0
     for name, value in item.items():
         ((kind, inner),) = value.items()
-        size += len(name) + ((len(inner) + 1) // 2 + 1 if kind == "N" else len(inner.encode()))
+        size += len(name) + _size_of(kind, inner)
     return size
+
+
+def _size_of(kind: str, inner: Any) -> int:
+    """A text takes its bytes, a number half its digits and a byte, a truth value a byte."""
+    if kind == "BOOL":
+        return 1
+    return (len(inner) + 1) // 2 + 1 if kind == "N" else len(inner.encode())
 
 
 def dense_pages(items: Iterable[dict[str, Any]], *, key: tuple[str, ...]) -> list[DensePage]:

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.running_dev import dev, exports, until
+from tests.commands import Done, run
 
 pytestmark = pytest.mark.embedded
 
@@ -30,17 +31,15 @@ class Shell:
         self.env = env
         self.folder = folder
 
-    def start(self, *arguments: str, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
         return subprocess.Popen(
             [sys.executable, "-m", "eventcron", *arguments],
-            stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=self.env, cwd=self.folder,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=self.env, cwd=self.folder,
         )  # fmt: skip
 
-    def run(self, *arguments: str, given: str | None = None) -> tuple[int, str, str]:
-        process = self.start(*arguments, stdin=subprocess.PIPE)
-        out, err = process.communicate(given or "")
-        assert "Traceback" not in err, err
-        return process.returncode, out, err
+    def run(self, *arguments: str, given: str | None = None) -> Done:
+        return run(*arguments, given=given, env=self.env, cwd=self.folder)
 
     def write(self, name: str, *entries: dict[str, Any]) -> None:
         (self.folder / name).write_text("".join(json.dumps(one) + "\n" for one in entries), encoding="utf-8")

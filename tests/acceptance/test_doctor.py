@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
-import sys
+import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +13,7 @@ import boto3
 import pytest
 
 from tests.acceptance.running_dev import Dev, dev, until
+from tests.commands import run
 
 pytestmark = pytest.mark.embedded
 
@@ -31,17 +31,10 @@ class Doctor(NamedTuple):
         ]
 
 
-def eventcron(directory: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in the directory of ``eventcron dev``, which it finds by itself."""
-    command = [sys.executable, "-m", "eventcron", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=directory)
-    assert "Traceback" not in done.stderr, done.stderr
-    return done
-
-
 def doctor(directory: Path) -> Doctor:
-    done = eventcron(directory, "doctor", "--json")
-    return Doctor(done.returncode, json.loads(done.stdout)["findings"])
+    """What it finds. A command run in the directory of ``eventcron dev`` finds that by itself."""
+    done = run("doctor", "--json", cwd=directory)
+    return Doctor(done.status, done.json["findings"])
 
 
 def broken(document: dict[str, Any]) -> dict[str, str]:
@@ -98,13 +91,15 @@ def test_what_is_broken_is_found_and_told(tmp_path: Path) -> None:
 
 
 def _fires_and_skips_are_printed(directory: Path, running: Dev) -> None:
-    assert eventcron(directory, "put", "acme/often", "rate(1 second)").returncode == 0
+    assert run("put", "acme/often", "rate(1 second)", cwd=directory).status == 0
     until(lambda: re.search(r"^\d\d:\d\d:\d\d\.\d{3}  acme/often  fired  due ", running.stderr, re.MULTILINE), running)
 
     def skipped() -> bool:
-        # A pause holds back nothing if its resume takes effect in the same second, so it may take several.
-        assert eventcron(directory, "pause", "acme/often").returncode == 0
-        assert eventcron(directory, "resume", "acme/often", "--missed", "skip").returncode == 0
+        assert run("pause", "acme/often", cwd=directory).status == 0
+        # It has to last for more than a second, so that an occurrence is due in it.
+        paused = time.time()
+        until(lambda: time.time() > paused + 1.5, running)
+        assert run("resume", "acme/often", "--missed", "skip", cwd=directory).status == 0
         return re.search(r"  acme/often  skipped  due .*: paused$", running.stderr, re.MULTILINE) is not None
 
     until(skipped, running)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.broken import broken
+from tests.acceptance.broken import COMMITS_BEFORE_IT_SENDS, RECORDS_BEFORE_IT_PUBLISHES, broken
 from tests.acceptance.faults.aws import VISIBILITY_SECONDS
 from tests.acceptance.faults.plan import Blow, What, plan
 from tests.acceptance.faults.play import play
@@ -47,28 +47,6 @@ async def test_nothing_is_lost_when_every_host_is_killed_in_turn_and_everything_
     assert min(done.killed[function] for function in ("registrar", "planner", "executor")) > 0
     # Not only idle hosts died: something had to come back from the queue.
     assert verdict.latest_ms > VISIBILITY_SECONDS * 1000 / 2
-
-
-#: An executor that dies has recorded packs that it did not publish.
-RECORDS_BEFORE_IT_PUBLISHES = (
-    "app/executor.py",
-    "        await all_of(self._publish_at(at, those, ",
-    """\
-        now = self._clock.now()
-        await self._packs.record(pack.id, now=now, expires=self._expires(now))
-        await all_of(self._publish_at(at, those, """,
-)
-#: A planner that dies has committed a window that it did not send.
-COMMITS_BEFORE_IT_SENDS = (
-    "app/planner.py",
-    "        looked_up: set[Key] = set()\n        while True:\n",
-    """\
-        looked_up: set[Key] = set()
-        await self._leases.commit(lease)
-        await asyncio.sleep(3)
-        while True:
-""",
-)
 
 
 def missing(verdict: Verdict, start: int) -> set[int]:

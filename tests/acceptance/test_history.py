@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.acceptance.running_dev import Dev, dev, until
+from tests.commands import run
 
 pytestmark = [
     pytest.mark.embedded,
@@ -20,12 +19,9 @@ pytestmark = [
 
 def eventcron(directory: Path, *arguments: str) -> Any:
     """What the command prints as JSON. It finds the deployment by the file in *directory*."""
-    done = subprocess.run(
-        [sys.executable, "-m", "eventcron", *arguments, "--json"],
-        capture_output=True, text=True, check=False, cwd=directory,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    done = run(*arguments, "--json", cwd=directory)
+    assert done.status == 0, done.err
+    return done.json
 
 
 def kinds(directory: Path, name: str, running: Dev, *wanted: str) -> list[dict[str, Any]]:

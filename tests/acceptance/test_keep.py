@@ -25,7 +25,7 @@ from eventcron.local.embedded import EmbeddedAws
 from eventcron.local.errors import LocalError
 from eventcron.local.runtime import LocalSettings, Runtime
 from eventcron.local.snapshot import Snapshot
-from tests.acceptance.broken import broken
+from tests.acceptance.broken import DIFFERS_IN_A_COMMENT, broken
 from tests.acceptance.processes import descendants, wait_gone
 from tests.waiting import HANG_SECONDS, until
 
@@ -109,7 +109,7 @@ def test_schedules_rules_and_messages_are_saved_and_functions_run_the_new_code(t
         sqs.delete_message(QueueUrl=url, ReceiptHandle=created["ReceiptHandle"])
         sqs.send_message(QueueUrl=url, MessageBody="left")
         code = code_of("Planner", before)
-    changed = broken(tmp_path, ("app/moves.py", "#: Conditional ``wake``", "#: Changed. Conditional ``wake``"))
+    changed = broken(tmp_path, DIFFERS_IN_A_COMMENT)
     with dev(keep, changed) as after:
         sqs = client("sqs", after)
         bodies: list[str] = []

@@ -1,4 +1,4 @@
-"""The commands of an operator on a running stack: dead letters, segments, the reconciler, a backfill."""
+"""The commands of an operator on a running stack: dead letters, segments, the reconciler, a backfill, subscriptions."""
 
 from __future__ import annotations
 
@@ -12,28 +12,19 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
 from eventcron.entrypoints.cli.dev import environment
 from eventcron.local.runtime import LocalSettings, Runtime
+from tests.acceptance.test_dev_targets import ECHO
+from tests.acceptance.test_dev_targets import World as Targets
+from tests.commands import Done, run
 from tests.waiting import received, until
 
 pytestmark = [pytest.mark.embedded, pytest.mark.asyncio(loop_scope="module")]
-
-
-class Done(NamedTuple):
-    """A finished command."""
-
-    status: int
-    out: str
-    err: str
-
-    @property
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 @pytest_asyncio.fixture(name="runtime", scope="module", loop_scope="module")
@@ -45,15 +36,7 @@ async def _runtime() -> AsyncIterator[Runtime]:
 
 async def eventcron(runtime: Runtime, *arguments: str, **env: str) -> Done:
     """Run the command with the environment that ``eventcron dev`` prints."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "eventcron", *arguments,
-        stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
-        env={**os.environ, **environment(runtime), **env},
-    )  # fmt: skip
-    out, err = await process.communicate()
-    assert b"Traceback" not in err, err.decode()
-    assert process.returncode is not None
-    return Done(process.returncode, out.decode(), err.decode())
+    return await asyncio.to_thread(run, *arguments, env={**os.environ, **environment(runtime), **env})
 
 
 async def put_event(runtime: Runtime, detail_type: str, detail: dict[str, Any]) -> None:
@@ -396,3 +379,35 @@ async def test_schedules_of_the_account_are_imported(runtime: Runtime) -> None:
     assert live.status == 0, live.err
     (mine,) = [one for one in live.json["subscriptions"] if one["schedule"] == "default/to-import"]
     assert mine["target"]["Arn"] == queue
+
+
+async def test_fires_arrive_at_a_subscribed_queue_and_function_until_it_is_taken_back(runtime: Runtime) -> None:
+    targets = Targets(runtime)
+    queue, arn = await targets.queue("subscribed")
+    printed, _ = await targets.queue("printed")
+    function = await targets.function("subscribed", ECHO, QUEUE=printed)
+    to_queue = ("subscribe", "acme/nightly-*", "--to", f"sqs:{arn}", "--yes", "--json")
+    to_function = ("subscribe", "acme/nightly-report", "--to", f"lambda:{function}", "--yes", "--json")
+
+    made = [await eventcron(runtime, *to_queue), await eventcron(runtime, *to_function)]
+    again = await eventcron(runtime, *to_queue)
+    assert [(done.status, done.json["done"]) for done in made] == [(0, "created"), (0, "created")]
+    assert again.json["done"] == "unchanged"
+
+    for name in ("other", "nightly-report"):
+        detail = {"tenant": "acme", "name": name, "expression": "* * * * * *", "max_fires": 1, "input": name}
+        await put_event(runtime, "Put Schedule", detail)
+    for url in (queue, printed):
+        assert (await targets.receive(url))["detail"]["input"] == "nightly-report"
+
+    rules = (await eventcron(runtime, "rules", "--json")).json["rules"]
+    found = {rule["name"]: rule for rule in rules}
+    assert found[made[0].json["subscription"]]["targets"] == [arn]
+    assert found[made[1].json["subscription"]]["pattern"]["detail"]["name"] == ["nightly-report"]
+    assert found[made[0].json["subscription"]]["state"] == "ENABLED"
+
+    removed = [await eventcron(runtime, *one, "--remove") for one in (to_queue, to_function)]
+    assert [done.json["done"] for done in removed] == ["removed", "removed"]
+    left = json.dumps((await eventcron(runtime, "rules", "--json")).json)
+    assert made[0].json["subscription"] not in left
+    assert made[1].json["subscription"] not in left

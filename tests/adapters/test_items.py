@@ -112,6 +112,7 @@ def members(protocol: type) -> list[str]:
     return [name for name, value in vars(protocol).items() if isinstance(value, property)]
 
 
+@pytest.mark.slow
 @given(records)
 def test_what_a_fire_needs_of_an_item_is_what_the_whole_record_has(record: Record) -> None:
     item = encode(record)
@@ -143,6 +144,7 @@ def test_a_fire_needs_a_record_that_this_release_reads_as_a_whole() -> None:
     assert "hush" in to_fire.value.reason
 
 
+@pytest.mark.slow
 @given(records.filter(lambda record: record.eras and record.wake is not None))
 def test_an_entry_needs_only_what_the_template_projects(record: Record) -> None:
     item = {name: value for name, value in encode(record).items() if name in PROJECTED}

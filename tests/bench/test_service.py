@@ -12,7 +12,7 @@ import pytest
 from benchmarks.rig.faults import Faults
 from benchmarks.rig.http import Reply
 from benchmarks.rig.service import Service, Watch
-from benchmarks.rig.stock import IndexStock, ItemKey, TableStock, dense_pages
+from benchmarks.rig.stock import DensePage, IndexStock, ItemKey, TableStock, dense_pages
 from tests.bench.requests import signed
 
 KEY = ("tenant", "name")
@@ -24,17 +24,19 @@ def _item(name: str, wake: int, **more: dict[str, str]) -> dict[str, Any]:
     return {**key, "segment": {"N": "0"}, "wake": {"N": str(wake)}, **more}
 
 
-#: Two pages.
-DENSE = dense_pages([_item(f"dense-{number}", 0) for number in range(30_000)], key=KEY)
+@pytest.fixture(name="dense", scope="module")
+def _dense() -> list[DensePage]:
+    """Two pages."""
+    return dense_pages([_item(f"dense-{number}", 0) for number in range(30_000)], key=KEY)
 
 
 @pytest.fixture(name="service")
-def _service() -> Service:
+def _service(dense: list[DensePage]) -> Service:
     service = Service()
     timed: dict[ItemKey, dict[str, Any]] = {
         ("acme", name): _item(name, wake, body={"S": "{}"}) for name, wake in (("early", 100), ("late", 200))
     }
-    index = IndexStock("plan", [DENSE], frozenset({*KEY, "segment", "wake"}), {0: list(timed)}, {0: [500, 600]})
+    index = IndexStock("plan", [dense], frozenset({*KEY, "segment", "wake"}), {0: list(timed)}, {0: [500, 600]})
     stored: dict[ItemKey, bytes] = {key: msgspec.json.encode(item) for key, item in timed.items()}
     service.dynamo.load({"schedules": TableStock(KEY, stored, index), "ledger": TableStock(("pk",), {})})
     service.begin(Watch(check_every=1), Faults())

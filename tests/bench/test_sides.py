@@ -26,6 +26,7 @@ from benchmarks.sides import project, worker
 from benchmarks.sides.process import SideProcess, Spent, side
 from eventcron.model.messages import Fire
 from eventcron.model.names import Window
+from eventcron.model.tracking import Runs
 from eventcron.rules.packing import pack_fires
 from eventcron.timing.trigger import from_canonical, walk
 from eventcron.wire.encode import encode_pack
@@ -185,7 +186,7 @@ def test_a_baseline_publishes_nothing_of_a_schedule_that_was_disabled(name: str,
 
 
 def test_apscheduler_publishes_every_job_once(started: Started) -> None:
-    ran = runs.jobs(started.rig, started.side("apscheduler"), stocks.named(mixes.real(50)), seconds=20)
+    ran = runs.jobs(started.rig, started.side("apscheduler"), stocks.named(mixes.real(50)), seconds=8)
 
     assert ran.spent.answer == {"executed": 50, "failed": 0, "missed": 0}
 
@@ -253,6 +254,32 @@ def test_a_pack_that_comes_twice_is_published_once(started: Started) -> None:
     started.rig.load(stocks.stored(schedules))
 
     assert runs.publish(started.rig, started.side("eventcron"), schedules, pack=10).units == 30
+
+
+@pytest.mark.parametrize(
+    ("policy", "writes"),
+    [
+        pytest.param(Runs(), 0, id="not tracked"),
+        pytest.param(Runs(track=True, timeout_seconds=1), 2, id="opened and ended"),
+        pytest.param(Runs(track=True, timeout_seconds=1, pause_after_failures=9), 3, id="and counted"),
+    ],
+)
+def test_a_tracked_fire_writes_what_is_promised_and_another_nothing(
+    started: Started, policy: Runs, writes: float
+) -> None:
+    schedules = [one._replace(runs=policy) for one in stocks.named(mixes.real(30))]
+    started.rig.load(stocks.stored(schedules))
+
+    assert runs.writes(started.rig, started.side("eventcron"), schedules, pack=10) == writes
+
+
+def test_a_run_that_does_not_end_is_noticed(started: Started) -> None:
+    """A deadline that is far off goes back to the queue."""
+    schedules = [one._replace(runs=Runs(track=True, timeout_seconds=60)) for one in stocks.named(mixes.real(3))]
+    started.rig.load(stocks.stored(schedules))
+
+    with pytest.raises(runs.JobNotDone, match="3 runs should have ended: 3 deadlines, 3 events"):
+        runs.writes(started.rig, started.side("eventcron"), schedules, pack=3)
 
 
 def test_a_fire_too_few_is_noticed(started: Started) -> None:

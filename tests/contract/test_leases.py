@@ -139,30 +139,45 @@ async def test_a_commit_may_be_repeated_and_nothing_undoes_it(leases: Leases) ->
     assert (following.start, following.cursor) == (5_000, None)
 
 
-async def test_a_commit_may_let_its_segment_rest(leases: Leases) -> None:
-    lease = await acquired(leases, end=5_000)
-    assert await leases.commit(lease, rests_until=NOW + 1_000)
-    assert await leases.commit(lease, rests_until=NOW + 1_000), "repeated, after a lost answer"
+@pytest.mark.parametrize("how", ["save", "commit", "release"])
+async def test_a_lease_given_up_says_whether_its_index_is_lagging(leases: Leases, how: str) -> None:
+    async def end(lease: Lease) -> bool:
+        if how == "save":
+            return await leases.save(lease, "page 2")
+        return await (leases.commit(lease) if how == "commit" else leases.release(lease))
 
-    assert await leases.acquire(0, end=6_000, now=NOW + 999, lease_until=LATER) is None
-    rested = await acquired(leases, end=6_000, now=NOW + 1_000)
+    first = await acquired(leases, end=5_000)
+    assert not first.lagging
+    assert await end(replace(first, lagging=True))
 
-    assert (rested.start, rested.end) == (5_000, 6_000)
+    second = await acquired(leases, end=6_000)
+    assert second.lagging
+    assert await end(replace(second, lagging=False))
+
+    assert not (await acquired(leases, end=7_000)).lagging
 
 
-async def test_a_rest_that_a_clock_ahead_asked_for_keeps_nobody_out(leases: Leases) -> None:
-    lease = await leases.acquire(0, end=5_000, now=NOW + 60_000, lease_until=NOW + 120_000)
-    assert lease is not None
-    assert await leases.commit(lease, rests_until=NOW + 65_000)
+async def test_a_commit_repeated_after_a_lost_answer_leaves_its_segment_as_before(leases: Leases) -> None:
+    lease = replace(await acquired(leases, end=5_000), lagging=True)
 
-    assert await leases.acquire(0, end=6_000, now=NOW, lease_until=LEASE_UNTIL) is not None
+    assert await leases.commit(lease)
+    assert await leases.commit(lease)
+
+    assert (await acquired(leases, end=6_000)).lagging
+
+
+async def test_a_lease_that_nobody_gave_up_leaves_its_index_lagging(leases: Leases) -> None:
+    """Its planner may have made schedules dense until it died, or until another clock took its lease."""
+    await acquired(leases, end=5_000)
+
+    assert (await acquired(leases, end=6_000, now=LATER)).lagging
 
 
 async def test_a_commit_of_a_part_claims_nothing_of_the_rest(leases: Leases) -> None:
-    """Else the segment would not rest but be held, for as long as a clock ahead says."""
+    """Else the segment would be held, for as long as a clock ahead says."""
     lease = await leases.acquire(0, end=9_000, now=NOW + 60_000, lease_until=NOW + 120_000)
     assert lease is not None
-    assert await leases.commit(replace(lease, end=5_000), rests_until=NOW + 65_000)
+    assert await leases.commit(replace(lease, end=5_000))
 
     following = await leases.acquire(0, end=6_000, now=NOW, lease_until=LEASE_UNTIL)
 

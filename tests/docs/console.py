@@ -5,15 +5,13 @@ from __future__ import annotations
 import difflib
 import os
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from sybil import Example
 
-from tests.waiting import HANG_SECONDS
+from tests import commands
 
 ROOT = Path(__file__).parents[2]
 PROMPT = "$ "
@@ -56,17 +54,8 @@ def run(command: str) -> str:
     program, *arguments = shlex.split(command)
     if program != "eventcron":
         raise ValueError(f"only eventcron is run from pages; show {program!r} in a block of another language")
-    environment = {**os.environ, "COLUMNS": "120", "NO_COLOR": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "eventcron", *arguments],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=HANG_SECONDS,
-    )
-    return done.stdout + done.stderr
+    done = commands.run(*arguments, cwd=ROOT, env={**os.environ, "COLUMNS": "120", "NO_COLOR": "1"})
+    return done.out + done.err
 
 
 def matches(shown: list[str], actual: list[str]) -> bool:

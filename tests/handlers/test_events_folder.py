@@ -170,8 +170,10 @@ def test_there_is_a_payload_for_every_command() -> None:
     assert {load(path)["detail-type"] for path in files("commands")} == set(COMMANDS)
 
 
-def test_one_payload_uses_every_field_of_a_schedule() -> None:
-    assert set(load("commands/put-schedule-full.json")["detail"]) == set(Schedule.__struct_fields__)
+def test_one_payload_uses_every_field_of_a_schedule_that_fires_and_one_the_field_of_those_that_do_not() -> None:
+    of_fires = set(Schedule.__struct_fields__) - {"expect"}
+    assert set(load("commands/put-schedule-full.json")["detail"]) == of_fires
+    assert "expect" in load("commands/put-schedule-expect.json")["detail"]
 
 
 # --- Outcomes --------------------------------------------------------------------------------------------------------

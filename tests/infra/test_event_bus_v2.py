@@ -69,12 +69,14 @@ def test_the_setting_chooses_the_bus() -> None:
     assert bus_service(_settings(ARN)) == "eventbridgev2"
 
 
+@pytest.mark.slow
 @given(st.from_regex(MODEL_S_ARN, fullmatch=True))
 def test_every_arn_of_the_service_is_accepted(arn: str) -> None:
     if arn.isascii():  # to Python, the pattern's digits include those of other scripts
         assert _settings(arn).event_bus_v2_arn == arn
 
 
+@pytest.mark.slow
 @given(st.from_regex(EVENT_BUS_V2_ARN, fullmatch=True).filter(bool))
 def test_no_other_arn_is_accepted(arn: str) -> None:
     assert re.fullmatch(MODEL_S_ARN, arn)

@@ -179,7 +179,7 @@ def _stage(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
         segments=1,
     )
     stage.recorder.listen(monkeypatch)
-    monkeypatch.setattr("eventcron.app.planner.REST_MS", 0)  # one stage follows the other within seconds
+    monkeypatch.setattr("eventcron.app.planner.INDEX_LAG_MS", 0)  # one stage follows the other within seconds
     yield stage
     process.close()
 

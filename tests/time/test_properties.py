@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -52,6 +53,7 @@ def case(seed: int, zone: str) -> tuple[Trigger, Window]:
         return trigger, Window(start, start + 48 * HOUR_MS)
 
 
+@pytest.mark.slow
 @given(seeds, zones, st.lists(offsets, max_size=4))
 def test_splitting_a_window_changes_nothing(seed: int, zone: str, cuts: list[int]) -> None:
     trigger, window = case(seed, zone)

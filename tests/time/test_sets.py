@@ -134,6 +134,7 @@ def trigger_of(schedule: Schedule, window: Window) -> Trigger | None:
         return None
 
 
+@pytest.mark.slow
 @given(seeds, zones, st.booleans())
 def test_what_is_left_fires_as_the_oracle_says(seed: int, zone: str, rates: bool) -> None:
     schedule, window = case(seed, zone, rates=rates)
@@ -197,6 +198,7 @@ def test_a_midnight_that_comes_twice_is_counted_once() -> None:
     assert count_occurrences(trigger, year, limit=10_000) == len(list(occurrences(trigger, year))) == 730
 
 
+@pytest.mark.slow
 @given(seeds, zones, st.integers(1, 400), st.booleans())
 def test_the_nth_fire_of_several_rates_is_the_nth_that_stepping_finds(
     seed: int, zone: str, count: int, more: bool

@@ -30,13 +30,8 @@ _What: TypeAlias = tuple[Key, Instant, str]
 def under_way(observed: Observations) -> set[_What]:
     """What is still to be published at the end: put off for a limit, or at a rate that takes longer."""
     limited = bool(observed.simulation.faults.spell.quota)
-    found: set[_What] = set()
-    for message in observed.simulation.deployment.fires.stored.values():
-        try:
-            fires = decode_pack(message.body).fires
-        except Undecodable:
-            continue
-        found |= {(fire.key, fire.due, fire.public_id) for fire in fires if limited or _has_a_rate(fire)}
+    fires = _queued(observed)
+    found = {(fire.key, fire.due, fire.public_id) for fire in fires if limited or _has_a_rate(fire)}
     for remainder in observed.simulation.deployment.backfills.values():
         if is_open(observed, remainder):
             window = Window(remainder.enqueued_through, remainder.span.end)
@@ -44,10 +39,31 @@ def under_way(observed: Observations) -> set[_What]:
     return found
 
 
+def _queued(observed: Observations) -> Iterator[Fire]:
+    """The fires that are in their queue at the end."""
+    for message in observed.simulation.deployment.fires.stored.values():
+        try:
+            yield from decode_pack(message.body).fires
+        except Undecodable:
+            continue
+
+
 def is_open(observed: Observations, remainder: Backfill) -> bool:
     """Whether *remainder* is a resume's catch-up that a planner still advances."""
     known = remainder.key in observed.simulation.deployment.open_backfills
     return remainder.key.is_catch_up and remainder.state is BackfillState.RUNNING and known
+
+
+def has_open_end(observed: Observations, key: Key) -> bool:
+    """Whether a resume still catches up on the last occurrences of the schedule *key*."""
+    of_key = (one for one in observed.simulation.deployment.backfills.values() if _key(one) == key)
+    return any(one.completes and is_open(observed, one) for one in of_key)
+
+
+def is_last_under_way(observed: Observations, key: Key) -> bool:
+    """Whether the fire that completes the schedule *key* still waits for its tenant's limit."""
+    limited = bool(observed.simulation.faults.spell.quota)
+    return limited and any(fire.key == key and fire.last for fire in _queued(observed))
 
 
 def is_caught_up(observed: Observations, fire: Fired) -> bool:

@@ -16,18 +16,22 @@ from eventcron.model.names import Instant, Key, Window
 from eventcron.model.records import State
 from eventcron.rules.planning import first_occurrence
 from eventcron.timing.trigger import walk
-from tools.faultsim.catching_up import CATCH_UP_CHECKS, is_caught_up, is_open, under_way
+from tools.faultsim.catching_up import CATCH_UP_CHECKS, has_open_end, is_caught_up, is_last_under_way, under_way
 from tools.faultsim.command_order import FinalState, first_like, possible_final_states
 from tools.faultsim.given_inputs import INPUT_CHECKS
+from tools.faultsim.heartbeats import HEARTBEAT_CHECKS
+from tools.faultsim.idle_reads import READ_CHECKS
 from tools.faultsim.lasting import LASTING_CHECKS
 from tools.faultsim.messages import MESSAGE_CHECKS
 from tools.faultsim.observations import Fired, Observations, Revision, StatusEvent, instant
 from tools.faultsim.other_commands import OTHER_COMMAND_CHECKS, is_of_calendar, is_on_calendar
+from tools.faultsim.pausing import PAUSING_CHECKS, is_paused_by_failures
 from tools.faultsim.promises import Violation
 from tools.faultsim.repeated_puts import PUT_CHECKS, is_due
+from tools.faultsim.reporters import WATCHED
 from tools.faultsim.runs import RUN_CHECKS, may_repeat
 from tools.faultsim.simulation import Simulation
-from tools.faultsim.spell import Condition
+from tools.faultsim.targets import REFUSED
 from tools.faultsim.workload import STUBBORN, UNPUBLISHABLE, Kind, Sent
 
 #: Milliseconds: the bound of guarantee 3.
@@ -37,8 +41,6 @@ LATE_MS = 60_000
 TIMELY_MS = 1_000
 #: Milliseconds between the decision to publish a fire and its publication, at most: four slow calls.
 PUBLISHING_MS = 40_000
-#: Milliseconds by which the index may lag behind the table.
-INDEX_LAG_MS = 5_000
 #: Reasons of skips that follow from the schedule itself.
 SILENT = {"excluded", "daylight_saving_gap"}
 #: Rejections that a valid command may get, depending on when it arrives.
@@ -53,9 +55,9 @@ def violations(simulation: Simulation) -> list[Violation]:
     observed = Observations(simulation)
     checks = (
         _lost, _excuses, _grace, _ended, _early, _after_a_change, _repeats, _unexpected, _final_states,
-        _repeated_commands, _answers, _crashes, _reads_for_nothing, _other_tenants,
-        *INPUT_CHECKS, *MESSAGE_CHECKS, *PUT_CHECKS, *OTHER_COMMAND_CHECKS, *LASTING_CHECKS, *CATCH_UP_CHECKS,
-        *RUN_CHECKS,
+        _repeated_commands, _answers, _crashes, _other_tenants,
+        *READ_CHECKS, *RUN_CHECKS, *PAUSING_CHECKS, *HEARTBEAT_CHECKS, *INPUT_CHECKS, *MESSAGE_CHECKS,
+        *PUT_CHECKS, *OTHER_COMMAND_CHECKS, *LASTING_CHECKS, *CATCH_UP_CHECKS,
     )  # fmt: skip
     return [violation for check in checks for violation in check(observed)]
 
@@ -83,6 +85,8 @@ def _expected(
     observed: Observations, revision: Revision, replaced_by: Revision | None
 ) -> Iterator[tuple[Instant, str]]:
     """Due instants that *revision* has to publish or to report as skipped, each with a description."""
+    if revision.key == WATCHED:
+        return  # it fires nothing
     if not revision.fires:
         yield from _expected_after_pause(observed, revision, replaced_by)
         return
@@ -232,7 +236,7 @@ def _ended(observed: Observations) -> Iterator[Violation]:
     """A schedule without occurrences ends as COMPLETED, and an event reports it."""
     reported = {event.key for event in observed.events("Schedule Completed")}
     for revision, replaced_by in observed.spans():
-        if replaced_by is not None or not revision.fires or _ends_with_a_remainder(observed, revision):
+        if replaced_by is not None or not revision.fires or has_open_end(observed, revision.key):
             continue
         if not _is_at_its_end(revision, observed.end - observed.widest_ms[revision.key] - TIMELY_MS):
             continue
@@ -243,16 +247,11 @@ def _ended(observed: Observations) -> Iterator[Violation]:
         # Where the planner was late itself, it waits from then on: until the instant at which it looks once more.
         waits = record.wake is not None and record.wake > observed.end - 2 * settings.tick_seconds * 1000
         if record.state is not State.COMPLETED:
+            waits = waits or is_last_under_way(observed, revision.key)
             if not waits and _is_at_its_end(revision, observed.end - patience_ms):
                 yield Violation(1, revision.key, f"it has no occurrence left and is {record.state}")
         elif revision.key not in reported and revision.record.state is not State.COMPLETED:
             yield Violation(1, revision.key, "no event reports that it is completed")
-
-
-def _ends_with_a_remainder(observed: Observations, revision: Revision) -> bool:
-    """Whether a resume still catches up on the last occurrences."""
-    of_key = (one for one in observed.simulation.deployment.backfills.values() if one.key[:2] == revision.key)
-    return any(one.completes and is_open(observed, one) for one in of_key)
 
 
 def _is_at_its_end(revision: Revision, end: Instant) -> bool:
@@ -294,7 +293,7 @@ def _repeats(observed: Observations) -> Iterator[Violation]:
     counts: Counter[tuple[Key, Instant, str, str]] = Counter()
     for fire in observed.fired:
         ids[_what(fire)].add(fire.fire_id)
-        counts[_what(fire)] += 1
+        counts[_what(fire)] += not may_repeat(observed, fire)
     for what, same in ids.items():
         if len(same) > 1:
             yield Violation(4, what[0], f"{what[1:]} was published under {len(same)} ids")
@@ -302,7 +301,7 @@ def _repeats(observed: Observations) -> Iterator[Violation]:
         yield Violation(4, None, "two occurrences share a fire_id")
     if observed.simulation.faults.faultless:
         for what, count in counts.items():
-            if count > 1 and not may_repeat(observed, what[0]):
+            if count > 1:
                 yield Violation(4, what[0], f"{what[1:]} was published {count} times without a fault")
 
 
@@ -316,7 +315,7 @@ def _what(fire: Fired) -> tuple[Key, Instant, str, str]:
 def _unexpected(observed: Observations) -> Iterator[Violation]:
     """Every fire is an occurrence of its revision, or of an earlier one that was still in force."""
     for fire in observed.fired:
-        if fire.cause == "schedule" and not _is_expected(observed, fire):
+        if fire.key == WATCHED or (fire.cause == "schedule" and not _is_expected(observed, fire)):
             yield Violation(5, fire.key, f"due {fire.due} is no occurrence of revision {fire.revision} or before")
 
 
@@ -339,6 +338,8 @@ def _final_states(observed: Observations) -> Iterator[Violation]:
     for key in sorted({sent.key for sent in observed.simulation.sent if sent.command == "Put Schedule"}):
         ends = _possible_final_states(observed, [sent for sent in observed.simulation.sent if sent.key == key])
         actual = _actual_final_state(observed, key)
+        if is_paused_by_failures(observed, key):
+            actual = actual._replace(paused=False)  # no command paused it, and guarantee 11 says whether it should be
         if not any(actual.put == end.put and (actual.paused == end.paused or _is_over(observed, key)) for end in ends):
             yield Violation(5, key, f"it ended as {actual}; the commands lead to {sorted(map(str, ends))}")
 
@@ -390,7 +391,7 @@ def _answers(observed: Observations) -> Iterator[Violation]:
         if sent.kind is Kind.VALID and codes - LATE_ANSWERS:
             yield Violation(6, sent.key, f"{sent.event_id} was refused: {sorted(codes)}")
     failed = {event.key for event in observed.events("Schedule Failed")}
-    for key in sorted(key for key in failed if key is not None and key not in {UNPUBLISHABLE, STUBBORN}):
+    for key in sorted(key for key in failed if key is not None and key not in {UNPUBLISHABLE, STUBBORN, REFUSED}):
         yield Violation(6, key, "the executor gave up its fires")
 
 
@@ -400,43 +401,6 @@ def _crashes(observed: Observations) -> Iterator[Violation]:
         yield Violation(6, None, f"{step.who} crashed: {step.about}")
     if observed.simulation.deployment.commands_left or observed.simulation.deployment.running:
         yield Violation(6, None, "commands or invocations are left at the end")
-
-
-def _reads_for_nothing(observed: Observations) -> Iterator[Violation]:
-    """The planner reads no schedule without a due occurrence, and none that has left the index.
-
-    A release that cannot tell when a schedule fires has to look at it.
-    """
-    settings = observed.simulation.scenario.settings
-    reach_ms = 2 * (settings.horizon_seconds + settings.guard_seconds) * 1000
-    reach_ms += observed.simulation.faults.spell.ahead_ms
-    end = max([observed.end, *(read.at for read in observed.history.index_reads)]) + reach_ms
-    asleep: dict[Key, bool] = {}
-    for read in observed.history.index_reads:
-        if read.key not in asleep:
-            asleep[read.key] = all(
-                not observed.is_unread(v) and (not v.fires or not v.occurrences(v.first, end))
-                for v in observed.revisions[read.key]
-            )
-        if asleep[read.key]:
-            yield Violation(7, read.key, f"it was read at {read.at} though nothing of it is due")
-            return
-    yield from _reads_after_leaving(observed)
-
-
-def _reads_after_leaving(observed: Observations) -> Iterator[Violation]:
-    """The planner reads no schedule that left the index longer ago than the index lags."""
-    spell = observed.simulation.faults.spell
-    lag_ms = INDEX_LAG_MS * 3 + (spell.length_ms if spell.condition is Condition.STUCK_INDEX else 0)
-    left: dict[Key, list[tuple[Instant, bool]]] = defaultdict(list)
-    for at, _, record in observed.history.written:
-        left[record.key].append((at, record.segment is None))
-    for read in observed.history.index_reads:
-        since = [out for at, out in left[read.key] if at <= read.at]
-        recent = [at for at, _ in left[read.key] if read.at - lag_ms <= at]
-        if since and since[-1] and not recent:
-            yield Violation(7, read.key, f"it was read at {read.at} though it had left the index")
-            return
 
 
 def _other_tenants(observed: Observations) -> Iterator[Violation]:

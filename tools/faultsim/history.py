@@ -54,9 +54,10 @@ class Attempt(NamedTuple):
 
 
 class RangeDone(NamedTuple):
-    """A planner deleted this range *at*. ``segments``: the instant through which each of them was planned then."""
+    """A planner deleted this range. ``segments``: the instant through which each of them was planned then."""
 
-    at: Instant
+    #: When the planner began.
+    began: Instant
     who: str
     asked: SegmentRange
     segments: dict[int, Instant]

@@ -68,7 +68,8 @@ def hunts(numbers: Sequence[int], *, jobs: int) -> Iterator[Hunt]:
 def hunt(number: int) -> Hunt:
     """Hunt one mutant in a process of its own."""
     mutant = MUTANTS[number]
-    command = [sys.executable, "-m", "tools.faultsim", "--hunt", "--mutant", str(number), "--seeds", str(SEEDS)]
+    these = ["--seeds", str(SEEDS), "--from", str(mutant.first_seed)]
+    command = [sys.executable, "-m", "tools.faultsim", "--hunt", "--mutant", str(number), *these]
     try:
         done = subprocess.run(  # noqa: S603  # our own interpreter and arguments
             command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False

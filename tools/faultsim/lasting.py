@@ -18,8 +18,8 @@ from tools.faultsim.network import HOPELESS
 from tools.faultsim.observations import Fired, Observations, Revision, StatusEvent, instant
 from tools.faultsim.other_commands import is_on_calendar
 from tools.faultsim.promises import Violation
+from tools.faultsim.runs import PUNCTUAL_MS, QUEUE_MS, blocked_until
 from tools.faultsim.spell import Condition
-from tools.faultsim.targets import QUEUEING
 from tools.faultsim.workload import STUBBORN, UNPUBLISHABLE, Sent
 
 #: Milliseconds. A fire that is late by less is published whatever the misfire policy.
@@ -29,9 +29,6 @@ TIMELY_MS = 1_000
 PUBLISHING_MS = 40_000
 #: Milliseconds after a change for which fires of the replaced revision may still be published.
 CUTOVER_MS = 1_000
-#: Milliseconds by which a fire may be late without faults: a message may appear two seconds late, but is visible a
-#: lead of a second or more early.
-PUNCTUAL_MS = 1_800
 #: Milliseconds after which a schedule that was just stored is fired on time: its registrar has sent what is due soon.
 SETTLED_MS = 10_000
 MINUTE_MS = 60_000
@@ -287,10 +284,13 @@ def _punctual(observed: Observations) -> Iterator[Violation]:
     if spell.condition in {Condition.STUCK_INDEX, Condition.THROTTLED_EXECUTORS}:
         return
     for fire in observed.fired:
-        if fire.cause != "schedule" or fire.key in {STUBBORN, UNPUBLISHABLE, QUEUEING, *faults.unreadable}:
+        if fire.cause != "schedule" or fire.key in {STUBBORN, UNPUBLISHABLE, *faults.unreadable}:
             continue
         late_ms = _late_ms(observed, fire)
-        if late_ms is not None and late_ms > PUNCTUAL_MS and not _ran_out_of_time(observed, fire):
+        if late_ms is None or late_ms <= PUNCTUAL_MS or _ran_out_of_time(observed, fire):
+            continue
+        until = blocked_until(observed, fire) if fire.key in observed.queueing else None
+        if until is None or fire.at > until + QUEUE_MS:
             yield Violation(6, fire.key, f"due {fire.due} was published at {fire.at}, {late_ms} ms late, for no reason")
 
 

@@ -39,8 +39,8 @@ def _ranges(observed: Observations) -> Iterator[Violation]:
     horizon_ms = observed.simulation.scenario.settings.horizon_seconds * 1000
     over = {(attempt.who, attempt.segment) for attempt in observed.history.attempts if attempt.is_over}
     for done in observed.history.ranges_done:
-        # A tick whose clock is ahead asks for more than any other planner plans now.
-        wanted = min(done.asked.tick, done.at) + horizon_ms - 2 * observed.clock_skew_ms - ROUNDING_MS
+        # A tick whose clock is ahead asks for more than any other planner plans, which is a horizon from when it began.
+        wanted = min(done.asked.tick, done.began) + horizon_ms - 2 * observed.clock_skew_ms - ROUNDING_MS
         for segment, planned_through in done.segments.items():
             if planned_through < wanted and (done.who, segment) not in over:
                 what = f"{done.who} was done with the range of the tick at {done.asked.tick}"

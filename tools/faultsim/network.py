@@ -16,6 +16,7 @@ from tools.faultsim.history import History, Publication, Step
 from tools.faultsim.loop import LoopClock, SeededLoop
 from tools.faultsim.seeded_random import SeededRandom
 from tools.faultsim.spell import Condition
+from tools.faultsim.targets import refuses
 from tools.faultsim.workload import STUBBORN, UNPUBLISHABLE
 
 #: Milliseconds by which a read of the index may lag. DynamoDB promises no bound; seconds are rare.
@@ -149,6 +150,10 @@ class Network:
         """Whether the bus refuses the fires of one schedule now."""
         return self._faults.spell.during(Condition.STUBBORN_BUS, self._loop.now_us)
 
+    def is_healed(self) -> bool:
+        """Whether the faults have ended."""
+        return self._loop.now_us >= self._faults_end_us
+
     def refuse_entry(self, index: int, _entry: object) -> Refusal | None:
         """Refuse one entry of a batch, for now."""
         if self._random.chance(self.profile.refuse_entry):
@@ -216,6 +221,8 @@ class SimulatedBus:
         is_fire = event.detail_type not in STATUS_EVENTS
         if is_fire and event.resources[0] == str(UNPUBLISHABLE):
             return Refusal(index=place, code=HOPELESS, message="never", retryable=False)
+        if is_fire and refuses(event) and not self._network.is_healed():
+            return Refusal(index=place, code=HOPELESS, message="not as long as there are faults", retryable=False)
         if is_fire and event.resources[0] == str(STUBBORN) and self._network.is_stubborn():
             return Refusal(index=place, code="InternalFailure", message="not yet")
         refusal = self._network.refuse_entry(place, event)

@@ -178,6 +178,12 @@ class Observations:
         }
 
     @cached_property
+    def queueing(self) -> frozenset[Key]:
+        """The schedules of which a fire may wait until another run has ended."""
+        puts = [sent for sent in self.simulation.sent if "runs" in sent.detail]
+        return frozenset(put.key for put in puts if put.detail["runs"]["overlap"] == "queue_one")
+
+    @cached_property
     def final(self) -> dict[Key, Record]:
         """Each record as it was stored last."""
         return {written.record.key: written.record for written in self.history.written}

@@ -17,6 +17,8 @@ GUARANTEES = {
     8: "no tenant touches another's schedules",
     9: "runs that must not overlap do not, and none holds up others for ever",
     10: "each tracked fire has one end, and only its token says which",
+    11: "a schedule is paused after so many failures in a row as it allows, and never after fewer",
+    12: "a schedule that expects reports says once that it is silent, once that it is back, and nothing in between",
 }
 
 

@@ -10,17 +10,25 @@ import msgspec
 
 from eventcron.model.names import Instant, Key
 from eventcron.rules.runs import MAX_REMEMBERED, REMEMBERED_MS
-from tools.faultsim.observations import Observations, StatusEvent, instant
+from eventcron.wire.encode_runs import UNPUBLISHED
+from tools.faultsim.network import HOPELESS
+from tools.faultsim.observations import Fired, Observations, StatusEvent, instant
 from tools.faultsim.promises import Violation
-from tools.faultsim.targets import ALLOWING, KEYS, QUEUEING, Report
+from tools.faultsim.reporters import WATCHED
+from tools.faultsim.targets import Report
 
 #: Milliseconds between the opening of a run and the publication of its fire, at most: a fire that is delivered again
 #: within half a minute keeps its deadline, and a publication may take forty seconds.
 OPENING_MS, FAULTLESS_MS = 75_000, 3_000
+#: Milliseconds by which a fire may be late without faults: a message may appear two seconds late, but is visible a
+#: lead of a second or more early.
+PUNCTUAL_MS = 1_800
+#: Milliseconds that a queue may take to deliver what waited, and an executor to publish it.
+QUEUE_MS = 5_000
 #: Milliseconds by which two reports have to be apart to be sure which of them is the first to be handled.
 APART_MS = 10_000
 
-_ENDS = {"Run Succeeded": "succeeded", "Run Failed": "failed", "Run Overdue": "overdue"}
+ENDS = {"Run Succeeded": "succeeded", "Run Failed": "failed", "Run Overdue": "overdue"}
 
 
 class _Fire(NamedTuple):
@@ -35,31 +43,43 @@ class Runs:
 
     def __init__(self, observed: Observations) -> None:
         simulation = observed.simulation
-        self.faultless = simulation.faults.faultless and simulation.faults.spell.is_harmless
-        #: Whether queues deliver each message once, so that each end is told once.
-        self.once = self.faultless and not simulation.faults.profile.redeliver
+        self.faultless = simulation.faults.faultless
+        self.once = is_told_once(observed)
+        self.clock_skew_ms = observed.clock_skew_ms
         self.fires: dict[str, list[_Fire]] = defaultdict(list)
         for at, _, event in observed.history.publications:
             detail: dict[str, Any] = msgspec.json.decode(event.detail)
             if "run_token" in detail:
                 fire = _Fire(Key(detail["tenant"], detail["name"]), detail["fire_id"], detail["run_token"], at)
                 self.fires[fire.fire_id].append(fire)
+        #: Of those that the bus refused. Sent back from the dead letters they have an end of their own.
+        self.unpublished: dict[str, list[StatusEvent]] = defaultdict(list)
         self.ends: dict[str, list[StatusEvent]] = defaultdict(list)
         for told in observed.status_events:
-            if told.what in _ENDS:
+            if told.key == WATCHED:
+                continue
+            if told.detail.get("message") == UNPUBLISHED:
+                self.unpublished[told.detail["fire_id"]].append(told)
+            elif told.what in ENDS:
                 self.ends[told.detail["fire_id"]].append(told)
         self.reports: dict[str, list[Report]] = defaultdict(list)
         for report in simulation.deployment.reports:
             self.reports[report.fire_id].append(report)
-        self.timeouts_ms: dict[Key, int] = {
-            one.key: one.detail["runs"]["timeout_seconds"] * 1000 for one in simulation.sent if one.key in KEYS
-        }
+        policies = {one.key: one.detail["runs"] for one in simulation.sent if "runs" in one.detail}
+        self.timeouts_ms: dict[Key, int] = {key: one["timeout_seconds"] * 1000 for key, one in policies.items()}
+        #: Those whose runs may not overlap.
+        self.alone = {key for key, one in policies.items() if one["overlap"] != "allow"}
         self.tolerance_ms = FAULTLESS_MS if self.faultless else OPENING_MS
 
     def first_end(self, fire_id: str) -> Instant | None:
         """When somebody first said that the run had ended, and could."""
         said = [one.emitted for one in self.reports[fire_id] if one.genuine and one.status in {"succeeded", "failed"}]
         return min(said, default=None)
+
+    def times(self, fire_id: str) -> int:
+        """How often its end may be told: as often as the report arrives that ended it."""
+        said = (self.ends[fire_id][0].detail.get("result") or {}).get("id")
+        return next((report.times for report in self.reports[fire_id] if report.id == said), 1)
 
     def open_until(self, fire: _Fire) -> Instant:
         """Until when the run is surely open that this publication of its fire began."""
@@ -68,9 +88,33 @@ class Runs:
         return overdue if ended is None else min(ended, overdue)
 
 
-def may_repeat(observed: Observations, key: Key) -> bool:
-    """Whether two deliveries of a report may send twice at once what waited for its run."""
-    return key == QUEUEING and observed.simulation.faults.profile.redeliver > 0
+def is_told_once(observed: Observations) -> bool:
+    """Whether nothing fails and queues deliver each message once, so that each end is told once."""
+    faults = observed.simulation.faults
+    return faults.faultless and not faults.profile.redeliver
+
+
+def may_repeat(observed: Observations, fire: Fired) -> bool:
+    """Whether two deliveries of a report may have sent *fire* twice at once: it waited until that run had ended."""
+    waited = fire.key in observed.queueing and fire.at > fire.due + PUNCTUAL_MS
+    return waited and observed.simulation.faults.profile.redeliver > 0
+
+
+def blocked_until(observed: Observations, fire: Fired) -> Instant | None:
+    """When the last run was told to have ended that kept *fire* waiting; None: none was open when it was due.
+
+    One that falls due just when the open run ends may be quicker than the one that waits.
+    """
+    published = {one.fire_id: one.at for one in reversed(observed.fired) if one.key == fire.key and one.at < fire.at}
+    over = [
+        (event.at, published[event.detail["fire_id"]])
+        for event in observed.status_events
+        if event.key == fire.key and event.what in ENDS and fire.due <= event.at <= fire.at + QUEUE_MS
+        if event.detail["fire_id"] in published
+    ]
+    if all(began > fire.due + PUNCTUAL_MS for _, began in over):
+        return None
+    return max(ended for ended, _ in over)
 
 
 def _overlaps(observed: Observations) -> Iterator[Violation]:
@@ -81,7 +125,7 @@ def _overlaps(observed: Observations) -> Iterator[Violation]:
         for fire in fires:
             of_key[fire.key].append(fire)
     for key, fires in of_key.items():
-        if key == ALLOWING or key not in KEYS:
+        if key not in runs.alone:
             continue
         fires.sort(key=lambda fire: fire.at)
         for place, fire in enumerate(fires):
@@ -101,7 +145,7 @@ def _held_up(observed: Observations) -> Iterator[Violation]:
         if event.detail["reason"] != "still_running":
             continue
         by = event.detail["by"]
-        if event.key not in KEYS or event.key == ALLOWING:
+        if event.key not in runs.alone:
             yield Violation(9, event.key, f"it was skipped for another run: {event.detail}")
         elif by not in runs.fires and runs.faultless:
             yield Violation(9, event.key, f"it was skipped for a run of which nobody knows: {event.detail}")
@@ -123,33 +167,46 @@ def _stuck(observed: Observations) -> Iterator[Violation]:
 def _one_end(observed: Observations) -> Iterator[Violation]:
     """Each tracked fire that was published ends as one of three, and once if there are no faults."""
     runs = Runs(observed)
+    last = max((at for at, _, _ in observed.history.publications), default=0)
     for fire_id, fires in runs.fires.items():
-        hows = {event.what for event in runs.ends[fire_id]}
-        if len(hows) > 1 and not _is_forgotten(runs, observed, fires[0]):
-            yield Violation(10, fires[0].key, f"{fire_id} ended as {sorted(hows)}")
-        elif not hows and not _is_forgotten(runs, observed, fires[0]):
+        told = runs.ends[fire_id]
+        other = next((event for event in told if event.what != told[0].what), None)
+        if other is not None and not _is_forgotten(runs, fire_id, since=told[0].at, until=other.at):
+            yield Violation(10, fires[0].key, f"{fire_id} ended as {told[0].what} and {other.what}")
+        elif not told and not _is_forgotten(runs, fire_id, since=fires[0].at, until=last):
+            # The event was lost with its process, and the message that repeats it was a dead letter for so long.
             yield Violation(10, fires[0].key, f"{fire_id}, published at {fires[0].at}, has no end")
-        elif runs.once and len(runs.ends[fire_id]) > _times(runs, fire_id):
+        elif runs.once and len(runs.ends[fire_id]) > runs.times(fire_id):
             yield Violation(10, fires[0].key, f"{fire_id} ended {len(runs.ends[fire_id])} times without a fault")
     for fire_id in runs.ends.keys() - runs.fires.keys():
         if runs.ends[fire_id][0].what != "Run Overdue":
             yield Violation(10, runs.ends[fire_id][0].key, f"{fire_id} ended, and was never published")
 
 
-def _times(runs: Runs, fire_id: str) -> int:
-    """How often its end may be told: as often as the report arrives that ended it."""
-    ended = runs.ends[fire_id][0]
-    said = (ended.detail.get("result") or {}).get("id")
-    return next((report.times for report in runs.reports[fire_id] if report.id == said), 1)
+def _unpublished(observed: Observations) -> Iterator[Violation]:
+    """The run of a fire that the bus refuses for good ends as failed, and of no other."""
+    runs = Runs(observed)
+    failures = [event for event in observed.events("Schedule Failed") if event.key in runs.timeouts_ms]
+    refused = {event.detail["fire_id"]: event for event in failures if event.detail["code"] == HOPELESS}
+    for fire_id, events in runs.unpublished.items():
+        if events[0].what != "Run Failed" or fire_id not in refused:
+            yield Violation(10, events[0].key, f"{fire_id} ended as not published, and was not refused")
+    for fire_id in refused.keys() - runs.unpublished.keys() - runs.ends.keys():
+        yield Violation(10, refused[fire_id].key, f"{fire_id} was refused for good, and its run has no end")
 
 
-def _is_forgotten(runs: Runs, observed: Observations, fire: _Fire) -> bool:
-    """Whether its lane may have forgotten the run before a message that had failed came back."""
+def _is_forgotten(runs: Runs, fire_id: str, *, since: Instant, until: Instant) -> bool:
+    """Whether its lane may have forgotten from *since* to *until* that the run ended, and how.
+
+    It remembers an end for an hour, and as many as it has room for.
+    """
     if runs.faultless:
         return False
-    later = [one for fires in runs.fires.values() for one in fires if one.key == fire.key and one.at > fire.at]
-    last = max(at for at, _, _ in observed.history.publications)
-    return len(later) > MAX_REMEMBERED or last - fire.at > REMEMBERED_MS
+    if until - since > REMEMBERED_MS:
+        return True
+    key = runs.fires[fire_id][0].key
+    meanwhile = (events[0].at for events in runs.ends.values() if events and events[0].key == key)
+    return key in runs.alone and sum(since <= at <= until for at in meanwhile) > MAX_REMEMBERED
 
 
 def _true_ends(observed: Observations) -> Iterator[Violation]:
@@ -159,11 +216,11 @@ def _true_ends(observed: Observations) -> Iterator[Violation]:
         reports = {report.id: report for report in runs.reports[fire_id]}
         for event in events:
             if event.what == "Run Overdue":
-                yield from _overdue(runs, fire_id, event, observed.clock_skew_ms)
+                yield from _overdue(runs, fire_id, event)
                 continue
             said: str = (event.detail["result"] or {}).get("id", "")
             report = reports.get(said)
-            if report is None or not report.genuine or report.status != _ENDS[event.what]:
+            if report is None or not report.genuine or report.status != ENDS[event.what]:
                 yield Violation(10, event.key, f"{fire_id} ended by {said}, which says no such thing: {report}")
             elif report.emitted > event.at:
                 yield Violation(10, event.key, f"{fire_id} ended before {said} was sent")
@@ -176,15 +233,19 @@ def _is_before(one: Report, other: Report) -> bool:
     return ends and one.arrives + APART_MS < other.arrives
 
 
-def _overdue(runs: Runs, fire_id: str, event: StatusEvent, clock_skew_ms: int) -> Iterator[Violation]:
+def _overdue(runs: Runs, fire_id: str, event: StatusEvent) -> Iterator[Violation]:
     if fire_id not in runs.fires or event.key is None:
         return
     started, due = instant(event.detail["started"]), instant(event.detail["deadline"])
     # Two processes may say it, each by its own clock.
-    if event.at < due - clock_skew_ms or due - started != runs.timeouts_ms[event.key]:
+    if event.at < due - runs.clock_skew_ms or due - started != runs.timeouts_ms[event.key]:
         yield Violation(10, event.key, f"{fire_id} was overdue at {event.at}, too early: {event.detail}")
+    if started < instant(event.detail["due"]) - runs.clock_skew_ms:
+        yield Violation(10, event.key, f"{fire_id} was opened at {started}, before it was due")
     if not runs.faultless:
-        return  # whoever opened the run may have died before the fire was published; then its run is overdue by that
+        # Whoever opened the run may have died before it published the fire, or may not have reached the bus. Then the
+        # run is overdue by the instant at which it was opened, and nothing that is published says when that was.
+        return
     deadline = runs.fires[fire_id][0].at + runs.timeouts_ms[event.key]
     if event.at < deadline - runs.tolerance_ms:
         yield Violation(10, event.key, f"{fire_id} was overdue at {event.at}, before {deadline}")
@@ -219,4 +280,4 @@ def _tokens(observed: Observations) -> Iterator[Violation]:
             yield Violation(10, None, f"{report.id} had the right token and was rejected")
 
 
-RUN_CHECKS = (_overlaps, _held_up, _stuck, _one_end, _true_ends, _tokens)
+RUN_CHECKS = (_overlaps, _held_up, _stuck, _one_end, _unpublished, _true_ends, _tokens)

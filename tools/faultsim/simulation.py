@@ -12,7 +12,7 @@ from eventcron.errors import Undecodable
 from eventcron.model.names import Instant
 from eventcron.wire.encode import decode_pack
 from eventcron.wire.segment_ranges import decode_range
-from tools.faultsim import crowd, rollback, targets
+from tools.faultsim import crowd, reporters, rollback, targets
 from tools.faultsim.deployment import Deployment
 from tools.faultsim.faults import FaultPlan, draw_fault_plan
 from tools.faultsim.history import History
@@ -80,6 +80,7 @@ def _simulate(seed: int) -> Simulation:
         sent += crowd.puts(scenario)
     tracked = targets.puts(seed, scenario) if targets.has_targets(seed, spell.condition) else []
     sent += tracked
+    sent += reporters.puts(seed, scenario) if tracked else []
     loop = SeededLoop(random)  # type: ignore[abstract]  # of a loop's forty methods nothing here calls the rest
     deployment = Deployment(
         loop,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from typing import Any, NamedTuple
+from zlib import crc32
 
 import msgspec
 
@@ -26,14 +27,21 @@ from tools.faultsim.workload import Kind, Scenario, Sent
 TRACKED = 3
 #: Not where the release of a rollback cannot read schedules, nor where a limit skips fires.
 _WITHOUT = {Condition.ROLLBACK, Condition.QUOTA}
+#: A schedule of which the bus refuses some fires for good until the faults end.
+REFUSED = Key("acme", "refused")
 #: Schedules by what becomes of a fire while a run is open.
 SKIPPING, QUEUEING, ALLOWING = Key("acme", "skipping"), Key("bolt", "queueing"), Key("acme", "allowing")
-KEYS = {SKIPPING: "skip", QUEUEING: "queue_one", ALLOWING: "allow"}
+KEYS = {SKIPPING: "skip", QUEUEING: "queue_one", ALLOWING: "allow", REFUSED: "skip"}
+OVERLAPS = ("skip", "queue_one", "allow")
+#: A schedule that is paused after failures in a row. Which of the three it does with a fire is drawn.
+PAUSING = Key("bolt", "pausing")
 #: Milliseconds after its deadline at which a late report is sent at the latest.
 LATE_MS = 60_000
 
 #: What a target does: each as often as it is there.
 _HABITS = ("ends", "ends", "ends", "fails", "hangs", "late", "twice", "out of order", "forged", "replayed")
+#: Those that are failures.
+_FAILURES = ("fails", "fails", "hangs", "late")
 
 
 class Report(NamedTuple):
@@ -47,6 +55,11 @@ class Report(NamedTuple):
     genuine: bool
     #: How often it arrives.
     times: int
+
+
+def refuses(fire: Event) -> bool:
+    """Whether the bus refuses *fire* for good as long as there are faults."""
+    return fire.resources[0] == str(REFUSED) and crc32(fire.fire_id.encode()) % 2 == 0
 
 
 def has_targets(seed: int, condition: Condition) -> bool:
@@ -72,7 +85,29 @@ def puts(seed: int, scenario: Scenario) -> list[Sent]:
         at = scenario.start + 1_000
         source = TENANT_SOURCE_PREFIX + key.tenant
         sent.append(Sent(Kind.VALID, f"event-{key.name}", "Put Schedule", key, detail, source, at, (100,)))
-    return sent
+    return sent + _pausing(random, scenario, sent[0])
+
+
+def _pausing(random: SeededRandom, scenario: Scenario, like: Sent) -> list[Sent]:
+    """The put of the schedule that is paused after failures, otherwise *like* another one, and what resumes it."""
+    runs = {
+        "track": True,
+        "timeout_seconds": random.pick((4, 25, 90)),
+        "overlap": random.pick(OVERLAPS),
+        "pause_after_failures": random.between(1, 4),
+    }
+    which = {"tenant": PAUSING.tenant, "name": PAUSING.name}
+    definition = which | {"expression": "*/20 * * * * *", "runs": runs, "input": input_of(PAUSING, 1)}
+    commands = [("Put Schedule", like.detail | definition, like.emitted)]
+    at = like.emitted
+    for _ in range(random.between(0, 3)):
+        at += random.between(60_000, min(scenario.span_s, 700) * 300)
+        commands.append(("Resume Schedule", which, at))
+    source = TENANT_SOURCE_PREFIX + PAUSING.tenant
+    return [
+        Sent(Kind.VALID, f"event-{PAUSING.name}-{number}", command, PAUSING, detail, source, emitted, (100,))
+        for number, (command, detail, emitted) in enumerate(commands)
+    ]
 
 
 class Targets:
@@ -84,15 +119,19 @@ class Targets:
         self._start = start
         self._put = put
         self._timeouts_ms: dict[str, int] = {}
+        self._pauses_after = 1
+        #: How many more runs of the schedule that is paused after failures fail; then one succeeds.
+        self._to_fail = 0
         self._seen: set[str] = set()
         self._tokens: dict[Key, str] = {}
         self.reports: list[Report] = []
 
     def expect(self, sent: list[Sent]) -> None:
-        """Know the timeouts of the schedules that are put."""
+        """Know the timeouts of the schedules that are put, and how many failures one of them allows."""
         for one in sent:
-            if one.key in KEYS:
+            if "runs" in one.detail:
                 self._timeouts_ms[one.key.name] = one.detail["runs"]["timeout_seconds"] * 1000
+                self._pauses_after = one.detail["runs"].get("pause_after_failures", self._pauses_after)
 
     def take(self, event: Event) -> None:
         """Receive *event*. A fire that comes again is mostly ignored."""
@@ -102,8 +141,18 @@ class Targets:
         if detail["fire_id"] in self._seen and self._random.chance(0.7):
             return
         self._seen.add(detail["fire_id"])
-        self._behave(detail, self._random.pick(_HABITS), self._timeouts_ms[detail["name"]])
+        habit = self._next_of_a_streak() if detail["name"] == PAUSING.name else self._random.pick(_HABITS)
+        self._behave(detail, habit, self._timeouts_ms[detail["name"]])
         self._tokens[Key(detail["tenant"], detail["name"])] = detail["run_token"]
+
+    def _next_of_a_streak(self) -> str:
+        """What the target does that often fails as many times in a row as are allowed, or one time more."""
+        if self._to_fail == 0:
+            allowed = self._pauses_after - 1
+            self._to_fail = self._random.pick((allowed, allowed, allowed + 1, allowed + 2))
+            return "ends"
+        self._to_fail -= 1
+        return self._random.pick(_FAILURES)
 
     def _behave(self, fire: dict[str, Any], habit: str, timeout_ms: int) -> None:
         random = self._random

@@ -71,8 +71,8 @@ class WatchedLeases(MemoryLeases):
         self._note(lease.segment, is_over=not saved)
         return saved
 
-    async def commit(self, lease: Lease, *, rests_until: Instant = 0) -> bool:
-        committed = await super().commit(lease, rests_until=rests_until)
+    async def commit(self, lease: Lease) -> bool:
+        committed = await super().commit(lease)
         # False: a later planner has taken over.
         self._note(lease.segment, is_over=True)
         return committed

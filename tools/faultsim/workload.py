@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from eventcron.app.planner import INDEX_LAG_MS
 from eventcron.model.commands import TENANT_SOURCE_PREFIX
 from eventcron.model.names import Instant, Key
 from eventcron.settings import Settings
@@ -100,7 +101,7 @@ STARTS = (
 )
 
 #: Milliseconds: the template's default, and a timeout for ticks that come faster.
-PLANNER_TIMEOUT_MS, QUICK_TIMEOUT_MS = 60_000, 4_000
+PLANNER_TIMEOUT_MS, QUICK_TIMEOUT_MS = 60_000, 4_000 + INDEX_LAG_MS
 TENANTS = ("acme", "bolt")
 #: The name of each tenant's only calendar.
 CALENDAR = "holidays"

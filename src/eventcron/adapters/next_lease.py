@@ -6,14 +6,12 @@ import msgspec
 
 from eventcron.model.names import Instant
 from eventcron.ports import Lease, SegmentState
-from eventcron.rules.leases import is_held, is_resting
+from eventcron.rules.leases import is_held
 
 
 def is_taken(state: SegmentState, *, now: Instant) -> bool:
-    """Whether nobody may lease the segment: a planner has it, or it rests after a pass that is through."""
-    if state.planned_through < state.claimed_through:
-        return is_held(state.lease_until, now=now)
-    return is_resting(state.lease_until, now=now)
+    """Whether nobody may lease the segment, because a planner has it."""
+    return is_held(state.lease_until, now=now)
 
 
 def next_lease(state: SegmentState, cursor: str | None, *, end: Instant, lease_until: Instant) -> Lease:
@@ -24,9 +22,18 @@ def next_lease(state: SegmentState, cursor: str | None, *, end: Instant, lease_u
 
     If there is nothing to plan (``start >= end``), the fence does not rise and the lease need not be stored: a lease
     that guards nothing would only hold up the next window.
+
+    A lease that nobody gave up is of a pass that may have made schedules dense until now.
     """
     planned, claimed = state.planned_through, state.claimed_through
-    lease = Lease(segment=state.segment, start=planned, end=end, fence=state.fence + 1, lease_until=lease_until)
+    lease = Lease(
+        segment=state.segment,
+        start=planned,
+        end=end,
+        fence=state.fence + 1,
+        lease_until=lease_until,
+        lagging=state.lagging or state.lease_until != 0,
+    )
     if claimed > planned:
         return msgspec.structs.replace(lease, end=max(end, claimed) if cursor is None else claimed, cursor=cursor)
     if end <= planned:

@@ -105,9 +105,7 @@ class BackfillCommands:
             # The first attempt may have crashed before it entered the backfill. The schedule may have changed since.
             await self._enter(stored)
             return stored, False
-        record = (await self._store.get([command.key])).get(command.key)
-        if record is None or record.schedule is None:
-            raise not_found(command.key)
+        record = to_fire((await self._store.get([command.key])).get(command.key), command.key)
         asked = backfill.open_backfill(command, record, event_id=event_id, now=self._clock.now())
         if stored is None:
             await self._check_room(asked.key)
@@ -357,6 +355,24 @@ def not_found(key: Key) -> InvalidSchedule:
     return InvalidSchedule(
         RejectionCode.NOT_FOUND, field="name", given=repr(str(key)), allowed="a schedule that exists"
     )
+
+
+def to_fire(record: Record | None, key: Key) -> Record:
+    """*record*, whose schedule is to fire outside its time.
+
+    Raises:
+        InvalidSchedule: there is no schedule, or it fires nothing.
+    """
+    if record is None or record.schedule is None:
+        raise not_found(key)
+    if record.schedule.expect is not None:
+        raise InvalidSchedule(
+            RejectionCode.OUT_OF_RANGE,
+            field="name",
+            given=repr(str(key)),
+            allowed="a schedule without 'expect'; one with it fires nothing",
+        )
+    return record
 
 
 def _no_backfill(key: BackfillKey) -> InvalidSchedule:

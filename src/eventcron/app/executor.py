@@ -6,7 +6,7 @@ paused or replaced earlier does not fire (guarantee 3). Nothing is published bef
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from itertools import chain
 
@@ -17,15 +17,16 @@ from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import PackSender, Publisher, complete, forgotten_at
 from eventcron.app.fair_bus import FairBus, Paced
 from eventcron.app.fire_events import NO_TOKENS, FireEvents
+from eventcron.app.heartbeats import Heartbeats, expecting
 from eventcron.app.pack_report import Published, Report
-from eventcron.app.portions import Budget, Held
+from eventcron.app.portions import Budget, Held, by_instant
 from eventcron.app.quota import OverLimit, beyond, countable, named, without_room
 from eventcron.app.reading import Records, read_readable, read_to_fire
 from eventcron.app.runs import Tracker
 from eventcron.app.together import Together
 from eventcron.model.codes import SkipReason
 from eventcron.model.events import Event, SkipNotice
-from eventcron.model.messages import DEADLINE, RELEASED, Fire, Pack
+from eventcron.model.messages import DEADLINE, EXPECTED, RELEASED, Fire, Pack
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import FireRecord, State
 from eventcron.ports import (
@@ -100,6 +101,7 @@ class Executor:
         )
         self._quota = quota
         self._tracker = tracker
+        self._heartbeats = Heartbeats(clock=clock, store=store, tracker=tracker)
         self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
         self._dead_letters = dead_letters
         self._bus = FairBus(
@@ -123,8 +125,9 @@ class Executor:
             Unavailable: a service refused. The pack may be executed again; repeated fires have the same ``fire_id``.
         """
         report = Report(pack_id=pack.id)
-        if pack.kind == DEADLINE:
-            overdue = await self._tracker.at_deadline(pack)
+        if pack.kind in {DEADLINE, EXPECTED}:
+            asked = self._tracker if pack.kind == DEADLINE else self._heartbeats
+            overdue = await asked.at_deadline(pack)
             report.ended += [] if overdue is None else [overdue]
             return report
         if pack.id in await self._published([pack.id]):
@@ -137,7 +140,7 @@ class Executor:
         over = await self._over_quota(pack)
         await self._put_off(pack, over, report)
         fires = [fire for fire in pack.fires if fire not in over.wait] if over.wait else pack.fires
-        await all_of(self._publish_at(at, those, pack, report, over.skip) for at, those in _by_instant(fires))
+        await all_of(self._publish_at(at, those, pack, report, over.skip) for at, those in by_instant(fires))
         now = self._clock.now()
         await self._packs.record(pack.id, now=now, expires=self._expires(now))
         return report
@@ -223,11 +226,15 @@ class Executor:
         """Publish *fires* or report them, as they are sorted. Returns those that are to be tried again."""
         publish = sorted_fires.publish
         # Each of them has a schedule; a call for each fire would cost more than the look.
+        expected = [one for one in publish if one[1].schedule.expect is not None]  # type: ignore[union-attr]
+        publish = [one for one in publish if not expecting(one[1])] if expected else publish
         tracked = [one for one in publish if one[1].schedule.runs.track]  # type: ignore[union-attr]
         if tracked:
             again = await self._publish_tracked(publish, tracked, known.records, pack, report)
         else:
             again = await self._publish(publish, known.records, pack, report)
+        if expected:
+            again += await self._expect(expected, known.records, pack, report)
         if pack.kind == RELEASED and not sorted_fires.unreadable:
             await self._tracker.give_up(fires, tracked)
         if sorted_fires.skip:
@@ -236,6 +243,17 @@ class Executor:
         if sorted_fires.unreadable:
             again += await self._refuse_unreadable(sorted_fires.unreadable, known, pack, report)
         return again
+
+    async def _expect(
+        self, timed: Sequence[Timed], records: Mapping[Key, FireRecord], pack: Pack, report: Report
+    ) -> list[Fire]:
+        """Send instants at which a report is expected to their deadlines. Returns those that are to be tried again."""
+        fires = [fire for fire, _, _ in timed]
+        if refused := await self._heartbeats.expect(timed):
+            return await self._handle_refused(fires, refused, records, pack, report)
+        report.expected += len(fires)
+        await self._complete([fire for fire in fires if fire.last], records)
+        return []
 
     async def _publish_tracked(
         self,
@@ -366,6 +384,9 @@ class Executor:
         for index, refusal in final.items():
             await self._fail(fires[index], refusal, records, pack)
             report.failed += 1
+            if not refusal.retryable:
+                # Otherwise a try whose answer was lost may have been taken, and the target may have the fire.
+                report.ended += await self._tracker.not_published(fires[index], records.get(fires[index].key))
         return [fires[index] for index in refused if index not in final]
 
     async def _put_back_refused(self, fires: Sequence[Fire], pack: Pack, report: Report) -> None:
@@ -403,16 +424,6 @@ class Executor:
 
     async def _report(self, events: Sequence[Event]) -> None:
         await self._publisher.publish(events)
-
-
-def _by_instant(fires: Sequence[Fire]) -> Iterable[tuple[Instant, Sequence[Fire]]]:
-    """*fires* by the instant at which they are published."""
-    if len({fire.at for fire in fires}) == 1:
-        return [(fires[0].at, fires)]
-    by_instant: dict[Instant, list[Fire]] = {}
-    for fire in fires:
-        by_instant.setdefault(fire.at, []).append(fire)
-    return by_instant.items()
 
 
 def _portions(fires: Sequence[Fire]) -> Iterator[Sequence[Fire]]:

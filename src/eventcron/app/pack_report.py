@@ -26,6 +26,7 @@ class Report(Struct, kw_only=True):
     skips: list[SkipNotice] = msgspec.field(default_factory=list)
     put_back: int = 0
     waiting: int = 0  # put back because their tenant's limit has no room for them yet
+    expected: int = 0  # fire nothing: a report is to come
     held: int = 0  # wait until another run of their schedule has ended
     failed: int = 0
     ended: list[PastRun] = msgspec.field(default_factory=list)  # runs that were found overdue

@@ -27,7 +27,6 @@ from eventcron.model.records import IndexEntry
 from eventcron.ports import Clock, DeadLetters, EventBus, FireQueue, IsQuiet, Lease, Leases, Page, ScheduleStore
 from eventcron.rules.lag import lag_ms
 from eventcron.rules.late import Spread, graces
-from eventcron.rules.leases import REST_MS
 from eventcron.rules.packing import pack_fires
 from eventcron.rules.planning import (
     DENSE,
@@ -47,6 +46,9 @@ from eventcron.wire.encode import skipped
 #: Milliseconds before the deadline at which a planner saves its page and stops. A page takes well under a second, and
 #: its moves get their turn only if they are over by then.
 SAVE_BEFORE_MS = 2_000
+#: Milliseconds that a pass waits before it reads a lagging index. If one part of the index showed an entry as dense
+#: and another part still as timed, the pass could find it nowhere. Indexes follow within a second.
+INDEX_LAG_MS = 5_000
 #: Milliseconds. A segment that is planned further than this beyond a horizon from now was planned by a clock that was
 #: ahead. Clocks of AWS differ by milliseconds, and the guard, within which a new schedule is safe, is longer.
 AHEAD_MS = 5_000
@@ -214,7 +216,7 @@ class Planner:
         try:
             ended = await self._plan_lease(window, deadline=deadline, memos=memos, tally=tally)
         except Unavailable:
-            await self._release(lease)
+            await self._release(_ending(lease, tally))
             raise
         return SegmentOutcome.SAVED if ended is SegmentOutcome.PLANNED and window.end < lease.end else ended
 
@@ -236,10 +238,17 @@ class Planner:
                 return SegmentOutcome.PLANNED
             done = await self._plan_passed_by(lease, deadline=deadline, memos=memos, tally=tally)
             return SegmentOutcome.AHEAD if done else SegmentOutcome.SAVED
+        until = deadline - SAVE_BEFORE_MS
+        if lease.lagging and lease.cursor is None:
+            # By this process's clock alone: the clock of whoever made schedules dense may be another.
+            ready = self._clock.now() + INDEX_LAG_MS
+            if ready > until:
+                return await self._save(lease, None)
+            await self._clock.sleep_until(ready)
+            lease = replace(lease, lagging=False)
         window = Window(lease.start, lease.end)
         is_quiet = self._next_occurrences.quiet_in(window)
         cursor, page = lease.cursor, await self._page(lease, lease.cursor, is_quiet)
-        until = deadline - SAVE_BEFORE_MS
         looked_up: set[Key] = set()
         while True:
             ahead = asyncio.ensure_future(self._page(lease, page.cursor, is_quiet)) if page.cursor else None
@@ -249,13 +258,12 @@ class Planner:
                     # The index may still show what was moved. It must not be read again.
                     last = page.items[planned - 1] if planned else None
                     at = cursor if last is None else self._store.cursor_after(lease.segment, last)
-                    return await self._save(lease, at)
+                    return await self._save(_ending(lease, tally), at)
                 if ahead is None:
-                    rests_until = self._clock.now() + REST_MS if tally.dense else 0
-                    committed = await self._leases.commit(lease, rests_until=rests_until)
+                    committed = await self._leases.commit(_ending(lease, tally))
                     return SegmentOutcome.PLANNED if committed else SegmentOutcome.FENCED
                 if self._clock.now() > until:
-                    return await self._save(lease, page.cursor)
+                    return await self._save(_ending(lease, tally), page.cursor)
                 cursor, page = page.cursor, await ahead
             finally:
                 if ahead is not None and not ahead.done():
@@ -377,6 +385,11 @@ class Planner:
 
     async def _report(self, notices: Sequence[SkipNotice], *, now: Instant) -> None:
         await self._publisher.publish([skipped(notice, now=now) for notice in notices])
+
+
+def _ending(lease: Lease, tally: _Tally) -> Lease:
+    """*lease* as it is given up."""
+    return replace(lease, lagging=lease.lagging or tally.dense)
 
 
 def _cut(lease: Lease) -> Lease:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import TypeVar
+
+from eventcron.model.messages import Fire
+from eventcron.model.names import Instant
 
 T = TypeVar("T")
 
@@ -29,6 +32,16 @@ def portions(items: Sequence[T], *, size: Callable[[T], int], total: int, count:
         held += size(item)
     if portion:
         yield portion
+
+
+def by_instant(fires: Sequence[Fire]) -> Iterable[tuple[Instant, Sequence[Fire]]]:
+    """*fires* by the instant at which they are published."""
+    if len({fire.at for fire in fires}) == 1:
+        return [(fires[0].at, fires)]
+    found: dict[Instant, list[Fire]] = {}
+    for fire in fires:
+        found.setdefault(fire.at, []).append(fire)
+    return found.items()
 
 
 class Held:

@@ -13,9 +13,10 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from eventcron.app.backfill import BackfillCommands, not_found
+from eventcron.app.backfill import BackfillCommands, not_found, to_fire
 from eventcron.app.calendars import CalendarCommands, Effect, named_by
 from eventcron.app.delivery import NAMED_SKIPS, PackSender, Publisher, complete, forgotten_at
+from eventcron.app.heartbeats import Heartbeats
 from eventcron.app.results import Outcome, Result
 from eventcron.app.runs import Tracker
 from eventcron.errors import Conflict, InvalidSchedule
@@ -109,6 +110,7 @@ class Registrar:
         self._leases = leases
         self._calendars = calendars
         self._tracker = tracker
+        self._heartbeats = Heartbeats(clock=clock, store=store, tracker=tracker)
         self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
         self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
         self._settings = settings
@@ -159,6 +161,9 @@ class Registrar:
         stored = await self._read(command.key)
         while True:
             precondition(stored)
+            if stored and stored.state is State.COMPLETED and not received.is_answered:
+                # Eventcron's own pause is too late. To store it would push out the revision of fires on their way.
+                return Result(Outcome.UNCHANGED, stored.key, record=stored)
             version = self._version(command, stored, received)
             if stored and isinstance(command, Schedule) and await self._is_unchanged(command, stored, version):
                 return await self._leave(command, stored, received)
@@ -328,9 +333,7 @@ class Registrar:
 
     async def _run(self, command: RunSchedule, received: Received) -> Result:
         """Fire once, now: send one fire in its own pack to the executor."""
-        record = (await self._store.get([command.key])).get(command.key)
-        if record is None or record.schedule is None:
-            raise not_found(command.key)
+        record = to_fire((await self._store.get([command.key])).get(command.key), command.key)
         run_id = command.run_id or received.event_id
         due = self._time(received)
         fire = Fire(command.tenant, command.name, record.revision, due, due, cause="run", cause_id=run_id)
@@ -348,7 +351,11 @@ class Registrar:
         return Result(Outcome.ACCEPTED, command.key)
 
     async def _report_run(self, command: ReportRun, received: Received) -> Result:
-        reported = await self._tracker.report(command, event_id=received.event_id)
+        event_id = received.event_id
+        if command.is_heartbeat:
+            reported = await self._heartbeats.report(command, event_id=event_id, sent=received.time)
+        else:
+            reported = await self._tracker.report(command, event_id=event_id)
         outcome = Outcome.DUPLICATE if reported.is_late else Outcome.ACCEPTED
         return Result(outcome, command.key, ended=reported.past)
 

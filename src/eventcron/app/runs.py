@@ -106,7 +106,7 @@ class Tracker:
         decided = await all_of(self._decide(fire, _policy(record)) for fire, record, _ in timed)
         deadlines = [one.deadline for one in decided if one.deadline is not None]
         try:
-            await self._sender.send(deadlines, visible_at=lambda pack: pack.at)
+            await self.send(deadlines)
         except Unavailable as error:
             # Opened again, they get the same deadlines or later ones.
             decided = [one._replace(failure=str(error)) if one.deadline is not None else one for one in decided]
@@ -135,7 +135,7 @@ class Tracker:
 
         key = runs.lane_key(fire, policy)
         # Nearly always nobody has used the lane of a single run: the write says so if somebody has.
-        admission = await self._change(key, admit, given=None if key.is_shared else self._new(key))
+        admission = await self.change(key, admit, given=None if key.is_shared else self._new(key))
         after = admission.lane
         for run in admission.overdue:
             await self._follow(after, run)
@@ -157,7 +157,20 @@ class Tracker:
         kept = {fire for fire, record, _ in tracked if runs.lane_key(fire, _policy(record)).is_shared}
         for fire in fires:
             if fire not in kept:
-                await self._change(LaneKey(fire.tenant, fire.name), partial(_without, fire))
+                await self.change(LaneKey(fire.tenant, fire.name), partial(_without, fire))
+
+    async def not_published(self, fire: Fire, record: FireRecord | None) -> list[PastRun]:
+        """End the run of *fire* as failed, if it is tracked: the bus refuses the fire for good. Return what it ended.
+
+        Raises:
+            Unavailable, Conflict: nothing is lost, and the call may be repeated.
+        """
+        if record is None or record.schedule is None or not record.schedule.runs.track:
+            return []
+        key, named = runs.lane_key(fire, record.schedule.runs), fire_id(fire)
+        ending = await self._end(key, lambda lane, now: runs.end_unpublished(lane, named, now=now))
+        past = None if ending is None else await self._follow_ending(ending)
+        return [] if past is None else [past]
 
     async def at_deadline(self, pack: Pack) -> PastRun | None:
         """End the run in *pack* as overdue, if its deadline has come and it is open. Return it if it was ended here.
@@ -221,7 +234,7 @@ class Tracker:
             ending = decide(lane, now)
             return ending.lane, ending
 
-        return await self._change(key, end)
+        return await self.change(key, end)
 
     async def _follow_ending(
         self, ending: Ending, report: ReportRun | None = None, *, event_id: str = ""
@@ -230,7 +243,7 @@ class Tracker:
         # For any message about a free lane: nobody knows whether the one that was to send it did.
         released = runs.released_pack(ending.lane)
         if released is not None:
-            await self._sender.send([released], visible_at=lambda pack: pack.at)
+            await self.send([released])
         if ending.past is None or ending.known is not Known.ENDED_NOW:
             return None
         return await self._follow(ending.lane, ending.past, report, event_id=event_id)
@@ -242,13 +255,29 @@ class Tracker:
         if past.is_again:
             return None
         if runs.is_to_be_counted(past):
-            past = await self._change(LaneKey(lane.tenant, lane.name), partial(_counted, past))
+            past = await self.change(LaneKey(lane.tenant, lane.name), partial(_counted, past))
         if past.pauses:
             await self._pause(past)
-        await self._publisher.publish([run_ended(past, report, event_id=event_id)])
+        await self.tell(past, report, event_id=event_id)
         return past
 
-    async def _change(
+    async def send(self, packs: Sequence[Pack]) -> None:
+        """Send *packs* of fires that are not published. Each appears at its instant.
+
+        Raises:
+            Unavailable: the queue did not take some. All may be sent again.
+        """
+        await self._sender.send(packs, visible_at=lambda pack: pack.at)
+
+    async def tell(self, past: PastRun, report: ReportRun | None = None, *, event_id: str = "") -> None:
+        """Publish how *past* ended.
+
+        Raises:
+            Unavailable: the bus did not take it.
+        """
+        await self._publisher.publish([run_ended(past, report, event_id=event_id)])
+
+    async def change(
         self, key: LaneKey, decide: Callable[[Lane, Instant], tuple[Lane, T]], *, given: Lane | None = None
     ) -> T:
         """What *decide* says of the lane, once the lane that it returns is stored. It is asked again after a conflict.

@@ -9,14 +9,19 @@ from eventcron.model.events import EVENT_DETAILS, Answer, is_fire
 from eventcron.model.history import HistoryEntry
 from eventcron.timing.instant import rfc3339
 
+#: What eventcron says about runs, the answers to reports included.
+OF_RUNS = frozenset(name for name in EVENT_DETAILS if name.startswith("Run "))
+
 #: A kind of events → whether an event is one.
 KINDS: dict[str, Callable[[Answer], bool]] = {
     "fires": lambda one: is_fire(one.detail),
     "skips": lambda one: one.detail_type == "Schedule Skipped",
     "failures": lambda one: one.detail_type == "Schedule Failed",
     "rejections": lambda one: one.detail_type == "Schedule Rejected",
+    "runs": lambda one: one.detail_type in OF_RUNS,
     "changes": lambda one: (
         one.detail_type in EVENT_DETAILS
+        and one.detail_type not in OF_RUNS
         and one.detail_type not in {"Schedule Fired", "Schedule Skipped", "Schedule Failed", "Schedule Rejected"}
     ),
 }

@@ -43,6 +43,7 @@ def Schedule(  # noqa: N802  # it makes what it is called
     flexible_window_seconds: int | None = None,
     misfire: Mapping[str, Any] | None = None,
     runs: Mapping[str, Any] | None = None,
+    expect: Mapping[str, Any] | None = None,
     after_completion: Literal["KEEP", "DELETE"] | None = None,
     revision: int | None = None,
 ) -> commands.Schedule:

@@ -30,7 +30,7 @@ from eventcron.model.names import (
     TenantId,
     Timezone,
 )
-from eventcron.model.tracking import MAX_MESSAGE_CHARS, Runs, RunStatus
+from eventcron.model.tracking import MAX_MESSAGE_CHARS, Expect, Runs, RunStatus
 
 
 class MisfirePolicy(StrEnum):
@@ -169,6 +169,13 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
     ] = 0
     misfire: Misfire = Misfire()
     runs: Runs = Runs()
+    expect: Annotated[
+        Expect | None,
+        Meta(
+            description="The schedule fires nothing. It expects Report Run by each of its instants, and Run Overdue "
+            "says when none came."
+        ),
+    ] = None
     after_completion: Annotated[
         Literal["KEEP", "DELETE"],
         Meta(description="What happens to the schedule when it has no occurrence left."),
@@ -286,13 +293,14 @@ class CancelBackfill(Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 class ReportRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The ``detail`` of ``Report Run``: how the run of a tracked fire goes, or how it ended.
 
-    The first end that is reported counts. The token says whose run it is, whatever the event's source.
+    The first end that is reported counts. The token says whose run it is, whatever the event's source. Without
+    ``fire_id`` and ``run_token`` it is a heartbeat, for a schedule with ``expect``, from a source of its tenant.
     """
 
     tenant: TenantId
     name: ScheduleName
-    fire_id: Annotated[FireId, Meta(description="The fire's, which names the run.")]
-    run_token: Annotated[RunToken, Meta(description="The one that the fire carries.")]
+    fire_id: Annotated[FireId, Meta(description="The fire's, which names the run.")] = ""
+    run_token: Annotated[RunToken, Meta(description="The one that the fire carries.")] = ""
     status: Annotated[RunStatus, Meta(description="succeeded and failed end the run.")]
     message: Annotated[str, Meta(max_length=MAX_MESSAGE_CHARS, description="For people.")] = ""
     result: Annotated[
@@ -302,6 +310,11 @@ class ReportRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     @property
     def key(self) -> Key:
         return Key(self.tenant, self.name)
+
+    @property
+    def is_heartbeat(self) -> bool:
+        """Whether it names no run, but a schedule that expects it."""
+        return not self.run_token
 
 
 class PutCalendar(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

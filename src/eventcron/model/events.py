@@ -195,7 +195,11 @@ class ScheduleFailed(Struct, frozen=True, kw_only=True):
 
 
 class RunEnded(Struct, frozen=True, kw_only=True):
-    """The end of a run, which its fire's ``fire_id`` names. Each run has one end."""
+    """The end of a run, which its fire's ``fire_id`` names. Each run has one end.
+
+    A fire that could not be published and is sent back from the dead letters begins its run anew. Of a schedule that
+    expects reports, the event is about silence, a failure or a return, and is named by the instant or by the report.
+    """
 
     tenant: str
     name: str
@@ -227,7 +231,7 @@ class RunSucceeded(RunEnded, frozen=True):
 
 
 class RunFailed(RunSucceeded, frozen=True):
-    """A run was reported as failed."""
+    """A run was reported as failed, or its fire could not be published; the message says so."""
 
 
 class RunOverdue(RunEnded, frozen=True):

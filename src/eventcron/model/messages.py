@@ -52,6 +52,8 @@ Format: TypeAlias = Annotated[int, Meta(description="The version of the message'
 #: What a pack of format 2 is for. Its one fire belongs to a tracked run.
 DEADLINE: Final = "deadline"
 RELEASED: Final = "released"
+#: Its one fire is an instant at which a report is expected.
+EXPECTED: Final = "expected"
 
 
 class Pack(Struct, frozen=True, kw_only=True):
@@ -65,10 +67,11 @@ class Pack(Struct, frozen=True, kw_only=True):
     attempt: int = 1
     kind: (
         Annotated[
-            Literal["deadline", "released"],
+            Literal["deadline", "released", "expected"],
             Meta(
                 description="deadline: the fire's run is overdue at that instant, and nothing is published. released: "
-                "the fire waited for another run to end."
+                "the fire waited for another run to end. expected: a report is to have come by then, and nothing is "
+                "published if one has."
             ),
         ]
         | UnsetType

@@ -11,7 +11,7 @@ from msgspec import Raw, Struct
 from eventcron.model.codes import CancelReason
 from eventcron.model.commands import Misfire, Schedule
 from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key, Window
-from eventcron.model.tracking import Runs
+from eventcron.model.tracking import Expect, Runs
 
 
 class State(StrEnum):
@@ -206,6 +206,8 @@ class FiredSchedule(Protocol):
     def misfire(self) -> Misfire: ...
     @property
     def runs(self) -> Runs: ...
+    @property
+    def expect(self) -> Expect | None: ...
     @property
     def after_completion(self) -> Literal["KEEP", "DELETE"]: ...
 

@@ -10,6 +10,10 @@ from eventcron.model.messages import Fire
 from eventcron.model.names import Instant
 from eventcron.model.tracking import RunEnd
 
+#: Who ends a run of which the bus refuses the fire for good. If the fire is sent back from the dead letters, its run
+#: begins anew and has an end of its own.
+NOT_PUBLISHED = "not_published"
+
 
 class LaneKey(NamedTuple):
     """Names a lane. Prints as ``tenant/name``, or as ``tenant/name/fire_id`` where each run has a lane of its own."""
@@ -60,6 +64,11 @@ class PastRun(Struct, frozen=True, array_like=True):
     pauses: bool = False
     is_again: bool = False
 
+    @property
+    def is_unpublished(self) -> bool:
+        """Whether it ended because its fire could not be published."""
+        return self.by == NOT_PUBLISHED
+
 
 class Skipped(Struct, frozen=True, array_like=True):
     """A fire that was skipped while another run was open."""
@@ -68,6 +77,19 @@ class Skipped(Struct, frozen=True, array_like=True):
     #: The ``fire_id`` of the open run.
     by: str
     at: Instant
+
+
+class Outage(Struct, frozen=True, array_like=True):
+    """A schedule with ``expect`` is silent or has reported a failure. It lasts until a success is reported."""
+
+    #: The instant at which no report came; or, of a failure, when it was reported.
+    fire: Fire
+    since: Instant
+
+    @property
+    def is_silence(self) -> bool:
+        """Whether silence began it or followed in it: then more silence is no news."""
+        return self.fire.cause == "schedule"
 
 
 class Lane(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -93,12 +115,20 @@ class Lane(Struct, frozen=True, kw_only=True, omit_defaults=True):
     skipped: tuple[Skipped, ...] = ()
     #: Runs in a row that have failed or been overdue.
     failures: int = 0
+    #: Of a schedule with ``expect``: when the latest reports were sent, in order, and the outage that lasts.
+    beats: tuple[Instant, ...] = ()
+    outage: Outage | None = None
     #: When TTL may remove it, seconds since 1970.
     expires: int | None = None
 
     @property
     def key(self) -> LaneKey:
         return LaneKey(self.tenant, self.name, self.id)
+
+    @property
+    def heard(self) -> Instant:
+        """When the latest report was sent; 0 = there was none."""
+        return self.beats[-1] if self.beats else 0
 
     @property
     def stored_version(self) -> int | None:

@@ -40,6 +40,15 @@ class RunEnd(StrEnum):
     OVERDUE = "overdue"
 
 
+class Expect(Struct, frozen=True, forbid_unknown_fields=True):
+    """A schedule that fires nothing: it expects a report by each of its instants, and says when none came."""
+
+    within_seconds: Annotated[
+        int,
+        Meta(ge=1, le=604_800, description="Seconds after each instant by which a report is to have come."),
+    ]
+
+
 class Runs(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Whether eventcron follows what becomes of a schedule's fires, and what it does about it."""
 

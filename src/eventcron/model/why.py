@@ -26,6 +26,8 @@ class Because(StrEnum):
     BOUNDS = "bounds"
     MAX_FIRES = "max_fires"
     NOT_FOUND = "not_found"
+    #: It fires nothing: it expects reports.
+    EXPECTS = "expects"
     #: It was due and did not fire.
     PAUSE = "pause"
     SUPERSESSION = "supersession"

@@ -179,7 +179,7 @@ class Lease(Struct, frozen=True, kw_only=True):
 
     ``fence`` is a fencing token: it rises with each lease of the segment, so that the writes of a slower planner are
     refused. ``cursor`` is the index page at which an earlier, unfinished pass over the same window stopped; None: begin
-    with the first page.
+    with the first page. ``lagging``: the index may not yet show everywhere what became dense.
     """
 
     segment: int
@@ -188,6 +188,7 @@ class Lease(Struct, frozen=True, kw_only=True):
     fence: int
     lease_until: Instant
     cursor: str | None = None
+    lagging: bool = False
 
 
 class SegmentState(Struct, frozen=True, kw_only=True):
@@ -196,15 +197,18 @@ class SegmentState(Struct, frozen=True, kw_only=True):
     segment: int
     planned_through: Instant = 0
     claimed_through: Instant = 0
+    #: 0: the latest lease was given up.
     lease_until: Instant = 0
     fence: int = 0
+    lagging: bool = False
 
 
 class Leases(Protocol):
     """Decides which planner plans which window of a segment, and remembers how far each segment is planned.
 
     A lease ends once, by ``save``, ``commit`` or ``release``; only a commit may be repeated. Each of the three returns
-    False, and changes nothing, if the lease has ended already or a later lease has fenced it off.
+    False, and changes nothing, if the lease has ended already or a later lease has fenced it off. The next lease is
+    lagging if the one that is given up is, and if none was given up.
     """
 
     async def acquire(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Lease | None:
@@ -219,11 +223,10 @@ class Leases(Protocol):
     async def save(self, lease: Lease, cursor: str) -> bool:
         """Store the page from which the next pass resumes, and give up the lease."""
 
-    async def commit(self, lease: Lease, *, rests_until: Instant = 0) -> bool:
+    async def commit(self, lease: Lease) -> bool:
         """Store that the segment is planned through ``lease.end``, and give up the lease and what it claimed beyond.
 
-        *lease* may have an earlier end than the one that was acquired. The segment is not leased again before
-        *rests_until*.
+        *lease* may have an earlier end than the one that was acquired.
         """
 
     async def release(self, lease: Lease) -> bool:

@@ -7,9 +7,11 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
+from msgspec.structs import replace
+
 from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import CancelReason, SkipReason
-from eventcron.model.commands import Misfire
+from eventcron.model.commands import Misfire, MisfirePolicy
 from eventcron.model.messages import Fire
 from eventcron.model.names import BackfillKey, Instant, Key
 from eventcron.model.records import Backfill, BackfillState, FireRecord
@@ -74,7 +76,10 @@ class Known(NamedTuple):
     lost_backfills: Mapping[BackfillKey, str]
 
     def may_publish(self, fire: Fire, *, now: Instant) -> bool:
-        """Whether *fire* may be published now, or once its schedule can be read again."""
+        """Whether *fire* may be published now, or once its schedule can be read again. Some expect a report instead."""
+        record = self.records.get(fire.key)
+        if record is not None and record.schedule is not None and record.schedule.expect is not None:
+            return False
         return self.judge(fire, now=now).verdict in {Verdict.PUBLISH, Verdict.WAIT}
 
     def may_wait(self, fire: Fire, *, now: Instant, until: Instant) -> bool:
@@ -181,7 +186,13 @@ def _judge(fire: Fire, record: FireRecord | None, *, now: Instant) -> Judgement:
     if record.schedule is None:
         return Judgement(Verdict.SKIP, SkipReason.DELETED)
     is_timely = fire.at >= now - TIMELY_MS  # as nearly all are
-    if not is_timely and fire.cause == "schedule" and _is_missed(fire, record, record.schedule.misfire, now=now):
+    expects = record.schedule.expect is not None  # however late the instant is, its report is asked for
+    if (
+        not is_timely
+        and not expects
+        and fire.cause == "schedule"
+        and _is_missed(fire, record, record.schedule.misfire, now=now)
+    ):
         return Judgement(Verdict.SKIP, SkipReason.MISFIRE)
     return _published(fire.due, record.schedule.timezone)
 
@@ -193,13 +204,16 @@ def _published(due: Instant, zone: str) -> Judgement:
 
 
 def _is_missed(fire: Fire, record: FireRecord, misfire: Misfire, *, now: Instant) -> bool:
-    """Whether *fire* is too late by *misfire*. What a resume catches up on goes out whatever is due by now.
+    """Whether *fire* is too late by *misfire*.
 
-    A resume publishes at once what its flexible window would have moved further. It is late only after that.
+    What a resume catches up on was asked for in spite of the policy, so only the grace ends it. A resume publishes at
+    once what its flexible window would have moved further. It is late only after that.
     """
+    if fire.is_caught_up:
+        misfire = replace(misfire, policy=MisfirePolicy.FIRE_ALL)
 
     def followed() -> bool:
-        return not fire.is_caught_up and is_followed(record.eras, fire.key, fire.revision, due=fire.due, now=now)
+        return is_followed(record.eras, fire.key, fire.revision, due=fire.due, now=now)
 
     window_seconds = record.schedule.flexible_window_seconds if record.schedule else 0
     offset = flexible_offset_ms(fire.key, window_seconds) if window_seconds else 0

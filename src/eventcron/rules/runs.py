@@ -1,7 +1,8 @@
 """Decide about runs: whether a tracked fire is published, how its run ends, and what follows from that.
 
     occurrence due ──▶ admit ──┬── lane free ─────▶ OPEN ──report──▶ SUCCEEDED or FAILED
-                               │                     └───deadline──▶ OVERDUE
+                               │                     ├───deadline──▶ OVERDUE
+                               │                     └─the bus refuses its fire for good─▶ FAILED, not published
                                ├── skip ──────────▶ skipped, reason still_running
                                └── queue_one ─────▶ WAITING ──the open run ends──▶ sent again, and admitted again
 
@@ -22,7 +23,7 @@ from msgspec.structs import replace
 
 from eventcron.model.messages import DEADLINE, RELEASED, Fire, Pack
 from eventcron.model.names import Instant
-from eventcron.model.runs import Lane, LaneKey, OpenRun, PastRun, Skipped
+from eventcron.model.runs import NOT_PUBLISHED, Lane, LaneKey, OpenRun, PastRun, Skipped
 from eventcron.model.tracking import Overlap, RunEnd, Runs
 from eventcron.wire.encode import fire_id, pack_id
 
@@ -93,23 +94,23 @@ def admit(lane: Lane, fire: Fire, runs: Runs, *, now: Instant) -> Admission:
         if now < lane.open.opened + REOPENED_AFTER_MS:
             return Admission(Ruling.PUBLISH, lane, overdue=overdue)
         again = replace(lane.open, opened=now, deadline=now + runs.timeout_seconds * 1000)
-        return Admission(Ruling.PUBLISH, _changed(lane, now, open=again), overdue=overdue)
-    if before is not None and before.end is not RunEnd.OVERDUE:
+        return Admission(Ruling.PUBLISH, changed(lane, now, open=again), overdue=overdue)
+    if before is not None and before.end is not RunEnd.OVERDUE and not before.is_unpublished:
         return Admission(Ruling.DROP, lane)
     by = next((skipped.by for skipped in lane.skipped if skipped.fire_id == named), None)
     if by is not None:
-        return Admission(Ruling.SKIP, lane, by=by)
+        return Admission(Ruling.SKIP, lane, by=by, overdue=overdue)
     if lane.open is not None and now <= lane.open.deadline + ALLOWANCE_MS:
-        return _hold_up(lane, lane.open, fire, named, runs, now=now)
-    opened = OpenRun(
-        fire, named, now, now + runs.timeout_seconds * 1000, runs.pause_after_failures, is_again=before is not None
-    )
+        return _hold_up(lane, lane.open, fire, named, runs, now=now)._replace(overdue=overdue)
+    is_again = before is not None and not before.is_unpublished
+    deadline = now + runs.timeout_seconds * 1000
+    opened = OpenRun(fire, named, now, deadline, runs.pause_after_failures, is_again)
     if lane.open is not None:
         held_up = _end(lane, lane.open, RunEnd.OVERDUE, now=now, by="")
-        lane = _with_past(lane, held_up)
+        lane = with_past(lane, held_up)
         overdue = (*overdue, held_up)
     waiting = None if lane.waiting is not None and fire_id(lane.waiting) == named else lane.waiting
-    return Admission(Ruling.PUBLISH, _changed(lane, now, open=opened, waiting=waiting), overdue=overdue)
+    return Admission(Ruling.PUBLISH, changed(lane, now, open=opened, waiting=waiting), overdue=overdue)
 
 
 def _hold_up(lane: Lane, run: OpenRun, fire: Fire, named: str, runs: Runs, *, now: Instant) -> Admission:
@@ -117,16 +118,16 @@ def _hold_up(lane: Lane, run: OpenRun, fire: Fire, named: str, runs: Runs, *, no
     if lane.waiting is not None and fire_id(lane.waiting) == named:
         return Admission(Ruling.WAIT, lane)
     if lane.waiting is None and runs.overlap is Overlap.QUEUE_ONE:
-        return Admission(Ruling.WAIT, _changed(lane, now, waiting=fire))
+        return Admission(Ruling.WAIT, changed(lane, now, waiting=fire))
     skipped = (*lane.skipped, Skipped(named, run.fire_id, now))
-    return Admission(Ruling.SKIP, _changed(lane, now, skipped=skipped), by=run.fire_id)
+    return Admission(Ruling.SKIP, changed(lane, now, skipped=skipped), by=run.fire_id)
 
 
 def end(lane: Lane, named: str, how: RunEnd, *, now: Instant, by: str) -> Ending:
     """End the run *named*, if it is open. *by* identifies the message that says so."""
     if lane.open is not None and lane.open.fire_id == named:
         past = _end(lane, lane.open, how, now=now, by=by)
-        return Ending(Known.ENDED_NOW, _changed(_with_past(lane, past), now, open=None), past)
+        return Ending(Known.ENDED_NOW, changed(with_past(lane, past), now, open=None), past)
     past_one = past_run(lane, named)
     if past_one is None:
         return Ending(Known.FORGOTTEN, lane)
@@ -142,6 +143,11 @@ def end_at_deadline(lane: Lane, named: str, *, now: Instant, by: str) -> Ending:
     return end(lane, named, RunEnd.OVERDUE, now=now, by=by)
 
 
+def end_unpublished(lane: Lane, named: str, *, now: Instant) -> Ending:
+    """End the run *named* as failed: the bus refuses its fire for good, so no target ever has it."""
+    return end(lane, named, RunEnd.FAILED, now=now, by=NOT_PUBLISHED)
+
+
 def is_to_be_counted(past: PastRun) -> bool:
     """Whether *past*, which ended in a lane of its own, counts for a pause of its schedule."""
     return past.failures is None and past.pause_after > 0 and not past.is_again
@@ -150,10 +156,10 @@ def is_to_be_counted(past: PastRun) -> bool:
 def counted(lane: Lane, past: PastRun, *, now: Instant) -> tuple[Lane, PastRun]:
     """*past*, which ended in a lane of its own, counted in *lane*, that of the schedule. The same run counts once."""
     before = past_run(lane, past.fire_id)
-    if before is not None:
+    if before is not None and (past.is_unpublished or not before.is_unpublished):
         return lane, before
     past = _counted(lane, past)
-    return _changed(_with_past(lane, past), now), past
+    return changed(with_past(lane, past), now), past
 
 
 def past_run(lane: Lane, named: str) -> PastRun | None:
@@ -181,7 +187,7 @@ def without_waiting(lane: Lane, fire: Fire, *, now: Instant) -> Lane:
     """*lane* in which *fire* waits no longer: it fires no more, or in another lane. The same lane: it did not wait."""
     if lane.waiting is None or fire_id(lane.waiting) != fire_id(fire):
         return lane
-    return _changed(lane, now, waiting=None)
+    return changed(lane, now, waiting=None)
 
 
 def _end(lane: Lane, run: OpenRun, how: RunEnd, *, now: Instant, by: str) -> PastRun:
@@ -196,7 +202,7 @@ def _counted(lane: Lane, past: PastRun) -> PastRun:
     return replace(past, failures=failures, pauses=0 < past.pause_after <= failures)
 
 
-def _with_past(lane: Lane, past: PastRun) -> Lane:
+def with_past(lane: Lane, past: PastRun) -> Lane:
     """*lane* with one more run that ended. After a pause failures are counted anew."""
     failures = lane.failures if past.failures is None else past.failures
     # Of a run that ended again the first end counts.
@@ -204,7 +210,7 @@ def _with_past(lane: Lane, past: PastRun) -> Lane:
     return replace(lane, past=ends, failures=0 if past.pauses else failures)
 
 
-def _changed(lane: Lane, now: Instant, **changes: object) -> Lane:
+def changed(lane: Lane, now: Instant, **changes: object) -> Lane:
     """*lane* with *changes*, one version later, without what is remembered no longer."""
     after = replace(lane, version=lane.version + 1, **changes)
     past = [one for one in after.past[-MAX_REMEMBERED:] if one.ended > now - REMEMBERED_MS]

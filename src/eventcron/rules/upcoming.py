@@ -36,9 +36,10 @@ def upcoming_entries(record: Record, *, since: Instant) -> list[IndexEntry]:
     """One entry for each era of *record* that may publish a fire at or after *since*.
 
     The last era of a paused schedule has no fires, but fires of an earlier era may be in the queue. A completed
-    schedule may have such fires too, if its last occurrence was skipped while an earlier fire was in the queue.
+    schedule may have such fires too, if its last occurrence was skipped while an earlier fire was in the queue. A
+    schedule that expects reports fires nothing.
     """
-    if record.schedule is None:
+    if record.schedule is None or record.schedule.expect is not None:
         return []
     return [
         index_entry(record, era, handoff=era.start, wake=DENSE)

@@ -18,7 +18,7 @@ from eventcron.model.records import Era, Record, State
 from eventcron.model.why import Because, Known, Verdict
 from eventcron.rules.history import HOW_TO_KEEP
 from eventcron.rules.planning import END_OF_TIME, why_unreadable
-from eventcron.rules.why_runs import STILL_OPEN, lane_answer
+from eventcron.rules.why_runs import STILL_OPEN, expected_says, lane_answer
 from eventcron.timing.explain import describe_trigger, nights
 from eventcron.timing.hashing import flexible_offset_ms
 from eventcron.timing.instant import from_datetime, rfc3339
@@ -124,6 +124,21 @@ def _verdict(
     return Verdict(key=known.key, at=known.at, because=because, due=due, fired=fired, says=says, **more)  # type: ignore[arg-type]  # fields of it
 
 
+# --- What fires nothing ---------------------------------------------------------------------------------------------
+
+
+def _expects(known: Known, moment: _Moment) -> Verdict | None:
+    """A schedule with ``expect``, at one of its instants. It may have fired under an earlier definition."""
+    expect = None if known.record is None or known.record.schedule is None else known.record.schedule.expect
+    is_due = moment.occurrence is not None and moment.occurrence.skipped is None and moment.in_span
+    if expect is None or known.record is None or moment.era is not known.record.eras[-1] or moment.era.paused:
+        return None
+    if not is_due:
+        return None
+    says = expected_says(known.lanes, known.at, expect.within_seconds, now=known.now)
+    return _verdict(known, Because.EXPECTS, says, due=True, fired=False)
+
+
 # --- What was published -------------------------------------------------------------------------------------------
 
 
@@ -148,7 +163,7 @@ def _fired(known: Known, _moment: _Moment) -> Verdict | None:
 
 def _outcome(fire: HistoryEntry, outcomes: Sequence[HistoryEntry]) -> str:
     if outcomes:
-        end = outcomes[0]
+        end = max(outcomes, key=lambda one: one.time)  # it may have been given up before, and then sent back
         said = f": {end.detail['message']}" if end.detail.get("message") else ""
         how = {"Run Succeeded": "succeeded", "Run Failed": "failed", "Run Overdue": "did not end in time"}
         return f"; the run {how[end.detail_type]} after {end.detail['duration_ms'] / 1000:,.1f} s{said}"
@@ -407,6 +422,7 @@ def _local(instant: Instant, zone: str) -> str:
 
 
 _IN_ORDER: Sequence[Callable[[Known, _Moment], Verdict | None]] = (
+    _expects,
     _fired,
     _skipped,
     _given_up,

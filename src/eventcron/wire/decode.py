@@ -21,6 +21,7 @@ from eventcron.model.events import EVENT_DETAILS, EVENT_SOURCE, PLAIN_COMMANDS, 
 from eventcron.model.names import MAX_INPUT_BYTES, Instant, Moment, ScheduleName, TenantId
 from eventcron.model.tracking import MAX_RESULT_BYTES, Runs
 from eventcron.timing.instant import from_datetime, rfc3339
+from eventcron.wire.heartbeats import check_expect, check_report
 from eventcron.wire.outcomes import is_outcome, report_of
 from eventcron.wire.rejection import to_invalid_schedule
 from eventcron.wire.strict_json import parse, parse_leniently, short, unescaped
@@ -124,11 +125,14 @@ def decode_command(body: str | bytes, *, trusted_sources: frozenset[str]) -> Rec
     try:
         if fault is not None:
             raise fault.error
-        proven = trusted or _proven_by_token(envelope.detail_type)
-        if not proven:
+        by_token = _proven_by_token(envelope.detail_type)
+        if not (trusted or by_token):
             _check_source(envelope)
         command = decode_detail(bytes(envelope.detail), command_kind(envelope.detail_type))
-        if not proven:
+        if by_token and isinstance(command, ReportRun) and command.is_heartbeat and not trusted:
+            _check_source(envelope)
+            by_token = False
+        if not (trusted or by_token):
             _authorise(envelope.source, command.tenant)
     except InvalidSchedule as error:
         detail = parse_leniently(bytes(envelope.detail)) if fault is None else fault.detail
@@ -193,6 +197,7 @@ def decode_detail(raw: bytes, kind: type[_C]) -> _C:
         raise to_invalid_schedule(error, value, kind) from error
     if isinstance(command, ReportRun):
         _check_size("result", len(bytes(command.result)), MAX_RESULT_BYTES)
+        check_report(command)
     return _checked(command) if isinstance(command, Schedule) else command
 
 
@@ -363,6 +368,7 @@ def _checked(schedule: Schedule) -> Any:
     if not schedule.runs.track and schedule.runs != Runs():
         allowed = "true, as the other fields of 'runs' are about tracked fires"
         raise InvalidSchedule(RejectionCode.OUT_OF_RANGE, field="runs.track", given="false", allowed=allowed)
+    check_expect(schedule)
     start, end = (_instant(field, getattr(schedule, field)) for field in ("start", "end"))
     if start is not None and end is not None and end <= start:
         raise InvalidSchedule(

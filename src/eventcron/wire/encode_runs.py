@@ -29,6 +29,9 @@ from eventcron.wire.encode import event_of
 #: The first character of a token: of a run that shares its lane with other runs, and of one that is alone.
 SHARED, ALONE = "s", "a"
 
+#: The message about a run of which the bus refused the fire.
+UNPUBLISHED = "not published: Schedule Failed says why"
+
 _encode = msgspec.json.Encoder().encode
 _NULL = msgspec.Raw(b"null")
 
@@ -67,7 +70,7 @@ def run_ended(run: PastRun, report: ReportRun | None = None, *, event_id: str = 
         "started": rfc3339(run.opened),
         "duration_ms": max(0, run.ended - run.opened),
         "failures": UNSET if run.failures is None else run.failures,
-        "message": "" if report is None else report.message,
+        "message": UNPUBLISHED if run.is_unpublished else "" if report is None else report.message,
         "event_id": event_id or UNSET,
     }
     result = _NULL if report is None else report.result

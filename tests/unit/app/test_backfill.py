@@ -249,6 +249,7 @@ def test_an_unknown_schedule_cannot_be_backfilled(world: World) -> None:
     assert [fact["code"] for fact in world.events_of("Schedule Rejected")] == ["not_found"]
 
 
+@pytest.mark.slow
 @pytest.mark.no_cover
 def test_a_week_of_a_minutely_schedule_respects_its_rate() -> None:
     with World(START) as world:

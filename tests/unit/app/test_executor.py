@@ -262,6 +262,19 @@ async def test_what_a_resume_caught_up_on_early_in_its_flexible_window_is_not_la
     assert (len(report.published), report.skips) == (1, [])
 
 
+@pytest.mark.parametrize("policy", MisfirePolicy)
+async def test_what_a_resume_asked_for_is_published_within_the_grace_whatever_the_policy_of_the_schedule(
+    stage: Stage, policy: MisfirePolicy
+) -> None:
+    await stage.put(schedule={"misfire": Misfire(policy=policy, grace_seconds=3_600)})
+    stage.clock.instant = DUE + 3_600_000
+    report = await stage.execute(fire(cause_id="resume:7"))
+    assert (len(report.published), report.skips) == (1, [])
+
+    await stage.execute(fire(due=DUE - 1_000, cause_id="resume:7"))
+    assert stage.told[-1][1]["reason"] == "misfire"
+
+
 async def test_only_refused_fires_are_published_again(stage: Stage) -> None:
     for number in range(12):
         await stage.put(f"n{number:02}")

@@ -229,7 +229,7 @@ async def test_planners_at_once_on_messages_twice_and_in_any_order_send_each_fir
 async def test_a_planner_that_is_killed_holds_its_segments_for_its_lease_and_loses_nothing(stage: Stage) -> None:
     await stage.fanout.run()
     killed, *others = stage.waiting()
-    tasks = [asyncio.ensure_future(stage.plan(killed))]
+    tasks = [asyncio.ensure_future(stage.plan(killed, seconds=30))]
     held = 0
     while held < 4:  # until all its segments are claimed and none is done
         await asyncio.sleep(0)
@@ -240,7 +240,7 @@ async def test_a_planner_that_is_killed_holds_its_segments_for_its_lease_and_los
         await stage.plan(asked)
 
     assert {report.ended for report in await stage.plan(killed)} == {SegmentOutcome.HELD}
-    stage.clock.instant += 60_000  # the lease
+    stage.clock.instant += 30_000  # the lease
     assert {report.ended for report in await stage.plan(killed)} == {SegmentOutcome.PLANNED}
     assert stage.due(NOW + HORIZON_MS) <= set(stage.fired())
 

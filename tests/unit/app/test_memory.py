@@ -7,6 +7,7 @@ import tracemalloc
 from collections.abc import Sequence
 
 import msgspec
+import pytest
 
 from eventcron.adapters.memory import MemoryFireQueue, MemoryQueue, MemoryScheduleStore
 from eventcron.app.executor import LARGEST_AT_ONCE, MAX_RECORD_BYTES, RECORD_BYTES
@@ -130,6 +131,7 @@ def longest(key: Key) -> Record:
     return msgspec.structs.replace(record, schedule=msgspec.structs.replace(record.schedule, expression=text))
 
 
+@pytest.mark.slow
 async def test_ten_packs_of_the_largest_schedules_are_published_in_bounded_memory() -> None:
     """2,000 schedules of 400 KB are 800 MB; as many are held as four answers have."""
     clock = JumpingClock(NOW)
@@ -137,6 +139,7 @@ async def test_ten_packs_of_the_largest_schedules_are_published_in_bounded_memor
     assert await peak_of_ten_packs(clock, LargestRecords(clock), CountingBus()) < RECORD_BYTES + 10 * MEGABYTE
 
 
+@pytest.mark.slow
 async def test_a_planner_three_hours_behind_holds_few_fires_and_leaves_none_out() -> None:
     """Ten schedules of every second that fire all they missed: 115,000 fires."""
     clock = JumpingClock(NOW)
@@ -169,6 +172,7 @@ async def test_a_planner_three_hours_behind_holds_few_fires_and_leaves_none_out(
     assert peak < 25 * MEGABYTE
 
 
+@pytest.mark.slow
 async def test_a_registrar_that_catches_up_on_three_long_pauses_at_once_holds_few_fires() -> None:
     """Three schedules of every second with the largest input, paused for ten hours: 108,000 fires, sent at once."""
     clock = JumpingClock(NOW)

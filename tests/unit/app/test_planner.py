@@ -18,7 +18,7 @@ from eventcron.adapters.memory import (
     MemoryScheduleStore,
     Version,
 )
-from eventcron.app.planner import AHEAD_MS, SegmentOutcome, SegmentReport
+from eventcron.app.planner import AHEAD_MS, INDEX_LAG_MS, SegmentOutcome, SegmentReport
 from eventcron.errors import Unavailable
 from eventcron.model.commands import Schedule
 from eventcron.model.events import Event
@@ -315,8 +315,8 @@ async def test_once_the_horizon_reaches_what_was_planned_too_far_each_window_is_
     await stage.plan()
     stage.clock.instant -= 3_600_000
     await stage.put("minutely", wake=NOW + 13 * MINUTE)
-    for _ in range(24):
-        stage.clock.instant += 5 * MINUTE
+    for tick in range(1, 25):
+        stage.clock.instant = NOW + tick * 5 * MINUTE
         await stage.plan()
 
     packed = [fire for pack in stage.packed() for fire in pack.fires]
@@ -439,18 +439,55 @@ async def test_an_index_that_catches_up_between_two_pages_hides_nothing() -> Non
     assert stage.dues() == sorted(3 * [NOW + minute * MINUTE for minute in range(5, 24)])
 
 
-async def test_a_segment_rests_after_a_schedule_became_dense_until_the_whole_index_shows_that() -> None:
+async def test_after_a_schedule_became_dense_the_next_pass_waits_until_the_whole_index_shows_that() -> None:
     """One page of the next pass would show the schedule as dense, the other one as it was before: neither has it."""
     stage = Stage()
     await stage.put("a", wake=NOW + 5 * MINUTE)
 
     assert (await stage.plan()).fires == 7
-    stage.clock.instant += 4_000
-    assert (await stage.plan()).ended is SegmentOutcome.HELD
-    stage.clock.instant = NOW + MINUTE
+    started = stage.clock.instant = NOW + MINUTE
     assert (await stage.plan()).fires == 1
-    stage.clock.instant += 1_000
-    assert (await stage.plan()).ended is SegmentOutcome.PLANNED, "nothing became dense in the pass before"
+    assert stage.clock.instant == started + INDEX_LAG_MS, "by its own clock, whatever the clock of the pass before"
+    started = stage.clock.instant = NOW + 2 * MINUTE
+    assert (await stage.plan()).fires == 1
+    assert stage.clock.instant == started, "nothing became dense in the pass before"
+
+
+async def test_a_pass_without_the_time_to_let_the_index_catch_up_leaves_the_segment_to_the_next() -> None:
+    stage = Stage()
+    await stage.put("a", wake=NOW + 5 * MINUTE)
+    await stage.plan()
+
+    stage.clock.instant = NOW + MINUTE
+    report = await stage.plan(seconds=6)
+    assert (report.ended, report.visited) == (SegmentOutcome.SAVED, 0)
+    started = stage.clock.instant
+    assert (await stage.plan()).fires == 1
+    assert stage.clock.instant == started + INDEX_LAG_MS
+
+
+async def test_what_a_pass_made_dense_before_it_stopped_at_a_page_is_waited_for_by_the_pass_after_the_resumed_one() -> (
+    None
+):
+    stage = Stage(page_size=1)
+    for name in ("a", "b"):
+        await stage.put(name, wake=NOW + 5 * MINUTE)
+    read = stage.store.read_index
+
+    async def slow_page(segment: int, **how: Any) -> Page[IndexEntry]:
+        stage.clock.instant += 4_000
+        return await read(segment, **how)
+
+    stage.store.read_index = slow_page  # type: ignore[method-assign]
+    assert (await stage.plan(seconds=9)).ended is SegmentOutcome.SAVED
+    stage.store.read_index = read  # type: ignore[method-assign]
+    resumed = stage.clock.instant
+    assert (await stage.plan()).ended is SegmentOutcome.PLANNED
+    assert stage.clock.instant == resumed, "the pages that are left come after what became dense"
+
+    started = stage.clock.instant = NOW + MINUTE
+    assert (await stage.plan()).ended is SegmentOutcome.PLANNED
+    assert stage.clock.instant == started + INDEX_LAG_MS
 
 
 async def test_a_pass_that_is_resumed_does_not_plan_again_what_its_first_half_made_dense() -> None:

@@ -221,6 +221,11 @@ async def test_runs_count_too() -> None:
 PATIENT = [
     pytest.param({"cause": "backfill", "cause_id": "x"}, {}, id="a-backfill"),
     pytest.param({"cause_id": "resume:7"}, {}, id="what-a-resume-asked-for"),
+    pytest.param(
+        {"cause_id": "resume:7"},
+        {"misfire": Misfire(policy=MisfirePolicy.SKIP)},
+        id="what-a-resume-asked-for-of-a-schedule-that-skips-what-is-late",
+    ),
     pytest.param({}, {"misfire": Misfire(policy=MisfirePolicy.FIRE_ALL)}, id="a-late-fire-of-fire_all"),
 ]
 

@@ -49,6 +49,7 @@ def _record(number: int) -> Record:
     return record_of(made, trigger=parse("0 9 * * *", anchor=0).canonical)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["acme"], [], ["acme", "--json"], ["--label", "team", "acme"]], ids=" ".join)
 def test_ten_times_as_many_take_no_more_memory(
     arguments: Sequence[str], deployed: Deployed, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]

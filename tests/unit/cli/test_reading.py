@@ -15,6 +15,7 @@ from eventcron.client.published import KINDS
 from eventcron.entrypoints.cli import completion
 from eventcron.entrypoints.cli import list as list_command
 from eventcron.model.commands import PutCalendar
+from eventcron.model.events import EVENT_DETAILS, Answer
 from tests.unit.cli.deployed import Deployed, Runs, schedule
 
 
@@ -218,7 +219,17 @@ def test_tail_for_programs_is_a_line_for_each_event(run: Runs, deployed: Deploye
 
 
 def test_tail_names_what_is_particular() -> None:
-    assert set(KINDS) == {"fires", "skips", "failures", "rejections", "changes"}
+    assert set(KINDS) == {"fires", "skips", "failures", "rejections", "runs", "changes"}
+
+
+@pytest.mark.parametrize("name", sorted(EVENT_DETAILS))
+def test_each_event_is_of_one_kind_and_the_ends_of_runs_are_no_changes(name: str) -> None:
+    detail = {"fire_id": "a", "due": "b", "local_time": "c", "input": None} if name == "Schedule Fired" else {}
+    event = Answer(detail_type=name, detail=detail, time="2026-12-01T08:00:00Z")
+
+    (kind,) = (kind for kind, is_one in KINDS.items() if is_one(event))
+
+    assert (kind == "runs") == name.startswith("Run ")
 
 
 @pytest.mark.usefixtures("many")

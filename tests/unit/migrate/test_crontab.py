@@ -49,6 +49,7 @@ def _year(expression: str, zone: str) -> list[int]:
     return [instant(moment) for moment in takewhile(lambda moment: moment < END, CronSim(expression, later_than))]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SYSTEM)
 def test_a_line_of_the_system_fires_for_a_year_when_cronsim_says(name: str) -> None:
     assert year_of("crontab", "system.crontab", name) == _year(SYSTEM[name], "UTC")

@@ -30,6 +30,7 @@ def _schedule(**properties: Any) -> str:
     return json.dumps({"Name": "s", "ScheduleExpression": "rate(1 hour)", "Target": QUEUE, **properties})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("file", "name"), CRON)
 def test_a_year_is_that_of_the_oracle(file: str, name: str) -> None:
     zone, expression = CRON[file, name]

@@ -62,6 +62,7 @@ def _by_systemd(event: str) -> list[int]:
     return [instant(moment) for moment in moments if moment < END]
 
 
+@pytest.mark.slow
 @needs_systemd
 @pytest.mark.parametrize("event", [*EVENTS, *NIGHTS])
 def test_a_calendar_event_fires_for_a_year_when_systemd_says(event: str) -> None:

@@ -58,6 +58,7 @@ def test_one_piece_may_begin_where_the_pace_is_too_slow_for_any() -> None:
     assert pace.turn(7, now=100_000, until=99_999) is None
 
 
+@pytest.mark.slow
 @pytest.mark.no_cover
 @given(
     st.floats(0.01, 1_000_000), st.lists(st.tuples(st.integers(0, 5_000), st.integers(1, 500)), min_size=1, max_size=20)

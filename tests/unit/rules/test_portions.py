@@ -45,6 +45,7 @@ def in_one_piece(one: IndexEntry, window: Window, *, now: Instant) -> tuple[list
     return fires, Planned(one, fires[-1].at if fires else None, False, whole.skips, whole.following)
 
 
+@pytest.mark.slow
 @pytest.mark.no_cover
 @settings(max_examples=100, deadline=None, phases=[Phase.explicit, Phase.generate])
 @given(data=st.data(), limit=st.sampled_from([1, 50, 5_000]))

@@ -22,6 +22,7 @@ from eventcron.rules.runs import (
     deadline_pack,
     end,
     end_at_deadline,
+    end_unpublished,
     lane_key,
     past_run,
     released_pack,
@@ -147,6 +148,42 @@ def test_a_fire_that_comes_again_after_its_run_was_overdue_opens_it_and_has_one_
     last = past_run(ended.lane, named)
     assert last is not None
     assert last.end is RunEnd.OVERDUE
+
+
+def test_a_run_whose_fire_cannot_be_published_ends_and_begins_anew_when_the_fire_is_sent_back() -> None:
+    named = fire_id(fire(1))
+    lane = admit(LANE, fire(1), SKIP, now=NOW).lane
+    given_up = end_unpublished(lane, named, now=NOW + 1_000)
+    assert given_up.past is not None
+    assert (given_up.past.end, given_up.past.is_unpublished, given_up.lane.open) == (RunEnd.FAILED, True, None)
+
+    other = admit(given_up.lane, fire(2), SKIP, now=NOW + 2_000)
+    held_up = admit(other.lane, fire(1), SKIP, now=NOW + 3_000)
+    assert (other.ruling, held_up.ruling) == (Ruling.PUBLISH, Ruling.SKIP)
+    assert held_up.overdue == (given_up.past,)  # perhaps no event has said so
+
+    again = admit(given_up.lane, fire(1), SKIP, now=NOW + 2_000)
+    assert again.ruling is Ruling.PUBLISH
+    ended = end(again.lane, named, RunEnd.SUCCEEDED, now=NOW + 3_000, by="e")
+    assert ended.past is not None
+    assert not ended.past.is_again
+    assert past_run(ended.lane, named) == ended.past
+    assert admit(ended.lane, fire(1), SKIP, now=NOW + 4_000).ruling is Ruling.DROP
+
+
+def test_a_run_in_a_lane_of_its_own_counts_again_when_its_fire_is_published_after_all() -> None:
+    policy = Runs(track=True, pause_after_failures=5)
+    opened = admit(replace(LANE, id=fire_id(fire(1))), fire(1), policy, now=NOW).lane
+    given_up = end_unpublished(opened, fire_id(fire(1)), now=NOW)
+    assert given_up.past is not None
+    shared, first = counted(LANE, given_up.past, now=NOW)
+    again = admit(given_up.lane, fire(1), policy, now=NOW + 1_000).lane
+    past = end(again, fire_id(fire(1)), RunEnd.FAILED, now=NOW + 2_000, by="e").past
+    assert past is not None
+
+    shared, second = counted(shared, past, now=NOW + 2_000)
+    assert (first.failures, second.failures, second.by) == (1, 2, "e")
+    assert counted(shared, past, now=NOW + 3_000) == (shared, second)
 
 
 @pytest.mark.parametrize("limit", [1, 3])

@@ -19,6 +19,7 @@ MOST = 13
 NEVER = 30
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pack_size", [20, 200])
 def test_a_tenant_over_its_limit_loses_other_schedules_each_minute(pack_size: int) -> None:
     """With packs of 20 each minute's fires are split over some 25 executors; with 200, over four."""

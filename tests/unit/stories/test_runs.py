@@ -9,7 +9,9 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
+from eventcron.ports import Refusal
 from eventcron.testing import World
 from eventcron.timing.instant import from_datetime
 
@@ -212,6 +214,71 @@ def test_a_schedule_is_paused_after_failures_in_a_row(overlap: str) -> None:
         world.emit("Resume Schedule", ACME)
         world.run(minutes=2)
         assert len(fires(world)) > 6
+
+
+@pytest.mark.parametrize("overlap", ["allow", "skip", "queue_one"])
+def test_the_run_of_a_fire_that_the_bus_refuses_for_good_fails_at_once_and_holds_up_no_other(overlap: str) -> None:
+    hopeless = Refusal(index=0, code="NotAuthorized", message="no", retryable=False)
+    with World(START) as world:
+        runs = {"track": True, "overlap": overlap, "timeout_seconds": 600, "pause_after_failures": 2}
+        detail = ACME | {"expression": "* * * * *", "runs": runs, "misfire": {"policy": "fire_all"}}
+        world.emit("Put Schedule", detail)
+        world.bus._refuse = lambda _index, event: hopeless if event.detail_type == "Schedule Fired" else None
+        world.run(minutes=1, seconds=2)
+        world.bus._refuse = lambda _index, _event: None
+        world.run(minutes=1)
+
+        (refused,) = world.events_of("Schedule Failed")
+        (failed,) = world.events_of("Run Failed")
+        assert (failed["fire_id"], failed["failures"]) == (refused["fire_id"], 1)
+        assert failed["message"] == "not published: Schedule Failed says why"
+        assert minutes(fires(world)) == ["08:02"]
+        assert world.events_of("Schedule Skipped") == []
+
+        report(world, fires(world)[0], "succeeded")
+        world.run(seconds=5)
+        world.fires.put(world.dead.sent[0].body)  # as a redrive does
+        world.run(seconds=5)
+        assert minutes(fires(world)) == ["08:02", "08:01"]
+        report(world, fires(world)[1], "failed")
+        world.run(seconds=5)
+        assert [one["message"] for one in world.events_of("Run Failed") if one["fire_id"] == refused["fire_id"]][
+            -1
+        ] == ""
+        assert world.events_of("Schedule Paused") == []
+
+
+def test_the_run_of_a_fire_that_is_given_up_after_many_rounds_stays_open_until_its_deadline() -> None:
+    """The answer to one of its tries may have been lost, so its target may have it."""
+    with World(START) as world:
+        put(world, "at(2026-12-01T09:00:00)", overlap="skip", timeout_seconds=600)
+        later = Refusal(index=0, code="ThrottlingException")
+        world.bus._refuse = lambda index, event: (
+            replace(later, index=index) if event.detail_type == "Schedule Fired" else None
+        )
+        world.run(hours=5)
+
+        (given_up,) = world.events_of("Schedule Failed")
+        assert world.events_of("Run Failed") == []
+        assert {one["fire_id"] for one in world.events_of("Run Overdue")} == {given_up["fire_id"]}
+
+
+def test_a_schedule_that_is_completed_is_not_paused_for_the_failures_of_its_last_runs() -> None:
+    """Each pause would be a revision, and the eras of fires that are still on their way would be pushed out."""
+    with World(START) as world:
+        runs = {"track": True, "pause_after_failures": 1}
+        detail = ACME | {"expression": "*/5 * * * * *", "end": "2026-12-01T08:02:00Z", "runs": runs}
+        world.emit("Put Schedule", detail)
+        world.run(minutes=10)
+        (before,) = world.store.records.values()
+        for fire in fires(world):
+            report(world, fire, "failed")
+        world.run(minutes=1)
+
+        assert len(fires(world)) > 20
+        assert len(world.events_of("Run Failed")) == len(fires(world))
+        assert world.events_of("Schedule Paused") == world.events_of("Schedule Rejected") == []
+        assert list(world.store.records.values()) == [before]
 
 
 def test_a_fire_that_waits_when_its_schedule_is_deleted_is_reported_and_waits_no_longer() -> None:

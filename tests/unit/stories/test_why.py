@@ -273,6 +273,42 @@ def test_a_dead_letter(keep: KeepHistory) -> None:
         assert "`eventcron redrive send fires`" in verdict.says
 
 
+def test_a_tracked_fire_that_the_bus_refuses_for_good_is_no_run_that_failed() -> None:
+    """Nothing is kept, and nobody looks at the dead letters: its lane tells."""
+    with World(START) as world:
+        put(world, runs={"track": True})
+        world.run(minutes=50)
+        world.bus._refuse = lambda index, event: (
+            Refusal(index=index, code="NotAuthorized", message="no", retryable=False)
+            if event.detail_type == "Schedule Fired"
+            else None
+        )
+        world.run(minutes=20)
+
+        key = Key("acme", "tea")
+        verdict = world.call(Why(world.ports.use_cases(world.settings)).at(key, instant("2026-12-01T01:00:00Z")))
+        assert answer(verdict) == (Because.DEAD_LETTER, True, False)
+        assert "the bus refused it for good, at 2026-12-01T01:00:00Z" in verdict.says
+
+
+def test_a_fire_that_was_sent_back_has_the_end_of_the_run_that_followed(world: World) -> None:
+    put(world, runs={"track": True})
+    world.run(minutes=50)
+    hopeless = Refusal(index=0, code="NotAuthorized", message="no", retryable=False)
+    world.bus._refuse = lambda _index, event: hopeless if event.detail_type == "Schedule Fired" else None
+    world.run(minutes=20)
+    world.bus._refuse = lambda _index, _event: None
+    world.fires.put(world.dead.sent[0].body)
+    world.run(minutes=1)
+    report(world, world.fired[0], "succeeded")
+    world.run(minutes=1)
+
+    verdict = ask(world, "2026-12-01T01:00:00Z")
+    assert answer(verdict) == (Because.FIRED, True, True)
+    assert "the run succeeded after" in verdict.says
+    assert len(verdict.entries) == 3
+
+
 def test_a_command_that_is_a_dead_letter(world: World) -> None:
     world.run(minutes=1)
     assert ask(world, "2026-12-01T01:00:00Z").because is Because.NOT_FOUND
@@ -494,3 +530,15 @@ def test_failures_in_a_row_pause_it(world: World) -> None:
     world.run(hours=2)
 
     assert answer(ask(world, "2026-12-01T03:00:00Z")) == (Because.PAUSE, True, False)
+
+
+def test_a_schedule_that_expects_reports_fires_nothing_and_says_what_came(world: World) -> None:
+    put(world, expect={"within_seconds": 600})
+    world.run(hours=1, minutes=5)
+    world.emit("Report Run", {"tenant": "acme", "name": "tea", "status": "succeeded"})
+    world.run(hours=2, minutes=10)
+    heard, silent, lasting = (ask(world, f"2026-12-01T0{hour}:00:00Z") for hour in (1, 2, 3))
+    assert {answer(one) for one in (heard, silent, lasting)} == {(Because.EXPECTS, True, False)}
+    assert "none came" in silent.says
+    assert "since 2026-12-01T02:00:00Z" in lasting.says
+    assert ask(world, "2026-12-01T02:30:00Z").because is Because.EXPRESSION

@@ -9,6 +9,7 @@ from tools.faultsim.mutants import (
     catching_up,
     executor,
     handlers,
+    heartbeats,
     inputs,
     lasting,
     leases,
@@ -32,6 +33,7 @@ MUTANTS = (
     *lasting.MUTANTS,
     *inputs.MUTANTS,
     *runs.MUTANTS,
+    *heartbeats.MUTANTS,
 )
 
 __all__ = ["MUTANTS"]

@@ -92,6 +92,11 @@ MUTANTS = (
     Mutant("the planner does not report what it skips", changes(planner, "contribution", _without_skips)),
     Mutant("the planner starts a minute after the handoff", changes(planner, "contribution", _late_start)),
     Mutant(
+        "no pass waits until its index has caught up",
+        changes(planner, "INDEX_LAG_MS", lambda _milliseconds: 0),
+        first_seed=3_100,
+    ),
+    Mutant(
         "a late occurrence still fires, however late the planner is",
         changes_everywhere(sort_late, _fire_all),
     ),

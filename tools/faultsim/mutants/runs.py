@@ -68,6 +68,10 @@ def _of_its_first_round(pack: Pack | None) -> Pack | None:
     return None if pack is None else make_pack(pack.fires)
 
 
+def _a_minute_later(pack: Pack | None) -> Pack | None:
+    return None if pack is None else changed(pack, at=pack.at + 60_000)
+
+
 def _nothing(_pack: Pack | None) -> None:
     return None
 
@@ -151,6 +155,65 @@ def _waits_on(original: Any) -> Function:
     return admit
 
 
+def _after_a_success_too(_original: Any) -> Function:
+    """A success does not begin the count of failures anew."""
+
+    def counted(lane: Lane, past: PastRun) -> PastRun:
+        failures = lane.failures + (past.end is not RunEnd.SUCCEEDED)
+        pauses = past.end is not RunEnd.SUCCEEDED and 0 < past.pause_after <= failures
+        return changed(past, failures=failures, pauses=pauses)
+
+    return counted
+
+
+def _one_later(original: Any) -> Function:
+    """One more failure is allowed than the schedule says."""
+
+    def counted(lane: Lane, past: PastRun) -> PastRun:
+        found: PastRun = original(lane, past)
+        return changed(found, pauses=found.pauses and found.failures != found.pause_after)
+
+    return counted
+
+
+def _counted_on(original: Any) -> Function:
+    """After a pause the failures before it count still."""
+
+    def with_past(lane: Lane, past: PastRun) -> Lane:
+        found: Lane = original(lane, past)
+        return changed(found, failures=past.failures) if past.pauses and past.failures else found
+
+    return with_past
+
+
+def _counted_twice(original: Any) -> Function:
+    """Each message about an end in a lane of its own counts it."""
+
+    def counted(lane: Lane, past: PastRun, *, now: int) -> tuple[Lane, PastRun]:
+        found: tuple[Lane, PastRun] = original(changed(lane, past=()), past, now=now)
+        return found
+
+    return counted
+
+
+def _no_pause(_original: Any) -> Function:
+    async def pause(_self: Tracker, _past: PastRun) -> None:
+        return None
+
+    return pause
+
+
+def _kept_open(_original: Any) -> Function:
+    async def not_published(*_given: Any) -> list[PastRun]:
+        return []
+
+    return not_published
+
+
+def _is_an_end(_original: Any) -> property:
+    return property(lambda _run: False)
+
+
 def _told_nobody(_original: Any) -> Function:
     async def follow(_self: Tracker, _lane: Lane, past: PastRun, *_report: Any, **_event: Any) -> PastRun:
         return past
@@ -166,6 +229,7 @@ MUTANTS = (
     Mutant("lanes are written whoever changed them", changes(MemoryDocuments, "put", _unconditional)),
     Mutant("the deadline of a run comes a day later", changes(runs, "deadline_pack", _with_pack(_long))),
     Mutant("nobody sends what waited for a run", changes(runs, "released_pack", _with_pack(_nothing))),
+    Mutant("what waited for a run waits a minute longer", changes(runs, "released_pack", _with_pack(_a_minute_later))),
     Mutant("what waited comes in the pack it was in", changes(runs, "released_pack", _with_pack(_of_its_first_round))),
     Mutant("a fire that is held up is not reported", changes(Tracker, "open", _without("skip"))),
     Mutant("a fire whose run cannot be opened is dropped", changes(Tracker, "open", _without("failed"))),
@@ -175,5 +239,14 @@ MUTANTS = (
     Mutant("a later fire takes the place of one that waits", changes(runs, "admit", _latest_waits)),
     Mutant("a run that is overdue stays open", changes(runs, "end_at_deadline", _blocked_for_ever)),
     Mutant("a fire that waited is published and waits on", changes(runs, "admit", _waits_on)),
+    Mutant(
+        "a run's success does not begin the count of failures anew", changes(runs, "_counted", _after_a_success_too)
+    ),
+    Mutant("a schedule is paused one failed run later", changes(runs, "_counted", _one_later)),
+    Mutant("failed runs before a pause count after it", changes(runs, "with_past", _counted_on)),
+    Mutant("a run counts as often as its end is reported", changes(runs, "counted", _counted_twice)),
+    Mutant("no schedule is paused for its failed runs", changes(Tracker, "_pause", _no_pause)),
+    Mutant("the run of a fire that is refused for good stays open", changes(Tracker, "not_published", _kept_open)),
+    Mutant("a fire refused for good had its run when it comes again", changes(PastRun, "is_unpublished", _is_an_end)),
     Mutant("no event says how a run ended", changes(Tracker, "_follow", _told_nobody)),
 )

@@ -1,6 +1,7 @@
 """``Leases`` on DynamoDB, in the ledger's table.
 
-pk = "segment#<n>"  v N (the format), planned N, claimed N (instants), lease N (instant, 0 = none), fence N, cursor S
+pk = "segment#<n>"  v N (the format), planned N, claimed N (instants), lease N (instant, 0 = none), fence N, cursor S,
+                   lagging BOOL
 """
 
 from __future__ import annotations
@@ -53,31 +54,29 @@ class DynamoLeases:
         )
 
     async def save(self, lease: Lease, cursor: str) -> bool:
-        return await self._end(lease, "SET #lease = :until, #cursor = :cursor", {":cursor": text(cursor)})
+        return await self._end(lease, ", #cursor = :cursor", {":cursor": text(cursor)})
 
-    async def commit(self, lease: Lease, *, rests_until: Instant = 0) -> bool:
+    async def commit(self, lease: Lease) -> bool:
         # A commit whose answer was lost is sent again, and then finds the segment planned under its own fence.
         return await self._end(
             lease,
-            "SET #lease = :until, #planned = :planned, #claimed = :planned REMOVE #cursor",
+            ", #planned = :planned, #claimed = :planned REMOVE #cursor",
             {":planned": number(max(lease.start, lease.end))},
-            rests_until=rests_until,
             or_when=" OR #planned = :planned",
         )
 
     async def release(self, lease: Lease) -> bool:
-        return await self._end(lease, "SET #lease = :until REMOVE #cursor", {})
+        return await self._end(lease, " REMOVE #cursor", {})
 
-    async def _end(
-        self, lease: Lease, change: str, values: Item, *, rests_until: Instant = 0, or_when: str = ""
-    ) -> bool:
+    async def _end(self, lease: Lease, change: str, values: Item, *, or_when: str = "") -> bool:
         """End *lease* if it is still the segment's: a lease ends once."""
-        held = {":until": number(rests_until), ":fence": number(lease.fence), ":held": number(lease.lease_until)}
+        given_up: Item = {":none": number(0), ":lagging": {"BOOL": lease.lagging}}
+        held = {":fence": number(lease.fence), ":held": number(lease.lease_until)}
         return await self._table.update(
             _key(lease.segment),
-            change,
+            f"SET #lease = :none, #lagging = :lagging{change}",
             when=f"#fence = :fence AND (#lease = :held{or_when})",
-            values=held | values,
+            values=given_up | held | values,
         )
 
     async def planned_through(self, segment: int) -> Instant:
@@ -106,6 +105,7 @@ def _state(segment: int, item: Item) -> SegmentState:
         claimed_through=instant("claimed"),
         lease_until=instant("lease"),
         fence=instant("fence"),
+        lagging="lagging" in item and item["lagging"]["BOOL"],
     )
 
 

@@ -32,13 +32,13 @@ class MemoryLeases:
         await self._pause("save.after")
         return saved
 
-    async def commit(self, lease: Lease, *, rests_until: Instant = 0) -> bool:
+    async def commit(self, lease: Lease) -> bool:
         await self._pause("commit.before")
         state = self._state(lease.segment)
         planned = max(lease.start, lease.end)
         committed = self._holds(lease) or (state.fence, state.planned_through) == (lease.fence, planned)
         if committed:
-            self._end(lease, planned_through=planned, cursor=None, rests_until=rests_until)
+            self._end(lease, planned_through=planned, cursor=None)
             self._states[lease.segment] = msgspec.structs.replace(self._state(lease.segment), claimed_through=planned)
         await self._pause("commit.after")
         return committed
@@ -81,10 +81,10 @@ class MemoryLeases:
         state = self._state(lease.segment)
         return (state.fence, state.lease_until) == (lease.fence, lease.lease_until)
 
-    def _end(self, lease: Lease, *, planned_through: Instant, cursor: str | None, rests_until: Instant = 0) -> None:
+    def _end(self, lease: Lease, *, planned_through: Instant, cursor: str | None) -> None:
         state = self._state(lease.segment)
         self._states[lease.segment] = msgspec.structs.replace(
-            state, planned_through=planned_through, lease_until=rests_until
+            state, planned_through=planned_through, lease_until=0, lagging=lease.lagging
         )
         self._cursors.pop(lease.segment, None)
         if cursor is not None:

@@ -74,6 +74,9 @@ def _in_full(stored: Stored) -> str:
 
 
 def _coming(stored: Stored) -> str:
+    expect = stored.schedule.expect
+    if expect is not None:
+        return f"next fires: none, as it expects a report within {expect.within_seconds} s of each instant"
     if not stored.next_fires:
         return "next fires: none"
     return "next fires\n" + columns([(rfc3339(one.at), _local(one)) for one in stored.next_fires])

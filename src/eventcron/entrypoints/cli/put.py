@@ -54,6 +54,7 @@ OVERLAPS = [one.value for one in Overlap]
 @click.option("--timeout", type=int, help="Seconds after which a run is overdue.  [default: 3600]")
 @click.option("--while-running", type=click.Choice(OVERLAPS), help="A fire during a run.  [default: allow]")
 @click.option("--pause-after", type=int, metavar="N", help="Pause it after N failed runs in a row.")
+@click.option("--expect-within", type=int, metavar="S", help="Fire nothing: expect a report within S seconds.")
 @click.option("--paused/--enabled", default=None, help="Store it paused, or end its pause.")
 @click.option("--delete-after", is_flag=True, help="Delete it when it has no occurrence left.")
 @click.option("--revision", type=int, help="Orders commands.  [default: the event's time]")
@@ -99,6 +100,7 @@ def _schedule(tenant: str, name: str, expressions: tuple[str, ...], options: dic
         "overlap": options.pop("while_running"),
         "pause_after_failures": options.pop("pause_after"),
     }
+    expect = {"within_seconds": options.pop("expect_within")}
     paused, delete = options.pop("paused"), options.pop("delete_after")
     return Schedule(
         tenant=tenant,
@@ -107,6 +109,7 @@ def _schedule(tenant: str, name: str, expressions: tuple[str, ...], options: dic
         daylight_saving=_given(daylight),
         misfire=_given(misfire),
         runs=_given(runs),
+        expect=_given(expect),
         start=moment_of(options.pop("start")),
         end=moment_of(options.pop("end")),
         input=_input(options.pop("given")),
