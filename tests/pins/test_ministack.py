@@ -154,7 +154,7 @@ if sys.argv[1] == "patched":
     _patterns_are_matched_once()
 answers = []
 for source in ("eventcron", "other"):
-    for number in (1, 2):
+    for number in (1, 2, 3):
         event = {"source": source, "detail-type": "d", "id": str(number), "detail": {"n": number}}
         view = eventbridge._pattern_event_view(eventbridge._event_from_test_payload(event))
         answers.append([eventbridge._matches_pattern_view(pattern, view, "rule") for pattern in sys.argv[2:]])
@@ -169,14 +169,16 @@ _PATTERNS = [
 @pytest.mark.parametrize(
     ("how", "matches"),
     [
-        pytest.param("plain", 2 + 4 + 4, id="each-of-four-events-with-each-alternative"),
-        pytest.param("patched", 1 + 2 + 4, id="events-alike-in-what-a-pattern-names-once"),
+        pytest.param("plain", 3 + 6 + 6, id="each-of-four-events-with-each-alternative"),
+        pytest.param(
+            "patched", 1 + 2 + 2 + 3, id="events-alike-in-shared-fields-once-and-details-of-those-that-may-match"
+        ),
     ],
 )
 def test_a_pattern_is_matched_once_for_events_that_are_alike_to_it_only_if_patched(how: str, matches: int) -> None:
     done = subprocess.run([sys.executable, "-c", _MATCH, how, *_PATTERNS], capture_output=True, text=True, check=True)
 
-    assert json.loads(done.stdout) == [[[True, True], [True, False], [False, False], [False, False]], matches]
+    assert json.loads(done.stdout) == [[[True, True], [True, False], [True, False], *[[False, False]] * 3], matches]
 
 
 _NUMBER = """

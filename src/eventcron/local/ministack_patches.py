@@ -230,29 +230,44 @@ def _refusal(entry: dict[str, Any]) -> dict[str, str] | None:
 
 
 def _patterns_are_matched_once() -> None:
-    """Match a rule's pattern once for all events that are alike in what it names.
+    """Match what a rule's pattern says of shared fields once for all events that are alike in those.
 
     ministack matches every pattern of a bus with each event, though most events of eventcron differ only in what few
-    patterns name: id, time, resources and detail.
+    patterns name: id, time, resources and detail. Most patterns that name a detail want another source or detail type.
     """
     from ministack.services import eventbridge  # noqa: PLC0415
 
     matches = eventbridge._matches_pattern_view
+    #: The event that was looked at last, with its shared fields: each rule of its bus looks at it. One value, as
+    #: threads send events too.
+    last: list[tuple[Any, tuple[tuple[str, str], ...] | None]] = [(None, None)]
 
     @lru_cache(maxsize=MAX_MATCHES)
-    def matches_all_like(pattern: str, fields: tuple[tuple[str, str], ...]) -> bool:
-        return bool(matches(pattern, eventbridge._EventView(dict(fields), "{}")))
+    def matches_all_like(pattern: str, fields: tuple[tuple[str, str], ...]) -> bool | None:
+        """Whether *pattern* matches all events with those *fields*; None if that depends on their other fields."""
+        view = eventbridge._EventView(dict(fields), "{}")
+        found: bool | None = False
+        for alternative in eventbridge._compiled_pattern(pattern) or ():
+            shared = {name: wanted for name, wanted in alternative.items() if name in _SHARED}
+            if not shared or eventbridge._matches_alternative(view, shared):
+                if len(shared) == len(alternative):
+                    return True
+                found = None
+        return found
 
-    @lru_cache(maxsize=MAX_MATCHES)
-    def names_only_what_many_share(pattern: str) -> bool:
-        alternatives = eventbridge._compiled_pattern(pattern)
-        return alternatives is not None and all(_SHARED.issuperset(one) for one in alternatives)
+    def shared_fields(view: Any) -> tuple[tuple[str, str], ...] | None:
+        """The shared fields of an event; None if one is no text, as in a tested event."""
+        seen, fields = last[0]
+        if seen is not view:
+            fields = tuple([(name, value) for name, value in view.envelope().items() if name in _SHARED])
+            fields = fields if all(isinstance(value, str) for _, value in fields) else None
+            last[0] = view, fields
+        return fields
 
     def matches_once(pattern: object, view: Any, *owner: str) -> bool:
-        if not isinstance(pattern, str) or not names_only_what_many_share(pattern):
-            return bool(matches(pattern, view, *owner))
-        fields = tuple((name, value) for name, value in view.envelope().items() if name in _SHARED)
-        return matches_all_like(pattern, fields)
+        fields = shared_fields(view) if isinstance(pattern, str) else None
+        found = matches_all_like(pattern, fields) if isinstance(pattern, str) and fields is not None else None
+        return bool(matches(pattern, view, *owner)) if found is None else found
 
     eventbridge._matches_pattern_view = matches_once
 
