@@ -61,7 +61,8 @@ class LocalSettings(Struct, frozen=True, kw_only=True):
     tick_seconds: int = 5
     #: More than two ticks, as in an account. Short, because the registrar sends the fires of a new schedule within
     #: horizon and guard in separate packs, and the executors here are ten instead of an account's hundred.
-    horizon_seconds: int = 12
+    #: A planner may wait five seconds for a lagging index, and the fires that it plans then still have to be in time.
+    horizon_seconds: int = 18
     #: Only for commands that are slow under load: the embedded index does not lag.
     guard_seconds: int = 5
     #: The embedded event source mapping polls a quiet queue once a second, AWS without a pause.
