@@ -1,4 +1,4 @@
-"""When a segment may be leased, and what its next lease covers. The same in memory and on DynamoDB."""
+"""What the next lease of a segment covers. The same in memory and on DynamoDB."""
 
 from __future__ import annotations
 
@@ -6,12 +6,6 @@ import msgspec
 
 from eventcron.model.names import Instant
 from eventcron.ports import Lease, SegmentState
-from eventcron.rules.leases import is_held
-
-
-def is_taken(state: SegmentState, *, now: Instant) -> bool:
-    """Whether nobody may lease the segment, because a planner has it."""
-    return is_held(state.lease_until, now=now)
 
 
 def next_lease(state: SegmentState, cursor: str | None, *, end: Instant, lease_until: Instant) -> Lease:

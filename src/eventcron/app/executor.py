@@ -17,7 +17,7 @@ from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import PackSender, Publisher, complete, forgotten_at
 from eventcron.app.fair_bus import FairBus, Paced
 from eventcron.app.fire_events import NO_TOKENS, FireEvents
-from eventcron.app.heartbeats import Heartbeats, expecting
+from eventcron.app.heartbeats import Heartbeats
 from eventcron.app.pack_report import Published, Report
 from eventcron.app.portions import Budget, Held, by_instant
 from eventcron.app.quota import OverLimit, beyond, countable, named, without_room
@@ -227,7 +227,7 @@ class Executor:
         publish = sorted_fires.publish
         # Each of them has a schedule; a call for each fire would cost more than the look.
         expected = [one for one in publish if one[1].schedule.expect is not None]  # type: ignore[union-attr]
-        publish = [one for one in publish if not expecting(one[1])] if expected else publish
+        publish = [one for one in publish if one[1].schedule.expect is None] if expected else publish  # type: ignore[union-attr]
         tracked = [one for one in publish if one[1].schedule.runs.track]  # type: ignore[union-attr]
         if tracked:
             again = await self._publish_tracked(publish, tracked, known.records, pack, report)

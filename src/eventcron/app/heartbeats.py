@@ -102,11 +102,6 @@ class Heartbeats:
         return Reported(heard.past)
 
 
-def expecting(record: FireRecord) -> bool:
-    """Whether the schedule of *record* fires nothing, but expects reports."""
-    return record.schedule is not None and record.schedule.expect is not None
-
-
 def _deadline_of(record: FireRecord | None, fire: Fire) -> Instant:
     """When a report for *fire* is late, as *record* says now. A resent pack of another definition has another one."""
     expect = None if record is None or record.schedule is None else record.schedule.expect

@@ -469,18 +469,7 @@ async def test_a_pass_without_the_time_to_let_the_index_catch_up_leaves_the_segm
 async def test_what_a_pass_made_dense_before_it_stopped_at_a_page_is_waited_for_by_the_pass_after_the_resumed_one() -> (
     None
 ):
-    stage = Stage(page_size=1)
-    for name in ("a", "b"):
-        await stage.put(name, wake=NOW + 5 * MINUTE)
-    read = stage.store.read_index
-
-    async def slow_page(segment: int, **how: Any) -> Page[IndexEntry]:
-        stage.clock.instant += 4_000
-        return await read(segment, **how)
-
-    stage.store.read_index = slow_page  # type: ignore[method-assign]
-    assert (await stage.plan(seconds=9)).ended is SegmentOutcome.SAVED
-    stage.store.read_index = read  # type: ignore[method-assign]
+    stage = await _stopped_at_a_page()
     resumed = stage.clock.instant
     assert (await stage.plan()).ended is SegmentOutcome.PLANNED
     assert stage.clock.instant == resumed, "the pages that are left come after what became dense"
@@ -491,17 +480,7 @@ async def test_what_a_pass_made_dense_before_it_stopped_at_a_page_is_waited_for_
 
 
 async def test_a_pass_that_is_resumed_does_not_plan_again_what_its_first_half_made_dense() -> None:
-    stage = Stage(page_size=1)
-    for name in ("a", "b"):
-        await stage.put(name, wake=NOW + 5 * MINUTE)
-    read = stage.store.read_index
-
-    async def slow_page(segment: int, **how: Any) -> Page[IndexEntry]:
-        stage.clock.instant += 4_000
-        return await read(segment, **how)
-
-    stage.store.read_index = slow_page  # type: ignore[method-assign]
-    assert (await stage.plan(seconds=9)).ended is SegmentOutcome.SAVED
+    stage = await _stopped_at_a_page()
     assert (await stage.plan()).ended is SegmentOutcome.PLANNED
 
     assert stage.dues() == sorted(2 * [NOW + minute * MINUTE for minute in range(5, 12)])
@@ -559,6 +538,24 @@ async def test_what_cannot_be_read_is_reported_for_when_it_is_due(
     assert [(one["first_due"], one["last_due"]) for one in told] == [
         (rfc3339(NOW + first - offset), rfc3339(NOW + end - offset - 1)) for first, end in windows
     ]
+
+
+async def _stopped_at_a_page() -> Stage:
+    """A stage whose first pass made one of two schedules dense, and then ran out of time."""
+    stage = Stage(page_size=1)
+    for name in ("a", "b"):
+        await stage.put(name, wake=NOW + 5 * MINUTE)
+    read = stage.store.read_index
+
+    async def slow_page(segment: int, **how: Any) -> Page[IndexEntry]:
+        stage.clock.instant += 4_000
+        return await read(segment, **how)
+
+    # The store has no way to be slow.
+    stage.store.read_index = slow_page  # type: ignore[method-assign]
+    assert (await stage.plan(seconds=9)).ended is SegmentOutcome.SAVED
+    stage.store.read_index = read  # type: ignore[method-assign]
+    return stage
 
 
 async def _leased(stage: Stage, end: Instant) -> Lease:

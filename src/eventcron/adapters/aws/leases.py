@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from eventcron.adapters.aws.item_format import MARK_VALUE, MARKED, readable
 from eventcron.adapters.aws.table import DynamoTable, Item, number, text
-from eventcron.adapters.next_lease import is_taken, next_lease
+from eventcron.adapters.next_lease import next_lease
 from eventcron.model.names import Instant
 from eventcron.ports import Lease, SegmentState
+from eventcron.rules.leases import is_held
 
 #: How often a lease is tried for anew after another planner wrote between its read and its write.
 ACQUIRE_TRIES = 5
@@ -26,7 +27,7 @@ class DynamoLeases:
         for _ in range(ACQUIRE_TRIES):
             item = await self._table.get(_key(segment)) or {}
             state = _state(segment, item)
-            if is_taken(state, now=now):
+            if is_held(state.lease_until, now=now):
                 return None
             cursor = item["cursor"]["S"] if "cursor" in item else None
             lease = next_lease(state, cursor, end=end, lease_until=lease_until)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from eventcron.adapters.memory.pause import Pause, yield_once
-from eventcron.adapters.next_lease import is_taken, next_lease
+from eventcron.adapters.next_lease import next_lease
 from eventcron.model.names import Instant
 from eventcron.ports import Lease, SegmentState
+from eventcron.rules.leases import is_held
 
 
 class MemoryLeases:
@@ -68,7 +69,7 @@ class MemoryLeases:
 
     def _acquire(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Lease | None:
         state = self._state(segment)
-        if is_taken(state, now=now):
+        if is_held(state.lease_until, now=now):
             return None
         lease = next_lease(state, self._cursors.get(segment), end=end, lease_until=lease_until)
         if lease.start < lease.end:
