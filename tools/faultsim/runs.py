@@ -173,7 +173,11 @@ def _one_end(observed: Observations) -> Iterator[Violation]:
         other = next((event for event in told if event.what != told[0].what), None)
         if other is not None and not _is_forgotten(runs, fire_id, since=told[0].at, until=other.at):
             yield Violation(10, fires[0].key, f"{fire_id} ended as {told[0].what} and {other.what}")
-        elif not told and not _is_forgotten(runs, fire_id, since=fires[0].at, until=last):
+        elif (
+            not told
+            and not _ended_unpublished(runs, fire_id)
+            and not _is_forgotten(runs, fire_id, since=fires[0].at, until=last)
+        ):
             # The event was lost with its process, and the message that repeats it was a dead letter for so long.
             yield Violation(10, fires[0].key, f"{fire_id}, published at {fires[0].at}, has no end")
         elif runs.once and len(runs.ends[fire_id]) > runs.times(fire_id):
@@ -181,6 +185,16 @@ def _one_end(observed: Observations) -> Iterator[Violation]:
     for fire_id in runs.ends.keys() - runs.fires.keys():
         if runs.ends[fire_id][0].what != "Run Overdue":
             yield Violation(10, runs.ends[fire_id][0].key, f"{fire_id} ended, and was never published")
+
+
+def _ended_unpublished(runs: Runs, fire_id: str) -> bool:
+    """Whether its run ended as not published while another delivery published the fire, and nobody reported on it.
+
+    Where somebody did, that is its end. Where the fire was published later, its run was opened anew.
+    """
+    latest = max(fire.at for fire in runs.fires[fire_id])
+    at_once = any(latest < event.at + OPENING_MS for event in runs.unpublished[fire_id])
+    return at_once and runs.first_end(fire_id) is None
 
 
 def _unpublished(observed: Observations) -> Iterator[Violation]:
