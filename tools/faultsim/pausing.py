@@ -52,10 +52,14 @@ def _ends(observed: Observations) -> list[_End]:
     """The ends of the runs that count, each once."""
     found: dict[str, _End] = {}
     skew = observed.clock_skew_ms
+    revisions = [event.detail["revision"] for event in _pauses(observed)]
     for event in observed.status_events:
         if event.key != PAUSING or event.what not in ENDS or event.detail["fire_id"] in found:
             continue
         ended = instant(event.detail["started"]) + event.detail["duration_ms"]
+        if event.detail["duration_ms"] == 0:
+            # It ended by a clock behind the one by which it was opened: a pause says when.
+            ended = next((one for one in revisions if ended - skew <= one <= ended), ended)
         fire_id = event.detail["fire_id"]
         found[fire_id] = _End(fire_id, ended - skew, event.at, ended, event.what != "Run Succeeded")
     return list(found.values())
