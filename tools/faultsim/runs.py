@@ -46,6 +46,7 @@ class Runs:
         self.faultless = simulation.faults.faultless
         self.once = is_told_once(observed)
         self.clock_skew_ms = observed.clock_skew_ms
+        self.last = max((at for at, _, _ in observed.history.publications), default=0)
         self.fires: dict[str, list[_Fire]] = defaultdict(list)
         for at, _, event in observed.history.publications:
             detail: dict[str, Any] = msgspec.json.decode(event.detail)
@@ -167,16 +168,15 @@ def _stuck(observed: Observations) -> Iterator[Violation]:
 def _one_end(observed: Observations) -> Iterator[Violation]:
     """Each tracked fire that was published ends as one of three, and once if there are no faults."""
     runs = Runs(observed)
-    last = max((at for at, _, _ in observed.history.publications), default=0)
     for fire_id, fires in runs.fires.items():
         told = runs.ends[fire_id]
         other = next((event for event in told if event.what != told[0].what), None)
-        if other is not None and not _is_forgotten(runs, fire_id, since=told[0].at, until=other.at):
+        if other is not None and not _is_forgotten(runs, fires[0].key, since=told[0].at, until=other.at):
             yield Violation(10, fires[0].key, f"{fire_id} ended as {told[0].what} and {other.what}")
         elif (
             not told
             and not _ended_unpublished(runs, fire_id)
-            and not _is_forgotten(runs, fire_id, since=fires[0].at, until=last)
+            and not _is_forgotten(runs, fires[0].key, since=fires[0].at, until=runs.last)
         ):
             # The event was lost with its process, and the message that repeats it was a dead letter for so long.
             yield Violation(10, fires[0].key, f"{fire_id}, published at {fires[0].at}, has no end")
@@ -206,11 +206,13 @@ def _unpublished(observed: Observations) -> Iterator[Violation]:
         if events[0].what != "Run Failed" or fire_id not in refused:
             yield Violation(10, events[0].key, f"{fire_id} ended as not published, and was not refused")
     for fire_id in refused.keys() - runs.unpublished.keys() - runs.ends.keys():
+        if _is_forgotten(runs, refused[fire_id].key, since=refused[fire_id].at, until=runs.last):
+            continue
         yield Violation(10, refused[fire_id].key, f"{fire_id} was refused for good, and its run has no end")
 
 
-def _is_forgotten(runs: Runs, fire_id: str, *, since: Instant, until: Instant) -> bool:
-    """Whether its lane may have forgotten from *since* to *until* that the run ended, and how.
+def _is_forgotten(runs: Runs, key: Key | None, *, since: Instant, until: Instant) -> bool:
+    """Whether the lane of *key* may have forgotten from *since* to *until* that a run ended, and how.
 
     It remembers an end for an hour, and as many as it has room for.
     """
@@ -218,7 +220,6 @@ def _is_forgotten(runs: Runs, fire_id: str, *, since: Instant, until: Instant) -
         return False
     if until - since > REMEMBERED_MS:
         return True
-    key = runs.fires[fire_id][0].key
     meanwhile = (events[0].at for events in runs.ends.values() if events and events[0].key == key)
     return key in runs.alone and sum(since <= at <= until for at in meanwhile) > MAX_REMEMBERED
 
