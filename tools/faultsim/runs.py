@@ -214,7 +214,7 @@ def _unpublished(observed: Observations) -> Iterator[Violation]:
 def _is_forgotten(runs: Runs, key: Key | None, *, since: Instant, until: Instant) -> bool:
     """Whether the lane of *key* may have forgotten from *since* to *until* that a run ended, and how.
 
-    It remembers an end for an hour, and as many as it has room for.
+    It remembers an end for two hours, and as many as it has room for.
     """
     if runs.faultless:
         return False

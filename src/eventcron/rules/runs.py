@@ -28,8 +28,8 @@ from eventcron.model.tracking import Overlap, RunEnd, Runs
 from eventcron.wire.encode import fire_id, pack_id
 
 #: Milliseconds for which a lane remembers what it decided: longer than a message comes back from its queue, five times
-#: after six minutes each, and is a dead letter that somebody sends back.
-REMEMBERED_MS = 3_600_000
+#: after six minutes each, and is a dead letter that somebody sends back once an outage of an hour is over.
+REMEMBERED_MS = 7_200_000
 #: Runs, and skipped fires, that a lane remembers at most: 10 KB.
 MAX_REMEMBERED = 32
 #: Milliseconds after its deadline for which a run still holds up others, as clocks differ. Then whoever is held up ends
