@@ -148,9 +148,9 @@ def _held_up(observed: Observations) -> Iterator[Violation]:
         by = event.detail["by"]
         if event.key not in runs.alone:
             yield Violation(9, event.key, f"it was skipped for another run: {event.detail}")
-        elif by not in runs.fires and runs.faultless:
+        elif by not in runs.fires and by not in runs.unpublished and runs.faultless:
             yield Violation(9, event.key, f"it was skipped for a run of which nobody knows: {event.detail}")
-        elif runs.faultless and event.key is not None:
+        elif by in runs.fires and runs.faultless and event.key is not None:
             ended = runs.first_end(by)
             over = runs.fires[by][-1].at + runs.timeouts_ms[event.key]
             over = over if ended is None else min(over, max(one.arrives for one in runs.reports[by]))
