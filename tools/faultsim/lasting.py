@@ -34,6 +34,10 @@ SETTLED_MS = 10_000
 MINUTE_MS = 60_000
 #: Milliseconds by which a queue may be late, and a call.
 QUEUE_LATE_MS = 2_500
+#: Milliseconds before an instant at which its limit is acquired, at most, and by which clocks differ.
+ACQUIRED_MS = 1_500
+#: What may drop a fire that has acquired its limit.
+STOPS = {"Schedule Deleted", "Schedule Paused", "Schedule Updated"}
 #: Minutes in a row after which it is no chance that the same schedules won each. With a limit of 1, one simulation in
 #: 10 million would have that: 6 ** -9.
 SURE_MINUTES = 10
@@ -219,12 +223,22 @@ def _limits(observed: Observations) -> Iterator[Violation]:
     for (tenant, minute), count in surely.items():
         if count > limit:
             yield Violation(6, None, f"{tenant} published {count} fires in minute {minute}; its limit is {limit}")
-    # A fire that the bus refuses for good was counted before it was tried.
-    for failed in observed.events("Schedule Failed"):
-        assert failed.key is not None  # every failure names a schedule
-        for minute in _minutes(failed.own):
-            perhaps[failed.key.tenant, minute] += 1
+    perhaps.update(_counted_for_nothing(observed))
     yield from _held_for_nothing(skipped, perhaps, limit)
+
+
+def _counted_for_nothing(observed: Observations) -> Iterator[tuple[str, int]]:
+    """Tenants and minutes in which fires may have counted that were not published."""
+    for event in observed.status_events:
+        if event.key is None:
+            continue
+        if event.what == "Schedule Failed":
+            # A fire that the bus refuses for good was counted before it was tried.
+            yield from ((event.key.tenant, minute) for minute in _minutes(event.own))
+        elif event.what in STOPS:
+            # A limit is acquired just before the instant. If the schedule is changed after that, the fire is dropped.
+            yield event.key.tenant, event.own // MINUTE_MS
+            yield event.key.tenant, (event.own + ACQUIRED_MS) // MINUTE_MS
 
 
 def _offset(observed: Observations, fire: Fired) -> int:
