@@ -104,8 +104,8 @@ INDEX = properties("SchedulesTable")["GlobalSecondaryIndexes"][0]
 PROJECTED = {"tenant", "name", "segment", "wake", *INDEX["Projection"]["NonKeyAttributes"]}
 
 
-def as_dynamodb_sends(*items: Item) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.json.encode(items))
+def as_dynamodb_sends(*items: Item) -> bytes:
+    return msgspec.json.encode({"Responses": {"schedules": items}})
 
 
 def members(protocol: type) -> list[str]:
@@ -118,7 +118,7 @@ def test_what_a_fire_needs_of_an_item_is_what_the_whole_record_has(record: Recor
     item = encode(record)
     whole = decode(item)
 
-    (read,) = decode_to_fire(as_dynamodb_sends(item))
+    (read,) = decode_to_fire(as_dynamodb_sends(item)).items["schedules"]
 
     for name in members(FireRecord):
         if name not in {"schedule", "size"}:

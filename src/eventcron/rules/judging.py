@@ -155,10 +155,10 @@ def _usual(fire: Fire, record: FireRecord, timely: Instant) -> str:
 
     It is an ordinary fire of the definition in force, and not due before *timely*.
     """
-    schedule, eras = record.schedule, record.eras
-    if fire.cause_id or fire.cause != "schedule" or fire.at < timely or schedule is None or not eras:
+    schedule = record.schedule
+    if fire.cause_id or fire.cause != "schedule" or fire.at < timely or schedule is None:
         return ""
-    if eras[-1].revision != fire.revision:
+    if record.in_force != fire.revision:
         return ""
     try:
         return _published(fire.due, schedule.timezone).local_time

@@ -11,11 +11,11 @@ from typing import Annotated, Any, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from eventcron.adapters.aws.items import FORMATS, decode, decode_eras
-from eventcron.adapters.aws.table import Item
+from eventcron.adapters.aws.items import FORMATS, decode, decode_folded, with_triggers
+from eventcron.adapters.aws.table import Found, decode_found
 from eventcron.model.commands import Schedule
 from eventcron.model.names import Instant, Key
-from eventcron.model.records import Era, FiredSchedule, FireRecord, InputRef, State
+from eventcron.model.records import NO_ERA, Era, FiredSchedule, FireRecord, InputRef, State
 
 
 class _Text(Struct, gc=False):
@@ -78,7 +78,10 @@ class _FireRecord(Struct, frozen=True, gc=False):
     revision: int
     state: State
     created: Instant
-    eras: Sequence[Era]
+    #: See ``with_triggers``. Few fires need more of them than the revision.
+    folded: Sequence[Era]
+    trigger: str
+    in_force: int
     schedule: FiredSchedule | None
     input: InputRef | None
     size: int
@@ -91,37 +94,49 @@ class _FireRecord(Struct, frozen=True, gc=False):
     def name(self) -> str:
         return self.key.name
 
+    @property
+    def eras(self) -> Sequence[Era]:
+        return with_triggers(self.folded, self.trigger)
+
 
 _FORMATS = frozenset(map(int, FORMATS))
-_items = msgspec.json.Decoder(list[_Item], strict=False)
-_body = msgspec.json.Decoder(_Body)
-_plain_items = msgspec.json.Decoder(list[Item])
+_decode = msgspec.json.Decoder(Found[_Item], strict=False).decode
+_decode_body = msgspec.json.Decoder(_Body).decode
 
 
-def decode_to_fire(items: msgspec.Raw) -> Sequence[FireRecord]:
-    """The records in *items*, an array as DynamoDB sends it.
+def decode_to_fire(answer: bytes) -> Found[FireRecord]:
+    """The records in *answer*, as BatchGetItem sends it.
 
     Raises:
         Undecodable: an item is of a later format, or not one of ours.
     """
     try:
-        return [_record(item) for item in _items.decode(items)]
+        found = _decode(answer)
+        items = {table: [_record(item) for item in items] for table, items in found.items.items()}
     except (msgspec.DecodeError, IndexError, ValueError):
         # Reading whole records says what is wrong, and where.
-        return [decode(item) for item in _plain_items.decode(items)]
+        found = decode_found(answer)
+        items = {table: [decode(item) for item in items] for table, items in found.items.items()}
+    return Found(items, found.left)
 
 
 def _record(item: _Item) -> FireRecord:
     if item.v.number not in _FORMATS:
         raise ValueError(item.v.number)
-    body: Any = _body.decode(item.body.text)
+    text, trigger, stored_eras = item.body.text, item.trigger.text, item.eras.text
+    body: Any = _decode_body(text)
+    eras = decode_folded(stored_eras)
+    if len(eras) != 1:
+        eras = with_triggers(eras, trigger)  # whether that can be read is known now or never
     return _FireRecord(
         Key(item.tenant.text, item.name.text),
         item.revision.number,
         item.state.state,
         body.created,
-        decode_eras(item.eras.text, item.trigger.text),
+        eras,
+        trigger,
+        eras[-1].revision if eras else NO_ERA.revision,
         body.schedule,
         body.input,
-        (len(item.body.text) + len(item.eras.text) + len(item.trigger.text)) * (1 if item.body.text.isascii() else 4),
+        (len(text) + len(stored_eras) + len(trigger)) * (1 if text.isascii() else 4),
     )

@@ -69,7 +69,8 @@ class _Referring(msgspec.Struct):
 _encode = msgspec.json.Encoder().encode
 _body = msgspec.json.Decoder(_Body)
 _referring = msgspec.json.Decoder(_Referring)
-_eras = msgspec.json.Decoder(tuple[Era, ...])
+#: Reads the attribute ``eras``, where an era may refer to another's trigger, or to the item's.
+decode_folded = msgspec.json.Decoder(tuple[Era, ...]).decode
 
 
 def encode(record: Record) -> Item:
@@ -174,9 +175,15 @@ def decode_eras(json: str, trigger: str) -> tuple[Era, ...]:
     Raises:
         DecodeError, IndexError, ValueError: they cannot be read.
     """
-    eras = _eras.decode(json)
-    if len(eras) == 1 and eras[0].trigger == _SAME:
-        return (replace(eras[0], trigger=trigger),)  # as nearly all are
+    return with_triggers(decode_folded(json), trigger)
+
+
+def with_triggers(eras: Sequence[Era], trigger: str) -> tuple[Era, ...]:
+    """*eras* as ``decode_folded`` reads them, with the text of a trigger where they refer to one, or to *trigger*.
+
+    Raises:
+        IndexError, ValueError: they refer to what is not there.
+    """
 
     def text_of(era: Era) -> str:
         if era.trigger == _SAME:
