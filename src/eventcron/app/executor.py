@@ -355,16 +355,18 @@ class Executor:
         *tokens* are those of tracked fires: of all of them, or there are none.
         """
         ended = await self._events.publish(timed, attempt=pack.attempt, tokens=tokens)
-        fires = [fire for fire, _, _ in timed]
-        refused = {index: how for index, how in enumerate(ended) if isinstance(how, Refusal)}
-        done = [
-            Published(fire, how - fire.at)
-            for fire, how in zip(fires, ended, strict=True)
-            if not isinstance(how, Refusal)
-        ]
-        report.published += done
-        again = await self._handle_refused(fires, refused, records, pack, report) if refused else []
-        await self._complete([one.fire for one in done if one.fire.last], records)
+        refused: dict[int, Refusal] = {}
+        last: list[Fire] = []
+        published = report.published
+        for index, ((fire, _, _), how) in enumerate(zip(timed, ended, strict=True)):
+            if isinstance(how, Refusal):
+                refused[index] = how
+                continue
+            published.append(Published(fire, how - fire.at))
+            if fire.last:
+                last.append(fire)
+        again = await self._handle_refused([one[0] for one in timed], refused, records, pack, report) if refused else []
+        await self._complete(last, records)
         return again
 
     async def _handle_refused(

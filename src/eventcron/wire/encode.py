@@ -46,6 +46,7 @@ PACK_VERSIONS = frozenset({1, 2})
 
 
 _encoder = msgspec.json.Encoder()
+_empty_digest = blake2b(digest_size=16)
 _pack_decoder = msgspec.json.Decoder(Pack)
 
 
@@ -124,10 +125,11 @@ def fired(
         raise ValueError(f"{record.key} is {record.state}: it has no schedule to fire")
     if record.input is not None and apart is None:
         raise ValueError(f"{record.key} has an input of {record.input.size} bytes, which was not read")
+    tenant, name, of_fire = fire.tenant, fire.name, fire_id(fire)
     detail = ScheduleFired(
-        tenant=fire.tenant,
-        name=fire.name,
-        fire_id=fire_id(fire),
+        tenant=tenant,
+        name=name,
+        fire_id=of_fire,
         due=rfc3339(fire.due),
         local_time=local_time,
         timezone=schedule.timezone,
@@ -146,8 +148,8 @@ def fired(
         detail_type=schedule.detail_type,
         detail=_encoder.encode(detail),
         time=fire.at,
-        resources=(f"{fire.tenant}/{fire.name}",),
-        fire_id=detail.fire_id,
+        resources=(f"{tenant}/{name}",),
+        fire_id=of_fire,
     )
 
 
@@ -339,4 +341,6 @@ def _given(text: str | None) -> str | UnsetType:
 
 
 def _digest(content: bytes) -> str:
-    return blake2b(content, digest_size=16).hexdigest()
+    digest = _empty_digest.copy()  # cheaper than a new one
+    digest.update(content)
+    return digest.hexdigest()

@@ -103,7 +103,7 @@ class DynamoTable:
     async def get_some(
         self, keys: Sequence[Item], decode: Callable[[bytes], Found[T]]
     ) -> tuple[list[T], Sequence[Item]]:
-        """As ``get_many``, with each answer read by *decode*, until a large one has come; and the keys that are left."""
+        """As ``get_many``, each answer read by *decode*, until a large one has come; with the keys that are left."""
         items, left = await self._get_chunk(keys[:MAX_BATCH_GET], decode, at_most=LARGE_ANSWER_BYTES)
         return items, [*left, *keys[MAX_BATCH_GET:]]
 
