@@ -34,7 +34,7 @@ PUBLISHES_NOTHING_EVERY_SEVENTH_SECOND = Fault(
     "app/executor.py",
     "        ended = await self._events.publish(timed, ",
     """\
-        timed = [one for one in timed if one[0].due // 1000 % 7]
+        timed, made = [one for one in timed if one[0].due // 1000 % 7], None
         ended = await self._events.publish(timed, """,
 )
 SKIPS_THE_FIRST_SEGMENT = Fault(

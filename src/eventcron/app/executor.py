@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import PackSender, Publisher, complete, forgotten_at
 from eventcron.app.fair_bus import FairBus, Paced
-from eventcron.app.fire_events import NO_TOKENS, FireEvents
+from eventcron.app.fire_events import NO_TOKENS, FireEvents, Made
 from eventcron.app.heartbeats import Heartbeats
 from eventcron.app.pack_report import Published, Report
 from eventcron.app.portions import Budget, Held, by_instant
@@ -41,6 +41,7 @@ from eventcron.ports import (
     ScheduleStore,
 )
 from eventcron.rules.judging import Known, Sorted, Timed, backfill_of, sort_fires
+from eventcron.rules.misfire import TIMELY_MS
 from eventcron.rules.pace import CallPace
 from eventcron.rules.packing import make_pack
 from eventcron.rules.turns import ask_early_ms, asks_again_at
@@ -208,12 +209,14 @@ class Executor:
             """Publish those of *fires* whose schedules are read at once. Returns the others."""
             async with self._room_for(fires) as room:
                 part, known, left = await self._known(fires, room)
-                await self._clock.sleep_until(at)
-                # A fire that waited for another run is judged as it was when it was due.
-                now = self._clock.now() if pack.kind is UNSET else at
-                again.extend(
-                    await self._publish_sorted(part, sort_fires(part, known, over, now=now), known, pack, report)
-                )
+                # Sorted and made now, what was read is still in the processor's cache, and little is left to do later.
+                judged = sort_fires(part, known, over, now=at)
+                with self._events.ahead(judged.publish, attempt=pack.attempt) as ahead:
+                    await self._clock.sleep_until(at)
+                    # A fire that waited for another run is judged as it was when it was due.
+                    if pack.kind is UNSET and (now := self._clock.now()) > at + TIMELY_MS:
+                        judged, ahead = sort_fires(part, known, over, now=now), None  # noqa: PLW2901
+                    again.extend(await self._publish_sorted(part, judged, known, pack, report, made=ahead))
                 return left
 
         while fires:
@@ -221,27 +224,35 @@ class Executor:
         return again
 
     async def _publish_sorted(
-        self, fires: Sequence[Fire], sorted_fires: Sorted, known: Known, pack: Pack, report: Report
+        self,
+        fires: Sequence[Fire],
+        judged: Sorted,
+        known: Known,
+        pack: Pack,
+        report: Report,
+        *,
+        made: Made | None,
     ) -> list[Fire]:
-        """Publish *fires* or report them, as they are sorted. Returns those that are to be tried again."""
-        publish = sorted_fires.publish
-        # Each of them has a schedule; a call for each fire would cost more than the look.
-        expected = [one for one in publish if one[1].schedule.expect is not None]  # type: ignore[union-attr]
-        publish = [one for one in publish if one[1].schedule.expect is None] if expected else publish  # type: ignore[union-attr]
-        tracked = [one for one in publish if one[1].schedule.runs.track]  # type: ignore[union-attr]
-        if tracked:
-            again = await self._publish_tracked(publish, tracked, known.records, pack, report)
+        """Publish *fires* or report them, as they are *judged*. Returns those that are to be tried again.
+
+        *made* are the events of those that are simply published; None = they are to be made.
+        """
+        plain = self._publish(judged.publish, known.records, pack, report, made=made)
+        if judged.tracked:
+            # The others are not later for that.
+            of_runs = self._publish_runs(judged.tracked, known.records, pack, report)
+            again = list(chain.from_iterable(await all_of((plain, of_runs))))
         else:
-            again = await self._publish(publish, known.records, pack, report)
-        if expected:
-            again += await self._expect(expected, known.records, pack, report)
-        if pack.kind == RELEASED and not sorted_fires.unreadable:
-            await self._tracker.give_up(fires, tracked)
-        if sorted_fires.skip:
-            await self._skip(sorted_fires.skip, known.records, report)
-        report.dropped += sorted_fires.dropped
-        if sorted_fires.unreadable:
-            again += await self._refuse_unreadable(sorted_fires.unreadable, known, pack, report)
+            again = await plain
+        if judged.expected:
+            again += await self._expect(judged.expected, known.records, pack, report)
+        if pack.kind == RELEASED and not judged.unreadable:
+            await self._tracker.give_up(fires, judged.tracked)
+        if judged.skip:
+            await self._skip(judged.skip, known.records, report)
+        report.dropped += judged.dropped
+        if judged.unreadable:
+            again += await self._refuse_unreadable(judged.unreadable, known, pack, report)
         return again
 
     async def _expect(
@@ -255,31 +266,12 @@ class Executor:
         await self._complete([fire for fire in fires if fire.last], records)
         return []
 
-    async def _publish_tracked(
-        self,
-        publish: Sequence[Timed],
-        tracked: Sequence[Timed],
-        records: Mapping[Key, FireRecord],
-        pack: Pack,
-        report: Report,
-    ) -> list[Fire]:
-        """Publish fires of which some are *tracked*. The others are not later for that."""
-        among = {fire for fire, _, _ in tracked}
-        plain = [one for one in publish if one[0] not in among]
-        again, of_runs = await all_of(
-            (
-                self._publish(plain, records, pack, report),
-                self._publish_runs(tracked, records, pack, report),
-            )
-        )
-        return again + of_runs
-
     async def _publish_runs(
         self, tracked: Sequence[Timed], records: Mapping[Key, FireRecord], pack: Pack, report: Report
     ) -> list[Fire]:
         """Open the runs of *tracked* fires and publish those, unless another run is open."""
         opened = await self._tracker.open(tracked)
-        again = await self._publish(opened.publish, records, pack, report, opened.tokens)
+        again = await self._publish(opened.publish, records, pack, report, tokens=opened.tokens)
         notices = [_notice(fire, SkipReason.STILL_RUNNING, by) for fire, by in opened.skip]
         await self._report([skipped(notice, now=self._clock.now()) for notice in notices])
         report.skips += notices
@@ -348,13 +340,15 @@ class Executor:
         records: Mapping[Key, FireRecord],
         pack: Pack,
         report: Report,
+        *,
         tokens: Mapping[Fire, str] = NO_TOKENS,
+        made: Made | None = None,
     ) -> list[Fire]:
         """Publish fires. Returns those that are to be tried again.
 
-        *tokens* are those of tracked fires: of all of them, or there are none.
+        *tokens* are those of tracked fires: of all of them, or there are none. *made* are their events if these exist.
         """
-        ended = await self._events.publish(timed, attempt=pack.attempt, tokens=tokens)
+        ended = await self._events.publish(timed, attempt=pack.attempt, tokens=tokens, made=made)
         refused: dict[int, Refusal] = {}
         last: list[Fire] = []
         published = report.published

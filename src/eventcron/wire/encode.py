@@ -60,8 +60,12 @@ def fire_id(fire: Fire) -> str:
     >>> fire_id(Fire("acme", "nightly-export", 7, 1764550800000, 1764550800000))
     'e524f81ad5036886e1ddcdadacf0caec'
     """
-    due = 0 if fire.cause == "run" else fire.due
-    return _digest(_encoder.encode((fire.tenant, fire.name, due, fire.cause, fire.public_id)))
+    return _fire_id(fire, fire.public_id)
+
+
+def _fire_id(fire: Fire, public_id: str) -> str:
+    cause = fire.cause
+    return _digest(_encoder.encode((fire.tenant, fire.name, 0 if cause == "run" else fire.due, cause, public_id)))
 
 
 def pack_id(fires: Sequence[Fire], *, after: str = "") -> str:
@@ -125,7 +129,8 @@ def fired(
         raise ValueError(f"{record.key} is {record.state}: it has no schedule to fire")
     if record.input is not None and apart is None:
         raise ValueError(f"{record.key} has an input of {record.input.size} bytes, which was not read")
-    tenant, name, of_fire = fire.tenant, fire.name, fire_id(fire)
+    tenant, name, public_id = fire.tenant, fire.name, fire.public_id
+    of_fire = _fire_id(fire, public_id)
     detail = ScheduleFired(
         tenant=tenant,
         name=name,
@@ -134,7 +139,7 @@ def fired(
         local_time=local_time,
         timezone=schedule.timezone,
         cause=fire.cause,
-        cause_id=fire.public_id or UNSET,
+        cause_id=public_id or UNSET,
         attempt=attempt,
         revision=fire.revision,
         route=schedule.route or UNSET,

@@ -249,6 +249,26 @@ async def test_a_fire_later_than_its_grace_is_skipped_with_its_reason(stage: Sta
     assert (kind, detail["reason"], detail["count"]) == ("Schedule Skipped", "misfire", 1)
 
 
+@pytest.mark.parametrize(
+    ("late_ms", "detail_type"), [(1_000, "Schedule Fired"), (1_001, "Schedule Skipped")], ids=["timely", "missed"]
+)
+async def test_a_fire_whose_executor_oversleeps_is_judged_by_when_it_wakes(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, late_ms: int, detail_type: str
+) -> None:
+    """It was judged once already, when its schedule was read."""
+    await stage.put(schedule={"misfire": Misfire(policy=MisfirePolicy.SKIP, grace_seconds=1)})
+    sleep_until = stage.clock.sleep_until
+
+    async def oversleep(instant: Instant) -> None:
+        await sleep_until(instant + late_ms if instant == DUE else instant)
+
+    monkeypatch.setattr(stage.clock, "sleep_until", oversleep)
+
+    await stage.execute(fire())
+
+    assert [told for told, _ in stage.told] == [detail_type]
+
+
 async def test_what_a_resume_caught_up_on_early_in_its_flexible_window_is_not_late_within_it(stage: Stage) -> None:
     window_seconds = 600
     meant = DUE + flexible_offset_ms(Key("acme", "job"), window_seconds)

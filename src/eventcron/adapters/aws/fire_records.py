@@ -112,12 +112,11 @@ def decode_to_fire(answer: bytes) -> Found[FireRecord]:
     """
     try:
         found = _decode(answer)
-        items = {table: [_record(item) for item in items] for table, items in found.items.items()}
+        return Found({table: [_record(item) for item in items] for table, items in found.items.items()}, found.left)
     except (msgspec.DecodeError, IndexError, ValueError):
         # Reading whole records says what is wrong, and where.
-        found = decode_found(answer)
-        items = {table: [decode(item) for item in items] for table, items in found.items.items()}
-    return Found(items, found.left)
+        whole = decode_found(answer)
+        return Found({table: [decode(item) for item in items] for table, items in whole.items.items()}, whole.left)
 
 
 def _record(item: _Item) -> FireRecord:
