@@ -138,14 +138,22 @@ class FairBus:
 
     async def _held_up(self) -> Instant:
         """Wait for the next call that the pace allows. Returns when that was; 0 = it was allowed at once."""
+        is_first = not self._gate.locked()
+        begin = self._next_call() if is_first else 0
+        if is_first and not begin:
+            return 0  # as nearly always
         # One after the other: a pace that falls holds for all calls that have not begun.
         async with self._gate:
-            now = self._clock.now()
-            begin = self._pace.begin(now)
-            if begin <= now:
-                return 0
-            await self._clock.sleep_until(begin)
+            begin = begin or self._next_call()
+            if begin:
+                await self._clock.sleep_until(begin)
             return begin
+
+    def _next_call(self) -> Instant:
+        """When the next call may begin, which counts as made; 0 = now."""
+        now = self._clock.now()
+        begin = self._pace.begin(now)
+        return 0 if begin <= now else begin
 
     async def _call(self, waiting: Sequence[_Waiting]) -> None:
         try:
@@ -162,7 +170,6 @@ class FairBus:
             given.left -= 1
             if not given.left:
                 given.end()
-
 
     def _note(self, waiting: Sequence[_Waiting], refusals: Sequence[Refusal]) -> None:
         if any(refusal.code in THROTTLED for refusal in refusals):

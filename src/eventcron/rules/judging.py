@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 from msgspec.structs import replace
 
-from eventcron.errors import InvalidSchedule
+from eventcron.errors import InvalidSchedule, Undecodable
 from eventcron.model.codes import CancelReason, SkipReason
 from eventcron.model.commands import Misfire, MisfirePolicy
 from eventcron.model.messages import Fire
@@ -104,7 +104,7 @@ class Known(NamedTuple):
             return Judgement(Verdict.SKIP, stop)
         try:
             return _judge(fire, self.records.get(fire.key), now=now)
-        except (InvalidSchedule, ValueError) as error:
+        except (InvalidSchedule, Undecodable, ValueError) as error:
             return Judgement(Verdict.WAIT, unreadable=str(error))
 
     def _lost(self, fire: Fire) -> str:

@@ -11,8 +11,9 @@ from typing import Annotated, Any, get_args, get_origin
 import msgspec
 from msgspec import Struct
 
-from eventcron.adapters.aws.items import FORMATS, decode, decode_folded, with_triggers
+from eventcron.adapters.aws.items import FORMATS, decode, decode_eras
 from eventcron.adapters.aws.table import Found, decode_found
+from eventcron.errors import Undecodable
 from eventcron.model.commands import Schedule
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import NO_ERA, Era, FiredSchedule, FireRecord, InputRef, State
@@ -43,6 +44,12 @@ class _Item(Struct, gc=False):
     trigger: _Text
     eras: _Text
     body: _Text
+
+
+class _Revision(Struct, array_like=True, gc=False):
+    """The first element of an ``Era``."""
+
+    revision: int
 
 
 def _unchecked(field: msgspec.structs.FieldInfo) -> tuple[str, Any] | tuple[str, Any, Any]:
@@ -78,8 +85,8 @@ class _FireRecord(Struct, frozen=True, gc=False):
     revision: int
     state: State
     created: Instant
-    #: See ``with_triggers``. Few fires need more of them than the revision.
-    folded: Sequence[Era]
+    #: As it is stored. Few fires need more of it than the revision of the era in force.
+    stored_eras: str
     trigger: str
     in_force: int
     schedule: FiredSchedule | None
@@ -96,11 +103,20 @@ class _FireRecord(Struct, frozen=True, gc=False):
 
     @property
     def eras(self) -> Sequence[Era]:
-        return with_triggers(self.folded, self.trigger)
+        """The eras.
+
+        Raises:
+            Undecodable: they are not ours.
+        """
+        try:
+            return decode_eras(self.stored_eras, self.trigger)
+        except (msgspec.DecodeError, IndexError, ValueError) as error:
+            raise Undecodable(f"the eras of schedule {self.key} cannot be read: {error!r}") from error
 
 
 _FORMATS = frozenset(map(int, FORMATS))
 _decode = msgspec.json.Decoder(Found[_Item], strict=False).decode
+_decode_revisions = msgspec.json.Decoder(tuple[_Revision, ...]).decode
 _decode_body = msgspec.json.Decoder(_Body).decode
 
 
@@ -124,15 +140,13 @@ def _record(item: _Item) -> FireRecord:
         raise ValueError(item.v.number)
     text, trigger, stored_eras = item.body.text, item.trigger.text, item.eras.text
     body: Any = _decode_body(text)
-    eras = decode_folded(stored_eras)
-    if len(eras) != 1:
-        eras = with_triggers(eras, trigger)  # whether that can be read is known now or never
+    eras = _decode_revisions(stored_eras)
     return _FireRecord(
         Key(item.tenant.text, item.name.text),
         item.revision.number,
         item.state.state,
         body.created,
-        eras,
+        stored_eras,
         trigger,
         eras[-1].revision if eras else NO_ERA.revision,
         body.schedule,

@@ -69,8 +69,7 @@ class _Referring(msgspec.Struct):
 _encode = msgspec.json.Encoder().encode
 _body = msgspec.json.Decoder(_Body)
 _referring = msgspec.json.Decoder(_Referring)
-#: Reads the attribute ``eras``, where an era may refer to another's trigger, or to the item's.
-decode_folded = msgspec.json.Decoder(tuple[Era, ...]).decode
+_eras = msgspec.json.Decoder(tuple[Era, ...])
 
 
 def encode(record: Record) -> Item:
@@ -175,15 +174,9 @@ def decode_eras(json: str, trigger: str) -> tuple[Era, ...]:
     Raises:
         DecodeError, IndexError, ValueError: they cannot be read.
     """
-    return with_triggers(decode_folded(json), trigger)
-
-
-def with_triggers(eras: Sequence[Era], trigger: str) -> tuple[Era, ...]:
-    """*eras* as ``decode_folded`` reads them, with the text of a trigger where they refer to one, or to *trigger*.
-
-    Raises:
-        IndexError, ValueError: they refer to what is not there.
-    """
+    eras = _eras.decode(json)
+    if len(eras) == 1 and eras[0].trigger == _SAME:
+        return (replace(eras[0], trigger=trigger),)  # as nearly all are
 
     def text_of(era: Era) -> str:
         if era.trigger == _SAME:
