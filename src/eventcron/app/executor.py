@@ -209,14 +209,18 @@ class Executor:
             """Publish those of *fires* whose schedules are read at once. Returns the others."""
             async with self._room_for(fires) as room:
                 part, known, left = await self._known(fires, room)
-                # Sorted and made now, what was read is still in the processor's cache, and little is left to do later.
-                judged = sort_fires(part, known, over, now=at)
-                with self._events.ahead(judged.publish, attempt=pack.attempt) as ahead:
+                # Judged as they will be at their instant, while what was read is still in the processor's cache. A fire
+                # that waited for another run is always judged as it was when it was due.
+                then = at if pack.kind is not UNSET else max(at, self._clock.now())
+                judged = sort_fires(part, known, over, now=then)
+                with self._events.ahead(judged.publish, attempt=pack.attempt) as made:
                     await self._clock.sleep_until(at)
-                    # A fire that waited for another run is judged as it was when it was due.
-                    if pack.kind is UNSET and (now := self._clock.now()) > at + TIMELY_MS:
-                        judged, ahead = sort_fires(part, known, over, now=now), None  # noqa: PLW2901
-                    again.extend(await self._publish_sorted(part, judged, known, pack, report, made=ahead))
+                    now = self._clock.now()
+                    if pack.kind is UNSET and now > then + TIMELY_MS:  # it overslept
+                        judged = sort_fires(part, known, over, now=now)
+                        again.extend(await self._publish_sorted(part, judged, known, pack, report))
+                    else:
+                        again.extend(await self._publish_sorted(part, judged, known, pack, report, made=made))
                 return left
 
         while fires:
@@ -231,7 +235,7 @@ class Executor:
         pack: Pack,
         report: Report,
         *,
-        made: Made | None,
+        made: Made | None = None,
     ) -> list[Fire]:
         """Publish *fires* or report them, as they are *judged*. Returns those that are to be tried again.
 
