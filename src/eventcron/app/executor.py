@@ -18,14 +18,14 @@ from eventcron.app.delivery import PackSender, Publisher, complete, forgotten_at
 from eventcron.app.fair_bus import FairBus, Paced
 from eventcron.app.fire_events import NO_TOKENS, FireEvents, Made
 from eventcron.app.heartbeats import Heartbeats
-from eventcron.app.pack_report import Published, Report
+from eventcron.app.pack_report import Published, Report, notice_of
 from eventcron.app.portions import Budget, Held, by_instant
 from eventcron.app.quota import OverLimit, beyond, countable, named, without_room
 from eventcron.app.reading import Records, read_readable, read_to_fire
 from eventcron.app.runs import Tracker
 from eventcron.app.together import Together
 from eventcron.model.codes import SkipReason
-from eventcron.model.events import Event, SkipNotice
+from eventcron.model.events import Event
 from eventcron.model.messages import DEADLINE, EXPECTED, RELEASED, Fire, Pack
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import FireRecord, State
@@ -214,13 +214,15 @@ class Executor:
                 then = at if pack.kind is not UNSET else max(at, self._clock.now())
                 judged = sort_fires(part, known, over, now=then)
                 with self._events.ahead(judged.publish, attempt=pack.attempt) as made:
+                    if made is not None:
+                        # From here on the events are held, and no record that nobody needs.
+                        judged = judged._replace(publish=[])
+                        known = known if judged.is_any else known._replace(records=made.records)
+                        room.shrink(sum([record.size for record in known.records.values()]))
                     await self._clock.sleep_until(at)
-                    now = self._clock.now()
-                    if pack.kind is UNSET and now > then + TIMELY_MS:  # it overslept
-                        judged = sort_fires(part, known, over, now=now)
-                        again.extend(await self._publish_sorted(part, judged, known, pack, report))
-                    else:
-                        again.extend(await self._publish_sorted(part, judged, known, pack, report, made=made))
+                    if pack.kind is UNSET and self._clock.now() > then + TIMELY_MS:
+                        return fires  # it overslept: what was read is old
+                    again.extend(await self._publish_sorted(part, judged, known, pack, report, made=made))
                 return left
 
         while fires:
@@ -228,20 +230,16 @@ class Executor:
         return again
 
     async def _publish_sorted(
-        self,
-        fires: Sequence[Fire],
-        judged: Sorted,
-        known: Known,
-        pack: Pack,
-        report: Report,
-        *,
-        made: Made | None = None,
+        self, fires: Sequence[Fire], judged: Sorted, known: Known, pack: Pack, report: Report, *, made: Made | None
     ) -> list[Fire]:
-        """Publish *fires* or report them, as they are *judged*. Returns those that are to be tried again.
+        """Publish *fires* or report them, as they are *judged*, and those that are *made*.
 
-        *made* are the events of those that are simply published; None = they are to be made.
+        Returns those that are to be tried again.
         """
-        plain = self._publish(judged.publish, known.records, pack, report, made=made)
+        if made is not None:
+            plain = self._publish_made(made, known.records, pack, report)
+        else:
+            plain = self._publish(judged.publish, known.records, pack, report)
         if judged.tracked:
             # The others are not later for that.
             of_runs = self._publish_runs(judged.tracked, known.records, pack, report)
@@ -276,7 +274,7 @@ class Executor:
         """Open the runs of *tracked* fires and publish those, unless another run is open."""
         opened = await self._tracker.open(tracked)
         again = await self._publish(opened.publish, records, pack, report, tokens=opened.tokens)
-        notices = [_notice(fire, SkipReason.STILL_RUNNING, by) for fire, by in opened.skip]
+        notices = [notice_of(fire, SkipReason.STILL_RUNNING, by) for fire, by in opened.skip]
         await self._report([skipped(notice, now=self._clock.now()) for notice in notices])
         report.skips += notices
         report.ended += opened.overdue
@@ -314,7 +312,7 @@ class Executor:
     ) -> None:
         """Report each fire as skipped, with its reason. Complete the schedules whose last fire is skipped."""
         now, limit = self._clock.now(), named(self._settings.tenant_fires_per_minute)
-        notices = [_notice(fire, reason, limit if reason is SkipReason.QUOTA else None) for fire, reason in fires]
+        notices = [notice_of(fire, reason, limit if reason is SkipReason.QUOTA else None) for fire, reason in fires]
         await self._report([skipped(notice, now=now) for notice in notices])
         await self._complete([fire for fire, _ in fires if fire.last], records)
         report.skips += notices
@@ -346,24 +344,40 @@ class Executor:
         report: Report,
         *,
         tokens: Mapping[Fire, str] = NO_TOKENS,
-        made: Made | None = None,
     ) -> list[Fire]:
         """Publish fires. Returns those that are to be tried again.
 
-        *tokens* are those of tracked fires: of all of them, or there are none. *made* are their events if these exist.
+        *tokens* are those of tracked fires: of all of them, or there are none.
         """
-        ended = await self._events.publish(timed, attempt=pack.attempt, tokens=tokens, made=made)
+        ended = await self._events.publish(timed, attempt=pack.attempt, tokens=tokens)
+        return await self._note([fire for fire, _, _ in timed], ended, records, pack, report)
+
+    async def _publish_made(
+        self, made: Made, records: Mapping[Key, FireRecord], pack: Pack, report: Report
+    ) -> list[Fire]:
+        """As ``_publish``, for fires whose events are made."""
+        return await self._note(made.fires, await self._events.publish_made(made), records, pack, report)
+
+    async def _note(
+        self,
+        fires: Sequence[Fire],
+        ended: Sequence[Instant | Refusal],
+        records: Mapping[Key, FireRecord],
+        pack: Pack,
+        report: Report,
+    ) -> list[Fire]:
+        """Note how publishing *fires* has *ended*. Returns those that are to be tried again."""
         refused: dict[int, Refusal] = {}
         last: list[Fire] = []
         published = report.published
-        for index, ((fire, _, _), how) in enumerate(zip(timed, ended, strict=True)):
+        for index, (fire, how) in enumerate(zip(fires, ended, strict=True)):
             if isinstance(how, Refusal):
                 refused[index] = how
                 continue
             published.append(Published(fire, how - fire.at))
             if fire.last:
                 last.append(fire)
-        again = await self._handle_refused([one[0] for one in timed], refused, records, pack, report) if refused else []
+        again = await self._handle_refused(fires, refused, records, pack, report) if refused else []
         await self._complete(last, records)
         return again
 
@@ -429,17 +443,3 @@ class Executor:
 def _portions(fires: Sequence[Fire]) -> Iterator[Sequence[Fire]]:
     """*fires*, as many at a time as are read at once."""
     return (fires[start : start + READ_AT_ONCE] for start in range(0, len(fires), READ_AT_ONCE))
-
-
-def _notice(fire: Fire, reason: SkipReason, by: str | None) -> SkipNotice:
-    return SkipNotice(
-        tenant=fire.tenant,
-        name=fire.name,
-        revision=fire.revision,
-        reason=reason,
-        first_due=fire.due,
-        last_due=fire.due,
-        by=by,
-        cause=fire.cause,
-        cause_id=fire.public_id,
-    )

@@ -17,7 +17,7 @@ from eventcron.app.portions import Budget, portions
 from eventcron.app.reading import read_inputs
 from eventcron.model.events import Event
 from eventcron.model.messages import Fire
-from eventcron.model.names import Instant
+from eventcron.model.names import Instant, Key
 from eventcron.model.records import FireRecord
 from eventcron.ports import Clock, Refusal, ScheduleStore
 from eventcron.rules.inputs import MAX_INLINE_BYTES
@@ -40,9 +40,13 @@ NO_TOKENS: Mapping[Fire, str] = MappingProxyType({})
 
 
 class Made(NamedTuple):
-    """Events that wait for their instant, and their bytes, at most."""
+    """Fires whose events wait for their instant."""
 
+    fires: Sequence[Fire]
     events: Sequence[Event]
+    #: Those that are needed after the events are published: of a last fire, and for the labels of one that fails.
+    records: Mapping[Key, FireRecord]
+    #: Bytes of the events, at most.
     size: int
 
 
@@ -70,32 +74,31 @@ class FireEvents:
             return
         self._free -= size
         try:
-            made = [fired(record, fire, attempt=attempt, local_time=local) for fire, record, local in timed]
-            yield Made(made, size)
+            events = [fired(record, fire, attempt=attempt, local_time=local) for fire, record, local in timed]
+            needed = {record.key: record for fire, record, _ in timed if fire.last or record.schedule.labels}  # type: ignore[union-attr]
+            made = Made([fire for fire, _, _ in timed], events, needed, size)
+            del timed  # else it would hold the records
+            yield made
         finally:
             self._free += size
 
+    async def publish_made(self, made: Made) -> list[Instant | Refusal]:
+        """As ``publish``, for fires whose events are made."""
+        async with self._budget.hold("", made.size):
+            return await self._try(made.events)
+
     async def publish(
-        self,
-        timed: Sequence[Timed],
-        *,
-        attempt: int,
-        tokens: Mapping[Fire, str] = NO_TOKENS,
-        made: Made | None = None,
+        self, timed: Sequence[Timed], *, attempt: int, tokens: Mapping[Fire, str] = NO_TOKENS
     ) -> list[Instant | Refusal]:
         """Publish fires now. Returns for each one when that was done, or why it was not.
 
-        *tokens* are those of tracked fires: of all of *timed*, or there are none. *made* has their events; None = it
-        makes them.
+        *tokens* are those of tracked fires: of all of *timed*, or there are none.
 
         Small events go together. A tenant's large ones take turns with those of other tenants.
 
         Raises:
             Unavailable: the inputs cannot be read.
         """
-        if made is not None:
-            async with self._budget.hold("", made.size):
-                return await self._try(made.events)
         sizes = [event_size(record) for _, record, _ in timed]
         if sum(sizes) <= PORTION_BYTES and max(sizes, default=0) <= SMALL_BYTES:
             return await self._publish("", timed, sum(sizes), attempt, tokens)

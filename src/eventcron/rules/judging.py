@@ -66,6 +66,11 @@ class Sorted(NamedTuple):
     #: How many have the verdict ``DROP``.
     dropped: int
 
+    @property
+    def is_any(self) -> bool:
+        """Whether there is more to do than to count what was dropped."""
+        return bool(self.publish or self.tracked or self.expected or self.skip or self.unreadable)
+
 
 class Known(NamedTuple):
     """The schedules and backfills by which fires are judged, as they are stored now."""
