@@ -32,10 +32,10 @@ class Fault(NamedTuple):
 
 PUBLISHES_NOTHING_EVERY_SEVENTH_SECOND = Fault(
     "app/executor.py",
-    "        ended = await self._events.publish(timed, ",
+    "                judged = sort_fires(part, ",
     """\
-        timed = [one for one in timed if one[0].due // 1000 % 7]
-        ended = await self._events.publish(timed, """,
+                part = [one for one in part if one.due // 1000 % 7]
+                judged = sort_fires(part, """,
 )
 SKIPS_THE_FIRST_SEGMENT = Fault(
     "app/planner.py",

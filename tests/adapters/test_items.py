@@ -15,10 +15,12 @@ from eventcron.adapters.aws.items import decode, encode
 from eventcron.adapters.aws.table import Item, number, text
 from eventcron.errors import Undecodable
 from eventcron.model.commands import Misfire, MisfirePolicy, Schedule
+from eventcron.model.messages import Fire
 from eventcron.model.names import MAX_INPUT_BYTES
 from eventcron.model.records import Era, FiredSchedule, FireRecord, LastCommands, Record, State
 from eventcron.rules import lifecycle
 from eventcron.rules.inputs import set_apart
+from eventcron.rules.judging import Known
 from eventcron.rules.lifecycle import MAX_EARLIER_BYTES, When
 from eventcron.rules.ordering import Version
 from eventcron.timing.exclusions import DateSpan
@@ -104,8 +106,8 @@ INDEX = properties("SchedulesTable")["GlobalSecondaryIndexes"][0]
 PROJECTED = {"tenant", "name", "segment", "wake", *INDEX["Projection"]["NonKeyAttributes"]}
 
 
-def as_dynamodb_sends(*items: Item) -> msgspec.Raw:
-    return msgspec.Raw(msgspec.json.encode(items))
+def as_dynamodb_sends(*items: Item) -> bytes:
+    return msgspec.json.encode({"Responses": {"schedules": items}})
 
 
 def members(protocol: type) -> list[str]:
@@ -118,7 +120,7 @@ def test_what_a_fire_needs_of_an_item_is_what_the_whole_record_has(record: Recor
     item = encode(record)
     whole = decode(item)
 
-    (read,) = decode_to_fire(as_dynamodb_sends(item))
+    (read,) = decode_to_fire(as_dynamodb_sends(item)).items["schedules"]
 
     for name in members(FireRecord):
         if name not in {"schedule", "size"}:
@@ -142,6 +144,23 @@ def test_a_fire_needs_a_record_that_this_release_reads_as_a_whole() -> None:
 
     assert to_fire.value.reason == whole.value.reason
     assert "hush" in to_fire.value.reason
+
+
+@pytest.mark.parametrize(
+    "eras",
+    [
+        pytest.param('[[1,"=",0,null,"no"]]', id="no-era"),
+        pytest.param('[[1,"=7",0],[2,"=",0]]', id="refers-to-what-is-not-there"),
+    ],
+)
+def test_eras_that_cannot_be_read_hold_up_the_fires_that_need_them(eras: str) -> None:
+    (record,) = decode_to_fire(as_dynamodb_sends(an_item(eras=text(eras)))).items["schedules"]
+    known = Known({record.key: record}, {}, {}, {})
+
+    of_before = known.judge(Fire("acme", "nightly", 0, 0, 0), now=0)
+
+    assert of_before.verdict == "wait"
+    assert of_before.unreadable.startswith("the eras of schedule acme/nightly cannot be read")
 
 
 @pytest.mark.slow

@@ -16,16 +16,16 @@ from msgspec.structs import replace
 from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import PackSender, Publisher, complete, forgotten_at
 from eventcron.app.fair_bus import FairBus, Paced
-from eventcron.app.fire_events import NO_TOKENS, FireEvents
+from eventcron.app.fire_events import NO_TOKENS, FireEvents, Made
 from eventcron.app.heartbeats import Heartbeats
-from eventcron.app.pack_report import Published, Report
+from eventcron.app.pack_report import Published, Report, notice_of
 from eventcron.app.portions import Budget, Held, by_instant
 from eventcron.app.quota import OverLimit, beyond, countable, named, without_room
 from eventcron.app.reading import Records, read_readable, read_to_fire
 from eventcron.app.runs import Tracker
 from eventcron.app.together import Together
 from eventcron.model.codes import SkipReason
-from eventcron.model.events import Event, SkipNotice
+from eventcron.model.events import Event
 from eventcron.model.messages import DEADLINE, EXPECTED, RELEASED, Fire, Pack
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import FireRecord, State
@@ -41,6 +41,7 @@ from eventcron.ports import (
     ScheduleStore,
 )
 from eventcron.rules.judging import Known, Sorted, Timed, backfill_of, sort_fires
+from eventcron.rules.misfire import TIMELY_MS
 from eventcron.rules.pace import CallPace
 from eventcron.rules.packing import make_pack
 from eventcron.rules.turns import ask_early_ms, asks_again_at
@@ -208,12 +209,20 @@ class Executor:
             """Publish those of *fires* whose schedules are read at once. Returns the others."""
             async with self._room_for(fires) as room:
                 part, known, left = await self._known(fires, room)
-                await self._clock.sleep_until(at)
-                # A fire that waited for another run is judged as it was when it was due.
-                now = self._clock.now() if pack.kind is UNSET else at
-                again.extend(
-                    await self._publish_sorted(part, sort_fires(part, known, over, now=now), known, pack, report)
-                )
+                # Judged as they will be at their instant, while what was read is still in the processor's cache. A fire
+                # that waited for another run is always judged as it was when it was due.
+                then = at if pack.kind is not UNSET else max(at, self._clock.now())
+                judged = sort_fires(part, known, over, now=then)
+                with self._events.ahead(judged.publish, attempt=pack.attempt) as made:
+                    if made is not None:
+                        # From here on the events are held, and no record that nobody needs.
+                        judged = judged._replace(publish=[])
+                        known = known if judged.is_any else known._replace(records=made.records)
+                        room.shrink(sum([record.size for record in known.records.values()]))
+                    await self._clock.sleep_until(at)
+                    if pack.kind is UNSET and self._clock.now() > then + TIMELY_MS:
+                        return fires  # it overslept: what was read is old
+                    again.extend(await self._publish_sorted(part, judged, known, pack, report, made=made))
                 return left
 
         while fires:
@@ -221,27 +230,31 @@ class Executor:
         return again
 
     async def _publish_sorted(
-        self, fires: Sequence[Fire], sorted_fires: Sorted, known: Known, pack: Pack, report: Report
+        self, fires: Sequence[Fire], judged: Sorted, known: Known, pack: Pack, report: Report, *, made: Made | None
     ) -> list[Fire]:
-        """Publish *fires* or report them, as they are sorted. Returns those that are to be tried again."""
-        publish = sorted_fires.publish
-        # Each of them has a schedule; a call for each fire would cost more than the look.
-        expected = [one for one in publish if one[1].schedule.expect is not None]  # type: ignore[union-attr]
-        publish = [one for one in publish if one[1].schedule.expect is None] if expected else publish  # type: ignore[union-attr]
-        tracked = [one for one in publish if one[1].schedule.runs.track]  # type: ignore[union-attr]
-        if tracked:
-            again = await self._publish_tracked(publish, tracked, known.records, pack, report)
+        """Publish *fires* or report them, as they are *judged*, and those that are *made*.
+
+        Returns those that are to be tried again.
+        """
+        if made is not None:
+            plain = self._publish_made(made, known.records, pack, report)
         else:
-            again = await self._publish(publish, known.records, pack, report)
-        if expected:
-            again += await self._expect(expected, known.records, pack, report)
-        if pack.kind == RELEASED and not sorted_fires.unreadable:
-            await self._tracker.give_up(fires, tracked)
-        if sorted_fires.skip:
-            await self._skip(sorted_fires.skip, known.records, report)
-        report.dropped += sorted_fires.dropped
-        if sorted_fires.unreadable:
-            again += await self._refuse_unreadable(sorted_fires.unreadable, known, pack, report)
+            plain = self._publish(judged.publish, known.records, pack, report)
+        if judged.tracked:
+            # The others are not later for that.
+            of_runs = self._publish_runs(judged.tracked, known.records, pack, report)
+            again = list(chain.from_iterable(await all_of((plain, of_runs))))
+        else:
+            again = await plain
+        if judged.expected:
+            again += await self._expect(judged.expected, known.records, pack, report)
+        if pack.kind == RELEASED and not judged.unreadable:
+            await self._tracker.give_up(fires, judged.tracked)
+        if judged.skip:
+            await self._skip(judged.skip, known.records, report)
+        report.dropped += judged.dropped
+        if judged.unreadable:
+            again += await self._refuse_unreadable(judged.unreadable, known, pack, report)
         return again
 
     async def _expect(
@@ -255,32 +268,13 @@ class Executor:
         await self._complete([fire for fire in fires if fire.last], records)
         return []
 
-    async def _publish_tracked(
-        self,
-        publish: Sequence[Timed],
-        tracked: Sequence[Timed],
-        records: Mapping[Key, FireRecord],
-        pack: Pack,
-        report: Report,
-    ) -> list[Fire]:
-        """Publish fires of which some are *tracked*. The others are not later for that."""
-        among = {fire for fire, _, _ in tracked}
-        plain = [one for one in publish if one[0] not in among]
-        again, of_runs = await all_of(
-            (
-                self._publish(plain, records, pack, report),
-                self._publish_runs(tracked, records, pack, report),
-            )
-        )
-        return again + of_runs
-
     async def _publish_runs(
         self, tracked: Sequence[Timed], records: Mapping[Key, FireRecord], pack: Pack, report: Report
     ) -> list[Fire]:
         """Open the runs of *tracked* fires and publish those, unless another run is open."""
         opened = await self._tracker.open(tracked)
-        again = await self._publish(opened.publish, records, pack, report, opened.tokens)
-        notices = [_notice(fire, SkipReason.STILL_RUNNING, by) for fire, by in opened.skip]
+        again = await self._publish(opened.publish, records, pack, report, tokens=opened.tokens)
+        notices = [notice_of(fire, SkipReason.STILL_RUNNING, by) for fire, by in opened.skip]
         await self._report([skipped(notice, now=self._clock.now()) for notice in notices])
         report.skips += notices
         report.ended += opened.overdue
@@ -318,7 +312,7 @@ class Executor:
     ) -> None:
         """Report each fire as skipped, with its reason. Complete the schedules whose last fire is skipped."""
         now, limit = self._clock.now(), named(self._settings.tenant_fires_per_minute)
-        notices = [_notice(fire, reason, limit if reason is SkipReason.QUOTA else None) for fire, reason in fires]
+        notices = [notice_of(fire, reason, limit if reason is SkipReason.QUOTA else None) for fire, reason in fires]
         await self._report([skipped(notice, now=now) for notice in notices])
         await self._complete([fire for fire, _ in fires if fire.last], records)
         report.skips += notices
@@ -348,6 +342,7 @@ class Executor:
         records: Mapping[Key, FireRecord],
         pack: Pack,
         report: Report,
+        *,
         tokens: Mapping[Fire, str] = NO_TOKENS,
     ) -> list[Fire]:
         """Publish fires. Returns those that are to be tried again.
@@ -355,16 +350,35 @@ class Executor:
         *tokens* are those of tracked fires: of all of them, or there are none.
         """
         ended = await self._events.publish(timed, attempt=pack.attempt, tokens=tokens)
-        fires = [fire for fire, _, _ in timed]
-        refused = {index: how for index, how in enumerate(ended) if isinstance(how, Refusal)}
-        done = [
-            Published(fire, how - fire.at)
-            for fire, how in zip(fires, ended, strict=True)
-            if not isinstance(how, Refusal)
-        ]
-        report.published += done
+        return await self._note([fire for fire, _, _ in timed], ended, records, pack, report)
+
+    async def _publish_made(
+        self, made: Made, records: Mapping[Key, FireRecord], pack: Pack, report: Report
+    ) -> list[Fire]:
+        """As ``_publish``, for fires whose events are made."""
+        return await self._note(made.fires, await self._events.publish_made(made), records, pack, report)
+
+    async def _note(
+        self,
+        fires: Sequence[Fire],
+        ended: Sequence[Instant | Refusal],
+        records: Mapping[Key, FireRecord],
+        pack: Pack,
+        report: Report,
+    ) -> list[Fire]:
+        """Note how publishing *fires* has *ended*. Returns those that are to be tried again."""
+        refused: dict[int, Refusal] = {}
+        last: list[Fire] = []
+        published = report.published
+        for index, (fire, how) in enumerate(zip(fires, ended, strict=True)):
+            if isinstance(how, Refusal):
+                refused[index] = how
+                continue
+            published.append(Published(fire, how - fire.at))
+            if fire.last:
+                last.append(fire)
         again = await self._handle_refused(fires, refused, records, pack, report) if refused else []
-        await self._complete([one.fire for one in done if one.fire.last], records)
+        await self._complete(last, records)
         return again
 
     async def _handle_refused(
@@ -429,17 +443,3 @@ class Executor:
 def _portions(fires: Sequence[Fire]) -> Iterator[Sequence[Fire]]:
     """*fires*, as many at a time as are read at once."""
     return (fires[start : start + READ_AT_ONCE] for start in range(0, len(fires), READ_AT_ONCE))
-
-
-def _notice(fire: Fire, reason: SkipReason, by: str | None) -> SkipNotice:
-    return SkipNotice(
-        tenant=fire.tenant,
-        name=fire.name,
-        revision=fire.revision,
-        reason=reason,
-        first_due=fire.due,
-        last_due=fire.due,
-        by=by,
-        cause=fire.cause,
-        cause_id=fire.public_id,
-    )

@@ -86,13 +86,14 @@ class FairBus:
             return []
         now = self._clock.now()
         given, pace = _Given(asyncio.get_running_loop().create_future(), len(events), now, []), self._pace.a_second(now)
+        put = self._turns.put
         for index, event in enumerate(events):
             owner = event.resources[0].partition("/")[0] if event.resources else ""
             if pace and self._turns.before(owner) / self.max_entries / pace * 1_000 > MAX_WAIT_MS:
                 given.refusals.append(self._too_late(index, pace))
                 given.left -= 1
             else:
-                self._turns.put(owner, (event, given, index))
+                put(owner, (event, given, index))
         while self._calling < self._concurrency and self._looking * self.max_entries < len(self._turns):
             self._calling, self._looking = self._calling + 1, self._looking + 1
             task = asyncio.get_running_loop().create_task(self._call_on())
@@ -137,14 +138,22 @@ class FairBus:
 
     async def _held_up(self) -> Instant:
         """Wait for the next call that the pace allows. Returns when that was; 0 = it was allowed at once."""
+        is_first = not self._gate.locked()
+        begin = self._next_call() if is_first else 0
+        if is_first and not begin:
+            return 0  # as nearly always
         # One after the other: a pace that falls holds for all calls that have not begun.
         async with self._gate:
-            now = self._clock.now()
-            begin = self._pace.begin(now)
-            if begin <= now:
-                return 0
-            await self._clock.sleep_until(begin)
+            begin = begin or self._next_call()
+            if begin:
+                await self._clock.sleep_until(begin)
             return begin
+
+    def _next_call(self) -> Instant:
+        """When the next call may begin, which counts as made; 0 = now."""
+        now = self._clock.now()
+        begin = self._pace.begin(now)
+        return 0 if begin <= now else begin
 
     async def _call(self, waiting: Sequence[_Waiting]) -> None:
         try:
@@ -155,15 +164,19 @@ class FairBus:
         except BaseException as error:
             _fail(waiting, error)
             raise
+        if refusals:
+            self._note(waiting, refusals)
+        for _, given, _ in waiting:
+            given.left -= 1
+            if not given.left:
+                given.end()
+
+    def _note(self, waiting: Sequence[_Waiting], refusals: Sequence[Refusal]) -> None:
         if any(refusal.code in THROTTLED for refusal in refusals):
             self._pace.refused(self._clock.now())
         for refusal in refusals:
             _, given, place = waiting[refusal.index]
             given.refusals.append(replace(refusal, index=place))
-        for _, given, _ in waiting:
-            given.left -= 1
-            if not given.left:
-                given.end()
 
 
 def _fail(waiting: Sequence[_Waiting], error: BaseException) -> None:

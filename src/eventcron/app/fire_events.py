@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from types import MappingProxyType
+from typing import NamedTuple
 
 import msgspec
 from msgspec import UNSET
@@ -13,8 +15,9 @@ from eventcron.app.concurrency import all_of
 from eventcron.app.delivery import Publisher
 from eventcron.app.portions import Budget, portions
 from eventcron.app.reading import read_inputs
+from eventcron.model.events import Event
 from eventcron.model.messages import Fire
-from eventcron.model.names import Instant
+from eventcron.model.names import Instant, Key
 from eventcron.model.records import FireRecord
 from eventcron.ports import Clock, Refusal, ScheduleStore
 from eventcron.rules.inputs import MAX_INLINE_BYTES
@@ -36,6 +39,17 @@ SMALL_BYTES = ENVELOPE_BYTES + 4 * MAX_INLINE_BYTES
 NO_TOKENS: Mapping[Fire, str] = MappingProxyType({})
 
 
+class Made(NamedTuple):
+    """Fires whose events wait for their instant."""
+
+    fires: Sequence[Fire]
+    events: Sequence[Event]
+    #: Those that are needed after the events are published: of a last fire, and for the labels of one that fails.
+    records: Mapping[Key, FireRecord]
+    #: Bytes of the events, at most.
+    size: int
+
+
 class FireEvents:
     """Publishes the events of fires. Inputs that are stored apart are read here, and nowhere else."""
 
@@ -44,6 +58,34 @@ class FireEvents:
         self._store = store
         self._publisher = publisher
         self._budget = Budget(TOTAL_BYTES)
+        #: Bytes that are left for events that wait for their instant.
+        self._free = TOTAL_BYTES
+
+    @contextmanager
+    def ahead(self, timed: Sequence[Timed], *, attempt: int) -> Iterator[Made | None]:
+        """The events of untracked fires, made before their instant.
+
+        None: one may be large, or needs an input that is not read yet, or there is no room for them now.
+        """
+        sizes = [event_size(record) if record.input is None else SMALL_BYTES + 1 for _, record, _ in timed]
+        size = sum(sizes)
+        if size > min(self._free, PORTION_BYTES) or max(sizes, default=0) > SMALL_BYTES:
+            yield None
+            return
+        self._free -= size
+        try:
+            events = [fired(record, fire, attempt=attempt, local_time=local) for fire, record, local in timed]
+            needed = {record.key: record for fire, record, _ in timed if fire.last or record.schedule.labels}  # type: ignore[union-attr]
+            made = Made([fire for fire, _, _ in timed], events, needed, size)
+            del timed  # else it would hold the records
+            yield made
+        finally:
+            self._free += size
+
+    async def publish_made(self, made: Made) -> list[Instant | Refusal]:
+        """As ``publish``, for fires whose events are made."""
+        async with self._budget.hold("", made.size):
+            return await self._try(made.events)
 
     async def publish(
         self, timed: Sequence[Timed], *, attempt: int, tokens: Mapping[Fire, str] = NO_TOKENS
@@ -96,11 +138,7 @@ class FireEvents:
                 for fire, record, local in timed
                 if not gone or fire.key not in gone
             ]
-            refusals = await self._publisher.try_each(events)
-        now = self._clock.now()
-        ended: list[Instant | Refusal] = [now] * len(events)
-        for refusal in refusals:
-            ended[refusal.index] = refusal
+            ended = await self._try(events)
         if not gone:
             return ended
         published = iter(ended)
@@ -108,6 +146,14 @@ class FireEvents:
             Refusal(index=0, code="Unreadable", message=gone[fire.key]) if fire.key in gone else next(published)
             for fire, _, _ in timed
         ]
+
+    async def _try(self, events: Sequence[Event]) -> list[Instant | Refusal]:
+        """Publish *events*. Returns for each one when that was done, or why it was not."""
+        refusals = await self._publisher.try_each(events)
+        ended: list[Instant | Refusal] = [self._clock.now()] * len(events)
+        for refusal in refusals:
+            ended[refusal.index] = refusal
+        return ended
 
 
 def event_size(record: FireRecord) -> int:

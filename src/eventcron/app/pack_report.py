@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import Struct
 
+from eventcron.model.codes import SkipReason
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
 from eventcron.model.runs import PastRun
@@ -31,3 +32,18 @@ class Report(Struct, kw_only=True):
     failed: int = 0
     ended: list[PastRun] = msgspec.field(default_factory=list)  # runs that were found overdue
     repeated: bool = False  # the ledger has the pack: the executor did nothing
+
+
+def notice_of(fire: Fire, reason: SkipReason, by: str | None) -> SkipNotice:
+    """The notice that *fire* is skipped; *by* what, if that has a name."""
+    return SkipNotice(
+        tenant=fire.tenant,
+        name=fire.name,
+        revision=fire.revision,
+        reason=reason,
+        first_due=fire.due,
+        last_due=fire.due,
+        by=by,
+        cause=fire.cause,
+        cause_id=fire.public_id,
+    )

@@ -82,7 +82,9 @@ class Retry(Struct, frozen=True, kw_only=True):
         refused: list[Refusal] = []
         indexes: Sequence[int] = range(len(items))
         for tried in range(1, self.tries + 1):
-            answers = await send([items[index] for index in indexes])
+            answers = await send(items if tried == 1 else [items[index] for index in indexes])
+            if not answers:
+                break
             answers = [replace(refusal, index=indexes[refusal.index]) for refusal in answers]
             if tried == self.tries:
                 return refused + answers

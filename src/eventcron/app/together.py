@@ -47,6 +47,11 @@ class Together(Generic[K, T]):
 
     async def _read_all(self) -> None:
         await asyncio.sleep(0)  # whoever else wakes at this moment asks first
+        # Nothing here holds who asked, and with them an answer that they have let go.
+        await all_of([self._answer(asked) for asked in self._calls()])
+
+    def _calls(self) -> list[list[_Asked[K, T]]]:
+        """Who is answered by one call each."""
         asked, self._asked = self._asked, []
         calls: list[list[_Asked[K, T]]] = []
         count = self._at_most
@@ -56,7 +61,7 @@ class Together(Generic[K, T]):
                 count = 0
             calls[-1].append(one)
             count += len(one.keys)
-        await all_of(map(self._answer, calls))
+        return calls
 
     async def _answer(self, asked: Sequence[_Asked[K, T]]) -> None:
         try:

@@ -166,6 +166,11 @@ class Record(Struct, frozen=True, kw_only=True):
         return self.eras[-1] if self.eras else NO_ERA
 
     @property
+    def in_force(self) -> int:
+        """The revision of the era in force; -1 = nothing was ever defined."""
+        return self.era.revision
+
+    @property
     def size(self) -> int:
         """Roughly the bytes that it takes up where it is stored, without an input that is stored apart."""
         size, schedule = 1_000 + sum(len(era.trigger) for era in self.eras), self.schedule
@@ -232,6 +237,8 @@ class FireRecord(Protocol):
     def created(self) -> Instant: ...
     @property
     def eras(self) -> Sequence[Era]: ...
+    @property
+    def in_force(self) -> int: ...
     @property
     def schedule(self) -> FiredSchedule | None: ...
     @property

@@ -9,7 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 from msgspec.structs import replace
 
-from eventcron.errors import InvalidSchedule
+from eventcron.errors import InvalidSchedule, Undecodable
 from eventcron.model.codes import CancelReason, SkipReason
 from eventcron.model.commands import Misfire, MisfirePolicy
 from eventcron.model.messages import Fire
@@ -34,10 +34,6 @@ class Verdict(StrEnum):
     WAIT = "wait"  # this release cannot read what decides; the next one may
 
 
-#: Looking a member up in its enumeration costs more than the rest of most judgements.
-_PUBLISH = Verdict.PUBLISH
-
-
 class Judgement(NamedTuple):
     """What becomes of a fire, and what goes with that verdict."""
 
@@ -55,15 +51,25 @@ Timed: TypeAlias = tuple[Fire, FireRecord, str]
 
 
 class Sorted(NamedTuple):
-    """The fires of one instant, by verdict."""
+    """The fires of one instant, by verdict. Those that are published are in the first three lists."""
 
+    #: As nearly all are.
     publish: list[Timed]
+    #: Their runs are tracked.
+    tracked: list[Timed]
+    #: Instants at which a report is expected: nothing is published if one has come.
+    expected: list[Timed]
     #: Each with the reason.
     skip: list[tuple[Fire, SkipReason]]
     #: Each with the reason.
     unreadable: list[tuple[Fire, str]]
     #: How many have the verdict ``DROP``.
     dropped: int
+
+    @property
+    def is_any(self) -> bool:
+        """Whether there is more to do than to count what was dropped."""
+        return bool(self.publish or self.tracked or self.expected or self.skip or self.unreadable)
 
 
 class Known(NamedTuple):
@@ -103,7 +109,7 @@ class Known(NamedTuple):
             return Judgement(Verdict.SKIP, stop)
         try:
             return _judge(fire, self.records.get(fire.key), now=now)
-        except (InvalidSchedule, ValueError) as error:
+        except (InvalidSchedule, Undecodable, ValueError) as error:
             return Judgement(Verdict.WAIT, unreadable=str(error))
 
     def _lost(self, fire: Fire) -> str:
@@ -130,24 +136,38 @@ class Known(NamedTuple):
 
 
 def sort_fires(fires: Sequence[Fire], known: Known, over: frozenset[Fire], *, now: Instant) -> Sorted:
-    """Sort *fires* by verdict. Those in *over* exceed their tenant's limit and are skipped."""
+    """Sort *fires* by verdict. Those in *over* exceed their tenant's limit and are skipped.
+
+    The verdicts at the instant of a fire are also those of the ``TIMELY_MS`` after it.
+    """
     publish: list[Timed] = []
+    tracked: list[Timed] = []
+    expected: list[Timed] = []
     skip: list[tuple[Fire, SkipReason]] = []
     unreadable: list[tuple[Fire, str]] = []
+    dropped = 0
     records, timely = known.records, now - TIMELY_MS
     for fire in fires:
-        record = records.get(Key(fire.tenant, fire.name))
-        if record is not None and (local := _usual(fire, record, timely)) and not (over and fire in over):
+        record = records.get((fire.tenant, fire.name))  # type: ignore[call-overload]  # equals its Key, made faster
+        if record is None or not (local := _usual(fire, record, timely)) or (over and fire in over):
+            verdict, reason, local, why = known.judge(fire, now=now)
+            if verdict is Verdict.WAIT:
+                unreadable.append((fire, why))
+                continue
+            if verdict is Verdict.DROP:
+                dropped += 1
+                continue
+            if verdict is Verdict.SKIP or record is None or (over and fire in over):
+                skip.append((fire, reason or SkipReason.QUOTA))
+                continue
+        schedule = record.schedule
+        if schedule is not None and schedule.expect is not None:
+            expected.append((fire, record, local))
+        elif schedule is not None and schedule.runs.track:
+            tracked.append((fire, record, local))
+        else:
             publish.append((fire, record, local))
-            continue
-        verdict, reason, local, why = known.judge(fire, now=now)
-        if verdict is _PUBLISH and record is not None and not (over and fire in over):
-            publish.append((fire, record, local))
-        elif verdict is Verdict.WAIT:
-            unreadable.append((fire, why))
-        elif verdict is not Verdict.DROP:
-            skip.append((fire, reason or SkipReason.QUOTA))
-    return Sorted(publish, skip, unreadable, len(fires) - len(publish) - len(skip) - len(unreadable))
+    return Sorted(publish, tracked, expected, skip, unreadable, dropped)
 
 
 def _usual(fire: Fire, record: FireRecord, timely: Instant) -> str:
@@ -155,13 +175,13 @@ def _usual(fire: Fire, record: FireRecord, timely: Instant) -> str:
 
     It is an ordinary fire of the definition in force, and not due before *timely*.
     """
-    schedule, eras = record.schedule, record.eras
-    if fire.cause_id or fire.cause != "schedule" or fire.at < timely or schedule is None or not eras:
+    schedule = record.schedule
+    if schedule is None or record.in_force != fire.revision or fire.at < timely:
         return ""
-    if eras[-1].revision != fire.revision:
+    if fire.cause_id or fire.cause != "schedule":
         return ""
     try:
-        return _published(fire.due, schedule.timezone).local_time
+        return _local_time(fire.due, schedule.timezone)
     except (InvalidSchedule, ValueError):
         return ""
 
@@ -194,13 +214,11 @@ def _judge(fire: Fire, record: FireRecord | None, *, now: Instant) -> Judgement:
         and _is_missed(fire, record, record.schedule.misfire, now=now)
     ):
         return Judgement(Verdict.SKIP, SkipReason.MISFIRE)
-    return _published(fire.due, record.schedule.timezone)
+    return Judgement(Verdict.PUBLISH, None, _local_time(fire.due, record.schedule.timezone))
 
 
-@lru_cache(maxsize=4_096)
-def _published(due: Instant, zone: str) -> Judgement:
-    """The judgement on all fires of one due instant and zone that are published."""
-    return Judgement(_PUBLISH, None, local_time(due, zone))
+#: All fires of one due instant and zone have the same local time.
+_local_time = lru_cache(maxsize=4_096)(local_time)
 
 
 def _is_missed(fire: Fire, record: FireRecord, misfire: Misfire, *, now: Instant) -> bool:

@@ -118,12 +118,15 @@ class Turns(Generic[T]):
 
     def put(self, owner: str, thing: T) -> None:
         """Let *thing* wait behind those of the same *owner*."""
-        number = max(self._next.get(owner, 0), self._round)
+        current, rounds = self._round, self._rounds
+        number = self._next.get(owner, current)
+        if number < current:  # noqa: PLR1730  # ``max`` takes four times as long
+            number = current
         self._next[owner] = number + 1
-        place = number - self._round
-        if place == len(self._rounds):
-            self._rounds.append([])
-        self._rounds[place].append(thing)
+        if number - current == len(rounds):
+            rounds.append([thing])
+        else:
+            rounds[number - current].append(thing)
         self._count += 1
 
     def take(self, count: int) -> list[T]:

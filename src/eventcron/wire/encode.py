@@ -46,6 +46,7 @@ PACK_VERSIONS = frozenset({1, 2})
 
 
 _encoder = msgspec.json.Encoder()
+_empty_digest = blake2b(digest_size=16)
 _pack_decoder = msgspec.json.Decoder(Pack)
 
 
@@ -59,8 +60,12 @@ def fire_id(fire: Fire) -> str:
     >>> fire_id(Fire("acme", "nightly-export", 7, 1764550800000, 1764550800000))
     'e524f81ad5036886e1ddcdadacf0caec'
     """
-    due = 0 if fire.cause == "run" else fire.due
-    return _digest(_encoder.encode((fire.tenant, fire.name, due, fire.cause, fire.public_id)))
+    return _fire_id(fire, fire.public_id)
+
+
+def _fire_id(fire: Fire, public_id: str) -> str:
+    cause = fire.cause
+    return _digest(_encoder.encode((fire.tenant, fire.name, 0 if cause == "run" else fire.due, cause, public_id)))
 
 
 def pack_id(fires: Sequence[Fire], *, after: str = "") -> str:
@@ -124,15 +129,17 @@ def fired(
         raise ValueError(f"{record.key} is {record.state}: it has no schedule to fire")
     if record.input is not None and apart is None:
         raise ValueError(f"{record.key} has an input of {record.input.size} bytes, which was not read")
+    tenant, name, public_id = fire.tenant, fire.name, fire.public_id
+    of_fire = _fire_id(fire, public_id)
     detail = ScheduleFired(
-        tenant=fire.tenant,
-        name=fire.name,
-        fire_id=fire_id(fire),
+        tenant=tenant,
+        name=name,
+        fire_id=of_fire,
         due=rfc3339(fire.due),
         local_time=local_time,
         timezone=schedule.timezone,
         cause=fire.cause,
-        cause_id=fire.public_id or UNSET,
+        cause_id=public_id or UNSET,
         attempt=attempt,
         revision=fire.revision,
         route=schedule.route or UNSET,
@@ -146,8 +153,8 @@ def fired(
         detail_type=schedule.detail_type,
         detail=_encoder.encode(detail),
         time=fire.at,
-        resources=(f"{fire.tenant}/{fire.name}",),
-        fire_id=detail.fire_id,
+        resources=(f"{tenant}/{name}",),
+        fire_id=of_fire,
     )
 
 
@@ -339,4 +346,6 @@ def _given(text: str | None) -> str | UnsetType:
 
 
 def _digest(content: bytes) -> str:
-    return blake2b(content, digest_size=16).hexdigest()
+    digest = _empty_digest.copy()  # cheaper than a new one
+    digest.update(content)
+    return digest.hexdigest()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -103,6 +103,23 @@ class Stage:
     @property
     def told(self) -> list[tuple[str, dict[str, Any]]]:
         return [(event.detail_type, msgspec.json.decode(event.detail)) for _, event in self.bus.published]
+
+    def oversleep(
+        self,
+        late_ms: int,
+        monkeypatch: pytest.MonkeyPatch,
+        *,
+        meanwhile: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
+        """Let the executor wake so late from its sleep until ``DUE``."""
+        sleep_until = self.clock.sleep_until
+
+        async def oversleep(instant: Instant) -> None:
+            if instant == DUE > self.clock.instant and meanwhile is not None:
+                await meanwhile()
+            await sleep_until(instant + late_ms if instant == DUE else instant)
+
+        monkeypatch.setattr(self.clock, "sleep_until", oversleep)
 
     def put_back(self) -> list[Pack]:
         self.clock.instant += 900_000
@@ -249,6 +266,35 @@ async def test_a_fire_later_than_its_grace_is_skipped_with_its_reason(stage: Sta
     assert (kind, detail["reason"], detail["count"]) == ("Schedule Skipped", "misfire", 1)
 
 
+@pytest.mark.parametrize(
+    ("late_ms", "detail_type"), [(1_000, "Schedule Fired"), (1_001, "Schedule Skipped")], ids=["timely", "missed"]
+)
+async def test_a_fire_whose_executor_oversleeps_is_judged_by_when_it_wakes(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, late_ms: int, detail_type: str
+) -> None:
+    """It was judged once already, when its schedule was read."""
+    await stage.put(schedule={"misfire": Misfire(policy=MisfirePolicy.SKIP, grace_seconds=1)})
+    stage.oversleep(late_ms, monkeypatch)
+
+    await stage.execute(fire())
+
+    assert [told for told, _ in stage.told] == [detail_type]
+
+
+async def test_an_executor_that_oversleeps_reads_again(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing fires more than a second after its deletion, and what was read is older than that."""
+    await stage.put()
+
+    async def delete() -> None:
+        await stage.put(schedule=None, state=State.DELETED, revision=2)
+
+    stage.oversleep(1_001, monkeypatch, meanwhile=delete)
+
+    report = await stage.execute(fire())
+
+    assert (report.dropped, report.published) == (1, [])
+
+
 async def test_what_a_resume_caught_up_on_early_in_its_flexible_window_is_not_late_within_it(stage: Stage) -> None:
     window_seconds = 600
     meant = DUE + flexible_offset_ms(Key("acme", "job"), window_seconds)
@@ -321,7 +367,7 @@ async def test_a_whole_pack_refused_is_not_taken_for_published(stage: Stage) -> 
     ],
 )
 async def test_what_is_given_up_is_dead_lettered_and_told(stage: Stage, attempt: int, refusal: Refusal) -> None:
-    await stage.put()
+    await stage.put(schedule={"labels": {"team": "data"}})
     stage.refusals = deque([refusal] * TRIES)
 
     report = await stage.execute(fire(), attempt=attempt)
@@ -329,6 +375,7 @@ async def test_what_is_given_up_is_dead_lettered_and_told(stage: Stage, attempt:
     assert report.failed == 1
     ((kind, detail),) = stage.told
     assert (kind, detail["code"], detail["attempts"]) == ("Schedule Failed", refusal.code, attempt)
+    assert detail["labels"] == {"team": "data"}
     (buried,) = stage.dead.sent
     assert (buried.queue, buried.code) == ("fires", refusal.code)
     assert [f.name for f in decode_pack(buried.body).fires] == ["report"]

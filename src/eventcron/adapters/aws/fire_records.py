@@ -12,10 +12,11 @@ import msgspec
 from msgspec import Struct
 
 from eventcron.adapters.aws.items import FORMATS, decode, decode_eras
-from eventcron.adapters.aws.table import Item
+from eventcron.adapters.aws.table import Found, decode_found
+from eventcron.errors import Undecodable
 from eventcron.model.commands import Schedule
 from eventcron.model.names import Instant, Key
-from eventcron.model.records import Era, FiredSchedule, FireRecord, InputRef, State
+from eventcron.model.records import NO_ERA, Era, FiredSchedule, FireRecord, InputRef, State
 
 
 class _Text(Struct, gc=False):
@@ -43,6 +44,12 @@ class _Item(Struct, gc=False):
     trigger: _Text
     eras: _Text
     body: _Text
+
+
+class _Revision(Struct, array_like=True, gc=False):
+    """The first element of an ``Era``."""
+
+    revision: int
 
 
 def _unchecked(field: msgspec.structs.FieldInfo) -> tuple[str, Any] | tuple[str, Any, Any]:
@@ -78,7 +85,10 @@ class _FireRecord(Struct, frozen=True, gc=False):
     revision: int
     state: State
     created: Instant
-    eras: Sequence[Era]
+    #: As it is stored. Few fires need more of it than the revision of the era in force.
+    stored_eras: str
+    trigger: str
+    in_force: int
     schedule: FiredSchedule | None
     input: InputRef | None
     size: int
@@ -91,37 +101,55 @@ class _FireRecord(Struct, frozen=True, gc=False):
     def name(self) -> str:
         return self.key.name
 
+    @property
+    def eras(self) -> Sequence[Era]:
+        """The eras.
+
+        Raises:
+            Undecodable: they are not ours.
+        """
+        try:
+            return decode_eras(self.stored_eras, self.trigger)
+        except (msgspec.DecodeError, IndexError, ValueError) as error:
+            raise Undecodable(f"the eras of schedule {self.key} cannot be read: {error!r}") from error
+
 
 _FORMATS = frozenset(map(int, FORMATS))
-_items = msgspec.json.Decoder(list[_Item], strict=False)
-_body = msgspec.json.Decoder(_Body)
-_plain_items = msgspec.json.Decoder(list[Item])
+_decode = msgspec.json.Decoder(Found[_Item], strict=False).decode
+_decode_revisions = msgspec.json.Decoder(tuple[_Revision, ...]).decode
+_decode_body = msgspec.json.Decoder(_Body).decode
 
 
-def decode_to_fire(items: msgspec.Raw) -> Sequence[FireRecord]:
-    """The records in *items*, an array as DynamoDB sends it.
+def decode_to_fire(answer: bytes) -> Found[FireRecord]:
+    """The records in *answer*, as BatchGetItem sends it.
 
     Raises:
         Undecodable: an item is of a later format, or not one of ours.
     """
     try:
-        return [_record(item) for item in _items.decode(items)]
+        found = _decode(answer)
+        return Found({table: [_record(item) for item in items] for table, items in found.items.items()}, found.left)
     except (msgspec.DecodeError, IndexError, ValueError):
         # Reading whole records says what is wrong, and where.
-        return [decode(item) for item in _plain_items.decode(items)]
+        whole = decode_found(answer)
+        return Found({table: [decode(item) for item in items] for table, items in whole.items.items()}, whole.left)
 
 
 def _record(item: _Item) -> FireRecord:
     if item.v.number not in _FORMATS:
         raise ValueError(item.v.number)
-    body: Any = _body.decode(item.body.text)
+    text, trigger, stored_eras = item.body.text, item.trigger.text, item.eras.text
+    body: Any = _decode_body(text)
+    eras = _decode_revisions(stored_eras)
     return _FireRecord(
         Key(item.tenant.text, item.name.text),
         item.revision.number,
         item.state.state,
         body.created,
-        decode_eras(item.eras.text, item.trigger.text),
+        stored_eras,
+        trigger,
+        eras[-1].revision if eras else NO_ERA.revision,
         body.schedule,
         body.input,
-        (len(item.body.text) + len(item.eras.text) + len(item.trigger.text)) * (1 if item.body.text.isascii() else 4),
+        (len(text) + len(stored_eras) + len(trigger)) * (1 if text.isascii() else 4),
     )

@@ -74,7 +74,7 @@ class PutEventsBus(ABC):
 
     async def _put(self, indexes: Sequence[int], events: Sequence[Event]) -> list[str | Refusal]:
         """Put the events at *indexes* in one call. A call that fails for now refuses every one of them."""
-        request = self._request([events[index] for index in indexes])
+        request = self._request(events if len(indexes) == len(events) else [events[index] for index in indexes])
         try:
             async with self._calls:
                 with mapped(self.service, also=self.later_codes):

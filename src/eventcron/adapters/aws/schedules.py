@@ -65,8 +65,8 @@ class DynamoScheduleStore:
         return {record.key: record for record in records}
 
     async def get_to_fire(self, keys: Sequence[Key]) -> tuple[dict[Key, FireRecord], frozenset[Key]]:
-        answers, left = await self._table.get_some_bytes([_key(key) for key in dict.fromkeys(keys)])
-        found = {record.key: record for answer in answers for record in decode_to_fire(answer)}
+        records, left = await self._table.get_some([_key(key) for key in dict.fromkeys(keys)], decode_to_fire)
+        found = {record.key: record for record in records}
         return found, frozenset(Key(item["tenant"]["S"], item["name"]["S"]) for item in left)
 
     async def put(self, record: Record, *, replacing: int | None, added: int = 0, limit: int = 0) -> bool:

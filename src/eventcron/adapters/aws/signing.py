@@ -28,6 +28,23 @@ class _Parts(NamedTuple):
     head: str
 
 
+class _Hmac:
+    """HMAC-SHA256 with one *key* of at most 64 bytes (RFC 2104), for many texts.
+
+    The two hashes are begun once. ``hmac.digest`` begins them for each text, which takes three times as long.
+    """
+
+    def __init__(self, key: bytes) -> None:
+        self._inner, self._outer = (sha256(bytes(byte ^ pad for byte in key.ljust(64, b"\0"))) for pad in (0x36, 0x5C))
+
+    def sign(self, text: bytes) -> str:
+        """The code of *text*, in hexadecimal digits."""
+        inner, outer = self._inner.copy(), self._outer.copy()
+        inner.update(text)
+        outer.update(inner.digest())
+        return outer.hexdigest()
+
+
 class Signer:
     """Signs requests to one *service*, at *host*, in one *region*.
 
@@ -41,7 +58,7 @@ class Signer:
         self._date = self._amz_date = ""
         self._parts: dict[tuple[str, Keys], _Parts] = {}
         self._key_of: tuple[Keys, str] | None = None
-        self._key = b""
+        self._key = _Hmac(b"")
 
     def head(self, target: str, body: bytes, keys: Keys, *, now: float | None = None) -> bytes:
         """The request line and all headers of the request with *body* for the operation *target*, signed at *now*.
@@ -56,7 +73,7 @@ class Signer:
         parts = self._parts.get((target, keys)) or self._parts.setdefault((target, keys), self._made(target, keys))
         canonical = parts.canonical + sha256(body).hexdigest()
         to_sign = parts.to_sign + sha256(canonical.encode()).hexdigest()
-        signature = hmac.digest(self._signing_key(keys), to_sign.encode(), "sha256").hex()
+        signature = self._signing_key(keys).sign(to_sign.encode())
         return f"{parts.head}{signature}\r\nContent-Length: {len(body)}\r\n\r\n".encode()
 
     def _made(self, target: str, keys: Keys) -> _Parts:
@@ -75,10 +92,10 @@ class Signer:
             f"Authorization: {_ALGORITHM} Credential={keys.access}/{scope}, SignedHeaders={names}, Signature=",
         )
 
-    def _signing_key(self, keys: Keys) -> bytes:
+    def _signing_key(self, keys: Keys) -> _Hmac:
         if self._key_of != (keys, self._date):
             key = b"AWS4" + keys.secret.encode()
             for part in (self._date, self._region, self._service, "aws4_request"):
                 key = hmac.digest(key, part.encode(), "sha256")
-            self._key, self._key_of = key, (keys, self._date)
+            self._key, self._key_of = _Hmac(key), (keys, self._date)
         return self._key

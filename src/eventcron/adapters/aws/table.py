@@ -7,7 +7,7 @@ import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import cache
 from math import inf
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import msgspec
 from botocore.exceptions import ClientError
@@ -33,20 +33,21 @@ LARGE_ANSWER_BYTES = 262_144
 MAX_BATCH_PUT = 25
 
 
-class _Left(msgspec.Struct):
+class Left(msgspec.Struct):
+    """Keys that BatchGetItem has not looked for."""
+
     keys: list[Item] = msgspec.field(name="Keys")
 
 
-class _Found(msgspec.Struct):
-    """The answer of BatchGetItem, the items of each table as they were sent."""
+class Found(msgspec.Struct, Generic[T]):
+    """The answer of BatchGetItem: the items of each table, each read as *T*."""
 
-    items: dict[str, msgspec.Raw] = msgspec.field(name="Responses")
-    left: dict[str, _Left] = msgspec.field(name="UnprocessedKeys", default_factory=dict)
+    items: dict[str, list[T]] = msgspec.field(name="Responses")
+    left: dict[str, Left] = msgspec.field(name="UnprocessedKeys", default_factory=dict)
 
 
 _cursor = msgspec.json.Decoder(Item)
-_found = msgspec.json.Decoder(_Found)
-_items = msgspec.json.Decoder(list[Item])
+decode_found = msgspec.json.Decoder(Found[Item]).decode
 
 
 def number(value: int) -> dict[str, str]:
@@ -96,31 +97,30 @@ class DynamoTable:
             Unavailable: keys were left unprocessed ``Retry.tries`` times running.
         """
         chunks = [keys[start : start + MAX_BATCH_GET] for start in range(0, len(keys), MAX_BATCH_GET)]
-        answers = await all_of(self._get_chunk(chunk) for chunk in chunks)
-        return [item for found, _ in answers for items in found for item in _items.decode(items)]
+        answers = await all_of(self._get_chunk(chunk, decode_found) for chunk in chunks)
+        return [item for items, _ in answers for item in items]
 
-    async def get_some_bytes(self, keys: Sequence[Item]) -> tuple[list[msgspec.Raw], Sequence[Item]]:
-        """As ``get_many``, until a large answer has come. Returns the items of each answer as they were sent, as an
-        array, and the keys that are left.
-        """
-        found, left = await self._get_chunk(keys[:MAX_BATCH_GET], at_most=LARGE_ANSWER_BYTES)
-        return found, [*left, *keys[MAX_BATCH_GET:]]
+    async def get_some(
+        self, keys: Sequence[Item], decode: Callable[[bytes], Found[T]]
+    ) -> tuple[list[T], Sequence[Item]]:
+        """As ``get_many``, each answer read by *decode*, until a large one has come; with the keys that are left."""
+        items, left = await self._get_chunk(keys[:MAX_BATCH_GET], decode, at_most=LARGE_ANSWER_BYTES)
+        return items, [*left, *keys[MAX_BATCH_GET:]]
 
     async def _get_chunk(
-        self, keys: Sequence[Item], *, at_most: float = inf
-    ) -> tuple[list[msgspec.Raw], Sequence[Item]]:
+        self, keys: Sequence[Item], decode: Callable[[bytes], Found[T]], *, at_most: float = inf
+    ) -> tuple[list[T], Sequence[Item]]:
         """Read *keys* until all are read, or *at_most* bytes are there; with the keys that are left then."""
-        found: list[msgspec.Raw] = []
+        items: list[T] = []
         fruitless = size = 0
         while keys and size < at_most:
             answer = await self._call(
                 self._client.batch_get_item_bytes, RequestItems={self._name: {"Keys": keys, "ConsistentRead": True}}
             )
-            response = _found.decode(answer)
-            if self._name in response.items:
-                found.append(response.items[self._name])
-                size += len(answer)
-            left = response.left[self._name].keys if self._name in response.left else []
+            found = decode(answer)
+            items += found.items.get(self._name, ())
+            size += len(answer)
+            left = found.left[self._name].keys if self._name in found.left else []
             # DynamoDB also cuts an answer at 16 MB. So only a call that returns nothing counts as a failed try.
             fruitless = fruitless + 1 if len(left) == len(keys) else 0
             if fruitless == self._retry.tries:
@@ -128,7 +128,7 @@ class DynamoTable:
             if left:
                 await self._retry.wait(max(1, fruitless))
             keys = left
-        return found, keys
+        return items, keys
 
     async def put_many(self, items: Sequence[Item]) -> dict[int, str]:
         """Store *items*, with distinct keys, unconditionally. Returns the indexes of those not stored, with the reason.
