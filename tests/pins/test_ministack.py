@@ -56,6 +56,7 @@ REPLACED = {
     "services.eventbridge._delete_api_destination": ["data"],
     "services.eventbridge._delete_connection": ["data"],
     "services.eventbridge._dispatch_to_lambda": ["arn", "payload"],
+    "services.eventbridge._dispatch_to_sqs": ["spec", "payload", "sqs_parameters"],
     "services.eventbridge._archive_event": ["event", "view"],
     "services.eventbridge._compiled_pattern": ["pattern_str"],
     "services.eventbridge._event_bus_name_from_ref": ["name"],

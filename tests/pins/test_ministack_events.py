@@ -15,8 +15,8 @@ from eventcron.local.event_patches import _decoded, _encoded
 #: results, which rule delivered what, and how often ministack was asked to compare, to parse an ARN, for random bytes.
 _PUT = """
 import collections, json, os, sys
-from ministack.core import arn
-from ministack.services import eventbridge, sqs
+from ministack.core.concurrency import esm_wake
+from ministack.services import eventbridge, lambda_svc, sqs
 from eventcron.local import event_patches
 
 asked = collections.Counter()
@@ -46,6 +46,9 @@ eventbridge._put_rule({"Name": "off", "EventBusName": "bus", "EventPattern": '{"
 eventbridge._put_rule({"Name": "other", "EventPattern": '{"source": ["s"]}'})
 archived = {"ArchiveName": "all", "EventSourceArn": "arn:aws:events:us-east-1:000000000000:event-bus/bus"}
 eventbridge._archives["all"] = archived
+if "mapped" in sys.argv:
+    lambda_svc._esms["mapping"] = {"EventSourceArn": target["Arn"]}
+esm_wake.clear()
 asked.clear()
 answers = []
 for entries in calls:
@@ -56,13 +59,15 @@ print(json.dumps({
     "delivered": [[message["body"] for message in queue["messages"]] for queue in sqs._queues.values()],
     "archived": archived.get("EventCount", 0),
     "asked": asked,
+    "polled at once": esm_wake.is_set(),
 }))
 """
 
 
 def _put(how: str, patterns: list[Any], *calls: list[dict[str, Any]]) -> Any:
     lines = "\n".join(json.dumps(one) for one in (patterns, *calls))
-    done = subprocess.run([sys.executable, "-c", _PUT, how], input=lines, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-c", _PUT, *how.split()]
+    done = subprocess.run(command, input=lines, capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
 
@@ -129,6 +134,16 @@ def test_a_rule_delivers_an_input_with_as_many_bytes_as_it_was_given_only_if_pat
     found = _put(how, [{"source": ["s"]}], [_entry(Detail='{"input":["æ",1]}')])
 
     assert delivered in found["delivered"][0][0]
+
+
+@pytest.mark.parametrize(("how", "at_once"), [("plain", True), ("patched", False), ("patched mapped", True)])
+def test_mappings_are_polled_at_once_for_an_event_that_one_of_them_reads_and_for_others_only_if_not_patched(
+    how: str, at_once: bool
+) -> None:
+    found = _put(how, [{"source": ["s"]}], [_entry()])
+
+    assert len(found["delivered"][0]) == 1
+    assert found["polled at once"] is at_once
 
 
 #: Entries that AWS rejects, with its codes.

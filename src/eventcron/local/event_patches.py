@@ -36,6 +36,7 @@ def apply() -> None:
     _events_are_numbered_without_the_system(eventbridge)
     _events_are_compact_utf8(eventbridge)
     _names_are_parsed_once(eventbridge)
+    _only_what_is_mapped_is_polled_at_once(eventbridge)
 
 
 def _put_events_checks_entries_and_keeps_their_time(eventbridge: Any) -> None:
@@ -191,6 +192,26 @@ def _names_are_parsed_once(eventbridge: Any) -> None:
     from ministack.services import sqs  # noqa: PLC0415
 
     eventbridge.parse_arn = sqs.parse_arn = lru_cache(maxsize=MAX_NAMES)(eventbridge.parse_arn)
+
+
+def _only_what_is_mapped_is_polled_at_once(eventbridge: Any) -> None:
+    """Have event source mappings polled at once for an event in a queue that one of them reads, and for no other.
+
+    ministack wakes the thread that polls for each event. While a call's other events wait, it looks at every mapping.
+    """
+    from ministack.core.concurrency import esm_wake  # noqa: PLC0415
+    from ministack.services import lambda_svc  # noqa: PLC0415
+
+    send = eventbridge._dispatch_to_sqs
+
+    def send_and_wake(queue: Any, *args: object) -> None:
+        send(queue, *args)
+        arn = str(queue)
+        if any(mapping.get("EventSourceArn") == arn for mapping in lambda_svc._esms.all_values()):
+            esm_wake.set()
+
+    eventbridge.esm_wake = SimpleNamespace(set=lambda: None)
+    eventbridge._dispatch_to_sqs = send_and_wake
 
 
 _plain = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
