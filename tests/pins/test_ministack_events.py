@@ -153,6 +153,7 @@ _REJECTED: list[tuple[dict[str, Any], str]] = [
     (_entry(Source=1), "InvalidArgument"),
     (_entry(Detail="{"), "MalformedDetail"),
     (_entry(Detail="[]"), "MalformedDetail"),
+    (_entry(Detail='{"a":' + 9_999 * "["), "MalformedDetail"),
 ]
 #: Those that ministack rejects too.
 _REJECTED_ANYHOW: list[tuple[dict[str, Any], str]] = [

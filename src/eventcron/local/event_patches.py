@@ -62,7 +62,8 @@ def _put_events_checks_entries_and_keeps_their_time(eventbridge: Any) -> None:
         bus, error = eventbridge._event_bus_name_from_ref(entry.get("EventBusName", "default"))
         if error:
             return dict(zip(("ErrorCode", "ErrorMessage"), error, strict=True))
-        if refusal := _refusal(entry, allow_aws_source=allow_aws_source):
+        detail, refusal = _checked(entry, allow_aws_source=allow_aws_source)
+        if refusal:
             return refusal
         given = entry.get("Time")
         event = {
@@ -77,29 +78,29 @@ def _put_events_checks_entries_and_keeps_their_time(eventbridge: Any) -> None:
             "Region": get_region(),
         }
         eventbridge._events_log_list().append(event)
-        rules.deliver(event)
+        rules.deliver(event, detail)
         return {"EventId": event["EventId"]}
 
     eventbridge._put_events = put_events
 
 
-def _refusal(entry: Fields, *, allow_aws_source: bool) -> dict[str, str] | None:
-    """The error with which EventBridge rejects *entry*, or None."""
+def _checked(entry: Fields, *, allow_aws_source: bool) -> tuple[Any, dict[str, str] | None]:
+    """The decoded detail of *entry*, and the error with which EventBridge rejects it, or None."""
     for field in ("Source", "DetailType", "Detail"):
         if not isinstance(entry.get(field), str) or not entry[field]:
-            return {
+            return None, {
                 "ErrorCode": "InvalidArgument",
                 "ErrorMessage": f"Parameter {field} is not valid. Reason: {field} is a required argument.",
             }
     if entry["Source"].startswith("aws.") and not allow_aws_source:
-        return {"ErrorCode": "NotAuthorizedForSourceException", "ErrorMessage": "Not authorized for the source."}
+        return None, {"ErrorCode": "NotAuthorizedForSourceException", "ErrorMessage": "Not authorized for the source."}
     try:
         detail = _decoded(entry["Detail"])
-    except ValueError:
+    except (ValueError, RecursionError):
         detail = None
     if not isinstance(detail, dict):
-        return {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
-    return None
+        return None, {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
+    return detail, None
 
 
 class Rules:
@@ -116,9 +117,10 @@ class Rules:
         #: Rules that may match, with their targets, and whether they surely do: by bus, source and detail type.
         self._candidates: dict[tuple[str, str, str], list[tuple[Fields, list[Fields], bool]]] = {}
 
-    def deliver(self, event: Fields) -> None:
-        """Send *event* to the targets of the rules that match it, and to archives."""
+    def deliver(self, event: Fields, detail: Fields) -> None:
+        """Send *event* to the targets of the rules that match it, and to archives. *detail* is its detail, decoded."""
         view = self._eventbridge._pattern_event_view(event)
+        view._raw_detail = detail  # or the first rule that matches would decode it again
         alike = event["EventBusName"], event["Source"], event["DetailType"]
         if alike not in self._candidates:
             self._candidates[alike] = self._of(event["EventBusName"], view.envelope())
