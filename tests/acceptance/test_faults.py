@@ -59,7 +59,7 @@ async def test_the_verdict_notices_an_executor_that_records_too_early_and_a_plan
     tmp_path: Path,
 ) -> None:
     source = broken(tmp_path, RECORDS_BEFORE_IT_PUBLISHES, COMMITS_BEFORE_IT_SENDS)
-    # The first 17 seconds of a schedule are the registrar's: only after them is the planner missed. On a busy machine
+    # The first 23 seconds of a schedule are the registrar's: only after them is the planner missed. On a busy machine
     # the first executors may not hold anything yet.
     blows = [*(Blow(at, What.EXECUTORS) for at in (3.3, 5.3, 7.3)), Blow(14.8, What.COMMITTED_PLANNER)]
     async with running(tmp_path, source=source) as runtime:

@@ -73,10 +73,10 @@ from eventcron.ports import (
     RegistrarQueue,
     ScheduleStore,
     SegmentQueue,
-    Sweeps,
 )
 from eventcron.ports.history import History
 from eventcron.ports.runs import Runs
+from eventcron.ports.sweeps import Sweeps
 from eventcron.ports.work import WorkQueue
 from eventcron.wire.segment_ranges import decode_range
 from tests.emulators import ministack_server, moto_server, use_endpoint

@@ -30,6 +30,15 @@ async def acquired(leases: Leases, *, end: Instant, now: Instant = NOW, segment:
     return lease
 
 
+async def test_a_lease_is_held_until_it_ends_or_is_fenced_off(leases: Leases) -> None:
+    first = await acquired(leases, end=5_000)
+    assert await leases.holds(first)
+    second = await acquired(leases, end=5_000, now=LATER)
+    assert (await leases.holds(first), await leases.holds(second)) == (False, True)
+    await leases.release(second)
+    assert not await leases.holds(second)
+
+
 async def test_the_first_lease_starts_at_the_beginning_of_time(leases: Leases) -> None:
     assert await leases.acquire(3, end=5_000, now=NOW, lease_until=LEASE_UNTIL) == Lease(
         segment=3, start=0, end=5_000, fence=1, lease_until=LEASE_UNTIL

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from eventcron.model.records import Share, State, Sweep
-from eventcron.ports import Sweeps
+from eventcron.ports.sweeps import Sweeps
 from tests.contract.conftest import Backend
 
 SWEEP = Sweep(

@@ -173,6 +173,7 @@ def test_the_second_bus_is_encrypted_with_the_given_key() -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_documented_subscription_is_valid_and_gets_one_tenant_s_fires(tmp_path: Path) -> None:
     [page] = blocks("docs/operations/second-bus.md", "yaml")
     lint = shutil.which("cfn-lint", path=str(Path(sys.executable).parent))

@@ -671,6 +671,18 @@ def test_any_command_can_be_sent_by_its_name(api: Api) -> None:
     assert api("GET", TEA).body["schedule"] == {"tenant": "acme", "name": "tea", **HOURLY}
 
 
+def test_a_heartbeat_needs_no_token_where_one_is_expected(api: Api) -> None:
+    api("PUT", TEA, {"expression": "@hourly", "expect": {"within_seconds": 60}})
+    api("PUT", "/tenants/acme/schedules/coffee", HOURLY)
+
+    assert api("GET", TEA).body["schedule"]["expect"] == {"within_seconds": 60}
+    assert api("POST", f"{TEA}/report-run", {"status": "failed", "message": "cold"}).status == 202
+    assert api.facts[-1] == "Run Failed"
+    refused = api("POST", "/tenants/acme/schedules/coffee/report-run", {"status": "failed"})
+    assert (refused.status, refused.body["code"], refused.body["field"]) == (422, "missing_field", "run_token")
+    assert api("POST", f"{TEA}/report-run", {"status": "failed"}, caller=OTHER).status == 403
+
+
 def test_a_sent_command_may_be_as_large_as_one_on_the_bus(api: Api) -> None:
     """API Gateway cuts what it maps from a body itself at 100 KB."""
     detail = {"name": "tea", "expression": "0 * * * *", "input": "x" * 150_000}

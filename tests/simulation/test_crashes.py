@@ -113,6 +113,7 @@ def put_and_delete(killer: Killer) -> tuple[int, int, int, Counter[str]]:
         return counted, there, asyncio.run(world.store.count("acme")), steps
 
 
+@pytest.mark.slow
 def test_a_crash_never_leaves_a_tenant_s_count_too_low_and_the_reconciler_rights_it() -> None:
     assert put_and_delete(Killer())[:3] == (4, 4, 4)
     steps = put_and_delete(Killer())[3]["registrar"]

@@ -199,6 +199,7 @@ def _given_up(simulation: Simulation) -> list[dict[str, object]]:
     return [detail for detail in details if (detail["tenant"], detail["name"]) == STUBBORN]
 
 
+@pytest.mark.slow
 def test_an_ordinary_fire_goes_thirty_rounds_is_given_up_sent_back_and_refused_and_is_published_in_the_end() -> None:
     stubborn = (simulate(seed) for seed in range(200) if condition_of(seed) is Condition.STUBBORN_BUS)
     # One in which it was sent back, and refused once more.

@@ -209,6 +209,7 @@ async def test_what_an_earlier_release_wrote_without_a_number_is_read() -> None:
 # --- Rolling back: what this release writes, read by an earlier one -----------------------------------------------
 
 
+@pytest.mark.slow
 @given(st.lists(fires, min_size=1, max_size=5), st.sampled_from(sorted(RELEASES)))
 def test_an_earlier_release_reads_today_s_packs(given_fires: list[Fire], release: str) -> None:
     pack = make_pack(given_fires)
@@ -225,6 +226,7 @@ def test_an_earlier_release_reads_today_s_ranges(tick: int, first: int, release:
     assert RELEASES[release].read_range(encode_range(asked)) == (tick, first, first + 2)
 
 
+@pytest.mark.slow
 @given(
     record=st.builds(
         Record,

@@ -19,6 +19,8 @@ from tools.faultsim.targets import PAUSING
 
 #: Milliseconds from an end to the pause, at most, where there are no faults.
 PAUSED_WITHIN_MS = 10_000
+#: What says whether it is paused.
+TURNS = {"Schedule Paused", "Schedule Resumed"}
 
 
 class _End(NamedTuple):
@@ -52,10 +54,14 @@ def _ends(observed: Observations) -> list[_End]:
     """The ends of the runs that count, each once."""
     found: dict[str, _End] = {}
     skew = observed.clock_skew_ms
+    revisions = [event.detail["revision"] for event in _pauses(observed)]
     for event in observed.status_events:
         if event.key != PAUSING or event.what not in ENDS or event.detail["fire_id"] in found:
             continue
         ended = instant(event.detail["started"]) + event.detail["duration_ms"]
+        if event.detail["duration_ms"] == 0:
+            # It ended by a clock behind the one by which it was opened: a pause says when.
+            ended = next((one for one in revisions if ended - skew <= one <= ended), ended)
         fire_id = event.detail["fire_id"]
         found[fire_id] = _End(fire_id, ended - skew, event.at, ended, event.what != "Run Succeeded")
     return list(found.values())
@@ -118,7 +124,9 @@ def _may_be_between(ends: Sequence[_End], end: _End, last: _End) -> bool:
 
 
 def _is_overtaken(observed: Observations, last: _End) -> bool:
-    """Whether a resume, a later pause, or the end of the schedule may have come before the pause after *last*."""
+    """Whether a resume, another pause, or the end of the schedule may have come before the pause after *last*."""
+    if _is_paused(observed, last.first):
+        return True  # runs that were open at the pause end after it
     over = observed.end * 2 if not is_told_once(observed) else last.last + PAUSED_WITHIN_MS
     resumes = [sent for sent in observed.simulation.sent if sent.key == PAUSING and sent.command == "Resume Schedule"]
     if any(last.first <= sent.emitted and sent.time <= over for sent in resumes):
@@ -127,6 +135,13 @@ def _is_overtaken(observed: Observations, last: _End) -> bool:
         return True
     written = (one for one in observed.history.written if one.record.key == PAUSING)
     return any(one.record.state is State.COMPLETED and one.at <= over for one in written)
+
+
+def _is_paused(observed: Observations, at: Instant) -> bool:
+    """Whether its latest revision that was told before *at* is a pause."""
+    turns = [event for event in observed.status_events if event.key == PAUSING and event.what in TURNS]
+    told = [event for event in turns if event.at < at]
+    return bool(told) and max(told, key=lambda event: int(event.detail["revision"])).what == "Schedule Paused"
 
 
 PAUSING_CHECKS = (_never_after_fewer, _always_after_so_many)

@@ -46,6 +46,7 @@ class Runs:
         self.faultless = simulation.faults.faultless
         self.once = is_told_once(observed)
         self.clock_skew_ms = observed.clock_skew_ms
+        self.last = max((at for at, _, _ in observed.history.publications), default=0)
         self.fires: dict[str, list[_Fire]] = defaultdict(list)
         for at, _, event in observed.history.publications:
             detail: dict[str, Any] = msgspec.json.decode(event.detail)
@@ -147,9 +148,9 @@ def _held_up(observed: Observations) -> Iterator[Violation]:
         by = event.detail["by"]
         if event.key not in runs.alone:
             yield Violation(9, event.key, f"it was skipped for another run: {event.detail}")
-        elif by not in runs.fires and runs.faultless:
+        elif by not in runs.fires and by not in runs.unpublished and runs.faultless:
             yield Violation(9, event.key, f"it was skipped for a run of which nobody knows: {event.detail}")
-        elif runs.faultless and event.key is not None:
+        elif by in runs.fires and runs.faultless and event.key is not None:
             ended = runs.first_end(by)
             over = runs.fires[by][-1].at + runs.timeouts_ms[event.key]
             over = over if ended is None else min(over, max(one.arrives for one in runs.reports[by]))
@@ -160,6 +161,10 @@ def _held_up(observed: Observations) -> Iterator[Violation]:
 def _stuck(observed: Observations) -> Iterator[Violation]:
     """In the end no run is open, and no fire waits."""
     for lane in observed.simulation.deployment.lanes.values():
+        if lane.open is not None and lane.open.is_again and not lane.key.is_shared:
+            # Its end was said. Whoever opened it once more died before the deadline was sent, and the fire, come again,
+            # was in a pack that had been published. Nobody waits in a lane of a single run.
+            continue
         if lane.open is not None or lane.waiting is not None:
             yield Violation(9, Key(lane.tenant, lane.name), f"a run is open or a fire waits in the end: {lane}")
 
@@ -167,13 +172,16 @@ def _stuck(observed: Observations) -> Iterator[Violation]:
 def _one_end(observed: Observations) -> Iterator[Violation]:
     """Each tracked fire that was published ends as one of three, and once if there are no faults."""
     runs = Runs(observed)
-    last = max((at for at, _, _ in observed.history.publications), default=0)
     for fire_id, fires in runs.fires.items():
         told = runs.ends[fire_id]
         other = next((event for event in told if event.what != told[0].what), None)
-        if other is not None and not _is_forgotten(runs, fire_id, since=told[0].at, until=other.at):
+        if other is not None and not _is_forgotten(runs, fires[0].key, since=told[0].at, until=other.at):
             yield Violation(10, fires[0].key, f"{fire_id} ended as {told[0].what} and {other.what}")
-        elif not told and not _is_forgotten(runs, fire_id, since=fires[0].at, until=last):
+        elif (
+            not told
+            and not _ended_unpublished(runs, fire_id)
+            and not _is_forgotten(runs, fires[0].key, since=fires[0].at, until=runs.last)
+        ):
             # The event was lost with its process, and the message that repeats it was a dead letter for so long.
             yield Violation(10, fires[0].key, f"{fire_id}, published at {fires[0].at}, has no end")
         elif runs.once and len(runs.ends[fire_id]) > runs.times(fire_id):
@@ -181,6 +189,16 @@ def _one_end(observed: Observations) -> Iterator[Violation]:
     for fire_id in runs.ends.keys() - runs.fires.keys():
         if runs.ends[fire_id][0].what != "Run Overdue":
             yield Violation(10, runs.ends[fire_id][0].key, f"{fire_id} ended, and was never published")
+
+
+def _ended_unpublished(runs: Runs, fire_id: str) -> bool:
+    """Whether its run ended as not published while another delivery published the fire, and nobody reported on it.
+
+    Where somebody did, that is its end. Where the fire was published later, its run was opened anew.
+    """
+    latest = max(fire.at for fire in runs.fires[fire_id])
+    at_once = any(latest < event.at + OPENING_MS for event in runs.unpublished[fire_id])
+    return at_once and runs.first_end(fire_id) is None
 
 
 def _unpublished(observed: Observations) -> Iterator[Violation]:
@@ -192,19 +210,20 @@ def _unpublished(observed: Observations) -> Iterator[Violation]:
         if events[0].what != "Run Failed" or fire_id not in refused:
             yield Violation(10, events[0].key, f"{fire_id} ended as not published, and was not refused")
     for fire_id in refused.keys() - runs.unpublished.keys() - runs.ends.keys():
+        if _is_forgotten(runs, refused[fire_id].key, since=refused[fire_id].at, until=runs.last):
+            continue
         yield Violation(10, refused[fire_id].key, f"{fire_id} was refused for good, and its run has no end")
 
 
-def _is_forgotten(runs: Runs, fire_id: str, *, since: Instant, until: Instant) -> bool:
-    """Whether its lane may have forgotten from *since* to *until* that the run ended, and how.
+def _is_forgotten(runs: Runs, key: Key | None, *, since: Instant, until: Instant) -> bool:
+    """Whether the lane of *key* may have forgotten from *since* to *until* that a run ended, and how.
 
-    It remembers an end for an hour, and as many as it has room for.
+    It remembers an end for two hours, and as many as it has room for.
     """
     if runs.faultless:
         return False
     if until - since > REMEMBERED_MS:
         return True
-    key = runs.fires[fire_id][0].key
     meanwhile = (events[0].at for events in runs.ends.values() if events and events[0].key == key)
     return key in runs.alone and sum(since <= at <= until for at in meanwhile) > MAX_REMEMBERED
 

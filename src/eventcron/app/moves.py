@@ -19,7 +19,7 @@ from eventcron.app.reading import read_readable
 from eventcron.app.retry import Retry
 from eventcron.model.names import Instant, Window
 from eventcron.model.records import IndexEntry, State
-from eventcron.ports import Clock, Page, ScheduleStore
+from eventcron.ports import Clock, Lease, Leases, Page, ScheduleStore
 from eventcron.rules.pace import Pace, Turn
 from eventcron.rules.planning import DENSE, next_wake
 from eventcron.rules.portions import Planned
@@ -32,6 +32,8 @@ MOVES_AT_ONCE = 16
 #: dies meanwhile, these fires are sent again, in other packs. Long enough that packs are full, also where many planners
 #: share the pace.
 PART_MS = 10_000
+#: Milliseconds for which a planner believes that it holds its segment, once it has asked.
+HELD_MS = 500
 
 
 class Part(NamedTuple):
@@ -50,12 +52,16 @@ class Mover:
         *,
         clock: Clock,
         store: ScheduleStore,
+        leases: Leases,
         publisher: Publisher,
         jitter: Callable[[], float],
         settings: Settings,
     ) -> None:
         self._clock = clock
         self._store = store
+        self._leases = leases
+        #: Of each segment: the fence of the lease that was held when it was asked last, and when that was.
+        self._held: dict[int, tuple[int, Instant]] = {}
         self._publisher = publisher
         self._retry = Retry(clock=clock, jitter=jitter)
         self._tombstone_days = settings.tombstone_days
@@ -80,7 +86,7 @@ class Mover:
         rest = replace(page, items=page.items[turn.pieces :], unreadable=[])
         return Part(replace(page, items=page.items[: turn.pieces], left_out=0), rest, turn)
 
-    async def move(self, done: Sequence[Planned], window: Window, *, turn: Turn, until: Instant) -> bool:
+    async def move(self, done: Sequence[Planned], window: Window, *, lease: Lease, turn: Turn, until: Instant) -> bool:
         """Move the ``wake`` of timed entries when it is their *turn*, and remove finished entries from the index.
 
         Returns whether a schedule became dense.
@@ -101,11 +107,17 @@ class Mover:
         moving = [(planned, wake) for planned, wake in wakes if wake != planned.entry.wake]
         left = iter(enumerate(moving))
         movers = min(MOVES_AT_ONCE, len(moving))
-        await all_of(self._move_each(left, window, turn=turn, until=until) for _ in range(movers))
+        await all_of(self._move_each(left, window, lease=lease, turn=turn, until=until) for _ in range(movers))
         return any(wake == DENSE for _, wake in moving)
 
     async def _move_each(
-        self, left: Iterator[tuple[int, tuple[Planned, Instant | None]]], window: Window, *, turn: Turn, until: Instant
+        self,
+        left: Iterator[tuple[int, tuple[Planned, Instant | None]]],
+        window: Window,
+        *,
+        lease: Lease,
+        turn: Turn,
+        until: Instant,
     ) -> None:
         """Make moves one after the other while some are *left*, until one fails."""
         for number, (planned, wake) in left:
@@ -113,7 +125,20 @@ class Mover:
             begin = self._pace.begins(number - number % MOVES_AT_ONCE, turn)
             if begin > self._clock.now():
                 await self._clock.sleep_until(begin)
-            await self._move(planned, wake, window, until=until)
+            # A planner that was fenced off makes nothing dense. The next one has waited for the index already and could
+            # find the entry nowhere. What stays timed is planned from its wake on, by whoever meets it.
+            if wake != DENSE or await self._is_held(lease, until=until):
+                await self._move(planned, wake, window, until=until)
+
+    async def _is_held(self, lease: Lease, *, until: Instant) -> bool:
+        """Whether *lease* is the segment's still, or was just now."""
+        now = self._clock.now()
+        fence, asked = self._held.get(lease.segment, (0, 0))
+        if fence == lease.fence and now < asked + HELD_MS:
+            return True
+        held = await self._retry.call_until(lambda: self._leases.holds(lease), until=until)
+        self._held[lease.segment] = lease.fence, now if held else 0
+        return held
 
     async def _move(self, planned: Planned, wake: Instant | None, window: Window, *, until: Instant) -> None:
         if wake is None and not planned.ends:

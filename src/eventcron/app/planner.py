@@ -126,7 +126,9 @@ class Planner:
         self._leases = leases
         self._sender = PackSender(clock=clock, fire_queue=fire_queue, dead_letters=dead_letters, jitter=jitter)
         self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
-        self._mover = Mover(clock=clock, store=store, publisher=self._publisher, jitter=jitter, settings=settings)
+        self._mover = Mover(
+            clock=clock, store=store, leases=leases, publisher=self._publisher, jitter=jitter, settings=settings
+        )
         self._jitter = jitter
         self._settings = settings
         #: For as long as the process lives.
@@ -253,7 +255,7 @@ class Planner:
         while True:
             ahead = asyncio.ensure_future(self._page(lease, page.cursor, is_quiet)) if page.cursor else None
             try:
-                planned = await self._plan_page(page, window, memos, tally, looked_up, until=until)
+                planned = await self._plan_page(page, window, memos, tally, looked_up, lease=lease, until=until)
                 if planned < len(page.items):
                     # The index may still show what was moved. It must not be read again.
                     last = page.items[planned - 1] if planned else None
@@ -288,7 +290,8 @@ class Planner:
         while self._clock.now() <= until:
             page = await self._page(lease, cursor)
             timed = [entry for entry in page.items if entry.wake != DENSE]
-            planned = await self._plan_page(replace(page, items=timed), window, memos, tally, set(), until=until)
+            part = replace(page, items=timed)
+            planned = await self._plan_page(part, window, memos, tally, set(), lease=lease, until=until)
             if planned < len(timed):
                 return False
             if page.cursor is None or len(timed) < len(page.items):
@@ -307,6 +310,7 @@ class Planner:
         tally: _Tally,
         looked_up: set[Key],
         *,
+        lease: Lease,
         until: Instant,
     ) -> int:
         """Plan *page*, part by part. Returns how many of its entries were planned.
@@ -319,7 +323,7 @@ class Planner:
             if part is None:
                 return len(page.items) - len(left.items)
             done = await self._plan_part(part.page, window, memos, tally, looked_up)
-            dense = await self._mover.move(done, window, turn=part.turn, until=until)
+            dense = await self._mover.move(done, window, lease=lease, turn=part.turn, until=until)
             tally.dense = tally.dense or dense
             left = part.rest
         return len(page.items)

@@ -25,7 +25,8 @@ from eventcron.app.reading import read_readable
 from eventcron.errors import Conflict, InvalidSchedule
 from eventcron.model.names import MAX_SEGMENTS, Instant
 from eventcron.model.records import Record, Share, State, StoredInput, Sweep
-from eventcron.ports import Calendars, Clock, EventBus, Leases, Page, ScheduleStore, Sweeps
+from eventcron.ports import Calendars, Clock, EventBus, Leases, Page, ScheduleStore
+from eventcron.ports.sweeps import Sweeps
 from eventcron.rules.inputs import is_abandoned
 from eventcron.rules.reconcile import Fault, Finding, Setting, find
 from eventcron.rules.sweeps import daily_sweep, ended, resizing_sweep, share_of

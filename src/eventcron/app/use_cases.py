@@ -30,10 +30,10 @@ from eventcron.ports import (
     RegistrarQueue,
     ScheduleStore,
     SegmentQueue,
-    Sweeps,
 )
 from eventcron.ports.history import History
 from eventcron.ports.runs import Runs
+from eventcron.ports.sweeps import Sweeps
 from eventcron.settings import Settings
 
 

@@ -15,7 +15,7 @@ from msgspec import Struct
 from eventcron.model.events import Event
 from eventcron.model.messages import GroupedCommand, Pack, SegmentRange
 from eventcron.model.names import BackfillKey, CalendarKey, Instant, Key, Unreadable
-from eventcron.model.records import Backfill, Calendar, FireRecord, IndexEntry, Record, Share, StoredInput, Sweep
+from eventcron.model.records import Backfill, Calendar, FireRecord, IndexEntry, Record, StoredInput
 
 T = TypeVar("T")
 
@@ -232,27 +232,14 @@ class Leases(Protocol):
     async def release(self, lease: Lease) -> bool:
         """Give up the lease. The next pass plans the whole window again."""
 
+    async def holds(self, lease: Lease) -> bool:
+        """Whether *lease* is the segment's still: it has not ended, and no later lease has fenced it off."""
+
     async def planned_through(self, segment: int) -> Instant:
         """The instant through which the segment is planned, read consistently; 0 if it never was."""
 
     async def segments(self, count: int) -> list[SegmentState]:
         """The states of the segments 0 … count-1, in order."""
-
-
-class Sweeps(Protocol):
-    """Remembers the latest sweep of the reconciler, and how far it has come in each share of the table."""
-
-    async def latest(self) -> Sweep | None:
-        """The sweep stored last, read consistently; None if there never was one."""
-
-    async def put(self, sweep: Sweep, *, replacing: int | None) -> bool:
-        """Store *sweep* if the stored sweep's number is *replacing* (None: none is stored). False: it is another."""
-
-    async def shares(self, count: int) -> Mapping[int, Share]:
-        """The stored ones of the shares 0 … count-1, read consistently. They may be those of an earlier sweep."""
-
-    async def put_share(self, share: Share, *, replacing: int | None) -> bool:
-        """Store *share* if the stored version is *replacing* (None: none is stored). False: it is another."""
 
 
 class PublishedPacks(Protocol):

@@ -28,8 +28,8 @@ from eventcron.model.tracking import Overlap, RunEnd, Runs
 from eventcron.wire.encode import fire_id, pack_id
 
 #: Milliseconds for which a lane remembers what it decided: longer than a message comes back from its queue, five times
-#: after six minutes each, and is a dead letter that somebody sends back.
-REMEMBERED_MS = 3_600_000
+#: after six minutes each, and is a dead letter that somebody sends back once an outage of an hour is over.
+REMEMBERED_MS = 7_200_000
 #: Runs, and skipped fires, that a lane remembers at most: 10 KB.
 MAX_REMEMBERED = 32
 #: Milliseconds after its deadline for which a run still holds up others, as clocks differ. Then whoever is held up ends
@@ -131,6 +131,10 @@ def end(lane: Lane, named: str, how: RunEnd, *, now: Instant, by: str) -> Ending
     past_one = past_run(lane, named)
     if past_one is None:
         return Ending(Known.FORGOTTEN, lane)
+    if past_one.is_unpublished and how is not RunEnd.OVERDUE and by != NOT_PUBLISHED:
+        # Who reports has the fire: another delivery of it, admitted before the bus refused this one, was published.
+        past = _counted_here(lane, replace(past_one, end=how, ended=now, by=by, failures=None, pauses=False))
+        return Ending(Known.ENDED_NOW, changed(with_past(lane, past), now), past)
     # A run that the fire after it ended has not been reported if that fire's executor died.
     is_same = past_one.end is how and past_one.by in {by, ""}
     return Ending(Known.ENDED_NOW if is_same else Known.ENDED_BEFORE, lane, past_one)
@@ -198,7 +202,12 @@ def _end(lane: Lane, run: OpenRun, how: RunEnd, *, now: Instant, by: str) -> Pas
     past = PastRun(
         run.fire, run.fire_id, run.opened, run.deadline, how, now, by, run.pause_after, is_again=run.is_again
     )
-    return _counted(lane, past) if lane.key.is_shared and not run.is_again else past
+    return _counted_here(lane, past)
+
+
+def _counted_here(lane: Lane, past: PastRun) -> PastRun:
+    """*past*, counted if its schedule's runs end in *lane*. Of a run that ended again the first end counts."""
+    return _counted(lane, past) if lane.key.is_shared and not past.is_again else past
 
 
 def _counted(lane: Lane, past: PastRun) -> PastRun:

@@ -69,7 +69,9 @@ def expected_says(lanes: Sequence[Lane], at: Instant, within_seconds: int, *, no
         if lane.heard >= at - ALLOWANCE_MS:
             return f"{says}; the latest was sent at {_shown(lane.heard)}"
     return (
-        says if now < deadline else f"{says}; what became of that is kept for an hour, or as `Run Overdue` in a history"
+        says
+        if now < deadline
+        else f"{says}; what became of that is kept for two hours, or as `Run Overdue` in a history"
     )
 
 

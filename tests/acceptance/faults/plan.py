@@ -8,8 +8,8 @@ from typing import NamedTuple
 
 #: Seconds between two ticks of a local stack.
 TICK_SECONDS = 5
-#: Seconds that a local stack plans ahead.
-HORIZON_SECONDS = 12
+#: Seconds at the beginning and at the end of a window in which no planner is struck.
+SPARED_SECONDS = 12
 #: Seconds around the death of the whole without another blow: the death and the restart take a while.
 QUIET = (5.0, 6.0)
 
@@ -61,8 +61,8 @@ def plan(seed: int, *, seconds: int) -> list[Blow]:
             *(Blow(when(), What.EVERY_HOST) for _ in range(seconds // 30)),
             # Only two: a dead planner's leases stay for a while, and another planner has to succeed in between. They
             # come when the planner's fires are due in the window, and after the registrar's part of new schedules.
-            _planner(chance, HORIZON_SECONDS, before),
-            _planner(chance, after, seconds - HORIZON_SECONDS),
+            _planner(chance, SPARED_SECONDS, before),
+            _planner(chance, after, seconds - SPARED_SECONDS),
         ]
     )
 

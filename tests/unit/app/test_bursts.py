@@ -195,6 +195,7 @@ def burst(fires: Sequence[Fire], *, quota: float, known: int = 0, max_entries: i
 # A small tenant's fire waits for its turn. If the bus refuses it then, it comes back after a pause, which is by chance.
 
 
+@pytest.mark.slow
 def test_a_million_fires_take_as_long_as_the_quota_of_the_bus_says() -> None:
     """us-east-1: 10,000 calls a second, ten events each."""
     made = burst(all_at_once(), quota=10_000 / SCALE)
@@ -204,6 +205,7 @@ def test_a_million_fires_take_as_long_as_the_quota_of_the_bus_says() -> None:
     assert made.refused < 1 / 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_a_million_fires_take_as_long_if_the_quota_is_given(seed: int) -> None:
     made = burst(all_at_once(), quota=10_000 / SCALE, known=10_000 // SCALE, seed=seed)
@@ -214,6 +216,7 @@ def test_a_million_fires_take_as_long_if_the_quota_is_given(seed: int) -> None:
     assert made.refused < 1 / 3
 
 
+@pytest.mark.slow
 def test_a_million_fires_take_two_seconds_on_the_newer_bus() -> None:
     """500,000 events a second, a hundred a call."""
     made = burst(all_at_once(), quota=5_000 / SCALE, max_entries=100)
@@ -223,6 +226,7 @@ def test_a_million_fires_take_two_seconds_on_the_newer_bus() -> None:
     assert made.refused < 1 / 2
 
 
+@pytest.mark.slow
 def test_a_million_fires_in_a_flexible_window_of_five_minutes_fit_the_smallest_quota() -> None:
     """Its first five seconds. The smallest Regions take 400 calls a second."""
     made = burst(in_a_window(1_000_000 // 300, 5), quota=400)

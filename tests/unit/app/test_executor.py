@@ -474,6 +474,7 @@ async def test_once_means_the_latest_whoever_was_behind(
     assert reasons == ([] if outcome == "published" else [outcome])
 
 
+@pytest.mark.slow
 async def test_executors_an_hour_behind_fire_the_latest_and_what_is_less_late_than_a_minute(stage: Stage) -> None:
     """``rate(10 seconds)`` with an hour of fires in the queue: 353 of them would be late."""
     trigger = parse("rate(10 seconds)", anchor=NOW).canonical

@@ -103,6 +103,7 @@ async def peak_of_ten_packs(clock: JumpingClock, store: LargeStore, bus: Countin
     return peak
 
 
+@pytest.mark.slow
 async def test_ten_packs_of_the_largest_inputs_are_published_in_bounded_memory_and_others_first() -> None:
     """2,000 fires of 200 KB are 400 MB; every one of them is there eight times on its way out."""
     clock, bus = JumpingClock(NOW), CountingBus()

@@ -199,6 +199,23 @@ async def test_a_slow_twin_is_fenced_off() -> None:
     assert await stage.leases.commit(claimed[0]), "the later claim is untouched"
 
 
+async def test_a_planner_whose_lease_a_clock_ahead_took_makes_nothing_dense() -> None:
+    """The other one has waited for the index already, and would find the schedule neither as it was nor as it is."""
+    stage = Stage()
+    await stage.put("minutely", wake=NOW + MINUTE)
+    read, ahead = stage.store.read_index, NOW + 10 * MINUTE
+
+    async def overtaken(segment: int, **how: Any) -> Page[IndexEntry]:
+        page = await read(segment, **how)
+        assert await stage.leases.acquire(0, end=ahead + MINUTE, now=ahead, lease_until=ahead + MINUTE)
+        return page
+
+    stage.store.read_index = overtaken  # type: ignore[method-assign]
+
+    assert (await stage.plan()).ended is SegmentOutcome.FENCED
+    assert stage.store.records[Key("acme", "minutely")].wake == NOW + MINUTE
+
+
 async def test_near_its_deadline_a_pass_saves_its_page_and_the_next_goes_on_from_there() -> None:
     stage = Stage(page_size=3)
     for number in range(10):

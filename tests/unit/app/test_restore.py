@@ -16,6 +16,7 @@ from eventcron.model.commands import DeleteCalendar, PauseSchedule, PutCalendar,
 from eventcron.model.events import Event
 from eventcron.model.names import CalendarKey, Key
 from eventcron.model.records import Calendar, Record, State
+from eventcron.model.tracking import Expect
 from eventcron.ports import Refusal
 from eventcron.rules.export import Exported
 from eventcron.testing import World
@@ -80,6 +81,7 @@ def populate(world: World) -> None:
     emit(world, "Put Schedule", "woken", expression="0 6 * * *", state="PAUSED")
     emit(world, "Put Schedule", "rate", expression="rate(100 minutes)")
     emit(world, "Put Schedule", "three", expression="*/10 * * * *", max_fires=8)
+    emit(world, "Put Schedule", "watched", expression="0 1 * * *", expect={"within_seconds": 900})
     emit(world, "Put Schedule", "over", expression="* * * * *", max_fires=1)
     emit(world, "Put Schedule", "deleted", expression="* * * * *")
     world.run(minutes=2)
@@ -123,12 +125,13 @@ def change_everything(world: World) -> None:
 def test_an_export_has_the_stored_revisions_and_calendars_first(world: World) -> None:
     commands, report = export(world)
 
-    assert (report.schedules, report.left_out, report.calendars, report.unreadable) == (8, 2, 3, [])
+    assert (report.schedules, report.left_out, report.calendars, report.unreadable) == (9, 2, 3, [])
     assert all(command.revision is not None and command.revision > 0 for command in commands)
     kinds = [type(command) for command in commands]
     assert set(kinds[:2]) == {PutCalendar}
     puts = {one.name: one for one in commands if isinstance(one, Schedule)}
-    assert puts.keys() == {"nightly", "gone-days", "weekly", "stopped", "asleep", "woken", "rate", "three"}
+    assert puts.keys() == {"nightly", "gone-days", "weekly", "stopped", "asleep", "woken", "rate", "three", "watched"}
+    assert puts["watched"].expect == Expect(within_seconds=900)
     assert puts["nightly"].revision == world.store.records[Key("acme", "nightly")].last_commands.put_revision
 
 
@@ -177,6 +180,9 @@ def test_another_region_fires_the_same_with_the_same_ids(world: World) -> None:
             return sorted((fire.detail["fire_id"], fire.schedule, fire.detail["input"]) for fire in since)
 
         assert fires(other) == fires(world)
+        silent = other.events_of("Run Overdue")
+        assert len(silent) == 1  # said once, though three instants passed
+        assert silent == world.events_of("Run Overdue")
         assert {schedule for _, schedule, _ in fires(other)} == {
             f"acme/{name}" for name in ("nightly", "gone-days", "weekly", "woken", "rate", "three")
         }

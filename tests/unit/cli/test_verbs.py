@@ -67,6 +67,17 @@ def test_put_takes_every_field(run: Runs, deployed: Deployed, tmp_path: Path) ->
     ]
 
 
+def test_put_takes_what_runs_and_reports_are_about(run: Runs, deployed: Deployed) -> None:
+    run(
+        "put", "acme/a", "0 2 * * *", "--track", "--timeout", "90", "--while-running", "queue_one", "--pause-after", "3"
+    )  # fmt: skip
+    run("put", "acme/b", "0 2 * * *", "--expect-within", "900")
+
+    tracked, expected = deployed.put_details
+    assert tracked["runs"] == {"track": True, "timeout_seconds": 90, "overlap": "queue_one", "pause_after_failures": 3}
+    assert expected == {"tenant": "acme", "name": "b", "expression": "0 2 * * *", "expect": {"within_seconds": 900}}
+
+
 def test_without_waiting_only_the_event_is_named(run: Runs) -> None:
     said = run("put", "acme/a", "@daily", "--no-wait").output
 

@@ -183,6 +183,22 @@ def test_a_run_whose_fire_cannot_be_published_ends_and_begins_anew_when_the_fire
     assert admit(ended.lane, fire(1), SKIP, now=NOW + 4_000).ruling is Ruling.DROP
 
 
+def test_a_report_ends_a_run_whose_fire_one_delivery_could_not_publish_and_another_did() -> None:
+    named = fire_id(fire(1))
+    lane = end_unpublished(admit(LANE, fire(1), SKIP, now=NOW).lane, named, now=NOW + 1_000).lane
+
+    at_deadline = end_at_deadline(lane, named, now=NOW + 60_000, by="p")
+    assert (at_deadline.known, at_deadline.lane) == (Known.ENDED_BEFORE, lane)  # nobody is known to have the fire
+    ended = end(lane, named, RunEnd.SUCCEEDED, now=NOW + 2_000, by="e")
+    assert ended.known is Known.ENDED_NOW
+    assert ended.past is not None
+    assert (ended.past.end, ended.past.by, ended.lane.failures) == (RunEnd.SUCCEEDED, "e", 0)
+    assert end(ended.lane, named, RunEnd.SUCCEEDED, now=NOW + 3_000, by="e").known is Known.ENDED_NOW
+    assert end(ended.lane, named, RunEnd.FAILED, now=NOW + 3_000, by="other").known is Known.ENDED_BEFORE
+    assert end_unpublished(ended.lane, named, now=NOW + 3_000).known is Known.ENDED_BEFORE
+    assert admit(ended.lane, fire(1), SKIP, now=NOW + 4_000).ruling is Ruling.DROP
+
+
 def test_a_run_in_a_lane_of_its_own_counts_again_when_its_fire_is_published_after_all() -> None:
     policy = Runs(track=True, pause_after_failures=5)
     opened = admit(replace(LANE, id=fire_id(fire(1))), fire(1), policy, now=NOW).lane

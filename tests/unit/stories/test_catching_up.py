@@ -111,6 +111,7 @@ def test_under_a_limit_nothing_is_lost_and_what_is_due_goes_first() -> None:
         assert all(fire.lateness_ms < 2_000 for fire in world.fired if fire.due >= "2026-12-01T06:02")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("policy", ["fire_all", "skip"])
 def test_a_tenant_with_little_room_left_catches_up_in_it(policy: str) -> None:
     """Six schedules that are due use the limit of seven nearly up, each minute.
@@ -351,6 +352,7 @@ def test_what_would_be_beyond_its_grace_is_not_put_off(world: World) -> None:
     assert dues(world) == ["00:50"]
 
 
+@pytest.mark.slow
 def test_late_fires_of_a_limited_tenant_wait_for_it_and_are_not_lost() -> None:
     with limited(60) as world:
         for name in "abcde":

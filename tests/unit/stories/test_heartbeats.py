@@ -175,6 +175,16 @@ def test_reports_that_come_twice_or_are_overtaken_change_nothing() -> None:
         assert told(world) == ["Run Overdue", "Run Succeeded"]
 
 
+def test_a_report_by_a_clock_far_ahead_hides_no_silence() -> None:
+    with World(START) as world:
+        put(world)
+        world.emit(
+            "Report Run", {"tenant": "acme", "name": "backup", "status": "succeeded"}, time=world.now + 4_000_000
+        )
+        world.run(minutes=75)
+        assert told(world) == ["Run Overdue"]
+
+
 def test_strangers_are_no_heartbeat_and_learn_nothing_of_the_schedule() -> None:
     with World(START) as world:
         put(world)

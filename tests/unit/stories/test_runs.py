@@ -364,6 +364,7 @@ def test_a_tracked_fire_costs_at_most_three_writes_and_another_none(
             assert counting.calls["get_runs.before"] == 0
 
 
+@pytest.mark.slow
 def test_two_hundred_occurrences_with_runs_of_random_lengths_never_overlap_and_never_stall() -> None:
     lengths = random.Random(14)  # it has to be repeatable, not secret
     with World(START) as world:

@@ -80,6 +80,10 @@ class DynamoLeases:
             values=given_up | held | values,
         )
 
+    async def holds(self, lease: Lease) -> bool:
+        state = _state(lease.segment, await self._table.get(_key(lease.segment)) or {})
+        return (state.fence, state.lease_until) == (lease.fence, lease.lease_until)
+
     async def planned_through(self, segment: int) -> Instant:
         return _state(segment, await self._table.get(_key(segment)) or {}).planned_through
 

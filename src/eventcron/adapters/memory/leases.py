@@ -52,6 +52,12 @@ class MemoryLeases:
         await self._pause("release.after")
         return released
 
+    async def holds(self, lease: Lease) -> bool:
+        await self._pause("holds.before")
+        held = self._holds(lease)
+        await self._pause("holds.after")
+        return held
+
     async def planned_through(self, segment: int) -> Instant:
         await self._pause("planned_through.before")
         planned = self._state(segment).planned_through
