@@ -13,7 +13,7 @@ from tests.waiting import HANG_SECONDS
 
 pytestmark = pytest.mark.embedded
 
-#: Seconds. By default hypercorn closes an idle connection after 5, and the planner ticks every 5.
+#: Seconds. By default uvicorn closes an idle connection after 5, and the planner ticks every 5.
 IDLE_SECONDS = 6.0
 
 

@@ -30,8 +30,8 @@ from tests.waiting import HANG_SECONDS, received, until
 #: Seconds. Longer than a function takes on a busy machine, or the queue hands a message out twice.
 VISIBILITY = "8"
 
-#: What ``ministack_patches``, ``lambda_patches``, ``stack_patches`` and ``snapshot`` replace or call, with the
-#: parameters they rely on.
+#: What ``ministack_patches``, ``event_patches``, ``lambda_patches``, ``stack_patches`` and ``snapshot`` replace or
+#: call, with the parameters they rely on.
 REPLACED = {
     "app._build_persistence_save_dict": [],
     "app._load_persisted_state": [],
@@ -56,12 +56,18 @@ REPLACED = {
     "services.eventbridge._delete_api_destination": ["data"],
     "services.eventbridge._delete_connection": ["data"],
     "services.eventbridge._dispatch_to_lambda": ["arn", "payload"],
+    "services.eventbridge._dispatch_to_sqs": ["spec", "payload", "sqs_parameters"],
+    "services.eventbridge._archive_event": ["event", "view"],
     "services.eventbridge._compiled_pattern": ["pattern_str"],
+    "services.eventbridge._event_bus_name_from_ref": ["name"],
     "services.eventbridge._events_log_list": [],
+    "services.eventbridge._invoke_target": ["target", "event", "rule", "view"],
+    "services.eventbridge._matches_alternative": ["view", "alternative"],
     "services.eventbridge._matches_pattern_view": ["pattern_str", "view", "owner"],
-    "services.eventbridge._now_ts": [],
+    "services.eventbridge._pattern_event_view": ["event"],
     "services.eventbridge._put_events": ["data", "allow_aws_source"],
     "services.eventbridge.new_uuid": [],
+    "services.eventbridge.parse_arn": ["value"],
     "services.lambda_svc._emit_lambda_logs": ["func", "request_id", "log_text", "error", "duration_ms", "log_source"],
     "services.lambda_svc._ensure_poller": [],
     "services.lambda_svc._execute_function_warm": ["func", "event", "request_id"],
@@ -77,6 +83,7 @@ REPLACED = {
     "services.sqs._ensure_msg_fields": ["m"],
     "services.sqs._expire_retained": ["q"],
     "services.sqs._receive_messages_for_esm": ["queue_url", "max_number"],
+    "services.sqs.parse_arn": ["value"],
 }
 
 _LOOK = """
@@ -117,89 +124,6 @@ def test_its_cloudformation_lacks_what_patches_add() -> None:
 
     assert NOT_EMULATED.keys() & known == {"AWS::CloudWatch::Alarm", "AWS::CloudWatch::Dashboard"}
     assert not {"AWS::Events::Connection", "AWS::Events::ApiDestination"} & known  # a patch adds these
-
-
-_DELIVER = """
-import sys
-from ministack.services import eventbridge
-from eventcron.local.ministack_patches import _events_are_compact_utf8
-if sys.argv[1] == "patched":
-    _events_are_compact_utf8()
-eventbridge._dispatch_to_sqs = lambda spec, payload, parameters: sys.stdout.write(ascii(payload))
-event = eventbridge._event_from_test_payload({"source": "s", "detail-type": "d", "detail": {"input": ["\\u00e6", 1]}})
-eventbridge._invoke_target({"Arn": "arn:aws:sqs:us-east-1:000000000000:queue"}, event, {"Name": "rule"})
-"""
-
-
-@pytest.mark.parametrize(
-    ("how", "delivered"), [("plain", r'"input": ["\\u00e6", 1]'), ("patched", r'"input":["\xe6",1]')]
-)
-def test_a_rule_delivers_an_input_with_as_many_bytes_as_it_was_given_only_if_patched(how: str, delivered: str) -> None:
-    done = subprocess.run([sys.executable, "-c", _DELIVER, how], capture_output=True, text=True, check=True)
-
-    assert delivered in done.stdout
-
-
-_MATCH = """
-import json, sys
-from ministack.services import eventbridge
-from eventcron.local.ministack_patches import _patterns_are_matched_once
-matched, count = eventbridge._matches_alternative, 0
-def counted(*args):
-    global count
-    count += 1
-    return matched(*args)
-eventbridge._matches_alternative = counted
-if sys.argv[1] == "patched":
-    _patterns_are_matched_once()
-answers = []
-for source in ("eventcron", "other"):
-    for number in (1, 2, 3):
-        event = {"source": source, "detail-type": "d", "id": str(number), "detail": {"n": number}}
-        view = eventbridge._pattern_event_view(eventbridge._event_from_test_payload(event))
-        answers.append([eventbridge._matches_pattern_view(pattern, view, "rule") for pattern in sys.argv[2:]])
-print(json.dumps([answers, count]))
-"""
-_PATTERNS = [
-    '{"replay-name": [{"exists": false}], "$or": [{"source": ["eventcron"]}, {"detail-type": ["e"]}]}',
-    '{"source": ["eventcron"], "detail": {"n": [1]}}',
-]
-
-
-@pytest.mark.parametrize(
-    ("how", "matches"),
-    [
-        pytest.param("plain", 3 + 6 + 6, id="each-of-four-events-with-each-alternative"),
-        pytest.param(
-            "patched", 1 + 2 + 2 + 3, id="events-alike-in-shared-fields-once-and-details-of-those-that-may-match"
-        ),
-    ],
-)
-def test_a_pattern_is_matched_once_for_events_that_are_alike_to_it_only_if_patched(how: str, matches: int) -> None:
-    done = subprocess.run([sys.executable, "-c", _MATCH, how, *_PATTERNS], capture_output=True, text=True, check=True)
-
-    assert json.loads(done.stdout) == [[[True, True], [True, False], [True, False], *[[False, False]] * 3], matches]
-
-
-_NUMBER = """
-import os, sys, uuid
-from ministack.services import eventbridge
-from eventcron.local.ministack_patches import _events_are_numbered_without_the_system
-if sys.argv[1] == "patched":
-    _events_are_numbered_without_the_system()
-asked, ask = [], os.urandom
-os.urandom = lambda count: asked.append(count) or ask(count)
-ids = {eventbridge.new_uuid() for _ in range(100)}
-assert len(ids) == 100 and all(uuid.UUID(one).version == 4 and str(uuid.UUID(one)) == one for one in ids)
-print(len(asked))
-"""
-
-
-@pytest.mark.parametrize(("how", "asked"), [("plain", "100"), ("patched", "0")])
-def test_the_id_of_an_event_is_made_without_the_system_only_if_patched(how: str, asked: str) -> None:
-    done = subprocess.run([sys.executable, "-c", _NUMBER, how], capture_output=True, text=True, check=True)
-
-    assert done.stdout.strip() == asked
 
 
 async def test_work_handed_to_the_loop_runs_there_in_the_caller_s_context_and_raises_in_the_caller() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import sys
 import threading
 from pathlib import Path
@@ -20,7 +21,7 @@ from weakref import WeakKeyDictionary
 from eventcron.local.snapshot import SnapshotWriter
 
 #: Seconds that an idle connection stays open: longer than any client keeps one, so that the client closes it.
-#: hypercorn's default of 5 seconds is the planner's tick. A request that meets the closing connection fails, perhaps
+#: uvicorn's default of 5 seconds is the planner's tick. A request that meets the closing connection fails, perhaps
 #: after ministack has carried it out. Then botocore repeats it, and packs are in the queue twice.
 KEEP_ALIVE_SECONDS = 3_600
 #: Seconds after which a thread that computes lets another one run. After each write to a socket the event loop waits
@@ -40,32 +41,52 @@ def _end_with_parent(directory: str, writer: SnapshotWriter | None) -> None:
 
 
 def send_responses_whole() -> None:
-    """Let hypercorn send the head of a response together with what follows it.
+    """Let uvicorn send the head of a response together with what follows it.
 
-    hypercorn writes twice for each response. The head alone wakes the client, which has to wait for the rest. On few
+    uvicorn writes twice for each response. The head alone wakes the client, which has to wait for the rest. On few
     cores that takes the time of this process.
     """
-    import h11  # noqa: PLC0415  # as hypercorn below
-    from hypercorn.events import RawData  # noqa: PLC0415
-    from hypercorn.protocol.h11 import H11Protocol  # noqa: PLC0415
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle  # noqa: PLC0415  # as uvicorn below
 
-    heads: WeakKeyDictionary[H11Protocol, bytes] = WeakKeyDictionary()
+    heads: WeakKeyDictionary[RequestResponseCycle, bytes] = WeakKeyDictionary()
+    send = RequestResponseCycle.send
 
-    async def send_whole(protocol: Any, event: Any) -> None:
-        try:
-            data = protocol.connection.send(event) or b""
-        except h11.LocalProtocolError:
-            if protocol.connection.their_state != h11.ERROR:
-                raise
+    async def send_whole(cycle: Any, message: Any) -> None:
+        if cycle.scope["method"] == "HEAD":  # nothing follows
+            await send(cycle, message)
             return
-        data = heads.pop(protocol, b"") + data
-        if isinstance(event, h11.Response):
-            heads[protocol] = data
-        elif data:
-            await protocol.send(RawData(data=data))
+        if cycle.flow.write_paused:
+            await cycle.flow.drain()  # here, so that nothing else runs until the transport is back
+        transport = cycle.transport
+        cycle.transport = written = _Written()
+        try:
+            await send(cycle, message)
+        finally:
+            cycle.transport = transport
+            data = heads.pop(cycle, b"") + written.data
+            if message["type"] == "http.response.start":
+                heads[cycle] = data
+            elif data:
+                transport.write(data)
+            if written.is_closed:
+                transport.close()
 
-    patched: Any = H11Protocol
-    patched._send_h11_event = send_whole
+    patched: Any = RequestResponseCycle
+    patched.send = send_whole
+
+
+class _Written:
+    """What uvicorn writes of a response at a time, and whether it closes the connection afterwards."""
+
+    def __init__(self) -> None:
+        self.data = b""
+        self.is_closed = False
+
+    def write(self, data: bytes) -> None:
+        self.data += data
+
+    def close(self) -> None:
+        self.is_closed = True
 
 
 def main(descriptor: str, directory: str, snapshot: str = "") -> None:
@@ -73,8 +94,7 @@ def main(descriptor: str, directory: str, snapshot: str = "") -> None:
     writer = SnapshotWriter(Path(snapshot)) if snapshot else None
     threading.Thread(target=_end_with_parent, args=(directory, writer), daemon=True, name="parent-pipe").start()
     # Imported only now: loading ministack takes a while, and the parent may end meanwhile.
-    from hypercorn.asyncio import serve  # noqa: PLC0415
-    from hypercorn.config import Config  # noqa: PLC0415
+    import uvicorn  # noqa: PLC0415
     from ministack.app import app  # noqa: PLC0415
 
     from eventcron.local import ministack_patches  # noqa: PLC0415
@@ -84,11 +104,14 @@ def main(descriptor: str, directory: str, snapshot: str = "") -> None:
     ministack_patches.apply()
     if writer is not None:
         writer.install()
-    config = Config()
-    config.bind = [f"fd://{descriptor}"]
-    config.loglevel = "WARNING"
-    config.keep_alive_timeout = KEEP_ALIVE_SECONDS
-    asyncio.run(serve(app, config))
+    config = uvicorn.Config(
+        app, log_config=None, access_log=False, http="httptools", ws="wsproto", lifespan="on",
+        server_header=False, date_header=False,  # ministack adds what AWS sends
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        reset_contextvars=True,  # an account and a Region are those of one request
+    )  # fmt: skip
+    # ministack is made for hypercorn, whose parser and tasks take longer than most requests themselves.
+    asyncio.run(uvicorn.Server(config).serve(sockets=[socket.socket(fileno=int(descriptor))]))
 
 
 if __name__ == "__main__":

@@ -9,20 +9,15 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import json
-import random
 import sys
 import threading
 import time
-import uuid
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from concurrent.futures import Future
-from functools import lru_cache, partial
-from itertools import groupby
-from types import SimpleNamespace
 from typing import Any, TypeVar
 
-from eventcron.local import lambda_patches, queue_patches, stack_patches, worker_patches
+from eventcron.local import event_patches, lambda_patches, queue_patches, stack_patches, worker_patches
 from eventcron.local.lambda_patches import RETRY_WAITS
 
 T = TypeVar("T")
@@ -32,10 +27,6 @@ MAX_EVENTS = 1_000
 MAX_STREAMS = 200
 #: Characters of one invocation's output that the parent receives.
 MAX_OUTPUT = 256_000
-#: Answers to whether a pattern matches that are remembered: dozens of rules times dozens of detail types.
-MAX_MATCHES = 4_096
-#: The fields of an event in which many are alike.
-_SHARED = frozenset({"version", "source", "account", "region", "detail-type", "replay-name"})
 #: HTTP statuses of an API destination after which EventBridge retries: 401, 407, 409, 429 and 5xx.
 RETRIED_STATUSES = frozenset({401, 407, 409, 429, *range(500, 600)})
 
@@ -49,10 +40,7 @@ def apply() -> None:
     _an_environment_dies_alone()
     lambda_patches.apply()
     _rules_send_again_to_api_destinations()
-    _put_events_checks_entries_and_keeps_their_time()
-    _patterns_are_matched_once()
-    _events_are_numbered_without_the_system()
-    _events_are_compact_utf8()
+    event_patches.apply()
     _errors_carry_their_type()
     _history_is_bounded()
     _output_is_passed_on()
@@ -169,130 +157,6 @@ def _rules_send_again_to_api_destinations() -> None:
             return int(send(request, auth_headers))
 
     eventbridge._api_destination_send_sync = send_with_retries
-
-
-def _put_events_checks_entries_and_keeps_their_time() -> None:
-    """Reject each entry that AWS rejects, and give events the ``Time`` of their entry.
-
-    ministack accepts an entry without source, detail type or valid detail, and gives each event its own time.
-    """
-    from ministack.core.responses import json_response  # noqa: PLC0415
-    from ministack.services import eventbridge  # noqa: PLC0415
-
-    put = eventbridge._put_events
-    now = eventbridge._now_ts
-    entry_time: contextvars.ContextVar[float | None] = contextvars.ContextVar("entry_time", default=None)
-
-    def entry_now() -> float:
-        given = entry_time.get()
-        return float(now()) if given is None else given
-
-    def put_at(entries: list[dict[str, Any]], *, allow_aws_source: bool) -> Iterable[dict[str, Any]]:
-        """The results of *entries*, which are all valid and have the same time."""
-        given = entries[0].get("Time")
-        token = entry_time.set(eventbridge._coerce_timestamp(given) if given else None)
-        try:
-            _, _, body = put({"Entries": entries}, allow_aws_source=allow_aws_source)
-        finally:
-            entry_time.reset(token)
-        return list(json.loads(body)["Entries"])
-
-    def put_events(data: dict[str, Any], allow_aws_source: bool = False) -> Any:  # noqa: FBT001, FBT002  # ministack's
-        entries = data.get("Entries", [])
-        if len(entries) > 10:  # noqa: PLR2004  # PutEvents: "Array Members: Maximum number of 10 items"
-            return put(data, allow_aws_source=allow_aws_source)
-        results: list[dict[str, Any]] = []
-        for (refusal, _), group in groupby(entries, key=lambda entry: (_refusal(entry), entry.get("Time"))):
-            alike = list(group)
-            results += [refusal] * len(alike) if refusal else put_at(alike, allow_aws_source=allow_aws_source)
-        failed = sum("ErrorCode" in result for result in results)
-        return json_response({"FailedEntryCount": failed, "Entries": results})
-
-    eventbridge._now_ts = entry_now
-    eventbridge._put_events = put_events
-
-
-def _refusal(entry: dict[str, Any]) -> dict[str, str] | None:
-    """The error with which EventBridge rejects *entry*, or None."""
-    for field in ("Source", "DetailType", "Detail"):
-        if not entry.get(field):
-            return {
-                "ErrorCode": "InvalidArgument",
-                "ErrorMessage": f"Parameter {field} is not valid. Reason: {field} is a required argument.",
-            }
-    try:
-        detail = json.loads(entry["Detail"])
-    except ValueError:
-        detail = None
-    if not isinstance(detail, dict):
-        return {"ErrorCode": "MalformedDetail", "ErrorMessage": "Detail is malformed."}
-    return None
-
-
-def _patterns_are_matched_once() -> None:
-    """Match what a rule's pattern says of shared fields once for all events that are alike in those.
-
-    ministack matches every pattern of a bus with each event, though most events of eventcron differ only in what few
-    patterns name: id, time, resources and detail. Most patterns that name a detail want another source or detail type.
-    """
-    from ministack.services import eventbridge  # noqa: PLC0415
-
-    matches = eventbridge._matches_pattern_view
-    #: The event that was looked at last, with its shared fields: each rule of its bus looks at it. One value, as
-    #: threads send events too.
-    last: list[tuple[Any, tuple[tuple[str, str], ...] | None]] = [(None, None)]
-
-    @lru_cache(maxsize=MAX_MATCHES)
-    def matches_all_like(pattern: str, fields: tuple[tuple[str, str], ...]) -> bool | None:
-        """Whether *pattern* matches all events with those *fields*; None if that depends on their other fields."""
-        view = eventbridge._EventView(dict(fields), "{}")
-        found: bool | None = False
-        for alternative in eventbridge._compiled_pattern(pattern) or ():
-            shared = {name: wanted for name, wanted in alternative.items() if name in _SHARED}
-            if not shared or eventbridge._matches_alternative(view, shared):
-                if len(shared) == len(alternative):
-                    return True
-                found = None
-        return found
-
-    def shared_fields(view: Any) -> tuple[tuple[str, str], ...] | None:
-        """The shared fields of an event; None if one is no text, as in a tested event."""
-        seen, fields = last[0]
-        if seen is not view:
-            fields = tuple([(name, value) for name, value in view.envelope().items() if name in _SHARED])
-            fields = fields if all(isinstance(value, str) for _, value in fields) else None
-            last[0] = view, fields
-        return fields
-
-    def matches_once(pattern: object, view: Any, *owner: str) -> bool:
-        fields = shared_fields(view) if isinstance(pattern, str) else None
-        found = matches_all_like(pattern, fields) if isinstance(pattern, str) and fields is not None else None
-        return bool(matches(pattern, view, *owner)) if found is None else found
-
-    eventbridge._matches_pattern_view = matches_once
-
-
-def _events_are_numbered_without_the_system() -> None:
-    """Make the ids of events and of their messages from Python's own random numbers, which need not be secret.
-
-    ministack asks the system twice for each delivered event. Each time, its event loop hands the interpreter to another
-    thread, and may wait for ``host.SWITCH_SECONDS`` to get it back.
-    """
-    from ministack.services import eventbridge  # noqa: PLC0415
-
-    eventbridge.new_uuid = lambda: str(uuid.UUID(int=random.getrandbits(128), version=4))
-
-
-def _events_are_compact_utf8() -> None:
-    """Deliver events as compact UTF-8, so that an input has as many bytes as its sender gave it.
-
-    ministack writes each character beyond ASCII as an escape, up to three times as long, and adds spaces.
-    """
-    from ministack.services import eventbridge  # noqa: PLC0415
-
-    plain = SimpleNamespace(**vars(json))
-    plain.dumps = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
-    eventbridge.json = plain
 
 
 def _errors_carry_their_type() -> None:
