@@ -58,6 +58,7 @@ COMMITS_BEFORE_IT_SENDS = Fault(
     """\
         looked_up: set[Key] = set()
         await self._leases.commit(lease)
+        self._mover._held[lease.segment] = lease.fence, lease.lease_until  # it believes that it has its lease still
         await asyncio.sleep(3)
         while True:
 """,
