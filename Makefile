@@ -70,7 +70,7 @@ simulate-mutants: $(VENV)/.local  ## Break the code on purpose, one mutant at a 
 # --- Check ----------------------------------------------------------------------------------------------------------
 
 test: $(VENV)/.dev  ## Run every test and measure coverage
-	@$(BIN)/pytest --numprocesses 3 --dist loadscope --no-loadscope-reorder --cov $(ARGS)
+	@$(BIN)/pytest --numprocesses 4 --dist loadscope --no-loadscope-reorder --cov $(ARGS)
 
 test-faults: $(VENV)/.dev  ## Kill each part of the embedded stack while it fires; repeat the same kills with SEED=n
 	@FAULTS_SEED=$(SEED) $(BIN)/pytest --capture no tests/acceptance/test_faults.py $(ARGS)
