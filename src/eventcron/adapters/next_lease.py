@@ -1,4 +1,4 @@
-"""What the next lease of a segment covers. The same in memory and on DynamoDB."""
+"""What the next lease of a segment covers, and whether a lease is the latest. The same in memory and on DynamoDB."""
 
 from __future__ import annotations
 
@@ -33,3 +33,8 @@ def next_lease(state: SegmentState, cursor: str | None, *, end: Instant, lease_u
     if end <= planned:
         return msgspec.structs.replace(lease, fence=state.fence)
     return lease
+
+
+def is_held_in(state: SegmentState, lease: Lease) -> bool:
+    """Whether *lease* is the one that *state* has: it has not ended, and no later lease has fenced it off."""
+    return (state.fence, state.lease_until) == (lease.fence, lease.lease_until)

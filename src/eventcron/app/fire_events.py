@@ -58,8 +58,8 @@ class FireEvents:
         self._store = store
         self._publisher = publisher
         self._budget = Budget(TOTAL_BYTES)
-        #: Bytes that are left for events that wait for their instant.
-        self._free = TOTAL_BYTES
+        #: For events that wait for their instant.
+        self._ahead = Budget(TOTAL_BYTES)
 
     @contextmanager
     def ahead(self, timed: Sequence[Timed], *, attempt: int) -> Iterator[Made | None]:
@@ -69,18 +69,20 @@ class FireEvents:
         """
         sizes = [event_size(record) if record.input is None else SMALL_BYTES + 1 for _, record, _ in timed]
         size = sum(sizes)
-        if size > min(self._free, PORTION_BYTES) or max(sizes, default=0) > SMALL_BYTES:
+        fits = size <= PORTION_BYTES and max(sizes, default=0) <= SMALL_BYTES
+        held = self._ahead.hold_now(size) if fits else None
+        if held is None:
             yield None
             return
-        self._free -= size
         try:
             events = [fired(record, fire, attempt=attempt, local_time=local) for fire, record, local in timed]
+            # What is published has a schedule.
             needed = {record.key: record for fire, record, _ in timed if fire.last or record.schedule.labels}  # type: ignore[union-attr]
             made = Made([fire for fire, _, _ in timed], events, needed, size)
             del timed  # else it would hold the records
             yield made
         finally:
-            self._free += size
+            held.shrink(0)
 
     async def publish_made(self, made: Made) -> list[Instant | Refusal]:
         """As ``publish``, for fires whose events are made."""

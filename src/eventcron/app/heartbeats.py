@@ -11,12 +11,12 @@ from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import ReportRun
 from eventcron.model.messages import Fire, Pack
 from eventcron.model.names import Instant, Key
-from eventcron.model.records import FireRecord
+from eventcron.model.records import expect_of
 from eventcron.model.runs import Lane, LaneKey, PastRun
 from eventcron.model.tracking import RunEnd, RunStatus
 from eventcron.ports import Clock, Refusal, ScheduleStore
 from eventcron.rules import heartbeats
-from eventcron.rules.heartbeats import Heard, expected_pack, is_expected
+from eventcron.rules.heartbeats import Heard, deadline_of, expected_pack, is_expected
 from eventcron.rules.judging import Timed
 
 
@@ -34,9 +34,9 @@ class Heartbeats:
         Returns why the queue did not take them, for each of *timed*. All may be sent again: their packs stay the same.
         """
         packs = [
-            expected_pack(fire, record.schedule.expect.within_seconds)
+            expected_pack(fire, expect.within_seconds)
             for fire, record, _ in timed
-            if is_expected(record, fire) and record.schedule is not None and record.schedule.expect is not None
+            if (expect := expect_of(record)) is not None and is_expected(record, fire)
         ]
         try:
             await self._tracker.send(packs)
@@ -58,7 +58,9 @@ class Heartbeats:
         await self._clock.sleep_until(pack.at)
         fire = pack.fires[0]
         record = (await self._store.get([fire.key])).get(fire.key)
-        if not is_expected(record, fire) or _deadline_of(record, fire) != pack.at:
+        expect = expect_of(record)
+        # A pack that was sent for another definition has another deadline.
+        if expect is None or not is_expected(record, fire) or deadline_of(fire, expect.within_seconds) != pack.at:
             return None
 
         def decide(lane: Lane, now: Instant) -> tuple[Lane, Heard]:
@@ -100,12 +102,6 @@ class Heartbeats:
         if heard.past is not None:
             await self._tracker.tell(heard.past, report, event_id=event_id)
         return Reported(heard.past)
-
-
-def _deadline_of(record: FireRecord | None, fire: Fire) -> Instant:
-    """When a report for *fire* is late, as *record* says now. A resent pack of another definition has another one."""
-    expect = None if record is None or record.schedule is None else record.schedule.expect
-    return 0 if expect is None else fire.at + expect.within_seconds * 1000
 
 
 def _lane_of(key: Key) -> LaneKey:

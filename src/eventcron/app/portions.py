@@ -80,6 +80,13 @@ class Budget:
         finally:
             held.shrink(0)
 
+    def hold_now(self, size: int) -> Held | None:
+        """Hold *size* bytes, to be shrunk to 0 in the end. None: they are not free, or others wait."""
+        if self._waiting or size > self._free:
+            return None
+        self._free -= size
+        return Held(size, self._release)
+
     async def _acquire(self, owner: str, size: int) -> None:
         if not self._waiting and size <= self._free:
             self._free -= size

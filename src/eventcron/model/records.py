@@ -247,6 +247,11 @@ class FireRecord(Protocol):
     def size(self) -> int: ...
 
 
+def expect_of(record: FireRecord | None) -> Expect | None:
+    """What reports the schedule of *record* expects; None: it fires, or there is none."""
+    return None if record is None or record.schedule is None else record.schedule.expect
+
+
 #: Nothing was ever defined.
 NO_ERA = Era(revision=-1, trigger="", start=0)
 

@@ -19,7 +19,7 @@ from msgspec.structs import replace
 
 from eventcron.model.messages import EXPECTED, Fire, Pack
 from eventcron.model.names import Instant, Window
-from eventcron.model.records import FireRecord, State
+from eventcron.model.records import FireRecord, State, expect_of
 from eventcron.model.runs import Lane, Outage, PastRun
 from eventcron.model.tracking import RunEnd
 from eventcron.rules.runs import ALLOWANCE_MS, changed, past_run, with_past
@@ -41,8 +41,13 @@ class Heard(NamedTuple):
 
 def expected_pack(fire: Fire, within_seconds: int) -> Pack:
     """The pack that asks, once the time for a report is over, whether one came. Its quota was acquired before."""
-    at = fire.at + within_seconds * 1000
+    at = deadline_of(fire, within_seconds)
     return Pack(v=2, id=pack_id([fire], after=EXPECTED), at=at, fires=[fire], attempt=2, kind=EXPECTED, lane=UNSET)
+
+
+def deadline_of(fire: Fire, within_seconds: int) -> Instant:
+    """When a report for *fire* is late."""
+    return fire.at + within_seconds * 1000
 
 
 def is_expected(record: FireRecord | None, fire: Fire) -> bool:
@@ -53,7 +58,7 @@ def is_expected(record: FireRecord | None, fire: Fire) -> bool:
     Raises:
         InvalidSchedule: this release cannot read when it is due.
     """
-    if record is None or record.schedule is None or record.schedule.expect is None or not record.eras:
+    if record is None or expect_of(record) is None or not record.eras:
         return False
     if fire.cause != "schedule" or fire.is_caught_up or record.state not in {State.ENABLED, State.COMPLETED}:
         return False

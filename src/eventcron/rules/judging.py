@@ -14,7 +14,7 @@ from eventcron.model.codes import CancelReason, SkipReason
 from eventcron.model.commands import Misfire, MisfirePolicy
 from eventcron.model.messages import Fire
 from eventcron.model.names import BackfillKey, Instant, Key
-from eventcron.model.records import Backfill, BackfillState, FireRecord
+from eventcron.model.records import Backfill, BackfillState, FireRecord, expect_of
 from eventcron.rules.misfire import TIMELY_MS, is_missed
 from eventcron.rules.timeline import is_followed, is_superseded, may_publish
 from eventcron.rules.turns import MINUTE_MS
@@ -83,8 +83,7 @@ class Known(NamedTuple):
 
     def may_publish(self, fire: Fire, *, now: Instant) -> bool:
         """Whether *fire* may be published now, or once its schedule can be read again. Some expect a report instead."""
-        record = self.records.get(fire.key)
-        if record is not None and record.schedule is not None and record.schedule.expect is not None:
+        if expect_of(self.records.get(fire.key)) is not None:
             return False
         return self.judge(fire, now=now).verdict in {Verdict.PUBLISH, Verdict.WAIT}
 

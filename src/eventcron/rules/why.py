@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from eventcron.model.history import EntryKind, HistoryEntry, KeepHistory
 from eventcron.model.names import Instant, Occurrence, Window
-from eventcron.model.records import Era, Record, State
+from eventcron.model.records import Era, Record, State, expect_of
 from eventcron.model.why import Because, Known, Verdict
 from eventcron.rules.history import HOW_TO_KEEP
 from eventcron.rules.planning import END_OF_TIME, why_unreadable
@@ -129,7 +129,7 @@ def _verdict(
 
 def _expects(known: Known, moment: _Moment) -> Verdict | None:
     """A schedule with ``expect``, at one of its instants. It may have fired under an earlier definition."""
-    expect = None if known.record is None or known.record.schedule is None else known.record.schedule.expect
+    expect = expect_of(known.record)
     is_due = moment.occurrence is not None and moment.occurrence.skipped is None and moment.in_span
     if expect is None or known.record is None or moment.era is not known.record.eras[-1] or moment.era.paused:
         return None

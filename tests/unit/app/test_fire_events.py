@@ -11,6 +11,7 @@ from eventcron.adapters.memory import MemoryEventBus, MemoryScheduleStore
 from eventcron.app import fire_events
 from eventcron.app.delivery import Publisher
 from eventcron.app.fire_events import ENVELOPE_BYTES, SMALL_BYTES, FireEvents, Made
+from eventcron.app.portions import Budget
 from eventcron.model.commands import Schedule
 from eventcron.model.messages import Fire
 from eventcron.model.names import Key
@@ -62,7 +63,7 @@ def test_what_is_large_or_not_there_is_made_at_its_instant(events: FireEvents, o
 
 
 def test_only_records_that_are_needed_later_stay(monkeypatch: pytest.MonkeyPatch, events: FireEvents) -> None:
-    monkeypatch.setattr(events, "_free", 10 * ROOM)
+    monkeypatch.setattr(events, "_ahead", Budget(10 * ROOM))
 
     found = made(events, [timed("plain"), timed("last", last=True), timed("labelled", labels={"team": "data"})])
 

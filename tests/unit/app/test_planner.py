@@ -210,7 +210,7 @@ async def test_a_planner_whose_lease_a_clock_ahead_took_makes_nothing_dense() ->
         assert await stage.leases.acquire(0, end=ahead + MINUTE, now=ahead, lease_until=ahead + MINUTE)
         return page
 
-    stage.store.read_index = overtaken  # type: ignore[method-assign]
+    stage.store.read_index = overtaken  # type: ignore[method-assign]  # meanwhile another planner acts
 
     assert (await stage.plan()).ended is SegmentOutcome.FENCED
     assert stage.store.records[Key("acme", "minutely")].wake == NOW + MINUTE

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from eventcron.adapters.aws.item_format import MARK_VALUE, MARKED, readable
 from eventcron.adapters.aws.table import DynamoTable, Item, number, text
-from eventcron.adapters.next_lease import next_lease
+from eventcron.adapters.next_lease import is_held_in, next_lease
 from eventcron.model.names import Instant
 from eventcron.ports import Lease, SegmentState
 from eventcron.rules.leases import is_held
@@ -81,8 +81,7 @@ class DynamoLeases:
         )
 
     async def holds(self, lease: Lease) -> bool:
-        state = _state(lease.segment, await self._table.get(_key(lease.segment)) or {})
-        return (state.fence, state.lease_until) == (lease.fence, lease.lease_until)
+        return is_held_in(_state(lease.segment, await self._table.get(_key(lease.segment)) or {}), lease)
 
     async def planned_through(self, segment: int) -> Instant:
         return _state(segment, await self._table.get(_key(segment)) or {}).planned_through

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from eventcron.adapters.memory.pause import Pause, yield_once
-from eventcron.adapters.next_lease import next_lease
+from eventcron.adapters.next_lease import is_held_in, next_lease
 from eventcron.model.names import Instant
 from eventcron.ports import Lease, SegmentState
 from eventcron.rules.leases import is_held
@@ -85,8 +85,7 @@ class MemoryLeases:
         return lease
 
     def _holds(self, lease: Lease) -> bool:
-        state = self._state(lease.segment)
-        return (state.fence, state.lease_until) == (lease.fence, lease.lease_until)
+        return is_held_in(self._state(lease.segment), lease)
 
     def _end(self, lease: Lease, *, planned_through: Instant, cursor: str | None) -> None:
         state = self._state(lease.segment)
