@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from eventcron.model.names import Instant
-from eventcron.rules.runs import ALLOWANCE_MS, REMEMBERED_MS
+from eventcron.rules.runs import ALLOWANCE_MS, MAX_REMEMBERED, REMEMBERED_MS
 from tools.faultsim.observations import Observations, Revision, StatusEvent, instant
 from tools.faultsim.promises import Violation
 from tools.faultsim.reporters import WATCHED
@@ -62,6 +62,16 @@ class _Watch:
         since = 0 if self.revision is None else self.revision.at
         self.dues = [one.due for one in dues if one.due > since]
 
+    def is_forgotten(self, *, since: Instant, until: Instant) -> bool:
+        """Whether the lane may have forgotten at *until* what was said at *since*.
+
+        A check may have been a dead letter for two hours. One of many that come back together finds what was said
+        before them pushed out by what was said of the others.
+        """
+        told = (*self.overdue, *self.failed, *self.back)
+        since_then = {event.detail["fire_id"] for event in told if since < event.at <= until}
+        return until - since >= REMEMBERED_MS or len(since_then) >= MAX_REMEMBERED
+
 
 def _of(observed: Observations, what: str) -> list[StatusEvent]:
     return [event for event in observed.events(what) if event.key == WATCHED]
@@ -89,9 +99,8 @@ def _silence_is_said_once(observed: Observations) -> Iterator[Violation]:
     said = {instant(event.detail["due"]): event.at for event in reversed(watch.overdue)}
     for index, (since, until) in enumerate(pairwise(times)):
         between = {due for due in said if since + ALLOWANCE_MS < due < until}
-        # A check may have been a dead letter for so long that the lane remembers no longer what it said.
         told = sorted(said[due] for due in between)
-        if any(later - earlier < REMEMBERED_MS for earlier, later in pairwise(told)):
+        if any(not watch.is_forgotten(since=earlier, until=later) for earlier, later in pairwise(told)):
             yield Violation(12, WATCHED, f"silence from {since} to {until} was said {len(between)} times: {between}")
         # Of two reports that overtake each other, either may be the one that counts.
         if between or not all(well[max(0, index - 2) : index + 1]):

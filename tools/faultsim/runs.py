@@ -96,9 +96,18 @@ def is_told_once(observed: Observations) -> bool:
 
 
 def may_repeat(observed: Observations, fire: Fired) -> bool:
-    """Whether two deliveries of a report may have sent *fire* twice at once: it waited until that run had ended."""
+    """Whether two reports, or two deliveries of one, may have sent *fire* twice at once: it waited for a free lane."""
     waited = fire.key in observed.queueing and fire.at > fire.due + PUNCTUAL_MS
-    return waited and observed.simulation.faults.profile.redeliver > 0
+    return waited and (observed.simulation.faults.profile.redeliver > 0 or _reported_at_once(observed, fire))
+
+
+def _reported_at_once(observed: Observations, fire: Fired) -> bool:
+    """Whether two reports about its schedule's runs were handled just before *fire* was published.
+
+    Whoever handles a report while no run is open sends the fire that waits: nobody knows whether another one did.
+    """
+    said = [one for one in observed.status_events if one.key == fire.key and one.what in {*ENDS, "Run Reported"}]
+    return sum(fire.at - QUEUE_MS < one.at <= fire.at for one in said) > 1
 
 
 def blocked_until(observed: Observations, fire: Fired) -> Instant | None:
