@@ -13,6 +13,10 @@ from tools.faultsim.workload import Kind
 #: Milliseconds: a horizon ends at a whole second.
 ROUNDING_MS = 1_000
 
+#: How often the same message may be put into a queue. In 3,000 seeds none was put more than 69 times. Where messages
+#: beget messages it is thousands, within minutes.
+MAX_PUTS = 250
+
 #: Command → the events of which one reports that it was applied.
 REPORTED_AS = {
     "Put Schedule": {"Schedule Created", "Schedule Updated"},
@@ -69,6 +73,14 @@ def _reported(observed: Observations) -> Iterator[Violation]:
             yield Violation(6, key, f"{event_id} was applied as revision {revision}, and no event reports it")
 
 
+def _floods(observed: Observations) -> Iterator[Violation]:
+    """No message is put again and again, however often those that it follows from come back."""
+    for queue in observed.simulation.deployment.queues:
+        for body, times in queue.puts.most_common(1):
+            if times > MAX_PUTS:
+                yield Violation(6, None, f"this message was put into the queue {queue.name} {times} times: {body}")
+
+
 def _last_changes(observed: Observations) -> Iterator[tuple[Key, int, str]]:
     """Key, revision and event id of each schedule's and calendar's last change."""
     for revisions in observed.revisions.values():
@@ -80,4 +92,4 @@ def _last_changes(observed: Observations) -> Iterator[tuple[Key, int, str]]:
             yield Key(calendar.tenant, f"calendar:{calendar.name}"), calendar.revision, calendar.recent_event_ids[-1]
 
 
-MESSAGE_CHECKS = (_poison, _ranges, _refused_ranges, _reported)
+MESSAGE_CHECKS = (_poison, _ranges, _refused_ranges, _reported, _floods)

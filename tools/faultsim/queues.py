@@ -5,6 +5,7 @@ A message is hidden while an invocation has it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from typing import Protocol
 
@@ -64,6 +65,8 @@ class SimulatedQueue:
         self._visibility_us = visibility_s * 1_000_000
         self._out = out
         self._sent = 0
+        #: How often each body was put.
+        self.puts: Counter[str] = Counter()
         self._visible: list[Message] = []
         self._polling = False
         #: Messages that are neither deleted nor dead letters.
@@ -76,6 +79,7 @@ class SimulatedQueue:
         if not 0 <= delay_seconds <= MAX_DELAY_SECONDS:
             raise ValueError(f"delay is {delay_seconds} s; a queue delays 0 to {MAX_DELAY_SECONDS} s")
         self._sent += 1
+        self.puts[body] += 1
         message = Message(id=f"{self.name}-{self._sent}", body=body)
         self.stored[message.id] = message
         self._network.note(f"queued {message.id}", f"delay {delay_seconds} s {body}")

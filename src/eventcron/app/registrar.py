@@ -15,8 +15,9 @@ from msgspec.structs import replace
 
 from eventcron.app.backfill import BackfillCommands, not_found, to_fire
 from eventcron.app.calendars import CalendarCommands, Effect, named_by
-from eventcron.app.delivery import NAMED_SKIPS, PackSender, Publisher, complete, forgotten_at
+from eventcron.app.delivery import PackSender, Publisher, forgotten_at
 from eventcron.app.heartbeats import Heartbeats
+from eventcron.app.pending import PendingFires
 from eventcron.app.results import Outcome, Result
 from eventcron.app.runs import Tracker
 from eventcron.errors import Conflict, InvalidSchedule
@@ -34,16 +35,25 @@ from eventcron.model.commands import (
     RunSchedule,
     Schedule,
 )
-from eventcron.model.events import Event, SkipNotice
+from eventcron.model.events import Event
 from eventcron.model.messages import Fire
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import Record, State
-from eventcron.ports import Backfills, Calendars, Clock, DeadLetters, EventBus, FireQueue, Leases, ScheduleStore
+from eventcron.ports import (
+    Backfills,
+    Calendars,
+    Clock,
+    DeadLetters,
+    EventBus,
+    FireQueue,
+    Leases,
+    PublishedPacks,
+    ScheduleStore,
+)
 from eventcron.rules import catch_up, definition, lifecycle, limits, ordering
-from eventcron.rules.handover import handover
 from eventcron.rules.lifecycle import When
 from eventcron.rules.ordering import Verdict, Version
-from eventcron.rules.packing import make_pack, pack_fires
+from eventcron.rules.packing import make_pack
 from eventcron.settings import Settings
 from eventcron.timing.hashing import segment_of
 from eventcron.wire.decode import Received, Rejected
@@ -56,7 +66,6 @@ from eventcron.wire.encode import (
     paused,
     rejected,
     resumed,
-    skipped,
     unchanged,
     updated,
 )
@@ -64,10 +73,6 @@ from eventcron.wire.encode import (
 #: How often a command is applied again because another writer changed the record first. After that the command goes
 #: back to the queue, whose retries spread a burst of commands for one schedule.
 MAX_TRIES = 8
-#: How often, and how many milliseconds apart, a record is read while another registrar delivers its pending fires. A
-#: send of a hundred packs takes well under a second.
-DELIVERY_TRIES = 20
-DELIVERY_PAUSE_MS = 100
 #: Milliseconds by which a sender's clock may be ahead of the registrar's: twice the difference between AWS's clocks.
 CLOCKS_APART_MS = 1_000
 
@@ -97,6 +102,7 @@ class Registrar:
         store: ScheduleStore,
         leases: Leases,
         backfills: Backfills,
+        packs: PublishedPacks,
         calendars: Calendars,
         tracker: Tracker,
         fire_queue: FireQueue,
@@ -116,6 +122,15 @@ class Registrar:
         self._settings = settings
         self._backfills = BackfillCommands(
             clock=clock, store=store, backfills=backfills, publisher=self._publisher, settings=settings
+        )
+        self._pending = PendingFires(
+            clock=clock,
+            store=store,
+            backfills=self._backfills,
+            packs=packs,
+            sender=self._sender,
+            publisher=self._publisher,
+            settings=settings,
         )
         self._calendar_commands = CalendarCommands(clock=clock, calendars=calendars, settings=settings)
 
@@ -170,7 +185,7 @@ class Registrar:
             if stored is None or stored.pending is None:
                 break
             # Another command may have been applied meanwhile, so the questions above are asked once more.
-            stored = await self._delivered(stored)
+            stored = await self._pending.wait_for(stored)
         verdict = Verdict.DUPLICATE if version is None else handling.judge(stored, version.revision)
         if version is None or verdict is Verdict.DUPLICATE:
             return await self._repeat(received, stored)
@@ -192,22 +207,6 @@ class Registrar:
     def _version(self, command: Schedule | DeleteSchedule, stored: Record | None, received: Received) -> Version | None:
         time = self._time(received)
         return ordering.version_of(stored, given=command.revision, time=time, event_id=received.event_id)
-
-    async def _delivered(self, stored: Record | None) -> Record | None:
-        """The stored record, with nothing pending; *stored* is as it was read last.
-
-        If fires are pending, wait for the other registrar to deliver them. After ``DELIVERY_TRIES``, deliver them here,
-        because the command is about to replace the record.
-        """
-        for _ in range(DELIVERY_TRIES):
-            if stored is None or stored.pending is None:
-                return stored
-            await self._clock.sleep_until(self._clock.now() + DELIVERY_PAUSE_MS)
-            stored = await self._read(stored.key)
-        if stored is None or stored.pending is None:
-            return stored
-        await self._deliver_pending(stored)
-        return replace(stored, pending=None)
 
     async def _is_unchanged(self, command: Schedule, stored: Record, version: Version | None) -> bool:
         """Whether to put *command* would change nothing: neither what is stored, nor when it fires."""
@@ -285,7 +284,7 @@ class Registrar:
         if after.last_commands.refused:
             # The record is stored although the command is rejected: the put that it belongs to may arrive later.
             raise _refusal(after)
-        skips = await self._deliver_pending(after)
+        skips = await self._pending.deliver(after)
         await self._publish(_event_of(received, after, existed=existed, now=self._clock.now()))
         return Result(Outcome.ACCEPTED, after.key, record=after, created=not existed, skips=skips)
 
@@ -303,33 +302,6 @@ class Registrar:
             existed = stored.created < min(received.time, stored.era.start)
             await self._publish(_event_of(received, stored, existed=existed, now=self._clock.now()))
         return Result(Outcome.DUPLICATE, stored.key, record=stored)
-
-    async def _deliver_pending(self, record: Record) -> list[SkipNotice]:
-        """Send the fires and publish the skips that *record* leaves to the registrar, then clear ``pending``.
-
-        Returns the first ``NAMED_SKIPS`` skips.
-        """
-        skips: list[SkipNotice] = []
-        if record.pending is None:
-            return skips
-        now = self._clock.now()
-        lead_ms = self._settings.lead_seconds * 1000
-        remainder = await self._backfills.open_catch_up(record)
-        for part in handover(record, now=now, remainder=remainder):
-            await self._sender.send(
-                pack_fires(part.fires, size=self._settings.pack_size),
-                visible_at=lambda pack: pack.at - lead_ms,
-            )
-            await self._publish(*(skipped(notice, now=now) for notice in part.skips))
-            skips += part.skips[: NAMED_SKIPS - len(skips)]
-            if part.is_over:
-                days = self._settings.tombstone_days
-                await complete(
-                    record, clock=self._clock, store=self._store, publisher=self._publisher, remember_days=days
-                )
-        # Last: if this registrar dies before, the next command finds the fires pending and delivers all of them again.
-        await self._store.clear_pending(record.key, revision=record.revision)
-        return skips
 
     async def _run(self, command: RunSchedule, received: Received) -> Result:
         """Fire once, now: send one fire in its own pack to the executor."""

@@ -134,6 +134,7 @@ def _registrar(ports: Ports, settings: Settings) -> Registrar:
         store=ports.store,
         leases=ports.leases,
         backfills=ports.backfills,
+        packs=ports.packs,
         calendars=ports.calendars,
         tracker=_tracker(ports),
         fire_queue=ports.fire_queue,

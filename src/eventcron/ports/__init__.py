@@ -243,7 +243,10 @@ class Leases(Protocol):
 
 
 class PublishedPacks(Protocol):
-    """Remembers which packs were published, so that a pack delivered twice is published once."""
+    """Remembers which packs were published, so that a pack delivered twice is published once.
+
+    Of a change whose fires were sent and whose notices were not, the registrar records an id of its own.
+    """
 
     async def published(self, pack_ids: Sequence[str]) -> set[str]:
         """Those of *pack_ids* that were recorded, read consistently. Any number of ids."""

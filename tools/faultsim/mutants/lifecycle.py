@@ -8,6 +8,7 @@ from msgspec.structs import replace
 
 from eventcron.adapters.memory import MemoryScheduleStore
 from eventcron.app import registrar
+from eventcron.app.pending import PendingFires
 from eventcron.app.registrar import Registrar
 from eventcron.model.commands import Command, DeleteSchedule, PauseSchedule, ResumeSchedule, Schedule
 from eventcron.model.events import SkipNotice
@@ -81,19 +82,27 @@ def _deliver_nothing(_original: Any) -> Function:
 
 
 def _ignore_pending(_original: Any) -> Function:
-    async def delivered(_self: Any, stored: Record) -> Record | None:
+    async def wait_for(_self: Any, stored: Record) -> Record | None:
         return replace(stored, pending=None)
 
-    return delivered
+    return wait_for
 
 
 def _clear_first(original: Any) -> Function:
-    async def deliver_pending(self: Any, record: Record) -> None:
+    async def deliver(self: Any, record: Record, **known: bool) -> list[Any]:
         if record.pending is not None:
             await self._store.clear_pending(record.key, revision=record.revision)
-        await original(self, record)
+        skips: list[Any] = await original(self, record, **known)
+        return skips
 
-    return deliver_pending
+    return deliver
+
+
+def _note_nothing_sent(_original: Any) -> Function:
+    async def note_sent(_self: Any, _record: Record) -> None:
+        return
+
+    return note_sent
 
 
 def _report_no_pause(*, of_puts: bool) -> Change:
@@ -175,9 +184,12 @@ MUTANTS = (
     Mutant(
         "a resume catches up on nothing", changes(handover, "_caught_up", lambda _original: lambda _record, _era: [])
     ),
-    Mutant("pending fires of a dead registrar are not delivered", changes(Registrar, "_delivered", _ignore_pending)),
+    Mutant("pending fires of a dead registrar are not delivered", changes(PendingFires, "wait_for", _ignore_pending)),
+    Mutant("pending fires count as delivered before they are sent", changes(PendingFires, "deliver", _clear_first)),
     Mutant(
-        "pending fires count as delivered before they are sent", changes(Registrar, "_deliver_pending", _clear_first)
+        "fires are sent with each try while the bus refuses a notice",
+        changes(PendingFires, "_note_sent", _note_nothing_sent),
+        first_seed=6_750,
     ),
     Mutant(
         "an update fires again what the revision before it fires already",
