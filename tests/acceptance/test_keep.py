@@ -45,6 +45,7 @@ def dev(keep: Path, source: Path | None = None) -> Iterator[dict[str, Any]]:
         [*DEV, "--keep", str(keep), "--json"],
         stdout=subprocess.PIPE,
         text=True,
+        cwd=keep.parent,  # where it says that it runs
         env=os.environ | ({"PYTHONPATH": str(source)} if source is not None else {}),
     )
     assert process.stdout is not None

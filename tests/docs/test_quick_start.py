@@ -24,10 +24,10 @@ VARYING = {"fire_id", "due", "local_time", "revision"}
 
 
 @contextmanager
-def _started() -> Iterator[str]:
-    """What ``make dev`` runs, on a free port; what it prints until it is ready."""
+def _started(directory: Path) -> Iterator[str]:
+    """What ``make dev`` runs, on a free port; what it prints until it is ready. In *directory* it says that it runs."""
     command = [sys.executable, "-m", "eventcron", "dev", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
             printed = ""
@@ -56,7 +56,7 @@ def test_it_begins_with_make_dev_which_runs_eventcron_dev() -> None:
 @pytest.mark.embedded
 @pytest.mark.skipif(sys.platform != "linux", reason="the commands are typed into bash")
 def test_a_fire_arrives(tmp_path: Path) -> None:
-    with _started() as printed:
+    with _started(tmp_path) as printed:
         exports = "".join(re.findall(r"^export .+\n", printed, re.MULTILINE))
         assert re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:4566", exports) == POINT
 

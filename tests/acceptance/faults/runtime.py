@@ -48,6 +48,7 @@ class KeptRuntime:
                 *("--port", "0", "--keep", str(self._directory / "kept")),
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
+                cwd=self._directory,  # where it says that it runs
                 env=self._environment,
                 start_new_session=True,
             )
