@@ -7,10 +7,11 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from eventcron.model.names import Instant
-from eventcron.rules.runs import ALLOWANCE_MS, MAX_REMEMBERED, REMEMBERED_MS
+from eventcron.rules.runs import ALLOWANCE_MS
 from tools.faultsim.observations import Observations, Revision, StatusEvent, instant
 from tools.faultsim.promises import Violation
 from tools.faultsim.reporters import WATCHED
+from tools.faultsim.runs import has_forgotten
 from tools.faultsim.spell import Condition
 from tools.faultsim.workload import Kind
 
@@ -68,9 +69,9 @@ class _Watch:
         A check may have been a dead letter for two hours. One of many that come back together finds what was said
         before them pushed out by what was said of the others.
         """
-        told = (*self.overdue, *self.failed, *self.back)
-        since_then = {event.detail["fire_id"] for event in told if since < event.at <= until}
-        return until - since >= REMEMBERED_MS or len(since_then) >= MAX_REMEMBERED
+        told = sorted((*self.overdue, *self.failed, *self.back), key=lambda event: event.at, reverse=True)
+        first = {event.detail["fire_id"]: event.at for event in told}
+        return has_forgotten(first.values(), since=since, until=until)
 
 
 def _of(observed: Observations, what: str) -> list[StatusEvent]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
@@ -106,7 +106,8 @@ def _reported_at_once(observed: Observations, fire: Fired) -> bool:
 
     Whoever handles a report while no run is open sends the fire that waits: nobody knows whether another one did.
     """
-    said = [one for one in observed.status_events if one.key == fire.key and one.what in {*ENDS, "Run Reported"}]
+    kinds = {*ENDS, "Run Reported"}
+    said = [one for one in observed.status_events if one.key == fire.key and one.what in kinds]
     return sum(fire.at - QUEUE_MS < one.at <= fire.at for one in said) > 1
 
 
@@ -231,10 +232,13 @@ def _is_forgotten(runs: Runs, key: Key | None, *, since: Instant, until: Instant
     """
     if runs.faultless:
         return False
-    if until - since > REMEMBERED_MS:
-        return True
-    meanwhile = (events[0].at for events in runs.ends.values() if events and events[0].key == key)
-    return key in runs.alone and sum(since <= at <= until for at in meanwhile) > MAX_REMEMBERED
+    ends = (events[0].at for events in runs.ends.values() if events and events[0].key == key)
+    return has_forgotten(ends if key in runs.alone else (), since=since, until=until)
+
+
+def has_forgotten(ends: Iterable[Instant], *, since: Instant, until: Instant) -> bool:
+    """Whether a lane may have forgotten at *until* what ended at *since*. *ends*: when each that is in it ended."""
+    return until - since > REMEMBERED_MS or sum(since <= at <= until for at in ends) > MAX_REMEMBERED
 
 
 def _true_ends(observed: Observations) -> Iterator[Violation]:

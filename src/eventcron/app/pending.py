@@ -92,7 +92,8 @@ class PendingFires:
             if is_over:
                 await self._complete(record)
         except Unavailable:
-            await self._note_sent(record)
+            if not is_sent:
+                await self._note_sent(record)
             raise
         # Last: if this registrar dies before, the next command finds the fires pending and delivers all of them again.
         await self._store.clear_pending(record.key, revision=record.revision)
