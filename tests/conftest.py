@@ -23,9 +23,18 @@ settings.register_profile("thorough", settings.get_profile("patient"), max_examp
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
 
 
+@pytest.fixture(scope="session")
+def _empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("empty")
+
+
 @pytest.fixture(autouse=True)
-def _no_host_settings(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """A developer's own AWS account, profile or region never reaches a test."""
+def _no_host_settings(monkeypatch: pytest.MonkeyPatch, _empty_folder: Path) -> None:
+    """A developer's own AWS account, profile or region never reaches a test, and no ``eventcron dev`` does.
+
+    Commands and clients look for one where they run. A developer, or another test, may run or kill one in the checkout.
+    """
+    monkeypatch.chdir(_empty_folder)
     for name in [name for name in os.environ if name.startswith(("AWS_", "EVENTCRON_", "POWERTOOLS_"))]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import NamedTuple
 
 from tools.faultsim.mutants import MUTANTS
@@ -14,6 +15,8 @@ from tools.faultsim.mutants.planting import Mutant
 from tools.faultsim.progress import Progress
 from tools.faultsim.sweep import run_seeds
 
+#: Where Python finds ``tools``.
+ROOT = Path(__file__).parents[2]
 #: Seeds within which each mutant has to be noticed.
 SEEDS = 2_000
 #: Seconds after which a hunt is given up: a fault may bring the simulation to a standstill.
@@ -72,7 +75,7 @@ def hunt(number: int) -> Hunt:
     command = [sys.executable, "-m", "tools.faultsim", "--hunt", "--mutant", str(number), *these]
     try:
         done = subprocess.run(  # noqa: S603  # our own interpreter and arguments
-            command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+            command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False, cwd=ROOT
         )
     except subprocess.TimeoutExpired:
         return Hunt(mutant, None, 0, f"no end after {TIMEOUT_S} s")
