@@ -19,6 +19,7 @@ from tests.records import record_of
 from tools.faultsim import GUARANTEES, rollback, simulate, violations
 from tools.faultsim.__main__ import main
 from tools.faultsim.faults import SERVICES, draw_fault_plan
+from tools.faultsim.hunting import ROOT
 from tools.faultsim.loop import LoopClock, SeededLoop
 from tools.faultsim.progress import Progress
 from tools.faultsim.report import explain
@@ -60,6 +61,7 @@ def test_a_seed_replays_step_for_step_whatever_the_hash_seed() -> None:
             capture_output=True,
             text=True,
             check=True,
+            cwd=ROOT,
         ).stdout.strip()
         for seed in ("0", "1", "4711")
     }
