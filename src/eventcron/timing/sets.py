@@ -333,9 +333,13 @@ class _Covers:
         """Return the positions of the signs of seconds at which nothing known covers *minute*, as bits."""
         left = self._of_expressions(minute & (self._top - 1))
         for exclusions, others, seconds in self._known:
-            if not exclusions & ~minute and not others & minute:
-                left &= ~seconds
+            if not exclusions & ~minute:
+                left &= ~self._covered(seconds, others & minute)
         return left
+
+    def _covered(self, seconds: int, others: int) -> int:
+        """Those of the positions *seconds* at which none of the *others* matches, whose days may be open."""
+        return seconds & ~self._of_expressions(others) if others else seconds
 
     def _of_expressions(self, expressions: int) -> int:
         """The positions of the signs of seconds that have one of *expressions*, as bits."""
@@ -353,9 +357,10 @@ class _Covers:
         *expressions* may match there at some seconds: its days are not known to be covered.
         """
         others = (self._top - 1) & ~expressions
-        having = [(position, second) for position, second in enumerate(self._second_signs) if not exclusions & ~second]
-        self._known.append((exclusions, others, mask_of(position for position, _ in having)))
-        return mask_of(position for position, second in having if not others & minute & second)
+        signs = enumerate(self._second_signs)
+        seconds = mask_of(position for position, second in signs if not exclusions & ~second)
+        self._known.append((exclusions, others, seconds))
+        return self._covered(seconds, others & minute)
 
 
 def _uncovered(found: int, exclusions: int, days: Sequence[tuple[int, int]]) -> tuple[int, int]:
