@@ -1,4 +1,4 @@
-"""Environment → settings. The only module that knows the names of environment variables."""
+"""Environment → settings. The only module that knows the names of the functions' environment variables."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""Every error eventcron raises, in one tree.
+"""The errors that eventcron's layers share, in one tree. An error of one module is defined there, below one of these.
 
     EventcronError
     ├── InvalidSchedule       the sender must change the request: see field, given, allowed
     │   └── InvalidExpression the expression does not parse, or can never match
     ├── Undecodable           eventcron cannot read the message: dead-letter it
-    ├── NotAllowed            the sender may not act for this tenant
     ├── Conflict              another writer was first: read again and decide again
     └── Unavailable           AWS refused for now: try again (``retryable`` is True)
 
@@ -63,21 +62,12 @@ class Undecodable(EventcronError):
         super().__init__(reason)
 
 
-class NotAllowed(EventcronError):
-    """The event names a tenant that its source may not act for."""
-
-    def __init__(self, *, source: str, tenant: str) -> None:
-        self.source = source
-        self.tenant = tenant
-        super().__init__(f"source {source!r} may not act for tenant {tenant!r}")
-
-
 class Conflict(EventcronError):
     """Another writer changed the same item first. Nothing was written."""
 
 
 class Unavailable(EventcronError):
-    """An AWS service refused for now (throttling, 5xx, timeout), and the client's own retries did not help.
+    """An AWS service refused for now (throttling, 5xx, timeout), each time that it was asked.
 
     ``service`` is ``dynamodb``, ``sqs`` or ``events``. ``code`` is that service's error code.
     """

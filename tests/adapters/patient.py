@@ -73,8 +73,8 @@ class HandMade:
         outputs = {
             f"{name}FunctionName": name for name in ("Dispatcher", "Registrar", "Executor", "Planner", "History")
         }
-        letters = {"commands": PREFIX + "dead-commands", "fires": PREFIX + "dead-fires"}
-        return Patient(self.client, "eventcron", outputs, cases, letters)
+        dead_letters = {"commands": PREFIX + "dead-commands", "fires": PREFIX + "dead-fires"}
+        return Patient(self.client, "eventcron", outputs, cases, dead_letters)
 
     def __getattr__(self, operation: str) -> Callable[..., Any]:
         if operation.startswith("_"):

@@ -1,4 +1,4 @@
-"""``SqsDeadLetterQueue``: what only AWS shows: who gave a letter its reason, and throttling."""
+"""``SqsDeadLetterQueue``: what only AWS shows: who gave a dead letter its reason, and throttling."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Service:
         return call
 
 
-LETTER = DeadLetter(id="1", receipt="r", body="{}")
+DEAD_LETTER = DeadLetter(id="1", receipt="r", body="{}")
 
 
 def box(service: Service) -> SqsDeadLetterQueue:
@@ -43,11 +43,11 @@ def box(service: Service) -> SqsDeadLetterQueue:
 
 @pytest.mark.parametrize("operation", ["send_message", "delete_message", "change_message_visibility"])
 async def test_throttling_is_unavailable(operation: str) -> None:
-    a_box = box(Service(failing=operation))
+    queue = box(Service(failing=operation))
     calls = {
-        "send_message": a_box.send_back(LETTER, "body"),
-        "delete_message": a_box.remove(LETTER),
-        "change_message_visibility": a_box.put_back(LETTER),
+        "send_message": queue.send_back(DEAD_LETTER, "body"),
+        "delete_message": queue.remove(DEAD_LETTER),
+        "change_message_visibility": queue.put_back(DEAD_LETTER),
     }
     call = calls.pop(operation)
     for other in calls.values():
@@ -74,7 +74,7 @@ async def test_throttling_is_unavailable(operation: str) -> None:
         ),
     ],
 )  # fmt: skip
-async def test_a_letter_says_why_it_died(attributes: dict[str, str], code: str, reason: str, target: str) -> None:
+async def test_a_dead_letter_says_why_it_died(attributes: dict[str, str], code: str, reason: str, target: str) -> None:
     message = {
         "MessageId": "m",
         "ReceiptHandle": "h",

@@ -228,6 +228,32 @@ async def test_a_write_that_fails_is_an_error_not_a_refusal(
         await writes[write]()
 
 
+async def test_what_the_planner_repeats_is_tried_once_here() -> None:
+    script = Script("dynamodb", lambda _request: refused("ThrottlingException"))
+
+    with pytest.raises(Unavailable):
+        await a_store(script).move_wake(PLAN, 8)
+    with pytest.raises(Unavailable):
+        await DynamoLeases(a_table(script)).holds(LEASE)
+
+    assert len(script.requests) == 2
+
+
+async def test_reading_keys_makes_as_many_calls_in_vain_as_a_call_has_tries() -> None:
+    """Whether the service refuses the call or leaves all keys."""
+    answers = [
+        refused("ThrottlingException"),
+        found(left=[{"tenant": text("acme"), "name": text("nightly")}]),
+        refused("ThrottlingException"),
+    ]
+    script = Script("dynamodb", answers)
+
+    with pytest.raises(Unavailable):
+        await a_store(script).get([PLAN.key])
+
+    assert len(script.requests) == 3
+
+
 async def test_a_claim_that_loses_a_race_reads_again() -> None:
     segment = {"pk": text("segment#5"), "claimed": number(4_000), "lease": number(900), "fence": number(2)}
     script = Script(
@@ -370,7 +396,7 @@ async def test_an_item_that_is_never_written_is_named_and_takes_no_other_with_it
     script = Script("dynamodb", all_but_the_hot_one)
 
     assert await a_table(script).put_many([an_item(index) for index in range(60)]) == {
-        30: "dynamodb left it unprocessed 3 times"
+        30: "dynamodb is unavailable: UnprocessedItems: 1 items of table left"
     }
 
 

@@ -202,17 +202,15 @@ def test_a_message_received_and_not_deleted_comes_back_until_it_is_dead() -> Non
     assert (queue.receive(), queue.dead, len(queue)) == ([], [Message(id="1", body="poison", receives=2)], 0)
 
 
-def test_a_deleted_message_stays_away_unless_it_is_delivered_again() -> None:
+def test_a_deleted_message_stays_away() -> None:
     queue = MemoryQueue(StillClock())
     queue.put("body")
     (message,) = queue.receive()
     queue.delete(message.id)
     queue.delete(message.id)
+
     assert len(queue) == 0
-
-    queue.deliver_again(message)
-
-    assert queue.receive() == [Message(id=message.id, body="body", receives=2)]
+    assert queue.receive() == []
 
 
 def test_a_received_message_can_be_shown_earlier() -> None:

@@ -31,7 +31,7 @@ EVENT = (
     '"detail":{"tenant":"acme","input":{"big":12345678901234567890,"exact":1.10,"text":"æ\\n"}}}'
 )
 INPUT = '{"big":12345678901234567890,"exact":1.10,"text":"æ\\n"}'
-LETTER_ID = "5c5ff1d7-7a52-4b68-9d1c-9d3d8a0f0b11"
+DEAD_LETTER_ID = "5c5ff1d7-7a52-4b68-9d1c-9d3d8a0f0b11"
 
 
 class Aws:
@@ -67,12 +67,12 @@ class Aws:
         return self.asked[-1]
 
 
-def letter(target: str = QUEUE, *, rule: str = "") -> DeadLetter:
-    return DeadLetter(id=LETTER_ID, receipt="r", body=EVENT, target=target, rule=rule)
+def dead_letter(target: str = QUEUE, *, rule: str = "") -> DeadLetter:
+    return DeadLetter(id=DEAD_LETTER_ID, receipt="r", body=EVENT, target=target, rule=rule)
 
 
-async def send(aws: Aws, a_letter: DeadLetter, *, instead: str | None = None) -> None:
-    await RedriveToTarget(aws.client, instead=instead).send(a_letter, a_letter.body)
+async def send(aws: Aws, one: DeadLetter, *, instead: str | None = None) -> None:
+    await RedriveToTarget(aws.client, instead=instead).send(one, one.body)
 
 
 KINDS = [
@@ -84,8 +84,8 @@ KINDS = [
             {
                 "QueueUrl": "https://work",
                 "MessageBody": EVENT,
-                "MessageGroupId": LETTER_ID,
-                "MessageDeduplicationId": LETTER_ID,
+                "MessageGroupId": DEAD_LETTER_ID,
+                "MessageDeduplicationId": DEAD_LETTER_ID,
             },
         ),
         id="fifo",
@@ -98,7 +98,7 @@ KINDS = [
     pytest.param(TOPIC, ("publish", {"TopicArn": TOPIC, "Message": EVENT}), id="topic"),
     pytest.param(
         MACHINE,
-        ("start_execution", {"stateMachineArn": MACHINE, "name": f"redrive-{LETTER_ID}", "input": EVENT}),
+        ("start_execution", {"stateMachineArn": MACHINE, "name": f"redrive-{DEAD_LETTER_ID}", "input": EVENT}),
         id="machine",
     ),
     pytest.param(
@@ -119,15 +119,15 @@ KINDS = [
 @pytest.mark.parametrize(("arn", "call"), KINDS)
 async def test_each_kind_of_target_is_reached_by_its_own_call(arn: str, call: tuple[str, dict[str, Any]]) -> None:
     aws = Aws()
-    await send(aws, letter(arn))
+    await send(aws, dead_letter(arn))
 
     assert aws.last == call
 
 
 @pytest.mark.parametrize(("arn", "call"), KINDS)
-async def test_all_letters_go_elsewhere_if_one_says_where(arn: str, call: tuple[str, dict[str, Any]]) -> None:
+async def test_all_dead_letters_go_elsewhere_if_one_says_where(arn: str, call: tuple[str, dict[str, Any]]) -> None:
     aws = Aws()
-    for given_one in (letter("", rule=""), letter(DESTINATION, rule=RULE)):
+    for given_one in (dead_letter("", rule=""), dead_letter(DESTINATION, rule=RULE)):
         await send(aws, given_one, instead=arn)
 
         assert aws.last == call
@@ -136,7 +136,7 @@ async def test_all_letters_go_elsewhere_if_one_says_where(arn: str, call: tuple[
 
 async def test_a_bus_gets_the_event_again() -> None:
     aws = Aws()
-    await send(aws, letter(BUS))
+    await send(aws, dead_letter(BUS))
     operation, request = aws.last
     (entry,) = request["Entries"]
 
@@ -154,20 +154,20 @@ async def test_a_bus_gets_the_event_again() -> None:
 async def test_the_owner_of_a_queue_is_named() -> None:
     """It may be another account's."""
     aws = Aws()
-    await send(aws, letter(QUEUE))
+    await send(aws, dead_letter(QUEUE))
 
     assert aws.asked[0] == ("get_queue_url", {"QueueName": "work", "QueueOwnerAWSAccountId": "123456789012"})
 
 
-async def test_a_target_gets_of_the_event_what_its_rule_gives_it_to_the_letter() -> None:
+async def test_a_target_gets_of_the_event_exactly_what_its_rule_gives_it() -> None:
     aws = Aws([{"Arn": QUEUE}, {"Arn": TOPIC, "InputPath": "$.detail.input"}])
     way = RedriveToTarget(aws.client)
     for _ in range(2):
-        await way.send(letter(TOPIC, rule=RULE), EVENT)
+        await way.send(dead_letter(TOPIC, rule=RULE), EVENT)
 
         assert aws.last == ("publish", {"TopicArn": TOPIC, "Message": INPUT})
     (asked,) = [request for operation, request in aws.asked if operation == "list_targets_by_rule"]
-    assert asked == {"Rule": "acme", "EventBusName": "eventcron"}, "once for all letters"
+    assert asked == {"Rule": "acme", "EventBusName": "eventcron"}, "once for all dead letters"
 
 
 async def test_a_rule_of_the_default_bus_and_of_many_targets_is_read_too() -> None:
@@ -176,7 +176,7 @@ async def test_a_rule_of_the_default_bus_and_of_many_targets_is_read_too() -> No
         {"Targets": [{"Arn": FIFO, "SqsParameters": {"MessageGroupId": "acme"}}]},
     ]
     aws = Aws(list_targets_by_rule=pages)
-    await send(aws, letter(FIFO, rule=PREFIX.format("events", "rule/tick")))
+    await send(aws, dead_letter(FIFO, rule=PREFIX.format("events", "rule/tick")))
 
     assert [request for operation, request in aws.asked if operation == "list_targets_by_rule"] == [
         {"Rule": "tick", "EventBusName": "default"},
@@ -185,11 +185,11 @@ async def test_a_rule_of_the_default_bus_and_of_many_targets_is_read_too() -> No
     assert aws.last[1]["MessageGroupId"] == "acme"
 
 
-async def test_a_letter_that_is_sent_twice_starts_one_execution() -> None:
+async def test_a_dead_letter_that_is_sent_twice_starts_one_execution() -> None:
     """The process died between sending and removing it."""
     aws = Aws(start_execution="ExecutionAlreadyExists")
 
-    await send(aws, letter(MACHINE))
+    await send(aws, dead_letter(MACHINE))
 
     assert aws.last[0] == "start_execution"
 
@@ -197,7 +197,7 @@ async def test_a_letter_that_is_sent_twice_starts_one_execution() -> None:
 async def test_a_log_stream_that_is_there_is_written_to() -> None:
     aws = Aws(create_log_stream="ResourceAlreadyExistsException")
 
-    await send(aws, letter(LOGS + ":*"))
+    await send(aws, dead_letter(LOGS + ":*"))
 
     assert aws.last[1]["logGroupName"] == "/aws/events/eventcron/published"
 
@@ -208,54 +208,55 @@ ANY_RULE = "only a rule can invoke: send it to a bus with such a rule by --to an
 
 
 @pytest.mark.parametrize(
-    ("a_letter", "aws", "sentence"),
+    ("one", "aws", "sentence"),
     [
-        pytest.param(letter(""), Aws(), "it does not name its target; name one with --to ARN", id="none"),
-        pytest.param(letter("queue"), Aws(), "'queue' is not an ARN, such as arn:aws:sqs:", id="no-arn"),
-        pytest.param(letter(DESTINATION), Aws(), f"is an API destination, which {ANY_RULE}", id="destination"),
+        pytest.param(dead_letter(""), Aws(), "it does not name its target; name one with --to ARN", id="none"),
+        pytest.param(dead_letter("queue"), Aws(), "'queue' is not an ARN, such as arn:aws:sqs:", id="no-arn"),
+        pytest.param(dead_letter(DESTINATION), Aws(), f"is an API destination, which {ANY_RULE}", id="destination"),
         pytest.param(
-            letter(PREFIX.format("firehose", "deliverystream/x")), Aws(),
+            dead_letter(PREFIX.format("firehose", "deliverystream/x")), Aws(),
             f"its target is arn:aws:firehose:eu-north-1:123456789012:deliverystream/x, which {ANY_RULE}", id="other",
         ),
         pytest.param(
-            letter(QUEUE), Aws(get_queue_url=NO_QUEUE),
+            dead_letter(QUEUE), Aws(get_queue_url=NO_QUEUE),
             f"{QUEUE} does not take it: An error occurred ({NO_QUEUE})", id="queue-is-gone",
         ),
         pytest.param(
-            letter(TOPIC), Aws(publish=ParamValidationError(report="too long")),
+            dead_letter(TOPIC), Aws(publish=ParamValidationError(report="too long")),
             f"{TOPIC} does not take it: Parameter validation failed", id="refused-by-the-client",
         ),
         pytest.param(
-            letter(QUEUE, rule=RULE), Aws(list_targets_by_rule="ResourceNotFoundException"),
+            dead_letter(QUEUE, rule=RULE), Aws(list_targets_by_rule="ResourceNotFoundException"),
             f"{RULE} does not take it: An error occurred (ResourceNotFoundException)", id="rule-is-gone",
         ),
         pytest.param(
-            letter(QUEUE, rule=RULE), Aws([{"Arn": TOPIC}]),
+            dead_letter(QUEUE, rule=RULE), Aws([{"Arn": TOPIC}]),
             f"rule {RULE} no longer has its target, so which part of the event the target receives is not known;"
             f" --to {QUEUE} sends",
             id="target-is-gone",
         ),
         pytest.param(
-            letter(QUEUE, rule=RULE), Aws([{"Arn": QUEUE}, {"Arn": QUEUE, "InputPath": "$.detail"}]),
+            dead_letter(QUEUE, rule=RULE), Aws([{"Arn": QUEUE}, {"Arn": QUEUE, "InputPath": "$.detail"}]),
             "has its target more than once", id="ambiguous",
         ),
         pytest.param(
-            letter(QUEUE, rule=RULE), Aws([{"Arn": QUEUE, "InputTransformer": {"InputTemplate": "<x>"}}]),
+            dead_letter(QUEUE, rule=RULE), Aws([{"Arn": QUEUE, "InputTransformer": {"InputTemplate": "<x>"}}]),
             "has an input transformer, which only EventBridge can apply: send it to a bus", id="transformer",
         ),
         pytest.param(
-            letter(BUS), Aws(put_events={"FailedEntryCount": 1, "Entries": [{"ErrorCode": "NotAuthorizedForSource"}]}),
+            dead_letter(BUS),
+            Aws(put_events={"FailedEntryCount": 1, "Entries": [{"ErrorCode": "NotAuthorizedForSource"}]}),
             f"{BUS} does not take it: NotAuthorizedForSource", id="bus-refuses-in-a-200",
         ),
         pytest.param(
-            letter(LOGS), Aws(put_log_events=TOO_OLD),
+            dead_letter(LOGS), Aws(put_log_events=TOO_OLD),
             f"{LOGS} does not take it: tooOldLogEventEndIndex; `redrive drop` writes it to a file", id="log-refuses",
         ),
     ],
 )  # fmt: skip
-async def test_what_cannot_be_sent_says_why_and_what_to_do(a_letter: DeadLetter, aws: Aws, sentence: str) -> None:
+async def test_what_cannot_be_sent_says_why_and_what_to_do(one: DeadLetter, aws: Aws, sentence: str) -> None:
     with pytest.raises(Undecodable) as refused:
-        await send(aws, a_letter)
+        await send(aws, one)
 
     assert sentence in str(refused.value)
 
@@ -274,14 +275,14 @@ async def test_what_cannot_be_sent_says_why_and_what_to_do(a_letter: DeadLetter,
 )
 async def test_throttling_is_unavailable(target: str, aws: Aws) -> None:
     with pytest.raises(Unavailable):
-        await send(aws, letter(target))
+        await send(aws, dead_letter(target))
 
 
 @pytest.mark.parametrize("body", ["poison", "{}", '{"source": 1}'])
 @pytest.mark.parametrize("target", [BUS, LOGS])
 async def test_what_is_no_event_does_not_go_where_events_go(target: str, body: str) -> None:
     with pytest.raises(Undecodable, match="not an EventBridge event, which a bus or a log group needs"):
-        await RedriveToTarget(Aws().client).send(letter(target), body)
+        await RedriveToTarget(Aws().client).send(dead_letter(target), body)
 
 
 def test_what_is_no_arn_is_refused_before_anything_is_sent() -> None:

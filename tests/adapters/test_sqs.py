@@ -187,11 +187,11 @@ def test_a_pack_belongs_to_the_tenant_that_has_it_alone(tenants: str, expected: 
     assert group(a_pack(tenants=tenants)) == expected
 
 
-async def test_a_letter_is_buried_with_its_reason() -> None:
+async def test_a_dead_letter_has_its_reason() -> None:
     script = Script("sqs", [{}])
 
-    letters = SqsDeadLetters(script.client, {"fires": URL}, retry=Waits().retry())
-    await letters.send_to_dlq("fires", "body", reason="why", code="what")
+    dead_letters = SqsDeadLetters(script.client, {"fires": URL}, retry=Waits().retry())
+    await dead_letters.send_to_dlq("fires", "body", reason="why", code="what")
 
     assert script.requests == [
         {
@@ -216,18 +216,18 @@ async def test_a_letter_is_buried_with_its_reason() -> None:
 async def test_a_reason_is_cut_to_what_sqs_takes(reason: str, kept: str) -> None:
     script = Script("sqs", [{}])
 
-    letters = SqsDeadLetters(script.client, {"fires": URL}, retry=Waits().retry())
-    await letters.send_to_dlq("fires", "body", reason=reason, code="")
+    dead_letters = SqsDeadLetters(script.client, {"fires": URL}, retry=Waits().retry())
+    await dead_letters.send_to_dlq("fires", "body", reason=reason, code="")
 
     attributes = script.requests[0]["MessageAttributes"]
     assert (attributes["reason"]["StringValue"], attributes["code"]["StringValue"]) == (kept, "unknown")
 
 
-async def test_a_letter_that_cannot_be_buried_is_an_error() -> None:
+async def test_a_dead_letter_that_cannot_be_sent_is_an_error() -> None:
     script = Script("sqs", lambda _request: refused("RequestThrottled"))
-    letters = SqsDeadLetters(script.client, {"fires": URL}, retry=Waits().retry())
+    dead_letters = SqsDeadLetters(script.client, {"fires": URL}, retry=Waits().retry())
 
     with pytest.raises(Unavailable, match=r"^sqs is unavailable: RequestThrottled"):
-        await letters.send_to_dlq("fires", "body", reason="why", code="what")
+        await dead_letters.send_to_dlq("fires", "body", reason="why", code="what")
 
     assert len(script.requests) == 3

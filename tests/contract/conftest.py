@@ -126,12 +126,12 @@ class WorkQueueRig(NamedTuple):
 
 class DeadLettersRig(NamedTuple):
     port: DeadLetters
-    buried: Callable[[], Awaitable[list[SentToDlq]]]
+    sent: Callable[[], Awaitable[list[SentToDlq]]]
 
 
 class DeadLetterQueueRig(NamedTuple):
     port: DeadLetterQueue
-    #: Adds a letter: body, code, reason.
+    #: Adds a dead letter: body, code, reason.
     send_to_dlq: Callable[[str, str, str], Awaitable[None]]
     #: Bodies that were sent back.
     arrived: Callable[[], Awaitable[list[str]]]
@@ -166,7 +166,7 @@ class Backend(BusBackend, Protocol):
     async def segment_queue(self) -> SegmentQueueRig: ...
     async def work_queue(self) -> WorkQueueRig: ...
     async def dead_letters(self) -> DeadLettersRig: ...
-    async def letters(self) -> DeadLetterQueueRig: ...
+    async def dead_letter_queue(self) -> DeadLetterQueueRig: ...
 
 
 class MemoryBackend:
@@ -250,14 +250,14 @@ class MemoryBackend:
         return WorkQueueRig(MemoryWorkQueue(queue, self._clock), send, dead)
 
     async def dead_letters(self) -> DeadLettersRig:
-        letters = MemoryDeadLetters()
+        port = MemoryDeadLetters()
 
-        async def buried() -> list[SentToDlq]:
-            return letters.sent
+        async def sent() -> list[SentToDlq]:
+            return port.sent
 
-        return DeadLettersRig(letters, buried)
+        return DeadLettersRig(port, sent)
 
-    async def letters(self) -> DeadLetterQueueRig:
+    async def dead_letter_queue(self) -> DeadLetterQueueRig:
         queue = MemoryDeadLetterQueue(self._clock)
 
         async def send_to_dlq(body: str, code: str, reason: str) -> None:
@@ -362,7 +362,7 @@ class AwsBackend:
     async def dead_letters(self) -> DeadLettersRig:
         urls = {queue: await create_queue(self._sqs, next(_names)) for queue in get_args(DeadLetterSource)}
 
-        async def buried() -> list[SentToDlq]:
+        async def sent() -> list[SentToDlq]:
             return [
                 SentToDlq(
                     queue=queue,
@@ -374,14 +374,14 @@ class AwsBackend:
                 for message in await self._receive(url, 0)
             ]
 
-        return DeadLettersRig(SqsDeadLetters(self.clients.sqs, urls, retry=retry()), buried)
+        return DeadLettersRig(SqsDeadLetters(self.clients.sqs, urls, retry=retry()), sent)
 
-    async def letters(self) -> DeadLetterQueueRig:
+    async def dead_letter_queue(self) -> DeadLetterQueueRig:
         dead, back = await create_queue(self._sqs, next(_names)), await create_queue(self._sqs, next(_names))
-        letters = SqsDeadLetters(self.clients.sqs, {"fires": dead}, retry=retry())
+        dead_letters = SqsDeadLetters(self.clients.sqs, {"fires": dead}, retry=retry())
 
         async def send_to_dlq(body: str, code: str, reason: str) -> None:
-            await letters.send_to_dlq("fires", body, reason=reason, code=code)
+            await dead_letters.send_to_dlq("fires", body, reason=reason, code=code)
 
         async def arrived() -> list[str]:
             return [message["Body"] for message in await self._receive(back, 1)]

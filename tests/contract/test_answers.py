@@ -7,7 +7,6 @@ import itertools
 import os
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import Any, NamedTuple
 
 import msgspec
@@ -33,7 +32,7 @@ from eventcron.errors import Unavailable
 from eventcron.model.events import Answer, Event
 from eventcron.ports import Clock, EventBus
 from eventcron.ports.answers import Answers
-from eventcron.timing.instant import from_datetime
+from eventcron.timing.instant import from_rfc3339
 from tests.contract.conftest import BACKENDS
 from tests.emulators import use_endpoint
 from tests.resources import Admin, admin
@@ -106,7 +105,7 @@ async def test_what_is_published_from_now_on_is_received(rig: Rig) -> None:
 
     assert sorted(int(answer.detail["event_id"]) for answer in found) == [*range(25)]
     assert {(answer.detail_type, answer.detail["tenant"]) for answer in found} == {("Schedule Paused", "acme")}
-    assert all(from_datetime(datetime.fromisoformat(answer.time)) % 1000 == 0 for answer in found)
+    assert all(from_rfc3339(answer.time) % 1000 == 0 for answer in found)
 
 
 async def delivered(rig: Rig, events: Sequence[Event], count: int, **options: Any) -> list[str]:

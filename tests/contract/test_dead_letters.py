@@ -13,7 +13,7 @@ async def test_a_message_is_kept_with_its_reason_in_the_queue_it_came_from(backe
 
     plan = SentToDlq(queue="segments", body='{"v": 99}', reason="range format 99", code="unknown_format")
 
-    for letter in (command, fire, plan):
-        await rig.port.send_to_dlq(letter.queue, letter.body, reason=letter.reason, code=letter.code)
+    for one in (command, fire, plan):
+        await rig.port.send_to_dlq(one.queue, one.body, reason=one.reason, code=one.code)
 
-    assert await rig.buried() == [command, fire, plan]
+    assert await rig.sent() == [command, fire, plan]

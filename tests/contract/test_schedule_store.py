@@ -250,7 +250,7 @@ async def test_complete_ends_an_enabled_revision(store: ScheduleStore, expires: 
     assert not await store.complete(record.key, revision=1, expires=expires)
     assert await store.get([record.key]) == {record.key: completed}
     assert [plan.name for plan in await index_of(store, 5, before=1)] == [record.name], (
-        "a pass may have failed that owes fires of it"
+        "a failed pass may have left fires of it"
     )
     assert not await store.complete(Key("acme", "missing"), revision=1, expires=expires)
 
@@ -467,7 +467,7 @@ async def test_an_input_is_dropped_unless_it_was_written_again(store: ScheduleSt
 # --- The reconciler's writes -----------------------------------------------------------------------------------------
 
 
-async def test_mend_sets_what_planning_needs_and_nothing_else(store: ScheduleStore) -> None:
+async def test_repair_sets_what_planning_needs_and_nothing_else(store: ScheduleStore) -> None:
     was = replace(EVERY_FIELD, pending=1)
     repaired = (*was.eras[:-1], replace(was.era, trigger="{}", end=None))
     await store.put(was, replacing=None)
@@ -478,7 +478,7 @@ async def test_mend_sets_what_planning_needs_and_nothing_else(store: ScheduleSto
     assert (await store.get([was.key]))[was.key] == replace(was, eras=repaired, segment=7, wake=5)
 
 
-async def test_mend_takes_out_of_the_index_and_puts_into_it(store: ScheduleStore) -> None:
+async def test_repair_takes_out_of_the_index_and_puts_into_it(store: ScheduleStore) -> None:
     was = a_record(wake=0)
     await store.put(was, replacing=None)
     out = replace(was, segment=None, wake=None)
@@ -499,7 +499,7 @@ async def test_mend_takes_out_of_the_index_and_puts_into_it(store: ScheduleStore
         pytest.param({"segment": None, "wake": None}, id="out-of-the-index"),
     ],
 )
-async def test_mend_leaves_alone_what_has_changed(store: ScheduleStore, change: dict[str, Any]) -> None:
+async def test_repair_leaves_alone_what_has_changed(store: ScheduleStore, change: dict[str, Any]) -> None:
     stored = a_record(wake=0)
     await store.put(stored, replacing=None)
     was = replace(stored, **change)

@@ -13,9 +13,9 @@ from msgspec import inspect
 
 from eventcron.adapters.aws.event_bus import EventBridgeBus
 from eventcron.app import backfill, delivery, executor, planner
+from eventcron.app.handlers import MARGIN_MS
 from eventcron.demo import samples
 from eventcron.entrypoints.cli.main import COMMANDS as SUBCOMMANDS
-from eventcron.entrypoints.planner_lambda import MARGIN_MS
 from eventcron.entrypoints.rest import openapi
 from eventcron.entrypoints.rest.caller import MAX_PRINCIPAL_CHARS
 from eventcron.entrypoints.rest.parameters import ListQuery
@@ -87,7 +87,7 @@ CLAIMS: list[tuple[str, str]] = [
     ("docs/concepts.md", f"Every {MINUTES[DEFAULTS.tick_seconds]} the *planner*"),
     ("docs/concepts.md", f"due in the next {MINUTES[DEFAULTS.horizon_seconds]}"),
     ("docs/concepts.md", f"receives a fire {count(DEFAULTS.lead_seconds)} second early"),
-    ("docs/concepts.md", f"Up to {count(misfire.LATE_MS // 60_000)} minute late"),
+    ("docs/concepts.md", f"less than {count(misfire.LATE_MS // 60_000)} minute late is published"),
     ("docs/concepts.md", f"grace, {count(GRACE // 86_400)} day by default"),
     ("docs/reference/guarantees.md", f"received {count(PARAMETERS['MaxReceiveCount']['Default'])} times"),
     ("docs/reference/guarantees.md", f"replaced more than {count(lifecycle.MAX_ERAS - 1)} times"),
@@ -130,7 +130,7 @@ CLAIMS: list[tuple[str, str]] = [
     ("docs/design/time.md", f"cronsim {pinned('cronsim')} (five zones) and croniter {pinned('croniter')} (UTC)"),
     ("docs/operations/second-bus.md", f"service model in botocore {pinned('botocore')}"),
     ("docs/troubleshooting.md", f"spelling is a rejection, `{RejectionCode.UNKNOWN_COMMAND}`"),
-    ("docs/troubleshooting.md", f"another tenant's source, the answer, `{RejectionCode.NOT_ALLOWED}`, has that tenant"),
+    ("docs/troubleshooting.md", f"names another tenant, the rejection (`{RejectionCode.NOT_ALLOWED}`) goes to"),
     ("docs/security.md", f"trusted, code `{RejectionCode.NOT_ALLOWED}`"),
     ("docs/security.md", f"limited to {names.MAX_EXPRESSION_CHARS} characters"),
     (
@@ -294,11 +294,11 @@ def test_a_measured_figure_names_machine_and_date_and_is_on_no_other_page() -> N
 
 def test_contributors_are_told_every_folder_of_tests_and_of_the_package() -> None:
     page = read("CONTRIBUTING.md")
-    told = {code for row in rows("CONTRIBUTING.md") for code in codes(row[0])}
+    named = {code for row in rows("CONTRIBUTING.md") for code in codes(row[0])}
     tests = {f"tests/{path.name}" for path in (ROOT / "tests").iterdir() if any(path.glob("**/test_*.py"))}
     packages = {path.parent.name for path in (ROOT / "src" / "eventcron").glob("*/__init__.py")}
 
-    assert sorted(tests - told) == []
+    assert sorted(tests - named) == []
     assert sorted(name for name in packages if f" {name}/" not in page) == []
 
 

@@ -109,9 +109,9 @@ def test_what_version_1_of_the_aws_cli_has_not_is_noted() -> None:
 @pytest.mark.parametrize("page", PAGES)
 def test_the_example_stacks_are_given_parameters_that_they_have(page: str) -> None:
     for command in re.findall(r"^sam deploy --template-file (?:.*\\\n)*.*", read(page), re.MULTILINE):
-        words = shlex.split(command.replace("\\\n", ""))
-        stack = template.parse((ROOT / words[3]).read_text())
-        given = {word.partition("=")[0] for word in words[words.index("--parameter-overrides") + 1 :]}
+        arguments = shlex.split(command.replace("\\\n", ""))
+        stack = template.parse((ROOT / arguments[3]).read_text())
+        given = {argument.partition("=")[0] for argument in arguments[arguments.index("--parameter-overrides") + 1 :]}
         required = {name for name, parameter in stack["Parameters"].items() if "Default" not in parameter}
 
         assert required <= given <= stack["Parameters"].keys()

@@ -61,9 +61,8 @@ def test_a_fire_arrives(tmp_path: Path) -> None:
         assert re.sub(r"127\.0\.0\.1:\d+", "127.0.0.1:4566", exports) == POINT
 
         values = dict(word.split("=", 1) for line in exports.splitlines() for word in shlex.split(line)[1:])
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "HTTP", "http"))}
         path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        environment = {**kept, **values, "PATH": path, "HOME": str(tmp_path)}
+        environment = {**os.environ, **values, "PATH": path, "HOME": str(tmp_path)}
         _type(SUBSCRIBE, environment)
         _type(PUT, environment)
         # The page waits for 20 seconds; a machine that is busy may take longer.

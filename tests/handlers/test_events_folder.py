@@ -42,7 +42,7 @@ from eventcron.rules.packing import make_pack
 from eventcron.testing import FakeClock, JumpingClock
 from eventcron.testing.ports import memory_ports
 from eventcron.testing.world import SETTINGS
-from eventcron.timing.instant import from_datetime, rfc3339
+from eventcron.timing.instant import from_rfc3339, rfc3339
 from eventcron.timing.trigger import local_time
 from eventcron.wire import schemas
 from eventcron.wire.decode import decode_command, decode_schedule
@@ -72,12 +72,8 @@ from tests.records import record_of
 EVENTS = Path(__file__).parents[2] / "events"
 
 
-def instant(text: str) -> int:
-    return from_datetime(datetime.fromisoformat(text))
-
-
-NOW = instant("2026-11-30T12:00:00.250Z")
-DUE = instant("2026-12-01T01:00:00Z")
+NOW = from_rfc3339("2026-11-30T12:00:00.250Z")
+DUE = from_rfc3339("2026-12-01T01:00:00Z")
 FIRST = 1764547200000
 
 
@@ -231,7 +227,7 @@ def test_a_result_that_is_too_large_for_a_report_is_left_out() -> None:
     assert bytes(received.command.result) == b"null"
 
 
-# --- Facts -----------------------------------------------------------------------------------------------------------
+# --- Events ----------------------------------------------------------------------------------------------------------
 
 SCHEDULE = Schedule(
     tenant="acme",
@@ -291,9 +287,9 @@ BACKFILL = Backfill(
     id="november",
     event_id="6f2ab4c1-0d1e-4a57-9c3b-000000000201",
     revision=FIRST,
-    span=Window(instant("2026-11-01T00:00:00Z"), instant("2026-11-15T00:00:00Z")),
+    span=Window(from_rfc3339("2026-11-01T00:00:00Z"), from_rfc3339("2026-11-15T00:00:00Z")),
     per_minute=10,
-    enqueued_through=instant("2026-11-08T01:00:00Z"),
+    enqueued_through=from_rfc3339("2026-11-08T01:00:00Z"),
     fires=7,
 )
 
@@ -304,7 +300,7 @@ CALENDAR = Calendar(
 
 
 def _skipped_of_a_backfill() -> Event:
-    due = instant("2026-11-08T01:00:00Z")
+    due = from_rfc3339("2026-11-08T01:00:00Z")
     notice = SkipNotice(
         tenant="acme",
         name="nightly-export",
@@ -344,12 +340,12 @@ def _run_ended(end: RunEnd, report: ReportRun | None = None, **changes: Any) -> 
 
 
 MADE: dict[str, Callable[[], Event]] = {
-    "schedule-created": lambda: created(RECORD, now=NOW, next_due=DUE, event_id=COMMAND_ID),
-    "schedule-updated": lambda: updated(_at(1), now=NOW, next_due=DUE, event_id=COMMAND_ID),
+    "schedule-created": lambda: created(RECORD, now=NOW, event_id=COMMAND_ID),
+    "schedule-updated": lambda: updated(_at(1), now=NOW, event_id=COMMAND_ID),
     "schedule-unchanged": lambda: unchanged(_at(1), now=NOW, event_id=COMMAND_ID),
     "schedule-paused": lambda: paused(_at(2, State.PAUSED), now=NOW, event_id=COMMAND_ID),
     "schedule-paused-after-failures": lambda: paused(_at(2, State.PAUSED), now=NOW, by_failures=True),
-    "schedule-resumed": lambda: resumed(_at(3), now=NOW, next_due=DUE, event_id=COMMAND_ID),
+    "schedule-resumed": lambda: resumed(_at(3), now=NOW, event_id=COMMAND_ID),
     "schedule-deleted": lambda: deleted(TOMBSTONE, now=NOW, event_id=COMMAND_ID),
     "schedule-completed": lambda: completed(RECORD, now=NOW),
     "schedule-fired": lambda: _fired(FIRE),
@@ -393,18 +389,18 @@ MADE: dict[str, Callable[[], Event]] = {
 
 
 @pytest.mark.parametrize("name", MADE)
-def test_each_fact_is_valid_and_is_what_this_code_makes(name: str) -> None:
+def test_each_event_is_valid_and_is_what_this_code_makes(name: str) -> None:
     payload = load(f"published/{name}.json")
     event = MADE[name]()
-    fact = next(
+    detail_type = next(
         title
         for title in sorted(EVENT_DETAILS, key=len, reverse=True)
         if name.startswith(title.lower().replace(" ", "-"))
     )
-    validate(fact, payload["detail"])
+    validate(detail_type, payload["detail"])
 
     assert as_delivered(event, payload["id"]) == payload
-    assert msgspec.json.encode(msgspec.json.decode(event.detail, type=EVENT_DETAILS[fact])) == event.detail
+    assert msgspec.json.encode(msgspec.json.decode(event.detail, type=EVENT_DETAILS[detail_type])) == event.detail
     assert list(payload["detail"]) == list(json.loads(event.detail))
 
 
@@ -431,7 +427,7 @@ def as_delivered(event: Event, event_id: str) -> dict[str, Any]:
     }
 
 
-def test_there_is_a_payload_for_every_fact() -> None:
+def test_there_is_a_payload_for_every_event() -> None:
     assert files("published") == sorted(f"published/{name}.json" for name in MADE)
     assert {load(path)["detail-type"] for path in files("published")} == {*EVENT_DETAILS, "Quarter Hour Struck"}
 
@@ -457,9 +453,9 @@ def published(ports: Ports) -> list[tuple[str, dict[str, Any]]]:
     return [(event.detail_type, json.loads(event.detail)) for _, event in ports.bus.published]
 
 
-def buried(ports: Ports) -> list[tuple[str, str, str]]:
+def sent_to_dlq(ports: Ports) -> list[tuple[str, str, str]]:
     assert isinstance(ports.dead_letters, MemoryDeadLetters)
-    return [(letter.queue, letter.body, letter.reason) for letter in ports.dead_letters.sent]
+    return [(one.queue, one.body, one.reason) for one in ports.dead_letters.sent]
 
 
 def test_a_batch_of_commands_is_applied_around_the_poison_in_it() -> None:
@@ -474,7 +470,7 @@ def test_a_batch_of_commands_is_applied_around_the_poison_in_it() -> None:
         "Schedule Rejected",
         "Schedule Rejected",
     ]
-    assert [(queue, body) for queue, body, _ in buried(ports)] == [("commands", poison)]
+    assert [(queue, body) for queue, body, _ in sent_to_dlq(ports)] == [("commands", poison)]
 
 
 def test_a_tick_plans_every_segment() -> None:
@@ -497,7 +493,7 @@ def test_a_range_is_planned_around_the_poison_in_the_batch() -> None:
     poison = event["Records"][1]["body"]
     assert response == {"batchItemFailures": []}
     assert [state.segment for state in states if state.planned_through] == list(range(32, 48))
-    assert [(queue, body) for queue, body, _ in buried(ports)] == [("segments", poison)]
+    assert [(queue, body) for queue, body, _ in sent_to_dlq(ports)] == [("segments", poison)]
 
 
 def test_ranges_are_what_this_code_sends() -> None:
@@ -519,7 +515,7 @@ def test_packs_are_published_around_the_poison_in_the_batch() -> None:
 
     assert asyncio.run(run()) == {"batchItemFailures": []}
     assert published(ports) == [("Schedule Fired", load("published/schedule-fired.json")["detail"])]
-    assert [queue for queue, _, _ in buried(ports)] == ["fires"]
+    assert [queue for queue, _, _ in sent_to_dlq(ports)] == ["fires"]
 
 
 def test_packs_are_what_this_code_sends() -> None:
@@ -553,10 +549,10 @@ def test_each_bad_command_gets_its_answer_and_nothing_else_is_touched(path: str)
         assert _outcome(await cases.handlers.on_command(body)) is Outcome.REJECTED
         return before
 
-    stored, facts = asyncio.run(run())
+    stored, count = asyncio.run(run())
     validate("Schedule Rejected", payload["answer"])
 
-    assert published(ports)[facts:] == [("Schedule Rejected", payload["answer"])]
+    assert published(ports)[count:] == [("Schedule Rejected", payload["answer"])]
     after = asyncio.run(_stored(cases))
     assert {key: record.schedule for key, record in after.items() if record.schedule} == {
         key: record.schedule for key, record in stored.items()
@@ -608,7 +604,7 @@ def test_poison_ends_in_its_dead_letter_queue(path: str) -> None:
     handle = HANDLERS[payload["queue"]]
 
     assert asyncio.run(handle(cases, {"Records": [message]})) == {"batchItemFailures": []}
-    assert buried(ports) == [(payload["queue"], payload["body"], payload["reason"])]
+    assert sent_to_dlq(ports) == [(payload["queue"], payload["body"], payload["reason"])]
 
 
 # --- What AWS answers ------------------------------------------------------------------------------------------------

@@ -203,7 +203,7 @@ def test_registrar_stores_what_is_good_answers_what_is_bad_and_dead_letters_what
     assert response == {"batchItemFailures": []}
     assert set(stack.store.records) == {Key("acme", "good")}
     assert sorted(stack.events) == ["Schedule Created", "Schedule Rejected", "Schedule Rejected"]
-    assert [buried.body for buried in stack.dead.sent] == ["poison"]
+    assert [dead_letter.body for dead_letter in stack.dead.sent] == ["poison"]
     assert {name: metrics(out)[name] for name in ("CommandsAccepted", "CommandsRejected", "CommandsDeadLettered")} == {
         "CommandsAccepted": [1],
         "CommandsRejected": [1],
@@ -334,7 +334,7 @@ def test_executor_dead_letters_what_is_no_pack_and_publishes_what_is_beside_it(
     response = executor(stack, sqs("[]", pack))
 
     assert response == {"batchItemFailures": []}
-    assert [(buried.queue, buried.body) for buried in stack.dead.sent] == [("fires", "[]")]
+    assert [(dead_letter.queue, dead_letter.body) for dead_letter in stack.dead.sent] == [("fires", "[]")]
     assert stack.events.count("Schedule Fired") == 1
     assert "pack_dead_lettered" in caplog.messages
 
@@ -503,7 +503,7 @@ def test_what_is_no_range_is_dead_lettered_and_what_is_beside_it_is_planned(
     response = planner(stack, sqs("poison", ranges(stack)[0]))
 
     assert response == {"batchItemFailures": []}
-    assert [(buried.queue, buried.body, buried.code) for buried in stack.dead.sent] == [
+    assert [(dead_letter.queue, dead_letter.body, dead_letter.code) for dead_letter in stack.dead.sent] == [
         ("segments", "poison", "undecodable")
     ]
     assert "range_dead_lettered" in caplog.messages

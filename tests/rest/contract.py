@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import schemathesis
@@ -39,7 +40,8 @@ UNLIKELY = {"tenant", "name", "timezone", "exclude", "start", "end"}
 def map_case(context: HookContext, case: Case[Any]) -> Case[Any]:
     """Most of what is valid is about schedules that are there, unconditional, with expressions that mean something."""
     assert case.meta is not None
-    draw = hash(repr((case.path_parameters, case.body, case.query)))
+    # Python's own hash of a text differs from process to process, and a failure would not come again.
+    draw = zlib.crc32(repr((case.path_parameters, case.body, case.query)).encode("utf-8", "backslashreplace"))
     if not case.meta.generation.mode.is_positive or draw % 4 == 0:
         return case
     place = {"tenant": "acme", "name": f"n{draw % 3}"}

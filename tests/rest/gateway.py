@@ -76,7 +76,7 @@ class Api:
         self.cases = ports.use_cases(settings)
 
     @property
-    def facts(self) -> list[str]:
+    def events(self) -> list[str]:
         return [event.detail_type for _, event in self.bus.published]
 
     def __call__(

@@ -25,7 +25,7 @@ TEA = "/tenants/acme/schedules/tea"
 HOURLY = {"expression": "0 * * * *", "timezone": "Europe/Oslo", "input": {"cups": 2.50}}
 
 
-def test_a_put_stores_the_schedule_answers_with_it_and_publishes_the_fact(api: Api) -> None:
+def test_a_put_stores_the_schedule_answers_with_it_and_publishes_the_event(api: Api) -> None:
     answer = api("PUT", TEA, '{"expression": "0 * * * *", "timezone": "Europe/Oslo", "input": {"cups": 2.50}}')
 
     revision = api.store.records[Key("acme", "tea")].revision
@@ -38,7 +38,7 @@ def test_a_put_stores_the_schedule_answers_with_it_and_publishes_the_fact(api: A
         "created": "2026-12-01T08:00:00.001Z",
         "next_due": "2026-12-01T09:00:00.000Z",
     }
-    assert api.facts == ["Schedule Created"]
+    assert api.events == ["Schedule Created"]
     assert bytes(api.store.records[Key("acme", "tea")].schedule.input) == b'{"cups": 2.50}'  # type: ignore[union-attr]  # just put
 
 
@@ -49,7 +49,7 @@ def test_a_second_put_is_a_200_and_a_later_revision(api: Api) -> None:
     assert second.status == 200
     assert second.body["revision"] > first.body["revision"]
     assert second.body["created"] == first.body["created"]
-    assert api.facts == ["Schedule Created", "Schedule Updated"]
+    assert api.events == ["Schedule Created", "Schedule Updated"]
 
 
 @pytest.mark.parametrize(
@@ -64,6 +64,17 @@ def test_the_next_fire_is_within_the_schedule_s_bounds(api: Api, bounds: dict[st
     api.clock.instant += 3_600_000
 
     assert api("GET", TEA).body.get("next_due") == next_due
+
+
+def test_the_next_fire_counts_with_its_flexible_window_and_a_schedule_that_expects_reports_has_none(api: Api) -> None:
+    """The fire of 08:00 is published within the ten minutes after that."""
+    api.clock.instant -= 60_000
+    api("PUT", TEA, HOURLY | {"flexible_window_seconds": 600})
+    api("PUT", "/tenants/acme/schedules/backup", {"expression": "@hourly", "expect": {"within_seconds": 60}})
+    api.clock.instant += 60_000
+
+    assert api("GET", TEA).body["next_due"] == "2026-12-01T08:00:00.000Z"
+    assert "next_due" not in api("GET", "/tenants/acme/schedules/backup").body
 
 
 def test_what_is_read_can_be_put_again(api: Api) -> None:
@@ -91,19 +102,19 @@ def _after(api: Api, seconds: int) -> list[Any]:
 
 
 @pytest.mark.parametrize(
-    ("verb", "fact", "state"),
+    ("verb", "event", "state"),
     [
         pytest.param("pause", "Schedule Paused", "PAUSED", id="pause"),
         pytest.param("resume", "Schedule Resumed", "ENABLED", id="resume"),
     ],
 )
-def test_a_switch_answers_with_the_schedule_as_it_is_now(api: Api, verb: str, fact: str, state: str) -> None:
+def test_a_switch_answers_with_the_schedule_as_it_is_now(api: Api, verb: str, event: str, state: str) -> None:
     api("PUT", TEA, HOURLY)
     answer = api("POST", f"{TEA}/{verb}")
 
     assert (answer.status, answer.body["state"]) == (200, state)
     assert ("next_due" in answer.body) == (state == "ENABLED")
-    assert api.facts[-1] == fact
+    assert api.events[-1] == event
 
 
 def test_a_run_is_accepted_with_the_id_that_its_fire_will_carry(api: Api) -> None:
@@ -206,7 +217,7 @@ def test_a_bad_body_is_answered_with_what_to_change(api: Api, body: Any, status:
     assert answer.body["type"] == f"urn:eventcron:problem:{answer.body['code']}"
     assert {name: answer.body[name] for name in problem} == problem
     assert api.store.records == {}
-    assert api.facts == []
+    assert api.events == []
 
 
 def test_a_problem_in_full(api: Api) -> None:
@@ -323,13 +334,13 @@ def test_a_stranger_gets_the_same_403_whether_or_not_the_schedule_is_there(
 ) -> None:
     if there:
         api("PUT", TEA, HOURLY)
-    before = (dict(api.store.records), api.facts)
+    before = (dict(api.store.records), api.events)
     method, path, body = request_
     answer = api(method, path, body, caller=caller)
 
     assert (answer.status, answer.body["code"]) == (403, "not_allowed")
     assert answer.body["detail"].endswith("may not act for tenant 'acme'")
-    assert (dict(api.store.records), api.facts) == before
+    assert (dict(api.store.records), api.events) == before
 
 
 def test_a_tenant_whose_role_cannot_exist_is_told_so_and_is_served_by_the_trusted_only(api: Api) -> None:
@@ -448,7 +459,7 @@ def test_the_same_put_again_is_a_200_and_another_one_of_its_revision_a_409(api: 
     assert (again.status, again.body) == (200, first.body | {"unchanged": True})
     assert again.headers["etag"] == first.headers["etag"]
     assert (other.status, other.body["code"]) == (409, "stale_revision")
-    assert api.facts == ["Schedule Created", "Schedule Unchanged"]
+    assert api.events == ["Schedule Created", "Schedule Unchanged"]
 
 
 def test_a_manual_schedule_is_put_shown_and_run(api: Api) -> None:
@@ -498,7 +509,7 @@ def test_a_precondition_decides_whether_a_command_is_applied(
     answer = api(method, path, None if method == "DELETE" else {} if method == "POST" else HOURLY, headers=headers)
 
     assert answer.status == (204 if (status, method) == (200, "DELETE") else status)
-    assert (len(api.facts) == 2) == (status == 200)
+    assert (len(api.events) == 2) == (status == 200)
 
 
 @pytest.mark.parametrize(
@@ -530,7 +541,8 @@ def test_a_failed_precondition_says_what_is_stored(api: Api) -> None:
 
 
 def test_a_finished_schedule_is_shown_as_completed_and_cannot_be_paused(api: Api) -> None:
-    revision = api("PUT", TEA, HOURLY).body["revision"]
+    revision = api("PUT", TEA, {"expression": "at(2026-12-01T08:00:05)"}).body["revision"]
+    api.clock.instant += 10_000
     asyncio.run(api.store.complete(Key("acme", "tea"), revision=revision, expires=None))
     shown = api("GET", TEA)
     paused = api("POST", f"{TEA}/pause")
@@ -667,7 +679,7 @@ def test_any_command_can_be_sent_by_its_name(api: Api) -> None:
 
     assert (put.status, put.body | {"id": ""}) == (202, {"tenant": "acme", "name": "tea", "id": ""})
     assert api("POST", SEND, calendar).status == 202
-    assert api.facts == ["Schedule Created", "Calendar Updated"]
+    assert api.events == ["Schedule Created", "Calendar Updated"]
     assert api("GET", TEA).body["schedule"] == {"tenant": "acme", "name": "tea", **HOURLY}
 
 
@@ -677,7 +689,7 @@ def test_a_heartbeat_needs_no_token_where_one_is_expected(api: Api) -> None:
 
     assert api("GET", TEA).body["schedule"]["expect"] == {"within_seconds": 60}
     assert api("POST", f"{TEA}/report-run", {"status": "failed", "message": "cold"}).status == 202
-    assert api.facts[-1] == "Run Failed"
+    assert api.events[-1] == "Run Failed"
     refused = api("POST", "/tenants/acme/schedules/coffee/report-run", {"status": "failed"})
     assert (refused.status, refused.body["code"], refused.body["field"]) == (422, "missing_field", "run_token")
     assert api("POST", f"{TEA}/report-run", {"status": "failed"}, caller=OTHER).status == 403
@@ -714,14 +726,14 @@ def test_a_sent_command_that_is_wrong_is_answered(api: Api, body: Any, status: i
     answer = api("POST", SEND, body)
 
     assert (answer.status, answer.body["code"], answer.body["field"]) == (status, code, field)
-    assert api.facts == []
+    assert api.events == []
 
 
 def test_who_may_not_act_for_the_tenant_sends_it_nothing(api: Api) -> None:
     answer = api("POST", SEND, {"DetailType": "Put Schedule", "Detail": {"name": "tea", **HOURLY}}, caller=OTHER)
 
     assert (answer.status, answer.body["code"]) == (403, "not_allowed")
-    assert api.facts == []
+    assert api.events == []
 
 
 def test_a_tenant_sees_its_limits_and_what_it_has_of_them(api: Api) -> None:

@@ -10,13 +10,12 @@ from eventcron.model.messages import Fire
 from eventcron.model.names import Instant, Key, Window
 from eventcron.model.records import Backfill, BackfillState
 from eventcron.rules.backfill import gap_ms
+from eventcron.timing.instant import from_rfc3339
 from eventcron.timing.trigger import from_canonical, occurrences
 from eventcron.wire.encode import decode_pack
-from tools.faultsim.observations import Fired, Observations, Revision, instant
+from tools.faultsim.observations import Fired, Observations, Revision
 from tools.faultsim.promises import Violation
 
-#: Milliseconds. Late fires of ``fire_all`` wait for their tenant's limit if they are later than that.
-LATE_MS = 60_000
 MINUTE_MS = 60_000
 #: Milliseconds by which a queue may be late, and a call.
 QUEUE_LATE_MS = 2_500
@@ -112,12 +111,12 @@ def _skipped_for_a_limit(observed: Observations) -> Iterator[Violation]:
         assert event.key is not None  # every skip names a schedule
         if event.detail["reason"] != "quota":
             continue
-        due, revisions = instant(event.detail["first_due"]), observed.revisions[event.key]
-        defined = [v for v in revisions if v.record.schedule is not None]
-        patient = all(v.schedule.misfire.grace_seconds >= PATIENT_S for v in defined)
+        due, revisions = from_rfc3339(event.detail["first_due"]), observed.revisions[event.key]
+        with_schedule = [v for v in revisions if v.record.schedule is not None]
+        patient = all(v.schedule.misfire.grace_seconds >= PATIENT_S for v in with_schedule)
         asked = any(
             v.record.revision == event.detail["revision"] and v.record.era.start <= due < v.record.era.catch_up_until
-            for v in defined
+            for v in with_schedule
         )
         if event.detail.get("cause") == "backfill" or (asked and patient):
             yield Violation(1, event.key, f"it was to be caught up on and was skipped for a limit: {event.detail}")

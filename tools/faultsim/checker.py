@@ -15,6 +15,7 @@ from eventcron.model.commands import MisfirePolicy
 from eventcron.model.names import Instant, Key, Window
 from eventcron.model.records import State
 from eventcron.rules.planning import first_occurrence
+from eventcron.timing.instant import from_rfc3339
 from eventcron.timing.trigger import walk
 from tools.faultsim.catching_up import CATCH_UP_CHECKS, has_open_end, is_caught_up, is_last_under_way, under_way
 from tools.faultsim.command_order import FinalState, first_like, possible_final_states
@@ -23,10 +24,10 @@ from tools.faultsim.heartbeats import HEARTBEAT_CHECKS
 from tools.faultsim.idle_reads import READ_CHECKS
 from tools.faultsim.lasting import LASTING_CHECKS
 from tools.faultsim.messages import MESSAGE_CHECKS
-from tools.faultsim.observations import Fired, Observations, Revision, StatusEvent, instant
+from tools.faultsim.observations import Fired, Observations, Revision, StatusEvent
 from tools.faultsim.other_commands import OTHER_COMMAND_CHECKS, is_of_calendar, is_on_calendar
 from tools.faultsim.pausing import PAUSING_CHECKS, is_paused_by_failures
-from tools.faultsim.promises import Violation
+from tools.faultsim.promises import CUTOVER_MS, LATE_MS, PUBLISHING_MS, TIMELY_MS, Violation
 from tools.faultsim.repeated_puts import PUT_CHECKS, is_due
 from tools.faultsim.reporters import WATCHED
 from tools.faultsim.runs import RUN_CHECKS, may_repeat
@@ -34,13 +35,6 @@ from tools.faultsim.simulation import Simulation
 from tools.faultsim.targets import REFUSED
 from tools.faultsim.workload import STUBBORN, UNPUBLISHABLE, Kind, Sent
 
-#: Milliseconds: the bound of guarantee 3.
-CUTOVER_MS = 1_000
-#: Milliseconds. A fire that is late by less is published whatever the misfire policy.
-LATE_MS = 60_000
-TIMELY_MS = 1_000
-#: Milliseconds between the decision to publish a fire and its publication, at most: four slow calls.
-PUBLISHING_MS = 40_000
 #: Reasons of skips that follow from the schedule itself.
 SILENT = {"excluded", "daylight_saving_gap"}
 #: Rejections that a valid command may get, depending on when it arrives.
@@ -68,7 +62,9 @@ def violations(simulation: Simulation) -> list[Violation]:
 def _lost(observed: Observations) -> Iterator[Violation]:
     """Every due occurrence is published, or reported as failed or skipped."""
     fired = {(fire.key, fire.due) for fire in observed.fired if fire.cause == "schedule"}
-    fired |= {(event.key, instant(event.detail["due"])) for event in observed.events("Schedule Failed") if event.key}
+    fired |= {
+        (event.key, from_rfc3339(event.detail["due"])) for event in observed.events("Schedule Failed") if event.key
+    }
     missing: dict[Key, dict[Instant, str]] = defaultdict(dict)
     for revision, replaced_by in observed.spans():
         for due, why in _expected(observed, revision, replaced_by):
@@ -76,8 +72,8 @@ def _lost(observed: Observations) -> Iterator[Violation]:
                 missing[revision.key][due] = why
     later = under_way(observed) if missing else set()
     for key, dues in missing.items():
-        owed = {due: why for due, why in dues.items() if (key, due, "") not in later}
-        for due, why in _unexcused(observed, key, owed):
+        unaccounted = {due: why for due, why in dues.items() if (key, due, "") not in later}
+        for due, why in _unexcused(observed, key, unaccounted):
             yield Violation(1, key, f"{why} due {due} was neither published nor accounted for")
 
 
@@ -179,7 +175,7 @@ def _notices(observed: Observations, key: Key) -> list[_Notice]:
 def _notice(detail: dict[str, Any]) -> _Notice:
     # How often a schedule that cannot be read was due is unknown, so its notice covers any number.
     number = detail["count"] if not detail["reason"].startswith("unreadable") else sys.maxsize
-    return _Notice(instant(detail["last_due"]), instant(detail["first_due"]), number, detail["reason"])
+    return _Notice(from_rfc3339(detail["last_due"]), from_rfc3339(detail["first_due"]), number, detail["reason"])
 
 
 def _excuses(observed: Observations) -> Iterator[Violation]:
@@ -206,12 +202,12 @@ def _was_missed(revision: Revision, event: StatusEvent, offset: int) -> bool:
     patience_ms = misfire.grace_seconds * 1000
     if misfire.policy is not MisfirePolicy.FIRE_ALL:
         patience_ms = min(patience_ms, LATE_MS)
-    late_ms = event.own - instant(event.detail["last_due"]) - offset
+    late_ms = event.own - from_rfc3339(event.detail["last_due"]) - offset
     return late_ms > max(patience_ms, TIMELY_MS)
 
 
 def _is_skipped(revision: Revision, event: StatusEvent) -> bool:
-    first, last = (instant(event.detail[name]) for name in ("first_due", "last_due"))
+    first, last = (from_rfc3339(event.detail[name]) for name in ("first_due", "last_due"))
     backfilled = event.detail.get("cause") == "backfill"  # a backfill ignores start and end of the schedule
     found = walk(revision.trigger, Window(first, last + 1)) if backfilled else revision.occurrences(first, last + 1)
     skipped = [o.due for o in found if o.skipped == event.detail["reason"]]

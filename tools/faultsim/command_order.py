@@ -7,7 +7,6 @@ counts, and a put loses a tie.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime
 from itertools import combinations, combinations_with_replacement, groupby, permutations, product
 from typing import Any, Literal, NamedTuple
 
@@ -16,7 +15,7 @@ import msgspec
 from eventcron.model.commands import DaylightSaving
 from eventcron.model.names import Instant
 from eventcron.rules.planning import first_occurrence
-from eventcron.timing.instant import from_datetime
+from eventcron.timing.instant import from_rfc3339
 from eventcron.timing.trigger import parse
 from tools.faultsim.workload import Kind, Sent
 
@@ -160,4 +159,4 @@ def _daylight_saving(given: str | dict[str, Any]) -> DaylightSaving | Literal["e
 
 
 def _moment(text: str | None) -> Instant | None:
-    return None if text is None else from_datetime(datetime.fromisoformat(text))
+    return None if text is None else from_rfc3339(text)

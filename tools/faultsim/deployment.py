@@ -17,7 +17,7 @@ from eventcron.adapters.memory import (
     MemoryScheduleStore,
     MemorySegmentQueue,
 )
-from eventcron.app.handlers import Handled
+from eventcron.app.handlers import MARGIN_MS, Handled
 from eventcron.app.planner import INDEX_LAG_MS, SAVE_BEFORE_MS, SegmentOutcome, SegmentReport
 from eventcron.app.redrive import Redrive
 from eventcron.app.use_cases import UseCases
@@ -46,8 +46,6 @@ TIMEOUT_S = {"dispatcher": 30, "registrar": 30, "executor": 60, "reconciler": 12
 VISIBILITY_S = {"commands": 180, "grouped commands": 180, "fires": 360, "segments": 720}
 #: Seconds between two redrives by the operator.
 ROUND_S = 120
-#: Milliseconds by which a planner ends before its Lambda timeout.
-MARGIN_MS = 1_000
 
 
 class WatchedStore(MemoryScheduleStore):
@@ -102,13 +100,7 @@ class Deployment:
     """One deployment: its services, its functions and its ticks. Commands enter by ``commands.put``."""
 
     def __init__(
-        self,
-        loop: SeededLoop,
-        random: SeededRandom,
-        *,
-        scenario: Scenario,
-        faults: FaultPlan,
-        page_size: int,
+        self, loop: SeededLoop, random: SeededRandom, *, scenario: Scenario, faults: FaultPlan, page_size: int
     ) -> None:
         self.history = History()
         self._loop = loop
@@ -144,14 +136,16 @@ class Deployment:
             pause=network,
             store=self.store,
             leases=self._leases,
-            registrar_queue=MemoryRegistrarQueue(self.grouped_commands, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
-            fire_queue=MemoryFireQueue(self.fires, refuse=network.refuse_pack, pause=network),  # type: ignore[arg-type]
+            registrar_queue=MemoryRegistrarQueue(
+                self.grouped_commands.as_memory, refuse=network.refuse_pack, pause=network
+            ),
+            fire_queue=MemoryFireQueue(self.fires.as_memory, refuse=network.refuse_pack, pause=network),
             bus=self._bus,
             runs=self._memory_runs,
             dead_letters=self.dead,
             backfills=self._memory_backfills,
             calendars=self._memory_calendars,
-            segment_queue=MemorySegmentQueue(self.segments, refuse=self._refuse_range, pause=network),  # type: ignore[arg-type]
+            segment_queue=MemorySegmentQueue(self.segments.as_memory, refuse=self._refuse_range, pause=network),
             jitter=random.fraction,
         )
         self._targets: Targets | None = None
@@ -245,14 +239,14 @@ class Deployment:
     # --- Functions ---------------------------------------------------------------------------------------------------
 
     async def _on_sent_commands(self, batch: Sequence[Message]) -> None:
-        self._settle(self.commands, batch, await self._cases().handlers.on_sent_commands(batch))
+        self._delete_done(self.commands, batch, await self._cases().handlers.on_sent_commands(batch))
 
     async def _on_commands(self, batch: Sequence[Message]) -> None:
         handled = await self._cases().handlers.on_commands(batch)
         for message, how in zip(batch, handled, strict=True):
             if how.result is not None:
                 self._network.note(f"{how.result.outcome} {message.id}", f"{how.result.key} {how.result.reason}")
-        self._settle(self.grouped_commands, batch, handled)
+        self._delete_done(self.grouped_commands, batch, handled)
 
     async def _on_packs(self, batch: Sequence[Message]) -> None:
         for message in batch:
@@ -260,7 +254,7 @@ class Deployment:
         handled = await self._cases().handlers.on_packs(batch)
         for message, how in zip(batch, handled, strict=True):
             self._network.note(f"executed {message.id}", f"{how.result}")
-        self._settle(self.fires, batch, handled)
+        self._delete_done(self.fires, batch, handled)
 
     async def _on_segment_ranges(self, batch: Sequence[Message]) -> None:
         began = self._true.now()
@@ -271,14 +265,14 @@ class Deployment:
                 asked = how.result.asked
                 done = RangeDone(began, process.get().name, asked, self._leases.planned(asked))
                 self.history.ranges_done.append(done)
-        self._settle(self.segments, batch, handled)
+        self._delete_done(self.segments, batch, handled)
 
     async def _on_tick(self) -> None:
         report = await self._cases().handlers.on_tick(deadline=self._deadline())
         self._note_planned("planned", report.segments)
         if report.error is not None:
             self._failed("the tick", report.error)
-        elif process.get().clock.now() <= self._deadline() - SAVE_BEFORE_MS:
+        elif process.get().clock.now() <= self._deadline() - MARGIN_MS - SAVE_BEFORE_MS:
             self.history.timely_ticks.add(process.get().name)
 
     def _note_planned(self, what: str, reports: Sequence[SegmentReport]) -> None:
@@ -286,7 +280,7 @@ class Deployment:
         saved = (report.segment for report in reports if report.ended is SegmentOutcome.SAVED)
         self.history.out_of_time += [(segment, self._true.now()) for segment in saved]
 
-    def _settle(self, queue: SimulatedQueue, batch: Sequence[Message], handled: Sequence[Handled[Any]]) -> None:
+    def _delete_done(self, queue: SimulatedQueue, batch: Sequence[Message], handled: Sequence[Handled[Any]]) -> None:
         """Delete the messages that are done, as the event source mapping does; the others become visible again."""
         for message, how in zip(batch, handled, strict=True):
             if not how.comes_back:
@@ -303,16 +297,16 @@ class Deployment:
             self.history.crashes.append(Step(self._loop.now_us, process.get().name, "crashed", repr(error)))
 
     def _deadline(self) -> Instant:
-        """When the running planner has to end, by its own clock."""
+        """When the running function is killed, by its own clock."""
         running = process.get()
         left_ms = running.ends_us // 1000 - self._loop.now_us // 1000
-        return running.clock.now() + left_ms - MARGIN_MS
+        return running.clock.now() + left_ms
 
     async def _reconciler(self) -> None:
-        running = process.get()
-        reconciler = self._cases().reconciler
-        report = await reconciler.run(deadline=running.clock.now() + TIMEOUT_S["reconciler"] * 1000, rules="now")
-        self._network.note("reconciled", f"{report}")
+        report = await self._cases().handlers.on_check(deadline=self._deadline(), rules="now")
+        if report.error is not None:
+            self._failed("check", report.error)
+        self._network.note("reconciled", f"{report.result}")
 
     # --- Lambda ------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from eventcron.model.names import Instant
 from eventcron.rules.runs import ALLOWANCE_MS
-from tools.faultsim.observations import Observations, Revision, StatusEvent, instant
+from eventcron.timing.instant import from_rfc3339
+from tools.faultsim.observations import Observations, Revision, StatusEvent
 from tools.faultsim.promises import Violation
 from tools.faultsim.reporters import WATCHED
 from tools.faultsim.runs import has_forgotten
@@ -69,8 +70,8 @@ class _Watch:
         A check may have been a dead letter for two hours. One of many that come back together finds what was said
         before them pushed out by what was said of the others.
         """
-        told = sorted((*self.overdue, *self.failed, *self.back), key=lambda event: event.at, reverse=True)
-        first = {event.detail["fire_id"]: event.at for event in told}
+        reported = sorted((*self.overdue, *self.failed, *self.back), key=lambda event: event.at, reverse=True)
+        first = {event.detail["fire_id"]: event.at for event in reported}
         return has_forgotten(first.values(), since=since, until=until)
 
 
@@ -82,7 +83,7 @@ def _no_false_alarm(observed: Observations) -> Iterator[Violation]:
     """Silence is said of an instant of the schedule, after its deadline, if no report came in time."""
     watch = _Watch(observed)
     for event in watch.overdue:
-        due, deadline = instant(event.detail["due"]), instant(event.detail["deadline"])
+        due, deadline = from_rfc3339(event.detail["due"]), from_rfc3339(event.detail["deadline"])
         if deadline != due + watch.within_ms or event.at < deadline - observed.clock_skew_ms:
             yield Violation(12, WATCHED, f"it was said at {event.at} to be silent since {due}: {event.detail}")
         handled = deadline - HANDLED_MS
@@ -97,11 +98,11 @@ def _silence_is_said_once(observed: Observations) -> Iterator[Violation]:
         return
     times = [0, *(beat.time for beat in watch.beats), observed.end * 2]
     well = [True, *(beat.succeeded for beat in watch.beats)]
-    said = {instant(event.detail["due"]): event.at for event in reversed(watch.overdue)}
+    said = {from_rfc3339(event.detail["due"]): event.at for event in reversed(watch.overdue)}
     for index, (since, until) in enumerate(pairwise(times)):
         between = {due for due in said if since + ALLOWANCE_MS < due < until}
-        told = sorted(said[due] for due in between)
-        if any(not watch.is_forgotten(since=earlier, until=later) for earlier, later in pairwise(told)):
+        reported = sorted(said[due] for due in between)
+        if any(not watch.is_forgotten(since=earlier, until=later) for earlier, later in pairwise(reported)):
             yield Violation(12, WATCHED, f"silence from {since} to {until} was said {len(between)} times: {between}")
         # Of two reports that overtake each other, either may be the one that counts.
         if between or not all(well[max(0, index - 2) : index + 1]):
@@ -122,10 +123,10 @@ def _return_is_said_once(observed: Observations) -> Iterator[Violation]:
     watch = _Watch(observed)
     beats = {beat.id: beat for beat in watch.beats}
     ended: dict[Instant, str] = {}
-    begun = {instant(event.detail["started"]) for event in (*watch.overdue, *watch.failed)}
+    begun = {from_rfc3339(event.detail["started"]) for event in (*watch.overdue, *watch.failed)}
     for event in (*watch.back, *watch.failed):
         if "event_id" not in event.detail:  # a check that was late found the return too
-            due = instant(event.detail["due"])
+            due = from_rfc3339(event.detail["due"])
             # Whoever took it by a clock that was behind gave it the time of that clock.
             if not any(0 <= beat.time - due <= observed.clock_skew_ms for beat in watch.beats):
                 yield Violation(12, WATCHED, f"it is said to be back, and no report came then: {event.detail}")
@@ -134,7 +135,7 @@ def _return_is_said_once(observed: Observations) -> Iterator[Violation]:
         if beat is None or beat.succeeded is not (event.what == "Run Succeeded"):
             yield Violation(12, WATCHED, f"{event.what} by a report that says no such thing: {event.detail}")
     for event in watch.back:
-        started, by = instant(event.detail["started"]), event.detail.get("event_id", event.detail["fire_id"])
+        started, by = from_rfc3339(event.detail["started"]), event.detail.get("event_id", event.detail["fire_id"])
         # A copy of a check that is done may come once more. If whoever gets it dies before it says what it stored, no
         # message is left that repeats it.
         unsaid = not watch.faultless and observed.simulation.faults.profile.redeliver > 0 and started in watch.dues
@@ -144,7 +145,7 @@ def _return_is_said_once(observed: Observations) -> Iterator[Violation]:
             yield Violation(12, WATCHED, f"the outage since {started} ended by {ended[started]} and by {by}")
     last = watch.beats[-1] if watch.beats and not watch.is_unsure else None
     for event in watch.overdue:
-        due = instant(event.detail["due"])
+        due = from_rfc3339(event.detail["due"])
         if last is not None and last.succeeded and last.time >= due and _ends(watch, due) and due not in ended:
             yield Violation(12, WATCHED, f"a report came after the silence since {due}, and nobody said so")
 
@@ -154,7 +155,7 @@ def _ends(watch: _Watch, due: Instant) -> bool:
     # Where reports are handled late, a later one may have overtaken that of a success.
     beats = watch.beats if watch.faultless else []
     well = max((beat.time for beat in beats if beat.succeeded and beat.time < due), default=0)
-    return all(instant(event.detail["due"]) < min(well, due - NEAR_MS) for event in watch.failed)
+    return all(from_rfc3339(event.detail["due"]) < min(well, due - NEAR_MS) for event in watch.failed)
 
 
 HEARTBEAT_CHECKS = (_no_false_alarm, _silence_is_said_once, _return_is_said_once)

@@ -11,26 +11,20 @@ from eventcron.model.commands import MisfirePolicy
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import State
 from eventcron.timing.hashing import segment_of
+from eventcron.timing.instant import from_rfc3339
 from eventcron.wire.encode import decode_pack
 from tools.faultsim import crowd
 from tools.faultsim.catching_up import is_caught_up, under_way
 from tools.faultsim.network import HOPELESS
-from tools.faultsim.observations import Fired, Observations, Revision, StatusEvent, instant
+from tools.faultsim.observations import Fired, Observations, Revision, StatusEvent
 from tools.faultsim.other_commands import is_on_calendar
-from tools.faultsim.promises import Violation
+from tools.faultsim.promises import CUTOVER_MS, LATE_MS, PUBLISHING_MS, TIMELY_MS, Violation
 from tools.faultsim.runs import PUNCTUAL_MS, QUEUE_MS, blocked_until
 from tools.faultsim.spell import Condition
 from tools.faultsim.workload import STUBBORN, UNPUBLISHABLE, Sent
 
-#: Milliseconds. A fire that is late by less is published whatever the misfire policy.
-LATE_MS = 60_000
-TIMELY_MS = 1_000
-#: Milliseconds between the decision to publish a fire and its publication, at most: four slow calls.
-PUBLISHING_MS = 40_000
-#: Milliseconds after a change for which fires of the replaced revision may still be published.
-CUTOVER_MS = 1_000
 #: Milliseconds after which a schedule that was just stored is fired on time: its registrar has sent what is due soon.
-SETTLED_MS = 10_000
+NEWLY_STORED_MS = 10_000
 MINUTE_MS = 60_000
 #: Milliseconds by which a queue may be late, and a call.
 QUEUE_LATE_MS = 2_500
@@ -56,7 +50,7 @@ def _given_up(observed: Observations) -> Iterator[Violation]:
     for event in observed.events("Schedule Failed"):
         assert event.key is not None  # every failure names a schedule
         detail = event.detail
-        what = (event.key, instant(detail["due"]), detail["cause"], detail.get("cause_id", ""))
+        what = (event.key, from_rfc3339(detail["due"]), detail["cause"], detail.get("cause_id", ""))
         if what not in fired and what not in dead and not _is_skipped(observed, what):
             yield Violation(1, event.key, f"{what[1:]} was given up, and is neither published nor a dead letter")
 
@@ -64,7 +58,7 @@ def _given_up(observed: Observations) -> Iterator[Violation]:
 def _dead(observed: Observations) -> Iterator[_What]:
     """The fires among the dead letters."""
     deployment = observed.simulation.deployment
-    hopeless = [letter.body for letter in deployment.dead.sent if letter.code == HOPELESS]
+    hopeless = [dead_letter.body for dead_letter in deployment.dead.sent if dead_letter.code == HOPELESS]
     for body in [*hopeless, *deployment.fires.dead.bodies]:
         try:
             fires = decode_pack(body).fires
@@ -78,7 +72,7 @@ def _is_skipped(observed: Observations, what: _What) -> bool:
     for event in observed.events("Schedule Skipped"):
         detail = event.detail
         same = event.key == key and (detail.get("cause", "schedule"), detail.get("cause_id", "")) == (cause, cause_id)
-        if same and instant(detail["first_due"]) <= due <= instant(detail["last_due"]):
+        if same and from_rfc3339(detail["first_due"]) <= due <= from_rfc3339(detail["last_due"]):
             return True
     return False
 
@@ -112,7 +106,7 @@ def _not_the_latest(observed: Observations) -> Iterator[Violation]:
         revisions = [v for v in observed.revisions[event.key] if v.record.schedule is not None]
         if any(v.schedule.misfire.policy is not MisfirePolicy.FIRE_ONCE for v in revisions):
             continue
-        last = instant(event.detail["last_due"])
+        last = from_rfc3339(event.detail["last_due"])
         graces = [v.schedule.misfire.grace_seconds * 1000 for v in revisions]
         late_ms = event.own - last - min((v.offset for v in revisions), default=0)
         if late_ms > max(min(graces), TIMELY_MS):
@@ -189,11 +183,11 @@ def _changes_soon(observed: Observations, resumed: Revision) -> bool:
 
 def _is_left(observed: Observations, key: Key, due: Instant) -> bool:
     """Whether no notice but one of a pause speaks of *due*, and nobody gave it up."""
-    failed = {(e.key, instant(e.detail["due"])) for e in observed.events("Schedule Failed")}
+    failed = {(e.key, from_rfc3339(e.detail["due"])) for e in observed.events("Schedule Failed")}
     reasons = {
         event.detail["reason"]
         for event in observed.events("Schedule Skipped")
-        if event.key == key and instant(event.detail["first_due"]) <= due <= instant(event.detail["last_due"])
+        if event.key == key and from_rfc3339(event.detail["first_due"]) <= due <= from_rfc3339(event.detail["last_due"])
     }
     return (key, due) not in failed and reasons <= {"paused"} and due + observed.widest_ms[key] < observed.end
 
@@ -210,7 +204,7 @@ def _limits(observed: Observations) -> Iterator[Violation]:
         return
     if not observed.simulation.faults.faultless:
         return
-    # A fire is published at its instant, or a little later. Which minute it counts in is not told near a minute's end.
+    # A fire is published at its instant, or a little later. Which minute it counts in is not known near a minute's end.
     surely: Counter[tuple[str, int]] = Counter()
     perhaps: Counter[tuple[str, int]] = Counter()
     for fire in observed.fired:
@@ -245,8 +239,8 @@ def _offset(observed: Observations, fire: Fired) -> int:
     """By how many milliseconds its flexible window, if it has one, delays *fire*."""
     if fire.cause != "schedule":
         return 0
-    defined = (revision for revision in observed.revisions[fire.key] if revision.record.schedule is not None)
-    own = (revision.offset for revision in defined if revision.record.revision == fire.revision)
+    with_schedule = (revision for revision in observed.revisions[fire.key] if revision.record.schedule is not None)
+    own = (revision.offset for revision in with_schedule if revision.record.revision == fire.revision)
     return next(own, observed.widest_ms[fire.key])
 
 
@@ -262,7 +256,7 @@ def _held_for_nothing(
     for event in skipped:
         assert event.key is not None  # every skip names a schedule
         # A fire that a late command asked for counts in the minute in which it was due.
-        minutes = _minutes(event.own) | {instant(event.detail["last_due"]) // MINUTE_MS}
+        minutes = _minutes(event.own) | {from_rfc3339(event.detail["last_due"]) // MINUTE_MS}
         if not any(tried[event.key.tenant, minute] for minute in minutes):
             yield Violation(6, event.key, f"it was skipped for a limit of {limit}, and its tenant published nothing")
 
@@ -272,7 +266,7 @@ def _same_each_minute(observed: Observations) -> Iterator[Violation]:
     skipped: dict[Instant, set[Key]] = {}
     for event in observed.events("Schedule Skipped"):
         if event.key is not None and event.key.tenant == crowd.TENANT and event.detail["reason"] == "quota":
-            skipped.setdefault(instant(event.detail["first_due"]), set()).add(event.key)
+            skipped.setdefault(from_rfc3339(event.detail["first_due"]), set()).add(event.key)
     fired: dict[Instant, set[Key]] = {due: set() for due in skipped}
     for fire in observed.fired:
         if fire.key.tenant == crowd.TENANT and fire.due in fired:
@@ -318,13 +312,17 @@ def _ran_out_of_time(observed: Observations, fire: Fired) -> bool:
 
 
 def _late_ms(observed: Observations, fire: Fired) -> int | None:
-    """By how much *fire* is late; None if its revision had not settled when it was due."""
+    """By how much *fire* is late; None if its revision had just been stored when it was due."""
     revision = next((v for v in observed.revisions[fire.key] if v.record.revision == fire.revision), None)
     if revision is None or revision.record.schedule is None or fire.due < revision.record.era.catch_up_until:
         return None
     offsets = {v.offset for v in observed.revisions[fire.key] if v.record.schedule is not None}
     ahead_at = observed.history.ahead_at
-    if len(offsets) > 1 or fire.due < revision.at + SETTLED_MS or (ahead_at is not None and revision.at < ahead_at):
+    if (
+        len(offsets) > 1
+        or fire.due < revision.at + NEWLY_STORED_MS
+        or (ahead_at is not None and revision.at < ahead_at)
+    ):
         return None
     return fire.at - fire.due - revision.offset
 

@@ -7,14 +7,16 @@ import heapq
 import itertools
 from asyncio import events
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context, copy_context
-from typing import Any
+from typing import Any, TypeVar
 
 from eventcron.model.names import Instant
 from tools.faultsim.seeded_random import SeededRandom
 
 MICROSECONDS = 1_000_000
+
+T = TypeVar("T")
 
 
 class SeededLoop(asyncio.AbstractEventLoop):
@@ -90,7 +92,7 @@ class SeededLoop(asyncio.AbstractEventLoop):
     def create_future(self) -> asyncio.Future[Any]:
         return asyncio.Future(loop=self)
 
-    def create_task(self, coro: Coroutine[Any, Any, Any], **options: Any) -> asyncio.Task[Any]:  # type: ignore[override]
+    def create_task(self, coro: Generator[Any, None, T] | Coroutine[Any, Any, T], **options: Any) -> asyncio.Task[T]:
         return asyncio.Task(coro, loop=self, **options)
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:

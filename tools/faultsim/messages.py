@@ -31,7 +31,7 @@ REPORTED_AS = {
 def _poison(observed: Observations) -> Iterator[Violation]:
     """A message that nobody can read is a dead letter of its queue."""
     deployment = observed.simulation.deployment
-    dead: Counter[tuple[str, str]] = Counter((letter.queue, letter.body) for letter in deployment.dead.sent)
+    dead: Counter[tuple[str, str]] = Counter((one.queue, one.body) for one in deployment.dead.sent)
     dead += Counter((queue.name, body) for queue in deployment.queues for body in queue.dead.bodies)
     sent = Counter((one.queue, one.message()) for one in observed.simulation.sent if one.kind is Kind.POISON)
     for queue, body in sorted(sent - dead):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -15,7 +14,7 @@ from eventcron.model.commands import Schedule
 from eventcron.model.names import Instant, Key, Occurrence, Window
 from eventcron.model.records import Record, State
 from eventcron.timing.hashing import flexible_offset_ms
-from eventcron.timing.instant import from_datetime
+from eventcron.timing.instant import from_datetime, from_rfc3339
 from eventcron.timing.trigger import Trigger, occurrences, parse, walk
 from tools.faultsim.network import STATUS_EVENTS
 from tools.faultsim.simulation import Simulation
@@ -204,14 +203,10 @@ class Observations:
         return [event for event in self.status_events if event.what == what]
 
 
-def instant(text: str) -> Instant:
-    return from_datetime(datetime.fromisoformat(text))
-
-
 def _fired(detail: dict[str, Any], at: Instant, own: Instant) -> Fired:
     return Fired(
         Key(detail["tenant"], detail["name"]),
-        instant(detail["due"]),
+        from_rfc3339(detail["due"]),
         at,
         own,
         detail["cause"],

@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from eventcron.model.names import CalendarKey, Instant, Key, Occurrence
 from eventcron.model.records import Backfill, BackfillState
 from eventcron.rules.backfill import gap_ms
+from eventcron.timing.instant import from_rfc3339
 from eventcron.timing.trigger import local_time, walk
 from tools.faultsim.catching_up import under_way
 from tools.faultsim.deployment import ROUND_S
-from tools.faultsim.observations import Fired, Observations, Revision, StatusEvent, instant
+from tools.faultsim.observations import Fired, Observations, Revision, StatusEvent
 from tools.faultsim.promises import Violation
 from tools.faultsim.workload import CALENDAR, UNPUBLISHABLE, Kind
 
@@ -31,7 +32,7 @@ def is_of_calendar(observed: Observations, event: StatusEvent) -> bool:
         return False
     zones = {v.schedule.timezone for v in observed.revisions[event.key] if v.record.schedule is not None}
     days = _days(observed, event.key.tenant)
-    dues = [instant(event.detail[name]) for name in ("first_due", "last_due")]
+    dues = [from_rfc3339(event.detail[name]) for name in ("first_due", "last_due")]
     return any(all(local_time(due, zone)[:10] in days for due in dues) for zone in zones)
 
 
@@ -122,7 +123,7 @@ def _unaccounted(
     fired = {fire.due for fire in fires}
     details = [t.detail for t in observed.events("Schedule Skipped") if t.key == key]
     notices = {
-        (t["reason"], t.get("by"), instant(t["first_due"]), instant(t["last_due"]), t["count"])
+        (t["reason"], t.get("by"), from_rfc3339(t["first_due"]), from_rfc3339(t["last_due"]), t["count"])
         for t in details
         if t.get("cause_id") == backfill.id
     }

@@ -1,4 +1,4 @@
-"""Checks of the pause after failures: it comes after as many in a row as are allowed, is told once, never after fewer.
+"""Checks of the pause after failures: it comes after as many in a row as are allowed, never after fewer, and once.
 
 What counts is the order in which a lane counted the ends of runs. It is known up to an interval for each: from the
 instant at which the run ended to the one at which an event said so, with the difference of two clocks.
@@ -12,9 +12,10 @@ from typing import NamedTuple
 
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import State
-from tools.faultsim.observations import Observations, StatusEvent, instant
+from eventcron.timing.instant import from_rfc3339
+from tools.faultsim.observations import Observations, StatusEvent
 from tools.faultsim.promises import Violation
-from tools.faultsim.runs import ENDS, Runs, is_told_once
+from tools.faultsim.runs import ENDS, Runs, is_reported_once
 from tools.faultsim.targets import PAUSING
 
 #: Milliseconds from an end to the pause, at most, where there are no faults.
@@ -58,7 +59,7 @@ def _ends(observed: Observations) -> list[_End]:
     for event in observed.status_events:
         if event.key != PAUSING or event.what not in ENDS or event.detail["fire_id"] in found:
             continue
-        ended = instant(event.detail["started"]) + event.detail["duration_ms"]
+        ended = from_rfc3339(event.detail["started"]) + event.detail["duration_ms"]
         if event.detail["duration_ms"] == 0:
             # It ended by a clock behind the one by which it was opened: a pause says when.
             ended = next((one for one in revisions if ended - skew <= one <= ended), ended)
@@ -100,7 +101,7 @@ def _always_after_so_many(observed: Observations) -> Iterator[Violation]:
     allowed, ends = _allowed(observed), _ends(observed)
     revisions = Counter(event.detail["revision"] for event in _pauses(observed))
     begun = [end for end in ends if end.ended in revisions]
-    if is_told_once(observed):
+    if is_reported_once(observed):
         runs = Runs(observed)
         for end in begun:
             # A report that arrives twice pauses twice.
@@ -127,7 +128,7 @@ def _is_overtaken(observed: Observations, last: _End) -> bool:
     """Whether a resume, another pause, or the end of the schedule may have come before the pause after *last*."""
     if _is_paused(observed, last.first):
         return True  # runs that were open at the pause end after it
-    over = observed.end * 2 if not is_told_once(observed) else last.last + PAUSED_WITHIN_MS
+    over = observed.end * 2 if not is_reported_once(observed) else last.last + PAUSED_WITHIN_MS
     resumes = [sent for sent in observed.simulation.sent if sent.key == PAUSING and sent.command == "Resume Schedule"]
     if any(last.first <= sent.emitted and sent.time <= over for sent in resumes):
         return True
@@ -138,10 +139,10 @@ def _is_overtaken(observed: Observations, last: _End) -> bool:
 
 
 def _is_paused(observed: Observations, at: Instant) -> bool:
-    """Whether its latest revision that was told before *at* is a pause."""
+    """Whether the latest of its revisions that were reported before *at* is a pause."""
     turns = [event for event in observed.status_events if event.key == PAUSING and event.what in TURNS]
-    told = [event for event in turns if event.at < at]
-    return bool(told) and max(told, key=lambda event: int(event.detail["revision"])).what == "Schedule Paused"
+    reported = [event for event in turns if event.at < at]
+    return bool(reported) and max(reported, key=lambda event: int(event.detail["revision"])).what == "Schedule Paused"
 
 
 PAUSING_CHECKS = (_never_after_fewer, _always_after_so_many)

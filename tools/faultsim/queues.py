@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, cast
 
 from msgspec import Struct
 
-from eventcron.adapters.memory import MemoryDeadLetterQueue
+from eventcron.adapters.memory import MemoryDeadLetterQueue, MemoryQueue
 from eventcron.ports import Clock
 from tools.faultsim.loop import SeededLoop
 from tools.faultsim.network import Network
@@ -73,6 +73,11 @@ class SimulatedQueue:
         self.stored: dict[str, Message] = {}
         #: Messages that were received too often.
         self.dead = MemoryDeadLetterQueue(clock, pause=network, deliver=self.put)
+
+    @property
+    def as_memory(self) -> MemoryQueue:
+        """This queue for those ports in memory that put messages into a ``MemoryQueue`` and do nothing else with it."""
+        return cast("MemoryQueue", self)
 
     def put(self, body: str, *, delay_seconds: int = 0) -> str:
         """Add a message. Returns its id."""

@@ -10,9 +10,10 @@ import msgspec
 
 from eventcron.model.names import Instant, Key
 from eventcron.rules.runs import MAX_REMEMBERED, REMEMBERED_MS
+from eventcron.timing.instant import from_rfc3339
 from eventcron.wire.encode_runs import UNPUBLISHED
 from tools.faultsim.network import HOPELESS
-from tools.faultsim.observations import Fired, Observations, StatusEvent, instant
+from tools.faultsim.observations import Fired, Observations, StatusEvent
 from tools.faultsim.promises import Violation
 from tools.faultsim.reporters import WATCHED
 from tools.faultsim.targets import Report
@@ -44,7 +45,7 @@ class Runs:
     def __init__(self, observed: Observations) -> None:
         simulation = observed.simulation
         self.faultless = simulation.faults.faultless
-        self.once = is_told_once(observed)
+        self.once = is_reported_once(observed)
         self.clock_skew_ms = observed.clock_skew_ms
         self.last = max((at for at, _, _ in observed.history.publications), default=0)
         self.fires: dict[str, list[_Fire]] = defaultdict(list)
@@ -56,13 +57,13 @@ class Runs:
         #: Of those that the bus refused. Sent back from the dead letters they have an end of their own.
         self.unpublished: dict[str, list[StatusEvent]] = defaultdict(list)
         self.ends: dict[str, list[StatusEvent]] = defaultdict(list)
-        for told in observed.status_events:
-            if told.key == WATCHED:
+        for reported in observed.status_events:
+            if reported.key == WATCHED:
                 continue
-            if told.detail.get("message") == UNPUBLISHED:
-                self.unpublished[told.detail["fire_id"]].append(told)
-            elif told.what in ENDS:
-                self.ends[told.detail["fire_id"]].append(told)
+            if reported.detail.get("message") == UNPUBLISHED:
+                self.unpublished[reported.detail["fire_id"]].append(reported)
+            elif reported.what in ENDS:
+                self.ends[reported.detail["fire_id"]].append(reported)
         self.reports: dict[str, list[Report]] = defaultdict(list)
         for report in simulation.deployment.reports:
             self.reports[report.fire_id].append(report)
@@ -78,7 +79,7 @@ class Runs:
         return min(said, default=None)
 
     def times(self, fire_id: str) -> int:
-        """How often its end may be told: as often as the report arrives that ended it."""
+        """How often its end may be reported: as often as the report arrives that ended it."""
         said = (self.ends[fire_id][0].detail.get("result") or {}).get("id")
         return next((report.times for report in self.reports[fire_id] if report.id == said), 1)
 
@@ -89,8 +90,8 @@ class Runs:
         return overdue if ended is None else min(ended, overdue)
 
 
-def is_told_once(observed: Observations) -> bool:
-    """Whether nothing fails and queues deliver each message once, so that each end is told once."""
+def is_reported_once(observed: Observations) -> bool:
+    """Whether nothing fails and queues deliver each message once, so that each end is reported once."""
     faults = observed.simulation.faults
     return faults.faultless and not faults.profile.redeliver
 
@@ -112,7 +113,7 @@ def _reported_at_once(observed: Observations, fire: Fired) -> bool:
 
 
 def blocked_until(observed: Observations, fire: Fired) -> Instant | None:
-    """When the last run was told to have ended that kept *fire* waiting; None: none was open when it was due.
+    """When an event reported the end of the last run that kept *fire* waiting; None: no run was open when it was due.
 
     One that falls due just when the open run ends may be quicker than the one that waits.
     """
@@ -183,12 +184,12 @@ def _one_end(observed: Observations) -> Iterator[Violation]:
     """Each tracked fire that was published ends as one of three, and once if there are no faults."""
     runs = Runs(observed)
     for fire_id, fires in runs.fires.items():
-        told = runs.ends[fire_id]
-        other = next((event for event in told if event.what != told[0].what), None)
-        if other is not None and not _is_forgotten(runs, fires[0].key, since=told[0].at, until=other.at):
-            yield Violation(10, fires[0].key, f"{fire_id} ended as {told[0].what} and {other.what}")
+        reported = runs.ends[fire_id]
+        other = next((event for event in reported if event.what != reported[0].what), None)
+        if other is not None and not _is_forgotten(runs, fires[0].key, since=reported[0].at, until=other.at):
+            yield Violation(10, fires[0].key, f"{fire_id} ended as {reported[0].what} and {other.what}")
         elif (
-            not told
+            not reported
             and not _ended_unpublished(runs, fire_id)
             and not _is_forgotten(runs, fires[0].key, since=fires[0].at, until=runs.last)
         ):
@@ -268,11 +269,11 @@ def _is_before(one: Report, other: Report) -> bool:
 def _overdue(runs: Runs, fire_id: str, event: StatusEvent) -> Iterator[Violation]:
     if fire_id not in runs.fires or event.key is None:
         return
-    started, due = instant(event.detail["started"]), instant(event.detail["deadline"])
+    started, due = from_rfc3339(event.detail["started"]), from_rfc3339(event.detail["deadline"])
     # Two processes may say it, each by its own clock.
     if event.at < due - runs.clock_skew_ms or due - started != runs.timeouts_ms[event.key]:
         yield Violation(10, event.key, f"{fire_id} was overdue at {event.at}, too early: {event.detail}")
-    if started < instant(event.detail["due"]) - runs.clock_skew_ms:
+    if started < from_rfc3339(event.detail["due"]) - runs.clock_skew_ms:
         yield Violation(10, event.key, f"{fire_id} was opened at {started}, before it was due")
     if not runs.faultless:
         # Whoever opened the run may have died before it published the fire, or may not have reached the bus. Then the

@@ -14,7 +14,8 @@ from eventcron.app.planner import INDEX_LAG_MS
 from eventcron.model.commands import TENANT_SOURCE_PREFIX
 from eventcron.model.names import Instant, Key
 from eventcron.settings import Settings
-from eventcron.timing.instant import from_datetime, rfc3339
+from eventcron.testing.world import SETTINGS
+from eventcron.timing.instant import from_rfc3339, rfc3339
 from eventcron.timing.trigger import local_time
 from tools.faultsim.faults import FaultPlan, Outage
 from tools.faultsim.inputs import input_of
@@ -115,14 +116,8 @@ def draw_scenario(random: SeededRandom, condition: Condition = Condition.CALM) -
     """A scenario for one planner. Where a bus is stubborn for hours, ticks are rare."""
     timing = TIMINGS[0] if condition is Condition.STUBBORN_BUS else random.pick(TIMINGS)
     text, zone = random.pick(STARTS)
-    settings = Settings(
-        schedules_table="schedules",
-        ledger_table="ledger",
-        bus_name="eventcron",
-        fire_queue_url="fires",
-        command_dlq_url="command-dlq",
-        registrar_queue_url="registrar",
-        fire_dlq_url="fire-dlq",
+    settings = replace(
+        SETTINGS,
         segments=random.between(1, 3),
         tick_seconds=timing.tick_seconds,
         horizon_seconds=timing.horizon_seconds,
@@ -131,7 +126,7 @@ def draw_scenario(random: SeededRandom, condition: Condition = Condition.CALM) -
         pack_size=random.pick((1, 3, 200)),
         concurrency=random.between(1, 4),
     )
-    start = from_datetime(datetime.fromisoformat(text))
+    start = from_rfc3339(text)
     timeout_ms = PLANNER_TIMEOUT_MS if timing.tick_seconds * 1000 >= PLANNER_TIMEOUT_MS else QUICK_TIMEOUT_MS
     return Scenario(
         start=start + random.between(0, 300_000),

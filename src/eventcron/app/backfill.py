@@ -16,19 +16,22 @@ from enum import StrEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
+from eventcron.app.completion import Completion
 from eventcron.app.concurrency import all_of
-from eventcron.app.delivery import NAMED_SKIPS, PackSender, Publisher, complete, forgotten_at
+from eventcron.app.contention import MAX_TRIES, contended
+from eventcron.app.delivery import NAMED_SKIPS, PackSender, Publisher, expires_at
 from eventcron.app.reading import read_readable
-from eventcron.errors import Conflict, InvalidSchedule, Unavailable, Undecodable
+from eventcron.errors import InvalidSchedule, Unavailable, Undecodable
 from eventcron.model.codes import CancelReason, RejectionCode, SkipReason
 from eventcron.model.commands import BackfillSchedule, CancelBackfill
 from eventcron.model.events import Event, SkipNotice
 from eventcron.model.names import BackfillKey, Instant, Key
-from eventcron.model.records import Backfill, BackfillState, Record, State
+from eventcron.model.records import Backfill, BackfillState, Record
 from eventcron.ports import Backfills, Clock, DeadLetters, EventBus, FireQueue, ScheduleStore
 from eventcron.rules import backfill, catch_up
 from eventcron.rules.leases import is_held
 from eventcron.rules.packing import pack_fires
+from eventcron.rules.rejections import not_found, to_fire
 from eventcron.settings import Settings
 from eventcron.wire.encode import backfilled, skipped
 
@@ -38,8 +41,6 @@ MAX_OPEN = 1_000
 MAX_OPEN_CATCH_UPS = 500
 #: Backfills that one tenant may run at once, so that it leaves room for others. EventBridge allows ten replays.
 MAX_OPEN_OF_TENANT = 10
-#: A cancellation is tried this often. A try fails if the planner records a slice at the same moment, which is rare.
-MAX_TRIES = 8
 #: Milliseconds. Closer than this to its deadline, a planner starts no slice. A slice takes well under a second.
 STOP_BEFORE_MS = 2_000
 
@@ -51,7 +52,7 @@ class Ending:
         self._clock = clock
         self._store = store
         self._publisher = publisher
-        self._remember_days = settings.tombstone_days
+        self._completion = Completion(clock=clock, store=store, publisher=publisher, settings=settings)
 
     async def report(self, ended: Backfill, *, event_id: str = "") -> None:
         """Publish how far *ended* came, and which ordinary fires it leaves out; complete its schedule if it is due.
@@ -72,9 +73,7 @@ class Ending:
         """Complete the schedule whose last occurrences *remainder* had, unless a later command changed the schedule."""
         key = Key(remainder.tenant, remainder.name)
         record = (await self._store.get([key])).get(key)
-        if record is not None and record.revision == remainder.revision and record.state is State.ENABLED:
-            days = self._remember_days
-            await complete(record, clock=self._clock, store=self._store, publisher=self._publisher, remember_days=days)
+        await self._completion.complete_revision(record, remainder.revision)
 
 
 class BackfillCommands:
@@ -157,17 +156,17 @@ class BackfillCommands:
             if stored is None:
                 unknown = backfill.cancelled_before_it_arrived(key, expires=self._expires())
                 if await self._backfills.put(unknown, replacing=None):
-                    raise _no_backfill(key)
+                    raise not_found(key)
                 continue
             if stored.state is not BackfillState.RUNNING:
                 if not stored.event_id:
-                    raise _no_backfill(key)
+                    raise not_found(key)
                 return await self._ending.report(stored, event_id=event_id)
             cancelled = backfill.cancel(stored, CancelReason.COMMAND, expires=self._expires())
             if await self._backfills.put(cancelled, replacing=stored.version):
                 await self._backfills.strike(key)
                 return await self._ending.report(cancelled, event_id=event_id)
-        raise Conflict(f"backfill {key} not cancelled: the planner changed it during each of {MAX_TRIES} tries")
+        raise contended(f"backfill {key}")
 
     async def _find(self, key: BackfillKey) -> Backfill | None:
         return (await self._backfills.get([key])).get(key)
@@ -186,7 +185,7 @@ class BackfillCommands:
             raise InvalidSchedule(RejectionCode.QUOTA, field="backfill_id", given=given, allowed=allowed)
 
     def _expires(self) -> int:
-        return forgotten_at(self._clock.now(), self._remember_days)
+        return expires_at(self._clock.now(), self._remember_days)
 
 
 class BackfillOutcome(StrEnum):
@@ -336,7 +335,7 @@ class Backfiller:
         await self._publisher.publish(events)
 
     def _expires(self) -> int:
-        return forgotten_at(self._clock.now(), self._settings.tombstone_days)
+        return expires_at(self._clock.now(), self._settings.tombstone_days)
 
     @staticmethod
     def _report(
@@ -349,36 +348,6 @@ class Backfiller:
             skipped=reached.skipped - before.skipped,
             skips=skips,
         )
-
-
-def not_found(key: Key) -> InvalidSchedule:
-    return InvalidSchedule(
-        RejectionCode.NOT_FOUND, field="name", given=repr(str(key)), allowed="a schedule that exists"
-    )
-
-
-def to_fire(record: Record | None, key: Key) -> Record:
-    """*record*, whose schedule is to fire outside its time.
-
-    Raises:
-        InvalidSchedule: there is no schedule, or it fires nothing.
-    """
-    if record is None or record.schedule is None:
-        raise not_found(key)
-    if record.schedule.expect is not None:
-        raise InvalidSchedule(
-            RejectionCode.OUT_OF_RANGE,
-            field="name",
-            given=repr(str(key)),
-            allowed="a schedule without 'expect'; one with it fires nothing",
-        )
-    return record
-
-
-def _no_backfill(key: BackfillKey) -> InvalidSchedule:
-    return InvalidSchedule(
-        RejectionCode.NOT_FOUND, field="backfill_id", given=repr(str(key)), allowed="a backfill that exists"
-    )
 
 
 def _taken(key: BackfillKey) -> InvalidSchedule:

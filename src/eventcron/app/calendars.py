@@ -3,42 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from enum import Enum, auto
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from eventcron.app.delivery import forgotten_at
+from eventcron.app.contention import MAX_TRIES, contended
+from eventcron.app.delivery import expires_at
 from eventcron.app.reading import read_readable
-from eventcron.errors import Conflict, InvalidSchedule
-from eventcron.model.codes import RejectionCode
+from eventcron.app.results import Outcome
 from eventcron.model.commands import DeleteCalendar, PutCalendar, Schedule
 from eventcron.model.names import CalendarKey, Instant
 from eventcron.model.records import Calendar
 from eventcron.ports import Calendars, Clock
 from eventcron.rules import ordering
 from eventcron.rules.ordering import Verdict, Version
+from eventcron.rules.rejections import not_found, stale
 from eventcron.settings import Settings
 from eventcron.timing.calendars import read_dates
 from eventcron.timing.exclusions import DateSpan, calendar_names
 
-#: A command is tried this often. A try fails if another writer changes the calendar at the same moment.
-MAX_TRIES = 8
-
-
-class Effect(Enum):
-    """What a command did to a calendar."""
-
-    CHANGED = auto()
-    UNCHANGED = auto()  # the calendar had those dates already
-    REPEATED = auto()  # the command was applied before
-
 
 class Change(NamedTuple):
-    """The calendar after a command, and what the command did to it."""
+    """The calendar after a command, and the command's outcome."""
 
     calendar: Calendar
-    effect: Effect
+    outcome: Outcome
 
 
 class CalendarCommands:
@@ -65,22 +54,22 @@ class CalendarCommands:
                 noted = replace(stored, revision=max(sent, stored.revision))
                 # Else an older command that is still on its way would win over this one.
                 if noted == stored or await self._calendars.put(noted, replacing=stored.revision):
-                    return Change(noted, Effect.UNCHANGED)
+                    return Change(noted, Outcome.UNCHANGED)
                 continue
             verdict = Verdict.DUPLICATE if version is None else _judge(stored, command, version.revision)
             if stored is not None and (version is None or verdict is Verdict.DUPLICATE):
-                return Change(stored, Effect.REPEATED)
+                return Change(stored, Outcome.DUPLICATE)
             assert version is not None  # noqa: S101  # an event is a repetition only if something is stored
             if stored is not None and verdict is Verdict.STALE:
-                raise _stale(stored, version.revision)
-            expires = forgotten_at(self._clock.now(), self._remember_days)
+                raise stale(version.revision, applied=stored.revision)
+            expires = expires_at(self._clock.now(), self._remember_days)
             calendar = _changed(command, version, expires=expires)
             if await self._calendars.put(calendar, replacing=None if stored is None else stored.revision):
                 if calendar.dates is None and (stored is None or stored.dates is None):
                     # The tombstone stays: the put that this delete follows may still be on its way.
-                    raise _not_found(command.key)
-                return Change(calendar, Effect.CHANGED)
-        raise Conflict(f"{command.key} not changed: other writers were first in each of {MAX_TRIES} tries")
+                    raise not_found(command.key)
+                return Change(calendar, Outcome.ACCEPTED)
+        raise contended(command.key)
 
 
 async def named_by(
@@ -138,15 +127,4 @@ def _changed(command: PutCalendar | DeleteCalendar, version: Version, *, expires
         dates=dates,
         recent_event_ids=version.recent_event_ids,
         expires=expires if dates is None else None,
-    )
-
-
-def _stale(stored: Calendar, revision: int) -> InvalidSchedule:
-    allowed = f"more than {stored.revision}, the revision already applied"
-    return InvalidSchedule(RejectionCode.STALE_REVISION, field="revision", given=str(revision), allowed=allowed)
-
-
-def _not_found(key: CalendarKey) -> InvalidSchedule:
-    return InvalidSchedule(
-        RejectionCode.NOT_FOUND, field="name", given=repr(str(key)), allowed="a calendar that exists"
     )

@@ -23,8 +23,9 @@ from eventcron.wire.decode import Rejected
 
 #: Commands that are put before their answers are waited for. SQS keeps an answer for minutes, and 500 take seconds.
 PORTION = 500
-#: Milliseconds without any answer, after which the rest is given up. A command that a registrar has to repeat comes
-#: back after the visibility timeout of its queue, six times the function's ten seconds.
+#: Milliseconds without any answer, after which the rest is given up. Nearly every answer takes less than a second. A
+#: command that a registrar could not apply comes back after the visibility timeout of its queue, 180 seconds in the
+#: template. Nobody at a terminal waits that long, and ``NoAnswer`` says that it may still be applied.
 PATIENCE_MS = 90_000
 
 

@@ -9,9 +9,8 @@ from eventcron.errors import Unavailable
 from eventcron.model.events import Event
 from eventcron.model.messages import Pack
 from eventcron.model.names import Instant
-from eventcron.model.records import FireRecord
-from eventcron.ports import MAX_DELAY_SECONDS, Clock, DeadLetters, EventBus, FireQueue, Refusal, ScheduleStore
-from eventcron.wire.encode import completed, encode_pack
+from eventcron.ports import MAX_DELAY_SECONDS, Clock, DeadLetters, EventBus, FireQueue, Refusal
+from eventcron.wire.encode import encode_pack
 
 #: Milliseconds. A pack that is due later goes back to the queue when it appears. The 20 s below the queue's longest
 #: delay allow for clocks that differ.
@@ -85,27 +84,6 @@ class PackSender:
         return await self._queue.send(packs, visible_at=appear, now=now)
 
 
-async def complete(
-    record: FireRecord, *, clock: Clock, store: ScheduleStore, publisher: Publisher, remember_days: int
-) -> bool:
-    """Publish that the schedule of *record* has no occurrence left, and store it.
-
-    A schedule that is to be deleted then stays for *remember_days*, as a tombstone does: a late replay of its put finds
-    it, and earlier fires of it may still be on their way.
-
-    Returns False if the record was changed meanwhile; the change stands.
-
-    Raises:
-        Unavailable: a service refused. The call may be repeated.
-    """
-    now = clock.now()
-    deletes = record.schedule is not None and record.schedule.after_completion == "DELETE"
-    # The event first: a crash in between repeats it; in the other order the event would never be published.
-    await publisher.publish([completed(record, now=now)])
-    expires = forgotten_at(now, remember_days) if deletes else None
-    return await store.complete(record.key, revision=record.revision, expires=expires)
-
-
-def forgotten_at(now: Instant, days: int) -> int:
+def expires_at(now: Instant, days: int) -> int:
     """When TTL may remove what is to be remembered for *days* from *now*, in seconds since 1970."""
     return now // 1000 + days * 86_400

@@ -13,8 +13,9 @@ from itertools import chain
 from msgspec import UNSET
 from msgspec.structs import replace
 
+from eventcron.app.completion import Completion
 from eventcron.app.concurrency import all_of
-from eventcron.app.delivery import PackSender, Publisher, complete, forgotten_at
+from eventcron.app.delivery import PackSender, Publisher, expires_at
 from eventcron.app.fair_bus import FairBus, Paced
 from eventcron.app.fire_events import NO_TOKENS, FireEvents, Made
 from eventcron.app.heartbeats import Heartbeats
@@ -28,7 +29,7 @@ from eventcron.model.codes import SkipReason
 from eventcron.model.events import Event
 from eventcron.model.messages import DEADLINE, EXPECTED, RELEASED, Fire, Pack
 from eventcron.model.names import Instant, Key
-from eventcron.model.records import FireRecord, State
+from eventcron.model.records import FireRecord
 from eventcron.ports import (
     Backfills,
     Clock,
@@ -109,6 +110,7 @@ class Executor:
             bus, clock=clock, pace=CallPace(settings.put_events_per_second), concurrency=settings.concurrency
         )
         self._publisher = Publisher(clock=clock, bus=self._bus, jitter=jitter)
+        self._completion = Completion(clock=clock, store=store, publisher=self._publisher, settings=settings)
         self._events = FireEvents(clock=clock, store=store, publisher=self._publisher)
         #: Packs of one process share the memory of one process.
         self._room = Budget(RECORD_BYTES)
@@ -148,7 +150,7 @@ class Executor:
 
     def _expires(self, now: Instant) -> int:
         """When TTL may remove a ledger item written at *now*, in seconds since 1970."""
-        return forgotten_at(now, self._settings.ledger_days)
+        return expires_at(now, self._settings.ledger_days)
 
     async def _over_quota(self, pack: Pack) -> OverLimit:
         """The fires of *pack* that exceed their tenant's limit. A pack that the bus refused has its quota already.
@@ -262,11 +264,11 @@ class Executor:
     ) -> list[Fire]:
         """Send instants at which a report is expected to their deadlines. Returns those that are to be tried again."""
         fires = [fire for fire, _, _ in timed]
-        if refused := await self._heartbeats.expect(timed):
-            return await self._handle_refused(fires, refused, records, pack, report)
-        report.expected += len(fires)
-        await self._complete([fire for fire in fires if fire.last], records)
-        return []
+        refused = await self._heartbeats.expect(timed)
+        expected = [fire for index, fire in enumerate(fires) if index not in refused]
+        report.expected += len(expected)
+        await self._complete([fire for fire in expected if fire.last], records)
+        return await self._handle_refused(fires, refused, records, pack, report) if refused else []
 
     async def _publish_runs(
         self, tracked: Sequence[Timed], records: Mapping[Key, FireRecord], pack: Pack, report: Report
@@ -296,7 +298,7 @@ class Executor:
         return self._room.hold(fires[0].tenant, min(len(fires), LARGEST_AT_ONCE) * MAX_RECORD_BYTES)
 
     async def _known(self, fires: Sequence[Fire], room: Held) -> tuple[Sequence[Fire], Known, Sequence[Fire]]:
-        """Those of *fires* whose schedules are read at once, what they are judged by now, and the other fires.
+        """The *fires* whose schedules fit into one read, the records that judge them, and the fires that are left.
 
         The *room* that the records do not need is given back. Whoever calls lets go of the records before the room.
         """
@@ -426,12 +428,7 @@ class Executor:
     async def _complete(self, fires: Sequence[Fire], records: Mapping[Key, FireRecord]) -> None:
         """Complete the schedules of *fires*, each of which is the last of its schedule."""
         for fire in fires:
-            record = records.get(fire.key)
-            if record is not None and record.revision == fire.revision and record.state is State.ENABLED:
-                days = self._settings.tombstone_days
-                await complete(
-                    record, clock=self._clock, store=self._store, publisher=self._publisher, remember_days=days
-                )
+            await self._completion.complete_revision(records.get(fire.key), fire.revision)
 
     async def _put_back(self, pack: Pack, *, visible_at: Instant) -> None:
         await self._sender.send([pack], visible_at=lambda _pack: visible_at)

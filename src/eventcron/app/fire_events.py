@@ -94,7 +94,7 @@ class FireEvents:
     ) -> list[Instant | Refusal]:
         """Publish fires now. Returns for each one when that was done, or why it was not.
 
-        *tokens* are those of tracked fires: of all of *timed*, or there are none.
+        *tokens* has the token of every fire of *timed*, or is empty: the fires are not tracked.
 
         Small events go together. A tenant's large ones take turns with those of other tenants.
 

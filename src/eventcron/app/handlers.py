@@ -23,6 +23,7 @@ from eventcron.app.fanout import UNFINISHED, Behind, FanOut, FanOutReport
 from eventcron.app.history import Recorder
 from eventcron.app.pack_report import Report
 from eventcron.app.planner import Planner, SegmentReport
+from eventcron.app.reconcile import Reconciler, ReconcileReport
 from eventcron.app.registrar import Registrar
 from eventcron.app.results import Outcome, Result
 from eventcron.errors import EventcronError, InvalidSchedule, Unavailable, Undecodable
@@ -40,6 +41,8 @@ T = TypeVar("T")
 COMMANDS: DeadLetterSource = "commands"
 FIRES: DeadLetterSource = "fires"
 SEGMENTS: DeadLetterSource = "segments"
+#: Milliseconds kept back from the end of an invocation, so that what is being sent or written can end.
+MARGIN_MS = 1_000
 
 
 class QueueMessage(Protocol):
@@ -99,11 +102,18 @@ class TickReport(Struct, kw_only=True):
     error: Exception | None = None
 
 
+class CheckReport(Struct, frozen=True, kw_only=True):
+    """What one hourly check of the records did, or the ``error`` that stopped it."""
+
+    result: ReconcileReport | None = None
+    error: Exception | None = None
+
+
 class Handlers:
-    """Turns messages and ticks into work. No method raises an ``Exception``: each failure is part of a report.
+    """Turns messages, ticks and checks into work. No method raises an ``Exception``: each failure is part of a report.
 
     Messages of one batch are handled at once, each by itself: one that fails takes no other with it. Reports are in
-    the order of the messages.
+    the order of the messages. A *deadline* is when this process may be killed; work ends ``MARGIN_MS`` before it.
     """
 
     def __init__(
@@ -115,6 +125,7 @@ class Handlers:
         fanout: FanOut,
         planner: Planner,
         backfiller: Backfiller,
+        reconciler: Reconciler,
         recorder: Recorder,
         dead_letters: DeadLetters,
         trusted_sources: frozenset[str],
@@ -125,6 +136,7 @@ class Handlers:
         self._fanout = fanout
         self._planner = planner
         self._backfiller = backfiller
+        self._reconciler = reconciler
         self._recorder = recorder
         self._dead_letters = dead_letters
         self._trusted_sources = trusted_sources
@@ -160,11 +172,11 @@ class Handlers:
         try:
             received = decode_command(body, trusted_sources=self._trusted_sources)
         except Undecodable as error:
-            handled: Handled[Result] = await self._dead_letter(COMMANDS, body, error)
             if not _is_json(body):
-                # The body does not say who sent it. The bus is the one place where its sender may be listening.
+                # The body does not say who sent it. The bus is the one place where its sender may be listening. If the
+                # bus refuses, the message comes back; it becomes a dead letter only once.
                 await self._registrar.reject(_unreadable(body))
-            return handled
+            return await self._dead_letter(COMMANDS, body, error)
         except Rejected as error:
             return _done(await self._registrar.reject(error))
         return _done(await self._apply(received))
@@ -174,7 +186,7 @@ class Handlers:
             return await self._registrar.apply(received)
         except InvalidSchedule as error:
             if not received.is_answered:
-                return Result(Outcome.REJECTED, reason=str(error))
+                return Result(Outcome.REJECTED, received.command.key, reason=str(error))
             return await self._registrar.reject(received.reject(error))
 
     async def on_packs(self, messages: Sequence[QueueMessage]) -> list[Handled[Report]]:
@@ -195,13 +207,13 @@ class Handlers:
     async def on_segment_ranges(
         self, messages: Sequence[QueueMessage], *, deadline: Instant
     ) -> list[Handled[RangeReport]]:
-        """Plan the ranges of one batch; *deadline* is when this process may be killed."""
+        """Plan the ranges of one batch."""
         return await all_of(self.on_segments(one.body, deadline=deadline) for one in messages)
 
     async def on_segments(self, body: str, *, deadline: Instant) -> Handled[RangeReport]:
         """Plan a range of segments. The message comes back until all of them are planned.
 
-        A message that is no range is a dead letter. *deadline* is when this process may be killed.
+        A message that is no range is a dead letter.
         """
         return self._come_back_if_left(await _report_failure(self._segments(body, deadline=deadline)))
 
@@ -210,7 +222,7 @@ class Handlers:
             asked = decode_range(body)
         except Undecodable as error:
             return await self._dead_letter(SEGMENTS, body, error)
-        reports = await self._planner.run(range(asked.first, asked.end), deadline=deadline, tick=asked.tick)
+        reports = await self._planner.run(range(asked.first, asked.end), deadline=deadline - MARGIN_MS, tick=asked.tick)
         return _done(RangeReport(asked=asked, segments=reports))
 
     @staticmethod
@@ -226,13 +238,10 @@ class Handlers:
         return replace(handled, outcome=MessageOutcome.COMES_BACK, reason=reason)
 
     async def on_tick(self, *, deadline: Instant) -> TickReport:
-        """Hand every segment to a planner, plan here what no queue takes, then carry on the backfills.
-
-        *deadline* is when this process may be killed.
-        """
+        """Hand every segment to a planner, plan here what no queue takes, then carry on the backfills."""
         report = TickReport()
         try:
-            await self._tick(report, deadline=deadline)
+            await self._tick(report, deadline=deadline - MARGIN_MS)
         except Exception as error:  # noqa: BLE001  # whatever it is, the host reports it, and the next tick comes
             report.error = error
         return report
@@ -245,6 +254,13 @@ class Handlers:
         report.segments = await self._planner.run(handed_out.left, deadline=deadline)
         # Last, with the time that is left: backfills give way to what is due.
         report.backfills = await self._backfiller.run(deadline=deadline)
+
+    async def on_check(self, *, deadline: Instant, rules: str) -> CheckReport:
+        """Carry on the daily check of every record. *rules* names the zone rules and the release."""
+        try:
+            return CheckReport(result=await self._reconciler.run(deadline=deadline - MARGIN_MS, rules=rules))
+        except Exception as error:  # noqa: BLE001  # whatever it is, the host reports it, and the next check comes
+            return CheckReport(error=error)
 
     async def _look_behind(self, report: TickReport) -> None:
         try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from eventcron.app.backfill import not_found
 from eventcron.app.runs import MAX_WAIT_MS, Reported, Tracker
 from eventcron.errors import InvalidSchedule, Unavailable
 from eventcron.model.codes import RejectionCode
@@ -18,6 +17,7 @@ from eventcron.ports import Clock, Refusal, ScheduleStore
 from eventcron.rules import heartbeats
 from eventcron.rules.heartbeats import Heard, deadline_of, expected_pack, is_expected
 from eventcron.rules.judging import Timed
+from eventcron.rules.rejections import not_found
 
 
 class Heartbeats:
@@ -31,18 +31,23 @@ class Heartbeats:
     async def expect(self, timed: Sequence[Timed]) -> dict[int, Refusal]:
         """Send the instants that are due now to their deadlines. Those for which nobody waits are left out.
 
-        Returns why the queue did not take them, for each of *timed*. All may be sent again: their packs stay the same.
+        Returns why some were not sent, by their index in *timed*: the queue did not take them, or this release cannot
+        read when they are due. All may be sent again: their packs stay the same.
         """
-        packs = [
-            expected_pack(fire, expect.within_seconds)
-            for fire, record, _ in timed
-            if (expect := expect_of(record)) is not None and is_expected(record, fire)
-        ]
+        refused: dict[int, Refusal] = {}
+        packs: list[Pack] = []
+        for index, (fire, record, _) in enumerate(timed):
+            expect = expect_of(record)
+            try:
+                if expect is not None and is_expected(record, fire):
+                    packs.append(expected_pack(fire, expect.within_seconds))
+            except (InvalidSchedule, ValueError) as error:
+                refused[index] = Refusal(index=index, code="Unreadable", message=str(error))
         try:
             await self._tracker.send(packs)
         except Unavailable as error:
             return {i: Refusal(index=i, code=error.code, message=str(error)) for i in range(len(timed))}
-        return {}
+        return refused
 
     async def at_deadline(self, pack: Pack) -> PastRun | None:
         """Say that the schedule in *pack* is silent, if no report came. Return that; None: nothing is to be said.
@@ -51,6 +56,7 @@ class Heartbeats:
 
         Raises:
             Unavailable, Conflict: nothing is lost, and the pack may come again.
+            InvalidSchedule: the same, as this release cannot read when the schedule is due.
         """
         if pack.at - self._clock.now() > MAX_WAIT_MS:
             await self._tracker.send([pack])
@@ -70,7 +76,7 @@ class Heartbeats:
         heard = await self._tracker.change(_lane_of(fire.key), decide)
         found = [one for one in (heard.past, heard.back) if one is not None]
         for one in found:
-            await self._tracker.tell(one)
+            await self._tracker.report_end(one)
         return found[0] if found else None
 
     async def report(self, report: ReportRun, *, event_id: str, sent: Instant) -> Reported:
@@ -100,7 +106,7 @@ class Heartbeats:
 
         heard = await self._tracker.change(_lane_of(report.key), decide)
         if heard.past is not None:
-            await self._tracker.tell(heard.past, report, event_id=event_id)
+            await self._tracker.report_end(heard.past, report, event_id=event_id)
         return Reported(heard.past)
 
 

@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from eventcron.app.completion import Completion
 from eventcron.app.concurrency import all_of
-from eventcron.app.delivery import Publisher, complete
+from eventcron.app.delivery import Publisher
 from eventcron.app.reading import read_readable
 from eventcron.app.retry import Retry
 from eventcron.model.names import Instant, Window
-from eventcron.model.records import IndexEntry, State
+from eventcron.model.records import IndexEntry
 from eventcron.ports import Clock, Lease, Leases, Page, ScheduleStore
 from eventcron.rules.pace import Pace, Turn
 from eventcron.rules.planning import DENSE, next_wake
@@ -62,9 +63,8 @@ class Mover:
         self._leases = leases
         #: Of each segment: the fence of the lease that was held when it was asked last, and when that was.
         self._held: dict[int, tuple[int, Instant]] = {}
-        self._publisher = publisher
+        self._completion = Completion(clock=clock, store=store, publisher=publisher, settings=settings)
         self._retry = Retry(clock=clock, jitter=jitter)
-        self._tombstone_days = settings.tombstone_days
         self._pace = Pace(settings.moves_per_second / settings.planner_workers)
         self._most = self._pace.within(PART_MS)
 
@@ -152,10 +152,7 @@ class Mover:
     async def _finish(self, entry: IndexEntry) -> None:
         """Complete a schedule whose last occurrence did not fire. The executor completes the others."""
         record = (await read_readable(self._store.get, [entry.key])).found.get(entry.key)
-        if record is None or record.revision != entry.revision or record.state is not State.ENABLED:
-            return
-        days = self._tombstone_days
-        await complete(record, clock=self._clock, store=self._store, publisher=self._publisher, remember_days=days)
+        await self._completion.complete_revision(record, entry.revision)
 
 
 def _is_timed(entry: IndexEntry) -> bool:

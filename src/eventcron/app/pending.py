@@ -10,7 +10,8 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from eventcron.app.backfill import BackfillCommands
-from eventcron.app.delivery import NAMED_SKIPS, PackSender, Publisher, complete, forgotten_at
+from eventcron.app.completion import Completion
+from eventcron.app.delivery import NAMED_SKIPS, PackSender, Publisher, expires_at
 from eventcron.errors import Unavailable
 from eventcron.model.events import SkipNotice
 from eventcron.model.records import Record
@@ -46,6 +47,7 @@ class PendingFires:
         self._packs = packs
         self._sender = sender
         self._publisher = publisher
+        self._completion = Completion(clock=clock, store=store, publisher=publisher, settings=settings)
         self._settings = settings
 
     async def wait_for(self, stored: Record | None) -> Record | None:
@@ -90,7 +92,7 @@ class PendingFires:
         try:
             await self._publisher.publish([skipped(notice, now=now) for notice in skips])
             if is_over:
-                await self._complete(record)
+                await self._completion.complete(record)
         except Unavailable:
             if not is_sent:
                 await self._note_sent(record)
@@ -99,16 +101,12 @@ class PendingFires:
         await self._store.clear_pending(record.key, revision=record.revision)
         return skips[:NAMED_SKIPS]
 
-    async def _complete(self, record: Record) -> None:
-        days = self._settings.tombstone_days
-        await complete(record, clock=self._clock, store=self._store, publisher=self._publisher, remember_days=days)
-
     async def _is_sent(self, record: Record) -> bool:
         return bool(await self._packs.published([_handover_id(record)]))
 
     async def _note_sent(self, record: Record) -> None:
         now = self._clock.now()
-        expires = forgotten_at(now, self._settings.ledger_days)
+        expires = expires_at(now, self._settings.ledger_days)
         await self._packs.record(_handover_id(record), now=now, expires=expires)
 
 

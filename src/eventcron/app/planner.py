@@ -277,12 +277,12 @@ class Planner:
         return SegmentOutcome.SAVED if saved else SegmentOutcome.FENCED
 
     async def _plan_passed_by(self, lease: Lease, *, deadline: Instant, memos: Memos, tally: _Tally) -> bool:
-        """Plan up to a horizon from now what a segment has passed by that is planned further than that.
+        """Plan the timed entries of a segment that a planner whose clock was ahead has planned beyond the horizon.
 
-        False: the time did not suffice for all of it.
+        False: the time ran out.
 
-        Whatever the clock that was ahead has planned is dense, or has a ``wake`` beyond what it has planned. So a timed
-        entry before is of a later put. It stays timed until the horizon reaches what is planned.
+        That planner left each entry dense, or with a ``wake`` after its window. So an entry with an earlier ``wake``
+        was put later. It stays timed until the horizon reaches the instant up to which the segment is planned.
         """
         window = Window(lease.end, lease.end)
         cursor: str | None = None

@@ -25,11 +25,12 @@ def portions(items: Sequence[T], *, size: Callable[[T], int], total: int, count:
     portion: list[T] = []
     held = 0
     for item in items:
-        if portion and (len(portion) == count or held + size(item) > total):
+        more = size(item)
+        if portion and (len(portion) == count or held + more > total):
             yield portion
             portion, held = [], 0
         portion.append(item)
-        held += size(item)
+        held += more
     if portion:
         yield portion
 

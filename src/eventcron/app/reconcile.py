@@ -19,10 +19,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from eventcron.app.calendars import named_by
+from eventcron.app.completion import Completion
 from eventcron.app.concurrency import all_of
-from eventcron.app.delivery import Publisher, complete
+from eventcron.app.contention import MAX_TRIES, contended
+from eventcron.app.delivery import Publisher
 from eventcron.app.reading import read_readable
-from eventcron.errors import Conflict, InvalidSchedule
+from eventcron.errors import InvalidSchedule
 from eventcron.model.names import MAX_SEGMENTS, Instant
 from eventcron.model.records import Record, Share, State, StoredInput, Sweep
 from eventcron.ports import Calendars, Clock, EventBus, Leases, Page, ScheduleStore
@@ -42,8 +44,6 @@ WAIT_MS = 1_000
 #: Milliseconds after which a run reads again how far the segments are planned. A dense schedule that moves is planned
 #: from there on, so what the planner did since the last look is done twice.
 FRESH_MS = 10_000
-#: How often a run tries to begin a sweep. A try fails if another run begins one at the same moment.
-BEGIN_TRIES = 4
 
 
 class ReconcileReport(Struct, kw_only=True):
@@ -122,7 +122,8 @@ class Reconciler:
         self._leases = leases
         self._sweeps = sweeps
         self._calendars = calendars
-        self._publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
+        publisher = Publisher(clock=clock, bus=bus, jitter=jitter)
+        self._completion = Completion(clock=clock, store=store, publisher=publisher, settings=settings)
         self._settings = settings
 
     async def run(
@@ -167,14 +168,14 @@ class Reconciler:
 
     async def _begin(self, choose: Callable[[Sweep | None, Instant], Sweep | None]) -> Sweep | None:
         """The sweep that *choose* returns, stored if it is new."""
-        for _ in range(BEGIN_TRIES):
+        for _ in range(MAX_TRIES):
             last = await self._sweeps.latest()
             sweep = choose(last, self._clock.now())
             if sweep is None or sweep == last:
                 return sweep
             if await self._sweeps.put(sweep, replacing=None if last is None else last.number):
                 return sweep
-        raise Conflict(f"no sweep begun: other runs were first in each of {BEGIN_TRIES} tries")
+        raise contended("the sweep")
 
     async def _carry_on(
         self, sweep: Sweep, deadline: Instant, on_progress: Callable[[ReconcileReport], None]
@@ -333,8 +334,5 @@ class Reconciler:
             return await self._store.delete_expired(record)
         if finding.fault is Fault.OVER:
             # The executor normally completes a schedule after its last fire. Here that pack was lost or unreadable.
-            days = self._settings.tombstone_days
-            return await complete(
-                record, clock=self._clock, store=self._store, publisher=self._publisher, remember_days=days
-            )
+            return await self._completion.complete(record)
         return await self._store.repair(finding.record, was=record)

@@ -13,18 +13,20 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from msgspec import UNSET
 from msgspec.structs import replace
 
-from eventcron.app.backfill import BackfillCommands, not_found, to_fire
-from eventcron.app.calendars import CalendarCommands, Effect, named_by
-from eventcron.app.delivery import PackSender, Publisher, forgotten_at
+from eventcron.app.backfill import BackfillCommands
+from eventcron.app.calendars import CalendarCommands, named_by
+from eventcron.app.contention import MAX_TRIES, contended
+from eventcron.app.delivery import PackSender, Publisher, expires_at
 from eventcron.app.heartbeats import Heartbeats
 from eventcron.app.pending import PendingFires
 from eventcron.app.results import Outcome, Result
 from eventcron.app.runs import Tracker
-from eventcron.errors import Conflict, InvalidSchedule
+from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import (
     BackfillSchedule,
     CancelBackfill,
+    ChangesSchedule,
     Command,
     DeleteCalendar,
     DeleteSchedule,
@@ -54,6 +56,7 @@ from eventcron.rules import catch_up, definition, lifecycle, limits, ordering
 from eventcron.rules.lifecycle import When
 from eventcron.rules.ordering import Verdict, Version
 from eventcron.rules.packing import make_pack
+from eventcron.rules.rejections import not_found, stale, to_fire
 from eventcron.settings import Settings
 from eventcron.timing.hashing import segment_of
 from eventcron.wire.decode import Received, Rejected
@@ -70,18 +73,8 @@ from eventcron.wire.encode import (
     updated,
 )
 
-#: How often a command is applied again because another writer changed the record first. After that the command goes
-#: back to the queue, whose retries spread a burst of commands for one schedule.
-MAX_TRIES = 8
 #: Milliseconds by which a sender's clock may be ahead of the registrar's: twice the difference between AWS's clocks.
 CLOCKS_APART_MS = 1_000
-
-
-_OUTCOMES = {
-    Effect.CHANGED: Outcome.ACCEPTED,
-    Effect.UNCHANGED: Outcome.UNCHANGED,
-    Effect.REPEATED: Outcome.DUPLICATE,
-}
 
 
 #: Checks the stored record before a command changes it. Raises an error if the record is not as the sender requires.
@@ -141,7 +134,7 @@ class Registrar:
             Unavailable: the bus did not take the event. The command may be handled again.
         """
         await self._publish(rejected(error, now=self._clock.now()))
-        return Result(Outcome.REJECTED, reason=str(error))
+        return Result(Outcome.REJECTED, error.key, reason=str(error))
 
     async def _publish(self, *events: Event) -> None:
         await self._publisher.publish(events)
@@ -160,17 +153,17 @@ class Registrar:
         handling = TABLE[type(command)]
         if isinstance(handling, Request):
             return await handling.apply(self, command, received)
-        assert isinstance(command, Schedule | DeleteSchedule)  # noqa: S101  # no other command replaces a record
+        assert isinstance(command, Schedule | ChangesSchedule)  # noqa: S101  # no other command replaces a record
         if isinstance(command, Schedule):
             command = limits.fitted(command, max_bytes=self._settings.max_input_bytes)
         for _ in range(MAX_TRIES):
             result = await self._try(command, handling, received, precondition)
             if result is not None:
                 return result
-        raise Conflict(f"{command.key} is being changed by others: not applied after {MAX_TRIES} tries")
+        raise contended(command.key)
 
     async def _try(
-        self, command: Schedule | DeleteSchedule, handling: Change, received: Received, precondition: Precondition
+        self, command: Schedule | ChangesSchedule, handling: Change, received: Received, precondition: Precondition
     ) -> Result | None:
         """Apply *command* to the record as it is read now; None if another writer was first."""
         stored = await self._read(command.key)
@@ -190,7 +183,9 @@ class Registrar:
         if version is None or verdict is Verdict.DUPLICATE:
             return await self._repeat(received, stored)
         if verdict is Verdict.STALE:
-            raise _stale(stored, version)
+            assert stored is not None  # noqa: S101  # nothing is stale where nothing is stored
+            last = stored.last_commands
+            raise stale(version.revision, applied=max(last.put_revision, last.delete_revision, last.pause_revision))
         when = await self._when(command.key, stored, received)
         after = await handling.change(self, command, stored, version, when)
         refused = _refused(handling, stored, after)
@@ -204,7 +199,9 @@ class Registrar:
     async def _read(self, key: Key) -> Record | None:
         return (await self._store.get([key])).get(key)
 
-    def _version(self, command: Schedule | DeleteSchedule, stored: Record | None, received: Received) -> Version | None:
+    def _version(
+        self, command: Schedule | ChangesSchedule, stored: Record | None, received: Received
+    ) -> Version | None:
         time = self._time(received)
         return ordering.version_of(stored, given=command.revision, time=time, event_id=received.event_id)
 
@@ -268,7 +265,7 @@ class Registrar:
 
     def _expires(self, when: When) -> int:
         """When TTL may remove a tombstone, in seconds since 1970."""
-        return forgotten_at(when.now, self._settings.tombstone_days)
+        return expires_at(when.now, self._settings.tombstone_days)
 
     def _time(self, received: Received) -> Instant:
         """The event's time, the same for every registrar. A time too far in the future is not believed."""
@@ -338,21 +335,13 @@ class Registrar:
         event.
         """
         event_id = received.event_id
-        calendar, how = await self._calendar_commands.apply(command, time=self._time(received), event_id=event_id)
+        calendar, outcome = await self._calendar_commands.apply(command, time=self._time(received), event_id=event_id)
         now = self._clock.now()
-        if how is Effect.UNCHANGED:
+        if outcome is Outcome.UNCHANGED:
             await self._publish(calendar_unchanged(calendar, now=now, event_id=event_id))
-        elif how is Effect.CHANGED or event_id in calendar.recent_event_ids[-1:]:
+        elif outcome is Outcome.ACCEPTED or event_id in calendar.recent_event_ids[-1:]:
             await self._publish(calendar_changed(calendar, now=now, event_id=event_id))
-        return Result(_OUTCOMES[how], command.key)
-
-
-def _stale(stored: Record | None, version: Version) -> InvalidSchedule:
-    assert stored is not None  # noqa: S101  # nothing is stale where nothing is stored
-    last = stored.last_commands
-    latest = max(last.put_revision, last.delete_revision, last.pause_revision)
-    allowed = f"more than {latest}, the revision already applied"
-    return InvalidSchedule(RejectionCode.STALE_REVISION, field="revision", given=str(version.revision), allowed=allowed)
+        return Result(outcome, command.key)
 
 
 def _event_of(received: Received, record: Record, *, existed: bool, now: Instant) -> Event:
@@ -400,7 +389,6 @@ class Request(NamedTuple):
     """A command that replaces no schedule's record."""
 
     #: Applies the command and publishes its event.
-
     apply: Callable[[Registrar, Any, Received], Coroutine[Any, Any, Result]]
 
 

@@ -13,29 +13,28 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from eventcron.app.command_events import command_event
 from eventcron.app.delivery import Publisher
 from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import (
     COMMANDS,
-    TENANT_SOURCE_PREFIX,
     DeleteCalendar,
     PauseSchedule,
     PutCalendar,
     ResumeSchedule,
     Schedule,
-    detail_type_of,
 )
-from eventcron.model.events import Event
 from eventcron.model.names import Instant
 from eventcron.model.records import Calendar, Record
 from eventcron.ports import Calendars, Clock, EventBus, ScheduleStore
 from eventcron.rules.export import Exported
+from eventcron.rules.ordering import applied_revision
 from eventcron.wire.decode import decode_detail
 
 #: Commands that are compared with what is stored in one read, and put at once.
 BATCH = 100
-#: Milliseconds between two looks at what is not applied yet, and after which the wait ends if none of it was applied.
+#: Milliseconds between two checks of what is not applied yet, and without progress until the wait ends.
 LOOK_MS = 1_000
 PATIENCE_MS = 60_000
 
@@ -143,7 +142,8 @@ class Restorer:
             report.present += len(batch) - len(wanted)
             await self._clock.sleep_until(free_at)
             free_at = self._clock.now() + round(1000 * len(wanted) / per_second)
-            await self._publisher.publish([self._event(command) for command in wanted])
+            now = self._clock.now()
+            await self._publisher.publish([command_event(command, now=now) for command in wanted])
             report.put += len(wanted)
             # Whether a pause is applied is for later commands to decide, so nothing waits for it.
             waiting += [_without_content(one) for one in wanted if isinstance(one, Schedule | PutCalendar)]
@@ -175,22 +175,10 @@ class Restorer:
             *(one for one in of_schedules if not has_command(records.get(one.key), one)),
         ]
 
-    def _event(self, command: Exported) -> Event:
-        return Event(
-            source=f"{TENANT_SOURCE_PREFIX}{command.tenant}",
-            detail_type=detail_type_of(command),
-            detail=msgspec.json.encode(command),
-            time=self._clock.now(),
-        )
-
 
 def has_command(record: Record | None, command: Schedule | PauseSchedule | ResumeSchedule) -> bool:
     """Whether *command*, or a later one in its place, was applied to *record*."""
-    if record is None:
-        return False
-    last = record.last_commands
-    of_kind = last.put_revision if isinstance(command, Schedule) else last.pause_revision
-    return max(of_kind, last.delete_revision) >= _revision(command)
+    return record is not None and applied_revision(record, command) >= _revision(command)
 
 
 def has_calendar(calendar: Calendar | None, command: PutCalendar | DeleteCalendar) -> bool:

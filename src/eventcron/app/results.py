@@ -13,7 +13,7 @@ from eventcron.model.runs import PastRun
 
 
 class Outcome(StrEnum):
-    """The outcome of a command, and the name of the registrar's metric for it."""
+    """The outcome of a command. The registrar's log line is named ``command_`` and the outcome."""
 
     ACCEPTED = "accepted"
     UNCHANGED = "unchanged"  # a put of what is stored already

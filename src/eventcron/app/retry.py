@@ -1,7 +1,8 @@
 """How often a refused call is repeated, and how long it waits in between. No other module decides either.
 
-Adapters call their service once and pass what it refused on; botocore repeats nothing (see ``adapters/aws/clients``).
-So a send that is throttled for good makes ``tries`` calls.
+One place repeats a call. Use cases repeat what goes to a queue or the bus, because it may refuse a part of a batch, and
+the planner's moves, which last as long as its time does. Adapters repeat the other calls of a table. botocore repeats
+nothing in a function (see ``adapters/aws/clients``). So a call that is throttled for good is made ``tries`` times.
 """
 
 from __future__ import annotations
@@ -55,9 +56,9 @@ class Retry(Struct, frozen=True, kw_only=True):
         return await once()
 
     async def call_until(self, once: Callable[[], Awaitable[T]], *, until: Instant) -> T:
-        """As ``call``, but repeated as long as it is not later than *until*, however often that is.
+        """As ``call``, but repeated until *until* has passed, however often that is.
 
-        For what would cost more to begin anew than to wait for, while whoever called has the time.
+        For work that costs more to start over than to wait for.
 
         Raises:
             Unavailable: the last try failed as well.

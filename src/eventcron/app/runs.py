@@ -1,7 +1,7 @@
 """Follow runs: open one for each tracked fire, end it by a report or at its deadline, and do what follows from that.
 
-What follows is done after the write that decides, and before the message behind it is done. Whoever dies in between
-leaves the message, and whoever gets it again does all of it again: every step is harmless when repeated.
+What follows comes after the write that decides, and before the message is deleted. After a crash the message comes
+back, and its next reader repeats every step; each step is harmless when repeated.
 """
 
 from __future__ import annotations
@@ -11,9 +11,10 @@ from functools import partial
 from typing import NamedTuple, TypeVar
 
 from eventcron.app.concurrency import all_of
+from eventcron.app.contention import MAX_TRIES, contended
 from eventcron.app.delivery import PackSender, Publisher
 from eventcron.app.retry import Retry
-from eventcron.errors import Conflict, EventcronError, InvalidSchedule, Unavailable
+from eventcron.errors import EventcronError, InvalidSchedule, Unavailable
 from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import ReportRun
 from eventcron.model.messages import DEADLINE, Fire, GroupedCommand, Pack
@@ -30,8 +31,6 @@ from eventcron.rules.runs import Admission, Ending, Known, Ruling
 from eventcron.wire.encode import fire_id
 from eventcron.wire.encode_runs import is_shared, is_token, pause_command, run_ended, run_reported, run_token
 
-#: How often a change is tried while others change the same lane. After that the message comes back.
-MAX_TRIES = 8
 #: Milliseconds. A deadline that is later than this goes back to the queue when it appears.
 MAX_WAIT_MS = 5_000
 
@@ -258,7 +257,7 @@ class Tracker:
             past = await self.change(LaneKey(lane.tenant, lane.name), partial(_counted, past))
         if past.pauses:
             await self._pause(past)
-        await self.tell(past, report, event_id=event_id)
+        await self.report_end(past, report, event_id=event_id)
         return past
 
     async def send(self, packs: Sequence[Pack]) -> None:
@@ -269,7 +268,7 @@ class Tracker:
         """
         await self._sender.send(packs, visible_at=lambda pack: pack.at)
 
-    async def tell(self, past: PastRun, report: ReportRun | None = None, *, event_id: str = "") -> None:
+    async def report_end(self, past: PastRun, report: ReportRun | None = None, *, event_id: str = "") -> None:
         """Publish how *past* ended.
 
         Raises:
@@ -290,7 +289,7 @@ class Tracker:
             if after is lane or await self._runs.put(after, replacing=lane.stored_version):
                 return said
             given = None
-        raise _contended(key)
+        raise contended(f"lane {key}")
 
     async def _pause(self, past: PastRun) -> None:
         command = GroupedCommand(group=past.fire.tenant, body=pause_command(past))
@@ -343,7 +342,3 @@ def _wrong_token() -> InvalidSchedule:
         given="another token",
         allowed="the run_token of that fire, while eventcron remembers its run",
     )
-
-
-def _contended(key: LaneKey) -> Conflict:
-    return Conflict(f"runs of {key} are being changed by others: not changed in {MAX_TRIES} tries")

@@ -127,11 +127,11 @@ def _check(window: Window, max_span_ms: int) -> None:
     span = window.end - window.start
     if span <= 0:
         raise InvalidSchedule(
-            RejectionCode.OUT_OF_RANGE, field="until", given="a span that is empty", allowed="after --from"
+            RejectionCode.OUT_OF_RANGE, field="until", given="a span that is empty", allowed="later than its beginning"
         )
     if span > max_span_ms:
         given = f"a span of {span / 3_600_000:,.1f} hours"
-        allowed = f"at most {max_span_ms // 3_600_000:,} hours at a time; give --from to look further ahead"
+        allowed = f"at most {max_span_ms // 3_600_000:,} hours at a time; begin later to look further ahead"
         raise InvalidSchedule(RejectionCode.OUT_OF_RANGE, field="until", given=given, allowed=allowed)
 
 

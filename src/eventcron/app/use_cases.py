@@ -86,6 +86,7 @@ class Ports(NamedTuple):
         planner = _planner(self, settings)
         executor = _executor(self, settings)
         backfiller = _backfiller(self, settings)
+        reconciler = _reconciler(self, settings)
         fanout = FanOut(
             clock=self.clock,
             segment_queue=self.segment_queue,
@@ -103,6 +104,7 @@ class Ports(NamedTuple):
             fanout=fanout,
             planner=planner,
             backfiller=backfiller,
+            reconciler=reconciler,
             recorder=Recorder(history=self.history, settings=settings),
             dead_letters=self.dead_letters,
             trusted_sources=settings.trusted_sources,
@@ -115,7 +117,7 @@ class Ports(NamedTuple):
             fanout=fanout,
             executor=executor,
             backfiller=backfiller,
-            reconciler=_reconciler(self, settings),
+            reconciler=reconciler,
             exporter=Exporter(clock=self.clock, store=self.store, calendars=self.calendars, settings=settings),
             upcoming=Upcoming(store=self.store, backfills=self.backfills, settings=settings),
             past=Past(history=self.history, settings=settings),

@@ -17,7 +17,7 @@ from eventcron.adapters.aws.event_bus import EventBridgeBus
 from eventcron.adapters.clock import SystemClock
 from eventcron.app.commander import PATIENCE_MS, Commander
 from eventcron.client.blocking import Blocking
-from eventcron.client.dev_file import find_dev
+from eventcron.client.dev_file import account_near
 from eventcron.client.verbs import Listen, Verbs
 from eventcron.ports.answers import Answers
 from eventcron.wiring import over_clients
@@ -70,10 +70,7 @@ class Client(Verbs):
         return made
 
     async def __aenter__(self) -> Self:
-        account = self._account
-        if not account.profile and not account.endpoint:
-            found = find_dev(Path.cwd(), os.environ)
-            account = account if found is None else found.dev.account
+        account, _ = account_near(self._account, Path.cwd(), os.environ)
         async with AsyncExitStack() as exits:
             opened = await exits.enter_async_context(deployment(self._stack, concurrency=CONNECTIONS, account=account))
             await self._begin(opened)

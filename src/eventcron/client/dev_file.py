@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from eventcron.adapters.aws.accounts import Account
 from eventcron.errors import EventcronError
@@ -100,6 +101,21 @@ def find_dev(directory: Path, environ: Mapping[str, str]) -> FoundDev | None:
         if owner == os.getuid():
             return FoundDev(_running(file, content), file)
     return None
+
+
+def account_near(said: Account, directory: Path, environ: Mapping[str, str]) -> tuple[Account, FoundDev | None]:
+    """Where a deployment is: at *said*, or else in a running ``eventcron dev``, which is returned with it.
+
+    A profile or an endpoint names an account on purpose. A Region alone does not, and is looked into there.
+
+    Raises:
+        StaleDev: as ``find_dev``.
+    """
+    found = None if said.profile or said.endpoint else find_dev(directory, environ)
+    if found is None:
+        return said, None
+    account = found.dev.account
+    return (replace(account, region=said.region) if said.region else account), found
 
 
 def _running(file: Path, content: bytes) -> Dev:

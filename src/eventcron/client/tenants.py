@@ -39,9 +39,17 @@ async def pause_tenant(
 
 
 async def resume_tenant(
-    client: Verbs, tenant: str, *, missed: str | None = None, on_progress: Callable[[int], None] = _ignore
+    client: Verbs,
+    tenant: str,
+    *,
+    missed: str | None = None,
+    per_minute: int | None = None,
+    on_progress: Callable[[int], None] = _ignore,
 ) -> tuple[list[Key], Results]:
-    """Resume the schedules that ``pause_tenant`` paused: which they are, and what came of each."""
+    """Resume the schedules that ``pause_tenant`` paused: which they are, and what came of each.
+
+    *missed* and *per_minute* are those of each schedule's resume.
+    """
     now = client.cases.clock.now()
 
     async def paused_together() -> AsyncIterator[Stored]:
@@ -52,7 +60,8 @@ async def resume_tenant(
     def resume(stored: Stored) -> Command:
         # Later than the pause, though it may be of the same second; and not marked itself.
         revision = max(now, stored.pause_revision + 1)
-        return command(ResumeSchedule, tenant=tenant, name=stored.key.name, missed=missed, revision=revision)
+        fields = {"missed": missed, "per_minute": per_minute, "revision": revision}
+        return command(ResumeSchedule, tenant=tenant, name=stored.key.name, **fields)
 
     return await _all(client, paused_together(), resume, on_progress)
 

@@ -30,10 +30,9 @@ from eventcron.model.commands import (
 )
 from eventcron.model.events import Answer
 from eventcron.model.history import HistoryEntry
-from eventcron.model.names import BackfillKey, CalendarKey, Key, Window
+from eventcron.model.names import END_OF_TIME, BackfillKey, CalendarKey, Key, Window
 from eventcron.model.records import Backfill, BackfillState, Calendar, State
 from eventcron.ports.answers import Answers
-from eventcron.rules.planning import END_OF_TIME
 from eventcron.timing.instant import from_datetime
 from eventcron.wire.decode import Rejected
 
@@ -153,11 +152,16 @@ class Verbs:
         name: str,
         *,
         missed: Literal["skip", "fire_once", "fire_all"] | None = None,
+        per_minute: int | None = None,
         revision: int | None = None,
         wait: bool = False,
     ) -> Receipt:
-        """Resume a schedule. *missed* says which occurrences of the pause fire; the default is none."""
-        made = command(ResumeSchedule, tenant=tenant, name=name, missed=missed, revision=revision)
+        """Resume a schedule. *missed* says which occurrences of the pause fire; the default is none.
+
+        *per_minute* is how many fires ``fire_all`` publishes in a minute; the default is the deployment's.
+        """
+        fields = {"tenant": tenant, "name": name, "missed": missed, "per_minute": per_minute, "revision": revision}
+        made = command(ResumeSchedule, **fields)
         return await self._one(made, wait=wait)
 
     async def run(self, tenant: str, name: str, *, run_id: str | None = None, wait: bool = False) -> Receipt:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from botocore.exceptions import BotoCoreError, ClientError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -14,6 +13,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
+from eventcron.adapters.aws.failures import ERRORS
 from eventcron.console import expressions, live_page, operators, overview, schedules
 from eventcron.console.security import Guard
 from eventcron.console.site import Site
@@ -42,7 +42,7 @@ def application(
         *expressions.routes(site),
         Mount("/static", StaticFiles(directory=STATIC)),
     ]
-    handled = (EventcronError, ClientError, BotoCoreError, HTTPException)
+    handled = (EventcronError, *ERRORS, HTTPException)
     app = Starlette(routes=routes, exception_handlers=dict.fromkeys(handled, failed))
     return Guard(
         app,

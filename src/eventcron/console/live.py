@@ -11,7 +11,6 @@ from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import aclosing, contextmanager, suppress
-from datetime import datetime
 from typing import NamedTuple
 
 import msgspec
@@ -20,7 +19,7 @@ from msgspec import Struct
 from eventcron.client.published import KINDS
 from eventcron.model.events import Answer
 from eventcron.model.names import Instant
-from eventcron.timing.instant import from_datetime
+from eventcron.timing.instant import from_rfc3339
 
 #: Events that are kept. A browser that is slower than they come misses some.
 KEPT = 2_000
@@ -163,7 +162,7 @@ def lateness_ms(event: Answer, arrived: Instant) -> int | None:
     """How much later than due a fire arrived. None: *event* is no fire of an ordinary occurrence."""
     if not KINDS["fires"](event) or event.detail.get("cause") != "schedule":
         return None
-    return max(0, arrived - from_datetime(datetime.fromisoformat(event.detail["due"])))
+    return max(0, arrived - from_rfc3339(event.detail["due"]))
 
 
 def _count(minute: Minute, event: Answer, arrived: Instant) -> None:

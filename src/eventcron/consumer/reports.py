@@ -16,7 +16,7 @@ from eventcron.app.retry import Retry
 from eventcron.ports.work import NotReported, RunReport
 
 if TYPE_CHECKING:
-    from aiobotocore.session import AioSession
+    from eventcron.adapters.aws.accounts import Session
 
 #: Connections to EventBridge.
 CONNECTIONS = 8
@@ -28,7 +28,7 @@ class ReportsTo:
     It belongs to the event loop on which the first report is sent.
     """
 
-    def __init__(self, bus: str, *, source: str = "", session: AioSession | None = None) -> None:
+    def __init__(self, bus: str, *, source: str = "", session: Session | None = None) -> None:
         self._bus = bus
         self._source = source
         self._session = session

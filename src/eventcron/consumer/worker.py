@@ -26,7 +26,7 @@ from eventcron.app.jobs import Handled, Handler, Jobs
 from eventcron.app.run_reporter import RunReporter
 from eventcron.app.worker import Worker as Loop
 from eventcron.app.worker import WorkSettings
-from eventcron.client.dev_file import find_dev
+from eventcron.client.dev_file import account_near
 from eventcron.consumer.log import LogWatch, lost
 from eventcron.consumer.reports import ReportsTo
 from eventcron.model.fires import Fire
@@ -50,9 +50,9 @@ class Worker:
     """Takes fires off *queue* and gives each to the first function that was registered for it by ``on``.
 
     *queue* is the URL of an SQS queue that a rule sends fires to; in tests a ``MemoryWorkQueue``. At most *concurrency*
-    jobs run at once. A message is hidden for *visibility_seconds* at a time while its job runs, so those of a worker
-    that died come back after as long. A poll of an empty queue lasts *wait_seconds*. A message is deleted after its job
-    has succeeded, and else comes back later and later, until the queue gives it up after *attempts* deliveries: by
+    jobs run at once. A message is hidden for *visibility_seconds* at a time while its job runs, so a dead worker's
+    messages come back within that time. A poll of an empty queue lasts *wait_seconds*. A message is deleted after its
+    job has succeeded, and else comes back later and later, until the queue gives it up after *attempts* deliveries: by
     default as often as the queue's redrive policy says.
 
     *seen* remembers which fires are done. The default, ``MemorySeen``, knows what this process did and nothing else.
@@ -131,9 +131,9 @@ class Worker:
     async def run(self) -> None:
         """Work until SIGTERM, SIGINT or ``stop``.
 
-        The jobs that run then go on for *stop_seconds* at most, and the worker takes no more messages. A poll of the
-        queue that has begun still ends, as nobody gets for a while what is given to a poll that was left: it takes
-        *wait_seconds* at most, and what it brings goes back. A second signal stops jobs and poll at once. The messages
+        The jobs that run then go on for *stop_seconds* at most, and the worker takes no more messages. It lets a poll
+        that has begun end, *wait_seconds* at most, and puts back what the poll brings: an abandoned poll would leave
+        its messages hidden. A second signal stops jobs and poll at once. The messages
         of jobs that were stopped go back.
 
         Raises:
@@ -201,8 +201,7 @@ def _account_of(url: str, said: Account) -> Account:
     of_aws = _AWS_QUEUE.match(url)
     if of_aws is not None:
         return said if said.region or said.endpoint else replace(said, region=of_aws["region"])
-    found = None if said.profile or said.endpoint else find_dev(Path.cwd(), os.environ)
-    return said if found is None else found.dev.account
+    return account_near(said, Path.cwd(), os.environ)[0]
 
 
 def _check(name: str, given: int, least: int, most: int) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Struct, field
 
 from eventcron.model.names import Instant, Key
-from eventcron.timing.instant import from_datetime, rfc3339
+from eventcron.timing.instant import from_datetime, from_rfc3339, rfc3339
 
 FIRED, REJECTED, SKIPPED, FAILED = "Schedule Fired", "Schedule Rejected", "Schedule Skipped", "Schedule Failed"
 #: Seconds. SQS ReceiveMessage, WaitTimeSeconds: the longest.
@@ -87,18 +87,20 @@ class Observations(Struct):
         detail = event.detail
         key = Key(detail.tenant, detail.name)
         if event.detail_type == FIRED:
-            self.publications.append(Publication(Due(key, _instant(detail.due)), detail.fire_id, detail.revision, at))
+            self.publications.append(
+                Publication(Due(key, from_rfc3339(detail.due)), detail.fire_id, detail.revision, at)
+            )
         elif event.detail_type in {SKIPPED, FAILED}:
             first, last = (text or detail.due for text in (detail.first_due, detail.last_due))
             reason = detail.reason or detail.code
-            self.skips.append(Skip(key, _instant(first), _instant(last), detail.count, reason))
+            self.skips.append(Skip(key, from_rfc3339(first), from_rfc3339(last), detail.count, reason))
         else:
             self.answers.append(Answer(event.detail_type, key, at, detail.revision, detail.code, detail.message))
 
     def add_receipt(self, target: str, body: msgspec.Raw | bytes | str, *, at: Instant) -> None:
         """Add a fire's event that *target* received *at* that instant."""
         detail = _events.decode(body).detail
-        due = Due(Key(detail.tenant, detail.name), _instant(detail.due))
+        due = Due(Key(detail.tenant, detail.name), from_rfc3339(detail.due))
         self.receipts.append(Receipt(target, due, detail.fire_id, at))
 
     def add_event_message(self, message: dict[str, Any]) -> None:
@@ -204,7 +206,3 @@ class _Receipt(Struct):
 
 _events = msgspec.json.Decoder(_Event)
 _receipts = msgspec.json.Decoder(_Receipt)
-
-
-def _instant(text: str) -> Instant:
-    return from_datetime(datetime.fromisoformat(text))

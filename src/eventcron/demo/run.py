@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine, Sequence
+from itertools import chain
 from typing import Any, NoReturn
 
 from eventcron.adapters.aws.event_bus import EventBridgeBus
@@ -26,11 +27,44 @@ CALLS_AT_ONCE = 4
 #: Tasks that read each queue, so that one receives while another deletes.
 READERS = 2
 #: Seconds. All commands must be answered within them; 1,307 take about 8 on 2 cores.
-ANSWER_SECONDS = 60.0
-#: Seconds after the end. Every fire due before the end must arrive within them.
-ARRIVAL_SECONDS = 10.0
+ANSWER_SECONDS = 120.0
+#: Seconds after the end. Every fire due before the end must arrive within them, however busy the machine is.
+ARRIVAL_SECONDS = 120.0
+#: Milliseconds. What was due before the end is lost if nothing of it arrives while the fires of so long are published.
+QUIET_MS = 8_000
+#: Says that a schedule has come to its end, and so answers no command.
+COMPLETED = "Schedule Completed"
 #: Milliseconds after the end. The run awaits fires this late, because a repeat of an earlier fire comes before them.
 BEYOND_MS = 2_000
+
+
+class Quiet:
+    """Whether answers to commands, and fires due before *end*, have ceased to arrive.
+
+    Later fires measure it, not a clock: what holds up the ones holds up the others. ``is_reached`` has to be asked
+    whenever something was observed.
+    """
+
+    def __init__(self, observed: Observations, end: Instant) -> None:
+        self._observed = observed
+        self._end = end
+        self._arrived = 0
+        self._since = end
+
+    def is_reached(self) -> bool:
+        observed = self._observed
+        dues = chain((one.due for one in observed.publications), (one.due for one in observed.receipts))
+        answers = sum(one.detail_type != COMPLETED for one in observed.answers)
+        arrived = answers + sum(due.at < self._end for due in dues)
+        latest = latest_due(observed)
+        if arrived > self._arrived:
+            self._arrived, self._since = arrived, max(latest, self._end)
+        return latest >= self._since + QUIET_MS
+
+
+def latest_due(observed: Observations) -> Instant:
+    """The latest instant at which something was due that was published; 0 = nothing was."""
+    return max((one.due.at for one in observed.publications), default=0)
 
 
 class Run:
@@ -142,15 +176,20 @@ class Run:
             await asyncio.sleep(self._screen.every)
 
     async def _compare(self, span: Window) -> Report:
-        """Compare once every fire has come, or ``ARRIVAL_SECONDS`` after the end."""
-        expectation = expect(self._sent, self._observed.answers, span.end)
+        """Compare once every fire has come or none comes any more, at the latest ``ARRIVAL_SECONDS`` after the end."""
+        expectation, quiet = expect(self._sent, self._observed.answers, span.end), Quiet(self._observed, span.end)
 
         def report() -> Report:
+            nonlocal expectation
+            if expectation.unconfirmed:
+                expectation = expect(self._sent, self._observed.answers, span.end)
             return compare(self._sent, expectation, self._observed, SUBSCRIPTIONS, timely_from=span.start)
 
-        def complete() -> bool:
-            latest = max((one.due.at for one in self._observed.publications), default=0)
-            return latest >= span.end + BEYOND_MS and not report().missing
+        def over() -> bool:
+            is_quiet = quiet.is_reached()
+            if latest_due(self._observed) < span.end + BEYOND_MS:
+                return False
+            return is_quiet or not (report().missing or expectation.unconfirmed)
 
-        await self._news.until(complete, seconds=ARRIVAL_SECONDS)
+        await self._news.until(over, seconds=ARRIVAL_SECONDS)
         return report()

@@ -17,9 +17,6 @@ from eventcron.entrypoints.records import batch_response, messages
 from eventcron.entrypoints.telemetry import begin, emit, log_skips, logger
 from eventcron.model.names import Instant
 
-#: Milliseconds kept back from Lambda's own deadline, so that what is being sent can end.
-MARGIN_MS = 1_000
-
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Plan what *event* asks for.
@@ -35,7 +32,7 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 async def handle(cases: UseCases, event: dict[str, Any], context: Any) -> dict[str, Any]:
     """As ``handler``, on *cases*."""
     now = cases.clock.now()
-    deadline = now + int(context.get_remaining_time_in_millis()) - MARGIN_MS
+    deadline = now + int(context.get_remaining_time_in_millis())
     if "Records" in event:
         return await _plan_ranges(cases, event, deadline=deadline, now=now)
     return _report_tick(await cases.handlers.on_tick(deadline=deadline))

@@ -17,8 +17,6 @@ from eventcron.rules.reconcile import Fault
 
 #: What decides a trigger's occurrences. When one of the two changes, the reconciler computes every trigger again.
 RULES = f"tzdata {IANA_VERSION}, eventcron {__version__}"
-#: Milliseconds kept back from Lambda's own deadline, so that what is being written can end.
-MARGIN_MS = 1_000
 
 
 def handler(_event: dict[str, Any], context: Any) -> dict[str, int]:
@@ -29,10 +27,12 @@ def handler(_event: dict[str, Any], context: Any) -> dict[str, int]:
 
 async def handle(cases: UseCases, context: Any) -> dict[str, int]:
     """As ``handler``, on *cases*."""
-    now = cases.clock.now()
-    deadline = now + int(context.get_remaining_time_in_millis()) - MARGIN_MS
-    report = await cases.reconciler.run(deadline=deadline, rules=RULES)
-    return _report(report, now=cases.clock.now())
+    deadline = cases.clock.now() + int(context.get_remaining_time_in_millis())
+    report = await cases.handlers.on_check(deadline=deadline, rules=RULES)
+    if report.result is None:
+        assert report.error is not None  # noqa: S101  # a check ends with one of the two
+        raise report.error
+    return _report(report.result, now=cases.clock.now())
 
 
 def _report(report: ReconcileReport, *, now: Instant) -> dict[str, int]:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from eventcron.model.events import Answer, is_fire
 from eventcron.model.names import Instant
-from eventcron.timing.instant import from_datetime
+from eventcron.timing.instant import from_rfc3339
 
 #: What ministack logs about a target that it could not invoke.
 _DELIVERY = re.compile(r" (?:WARNING|ERROR) \[events\] (EventBridge\b.*)$")
@@ -19,12 +19,12 @@ def line(event: Answer, *, now: Instant) -> str | None:
     detail = event.detail
     who = f"{_clock(now, now=now)}  {detail.get('tenant', '?')}/{detail.get('name', '?')}"
     if is_fire(detail):
-        due = _instant(detail["due"])
+        due = from_rfc3339(detail["due"])
         again = f", attempt {detail['attempt']}" if detail.get("attempt", 1) > 1 else ""
         cause = "" if detail["cause"] == "schedule" else f"  ({detail['cause']})"
         return f"{who}  fired  due {_clock(due, now=now)}, {_seconds(now - due)} later{again}{cause}"
     if event.detail_type == "Schedule Skipped":
-        first = _clock(_instant(detail["first_due"]), now=now)
+        first = _clock(from_rfc3339(detail["first_due"]), now=now)
         many = f" and {detail['count'] - 1:,} more" if detail["count"] > 1 else ""
         by = f" by {detail['by']}" if "by" in detail else ""
         return f"{who}  skipped  due {first}{many}: {detail['reason']}{by}"
@@ -41,10 +41,6 @@ def undelivered(lines: Iterable[str]) -> Iterator[str]:
         found = _DELIVERY.search(text)
         if found:
             yield found[1]
-
-
-def _instant(text: str) -> Instant:
-    return from_datetime(datetime.fromisoformat(text))
 
 
 def _clock(instant: Instant, *, now: Instant) -> str:

@@ -29,12 +29,14 @@ _HIDDEN = frozenset({
     "function_name", "function_memory_size", "function_arn", "function_request_id",
     "exception", "exception_name", "stack_trace",
 })  # fmt: skip
-#: Output → what its dead letters are. A stack with one planner has no segment queue.
+#: Output → what its dead letters are. A stack with one planner has no segment queue, and one without a history no
+#: history queue.
 _DEAD_LETTERS = {
     "CommandDeadLettersUrl": "commands",
     "FireDeadLettersUrl": "fires",
     "SegmentDeadLettersUrl": "ranges of segments",
     "TargetDeadLettersUrl": "rule targets",
+    "HistoryDeadLettersUrl": "history",
 }
 
 

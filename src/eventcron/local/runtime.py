@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -11,11 +10,11 @@ from types import MappingProxyType, TracebackType
 from typing import Any, NoReturn, Self, TypeVar
 
 from aiobotocore.config import AioConfig
-from aiobotocore.session import AioSession
 from botocore.exceptions import ConnectionError as NoConnectionError
 from botocore.exceptions import HTTPClientError
 from msgspec import Struct
 
+from eventcron.adapters.aws.accounts import Account, session_at
 from eventcron.adapters.clock import SystemClock
 from eventcron.errors import Unavailable
 from eventcron.local import stack
@@ -27,13 +26,6 @@ from eventcron.local.ticker import Ticker
 from eventcron.model.history import KeepHistory
 
 T = TypeVar("T")
-
-#: Makes a session ignore the developer's profile and files: (config name, environment, default, cast).
-_NO_DEVELOPER = {
-    "profile": (None, None, None, None),
-    "config_file": (None, None, os.devnull, None),
-    "credentials_file": (None, None, os.devnull, None),
-}
 
 #: Services that ``Runtime.client`` has a client of.
 SERVICES = (
@@ -201,19 +193,12 @@ class Runtime:
         raise LocalError("the ticks stopped")
 
     async def _open_clients(self, exits: AsyncExitStack) -> None:
-        session = AioSession(_NO_DEVELOPER)
+        keys = (ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+        session = session_at(Account(region=self.region, endpoint=self.endpoint, keys=keys))
         # Local calls are not throttled, so there is no retry. A function may run for Lambda's 900 s.
         config = AioConfig(max_pool_connections=64, read_timeout=900, retries={"total_max_attempts": 1}, proxies={})
         for service in SERVICES:
-            creator = session.create_client(
-                service,
-                region_name=self.region,
-                endpoint_url=self.endpoint,
-                aws_access_key_id=ACCESS_KEY_ID,
-                aws_secret_access_key=SECRET_ACCESS_KEY,
-                config=config,
-            )
-            self._clients[service] = await exits.enter_async_context(creator)
+            self._clients[service] = await exits.enter_async_context(session.create_client(service, config=config))
 
     async def _start(self, exits: AsyncExitStack, *, resumed: bool) -> None:
         self.account = (await self.client("sts").get_caller_identity())["Account"]

@@ -16,8 +16,8 @@ _MAX_GRACE_S = 604_800
 _REAL_TIME = {"gap": "skip", "overlap": "twice"}
 _POLICIES = {
     "Forbid": (
-        "eventcron fires on time and does not know whether the run before is over",
-        "a target that runs one at a time, such as a FIFO queue with one message group",
+        "eventcron learns that a run is over only from a report",
+        'runs: {"track": true, "overlap": "skip"}, and a job that reports its end',
     ),
     "Replace": (
         "eventcron does not stop what an earlier fire started",

@@ -48,7 +48,7 @@ class Misfire(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=Tru
     ] = MisfirePolicy.FIRE_ONCE
     #: The default is that of EventBridge Scheduler's MaximumEventAgeInSeconds.
     grace_seconds: Annotated[
-        int, Meta(ge=0, le=604_800, description="Seconds. A fire later than this is a missed occurrence.")
+        int, Meta(ge=0, le=604_800, description="Seconds. How late a fire may still be published.")
     ] = 86_400
 
 
@@ -191,23 +191,32 @@ class Schedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, om
         return [self.expression] if isinstance(self.expression, str) else self.expression
 
 
-class DeleteSchedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The ``detail`` of ``Delete Schedule``."""
+class OfSchedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """What every command for a stored schedule has: the schedule's name."""
 
     tenant: TenantId
     name: ScheduleName
-    revision: CommandRevision = None
 
     @property
     def key(self) -> Key:
         return Key(self.tenant, self.name)
 
 
-class PauseSchedule(DeleteSchedule, frozen=True):
+class ChangesSchedule(OfSchedule, frozen=True, kw_only=True):
+    """What every command that changes a stored schedule has: its revision too."""
+
+    revision: CommandRevision = None
+
+
+class DeleteSchedule(ChangesSchedule, frozen=True):
+    """The ``detail`` of ``Delete Schedule``."""
+
+
+class PauseSchedule(ChangesSchedule, frozen=True):
     """The ``detail`` of ``Pause Schedule``."""
 
 
-class ResumeSchedule(DeleteSchedule, frozen=True):
+class ResumeSchedule(ChangesSchedule, frozen=True, kw_only=True):
     """The ``detail`` of ``Resume Schedule``."""
 
     missed: Annotated[
@@ -226,11 +235,9 @@ class ResumeSchedule(DeleteSchedule, frozen=True):
     ] = None
 
 
-class RunSchedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class RunSchedule(OfSchedule, frozen=True, kw_only=True):
     """The ``detail`` of ``Run Schedule``: fire once, now, whatever the expression says."""
 
-    tenant: TenantId
-    name: ScheduleName
     run_id: Annotated[
         RunId | None,
         Meta(
@@ -239,14 +246,8 @@ class RunSchedule(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True,
         ),
     ] = None
 
-    @property
-    def key(self) -> Key:
-        return Key(self.tenant, self.name)
 
-
-class BackfillSchedule(
-    Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True, rename={"since": "from"}
-):
+class BackfillSchedule(OfSchedule, frozen=True, kw_only=True, rename={"since": "from"}):
     """The ``detail`` of ``Backfill Schedule``: fire every occurrence in a span of time, whether or not it fired before.
 
     The schedule's ``start``, ``end``, ``max_fires``, ``misfire`` and ``flexible_window_seconds`` do not apply, and a
@@ -255,8 +256,6 @@ class BackfillSchedule(
     fires at its due instant. Delete Schedule ends the backfill.
     """
 
-    tenant: TenantId
-    name: ScheduleName
     since: Annotated[Moment, Meta(description="First due instant, inclusive.")]
     until: Annotated[Moment, Meta(description="Last due instant, exclusive. At most 366 days after the first.")]
     backfill_id: Annotated[
@@ -270,35 +269,24 @@ class BackfillSchedule(
         int, Meta(ge=1, le=MAX_PER_MINUTE, description="Fires a minute, spread evenly over the minute.")
     ] = 60
 
-    @property
-    def key(self) -> Key:
-        return Key(self.tenant, self.name)
 
-
-class CancelBackfill(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class CancelBackfill(OfSchedule, frozen=True, kw_only=True):
     """The ``detail`` of ``Cancel Backfill``: the backfill publishes nothing from one second after it on.
 
     EventBridge also separates CancelReplay from StartReplay: one command does one thing.
     """
 
-    tenant: TenantId
-    name: ScheduleName
     backfill_id: Annotated[BackfillId, Meta(description="The backfill's id, as Schedule Backfilled gives it.")]
 
-    @property
-    def key(self) -> Key:
-        return Key(self.tenant, self.name)
 
-
-class ReportRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+class ReportRun(OfSchedule, frozen=True, kw_only=True):
     """The ``detail`` of ``Report Run``: how the run of a tracked fire goes, or how it ended.
 
     The first end that is reported counts. The token says whose run it is, whatever the event's source. Without
-    ``fire_id`` and ``run_token`` it is a heartbeat, for a schedule with ``expect``, from a source of its tenant.
+    ``fire_id`` and ``run_token`` it is a heartbeat, for a schedule with ``expect``, from its tenant's source or a
+    trusted one.
     """
 
-    tenant: TenantId
-    name: ScheduleName
     fire_id: Annotated[FireId, Meta(description="The fire's, which names the run.")] = ""
     run_token: Annotated[RunToken, Meta(description="The one that the fire carries.")] = ""
     status: Annotated[RunStatus, Meta(description="succeeded and failed end the run.")]
@@ -306,10 +294,6 @@ class ReportRun(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, o
     result: Annotated[
         msgspec.Raw, Meta(description="Any JSON of at most 4,096 bytes. The event about the run's end carries it.")
     ] = msgspec.Raw(b"null")
-
-    @property
-    def key(self) -> Key:
-        return Key(self.tenant, self.name)
 
     @property
     def is_heartbeat(self) -> bool:

@@ -88,7 +88,7 @@ class ScheduleCreated(Struct, frozen=True, kw_only=True):
     state: Literal["ENABLED", "PAUSED", "COMPLETED", "DELETED"]
     expression: Annotated[str | list[str], Meta(description="Absent after a deletion.")] | UnsetType = UNSET
     timezone: Annotated[str, Meta(description="Absent after a deletion.")] | UnsetType = UNSET
-    next_due: Annotated[Time, Meta(description="The next occurrence, if eventcron looked it up.")] | UnsetType = UNSET
+
     event_id: AnswerTo | UnsetType = UNSET
 
 

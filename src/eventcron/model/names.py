@@ -16,6 +16,11 @@ from eventcron.model.codes import SkipReason
 #: Milliseconds since 1970-01-01T00:00:00Z.
 Instant: TypeAlias = int
 
+#: 1970-01-01 and 2200-01-01, between which all instants are that anything looks for. The last year of EventBridge's
+#: ``cron()`` is 2199.
+BEGINNING_OF_TIME: Instant = 0
+END_OF_TIME: Instant = 7_258_118_400_000
+
 
 #: Bytes of JSON. An EventBridge entry holds 256 KB; the envelope and the event around the input take the rest.
 MAX_INPUT_BYTES = 200_000

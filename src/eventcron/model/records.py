@@ -269,8 +269,8 @@ class Backfill(Struct, frozen=True, kw_only=True):
 
     A resume's catch-up is one too, if it is long; its fires are ordinary ones.
 
-    ``version`` rises with each write: whoever comes second with the same one is refused. A ``slice`` is set by the
-    claim of it and cleared once its packs were taken, so that after a crash the same slice is made again.
+    Each write is conditional on ``version`` and raises it. A planner stores the ``slice`` when it claims it, and clears
+    it after the queue took its packs. After a crash the next planner sends the same slice again.
     """
 
     tenant: str
@@ -292,7 +292,7 @@ class Backfill(Struct, frozen=True, kw_only=True):
     at: Instant = 0
     #: The instants of publication of the slice in hand; None = no slice is.
     slice: Window | None = None
-    #: Until when the one who has the slice in hand may be at it; 0 = nobody is.
+    #: When the claim of the slice ends; 0 = it is not claimed.
     lease_until: Instant = 0
     version: int = 0
     #: Occurrences before ``enqueued_through`` that fire, and that do not.

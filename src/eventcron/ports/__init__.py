@@ -112,7 +112,8 @@ class ScheduleStore(Protocol):
     async def move_wake(self, entry: IndexEntry, wake: Instant | None, *, handoff: Instant | None = None) -> bool:
         """Set ``wake``, and *handoff* if both are given; None removes the record from the index.
 
-        Returns False, and changes nothing, if the stored revision or wake is no longer as in *entry*.
+        Returns False, and changes nothing, if the stored revision or wake is no longer as in *entry*. Tried once: the
+        planner repeats it.
         """
 
     async def complete(self, key: Key, *, revision: int, expires: int | None) -> bool:
@@ -233,7 +234,10 @@ class Leases(Protocol):
         """Give up the lease. The next pass plans the whole window again."""
 
     async def holds(self, lease: Lease) -> bool:
-        """Whether *lease* is the segment's still: it has not ended, and no later lease has fenced it off."""
+        """Whether *lease* is the segment's still: it has not ended, and no later lease has fenced it off.
+
+        Tried once: the planner repeats it.
+        """
 
     async def planned_through(self, segment: int) -> Instant:
         """The instant through which the segment is planned, read consistently; 0 if it never was."""

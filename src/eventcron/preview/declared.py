@@ -38,7 +38,7 @@ from eventcron.rules.definition import fires_alike
 from eventcron.rules.diff import FieldChange, Moves, changed_fields, moves, with_stored_input
 from eventcron.rules.export import Exported, schedule_commands
 from eventcron.rules.inputs import whole
-from eventcron.rules.ordering import is_stored, version_of
+from eventcron.rules.ordering import applied_revision, is_stored, version_of
 from eventcron.rules.upcoming import UpcomingFire, slices, upcoming_entries, upcoming_fires
 from eventcron.settings import Settings
 from eventcron.testing.clock import FakeClock
@@ -254,9 +254,7 @@ def _schedule(
 def _keep(command: Schedule | PauseSchedule | ResumeSchedule, stored: Record | None, plan: Difference) -> None:
     """Count *command*, which the deployment has, or has something newer in place of."""
     assert stored is not None  # noqa: S101  # where nothing is stored, a put is missing
-    last, revision = stored.last_commands, command.revision or 0
-    of_kind = last.put_revision if isinstance(command, Schedule) else last.pause_revision
-    if max(of_kind, last.delete_revision) > revision:
+    if applied_revision(stored, command) > (command.revision or 0):
         plan.newer.append(str(command.key))
     elif isinstance(command, Schedule):
         plan.unchanged += 1

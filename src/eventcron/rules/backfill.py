@@ -189,7 +189,7 @@ def make_slice(backfill: Backfill) -> Slice:
         skipped=backfill.skipped + len(silent),
     )
     key = Key(backfill.tenant, backfill.name)
-    # Of a pause nobody reports what an exclusion or a clock change dropped.
+    # A resume does not report the occurrences that an exclusion or a clock change dropped.
     is_catch_up = backfill.key.is_catch_up
     skips = [] if is_catch_up else notices(key, backfill.revision, silent, cause="backfill", cause_id=backfill.id)
     return Slice(fires, skips, after)

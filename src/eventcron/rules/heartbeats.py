@@ -73,9 +73,9 @@ def is_expected(record: FireRecord | None, fire: Fire) -> bool:
 
 
 def at_deadline(lane: Lane, fire: Fire, *, deadline: Instant, now: Instant) -> Heard:
-    """Begin an outage if no report came for *fire*, unless silence lasts. A changed schedule begins one of its own.
+    """Begin an outage if no report came for *fire*, unless the schedule is silent already under the same revision.
 
-    A check may be late. If a report came meanwhile, the outage is over, and that is said too.
+    The check may be late. If a report came before it, the outage is over, and the result has its end too.
     """
     named = fire_id(fire)
     before = past_run(lane, named)

@@ -200,7 +200,7 @@ def _judge(fire: Fire, record: FireRecord | None, *, now: Instant) -> Judgement:
         if record.schedule is None or fire.due <= record.created:
             return Judgement(Verdict.SKIP, SkipReason.DELETED)
     elif fire.cause == "schedule" and not may_publish(record.eras, fire.revision, due=fire.due, at=fire.at):
-        superseded = is_superseded(record.eras, fire.revision, due=fire.due)
+        superseded = is_superseded(record.eras, fire.revision, due=fire.due, at=fire.at)
         return Judgement(Verdict.SKIP, SkipReason.SUPERSEDED) if superseded else Judgement(Verdict.DROP)
     if record.schedule is None:
         return Judgement(Verdict.SKIP, SkipReason.DELETED)

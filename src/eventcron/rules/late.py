@@ -39,9 +39,10 @@ class Spread(NamedTuple):
         return at < self.now - LATE_MS
 
     def split(self, fires: Sequence[Fire], patience_ms: Mapping[Key, int]) -> tuple[Sequence[Fire], Sequence[Fire]]:
-        """*fires* that are sent as ever, and those that are spread.
+        """Split *fires* into those that are sent at once and those that are spread over the tick.
 
-        *patience_ms* has the misfire graces by schedule, see ``graces``. What would be too late by then is not spread.
+        *patience_ms* has the misfire graces by schedule, see ``graces``. A fire that would outlive its
+        grace is not spread.
         """
         if not patience_ms or not self.is_late(self.window.start):
             return fires, ()

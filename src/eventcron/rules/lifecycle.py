@@ -266,9 +266,9 @@ def _latest(earlier: Sequence[Era]) -> tuple[Era, ...]:
 def _planned(stored: Record, when: When) -> Instant | None:
     """Up to where the planner has planned the era in force; None = all of it.
 
-    A timed ``wake`` that the planner has passed says that the index did not show the schedule: nothing was planned from
-    there on. A dense schedule became dense when the planner had planned it. The index has shown it since, as it is or
-    as it was; what it was is looked up in the table.
+    The planner moves a timed ``wake`` when it plans the schedule. If it has planned the segment beyond ``wake``, the
+    index did not show it the schedule, and it has planned nothing from ``wake`` on. It plans a dense schedule with the
+    segment; where the index shows it an older entry, it reads the table.
     """
     if not stored.fires or (stored.state is State.COMPLETED and stored.wake is None):
         return None

@@ -51,7 +51,7 @@ def check_input(schedule: Schedule, stored: Record | None, *, max_bytes: int) ->
         RejectionCode.INPUT_TOO_LARGE,
         field="input",
         given=f"{size:,} bytes of JSON",
-        allowed=f"at most {max_bytes:,} bytes of JSON; put what is longer elsewhere, and where it is into the input",
+        allowed=f"at most {max_bytes:,} bytes of JSON; store what is longer elsewhere, and put a reference to it",
     )
 
 

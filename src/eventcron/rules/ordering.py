@@ -15,7 +15,7 @@ from typing import NamedTuple, Protocol
 from msgspec import UNSET, Raw, UnsetType
 from msgspec.structs import replace
 
-from eventcron.model.commands import Schedule
+from eventcron.model.commands import PauseSchedule, ResumeSchedule, Schedule
 from eventcron.model.names import Instant
 from eventcron.model.records import LastCommands, Record, State
 from eventcron.rules.inputs import has_input
@@ -113,6 +113,13 @@ def _judge_switch(stored: Record | None, revision: int, *, pause: bool) -> Verdi
         return Verdict.DUPLICATE
     later = revision >= last.state_revision and revision > max(last.delete_revision, last.pause_revision)
     return Verdict.APPLY if later else Verdict.STALE
+
+
+def applied_revision(stored: Record, command: Schedule | PauseSchedule | ResumeSchedule) -> int:
+    """The latest revision that was applied of *command*'s kind, or of a delete, which comes in place of both kinds."""
+    last = stored.last_commands
+    of_kind = last.put_revision if isinstance(command, Schedule) else last.pause_revision
+    return max(of_kind, last.delete_revision)
 
 
 def is_paused(stored: Record | None, schedule: Schedule, revision: int) -> bool:

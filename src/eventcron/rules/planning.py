@@ -16,14 +16,11 @@ from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import SkipReason
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
-from eventcron.model.names import Cause, Instant, Key, Occurrence, Window
+from eventcron.model.names import END_OF_TIME, Cause, Instant, Key, Occurrence, Window
 from eventcron.model.records import Era, IndexEntry, Record
 from eventcron.rules.misfire import TIMELY_MS, sort_late
 from eventcron.timing.hashing import flexible_offset_ms
-from eventcron.timing.trigger import from_canonical, next_occurrence, nth_occurrence, walk
-
-#: The end of every search: 2200-01-01T00:00:00Z. The last year of EventBridge's cron() is 2199.
-END_OF_TIME: Instant = 7_258_118_400_000
+from eventcron.timing.trigger import from_canonical, next_occurrence, walk
 
 #: Milliseconds between fires under which a schedule is dense. A dense schedule is read each tick: 288 ticks a day x
 #: 150 bytes / 4 KiB x 0.5 = 5.3 read units a day. A timed one takes 3 write units a fire (item, index delete, index
@@ -157,11 +154,6 @@ def first_occurrence(canonical: str, since: Instant, until: Instant | None = Non
     trigger = from_canonical(canonical)
     window = Window(since, END_OF_TIME if until is None else until)
     return next((occurrence.due for occurrence in walk(trigger, window)), None)
-
-
-def nth_fire(canonical: str, since: Instant, count: int) -> Instant | None:
-    """The *count*-th instant at or after *since* at which the trigger fires; None if there are fewer."""
-    return nth_occurrence(from_canonical(canonical), since, count)
 
 
 def index_entry_of(record: Record) -> IndexEntry | None:

@@ -76,7 +76,8 @@ def find(record: Record, setting: Setting, calendars: Calendars | None = None) -
         placed = _placed(record, setting)
         return None if placed == record else Finding(Fault.SEGMENT, placed)
     if record.segment is not None or record.wake is not None:
-        return Finding(Fault.INDEXED, replace(record, segment=None, wake=None))
+        out = replace(record, segment=None, wake=None)
+        return Finding(Fault.INDEXED, out if out.schedule is None else _worked_out(out, setting, calendars))
     return None if record.schedule is None else _of_paused(record, setting, calendars)
 
 

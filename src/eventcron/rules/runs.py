@@ -27,13 +27,13 @@ from eventcron.model.runs import NOT_PUBLISHED, Lane, LaneKey, OpenRun, PastRun,
 from eventcron.model.tracking import Overlap, RunEnd, Runs
 from eventcron.wire.encode import fire_id, pack_id
 
-#: Milliseconds for which a lane remembers what it decided: longer than a message comes back from its queue, five times
-#: after six minutes each, and is a dead letter that somebody sends back once an outage of an hour is over.
+#: Milliseconds for which a lane remembers what it decided. A message is received five times, six minutes apart; then it
+#: is a dead letter, which an operator sends back after an outage of an hour.
 REMEMBERED_MS = 7_200_000
 #: Runs, and skipped fires, that a lane remembers at most: 10 KB.
 MAX_REMEMBERED = 32
-#: Milliseconds after its deadline for which a run still holds up others, as clocks differ. Then whoever is held up ends
-#: it, if nobody else did.
+#: Milliseconds after its deadline for which a run still holds up others, as clocks differ. After that the fire that is
+#: held up ends it.
 ALLOWANCE_MS = 5_000
 #: Milliseconds after a run was opened from which its fire, delivered again, opens it anew: the first delivery may have
 #: died before it published the fire.
@@ -58,7 +58,7 @@ class Admission(NamedTuple):
     lane: Lane
     #: Of a fire that is skipped: the ``fire_id`` of the open run.
     by: str = ""
-    #: Runs that this ends, or that ended before with nobody being sure that an event has said so.
+    #: Overdue runs to report: this ends them, or they ended before and the event may not have been published.
     overdue: tuple[PastRun, ...] = ()
 
 

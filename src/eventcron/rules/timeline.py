@@ -33,15 +33,17 @@ def may_publish(eras: Sequence[Era], revision: int, *, due: Instant, at: Instant
     return False
 
 
-def is_superseded(eras: Sequence[Era], revision: int, *, due: Instant) -> bool:
-    """Whether no era but that of *revision* has *due*, so that nobody else publishes or reports the occurrence.
+def is_superseded(eras: Sequence[Era], revision: int, *, due: Instant, at: Instant) -> bool:
+    """Whether no other revision publishes or reports the occurrence at *due* of a fire that may not be published.
+
+    Another revision does if its era has *due*, or if the fire's own era left the fire to the next one.
 
     Raises:
         InvalidSchedule: this release cannot read one of the triggers.
     """
     if not eras or not eras[-1].trigger:
         return False  # deleted: what is due afterwards is no occurrence of anything
-    return not any(has(era, due) for era in eras if era.revision != revision)
+    return not any(has(era, due) for era in eras if era.revision != revision or _leaves(era, due=due, at=at))
 
 
 def has(era: Era, due: Instant) -> bool:

@@ -59,7 +59,7 @@ def ask_early_ms(pack_id: str) -> int:
 
 
 def allowance(limit: int, at: Instant) -> int:
-    """How many fires of a minute may have been asked for by *at*, for more that can wait to be published then.
+    """Up to how many fires of a minute, all together, a fire that can wait is published at *at*.
 
     The minute's *limit* becomes free as the minute passes. What is due later in the minute finds the rest.
 
@@ -72,8 +72,8 @@ def allowance(limit: int, at: Instant) -> int:
 def asks_again_at(pack_id: str, *, late_since: Instant, now: Instant) -> Instant:
     """When a pack whose fires can wait asks for its tenant's limit again.
 
-    It waits up to as long as it is late already, at least up to a minute and at most up to ``LONGEST_WAIT_MS``. A hash
-    decides in which minute, so that what was refused together does not come together again. It comes in the minute's
+    It waits no longer than it is late already, or a minute if that is longer, and at most ``LONGEST_WAIT_MS``. A hash
+    chooses the minute, so that packs that were refused together do not come back together. It comes in the minute's
     last third, when most of what is due in it has asked.
 
     >>> [asks_again_at(pack_id, late_since=0, now=600_000) for pack_id in ("5f1c", "5f1d")]

@@ -14,10 +14,9 @@ from typing import NamedTuple
 from eventcron.errors import InvalidSchedule
 from eventcron.model.events import SkipNotice
 from eventcron.model.messages import Fire
-from eventcron.model.names import Instant, Key, Unreadable, Window
+from eventcron.model.names import END_OF_TIME, Instant, Key, Unreadable, Window
 from eventcron.model.records import Era, IndexEntry, Record
 from eventcron.rules.planning import DENSE, WindowMemo, contribution, index_entry, offset_of
-from eventcron.timing.daylight import LATEST
 from eventcron.timing.trigger import first_occurrences, from_canonical
 
 #: Milliseconds of a window that are computed at once: one tick. It bounds the occurrences held in memory.
@@ -115,7 +114,7 @@ def next_fires(record: Record, *, since: Instant, count: int) -> list[UpcomingFi
     found: dict[Instant, UpcomingFire] = {}
     for entry in upcoming_entries(record, since=since):
         trigger, offset = from_canonical(entry.trigger), offset_of(entry)
-        window = Window(max(since - offset, entry.start), LATEST * 1000 if entry.end is None else entry.end)
+        window = Window(max(since - offset, entry.start), END_OF_TIME if entry.end is None else entry.end)
         for due in islice(first_occurrences(trigger, window), count):
             fire = Fire(entry.tenant, entry.name, entry.revision, due, due + offset)
             found.setdefault(due, UpcomingFire(fire.at, fire, trigger.timezone))

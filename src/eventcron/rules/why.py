@@ -7,21 +7,21 @@ due, by the planner's own functions; it says nothing about what happened.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import NamedTuple
 
 from msgspec.structs import replace
 
+from eventcron.model.codes import SkipReason
 from eventcron.model.history import EntryKind, HistoryEntry, KeepHistory
-from eventcron.model.names import Instant, Occurrence, Window
+from eventcron.model.names import END_OF_TIME, Instant, Occurrence, Window
 from eventcron.model.records import Era, Record, State, expect_of
 from eventcron.model.why import Because, Known, Verdict
 from eventcron.rules.history import HOW_TO_KEEP
-from eventcron.rules.planning import END_OF_TIME, why_unreadable
+from eventcron.rules.planning import why_unreadable
 from eventcron.rules.why_runs import STILL_OPEN, expected_says, lane_answer
 from eventcron.timing.explain import describe_trigger, nights
 from eventcron.timing.hashing import flexible_offset_ms
-from eventcron.timing.instant import from_datetime, rfc3339
+from eventcron.timing.instant import from_datetime, from_rfc3339, rfc3339
 from eventcron.timing.trigger import Trigger, from_canonical, last_occurrence, local_time, next_occurrence, walk
 
 HOUR_MS, DAY_MS = 3_600_000, 86_400_000
@@ -186,12 +186,16 @@ _SKIPS: dict[str, tuple[Because, str]] = {
 }
 
 
+#: Reasons for which a definition itself leaves occurrences out.
+_OF_DEFINITION = frozenset({SkipReason.EXCLUDED, SkipReason.DAYLIGHT_SAVING_GAP})
+
+
 def _skipped(known: Known, moment: _Moment) -> Verdict | None:
     for entry in known.entries:
         if entry.kind is not EntryKind.SKIPPED or not _covers(entry, known.at, moment):
             continue
         reason = entry.detail["reason"]
-        because, says = _SKIPS.get(reason, (Because.UNKNOWN, f"it was skipped, reason {reason}"))
+        because, says = _SKIPS.get(reason, (Because.UNKNOWN, f"its reason is {reason}"))
         by = entry.detail.get("by", "")
         says = says.format(by=by or "an entry of `exclude`", limit=f" ({by})" if by else "")
         is_due = because not in {Because.EXCLUSION, Because.CLOCK_CHANGE}
@@ -201,10 +205,14 @@ def _skipped(known: Known, moment: _Moment) -> Verdict | None:
 
 def _covers(entry: HistoryEntry, at: Instant, moment: _Moment) -> bool:
     """Whether a notice of skipped occurrences is about *at*. One of several has only the first and the last."""
-    last = _instant(entry.detail["last_due"])
+    last = from_rfc3339(entry.detail["last_due"])
     if at in {entry.at, last}:
         return True
-    return entry.at < at < last and (moment.era is None or moment.occurrence is not None)
+    if not entry.at < at < last or moment.era is None:
+        return entry.at < at < last
+    reason = entry.detail["reason"]
+    left_out = reason if reason in _OF_DEFINITION else None
+    return moment.occurrence is not None and moment.occurrence.skipped == left_out
 
 
 def _given_up(known: Known, _moment: _Moment) -> Verdict | None:
@@ -376,8 +384,8 @@ def _on_its_way(known: Known, moment: _Moment) -> Verdict | None:
     return _verdict(known, Because.ON_ITS_WAY, says, due=True, fired=None)
 
 
-def _untold(known: Known, _moment: _Moment) -> Verdict:
-    says = "it was due, and nothing that is stored speaks against it"
+def _not_explained(known: Known, _moment: _Moment) -> Verdict:
+    says = "it was due, and nothing stored says why it should not have fired"
     unknown = _not_kept(known, "whether it fired, or a misfire, the quota or an open run kept it from that")
     if unknown:
         return _verdict(known, Because.NOT_KEPT, says, due=True, fired=None, unknown=unknown)
@@ -409,10 +417,6 @@ def _published_at(known: Known, moment: _Moment) -> Instant:
     return known.at + flexible_offset_ms(known.key, seconds)
 
 
-def _instant(text: str) -> Instant:
-    return from_datetime(datetime.fromisoformat(text))
-
-
 def _shown(instant: Instant) -> str:
     return rfc3339(instant, millis=False)
 
@@ -435,5 +439,5 @@ _IN_ORDER: Sequence[Callable[[Known, _Moment], Verdict | None]] = (
     _coming,
     _behind,
     _on_its_way,
-    _untold,
+    _not_explained,
 )

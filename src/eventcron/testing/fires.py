@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from eventcron.model.messages import Fire
-from eventcron.timing.instant import from_datetime, rfc3339
+from eventcron.timing.instant import from_rfc3339, rfc3339
 from eventcron.wire.encode import fire_id
 
 
@@ -25,7 +24,7 @@ def fire_event(
     >>> event["detail"]["due"], event["detail"]["run_token"]
     ('2026-12-01T01:00:00.000Z', 'secret')
     """
-    instant = from_datetime(datetime.fromisoformat(due))
+    instant = from_rfc3339(due)
     revision = fields.pop("revision", 1)
     detail = {
         "tenant": tenant,

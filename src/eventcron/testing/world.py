@@ -1,4 +1,4 @@
-"""eventcron in memory: the real registrar, planner and executor on queues and ticks in virtual time."""
+"""eventcron in memory: every function of a deployment, on queues, ticks and checks in virtual time."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import suppress
 from contextvars import ContextVar
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any, NamedTuple, Self, TypeAlias, TypeVar
 
 import msgspec
@@ -46,7 +46,7 @@ from eventcron.rules.history import is_kept
 from eventcron.settings import Settings
 from eventcron.testing.clock import VirtualClock, VirtualLoop
 from eventcron.testing.ports import memory_ports
-from eventcron.timing.instant import from_datetime, rfc3339
+from eventcron.timing.instant import from_rfc3339, rfc3339
 
 T = TypeVar("T")
 
@@ -62,8 +62,10 @@ SETTINGS = Settings(
     segments=4,
 )
 
-#: Milliseconds. The planner function's timeout.
-PLANNER_TIMEOUT_MS = 60_000
+#: Milliseconds. The functions' timeouts.
+PLANNER_TIMEOUT_MS, RECONCILER_TIMEOUT_MS = 120_000, 900_000
+#: Milliseconds between two runs of the reconciler.
+CHECK_MS = 3_600_000
 #: Seconds of virtual time, far less than a millisecond.
 MOMENT_S = 1e-6
 
@@ -99,7 +101,7 @@ class World:
 
     def __init__(self, start: str | Instant, *, settings: Settings = SETTINGS, pause: Pause = yield_once) -> None:
         self._runner = asyncio.Runner(loop_factory=VirtualLoop)
-        zero = start if isinstance(start, int) else from_datetime(datetime.fromisoformat(start))
+        zero = start if isinstance(start, int) else from_rfc3339(start)
         self.clock = VirtualClock(zero, self._runner.get_loop())
         self.settings = settings
         self._ids = itertools.count(1)
@@ -232,7 +234,7 @@ class World:
         for at, event in self.bus.published:
             detail = msgspec.json.decode(event.detail)
             if event.source == EVENT_SOURCE and is_fire(detail):
-                due = from_datetime(datetime.fromisoformat(detail["due"]))
+                due = from_rfc3339(detail["due"])
                 fires.append(Fired(f"{detail['tenant']}/{detail['name']}", detail["due"], due, at, at - due, detail))
         return fires
 
@@ -256,7 +258,7 @@ class World:
         await asyncio.sleep(MOMENT_S)
 
     def _start(self) -> list[Coroutine[Any, Any, None]]:
-        """Everything that Lambda would run: the event source mappings of all queues, and the tick."""
+        """Everything that Lambda would run: the event source mappings of all queues, the tick and the hourly check."""
         handlers = self.ports.use_cases(self.settings).handlers
         self.bus.listeners.append(self._on_published)
         return [
@@ -266,10 +268,11 @@ class World:
             self._poll(
                 self.segment_ranges,
                 "planner",
-                lambda messages: handlers.on_segment_ranges(messages, deadline=self._deadline()),
+                lambda messages: handlers.on_segment_ranges(messages, deadline=self.now + PLANNER_TIMEOUT_MS),
             ),
             self._poll(self.history_events, "history", handlers.on_history),
             self._tick(handlers),
+            self._check(handlers),
         ]
 
     def _on_published(self, published: Published) -> None:
@@ -280,9 +283,6 @@ class World:
             self.history_events.put(
                 _envelope(event.detail_type, detail, event_id=self._id(), source=event.source, time=event.time)
             )
-
-    def _deadline(self) -> Instant:
-        return self.now + PLANNER_TIMEOUT_MS
 
     async def _poll(self, queue: SignallingQueue, function: str, handle: Handle) -> None:
         """Hand each visible message to an invocation of its own."""
@@ -305,10 +305,18 @@ class World:
         while True:
             now = self.clock.now()
             self._invoke("planner")
-            report = await handlers.on_tick(deadline=self._deadline())
+            report = await handlers.on_tick(deadline=now + PLANNER_TIMEOUT_MS)
             if report.error is not None:
                 self.failures.append(report.error)
             await self.clock.sleep_until(now - now % every + every)
+
+    async def _check(self, handlers: Handlers) -> None:
+        while True:
+            await self.clock.sleep_until(self.now - self.now % CHECK_MS + CHECK_MS)
+            self._invoke("reconciler")
+            report = await handlers.on_check(deadline=self.now + RECONCILER_TIMEOUT_MS, rules="this release")
+            if report.error is not None:
+                self.failures.append(report.error)
 
     def _invoke(self, function: str) -> None:
         invocation.set(f"{function}-{next(self._invocations)}")

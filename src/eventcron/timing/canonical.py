@@ -147,6 +147,10 @@ def _days(values: Sequence[int], field: Field, rules: Sequence[DayRule]) -> str:
     return ",".join([*([numbers] if numbers else []), *sorted({render_rule(rule) for rule in rules})])
 
 
+#: How an item with cron fields begins: fixed or wildcard, and how the two day fields combine.
+_CRONS = frozenset({"f&", "f|", "w&", "w|"})
+
+
 def _read_item(text: str) -> Item:
     if text == _MANUAL:
         return Manual()
@@ -157,7 +161,7 @@ def _read_item(text: str) -> Item:
     if kind == "a":
         (local,) = map(int, fields)
         return At(local)
-    if len(fields) != len(_FIELDS):
+    if kind not in _CRONS or len(fields) != len(_FIELDS):
         raise ValueError(text)
     seconds, minutes, hours, days, months, weekdays, years = map(_read_field, range(len(_FIELDS)), fields)
     return Cron(

@@ -15,14 +15,14 @@ from typing import NamedTuple, Protocol
 
 from eventcron.model.codes import SkipReason
 from eventcron.model.commands import DaylightSaving
-from eventcron.model.names import Instant, Occurrence, Window
+from eventcron.model.names import BEGINNING_OF_TIME, END_OF_TIME, Instant, Occurrence, Window
 from eventcron.timing.cron import DAY_S, Cron, year_of, year_shape
 from eventcron.timing.exclusions import Excluder
 from eventcron.timing.sets import LocalTimes
 from eventcron.timing.zones import OffsetSpan, Zone
 
-#: Seconds. 1970-01-01 and 2200-01-01. No search looks outside them.
-EARLIEST, LATEST = 0, 7_258_118_400
+#: Seconds. No search looks outside them.
+EARLIEST, LATEST = BEGINNING_OF_TIME // 1000, END_OF_TIME // 1000
 
 _UTC_DAYS_MARGIN = 2  # a local date is at most one day from the UTC date
 

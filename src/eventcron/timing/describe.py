@@ -82,7 +82,7 @@ def _times(cron: Cron) -> str:
     phrase = " of ".join(part if index == 0 else part.replace("at ", "", 1) for index, part in enumerate(parts))
     if len(cron.hours) == 24:  # noqa: PLR2004  all of them
         return phrase if parts[-1].startswith("every") else f"{phrase} of every hour"
-    return f"{phrase} during the hours {_numbers(cron.hours)}"
+    return f"{phrase} during the hour{'s' if len(cron.hours) > 1 else ''} {_numbers(cron.hours)}"
 
 
 def _every(values: Sequence[int], size: int, unit: str) -> str:

@@ -32,3 +32,12 @@ def to_datetime(instant: Instant) -> datetime:
 def from_datetime(moment: datetime) -> Instant:
     """Return the instant of an aware datetime, rounded down to whole milliseconds."""
     return (moment - _EPOCH) // _MILLISECOND
+
+
+def from_rfc3339(text: str) -> Instant:
+    """Return the instant of an RFC 3339 text with an offset, rounded down to whole milliseconds.
+
+    >>> from_rfc3339("2025-12-01T02:00:00+01:00") == from_rfc3339("2025-12-01T01:00:00Z")
+    True
+    """
+    return from_datetime(datetime.fromisoformat(text))

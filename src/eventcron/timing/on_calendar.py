@@ -76,7 +76,7 @@ def read_calendar_event(text: str) -> CalendarEvent:
         InvalidExpression: *text* is none, can never match, or names fractions of a second.
     """
     parts = text.split()
-    zone = parts.pop() if len(parts) > 1 and _is_zone(parts[-1]) else None
+    zone = _zone(parts.pop()) if len(parts) > 1 and _is_zone(parts[-1]) else None
     if len(parts) == 1 and (timestamp := _TIMESTAMP.fullmatch(parts[0])):
         moment = datetime.fromtimestamp(int(timestamp["seconds"]), UTC)
         if moment.year > LAST_YEAR:
@@ -197,6 +197,11 @@ def _once(cron: Cron) -> At | None:
 
 def _is_zone(part: str) -> bool:
     return part.upper() == "UTC" or bool(re.fullmatch(r"[A-Za-z]+(?:/[A-Za-z0-9_+-]+)+", part))
+
+
+def _zone(part: str) -> str:
+    """The zone's name. systemd takes ``UTC`` in any case."""
+    return "UTC" if part.upper() == "UTC" else part
 
 
 def _parted(parts: Sequence[str], text: str) -> tuple[str | None, re.Match[str] | None, re.Match[str] | None]:

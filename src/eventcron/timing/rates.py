@@ -7,7 +7,7 @@ from math import gcd
 
 from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import RejectionCode
-from eventcron.model.names import Instant, Window
+from eventcron.model.names import BEGINNING_OF_TIME, END_OF_TIME, Instant, Window
 from eventcron.timing.cron import DAY_S, bits_of, year_of, year_shape
 from eventcron.timing.daylight import EARLIEST, LATEST, leap
 from eventcron.timing.expression import Rate
@@ -52,7 +52,7 @@ class Looks:
 
 def dues(rate: Rate, window: Window) -> range:
     """Return every due instant of *rate* in *window*, whatever is excluded."""
-    start, end = max(window.start, EARLIEST * 1000), min(window.end, LATEST * 1000)
+    start, end = max(window.start, BEGINNING_OF_TIME), min(window.end, END_OF_TIME)
     return range(start + (rate.phase - start) % rate.period, end, rate.period)
 
 

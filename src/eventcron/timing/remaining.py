@@ -42,7 +42,7 @@ class Remaining:
         return self._of(lambda cron: not cron.fixed)
 
     def every(self, step: int, first: int) -> LocalTimes:
-        """Return the times that are not excluded; of each day the seconds ``first``, ``first + step``, … only."""
+        """Return the times that are not excluded, on days that have one at second ``first``, ``first + step``, …."""
         known = self._every.get((step, first))
         if known is None:
             known = LocalTimes(self._members, 1 << len(self._crons), only=(step, first))

@@ -45,8 +45,8 @@ _FEW_SECONDS = 200
 class LocalTimes:
     """The local times, in seconds, that one of the *chosen* expressions matches and no exclusion covers.
 
-    *chosen* is a sign of expressions of *members*. *only*: ``(step, first)`` leaves the times whose second of the day
-    is ``first``, ``first + step``, ….
+    *chosen* is a sign of expressions of *members*. *only*, ``(step, first)``, leaves the days that have a time whose
+    second of the day is ``first``, ``first + step``, …. Callers look for that second themselves.
     """
 
     def __init__(self, members: Members, chosen: int, *, only: tuple[int, int] = (1, 0)) -> None:

@@ -19,10 +19,10 @@ from typing import Literal
 from eventcron.errors import InvalidExpression, InvalidSchedule
 from eventcron.model.codes import RejectionCode, SkipReason
 from eventcron.model.commands import DaylightSaving
-from eventcron.model.names import Instant, Key, Occurrence, Window
+from eventcron.model.names import END_OF_TIME, Instant, Key, Occurrence, Window
 from eventcron.timing import canonical as text_form
 from eventcron.timing.cron import Cron
-from eventcron.timing.daylight import LATEST, ZoneRules, counted, end_of_gap, fires, to_instants, walk_cron
+from eventcron.timing.daylight import ZoneRules, counted, end_of_gap, fires, to_instants, walk_cron
 from eventcron.timing.exclusions import DateSpan, Excluder, Exclusion, excluder, read_exclusions
 from eventcron.timing.expression import At, Item, Manual, Rate, read_expression
 from eventcron.timing.instant import rfc3339, to_datetime
@@ -170,7 +170,7 @@ def _merged(streams: Sequence[Iterable[Instant]]) -> Iterator[Instant]:
 
 def next_occurrence(trigger: Trigger, at_or_after: Instant, *, before: Instant | None = None) -> Instant | None:
     """Return the first instant in ``[at_or_after, before)`` at which the trigger fires, or None."""
-    return next(first_occurrences(trigger, Window(at_or_after, LATEST * 1000 if before is None else before)), None)
+    return next(first_occurrences(trigger, Window(at_or_after, END_OF_TIME if before is None else before)), None)
 
 
 def first_occurrences(trigger: Trigger, window: Window) -> Iterator[Instant]:
@@ -183,7 +183,7 @@ def first_occurrences(trigger: Trigger, window: Window) -> Iterator[Instant]:
 
 def last_occurrence(trigger: Trigger, window: Window) -> Instant | None:
     """Return the last instant in *window* at which the trigger fires, or None."""
-    start, end = window.start, min(window.end, LATEST * 1000)
+    start, end = window.start, min(window.end, END_OF_TIME)
     last = None
     while start < end:
         middle = (start + end) // 2
@@ -208,7 +208,7 @@ def nth_occurrence(
     Raises:
         InvalidSchedule: more than *max_looks* due instants of ``rate()`` have to be looked at one by one.
     """
-    end = LATEST * 1000 if before is None else before
+    end = END_OF_TIME if before is None else before
     looks = None if max_looks is None else Looks(max_looks)
     left = count
     for window, fires_in in _counted(trigger, Window(at_or_after, end)):

@@ -14,11 +14,30 @@ import msgspec
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from eventcron.errors import InvalidSchedule, NotAllowed, Undecodable
+from eventcron.errors import InvalidSchedule, Undecodable
 from eventcron.model.codes import RejectionCode
-from eventcron.model.commands import COMMANDS, TENANT_SOURCE_PREFIX, Command, PauseSchedule, ReportRun, Schedule
+from eventcron.model.commands import (
+    COMMANDS,
+    TENANT_SOURCE_PREFIX,
+    Command,
+    DeleteCalendar,
+    PauseSchedule,
+    PutCalendar,
+    ReportRun,
+    Schedule,
+)
 from eventcron.model.events import EVENT_DETAILS, EVENT_SOURCE, PLAIN_COMMANDS, is_reserved, plainly
-from eventcron.model.names import MAX_INPUT_BYTES, Instant, Moment, ScheduleName, TenantId
+from eventcron.model.names import (
+    BEGINNING_OF_TIME,
+    END_OF_TIME,
+    MAX_INPUT_BYTES,
+    CalendarKey,
+    Instant,
+    Key,
+    Moment,
+    ScheduleName,
+    TenantId,
+)
 from eventcron.model.tracking import MAX_RESULT_BYTES, Runs
 from eventcron.timing.instant import from_datetime, rfc3339
 from eventcron.wire.heartbeats import check_expect, check_report
@@ -29,14 +48,10 @@ from eventcron.wire.strict_json import parse, parse_leniently, short, unescaped
 #: Bytes of JSON. With labels and input at their limits, an event still fits into EventBridge's 256 KB.
 MAX_LABELS_BYTES = 16_384
 
-#: 1970-01-01T00:00:00Z and 2200-01-01T00:00:00Z: no trigger searches outside them.
-EARLIEST: Instant = 0
-LATEST: Instant = 7_258_118_400_000
-
 #: Characters of an unknown detail-type that are compared with the known ones; more would only take time.
 _COMPARED_CHARS = 64
 
-#: As many characters of a token as say too much of it: texts are shortened.
+#: Text that may be part of a token. A rejection shortens values, so it could quote a part.
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{20,}")
 
 _Word = Annotated[str, Meta(pattern=r"^[!-~]{1,256}\Z")]
@@ -104,6 +119,14 @@ class Rejected(InvalidSchedule):
         self.source = source
         self.tenant = tenant
         self.name = name
+
+    @property
+    def key(self) -> Key | CalendarKey | None:
+        """The schedule or calendar that the command was about; None if it named none of the sender's tenant."""
+        if self.tenant is None or self.name is None:
+            return None
+        is_of_calendar = COMMANDS.get(self.command) in {PutCalendar, DeleteCalendar}
+        return CalendarKey(self.tenant, self.name) if is_of_calendar else Key(self.tenant, self.name)
 
 
 def decode_command(body: str | bytes, *, trusted_sources: frozenset[str]) -> Received:
@@ -237,7 +260,7 @@ def _salvage(body: bytes, fault: InvalidSchedule) -> tuple[_Envelope, _Fault]:
 
 def _time(envelope: _Envelope) -> Instant:
     time = from_datetime(envelope.time)
-    if not EARLIEST <= time < LATEST:
+    if not BEGINNING_OF_TIME <= time < END_OF_TIME:
         raise Undecodable(f"not an EventBridge event: its time is {envelope.time.isoformat()}")
     return time
 
@@ -311,7 +334,7 @@ def _authorise(source: str, tenant: str) -> None:
             field="tenant",
             given=repr(tenant),
             allowed=f"the tenant that source {short(source)} names",
-        ) from NotAllowed(source=source, tenant=tenant)
+        )
 
 
 def _rejected(error: InvalidSchedule, envelope: _Envelope, detail: object, *, trusted: bool) -> Rejected:
@@ -387,8 +410,8 @@ def _instant(field: str, moment: datetime | None) -> Instant | None:
     if moment is None:
         return None
     instant = from_datetime(moment)
-    if not EARLIEST <= instant < LATEST:
-        allowed = f"from {rfc3339(EARLIEST)} to before {rfc3339(LATEST)}"
+    if not BEGINNING_OF_TIME <= instant < END_OF_TIME:
+        allowed = f"from {rfc3339(BEGINNING_OF_TIME)} to before {rfc3339(END_OF_TIME)}"
         raise InvalidSchedule(RejectionCode.OUT_OF_RANGE, field=field, given=repr(moment.isoformat()), allowed=allowed)
     return instant
 

@@ -158,12 +158,12 @@ def fired(
     )
 
 
-def created(record: Record, *, now: Instant, next_due: Instant | None = None, event_id: str = "") -> Event:
-    return _changed("Schedule Created", ScheduleCreated, record, now=now, next_due=next_due, event_id=event_id)
+def created(record: Record, *, now: Instant, event_id: str = "") -> Event:
+    return _changed("Schedule Created", ScheduleCreated, record, now=now, event_id=event_id)
 
 
-def updated(record: Record, *, now: Instant, next_due: Instant | None = None, event_id: str = "") -> Event:
-    return _changed("Schedule Updated", ScheduleUpdated, record, now=now, next_due=next_due, event_id=event_id)
+def updated(record: Record, *, now: Instant, event_id: str = "") -> Event:
+    return _changed("Schedule Updated", ScheduleUpdated, record, now=now, event_id=event_id)
 
 
 def unchanged(record: Record, *, now: Instant, event_id: str = "") -> Event:
@@ -180,8 +180,8 @@ def paused(record: Record, *, now: Instant, event_id: str = "", by_failures: boo
     return _changed("Schedule Paused", SchedulePaused, record, now=now, event_id=event_id, more=more)
 
 
-def resumed(record: Record, *, now: Instant, next_due: Instant | None = None, event_id: str = "") -> Event:
-    return _changed("Schedule Resumed", ScheduleResumed, record, now=now, next_due=next_due, event_id=event_id)
+def resumed(record: Record, *, now: Instant, event_id: str = "") -> Event:
+    return _changed("Schedule Resumed", ScheduleResumed, record, now=now, event_id=event_id)
 
 
 def completed(record: FireRecord, *, now: Instant) -> Event:
@@ -301,8 +301,7 @@ def rejected(error: Rejected, *, now: Instant) -> Event:
         tenant=_given(error.tenant),
         name=_given(error.name),
     )
-    key = Key(error.tenant, error.name) if error.tenant is not None and error.name is not None else None
-    return event_of("Schedule Rejected", detail, key, time=now)
+    return event_of("Schedule Rejected", detail, error.key, time=now)
 
 
 def _changed(
@@ -311,7 +310,6 @@ def _changed(
     record: FireRecord,
     *,
     now: Instant,
-    next_due: Instant | None = None,
     event_id: str = "",
     more: Mapping[str, str] = MappingProxyType({}),
 ) -> Event:
@@ -323,7 +321,6 @@ def _changed(
         state="COMPLETED" if kind is ScheduleCompleted else record.state.value,
         expression=UNSET if schedule is None else schedule.expression,
         timezone=UNSET if schedule is None else schedule.timezone,
-        next_due=UNSET if next_due is None else rfc3339(next_due),
         event_id=event_id or UNSET,
         **more,
     )

@@ -6,7 +6,6 @@ What is kept is listed field by field. Inputs, results, labels, tokens and the v
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
@@ -16,13 +15,13 @@ from eventcron.errors import Undecodable
 from eventcron.model.events import is_fire
 from eventcron.model.history import KINDS, EntryKind, HistoryEntry
 from eventcron.model.names import Instant, Key, Moment, ScheduleName, TenantId
-from eventcron.timing.instant import from_datetime, rfc3339
+from eventcron.timing.instant import from_datetime, from_rfc3339, rfc3339
 
 #: Fields of a detail that are kept as they are.
 KEPT = frozenset({
     "attempt", "attempts", "backfill_id", "by", "cause", "cause_id", "code", "command", "count", "deadline", "due",
     "duration_ms", "event_id", "expression", "failures", "field", "fire_id", "fires", "first_due", "from", "last_due",
-    "local_time", "message", "next_due", "per_minute", "reason", "revision", "skipped", "started", "state", "status",
+    "local_time", "message", "per_minute", "reason", "revision", "skipped", "started", "state", "status",
     "through", "timezone", "until",
 })  # fmt: skip
 #: Characters of a message that are kept.
@@ -101,7 +100,7 @@ def _kind(detail_type: str, detail: Mapping[str, msgspec.Raw]) -> EntryKind | No
 def _at(kind: EntryKind, kept: Mapping[str, Any], *, published: Instant) -> Instant:
     if kind in {EntryKind.CHANGED, EntryKind.REJECTED}:
         return published
-    return from_datetime(datetime.fromisoformat(kept["first_due" if kind is EntryKind.SKIPPED else "due"]))
+    return from_rfc3339(kept["first_due" if kind is EntryKind.SKIPPED else "due"])
 
 
 def _id(kind: EntryKind, kept: Mapping[str, Any], envelope: _Envelope) -> str:

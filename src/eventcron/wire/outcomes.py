@@ -5,6 +5,7 @@ Both say what they were given: the fire, as the whole event or as its ``detail``
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import msgspec
@@ -27,6 +28,10 @@ _STATES = {
     "TIMED_OUT": RunStatus.FAILED,
     "ABORTED": RunStatus.FAILED,
 }
+#: An escape in JSON: of a surrogate pair, of one half of a pair, or another one.
+_ESCAPE = re.compile(
+    rb"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(?P<half>u[dD][89a-fA-F][0-9a-fA-F]{2})|.)"
+)
 #: What of a fire names its run.
 _NAMES = ("tenant", "name", "fire_id", "run_token")
 
@@ -43,11 +48,11 @@ def report_of(source: str, detail_type: str, detail: bytes) -> ReportRun:
         Undecodable: it is about something else than a tracked fire.
     """
     try:
-        record = _object(msgspec.json.decode(detail))
+        record = _object(_decode(detail))
         status = _RECORDS[source, detail_type]
         if status is not None:
             return _report(record.get("requestPayload"), status, *_of_function(record))
-        given = msgspec.json.decode(str(record.get("input")))
+        given = _decode(str(record.get("input")).encode())
         return _report(given, _STATES[str(record.get("status"))], *_of_execution(record))
     except (msgspec.DecodeError, UnicodeError, RecursionError, KeyError) as error:
         raise Undecodable(f"{detail_type!r} from {source!r} is about no tracked fire: {error!r}") from error
@@ -84,7 +89,12 @@ def _of_execution(record: dict[str, Any]) -> tuple[str, object]:
     status = str(record["status"])
     message = ": ".join(said) or ("" if status in {"RUNNING", "SUCCEEDED"} else status)
     output = record.get("output")
-    return message, msgspec.json.decode(output) if isinstance(output, str) else None
+    return message, _decode(output.encode()) if isinstance(output, str) else None
+
+
+def _decode(text: bytes) -> object:
+    """*text* as JSON. A message that was cut within a character ends in half of a surrogate pair, which is replaced."""
+    return msgspec.json.decode(_ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], text))
 
 
 def _object(value: object) -> dict[str, Any]:

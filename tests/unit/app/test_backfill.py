@@ -47,7 +47,7 @@ def backfill(world: World, **more: Any) -> str:
 
 
 def states(world: World) -> list[str]:
-    return [fact["state"] for fact in world.events_of("Schedule Backfilled")]
+    return [event["state"] for event in world.events_of("Schedule Backfilled")]
 
 
 def stored(world: World) -> Backfill:
@@ -82,8 +82,8 @@ def test_progress_is_on_the_bus(world: World) -> None:
     event_id = backfill(world, per_minute=1)
     world.run(minutes=61)
 
-    facts = world.events_of("Schedule Backfilled")
-    assert facts[0] == {
+    events = world.events_of("Schedule Backfilled")
+    assert events[0] == {
         **ACME,
         "backfill_id": "november",
         "state": "RUNNING",
@@ -95,8 +95,8 @@ def test_progress_is_on_the_bus(world: World) -> None:
         "skipped": 0,
         "event_id": event_id,
     }
-    assert [fact["fires"] for fact in facts] == [0, 12, 17, 22, 27, 32, 37, 42, 47, 48, 48]
-    assert (facts[-1]["state"], facts[-1]["through"]) == ("COMPLETED", "2026-11-30T08:00:00.000Z")
+    assert [event["fires"] for event in events] == [0, 12, 17, 22, 27, 32, 37, 42, 47, 48, 48]
+    assert (events[-1]["state"], events[-1]["through"]) == ("COMPLETED", "2026-11-30T08:00:00.000Z")
     assert stored(world).expires is not None
 
 
@@ -166,11 +166,11 @@ def test_a_cancellation_that_overtakes_its_backfill_keeps_it_from_starting(world
     backfill(world)
     world.run(minutes=20)
 
-    assert [(fact["code"], fact["field"]) for fact in world.events_of("Schedule Rejected")] == [
+    assert [(event["code"], event["field"]) for event in world.events_of("Schedule Rejected")] == [
         ("not_found", "backfill_id")
     ] * 2
-    (fact,) = world.events_of("Schedule Backfilled")
-    assert (fact["state"], fact["reason"], "from" in fact) == ("CANCELLED", "command", False)
+    (event,) = world.events_of("Schedule Backfilled")
+    assert (event["state"], event["reason"], "from" in event) == ("CANCELLED", "command", False)
     assert world.fired == []
 
 
@@ -182,7 +182,7 @@ def test_the_same_again_changes_nothing_and_another_span_is_refused(world: World
     world.run(minutes=20)
 
     assert len(world.fired) == 48
-    assert [fact["code"] for fact in world.events_of("Schedule Rejected")] == ["backfill_exists"]
+    assert [event["code"] for event in world.events_of("Schedule Rejected")] == ["backfill_exists"]
 
 
 def test_deleting_the_schedule_ends_its_backfills(world: World) -> None:
@@ -196,9 +196,9 @@ def test_deleting_the_schedule_ends_its_backfills(world: World) -> None:
     assert states(world)[-1] == "CANCELLED"
     assert world.events_of("Schedule Backfilled")[-1]["reason"] == "deleted"
     assert stored(world).reason == "deleted"
-    fired, told = len(world.fired), sum(fact["count"] for fact in world.events_of("Schedule Skipped"))
-    assert (fired, fired + told) == (2, stored(world).fires)
-    assert {fact["reason"] for fact in world.events_of("Schedule Skipped")} == {"deleted"}
+    fired, skipped = len(world.fired), sum(event["count"] for event in world.events_of("Schedule Skipped"))
+    assert (fired, fired + skipped) == (2, stored(world).fires)
+    assert {event["reason"] for event in world.events_of("Schedule Skipped")} == {"deleted"}
 
 
 def _rolled_back(world: World) -> Record:
@@ -246,7 +246,7 @@ def test_an_unknown_schedule_cannot_be_backfilled(world: World) -> None:
     world.emit("Backfill Schedule", {"tenant": "acme", "name": "gone", **NIGHT})
     world.run(seconds=1)
 
-    assert [fact["code"] for fact in world.events_of("Schedule Rejected")] == ["not_found"]
+    assert [event["code"] for event in world.events_of("Schedule Rejected")] == ["not_found"]
 
 
 @pytest.mark.slow
@@ -453,7 +453,7 @@ async def test_a_cancellation_that_is_always_second_says_so(world: World) -> Non
     stage.backfills.put = refuse  # type: ignore[assignment]  # someone else is always first
 
     with pytest.raises(
-        Conflict, match="backfill acme/report/november not cancelled: the planner changed it during each of 8 tries"
+        Conflict, match="backfill acme/report/november is being changed by others: not changed in 8 tries"
     ):
         await stage.commands.cancel(
             CancelBackfill(tenant="acme", name="report", backfill_id="november"), event_id="cancel"

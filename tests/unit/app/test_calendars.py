@@ -65,7 +65,7 @@ def test_a_calendar_that_was_put_excludes_its_days_and_each_is_told(world: World
 
     assert days(world) == ["25", "28"]
     skipped = world.events_of("Schedule Skipped")
-    assert [(fact["first_due"][8:10], fact["reason"], fact["by"], fact["count"]) for fact in skipped] == [
+    assert [(event["first_due"][8:10], event["reason"], event["by"], event["count"]) for event in skipped] == [
         (day, "excluded", "calendar:norway", 1) for day in ("24", "26", "27")
     ]
 
@@ -150,6 +150,18 @@ def test_the_daily_walk_brings_a_changed_calendar_to_schedules(world: World, new
     assert days(world) == ["24", "26"]
 
 
+def test_a_changed_calendar_reaches_schedules_within_a_day_of_a_world(world: World) -> None:
+    put_calendar(world, "2026-12-24")
+    world.run(seconds=5)
+    put(world, "calendar:norway")
+    world.run(hours=2)
+
+    put_calendar(world, "2026-12-25")
+    world.run(hours=72)
+
+    assert days(world) == ["26"]
+
+
 @pytest.mark.parametrize("new_release", [True, False])
 def test_after_its_deletion_schedules_keep_the_days_they_have(world: World, new_release: bool) -> None:
     put_calendar(world, "2026-12-24")
@@ -212,7 +224,7 @@ def test_a_put_and_a_delete_are_told(world: World) -> None:
     assert world.events_of("Calendar Deleted") == [
         {"tenant": "acme", "name": "norway", "revision": last.revision, "event_id": delete}
     ]
-    assert [fact["resources"] for fact in world.events] == [["acme/calendar:norway"]] * 2
+    assert [event["resources"] for event in world.events] == [["acme/calendar:norway"]] * 2
     assert (first.expires, last.dates) == (None, None)
     assert last.expires == pytest.approx(world.now // 1000 + world.settings.tombstone_days * 86_400, abs=10)
 
@@ -315,7 +327,7 @@ def test_a_tenants_source_puts_calendars_for_that_tenant_alone(world: World) -> 
     assert world.calendars._stored == {}
 
 
-def test_a_crash_between_the_write_and_the_fact_loses_neither() -> None:
+def test_a_crash_between_the_write_and_the_event_loses_neither() -> None:
     crashes = iter([True])
 
     async def crash(effect: str) -> None:
@@ -327,7 +339,7 @@ def test_a_crash_between_the_write_and_the_fact_loses_neither() -> None:
         world.run(minutes=5)
 
         assert len(world.failures) == 1
-        assert [fact["days"] for fact in world.events_of("Calendar Updated")] == [1]
+        assert [event["days"] for event in world.events_of("Calendar Updated")] == [1]
 
 
 class Contested(MemoryCalendars):
@@ -337,9 +349,9 @@ class Contested(MemoryCalendars):
         return False
 
 
-async def test_a_storm_on_one_calendar_is_left_to_the_queue() -> None:
+async def test_one_contested_calendar_is_left_to_the_queue() -> None:
     commands = CalendarCommands(clock=FakeClock(0), calendars=Contested(), settings=SETTINGS)
     command = PutCalendar(tenant="acme", name="norway", dates=["2026-12-24"])
 
-    with pytest.raises(Conflict, match="acme/calendar:norway not changed: other writers were first in each of 8 tries"):
+    with pytest.raises(Conflict, match="acme/calendar:norway is being changed by others: not changed in 8 tries"):
         await commands.apply(command, time=0, event_id="e-1")

@@ -129,5 +129,5 @@ async def test_a_pack_that_can_never_be_sent_is_dead_lettered_and_stops_nothing(
     await sender(queue, dead).send(PACKS, visible_at=lambda pack: pack.at)
 
     assert len(queue.taken) == 24
-    assert [(buried.queue, buried.code) for buried in dead.sent] == [("fires", "InternalError")]
+    assert [(dead_letter.queue, dead_letter.code) for dead_letter in dead.sent] == [("fires", "InternalError")]
     assert PACKS[2].id in dead.sent[0].body

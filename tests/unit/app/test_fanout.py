@@ -214,11 +214,11 @@ async def test_a_tick_of_a_clock_ahead_is_planned_no_further_than_a_horizon_from
 
 @pytest.mark.parametrize("seed", range(20))
 async def test_planners_at_once_on_messages_twice_and_in_any_order_send_each_fire_once(stage: Stage, seed: int) -> None:
-    dice = random.Random(seed)
+    seeded = random.Random(seed)
     for _ in range(3):
         await stage.fanout.run()
         messages = [asked for asked in stage.waiting() for _ in range(2)]
-        dice.shuffle(messages)
+        seeded.shuffle(messages)
         reports = await asyncio.gather(*(stage.plan(asked) for asked in messages))
         assert {report.ended for some in reports for report in some} <= {SegmentOutcome.PLANNED, SegmentOutcome.HELD}
         stage.clock.instant += TICK_MS

@@ -11,10 +11,11 @@ import pytest
 from eventcron.adapters.memory import MemoryDeadLetters, MemoryHistory
 from eventcron.app.backfill import BackfillOutcome, BackfillReport
 from eventcron.app.fanout import Behind, FanOutReport
-from eventcron.app.handlers import Handled, Handlers, MessageOutcome
+from eventcron.app.handlers import MARGIN_MS, Handled, Handlers, MessageOutcome
 from eventcron.app.history import Recorder
 from eventcron.app.pack_report import Report
 from eventcron.app.planner import SegmentOutcome, SegmentReport
+from eventcron.app.reconcile import ReconcileReport
 from eventcron.app.results import Outcome, Result
 from eventcron.errors import Conflict, InvalidSchedule, Unavailable, Undecodable
 from eventcron.model.codes import RejectionCode
@@ -28,6 +29,8 @@ from eventcron.wire.encode import encode_pack
 from eventcron.wire.segment_ranges import encode_range
 
 DEADLINE = 60_000
+#: When the work of an invocation with that deadline ends.
+ENDS = DEADLINE - MARGIN_MS
 THROTTLED = Unavailable("dynamodb", "ThrottlingException")
 LATER = [THROTTLED, Conflict("someone was first"), Undecodable("a stored record of a later release")]
 
@@ -55,6 +58,8 @@ class FakeRegistrar:
         self.answered: list[str] = []
         #: Name → what its command raises.
         self.failures: dict[str, Exception] = {}
+        #: What the next answers raise.
+        self.rejects: list[Exception] = []
 
     async def apply(self, received: Received) -> Result:
         name = received.command.name
@@ -64,6 +69,8 @@ class FakeRegistrar:
         return Result(Outcome.ACCEPTED)
 
     async def reject(self, error: Rejected) -> Result:
+        if self.rejects:
+            raise self.rejects.pop(0)
         self.answered.append(error.code)
         return Result(Outcome.REJECTED)
 
@@ -128,6 +135,19 @@ class FakeBackfiller:
         return self.reports
 
 
+class FakeReconciler:
+    def __init__(self) -> None:
+        self.report = ReconcileReport()
+        self.failure: Exception | None = None
+        self.runs: list[tuple[Instant, str]] = []
+
+    async def run(self, *, deadline: Instant, rules: str) -> ReconcileReport:
+        self.runs.append((deadline, rules))
+        if self.failure is not None:
+            raise self.failure
+        return self.report
+
+
 class Stage:
     """Handlers over fakes."""
 
@@ -139,10 +159,11 @@ class Stage:
             FakeFanOut(self.log),
             FakeBackfiller(self.log),
         )
+        self.reconciler = FakeReconciler()
         self.dead = MemoryDeadLetters()
         fakes: dict[str, Any] = {
             name: getattr(self, name)
-            for name in ("dispatcher", "registrar", "executor", "fanout", "planner", "backfiller")
+            for name in ("dispatcher", "registrar", "executor", "fanout", "planner", "backfiller", "reconciler")
         }
         self.history = MemoryHistory()
         recorder = Recorder(history=self.history, settings=SETTINGS)
@@ -150,7 +171,7 @@ class Stage:
 
     @property
     def dead_letters(self) -> list[tuple[str, str]]:
-        return [(letter.queue, letter.body) for letter in self.dead.sent]
+        return [(one.queue, one.body) for one in self.dead.sent]
 
 
 @pytest.fixture(name="stage")
@@ -278,7 +299,16 @@ async def test_poison_comes_back_while_the_dead_letter_queue_refuses_it(
     ]
 
     assert [one.outcome for one in handled] == [MessageOutcome.COMES_BACK] * 3
-    assert stage.registrar.answered == []
+
+
+async def test_poison_becomes_one_dead_letter_though_the_bus_refuses_its_answer_at_first(stage: Stage) -> None:
+    stage.registrar.rejects = [Unavailable("events", "ThrottlingException")]
+
+    handled = [await stage.handlers.on_command("poison") for _ in range(2)]
+
+    assert [one.outcome for one in handled] == [MessageOutcome.COMES_BACK, MessageOutcome.DEAD_LETTERED]
+    assert stage.dead_letters == [("commands", "poison")]
+    assert stage.registrar.answered == ["not_json"]
 
 
 # --- Packs and ranges ------------------------------------------------------------------------------------------------
@@ -301,7 +331,7 @@ async def test_a_range_comes_back_while_one_of_its_segments_is_unfinished(stage:
 
     handled = await stage.handlers.on_segments(encode_range(asked), deadline=DEADLINE)
 
-    assert stage.planner.runs == [([1, 2, 3], DEADLINE, 7)]
+    assert stage.planner.runs == [([1, 2, 3], ENDS, 7)]
     assert handled.comes_back is (end in {SegmentOutcome.SAVED, SegmentOutcome.FAILED})
     assert (handled.reason == "1 of the segments 1 to 3 are left, 2 first") is handled.comes_back
     assert handled.result is not None
@@ -323,8 +353,8 @@ async def test_a_range_beside_one_that_comes_back_is_done(stage: Stage) -> None:
 async def test_a_tick_of_one_planner_plans_every_segment_and_then_the_backfills(stage: Stage) -> None:
     report = await stage.handlers.on_tick(deadline=DEADLINE)
 
-    assert stage.log == ["hand out", "plan", f"backfill until {DEADLINE}"]
-    assert stage.planner.runs == [([0, 1, 2, 3], DEADLINE, None)]
+    assert stage.log == ["hand out", "plan", f"backfill until {ENDS}"]
+    assert stage.planner.runs == [([0, 1, 2, 3], ENDS, None)]
     assert (report.handed_out, report.error, len(report.segments)) == (None, None, 4)
     assert report.backfills == stage.backfiller.reports
 
@@ -337,7 +367,7 @@ async def test_a_tick_of_several_planners_plans_what_the_queue_refused_and_looks
 
     report = await stage.handlers.on_tick(deadline=DEADLINE)
 
-    assert stage.planner.runs == [([2, 3], DEADLINE, None)]
+    assert stage.planner.runs == [([2, 3], ENDS, None)]
     assert (report.handed_out, report.behind) == (stage.fanout.report, Behind(1, 9_000))
 
 
@@ -348,7 +378,7 @@ async def test_a_ledger_that_cannot_be_read_does_not_stop_a_tick(stage: Stage) -
     report = await stage.handlers.on_tick(deadline=DEADLINE)
 
     assert (report.behind, report.behind_unknown, report.error) == (None, str(THROTTLED), None)
-    assert stage.log[-1] == f"backfill until {DEADLINE}"
+    assert stage.log[-1] == f"backfill until {ENDS}"
 
 
 @pytest.mark.parametrize("error", [THROTTLED, ZeroDivisionError()])
@@ -368,3 +398,22 @@ async def test_a_planner_that_crashes_stops_its_tick_in_the_open(stage: Stage) -
 
     assert report.error is stage.planner.failure
     assert stage.log == ["hand out", "plan"]
+
+
+# --- Checks ----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_check_of_the_records_ends_before_its_invocation_does(stage: Stage) -> None:
+    report = await stage.handlers.on_check(deadline=DEADLINE, rules="2026a")
+
+    assert (report.result, report.error) == (stage.reconciler.report, None)
+    assert stage.reconciler.runs == [(ENDS, "2026a")]
+
+
+@pytest.mark.parametrize("error", [THROTTLED, ZeroDivisionError()])
+async def test_what_stops_a_check_is_reported(stage: Stage, error: Exception) -> None:
+    stage.reconciler.failure = error
+
+    report = await stage.handlers.on_check(deadline=DEADLINE, rules="2026a")
+
+    assert (report.result, report.error) == (None, error)

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 
 from eventcron.app.jobs import Handled, Handler, Jobs
-from eventcron.app.run_reporter import RunReporter, short_message
+from eventcron.app.run_reporter import RunReporter
 from eventcron.errors import Unavailable
 from eventcron.model.fires import Fire
-from eventcron.model.tracking import MAX_MESSAGE_CHARS, RunStatus
+from eventcron.model.tracking import RunStatus
 from eventcron.ports.work import NotReported, RunReport
 from eventcron.rules.jobs import Filter, JobEnd
 from eventcron.testing import MemoryRunReports, MemorySeen, fire_event
@@ -261,8 +261,3 @@ async def test_the_memory_of_a_process_has_a_limit_and_forgets_the_oldest() -> N
         await seen.finish(fire_id)
 
     assert [await seen.claim(fire_id) for fire_id in "cba"] == ["done", "done", "new"]
-
-
-def test_a_message_is_cut_and_has_whole_characters() -> None:
-    assert short_message("a\ud800") == "a\\ud800"
-    assert len(short_message("x" * 2_000)) == MAX_MESSAGE_CHARS

@@ -77,8 +77,8 @@ def test_the_notice_and_the_commands_after_it_are_there_once_the_bus_is(world: W
     world.run(minutes=5)
 
     # Two commands that come back at the same time both find it pending: then it comes twice, as any event may.
-    skips = [told for told in world.events_of("Schedule Skipped") if told["count"] > 1]
-    assert {(told["first_due"][11:16], told["last_due"][11:16], told["count"]) for told in skips} == {
+    skips = [skip for skip in world.events_of("Schedule Skipped") if skip["count"] > 1]
+    assert {(skip["first_due"][11:16], skip["last_due"][11:16], skip["count"]) for skip in skips} == {
         ("08:03", "08:12", 10)
     }
     record = world.store.records[Key("acme", "report")]

@@ -520,8 +520,8 @@ async def test_a_trigger_of_another_release_is_skipped_in_the_open_and_stays() -
     report = await stage.plan()
 
     assert (report.ended, report.fires) == (SegmentOutcome.PLANNED, 12)
-    (told,) = [event.detail for _, event in stage.bus.published]
-    assert b'"reason":"unreadable_trigger"' in told
+    (reported,) = [event.detail for _, event in stage.bus.published]
+    assert b'"reason":"unreadable_trigger"' in reported
     assert (await stage.plan()).ended is SegmentOutcome.PLANNED
     assert stage.store.records[("acme", "strange")].wake == 0  # type: ignore[index]  # a Key is a tuple
 
@@ -551,8 +551,8 @@ async def test_what_cannot_be_read_is_reported_for_when_it_is_due(
     stage.clock.instant += 5 * MINUTE
     await stage.plan()
 
-    told = [msgspec.json.decode(event.detail) for _, event in stage.bus.published]
-    assert [(one["first_due"], one["last_due"]) for one in told] == [
+    reported = [msgspec.json.decode(event.detail) for _, event in stage.bus.published]
+    assert [(one["first_due"], one["last_due"]) for one in reported] == [
         (rfc3339(NOW + first - offset), rfc3339(NOW + end - offset - 1)) for first, end in windows
     ]
 
@@ -600,8 +600,8 @@ async def test_a_schedule_that_cannot_be_read_is_told_and_stops_no_other() -> No
     (report,) = await planner.run([0], deadline=NOW + 60_000)
 
     assert (report.ended, report.fires) == (SegmentOutcome.PLANNED, 12)
-    (told,) = [msgspec.json.decode(event.detail) for _, event in stage.bus.published]
-    assert (told["name"], told["reason"], told["by"]) == ("newer", "unreadable", "stored in format 2")
+    (reported,) = [msgspec.json.decode(event.detail) for _, event in stage.bus.published]
+    assert (reported["name"], reported["reason"], reported["by"]) == ("newer", "unreadable", "stored in format 2")
 
 
 async def test_a_schedule_whose_last_occurrence_is_skipped_ends_all_the_same() -> None:
@@ -620,7 +620,7 @@ async def test_a_schedule_whose_last_occurrence_is_skipped_ends_all_the_same() -
     assert stage.store.records[("acme", "once")].state is State.COMPLETED  # type: ignore[index]  # a Key is a tuple
 
 
-async def test_a_last_fire_that_ends_its_schedule_does_not_lose_what_a_failed_pass_owes() -> None:
+async def test_a_last_fire_that_ends_its_schedule_does_not_lose_what_a_failed_pass_left() -> None:
     """The pass sends the last fire and fails at another; the last fire is published before the segment's next pass."""
     stage = Stage()
     record = await stage.put("twice", until=NOW + 2 * MINUTE)

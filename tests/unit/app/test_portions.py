@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from eventcron.app.portions import Budget, portions
 
@@ -15,11 +17,22 @@ from eventcron.app.portions import Budget, portions
         pytest.param([], [], id="nothing"),
         pytest.param([3, 3, 3, 3], [[3, 3, 3], [3]], id="by-bytes"),
         pytest.param([0] * 5, [[0, 0, 0, 0], [0]], id="by-count"),
+        pytest.param([5, 5, 1], [[5, 5], [1]], id="exactly-full"),
         pytest.param([1, 20, 1], [[1], [20], [1]], id="a-large-one-alone"),
     ],
 )
 def test_portions_are_cut_by_bytes_and_by_count(sizes: list[int], cut: list[list[int]]) -> None:
     assert list(portions(sizes, size=int, total=10, count=4)) == cut
+
+
+@given(st.lists(st.integers(0, 30)), st.integers(1, 10), st.integers(1, 40))
+def test_portions_respect_count_and_bytes_and_lose_nothing(sizes: list[int], count: int, total: int) -> None:
+    found = list(portions(range(len(sizes)), size=sizes.__getitem__, total=total, count=count))
+
+    assert [index for portion in found for index in portion] == list(range(len(sizes)))
+    for portion in found:
+        assert 1 <= len(portion) <= count
+        assert len(portion) == 1 or sum(sizes[index] for index in portion) <= total
 
 
 class Crowd:
@@ -34,7 +47,7 @@ class Crowd:
 
     async def ask(self, name: str, size: int, *, owner: str = "acme", keep: int | None = None) -> None:
         self.tasks[name] = asyncio.create_task(self._hold(name, size, owner, keep))
-        await self.settle()
+        await self.run_ready()
 
     async def _hold(self, name: str, size: int, owner: str, keep: int | None) -> None:
         async with self.budget.hold(owner, size) as held:
@@ -48,10 +61,10 @@ class Crowd:
 
     async def let_go(self, name: str) -> None:
         self.holding.pop(name).set()
-        await self.settle()
+        await self.run_ready()
 
     @staticmethod
-    async def settle() -> None:
+    async def run_ready() -> None:
         for _ in range(10):
             await asyncio.sleep(0)
 
@@ -115,6 +128,6 @@ async def test_who_is_stopped_as_its_turn_comes_gives_it_back() -> None:
     crowd.holding.pop("first").set()
     await asyncio.sleep(0)
     crowd.tasks["stopped"].cancel()
-    await crowd.settle()
+    await crowd.run_ready()
 
     assert crowd.holding.keys() == {"last"}

@@ -1,4 +1,4 @@
-"""A tenant's limit: what is beyond it does not fire and is told; nobody else notices."""
+"""A tenant's limit: what is beyond it does not fire and is reported; nobody else notices."""
 
 from __future__ import annotations
 
@@ -60,13 +60,13 @@ class Limited(Stage):
 
     @property
     def fired(self) -> list[str]:
-        return [detail["name"] for kind, detail in self.told if kind == "Schedule Fired"]
+        return [detail["name"] for kind, detail in self.reported if kind == "Schedule Fired"]
 
     @property
     def skips(self) -> list[tuple[str, str, str | None]]:
         return [
             (detail["name"], detail["reason"], detail.get("by"))
-            for kind, detail in self.told
+            for kind, detail in self.reported
             if kind == "Schedule Skipped"
         ]
 
@@ -161,7 +161,7 @@ async def test_places_are_asked_for_once_a_tenant_and_pack_before_the_last_readi
         for tenant, count in (("acme", 2), ("quiet", 1))
     ]
     assert [instant for instant in stage.clock.slept_to if instant <= DUE] == [asked_at, DUE - REREAD_MS, DUE]
-    assert [detail["name"] for _, detail in stage.told] == ["a", "y", "b"]
+    assert [detail["name"] for _, detail in stage.reported] == ["a", "y", "b"]
 
 
 async def test_without_a_limit_the_ledger_is_not_asked_and_nothing_is_read_twice() -> None:
@@ -214,7 +214,7 @@ async def test_runs_count_too() -> None:
 
     granted, refused = split("ab", 1, cause="run", cause_id="x")
     assert (stage.fired, stage.skips) == (granted, over(*refused, limit=1))
-    skip = stage.told[-1][1]
+    skip = stage.reported[-1][1]
     assert (skip["cause"], skip["cause_id"]) == ("run", "x")
 
 
@@ -263,7 +263,7 @@ async def test_the_last_fire_completes_its_schedule_though_it_is_over_the_limit(
 
     await stage.execute(fire("a"), fire("b", last=True))
 
-    assert [kind for kind, _ in stage.told] == ["Schedule Fired", "Schedule Skipped", "Schedule Completed"]
+    assert [kind for kind, _ in stage.reported] == ["Schedule Fired", "Schedule Skipped", "Schedule Completed"]
     assert stage.store.records[Key("acme", "b")].state is State.COMPLETED
 
 
@@ -361,7 +361,7 @@ async def test_a_quota_out_of_reach_brings_the_pack_back_and_nothing_is_publishe
     with pytest.raises(Unavailable):
         await stage.execute(fire("a"))
 
-    assert stage.told == []
+    assert stage.reported == []
     stage.quota.out_of_reach = False
     await stage.execute(fire("a"))
     assert stage.fired == ["a"]

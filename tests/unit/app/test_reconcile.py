@@ -72,7 +72,7 @@ MONDAY = NOW + 6 * DAY + HOUR
         pytest.param(enabled(wake=None, handoff=NOW + HOUR, end=NOW + HOUR), id="the-registrar-sent-all"),
         pytest.param(enabled(state=State.PAUSED, segment=None, wake=None), id="paused"),
         pytest.param(enabled(state=State.COMPLETED, segment=None, wake=None), id="completed"),
-        pytest.param(enabled(state=State.COMPLETED), id="completed-and-a-pass-owes-fires-of-it"),
+        pytest.param(enabled(state=State.COMPLETED), id="completed-and-a-pass-left-fires-of-it"),
         pytest.param(
             replace(enabled(), schedule=None, state=State.DELETED, segment=None, wake=None, expires=NOW // 1000 + 1),
             id="tombstone",
@@ -118,7 +118,7 @@ def test_what_is_well_is_left_alone(record: Record) -> None:
             enabled(state=State.COMPLETED, wake=MONDAY, segment=3 - segment_of(Key("acme", "report"), 4)),
             Fault.SEGMENT,
             {"segment": segment_of(Key("acme", "report"), 4)},
-            id="a-completed-one-elsewhere-that-a-pass-owes-fires-of",
+            id="a-completed-one-elsewhere-of-which-a-pass-left-fires",
         ),
         pytest.param(
             replace(enabled(), schedule=None, state=State.DELETED, segment=None, wake=None, expires=NOW // 1000),

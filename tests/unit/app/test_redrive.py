@@ -36,7 +36,7 @@ class Stage:
             raise Killed
 
     def send_to_dlq(self, count: int) -> list[str]:
-        return [self.queue.send_to_dlq(f"letter {number}", code="c", reason="r") for number in range(count)]
+        return [self.queue.send_to_dlq(f"message {number}", code="c", reason="r") for number in range(count)]
 
 
 @pytest.fixture(name="stage")
@@ -49,7 +49,7 @@ async def test_looking_changes_nothing(stage: Stage) -> None:
 
     assert len(await stage.redrive.look(limit=100)) == 25
     assert len(await stage.redrive.look(limit=7)) == 7
-    assert [letter.id for letter in await stage.redrive.look(limit=10, ids=[ids[3]])] == [ids[3]]
+    assert [dead_letter.id for dead_letter in await stage.redrive.look(limit=10, ids=[ids[3]])] == [ids[3]]
     assert (await stage.redrive.waiting(), stage.queue.sent) == (25, [])
 
 
@@ -60,7 +60,7 @@ async def test_all_go_back_and_are_removed_at_the_rate(stage: Stage) -> None:
     report = await stage.redrive.send(limit=25, per_second=5, on_progress=seen.append)
 
     assert (report.done, report.failed, report.missing) == (25, {}, [])
-    assert sorted(stage.queue.sent) == sorted(f"letter {number}" for number in range(25))
+    assert sorted(stage.queue.sent) == sorted(f"message {number}" for number in range(25))
     assert stage.clock.instant == NOW + 24 * 200
     assert await stage.redrive.waiting() == 0
     assert seen == list(range(1, 26))
@@ -71,7 +71,7 @@ async def test_those_asked_for_go_back_and_the_others_stay(stage: Stage) -> None
 
     report = await stage.redrive.send(limit=2, ids=[ids[20], ids[3], "unknown"], per_second=100)
 
-    assert sorted(stage.queue.sent) == ["letter 20", "letter 3"]
+    assert sorted(stage.queue.sent) == ["message 20", "message 3"]
     assert (report.done, report.missing) == (2, ["unknown"])
     assert await stage.redrive.waiting() == 23
 
@@ -109,11 +109,11 @@ async def test_what_cannot_be_sent_stays_and_says_why(stage: Stage) -> None:
     report = await stage.redrive.send(limit=10, per_second=100)
 
     assert (report.done, report.failed) == (2, {ids[1]: "sqs is unavailable: ThrottlingException"})
-    assert [letter.id for letter in await stage.redrive.look(limit=10)] == [ids[1]]
+    assert [dead_letter.id for dead_letter in await stage.redrive.look(limit=10)] == [ids[1]]
 
 
 @pytest.mark.parametrize("point", ["take.before", "take.after", "send_back.before", "send_back.after", "remove.before"])
-async def test_a_crash_anywhere_loses_no_letter(stage: Stage, point: str) -> None:
+async def test_a_crash_anywhere_loses_no_dead_letter(stage: Stage, point: str) -> None:
     stage.send_to_dlq(3)
     stage.die_at = point
 
@@ -122,33 +122,33 @@ async def test_a_crash_anywhere_loses_no_letter(stage: Stage, point: str) -> Non
     stage.clock.instant += HIDE_SECONDS * 1000
     await stage.redrive.send(limit=3, per_second=100)
 
-    assert set(stage.queue.sent) == {"letter 0", "letter 1", "letter 2"}
+    assert set(stage.queue.sent) == {"message 0", "message 1", "message 2"}
     assert len(stage.queue.sent) <= 4
     assert await stage.redrive.waiting() == 0
 
 
-async def test_a_letter_is_dropped_only_once_it_is_recorded(stage: Stage) -> None:
+async def test_a_dead_letter_is_dropped_only_once_it_is_recorded(stage: Stage) -> None:
     stage.send_to_dlq(3)
     recorded: list[str] = []
 
-    def record(letter: DeadLetter) -> None:
+    def record(dead_letter: DeadLetter) -> None:
         if len(recorded) == 2:
             raise Killed
-        recorded.append(letter.body)
+        recorded.append(dead_letter.body)
 
     with pytest.raises(Killed):
         await stage.redrive.drop(limit=10, record=record)
     stage.clock.instant += HIDE_SECONDS * 1000
 
-    assert recorded == ["letter 0", "letter 1"]
-    assert [letter.body for letter in await stage.redrive.look(limit=10)] == ["letter 2"]
+    assert recorded == ["message 0", "message 1"]
+    assert [dead_letter.body for dead_letter in await stage.redrive.look(limit=10)] == ["message 2"]
     assert stage.queue.sent == []
 
 
 async def test_a_pack_goes_back_under_an_id_that_no_ledger_knows_and_the_same_each_time() -> None:
     stage = Stage("fires")
     pack = replace(make_pack([Fire("acme", "report", 1, NOW, NOW)]), attempt=30)
-    letter_id = stage.queue.send_to_dlq(encode_pack(pack))
+    dead_letter_id = stage.queue.send_to_dlq(encode_pack(pack))
     stage.die_at = "send_back.after"
 
     with pytest.raises(Killed):
@@ -158,15 +158,15 @@ async def test_a_pack_goes_back_under_an_id_that_no_ledger_knows_and_the_same_ea
 
     first, second = map(decode_pack, stage.queue.sent)
     assert first == second
-    assert (first.id, first.attempt, first.fires) == (f"{pack.id}-{letter_id}", 1, pack.fires)
+    assert (first.id, first.attempt, first.fires) == (f"{pack.id}-{dead_letter_id}", 1, pack.fires)
 
 
 async def test_poison_among_the_fires_stays() -> None:
     stage = Stage("fires")
-    letter_id = stage.queue.send_to_dlq("not a pack")
+    dead_letter_id = stage.queue.send_to_dlq("not a pack")
 
     report = await stage.redrive.send(limit=10, per_second=100)
 
-    assert list(report.failed) == [letter_id]
-    assert report.failed[letter_id].startswith("not a pack: ")
+    assert list(report.failed) == [dead_letter_id]
+    assert report.failed[dead_letter_id].startswith("not a pack: ")
     assert await stage.redrive.waiting() == 1

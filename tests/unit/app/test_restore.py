@@ -12,11 +12,10 @@ from msgspec.structs import replace
 
 from eventcron.app.export import ExportReport
 from eventcron.app.restore import Restorer, RestoreReport
-from eventcron.model.commands import DeleteCalendar, PauseSchedule, PutCalendar, Schedule, detail_type_of
+from eventcron.model.commands import DeleteCalendar, PauseSchedule, Schedule, detail_type_of
 from eventcron.model.events import Event
 from eventcron.model.names import CalendarKey, Key
 from eventcron.model.records import Calendar, Record, State
-from eventcron.model.tracking import Expect
 from eventcron.ports import Refusal
 from eventcron.rules.export import Exported
 from eventcron.testing import World
@@ -120,19 +119,6 @@ def change_everything(world: World) -> None:
     emit(world, "Put Schedule", "asleep", expression="0 5 * * *", state="ENABLED")
     emit(world, "Put Schedule", "rate", expression="rate(50 minutes)")
     world.run(seconds=30)
-
-
-def test_an_export_has_the_stored_revisions_and_calendars_first(world: World) -> None:
-    commands, report = export(world)
-
-    assert (report.schedules, report.left_out, report.calendars, report.unreadable) == (9, 2, 3, [])
-    assert all(command.revision is not None and command.revision > 0 for command in commands)
-    kinds = [type(command) for command in commands]
-    assert set(kinds[:2]) == {PutCalendar}
-    puts = {one.name: one for one in commands if isinstance(one, Schedule)}
-    assert puts.keys() == {"nightly", "gone-days", "weekly", "stopped", "asleep", "woken", "rate", "three", "watched"}
-    assert puts["watched"].expect == Expect(within_seconds=900)
-    assert puts["nightly"].revision == world.store.records[Key("acme", "nightly")].last_commands.put_revision
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -247,14 +233,3 @@ def test_what_is_rejected_is_named(world: World) -> None:
 
     assert (report.put, report.missing) == (1, ["acme/once"])
     assert [event["name"] for event in world.events_of("Schedule Rejected")][-1] == "once"
-
-
-def test_a_schedule_that_this_release_cannot_read_is_named_and_left_out(world: World) -> None:
-    key = Key("acme", "weekly")
-    record = world.store.records[key]
-    world.store._records[key] = replace(record, eras=(replace(record.era, trigger="[99]"),))
-
-    commands, report = export(world)
-
-    assert [line.partition(":")[0] for line in report.unreadable] == ["acme/weekly"]
-    assert "weekly" not in {one.name for one in commands}

@@ -35,14 +35,14 @@ START = "2026-12-01T00:03:27Z"
 def look(
     world: World, *, span: int = HOUR, since: Instant | None = None, limit: int = 100_000, **options: Any
 ) -> UpcomingReport:
-    """The outlook on *world* as an operator has it at this moment."""
+    """The report on *world* as an operator has it at this moment."""
     start = world.now if since is None else since
     whole = world.ports.use_cases(world.settings).upcoming
     return asyncio.run(whole.look(Window(start, start + span), limit=limit, **options))
 
 
-def told(outlook: UpcomingReport) -> list[tuple[str, Instant]]:
-    return [(str(one.fire.key), one.fire.due) for one in outlook.first]
+def listed(report: UpcomingReport) -> list[tuple[str, Instant]]:
+    return [(str(one.fire.key), one.fire.due) for one in report.first]
 
 
 def published(world: World, window: Window, revisions: Mapping[str, int] | None = None) -> list[tuple[str, Instant]]:
@@ -95,18 +95,18 @@ def test_what_is_told_is_what_fires(given_ones: list[dict[str, Any]], changed: l
         for number, detail_type in enumerate(changed):
             world.emit(detail_type, {"tenant": "acme", "name": str(number)})
         world.run(minutes=minutes)
-        outlook = look(world)
+        report = look(world)
         revisions = {str(key): record.revision for key, record in world.store.records.items()}
-        world.run(until=outlook.window.end + MINUTE)
-        fired = published(world, outlook.window)
-        current = published(world, outlook.window, revisions)
+        world.run(until=report.window.end + MINUTE)
+        fired = published(world, report.window)
+        current = published(world, report.window, revisions)
 
     # What a replaced revision had handed over, spread by a flexible window, may or may not be known any more.
-    assert set(current) <= set(told(outlook)) <= set(fired)
-    assert len(set(told(outlook))) == outlook.fires == len(outlook.first)
+    assert set(current) <= set(listed(report)) <= set(fired)
+    assert len(set(listed(report))) == report.fires == len(report.first)
     assert fired == current or any("flexible_window_seconds" in one for one in given_ones[: len(changed)])
-    assert outlook.names == Counter(name for name, _ in told(outlook))
-    assert [one.at for one in outlook.first] == sorted(one.at for one in outlook.first)
+    assert report.names == Counter(name for name, _ in listed(report))
+    assert [one.at for one in report.first] == sorted(one.at for one in report.first)
 
 
 def test_a_one_shot_that_was_handed_to_the_queue_is_told() -> None:
@@ -115,10 +115,10 @@ def test_a_one_shot_that_was_handed_to_the_queue_is_told() -> None:
         put(world, "once", "at(2026-12-01T00:10:00)")
         world.run(minutes=5)
         (record,) = world.store.records.values()
-        outlook = look(world)
+        report = look(world)
 
     assert record.wake is None
-    assert [rfc3339(due) for _, due in told(outlook)] == ["2026-12-01T00:10:00.000Z"]
+    assert [rfc3339(due) for _, due in listed(report)] == ["2026-12-01T00:10:00.000Z"]
 
 
 def test_what_is_left_of_a_replaced_revision_is_told() -> None:
@@ -128,23 +128,23 @@ def test_what_is_left_of_a_replaced_revision_is_told() -> None:
         world.run(minutes=20)
         put(world, "spread", "0 0 1 1 *", flexible_window_seconds=3_600)
         world.run(seconds=5)
-        outlook = look(world)
-        world.run(until=outlook.window.end + MINUTE)
+        report = look(world)
+        world.run(until=report.window.end + MINUTE)
 
-        assert sorted(told(outlook)) == published(world, outlook.window)
-    assert outlook.fires > 10
+        assert sorted(listed(report)) == published(world, report.window)
+    assert report.fires > 10
 
 
 def test_what_will_not_fire_is_told_with_its_reason_in_one_line_for_each() -> None:
     with World(START) as world:
         put(world, "half", "*/10 * * * *", exclude=["*/20 * * * *"])
         world.run(minutes=1)
-        outlook = look(world)
+        report = look(world)
 
-    (skip,) = outlook.skips
+    (skip,) = report.skips
     assert (skip.name, skip.reason, skip.by, skip.count) == ("half", "excluded", "*/20 * * * *", 3)
     assert (rfc3339(skip.first_due), rfc3339(skip.last_due)) == ("2026-12-01T00:20:00.000Z", "2026-12-01T01:00:00.000Z")
-    assert outlook.fires == 3
+    assert report.fires == 3
 
 
 def test_totals_count_all_and_the_list_has_the_first() -> None:
@@ -153,18 +153,18 @@ def test_totals_count_all_and_the_list_has_the_first() -> None:
         put(world, "peak", "30 0 * * *")
         world.emit("Put Schedule", {"tenant": "beta", "name": "peak", "expression": "30 0 * * *"})
         world.run(minutes=1)
-        outlook = look(world, limit=3)
+        report = look(world, limit=3)
 
-    assert [name for name, _ in told(outlook)] == ["acme/often"] * 3
-    assert [due - outlook.window.start for _, due in told(outlook)] == sorted(
-        {due - world.now for _, due in told(outlook)}
+    assert [name for name, _ in listed(report)] == ["acme/often"] * 3
+    assert [due - report.window.start for _, due in listed(report)] == sorted(
+        {due - world.now for _, due in listed(report)}
     )
-    assert outlook.fires == 3_602
-    assert outlook.tenants == {"acme": 3_601, "beta": 1}
-    assert max(outlook.seconds.values()) == 3
-    (peak,) = [second for second, count in outlook.seconds.items() if count == 3]
+    assert report.fires == 3_602
+    assert report.tenants == {"acme": 3_601, "beta": 1}
+    assert max(report.seconds.values()) == 3
+    (peak,) = [second for second, count in report.seconds.items() if count == 3]
     assert rfc3339(peak) == "2026-12-01T00:30:00.000Z"
-    assert outlook.minutes[peak] == 62
+    assert report.minutes[peak] == 62
 
 
 def test_the_first_stay_the_first_however_many_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,7 +174,7 @@ def test_the_first_stay_the_first_however_many_there_are(monkeypatch: pytest.Mon
             put(world, f"n{number}", f"{59 - number} * * * *")
         world.run(minutes=1)
 
-        assert told(look(world, limit=4)) == told(look(world, limit=100))[:4]
+        assert listed(look(world, limit=4)) == listed(look(world, limit=100))[:4]
 
 
 def test_a_tenant_s_outlook_is_its_part_of_everyone_s() -> None:
@@ -187,7 +187,7 @@ def test_a_tenant_s_outlook_is_its_part_of_everyone_s() -> None:
         everyone, beta = look(world), look(world, tenant="beta")
 
     assert everyone.fires == 21
-    assert told(beta) == [one for one in told(everyone) if one[0].startswith("beta/")]
+    assert listed(beta) == [one for one in listed(everyone) if one[0].startswith("beta/")]
     assert (everyone.schedules, beta.schedules) == (21, 7)
 
 
@@ -204,11 +204,11 @@ def test_a_schedule_that_cannot_be_read_is_named_and_stops_no_other() -> None:
         key = next(key for key in world.store.records if key.name == "later")
         broken = _unreadable(world.store.records[key])
         asyncio.run(world.store.put(broken, replacing=world.store.records[key].revision))
-        outlook = look(world)
+        report = look(world)
 
-    (unreadable,) = outlook.unreadable
+    (unreadable,) = report.unreadable
     assert str(unreadable.key) == "acme/later"
-    assert outlook.names == {"acme/fine": 12}
+    assert report.names == {"acme/fine": 12}
 
 
 def test_an_item_that_the_store_cannot_read_is_named_too() -> None:
@@ -247,11 +247,11 @@ def test_running_backfills_are_named_beside_it() -> None:
 @pytest.mark.parametrize(
     ("span", "message"),
     [
-        pytest.param(0, "until: got a span that is empty; allowed: after --from", id="empty"),
-        pytest.param(-MINUTE, "until: got a span that is empty; allowed: after --from", id="backwards"),
+        pytest.param(0, "until: got a span that is empty; allowed: later than its beginning", id="empty"),
+        pytest.param(-MINUTE, "until: got a span that is empty; allowed: later than its beginning", id="backwards"),
         pytest.param(
             MAX_SPAN_MS + 1,
-            "until: got a span of 24.0 hours; allowed: at most 24 hours at a time; give --from to look further ahead",
+            "until: got a span of 24.0 hours; allowed: at most 24 hours at a time; begin later to look further ahead",
             id="too-long",
         ),
     ],
@@ -284,7 +284,7 @@ def test_slices_cover_a_window_without_gap_or_overlap(start: Instant, span: int)
 class TestText:
     """What a person reads."""
 
-    def outlook(self, limit: int = 3) -> UpcomingReport:
+    def report(self, limit: int = 3) -> UpcomingReport:
         with World(START) as world:
             put(world, "nightly", "0 2 * * *", timezone="Europe/Oslo")
             put(world, "hourly", "30 43 * * * *", timezone="Asia/Kathmandu")
@@ -294,7 +294,7 @@ class TestText:
             return look(world, since=start, span=6 * MINUTE, limit=limit)
 
     def test_each_of_the_first_has_its_instant_its_own_time_and_its_name(self) -> None:
-        assert one_by_one(self.outlook(limit=5)) == [
+        assert one_by_one(self.report(limit=5)) == [
             "2026-12-01T00:57:00Z  2026-12-01T00:57:00+00:00  beta/spread",
             "2026-12-01T00:58:00Z  2026-12-01T00:58:00+00:00  beta/spread",
             "2026-12-01T00:58:30Z  2026-12-01T06:43:30+05:45  acme/hourly",
@@ -305,7 +305,7 @@ class TestText:
         ]
 
     def test_a_peak_is_seen_to_come(self) -> None:
-        lines = by_minute(self.outlook(limit=0))
+        lines = by_minute(self.report(limit=0))
 
         assert lines[0] == f"2026-12-01T00:57:00Z  1  {'#' * 20}"
         assert lines[3] == f"2026-12-01T01:00:00Z  2  {'#' * 40}"
@@ -331,21 +331,21 @@ class TestText:
         assert (one_by_one(none), by_minute(none), notes(none)) == ([line], [line], [])
 
     def test_what_will_not_fire_and_what_fires_besides_are_told_below(self) -> None:
-        outlook = self.outlook()
+        report = self.report()
         one = SkipNotice(
             tenant="acme", name="a", revision=1, reason=SkipReason.DAYLIGHT_SAVING_GAP, first_due=0, last_due=0
         )
         many = replace(one, name="b", reason=SkipReason.EXCLUDED, by="calendar:no", last_due=HOUR, count=7)
-        outlook.skips = [one, many]
-        outlook.backfills = [Backfill(tenant="acme", name="r", id="november", per_minute=1_200)]
+        report.skips = [one, many]
+        report.backfills = [Backfill(tenant="acme", name="r", id="november", per_minute=1_200)]
 
-        assert notes(outlook) == [
+        assert notes(report) == [
             "acme/a will not fire at 1970-01-01T00:00:00Z: daylight_saving_gap",
             "acme/b will not fire at 1970-01-01T00:00:00Z, 7 times until 1970-01-01T01:00:00Z: excluded by calendar:no",
             "backfill acme/r/november fires too, up to 1,200 a minute: eventcron backfills show acme/r/november",
         ]
-        outlook.skips = [replace(one, name=str(number)) for number in range(12)]
-        assert notes(outlook)[10] == "… and 2 more skipped: --json lists them all"
+        report.skips = [replace(one, name=str(number)) for number in range(12)]
+        assert notes(report)[10] == "… and 2 more skipped: --json lists them all"
 
 
 def test_fires_are_counted_by_tenant_and_part_of_the_window() -> None:

@@ -148,10 +148,16 @@ def test_a_full_disk_is_one_sentence_and_status_1(arguments: list[str], tmp_path
     assert (done.returncode, done.stderr) == (1, "eventcron: the output cannot be written: no space left on device\n")
 
 
-def test_where_stderr_is_full_too_the_status_says_so(tmp_path: Path) -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize(
+    ("arguments", "status"), [(["next", "@daily"], 1), (["next", "61 * * * *"], 2), (["next"], 2)], ids=str
+)
+def test_where_stderr_is_full_too_the_status_says_so(arguments: list[str], status: int, unbuffered: str) -> None:
+    environ = os.environ | {"PYTHONUNBUFFERED": unbuffered}  # Python takes "" for not set
     with Path("/dev/full").open("w") as full:
-        assert subprocess.run([*EVENTCRON, "next", "@daily"], stdout=full, stderr=full, check=False).returncode == 1
-        assert subprocess.run([*EVENTCRON, "next", "61 * * * *"], stderr=full, check=False).returncode == 2
+        done = subprocess.run([*EVENTCRON, *arguments], stdout=full, stderr=full, env=environ, check=False)
+
+    assert done.returncode == status
 
 
 @pytest.mark.parametrize("arguments", [["--help"], *WITHOUT], ids=" ".join)

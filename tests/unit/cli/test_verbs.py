@@ -81,7 +81,7 @@ def test_put_takes_what_runs_and_reports_are_about(run: Runs, deployed: Deployed
 def test_without_waiting_only_the_event_is_named(run: Runs) -> None:
     said = run("put", "acme/a", "@daily", "--no-wait").output
 
-    assert said == "acme/a: put (event event-1); the answer was not waited for\n"
+    assert said == "acme/a: put (event event-1); the command did not wait for the answer\n"
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from eventcron.client.dev_file import EXPLICIT, FILE, Dev, StaleDev, announced, find_dev
+from eventcron.adapters.aws.accounts import Account
+from eventcron.client.dev_file import EXPLICIT, FILE, Dev, StaleDev, account_near, announced, find_dev
 
 
 @pytest.fixture
@@ -72,6 +73,15 @@ def test_what_names_an_account_or_endpoint_wins(tmp_path: Path, port: int, varia
     with announced(dev(port), tmp_path):
         assert find_dev(tmp_path, {variable: "anything"}) is None
         assert find_dev(tmp_path, {variable: ""}) is not None
+
+
+def test_a_region_alone_is_looked_into_there(tmp_path: Path, port: int) -> None:
+    with announced(dev(port), tmp_path):
+        account, found = account_near(Account(region="eu-west-1"), tmp_path, {})
+
+        assert (account.endpoint, account.region) == (dev(port).endpoint, "eu-west-1")
+        assert found is not None
+        assert account_near(Account(profile="mine"), tmp_path, {}) == (Account(profile="mine"), None)
 
 
 @pytest.mark.parametrize(

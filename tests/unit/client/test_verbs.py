@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Coroutine, Iterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any, NamedTuple, Self
 
 import pytest
@@ -17,6 +19,17 @@ from eventcron.client.blocking import Blocking
 from eventcron.client.schedules import Schedule
 from eventcron.client.verbs import Receipt, Verbs
 from eventcron.errors import InvalidSchedule, Unavailable
+from eventcron.model.commands import (
+    BackfillSchedule,
+    CancelBackfill,
+    Command,
+    DeleteCalendar,
+    DeleteSchedule,
+    PauseSchedule,
+    PutCalendar,
+    ResumeSchedule,
+    RunSchedule,
+)
 from eventcron.model.events import Answer, Event
 from eventcron.ports import Refusal
 from eventcron.ports.answers import Answers
@@ -127,6 +140,39 @@ def test_each_verb_does_what_it_is_called(rig: Rig) -> None:
         "Schedule Deleted",
     ]
     assert rig.do(verbs.get("acme", "job")) is None
+
+
+@pytest.mark.parametrize(
+    ("verb", "kind"),
+    [
+        (Verbs.delete, DeleteSchedule),
+        (Verbs.pause, PauseSchedule),
+        (Verbs.resume, ResumeSchedule),
+        (Verbs.run, RunSchedule),
+        (Verbs.backfill, BackfillSchedule),
+        (Verbs.cancel_backfill, CancelBackfill),
+        (Verbs.put_calendar, PutCalendar),
+        (Verbs.delete_calendar, DeleteCalendar),
+    ],
+)
+def test_a_verb_takes_every_field_of_its_command(verb: Any, kind: type[Command]) -> None:
+    fields = {{"from": "since"}.get(name, name) for name in kind.__struct_encode_fields__}
+
+    assert fields - set(inspect.signature(verb).parameters) == set()
+
+
+def test_a_resume_catches_up_as_fast_as_it_says(rig: Rig) -> None:
+    rig.put("job", "* * * * *")
+    rig.do(rig.verbs.pause("acme", "job", wait=True))
+    rig.world.run(minutes=5)
+
+    rig.do(rig.verbs.resume("acme", "job", missed="fire_all", per_minute=1, wait=True))
+    resumed = rig.world.now
+    rig.world.run(minutes=6)
+
+    caught_up = [fire for fire in rig.world.fired if fire.due_at < resumed]
+    assert len(caught_up) == 5
+    assert min(later.published - fire.published for fire, later in pairwise(caught_up)) == 60_000
 
 
 def test_a_run_shows_its_fire(rig: Rig) -> None:

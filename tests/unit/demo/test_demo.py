@@ -30,6 +30,7 @@ from eventcron.demo.observations import (
     Receipt,
     Skip,
 )
+from eventcron.demo.run import QUIET_MS, Quiet
 from eventcron.demo.samples import Sample, Sent, change, put, send
 from eventcron.demo.screen import Lines, Screen, Terminal, progress_of
 from eventcron.demo.subscriptions import API_DESTINATION, LAMBDA, STEP_FUNCTIONS, SUBSCRIPTIONS, Webhook
@@ -250,6 +251,26 @@ async def test_news_wakes_a_task_that_waits_for_a_condition() -> None:
 
     assert await waiting
     assert not await news.until(lambda: False, seconds=0.01)
+
+
+def test_what_was_due_before_the_end_is_waited_for_as_long_as_some_of_it_arrives() -> None:
+    observed, key, end = Observations(), Key("acme", "a"), NOW
+    quiet = Quiet(observed, end)
+
+    def published(seconds: int) -> bool:
+        """Whether it is quiet once a fire was published that was due so many *seconds* after the end."""
+        due = Due(key, end + seconds * 1000)
+        observed.publications.append(Publication(due, str(due), 7, due.at + 40_000))  # the machine is busy
+        return quiet.is_reached()
+
+    quiet_seconds = QUIET_MS // 1000
+    assert [published(second) for second in (-2, -1, 5, quiet_seconds - 1)] == [False] * 4
+    observed.receipts.append(Receipt("lambda", Due(key, end - 2_000), "late", end + 50_000))
+    assert [published(second) for second in (10, 10 + quiet_seconds - 1)] == [False] * 2
+    observed.answers.append(Answer("Schedule Paused", key, end + 60_000))
+    assert [published(second) for second in (20, 20 + quiet_seconds - 1)] == [False] * 2
+    observed.answers.append(Answer("Schedule Completed", key, end + 70_000))  # answers nothing
+    assert published(20 + quiet_seconds)
 
 
 def test_each_kind_of_event_is_observed() -> None:

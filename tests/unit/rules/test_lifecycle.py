@@ -245,8 +245,8 @@ def test_what_the_new_definition_has_not_is_superseded() -> None:
     record = put(record, SECOND, when(1_000, planned=1_300), "*/5 * * * *")
 
     assert not may_publish(record.eras, FIRST, due=at(1_080), at=at(1_080))
-    assert is_superseded(record.eras, FIRST, due=at(1_080))
-    assert not is_superseded(record.eras, FIRST, due=at(1_200)), "20 past: the new definition fires that"
+    assert is_superseded(record.eras, FIRST, due=at(1_080), at=at(1_080))
+    assert not is_superseded(record.eras, FIRST, due=at(1_200), at=at(1_200)), "20 past: the new definition fires that"
 
 
 # --- Pause and resume ------------------------------------------------------------------------------------------------
@@ -388,7 +388,7 @@ def test_deleted_nothing_due_afterwards_is_published() -> None:
     assert (record.state, record.schedule, record.expires) == (State.DELETED, None, EXPIRES)
     assert spans(record) == [(100.001, 1_000), (1_000, None)]
     assert not may_publish(record.eras, FIRST, due=at(1_020), at=at(1_020))
-    assert not is_superseded(record.eras, FIRST, due=at(1_020)), "the delete is report enough"
+    assert not is_superseded(record.eras, FIRST, due=at(1_020), at=at(1_020)), "the delete is report enough"
 
 
 def test_a_late_put_overtaken_by_a_delete_counts_from_when_it_was_sent() -> None:

@@ -25,8 +25,8 @@ def schedule(expression: str | list[str] = "* * * * *", *, given: bytes = b"null
     return Schedule(tenant="acme", name="tidy", expression=expression, input=msgspec.Raw(given), **fields)
 
 
-def text(size: int, letter: str = "x") -> bytes:
-    return b'"%s"' % (letter.encode() * (size - 2))
+def text(size: int, character: str = "x") -> bytes:
+    return b'"%s"' % (character.encode() * (size - 2))
 
 
 # --- Inputs ----------------------------------------------------------------------------------------------------------
@@ -43,7 +43,7 @@ def test_a_longer_one_is_refused_with_both_sizes() -> None:
     error = caught.value
     assert (error.code, error.field) == (RejectionCode.INPUT_TOO_LARGE, "input")
     assert error.given == "32,769 bytes of JSON"
-    assert error.allowed.startswith("at most 32,768 bytes of JSON; put what is longer elsewhere")
+    assert error.allowed.startswith("at most 32,768 bytes of JSON; store what is longer elsewhere")
 
 
 @pytest.mark.parametrize("size", [pytest.param(200, id="in-the-record"), pytest.param(5_000, id="stored-apart")])

@@ -10,19 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from eventcron.model.commands import Misfire, MisfirePolicy, Schedule
-from eventcron.model.names import Key, Window
+from eventcron.model.names import END_OF_TIME, Key, Window
 from eventcron.model.records import IndexEntry, State
 from eventcron.rules import planning
 from eventcron.rules.planning import (
     DENSE,
-    END_OF_TIME,
     Contribution,
     WindowMemo,
     contribution,
     first_occurrence,
     index_entry_of,
     notices,
-    nth_fire,
 )
 from eventcron.timing.hashing import flexible_offset_ms
 from eventcron.timing.trigger import parse, walk
@@ -120,12 +118,10 @@ def test_the_first_occurrence(expression: str, since: int, until: int | None, fo
     assert first_occurrence(canonical(expression), since, until) == found
 
 
-def test_the_first_occurrence_may_be_a_skipped_one_and_the_nth_fire_is_not() -> None:
+def test_the_first_occurrence_may_be_a_skipped_one() -> None:
     trigger = canonical("0 9 * * *", "2026-12-02")
 
     assert first_occurrence(trigger, T + DAY) == T + DAY + HOUR
-    assert [nth_fire(trigger, T, count) for count in (1, 2)] == [T + HOUR, T + 2 * DAY + HOUR]
-    assert nth_fire(canonical("at(2026-12-01T09:00:00)"), T, 2) is None
     assert first_occurrence(trigger, END_OF_TIME) is None
 
 

@@ -109,7 +109,7 @@ def test_a_cut_eras_fire_is_accepted_from_one_sender(eras: Sequence[Era], minute
     ],
 )
 def test_an_occurrence_that_no_other_era_has_is_superseded(eras: Sequence[Era], *, superseded: bool) -> None:
-    assert is_superseded(eras, 1, due=30 * MINUTE) is superseded
+    assert is_superseded(eras, 1, due=30 * MINUTE, at=30 * MINUTE) is superseded
 
 
 def test_an_era_has_the_occurrences_of_its_trigger_within_its_span() -> None:

@@ -41,7 +41,7 @@ AFTER = [(f"08:{minute}", f"08:{minute}:00") for minute in (13, 14, 15)]
 
 
 @pytest.mark.parametrize(
-    ("missed", "fired", "told"),
+    ("missed", "fired", "reported"),
     [
         pytest.param(None, [], ("08:03", "08:12", 10), id="skip-by-default"),
         pytest.param("skip", [], ("08:03", "08:12", 10), id="skip"),
@@ -50,7 +50,7 @@ AFTER = [(f"08:{minute}", f"08:{minute}:00") for minute in (13, 14, 15)]
     ],
 )
 def test_a_resume_says_what_becomes_of_what_was_missed(
-    world: World, missed: str | None, fired: list[int], told: tuple[str, str, int] | None
+    world: World, missed: str | None, fired: list[int], reported: tuple[str, str, int] | None
 ) -> None:
     pause_for_ten_minutes(world, resume={} if missed is None else {"missed": missed})
 
@@ -58,7 +58,7 @@ def test_a_resume_says_what_becomes_of_what_was_missed(
     assert published(world) == ORDINARY + at_once + AFTER
     assert {fire.detail["cause"] for fire in world.fired} == {"schedule"}
     skips = [(s["reason"], s["first_due"][11:16], s["last_due"][11:16], s["count"]) for s in world.events_of("Schedule Skipped")]  # fmt: skip  # noqa: E501
-    assert skips == ([] if told is None else [("paused", *told)])
+    assert skips == ([] if reported is None else [("paused", *reported)])
 
 
 def test_a_late_put_that_pauses_does_not_hold_back_what_has_fired(world: World) -> None:
@@ -131,7 +131,7 @@ def test_a_one_shot_missed_by_a_pause_fires_on_resume_and_completes(world: World
 
     assert published(world) == [("08:05", "08:12:30")]
     assert world.store.records[Key("acme", "report")].state is State.COMPLETED
-    assert sorted(fact["detail-type"] for fact in world.events)[:1] == ["Schedule Completed"]
+    assert sorted(event["detail-type"] for event in world.events)[:1] == ["Schedule Completed"]
 
 
 def test_a_one_shot_missed_by_a_pause_may_be_skipped(world: World) -> None:
@@ -159,7 +159,7 @@ def test_max_fires_counts_what_fires(world: World, missed: str, dues: list[int])
 
 
 def test_a_registrar_that_dies_anywhere_while_resuming_loses_nothing() -> None:
-    """Redelivered after the visibility timeout, the resume hands over what it still owes."""
+    """Redelivered after the visibility timeout, the resume hands over what is still pending."""
 
     def live(killer: Killer) -> set[str]:
         with World("2026-12-01T08:00:00Z", pause=killer) as world:

@@ -40,7 +40,7 @@ def put(world: World, expression: str = MINUTELY, **more: Any) -> str:
     return world.emit("Put Schedule", {**ACME, "expression": expression, **more})
 
 
-def told(world: World, *ignored: str) -> list[str]:
+def reported(world: World, *ignored: str) -> list[str]:
     """The detail-types of all events but fires."""
     ignored = ("Schedule Fired", *ignored)
     return [event["detail-type"] for event in world.events if event["detail-type"] not in ignored]
@@ -75,7 +75,7 @@ def test_a_hundred_pods_that_put_the_same_schedule_at_once_change_it_once(world:
         put(world, YEARLY, **revision(pod))
     world.run(hours=1)
 
-    assert Counter(told(world)) == {"Schedule Created": 1, "Schedule Unchanged": 99}
+    assert Counter(reported(world)) == {"Schedule Created": 1, "Schedule Unchanged": 99}
     assert world.events_of("Schedule Created")[0]["revision"] == stored(world).revision
 
 
@@ -88,7 +88,7 @@ def test_a_put_of_what_is_stored_writes_no_revision_and_plans_nothing_again(worl
 
     assert minutes(world) == ["01", "02", "03"]
     assert replace(stored(world), last_commands=before.last_commands) == before
-    assert told(world) == ["Schedule Created", "Schedule Unchanged"]
+    assert reported(world) == ["Schedule Created", "Schedule Unchanged"]
 
 
 def test_puts_of_one_second_cost_one_read_each_once_one_is_stored(world: World) -> None:
@@ -129,7 +129,7 @@ def test_a_put_that_waits_for_another_registrar_finds_what_that_one_has_stored_m
     world.run(seconds=2)
 
     assert stored(world).revision == applied.revision
-    assert told(world)[-1] == "Schedule Unchanged"
+    assert reported(world)[-1] == "Schedule Unchanged"
 
 
 @pytest.mark.parametrize("revisions", [(1, 3, 2), (None, None, None)], ids=["numbered", "timed"])
@@ -162,7 +162,7 @@ def test_a_one_shot_that_fired_is_put_again_with_every_deploy(world: World) -> N
     put(world, ONCE, description="of a later deploy")
     world.run(minutes=1)
 
-    assert told(world) == [
+    assert reported(world) == [
         "Schedule Created", "Schedule Completed", "Schedule Unchanged", "Schedule Updated", "Schedule Unchanged",
     ]  # fmt: skip
     assert len(world.fired) == 1
@@ -189,7 +189,7 @@ def test_a_put_takes_over_a_calendar_that_changed_since(world: World) -> None:
     put(world, exclude=["calendar:norway"])
     world.run(minutes=3)
 
-    changes = [what for what in told(world, "Schedule Skipped") if not what.startswith("Calendar")]
+    changes = [what for what in reported(world, "Schedule Skipped") if not what.startswith("Calendar")]
     assert changes == ["Schedule Created", "Schedule Unchanged", "Schedule Updated"]
     assert world.fired == []
 
@@ -199,7 +199,7 @@ def test_a_hundred_puts_of_the_same_calendar_change_it_once(world: World) -> Non
         world.emit("Put Calendar", {"tenant": "acme", "name": "norway", "dates": ["2026-12-24"]})
     world.run(minutes=10)
 
-    assert Counter(told(world)) == {"Calendar Updated": 1, "Calendar Unchanged": 99}
+    assert Counter(reported(world)) == {"Calendar Updated": 1, "Calendar Unchanged": 99}
 
 
 @pytest.mark.parametrize(
@@ -291,7 +291,7 @@ def test_max_fires_counts_on_over_a_deploy(world: World, again: dict[str, Any]) 
     assert minutes(world) == ["01", "02", "03"]
     assert stored(world).state is State.COMPLETED
     assert codes(world) == []
-    assert told(world).count("Schedule Completed") == 1
+    assert reported(world).count("Schedule Completed") == 1
 
 
 def test_a_larger_max_fires_adds_what_is_more(world: World) -> None:
@@ -369,15 +369,15 @@ def test_a_command_that_went_through_the_dead_letters_is_answered(
         world.emit(command, {**ACME, **detail})
         world.run(minutes=10)
         (dead,) = world.commands.dead
-        assert (told(world), len(world.commands)) == (["Schedule Created"], 0)
+        assert (reported(world), len(world.commands)) == (["Schedule Created"], 0)
 
         bus.refuses = False
-        letters = MemoryDeadLetterQueue(world.clock, deliver=world.commands.put)
-        letters.send_to_dlq(dead.body)
-        asyncio.run(Redrive(clock=world.clock, queue=letters, name="commands").send(limit=1, per_second=100))
+        dead_letters = MemoryDeadLetterQueue(world.clock, deliver=world.commands.put)
+        dead_letters.send_to_dlq(dead.body)
+        asyncio.run(Redrive(clock=world.clock, queue=dead_letters, name="commands").send(limit=1, per_second=100))
         world.run(minutes=1)
         # Fires that became late meanwhile are skipped.
-        assert told(world, "Schedule Skipped") == ["Schedule Created", answer]
+        assert reported(world, "Schedule Skipped") == ["Schedule Created", answer]
 
 
 @pytest.mark.parametrize("state", ["ENABLED", "PAUSED"])
@@ -402,7 +402,7 @@ def test_a_command_works_whatever_trigger_is_stored(
     world.emit(command, {**ACME, **detail})
     world.run(minutes=1)
 
-    assert told(world, "Schedule Skipped", "Schedule Created") == [answer]
+    assert reported(world, "Schedule Skipped", "Schedule Created") == [answer]
 
 
 @pytest.mark.parametrize("after_completion", ["KEEP", "DELETE"])
@@ -418,7 +418,7 @@ def test_what_is_deleted_after_completion_is_remembered_as_long_as_what_is_delet
     assert remembered is None or 0 <= remembered - fired.due_at // 1000 - TOMBSTONE_S <= 1
     put(world, ONCE, after_completion=after_completion)
     world.run(days=10)
-    assert told(world)[-1] == "Schedule Unchanged"
+    assert reported(world)[-1] == "Schedule Unchanged"
 
 
 # --- By hand ---------------------------------------------------------------------------------------------------------
@@ -442,7 +442,7 @@ def test_a_manual_schedule_fires_by_run_schedule_alone(world: World) -> None:
     world.run(days=3)
     assert stored(world).state is State.ENABLED
     changes = ["Schedule Created", "Schedule Updated", "Schedule Paused", "Schedule Resumed"]
-    assert told(world, "Schedule Skipped") == changes
+    assert reported(world, "Schedule Skipped") == changes
 
 
 def test_a_manual_schedule_stands_alone(world: World) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterator
-from datetime import datetime
 from itertools import permutations
 from typing import Any
 
@@ -19,7 +18,7 @@ from eventcron.model.records import State
 from eventcron.ports import Refusal
 from eventcron.testing import FakeClock, JumpingClock, World, memory_ports
 from eventcron.testing.world import SETTINGS
-from eventcron.timing.instant import from_datetime, rfc3339
+from eventcron.timing.instant import from_rfc3339, rfc3339
 
 START = "2026-12-01T08:00:00Z"
 ACME = {"tenant": "acme", "name": "report"}
@@ -79,7 +78,7 @@ def test_a_schedule_put_three_seconds_before_its_only_occurrence_fires_on_time(w
     world.run(minutes=20)
 
     assert [(fire.due, fire.lateness_ms) for fire in world.fired] == [("2026-12-01T08:07:03.250Z", 0)]
-    assert [fact["detail-type"] for fact in world.events] == [
+    assert [event["detail-type"] for event in world.events] == [
         "Schedule Created",
         "Schedule Fired",
         "Schedule Completed",
@@ -102,7 +101,7 @@ def test_a_rare_schedule_is_timed_and_a_frequent_one_becomes_dense(world: World)
     world.run(minutes=30)
 
     assert world.store.records[Key("acme", "report")].wake == 0
-    assert world.store.records[Key("acme", "rare")].wake == from_datetime_text("2027-01-01T00:00:00+00:00")
+    assert world.store.records[Key("acme", "rare")].wake == from_rfc3339("2027-01-01T00:00:00+00:00")
 
 
 def test_a_rare_schedule_moves_on_after_it_fired(world: World) -> None:
@@ -110,7 +109,7 @@ def test_a_rare_schedule_moves_on_after_it_fired(world: World) -> None:
     world.run(hours=30)
 
     assert dues(world) == ["2026-12-02T09:00:00.000Z"]
-    assert world.store.records[Key("acme", "report")].wake == from_datetime_text("2027-01-02T09:00:00+00:00")
+    assert world.store.records[Key("acme", "report")].wake == from_rfc3339("2027-01-02T09:00:00+00:00")
 
 
 @pytest.mark.parametrize("command", ["Delete Schedule", "Pause Schedule"])
@@ -211,8 +210,8 @@ def test_the_same_command_twice_changes_nothing(world: World) -> None:
     world.run(minutes=10, seconds=30)
 
     assert len(world.fired) == 10
-    told = sorted(fact["detail-type"] for fact in world.events if "Fired" not in fact["detail-type"])
-    assert told == ["Schedule Created", "Schedule Unchanged"]
+    reported = sorted(event["detail-type"] for event in world.events if "Fired" not in event["detail-type"])
+    assert reported == ["Schedule Created", "Schedule Unchanged"]
 
 
 def test_a_stale_command_changes_nothing_and_is_told_so(world: World) -> None:
@@ -280,7 +279,7 @@ def test_a_command_for_a_schedule_that_is_not_there_is_rejected(world: World, co
 @pytest.mark.parametrize("completed", [False, True])
 async def test_a_refused_command_that_is_handed_out_again_is_refused_again(command: str, completed: bool) -> None:
     """Its first handling may have died before the answer; the answer to the second must not be that it acted."""
-    clock = FakeClock(from_datetime(datetime.fromisoformat(START)))
+    clock = FakeClock(from_rfc3339(START))
     ports = memory_ports(clock)
     handlers = ports.use_cases(SETTINGS).handlers
     if completed:
@@ -301,7 +300,7 @@ async def test_a_refused_command_that_is_handed_out_again_is_refused_again(comma
 
 async def test_a_command_sent_back_from_the_dead_letters_is_reported_though_it_was_applied_before() -> None:
     """The bus was out for as long as the queue tried. Sent back, the command is a new message to the queue."""
-    clock = JumpingClock(from_datetime(datetime.fromisoformat(START)))
+    clock = JumpingClock(from_rfc3339(START))
     outage = [Refusal(index=0, code="InternalFailure")]
     bus = MemoryEventBus(clock, refuse=lambda _index, _event: outage[0] if outage else None)
     handlers = memory_ports(clock, bus=bus).use_cases(SETTINGS).handlers
@@ -400,7 +399,9 @@ def test_what_was_missed_is_caught_up_by_the_misfire_policy(
     world.run(minutes=16)
 
     assert [fire.due[11:16] for fire in world.fired] == fired
-    assert sum(fact["count"] for fact in world.events_of("Schedule Skipped") if fact["reason"] == "misfire") == skipped
+    assert (
+        sum(event["count"] for event in world.events_of("Schedule Skipped") if event["reason"] == "misfire") == skipped
+    )
 
 
 def test_a_poison_message_in_each_queue_is_dead_lettered_and_everything_beside_it_proceeds(world: World) -> None:
@@ -410,7 +411,7 @@ def test_a_poison_message_in_each_queue_is_dead_lettered_and_everything_beside_i
     world.run(seconds=90)
 
     assert clock_times(world) == ["08:01:00"]
-    dead_letters = [(buried.queue, buried.body) for buried in world.dead.sent]
+    dead_letters = [(dead_letter.queue, dead_letter.body) for dead_letter in world.dead.sent]
     assert sorted(dead_letters) == [(queue, "\x00 poison") for queue in ("commands", "fires", "segments")]
 
 
@@ -452,19 +453,15 @@ def test_a_noisy_tenant_keeps_to_its_limit_and_others_fire_unhindered() -> None:
         world.run(minutes=3, seconds=30)
         fired = Counter((fire.due[11:16], fire.detail["tenant"]) for fire in world.fired)
         skips = world.events_of("Schedule Skipped")
-        told = [fire.detail["fire_id"] for fire in world.fired] + [skip["fire_id"] for skip in skips]
+        reported = [fire.detail["fire_id"] for fire in world.fired] + [skip["fire_id"] for skip in skips]
 
     minutes = ["08:01", "08:02", "08:03"]
     assert fired == {(minute, tenant): 10 for minute in minutes for tenant in ("noisy", "quiet")}
     assert Counter(skip["first_due"][11:16] for skip in skips) == dict.fromkeys(minutes, 5)
     assert {(skip["tenant"], skip["reason"], skip["by"]) for skip in skips} == {("noisy", "quota", "10 fires a minute")}
-    assert len(set(told)) == len(told) == 3 * 25
+    assert len(set(reported)) == len(reported) == 3 * 25
     assert {fire.lateness_ms for fire in world.fired} == {0}
     assert world.failures == []
-
-
-def from_datetime_text(text: str) -> int:
-    return from_datetime(datetime.fromisoformat(text))
 
 
 def test_commands_in_any_order_end_in_the_state_of_the_highest_revision() -> None:
@@ -490,4 +487,4 @@ def test_commands_in_any_order_end_in_the_state_of_the_highest_revision() -> Non
 
 
 def test_rfc3339_is_what_the_stories_compare() -> None:
-    assert rfc3339(from_datetime_text("2026-12-01T08:00:00+00:00")) == "2026-12-01T08:00:00.000Z"
+    assert rfc3339(from_rfc3339("2026-12-01T08:00:00+00:00")) == "2026-12-01T08:00:00.000Z"

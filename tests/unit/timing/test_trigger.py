@@ -1,4 +1,4 @@
-"""The public functions of ``trigger``: parse, canonical text, walk, occurrences, next_occurrence."""
+"""The public functions of ``trigger``: parse, walk, occurrences, next_occurrence."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ import pytest
 from eventcron.entrypoints.cli.moments import read_moment
 from eventcron.errors import InvalidExpression, InvalidSchedule
 from eventcron.model.codes import SkipReason
-from eventcron.model.commands import DaylightSaving
 from eventcron.model.names import Instant, Key, Occurrence, Window
-from eventcron.timing import canonical, zones
-from eventcron.timing.cron import Cron
-from eventcron.timing.fields import Field, Reading, read_field
+from eventcron.timing import zones
+from eventcron.timing.expression import Rate
 from eventcron.timing.trigger import (
     Trigger,
     from_canonical,
@@ -59,67 +57,6 @@ def test_each_form_of_expression_fires_when_it_says(expression: str, expected: l
     assert fires(trigger, "2026-01-01", len(expected)) == expected
 
 
-def test_triggers_of_equal_meaning_share_their_canonical_text() -> None:
-    texts = {parse(text, anchor=0).canonical for text in ("0 2 * * 1-5", " 0  2 * * MON-FRI ", "cron(0 2 ? * 2-6 *)")}
-
-    assert texts == {"1;UTC;shift,once;f& 0 0 2 * * 1-5 *"}
-
-
-def test_canonical_text_round_trips() -> None:
-    trigger = parse(
-        ["0 2 L-3,15W * *", "rate(7 seconds)", "*/5 * * * * 2#3,5L 2030", "at(2030-01-01T00:00:00.001)"],
-        timezone="Europe/Oslo",
-        daylight_saving=DaylightSaving(gap="skip", overlap="twice"),
-        exclude=["2026-12-24/2026-12-26", "calendar:no", "* * 1 1 *"],
-        anchor=12_345,
-        calendars={"no": []},
-    )
-
-    from_canonical.cache_clear()
-
-    assert from_canonical(trigger.canonical).items == trigger.items
-    assert from_canonical(trigger.canonical).exclusions == trigger.exclusions
-    assert from_canonical(trigger.canonical).policy == trigger.policy
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        pytest.param("", "trigger: got ''; allowed: the canonical text of a trigger, version 1", id="empty"),
-        pytest.param("2;UTC;shift,once;f& 0 0 2 * * * *", "allowed: the canonical text of a trigger", id="version"),
-        pytest.param("1;UTC;shift,once;f& 0 0 2", "allowed: the canonical text of a trigger", id="fields-missing"),
-        pytest.param(
-            "1;UTC;shift,once;f& 0 0 2 * * * * *", "allowed: the canonical text of a trigger", id="a-field-more"
-        ),
-        pytest.param("1;UTC;shift,once;r 5", "allowed: the canonical text of a trigger", id="rate-without-phase"),
-        pytest.param("1;Europe/Atlantis;shift,once;r 5 0", "timezone: got 'Europe/Atlantis'", id="zone-that-is-gone"),
-    ],
-)
-def test_what_is_no_canonical_text_is_refused(text: str, message: str) -> None:
-    with pytest.raises(InvalidSchedule) as caught:
-        from_canonical(text)
-
-    assert message in str(caught.value)
-
-
-def test_triggers_with_the_same_fields_read_each_once_and_share_their_days(monkeypatch: pytest.MonkeyPatch) -> None:
-    read: list[str] = []
-
-    def counted(field: Field, text: str, *, key: Key | None) -> Reading:
-        read.append(text)
-        return read_field(field, text, key=key)
-
-    monkeypatch.setattr(canonical, "read_field", counted)
-    canonical._read_field.cache_clear()
-
-    triggers = [
-        from_canonical(f"1;UTC;shift,once;f& 11 {minute} {hour} 3 * 1 *") for minute in range(12) for hour in range(12)
-    ]
-
-    assert len(read) == 1 + 12 + 12 + 4
-    assert len({id(item._days) for trigger in triggers for item in trigger.items if isinstance(item, Cron)}) == 1
-
-
 def test_an_empty_list_of_expressions_is_refused() -> None:
     with pytest.raises(InvalidSchedule, match="expression: got an empty list; allowed: 1 to 16 expressions"):
         parse([], anchor=0)
@@ -129,37 +66,25 @@ def test_a_trigger_shows_its_canonical_text() -> None:
     assert str(parse("@hourly", timezone="Europe/Oslo", anchor=0)) == "1;Europe/Oslo;shift,once;w& 0 0 * * * * *"
 
 
-@pytest.mark.parametrize(
-    ("one", "other"),
-    [
-        pytest.param({"daylight_saving": "eventbridge"}, {}, id="no-policy-in-utc"),
-        pytest.param(
-            {"timezone": "Europe/Oslo", "daylight_saving": "eventbridge"},
-            {"timezone": "Europe/Oslo"},
-            id="nor-for-wildcards",
-        ),
-    ],
-)
-def test_what_makes_no_difference_is_not_in_the_canonical_text(one: dict[str, str], other: dict[str, str]) -> None:
-    expression = "30 2 * * *" if "timezone" not in one else "*/5 * * * *"
-
-    assert parse(expression, anchor=0, **one) == parse(expression, anchor=0, **other)  # type: ignore[arg-type]
+def test_a_zone_that_is_gone_is_refused() -> None:
+    with pytest.raises(InvalidSchedule, match="timezone: got 'Europe/Atlantis'"):
+        from_canonical("1;Europe/Atlantis;shift,once;r 5 0")
 
 
-def test_an_excluded_rate_keeps_its_zone() -> None:
+def test_a_rate_that_another_one_contains_is_not_computed_twice() -> None:
+    trigger = parse(["rate(2 minutes)", "rate(6 minutes)", "rate(3 minutes)", "0 9 * * *"], anchor=0)
+
+    assert len(trigger.items) == 4
+    assert sorted(item.period for item in trigger.distinct if isinstance(item, Rate)) == [120_000, 180_000]
+
+
+def test_an_excluded_rate_is_skipped_by_its_local_date() -> None:
     oslo = parse("rate(1 day)", timezone="Europe/Oslo", exclude=["2026-12-24"], anchor=at("2026-12-23T23:30"))
 
-    assert oslo.canonical == "1;Europe/Oslo;shift,once;r 86400000 84600000;x 2026-12-24"
     assert [occurrence.by for occurrence in walk(oslo, Window(at("2026-12-23"), at("2026-12-25")))] == [
         "2026-12-24",
         None,
     ]
-
-
-def test_a_rate_keeps_its_phase_and_no_zone() -> None:
-    oslo = parse("rate(5 minutes)", timezone="Europe/Oslo", anchor=at("2026-01-01T00:01:02"))
-
-    assert oslo.canonical == "1;UTC;shift,once;r 300000 62000"
 
 
 def test_walk_says_why_it_skips_and_occurrences_leaves_it_out() -> None:
@@ -238,43 +163,16 @@ def test_an_unknown_zone_is_refused_with_the_likely_name(given: str, suggestion:
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
-        pytest.param("61 * * * *", "minute: got '61'; allowed: 0-59", id="out-of-range"),
-        pytest.param("0 0 30 2 *", "day_of_month: got '30', so it can never match", id="february-30"),
-        pytest.param("0 0 12 29 2 ? 2027", "year: got '2027', so it can never match", id="no-leap-year"),
-        pytest.param("* * * *", "expression: got 4 fields in '* * * *'", id="four-fields"),
-        pytest.param("1,,2 * * * *", "minute: got ''", id="empty-list-item"),
-        pytest.param("R * * * *", "minute: got 'R'", id="croniter-random"),
-        pytest.param("? * * * *", "minute: got '?'", id="question-mark-elsewhere"),
-        pytest.param("*/0 * * * *", "minute: got '/0'; allowed: a step of at least 1", id="step-0"),
+        pytest.param("61 * * * *", "minute: got '61'; allowed: 0-59", id="a-field"),
+        pytest.param("0 0 30 2 *", "day_of_month: got '30', so it can never match", id="never"),
         pytest.param(
             "x" * 10_240, "expression: got 10240 characters; allowed: at most 256 characters", id="ten-kilobytes"
         ),
-        pytest.param("cron(0 2 * * MON *)", "allowed: ? in exactly one of day_of_month and day_of_week", id="no-?"),
-        pytest.param("rate(0 minutes)", "rate: got '0 minutes'; allowed: 1 second to 36525 days", id="rate-0"),
-        pytest.param(
-            "at(2026-02-30T00:00:00)", "at: got '2026-02-30T00:00:00'; allowed: a date that exists", id="february"
-        ),
-        pytest.param("at(2026-02-03T00:00:00Z)", "no offset: `timezone` sets it", id="at-with-offset"),
-        pytest.param("@reboot", "expression: got '@reboot'; allowed: @yearly", id="reboot"),
-        pytest.param("", "expression: got ''", id="empty"),
+        pytest.param(["0 9 * * *", "rate(0 minutes)"], "rate: got '0 minutes'; allowed: 1 second", id="one-of-several"),
     ],
 )
-def test_a_bad_expression_is_refused_by_field_value_and_allowed(expression: str, message: str) -> None:
+def test_a_bad_expression_is_refused_by_field_value_and_allowed(expression: str | list[str], message: str) -> None:
     with pytest.raises(InvalidExpression) as caught:
         parse(expression, anchor=0)
 
     assert message in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("every", "seconds"),
-    [("5m", 300), ("1h30m", 5_400), ("90s", 90), ("1.5h", 5_400), ("1000ms", 1), ("2h0m1s", 7_201)],
-)
-def test_every_is_a_rate_in_the_units_of_go(every: str, seconds: int) -> None:
-    anchor = at("2026-01-01T00:01:02")
-
-    assert (
-        parse(f"@every {every}", anchor=anchor).canonical
-        == parse(f" @EVERY  {every} ", anchor=anchor).canonical
-        == parse(f"rate({seconds} seconds)", anchor=anchor).canonical
-    )

@@ -6,10 +6,10 @@ import struct
 from datetime import UTC, datetime, timedelta, tzinfo
 from importlib.resources import files
 from itertools import pairwise
-from zoneinfo import ZoneInfo
 
 import pytest
 
+from eventcron.oracle.occurrences import zone_info
 from eventcron.timing.zones import CHUNK_S, Zone, load_zone, zone_names
 
 
@@ -66,7 +66,7 @@ def test_no_zone_changes_twice_within_six_days() -> None:
 
 @pytest.mark.parametrize("name", ["America/Nuuk", "Asia/Gaza", "Europe/London"])
 def test_after_the_tables_the_rules_hold(name: str) -> None:
-    info = ZoneInfo(name)
+    info = zone_info(name)  # the host may have another year's rules
     start = datetime(2150, 1, 1, tzinfo=UTC)
     for hour in range(24 * 366):
         moment = start + timedelta(hours=hour)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from eventcron.errors import InvalidExpression, InvalidSchedule, NotAllowed, Undecodable
+from eventcron.errors import InvalidExpression, InvalidSchedule, Undecodable
 from eventcron.model.commands import (
     COMMANDS,
     Command,
@@ -29,15 +29,9 @@ from eventcron.model.events import is_reserved
 from eventcron.model.names import MAX_INPUT_BYTES, MAX_REVISION
 from eventcron.wire.decode import MAX_LABELS_BYTES, Received, Rejected, decode_command, decode_schedule
 from eventcron.wire.encode import rejected
-from eventcron.wire.rejection import allowed
-from eventcron.wire.strict_json import MAX_DEPTH, prune, short
+from eventcron.wire.strict_json import MAX_DEPTH
 
 BASE = {"tenant": "acme", "name": "tea", "expression": "@daily"}
-OF_64, OF_128 = (f"1-{longest} of A-Z a-z 0-9 . _ -, but not '.' or '..'" for longest in (64, 128))
-EXPRESSION = "text of 1 to 256 characters (cron, cron(), rate(), at(), manual or a macro)"
-EXPRESSIONS = f"{EXPRESSION}, or a list of 1 to 16 items, each {EXPRESSION}"
-FIELDS = ", ".join(Schedule.__struct_fields__)
-TIME = "a date and time with an offset (RFC 3339), such as 2026-12-01T09:00:00Z"
 
 
 def event(
@@ -161,82 +155,24 @@ def test_bounds_are_inclusive(detail: dict[str, object]) -> None:
 
 # --- What is refused -------------------------------------------------------------------------------------------------
 
+#: What the type of a single field cannot express. ``test_rejection.py`` has the others.
 REFUSED = [
-    ("tenant", 1, "wrong_type", "tenant", "1", OF_64),
-    ("tenant", "a/b", "invalid_name", "tenant", "'a/b'", OF_64),
-    ("tenant", "", "invalid_name", "tenant", "''", OF_64),
-    ("tenant", "acme\n", "invalid_name", "tenant", r"'acme\n'", OF_64),
-    ("tenant", "..", "invalid_name", "tenant", "'..'", OF_64),
-    ("name", ".", "invalid_name", "name", "'.'", OF_128),
-    ("name", "..", "invalid_name", "name", "'..'", OF_128),
-    ("name", "blåbær", "invalid_name", "name", "'blåbær'", OF_128),
-    ("name", "n" * 129, "invalid_name", "name", "'" + "n" * 118 + "…", OF_128),
-    ("expression", "", "out_of_range", "expression", "''", EXPRESSIONS),
-    ("expression", "x" * 257, "out_of_range", "expression", "'" + "x" * 118 + "…", EXPRESSIONS),
-    ("expression", None, "wrong_type", "expression", "null", EXPRESSIONS),
-    ("expression", [], "out_of_range", "expression", "[]", EXPRESSIONS),
-    ("expression", ["a"] * 17, "out_of_range", "expression", str(["a"] * 17), EXPRESSIONS),
-    ("expression", ["a", 1.5], "wrong_type", "expression.1", "1.5", EXPRESSION),
-    ("expression", ["a", "b", ""], "out_of_range", "expression.2", "''", EXPRESSION),
-    ("timezone", True, "wrong_type", "timezone", "true", "text of 1 to 64 characters (IANA name)"),
-    ("daylight_saving", "aws", "unknown_value", "daylight_saving", "'aws'",
-     "an object with gap, overlap, or 'eventbridge'"),
-    ("daylight_saving", {"gap": "leap"}, "unknown_value", "daylight_saving.gap", "'leap'", "'shift' or 'skip'"),
-    ("daylight_saving", {"overlap": 2}, "wrong_type", "daylight_saving.overlap", "2", "'once' or 'twice'"),
-    ("daylight_saving", {"gab": "skip"}, "unknown_field", "daylight_saving.gab", "'skip'",
-     "gap, overlap; did you mean 'gap'?"),
-    ("exclude", "x", "wrong_type", "exclude", "'x'", f"a list of at most 64 items, each {EXPRESSION}"),
-    ("exclude", ["x"] * 65, "out_of_range", "exclude", None, f"a list of at most 64 items, each {EXPRESSION}"),
-    ("start", "2026-02-30T00:00:00Z", "invalid_time", "start", "'2026-02-30T00:00:00Z'", TIME),
-    ("start", "2026-12-01T00:00:00", "invalid_time", "start", "'2026-12-01T00:00:00'", TIME),
-    ("start", "2026-12-01", "invalid_time", "start", "'2026-12-01'", TIME),
-    ("start", 1764547200000, "wrong_type", "start", "1764547200000", TIME),
     ("end", "2200-01-01T00:00:00Z", "out_of_range", "end", "'2200-01-01T00:00:00+00:00'",
      "from 1970-01-01T00:00:00.000Z to before 2200-01-01T00:00:00.000Z"),
     ("start", "0001-01-01T00:00:00+23:00", "out_of_range", "start", "'0001-01-01T00:00:00+23:00'",
      "from 1970-01-01T00:00:00.000Z to before 2200-01-01T00:00:00.000Z"),
     ("end", "9999-12-31T23:59:59-23:00", "out_of_range", "end", "'9999-12-31T23:59:59-23:00'",
      "from 1970-01-01T00:00:00.000Z to before 2200-01-01T00:00:00.000Z"),
-    ("max_fires", 0, "out_of_range", "max_fires", "0", "a whole number from 1 to 10000"),
-    ("max_fires", 10_001, "out_of_range", "max_fires", "10001", "a whole number from 1 to 10000"),
-    ("max_fires", 1.0, "wrong_type", "max_fires", "1.0", "a whole number from 1 to 10000"),
-    ("max_fires", "1", "wrong_type", "max_fires", "'1'", "a whole number from 1 to 10000"),
-    ("max_fires", False, "wrong_type", "max_fires", "false", "a whole number from 1 to 10000"),
-    ("revision", MAX_REVISION + 1, "out_of_range", "revision", str(MAX_REVISION + 1),
-     f"a whole number from 0 to {MAX_REVISION}"),
-    ("revision", 10**400, "out_of_range", "revision", "1" + "0" * 118 + "…",
-     f"a whole number from 0 to {MAX_REVISION}"),
-    ("state", "COMPLETED", "unknown_value", "state", "'COMPLETED'", "'ENABLED' or 'PAUSED'"),
-    ("state", " - at `$.tenant`", "unknown_value", "state", "' - at `$.tenant`'", "'ENABLED' or 'PAUSED'"),
     ("input", "x" * (MAX_INPUT_BYTES - 1), "too_large", "input", "200,001 bytes of JSON",
      "at most 200,000 bytes of JSON"),
-    ("detail_type", "", "out_of_range", "detail_type", "''", "text of 1 to 128 characters"),
     ("detail_type", " schedule  REJECTED", "reserved", "detail_type", "' schedule  REJECTED'",
      "'Schedule Fired', or a name that eventcron does not use for commands or other events"),
     ("detail_type", "Backfill Schedule", "reserved", "detail_type", "'Backfill Schedule'",
      "'Schedule Fired', or a name that eventcron does not use for commands or other events"),
-    ("labels", [], "wrong_type", "labels", "[]",
-     "an object of at most 32 entries, each text of at most 256 characters"),
-    ("labels", {str(n): "" for n in range(33)}, "out_of_range", "labels", None,
-     "an object of at most 32 entries, each text of at most 256 characters"),
-    ("labels", {"ok": "x", "a b": "x"}, "invalid_name", "labels", "'a b'", "1-64 of A-Z a-z 0-9 . _ : / -"),
-    ("labels", {"ok": "x", "n": 1}, "wrong_type", "labels.n", "1", "text of at most 256 characters"),
-    ("labels", {"ok": "x", "n": "x" * 257}, "out_of_range", "labels.n", "'" + "x" * 118 + "…",
-     "text of at most 256 characters"),
     ("labels", {f"l{n}": "ø" * 256 for n in range(32)}, "too_large", "labels", "16,663 bytes of JSON",
      f"at most {MAX_LABELS_BYTES:,} bytes of JSON"),
-    ("description", "x" * 513, "out_of_range", "description", "'" + "x" * 118 + "…", "text of at most 512 characters"),
-    ("flexible_window_seconds", -1, "out_of_range", "flexible_window_seconds", "-1", "a whole number from 0 to 86400"),
-    ("misfire", "skip", "wrong_type", "misfire", "'skip'", "an object with policy, grace_seconds"),
-    ("misfire", {"policy": "twice"}, "unknown_value", "misfire.policy", "'twice'",
-     "'fire_once' or 'fire_all' or 'skip'"),
-    ("misfire", {"grace": 1}, "unknown_field", "misfire.grace", "1", "policy, grace_seconds"),
-    ("after_completion", 1, "wrong_type", "after_completion", "1", "'DELETE' or 'KEEP'"),
-    ("time_zone", "UTC", "unknown_field", "time_zone", "'UTC'", f"{FIELDS}; did you mean 'timezone'?"),
-    ("x" * 100_000, [1], "unknown_field", "x" * 64, "[1]", FIELDS),
-    ("", 1, "unknown_field", "''", "1", FIELDS),
-    ("x` - at `$.misfire", 1, "unknown_field", "x` - at `$.misfire", "1", FIELDS),
-    ("x` - at `$.nowhere.to[7]", {}, "unknown_field", "x` - at `$.nowhere.to[7]", "{}", FIELDS),
+    ("runs", {"overlap": "skip"}, "out_of_range", "runs.track", "false",
+     "true, as the other fields of 'runs' are about tracked fires"),
 ]  # fmt: skip
 
 
@@ -244,55 +180,34 @@ REFUSED = [
     ("name", "value", "code", "field", "given", "takes"), REFUSED, ids=[f"{row[0][:20]}-{row[2]}" for row in REFUSED]
 )
 def test_an_answer_says_field_given_and_allowed(  # noqa: PLR0917  # columns of a table
-    name: str, value: object, code: str, field: str, given: str | None, takes: str
+    name: str, value: object, code: str, field: str, given: str, takes: str
 ) -> None:
     with pytest.raises(InvalidSchedule) as caught:
         decode_schedule(json.dumps(BASE | {name: value}, ensure_ascii=False).encode())
 
     error = caught.value
-    assert (error.code, error.field, error.allowed) == (code, field, takes)
-    assert given in (None, error.given)
-    assert str(error) == f"{field}: got {error.given}; allowed: {takes}"
+    assert (error.code, error.field, error.given, error.allowed) == (code, field, given, takes)
+    assert str(error) == f"{field}: got {given}; allowed: {takes}"
 
 
 @pytest.mark.parametrize(
     ("text", "code", "field", "given"),
     [
-        pytest.param("", "not_json", "detail", "Expecting value: line 1 column 1 (char 0)", id="nothing"),
         pytest.param('{"tenant": }', "not_json", "detail", "Expecting value: line 1 column 12 (char 11)", id="broken"),
         pytest.param('"{}"', "not_json", "detail", "'{}'", id="text"),
-        pytest.param('{"revision": NaN}', "not_json", "detail", "NaN", id="nan"),
-        pytest.param('{"revision": -Infinity}', "not_json", "detail", "-Infinity", id="infinity"),
         pytest.param("7", "wrong_type", "detail", "7", id="number"),
         pytest.param("null", "wrong_type", "detail", "null", id="null"),
-        pytest.param("[{}]", "wrong_type", "detail", "[{}]", id="list"),
         pytest.param('{"revision": 1e999}', "out_of_range", "revision", "1e999", id="number-beyond-floats"),
         pytest.param(f'{{"revision": {"9" * 5_000}}}', "out_of_range", "revision", "9" * 119 + "…", id="5,000-digits"),
         pytest.param("{}", "missing_field", "tenant", "nothing", id="empty"),
         pytest.param('{"name": "a", "name": "b"}', "duplicate_key", "name", "the same key twice", id="key-twice"),
-        pytest.param('{"input": {"a": 1, "a": 1}}', "duplicate_key", "a", "the same key twice", id="key-twice-inside"),
-        pytest.param('{"\\ud800": 1, "\\ud800": 2}', "duplicate_key", "\\ud800", "the same key twice",
-                     id="half-key-twice"),
-        pytest.param('{"name": "\\ud800"}', "not_utf8", "detail", "\\ud800, half of a surrogate pair", id="half"),
-        pytest.param('{"\\uDC00": 1}', "not_utf8", "detail", "\\udc00, half of a surrogate pair", id="half-key"),
-        pytest.param('{"name": "\x00"}', "not_json", "detail",
-                     "Invalid control character at: line 1 column 11 (char 10)", id="control-character"),
-        pytest.param("[" * 101, "too_deep", "detail", "more than 100 levels", id="deep"),
-        pytest.param('{"input":' * 100_000, "too_deep", "detail", "more than 100 levels", id="very-deep"),
     ],
-)  # fmt: skip
+)
 def test_text_that_is_no_detail(text: str, code: str, field: str, given: str) -> None:
     with pytest.raises(InvalidSchedule) as caught:
         decode_schedule(text.encode())
 
     assert (caught.value.code, caught.value.field, caught.value.given) == (code, field, given)
-
-
-def test_bytes_that_are_not_utf8() -> None:
-    with pytest.raises(InvalidSchedule) as caught:
-        decode_schedule(b'{"input": "\xff"}')
-
-    assert str(caught.value) == "detail: got byte 0xff at 11; allowed: UTF-8"
 
 
 def test_a_schedule_ends_after_it_starts() -> None:
@@ -301,34 +216,6 @@ def test_a_schedule_ends_after_it_starts() -> None:
         decode_schedule(json.dumps(detail).encode())
 
     assert str(caught.value) == "end: got '2026-11-30T23:00:00.000Z'; allowed: after 2026-11-30T23:00:00.000Z"
-
-
-@pytest.mark.parametrize("kind", COMMANDS.values())
-def test_every_field_of_every_command_says_what_it_takes(kind: type[Command]) -> None:
-    described = {field.encode_name: allowed(field.type) for field in msgspec.inspect.type_info(kind).fields}  # type: ignore[attr-defined]
-
-    assert all(described.values())
-    assert [name for name, words in described.items() if "None" in words] == []
-    assert [name for name, words in described.items() if words == "any JSON"] == {
-        Schedule: ["input"],
-        ReportRun: ["result"],
-    }.get(kind, [])
-
-
-@pytest.mark.parametrize(
-    ("kind", "expected"),
-    [(list[str], "a list, each text"), (dict[str, str], "an object, each text"), (float, "any JSON")],
-)
-def test_types_without_bounds_have_words_too(kind: type, expected: str) -> None:
-    assert allowed(msgspec.inspect.type_info(kind)) == expected
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [(None, "null"), (True, "true"), (1, "1"), ("a", "'a'"), ("x" * 118, f"'{'x' * 118}'"), ([None], "[None]")],
-)
-def test_short(value: object, expected: str) -> None:
-    assert short(value) == expected
 
 
 # --- Who may ---------------------------------------------------------------------------------------------------------
@@ -342,7 +229,6 @@ def test_a_tenant_acts_for_itself_alone() -> None:
     assert rejected(error, now=0).resources == ()
     assert str(error) == "tenant: got 'globex'; allowed: the tenant that source 'eventcron.tenant.acme' names"
     assert isinstance(error.__cause__, InvalidSchedule)
-    assert isinstance(error.__cause__.__cause__, NotAllowed)
 
 
 @pytest.mark.parametrize(
@@ -489,7 +375,7 @@ def test_what_cannot_be_answered_is_undecodable(body: str | bytes, reason: str) 
     assert caught.value.reason == reason
 
 
-def test_our_own_facts_are_not_answered_even_if_the_source_is_trusted() -> None:
+def test_our_own_events_are_not_answered_even_if_the_source_is_trusted() -> None:
     """Else a rule that sends the whole bus to the command queue would make answers to answers for ever."""
     with pytest.raises(Undecodable):
         decode(event(source="eventcron", detail_type="Schedule Rejected"), frozenset({"eventcron"}))
@@ -572,14 +458,16 @@ WILD_FIELD = st.tuples(st.sampled_from([*Schedule.__struct_fields__, "run_id", "
 
 
 def is_answered(body: str | bytes) -> bool:
-    """Whether *body* is a command, is answered by a fact that the bus takes, or is undecodable for a reason."""
+    """Whether *body* is a command, is answered by an event that the bus takes, or is undecodable for a reason."""
     try:
         decode(body, frozenset({"ops"}))
     except Undecodable as error:
         return bool(error.reason)
     except Rejected as error:
-        fact = rejected(error, now=0)
-        return len(fact.detail) < 4_000 and all(json.loads(fact.detail)[name] for name in ("code", "field", "message"))
+        answer = rejected(error, now=0)
+        return len(answer.detail) < 4_000 and all(
+            json.loads(answer.detail)[name] for name in ("code", "field", "message")
+        )
     return True
 
 
@@ -647,32 +535,6 @@ def test_any_nesting_is_answered(pieces: list[str]) -> None:
 def test_no_message_that_a_queue_can_hold_takes_long(detail: str) -> None:
     """SQS holds 1 MiB. Each takes well under a second; ``make bench`` shows that the time grows by length alone."""
     assert is_answered(around(detail))
-
-
-# --- Pruning ---------------------------------------------------------------------------------------------------------
-
-
-def depth(value: object) -> int:
-    if isinstance(value, dict):
-        return 1 + max(map(depth, value.values()), default=0)
-    return 1 + max(map(depth, value), default=0) if isinstance(value, list) else 0
-
-
-@given(JSON, st.integers(0, 2 * MAX_DEPTH))
-def test_pruning_cuts_what_is_too_deep_and_nothing_else(value: object, extra: int) -> None:
-    raw = b"[" * extra + json.dumps(value).encode() + b"]" * extra
-    pruned = json.loads(prune(raw))
-
-    assert depth(pruned) <= MAX_DEPTH
-    assert depth(value) + extra > MAX_DEPTH or prune(raw) == raw
-
-
-def test_pruning_keeps_what_is_beside_it() -> None:
-    deep = "[" * MAX_DEPTH + '"]["' + "]" * MAX_DEPTH
-    raw = f'{{"a": {deep}, "b": "[[", "c": {deep}}}'.encode()
-    flat = "[" * (MAX_DEPTH - 1) + "null" + "]" * (MAX_DEPTH - 1)
-
-    assert prune(raw) == f'{{"a": {flat}, "b": "[[", "c": {flat}}}'.encode()
 
 
 TOKEN = "sbSETdH6ljWT3z-3yeCfo4_hk-sd1j3d194S_zMxLEjo"

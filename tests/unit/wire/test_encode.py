@@ -1,4 +1,4 @@
-"""Ids are the same whoever computes them; packs survive the queue; facts fit the bus and carry the input unread."""
+"""Ids are the same whoever computes them; packs survive the queue; events fit the bus and carry the input unread."""
 
 from __future__ import annotations
 
@@ -173,7 +173,7 @@ def test_a_damaged_pack_is_a_pack_or_undecodable(at: int, lost: int, inserted: b
         assert pack.fires
 
 
-# --- Facts -----------------------------------------------------------------------------------------------------------
+# --- Events ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,6 @@ def test_what_is_not_known_is_left_out() -> None:
         "revision",
         "state",
     }
-    assert "next_due" not in json.loads(created(record(schedule()), now=0).detail)
 
 
 def test_several_expressions_stay_several() -> None:
@@ -290,7 +289,7 @@ def test_the_largest_fire_fits_a_put_events_call() -> None:
 
 
 @pytest.mark.parametrize("name", [*COMMANDS, *EVENT_DETAILS, "Backfill Schedule"])
-def test_no_fire_passes_for_a_command_or_another_fact(name: str) -> None:
+def test_no_fire_passes_for_a_command_or_another_event(name: str) -> None:
     own = name == "Schedule Fired"
 
     assert [is_reserved(text) for text in (name, name.lower(), f" {name} ")] == [not own] * 3

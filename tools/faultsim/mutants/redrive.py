@@ -10,9 +10,9 @@ from tools.faultsim.mutants.planting import Function, Mutant, changes
 
 
 def _remove_first(original: Any) -> Function:
-    async def send_back(self: Any, letter: DeadLetter, body: str) -> None:
-        await self.remove(letter)
-        await original(self, letter, body)
+    async def send_back(self: Any, dead_letter: DeadLetter, body: str) -> None:
+        await self.remove(dead_letter)
+        await original(self, dead_letter, body)
 
     return send_back
 

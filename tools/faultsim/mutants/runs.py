@@ -214,7 +214,7 @@ def _is_an_end(_original: Any) -> property:
     return property(lambda _run: False)
 
 
-def _told_nobody(_original: Any) -> Function:
+def _not_reported(_original: Any) -> Function:
     async def follow(_self: Tracker, _lane: Lane, past: PastRun, *_report: Any, **_event: Any) -> PastRun:
         return past
 
@@ -248,5 +248,5 @@ MUTANTS = (
     Mutant("no schedule is paused for its failed runs", changes(Tracker, "_pause", _no_pause)),
     Mutant("the run of a fire that is refused for good stays open", changes(Tracker, "not_published", _kept_open)),
     Mutant("a fire refused for good had its run when it comes again", changes(PastRun, "is_unpublished", _is_an_end)),
-    Mutant("no event says how a run ended", changes(Tracker, "_follow", _told_nobody)),
+    Mutant("no event says how a run ended", changes(Tracker, "_follow", _not_reported)),
 )

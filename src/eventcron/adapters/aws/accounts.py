@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiobotocore.credentials import AioCredentials
 from aiobotocore.session import AioSession
@@ -20,6 +20,8 @@ class Account(Struct, frozen=True, kw_only=True):
     keys: tuple[str, str] | None = None
 
 
+#: What opens the clients of an account.
+Session: TypeAlias = AioSession
 BY_DEFAULT = Account()
 
 #: Makes a session ignore the caller's profile and files: (config name, environment, default, cast).
@@ -47,6 +49,6 @@ class _Session(AioSession):
         return super().create_client(*args, **{"endpoint_url": self._endpoint, **options})
 
 
-def session_at(account: Account) -> AioSession:
+def session_at(account: Account) -> Session:
     """A session of the AWS tools at *account*."""
     return _Session(account)

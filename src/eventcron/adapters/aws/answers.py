@@ -1,8 +1,8 @@
 """``Answers`` on AWS: a rule and a queue that exist for as long as somebody listens.
 
-Both have the same name, which begins with ``NAME_PREFIX``. The rule's description says until when it is in use, and
-whoever listens renews that. A process that is killed leaves both behind. The next one that listens removes what is in
-use no longer. The queue never exists without its rule, so the rules show all that is left.
+Both have the same name, which begins with ``NAME_PREFIX``. The rule's description says when it expires, and
+the process that listens renews it. A process that is killed leaves both behind. The next one that listens removes
+expired ones. The queue never exists without its rule, so the rules show all that is left.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import re
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from datetime import datetime
 from typing import Any
 
 import msgspec
@@ -25,7 +24,7 @@ from eventcron.errors import EventcronError, Unavailable
 from eventcron.model.events import EVENT_DETAILS, EVENT_SOURCE, FIRE_SOURCE_PREFIX, Answer
 from eventcron.model.names import Instant
 from eventcron.ports import Clock
-from eventcron.timing.instant import from_datetime, rfc3339
+from eventcron.timing.instant import from_rfc3339, rfc3339
 
 NAME_PREFIX = "eventcron-answers-"
 TARGET_ID = "answers"
@@ -209,7 +208,7 @@ async def _in_force(events: Any, bus: str, name: str, answers: SqsAnswers, clock
 def left_behind(rule: Mapping[str, Any], *, now: Instant) -> bool:
     """Whether *rule*, an entry of ListRules, was made to listen by a process that has been killed since."""
     found = _IN_USE_UNTIL.fullmatch(rule.get("Description", "")) if rule["Name"].startswith(NAME_PREFIX) else None
-    return found is not None and from_datetime(datetime.fromisoformat(found[1])) < now
+    return found is not None and from_rfc3339(found[1]) < now
 
 
 async def _remove_leftovers(events: Any, sqs: Any, bus: str, *, now: Instant) -> None:

@@ -25,6 +25,7 @@ class DynamoCounts:
 
     def __init__(self, table: DynamoTable, *, clock: Clock) -> None:
         self._table = table
+        self._unrepeated = table.unrepeated()
         self._clock = clock
 
     async def reserve(self, tenant: str, *, limit: int) -> bool:
@@ -45,7 +46,7 @@ class DynamoCounts:
         """Count one less. Tried once: repeated after a lost answer, it would leave the count too low."""
         values = self._now() | {":less": number(-1), ":none": number(0)}
         try:
-            await self._table.unrepeated().update(
+            await self._unrepeated.update(
                 _key(tenant), f"SET {MARKED}, #changed = :now ADD #count :less", when="#count > :none", values=values
             )
         except Unavailable:

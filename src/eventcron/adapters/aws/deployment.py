@@ -1,4 +1,4 @@
-"""Finds a deployment by the name of its stack. For the command line; the functions know their settings."""
+"""Finds a deployment by the name of its stack, for the command line and the client."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Deployment(NamedTuple):
 
 @asynccontextmanager
 async def deployment(stack: str, *, concurrency: int, account: Account = BY_DEFAULT) -> AsyncIterator[Deployment]:
-    """The deployment of *stack* at *account*. What that leaves open, the environment says, as boto reads it.
+    """The deployment of *stack* at *account*. Where *account* says nothing, the environment decides, as for boto3.
 
     Raises:
         NoDeployment: there is no such stack, or this shell cannot reach it.

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from botocore.exceptions import ClientError
 
 from eventcron.adapters.aws.answers import NAME_PREFIX, left_behind
+from eventcron.adapters.aws.arns import parts
 from eventcron.adapters.aws.doctor import Patient, message_count
 from eventcron.adapters.aws.pages import pages
 from eventcron.app import diagnosis
@@ -39,24 +40,6 @@ _MISSING = frozenset(
 _EVENTBRIDGE = "events.amazonaws.com"
 
 Client = Callable[[str], Awaitable[Any]]
-
-
-class Arn(NamedTuple):
-    """The parts of an ARN: ``arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE``."""
-
-    service: str
-    region: str
-    account: str
-    resource: str
-
-
-def parts(arn: str) -> Arn:
-    """
-    >>> parts("arn:aws:sqs:eu-north-1:123456789012:jobs").resource
-    'jobs'
-    """
-    _, _, service, region, account, resource = (arn + ":" * 5).split(":", 5)
-    return Arn(service, region, account, resource.rstrip(":"))
 
 
 async def rules(patient: Patient) -> list[Finding]:

@@ -38,6 +38,8 @@ RETRYABLE_CODES = frozenset(
         "TransactionInProgressException",
     }
 )
+#: What botocore raises for a call that failed.
+ERRORS = (ClientError, BotoCoreError)
 TOO_MANY_REQUESTS = 429
 SERVER_ERROR = 500
 

@@ -22,6 +22,7 @@ class DynamoLeases:
 
     def __init__(self, table: DynamoTable) -> None:
         self._table = table
+        self._unrepeated = table.unrepeated()
 
     async def acquire(self, segment: int, *, end: Instant, now: Instant, lease_until: Instant) -> Lease | None:
         for _ in range(ACQUIRE_TRIES):
@@ -81,7 +82,7 @@ class DynamoLeases:
         )
 
     async def holds(self, lease: Lease) -> bool:
-        return is_held_in(_state(lease.segment, await self._table.get(_key(lease.segment)) or {}), lease)
+        return is_held_in(_state(lease.segment, await self._unrepeated.get(_key(lease.segment)) or {}), lease)
 
     async def planned_through(self, segment: int) -> Instant:
         return _state(segment, await self._table.get(_key(segment)) or {}).planned_through

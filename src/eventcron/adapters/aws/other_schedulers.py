@@ -32,7 +32,7 @@ async def existing_schedules(
 ) -> list[Answer]:
     """Return every schedule, or those of *group*, and without a *group* every scheduled rule of the default bus.
 
-    They are those of *account*. What that leaves open, the environment says, as boto reads it.
+    They are those of *account*. Where *account* says nothing, the environment decides, as for boto3.
 
     Raises:
         Unreachable: credentials, a Region or a permission are missing.

@@ -9,11 +9,11 @@ from typing import ClassVar
 
 import msgspec
 
-from eventcron.adapters.aws.batching import batches
 from eventcron.adapters.aws.clients import EventsClient
 from eventcron.adapters.aws.failures import mapped
 from eventcron.adapters.aws.json_api import Response
 from eventcron.app.concurrency import all_of
+from eventcron.app.portions import portions
 from eventcron.errors import Unavailable
 from eventcron.model.events import FIRE_SOURCE_PREFIX, Event
 from eventcron.ports import Refusal
@@ -66,8 +66,7 @@ class PutEventsBus(ABC):
         outcomes: dict[int, str | Refusal] = {
             index: _too_large(index, size) for index, size in enumerate(sizes) if size > MAX_BYTES
         }
-        ranges = batches([sizes[index] for index in fitting], count=self.max_entries, total=MAX_BYTES)
-        calls = [[fitting[place] for place in batch] for batch in ranges]
+        calls = [*portions(fitting, size=sizes.__getitem__, total=MAX_BYTES, count=self.max_entries)]
         for indexes, answers in zip(calls, await all_of(self._put(call, events) for call in calls), strict=True):
             outcomes |= zip(indexes, answers, strict=True)
         return [outcomes[index] for index in range(len(events))]

@@ -10,20 +10,21 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 import msgspec
 from botocore.exceptions import BotoCoreError, ClientError
 from msgspec import Struct
 
+from eventcron.adapters.aws.arns import Arn, parts
 from eventcron.adapters.aws.failures import RETRYABLE_CODES, mapped, unavailable
 from eventcron.adapters.aws.json_api import Response
+from eventcron.adapters.aws.pages import pages
 from eventcron.errors import Unavailable, Undecodable
 from eventcron.ports import DeadLetter
 from eventcron.timing.instant import from_datetime
 
 #: Parts of an ARN, between colons: arn, partition, service, Region, account, resource.
-ARN_PARTS = 6
 #: The log stream for events that a rule should have put into a log group.
 LOG_STREAM = "redrive"
 
@@ -56,15 +57,6 @@ class RedriveToQueue:
     async def send(self, dead_letter: DeadLetter, body: str) -> None:  # noqa: ARG002  the port's signature
         with mapped("sqs"):
             await self._sqs.send_message(QueueUrl=self._url, MessageBody=body)
-
-
-class Arn(NamedTuple):
-    """An ARN in parts."""
-
-    text: str
-    service: str
-    account: str
-    resource: str
 
 
 class _Event(Struct, rename={"detail_type": "detail-type"}):
@@ -144,14 +136,8 @@ class RedriveToTarget:
         events = await self._client("events")
         bus, _, name = rule.resource.removeprefix("rule/").rpartition("/")
         request = {"Rule": name, "EventBusName": bus or "default"}
-        targets: list[Response] = []
         with _refused(rule.text, "events"):
-            while True:
-                page = await events.list_targets_by_rule(**request)
-                targets += page["Targets"]
-                if "NextToken" not in page:
-                    return targets
-                request["NextToken"] = page["NextToken"]
+            return [target async for target in pages(events.list_targets_by_rule, "Targets", **request)]
 
     async def _to_queue(self, arn: Arn, dead_letter: DeadLetter, body: str, definition: Mapping[str, Any]) -> None:
         sqs = await self._client("sqs")
@@ -266,10 +252,10 @@ def _event(body: str) -> _Event:
 
 
 def _arn(text: str) -> Arn:
-    parts = text.split(":", ARN_PARTS - 1)
-    if len(parts) != ARN_PARTS or parts[0] != "arn":
+    arn = parts(text)
+    if not arn.resource:
         raise Undecodable(f"{text!r} is not an ARN, such as arn:aws:sqs:eu-north-1:123456789012:name")
-    return Arn(text, parts[2], parts[4], parts[5])
+    return arn
 
 
 @contextmanager

@@ -48,13 +48,14 @@ _name = msgspec.json.Decoder(_Last)
 
 
 class DynamoScheduleStore:
-    """One item a schedule, by tenant and name; one a large input, one a tenant; index ``plan``, by segment and wake.
+    """One item for each schedule, each large input and each tenant. The index ``plan`` has them by segment and wake.
 
     A page has at most *page_size* items; None: as many as fit into DynamoDB's 1 MB.
     """
 
     def __init__(self, table: DynamoTable, *, clock: Clock, page_size: int | None = None) -> None:
         self._table = table
+        self._unrepeated = table.unrepeated()
         self._inputs = DynamoInputs(table, clock=clock)
         self._counts = DynamoCounts(table, clock=clock)
         self._limit: dict[str, Any] = {} if page_size is None else {"Limit": page_size}
@@ -124,7 +125,7 @@ class DynamoScheduleStore:
         if wake is not None and handoff is not None:
             values[":handoff"] = number(handoff)
             change += ", #handoff = :handoff"
-        return await self._table.update(
+        return await self._unrepeated.update(
             _key(entry.key), change, when="#revision = :revision AND #wake = :old", values=values
         )
 

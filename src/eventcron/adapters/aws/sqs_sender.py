@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from eventcron.adapters.aws.batching import batches
 from eventcron.adapters.aws.clients import SqsClient
 from eventcron.adapters.aws.failures import mapped
 from eventcron.adapters.aws.json_api import Response
 from eventcron.app.concurrency import all_of
+from eventcron.app.portions import portions
 from eventcron.errors import Unavailable
 from eventcron.ports import Refusal
 
@@ -37,8 +37,8 @@ class SqsSender:
             {"Id": str(index), "MessageBody": body, **more}
             for index, (body, more) in enumerate(zip(bodies, options, strict=True))
         ]
-        ranges = batches([len(body.encode()) for body in bodies], count=MAX_BATCH, total=MAX_BATCH_BYTES)
-        refused = await all_of(self._send_batch([entries[index] for index in batch]) for batch in ranges)
+        batches = portions(entries, size=_body_bytes, total=MAX_BATCH_BYTES, count=MAX_BATCH)
+        refused = await all_of(self._send_batch(batch) for batch in batches)
         return [refusal for refusals in refused for refusal in refusals]
 
     async def _send_batch(self, entries: Sequence[Response]) -> list[Refusal]:
@@ -78,3 +78,7 @@ def _refusal(entry_id: str, failure: Response | None) -> Refusal:
         message=failure.get("Message", ""),
         retryable=not failure["SenderFault"],
     )
+
+
+def _body_bytes(entry: Response) -> int:
+    return len(entry["MessageBody"].encode())

@@ -9,6 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError, WaiterError
 from msgspec import Struct
 
+from eventcron.adapters.aws.pages import pages
 from eventcron.errors import EventcronError
 from eventcron.rules.subscribing import Subscription, template
 
@@ -84,9 +85,10 @@ class Subscriptions:
     async def rules(self) -> AsyncIterator[BusRule]:
         """Every rule on the bus with its targets, in the order of their names."""
         events = await self._client("events")
-        found = await _pages(events.list_rules, "Rules", EventBusName=self.bus)
+        found = [one async for one in pages(events.list_rules, "Rules", EventBusName=self.bus)]
         for rule in sorted(found, key=lambda one: str(one["Name"])):
-            targets = await _pages(events.list_targets_by_rule, "Targets", EventBusName=self.bus, Rule=rule["Name"])
+            asked = {"EventBusName": self.bus, "Rule": rule["Name"]}
+            targets = [one async for one in pages(events.list_targets_by_rule, "Targets", **asked)]
             yield BusRule(
                 name=rule["Name"],
                 state=rule["State"],
@@ -116,22 +118,11 @@ class Subscriptions:
 async def _reason(cloudformation: Any, stack: str) -> str | None:
     """Why the stack failed: what its first resource said that failed."""
     try:
-        events = await _pages(cloudformation.describe_stack_events, "StackEvents", StackName=stack)
+        events = [one async for one in pages(cloudformation.describe_stack_events, "StackEvents", StackName=stack)]
     except ClientError:
         return None
     failed = [event for event in events if str(event.get("ResourceStatus", "")).endswith("FAILED")]
     return str(failed[-1].get("ResourceStatusReason", "")) or None if failed else None
-
-
-async def _pages(call: Callable[..., Awaitable[Any]], key: str, **arguments: Any) -> list[Any]:
-    found: list[Any] = []
-    more: dict[str, str] = {}
-    while True:
-        page = await call(**arguments, **more)
-        found += page[key]
-        if not page.get("NextToken"):
-            return found
-        more = {"NextToken": page["NextToken"]}
 
 
 def _refused(one: Subscription, error: ClientError) -> NotSubscribed:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from functools import cache
+from copy import copy
+from functools import cache, partial
 from math import inf
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -71,18 +72,19 @@ class DynamoTable:
         self._retry = retry
 
     def unrepeated(self) -> DynamoTable:
-        """The same table, each call of which is made once."""
-        return DynamoTable(self._client, self._name, retry=replace(self._retry, tries=1))
+        """The same table, each call of which is made once. It shares the bound on concurrent calls."""
+        table = copy(self)
+        table._retry = replace(self._retry, tries=1)  # of its own class
+        return table
 
     async def _call(self, operation: Callable[..., Awaitable[T]], **request: Any) -> T:
         """Call *operation*, and repeat it while the service refuses it for now."""
+        return await self._retry.call(partial(self._once, operation, **request))
 
-        async def once() -> T:
-            async with self._calls:
-                with mapped("dynamodb"):
-                    return await operation(**request)
-
-        return await self._retry.call(once)
+    async def _once(self, operation: Callable[..., Awaitable[T]], **request: Any) -> T:
+        async with self._calls:
+            with mapped("dynamodb"):
+                return await operation(**request)
 
     async def get(self, key: Item) -> Item | None:
         """The item, read consistently."""
@@ -112,23 +114,31 @@ class DynamoTable:
     ) -> tuple[list[T], Sequence[Item]]:
         """Read *keys* until all are read, or *at_most* bytes are there; with the keys that are left then."""
         items: list[T] = []
-        fruitless = size = 0
+        size = 0
         while keys and size < at_most:
-            answer = await self._call(
-                self._client.batch_get_item_bytes, RequestItems={self._name: {"Keys": keys, "ConsistentRead": True}}
-            )
-            found = decode(answer)
-            items += found.items.get(self._name, ())
+            answer, found, left = await self._retry.call(partial(self._get_part, keys, decode))
+            items += found
             size += len(answer)
-            left = found.left[self._name].keys if self._name in found.left else []
-            # DynamoDB also cuts an answer at 16 MB. So only a call that returns nothing counts as a failed try.
-            fruitless = fruitless + 1 if len(left) == len(keys) else 0
-            if fruitless == self._retry.tries:
-                raise Unavailable("dynamodb", "UnprocessedKeys", f"{len(left)} keys of {self._name} left")
             if left:
-                await self._retry.wait(max(1, fruitless))
+                await self._retry.wait(1)
             keys = left
         return items, keys
+
+    async def _get_part(
+        self, keys: Sequence[Item], decode: Callable[[bytes], Found[T]]
+    ) -> tuple[bytes, list[T], Sequence[Item]]:
+        """One answer for *keys*, its items, and the keys that it leaves. DynamoDB also cuts an answer at 16 MB.
+
+        Raises:
+            Unavailable: the service refused for now, or left all keys.
+        """
+        asked = {self._name: {"Keys": keys, "ConsistentRead": True}}
+        answer = await self._once(self._client.batch_get_item_bytes, RequestItems=asked)
+        found = decode(answer)
+        left = found.left[self._name].keys if self._name in found.left else []
+        if len(left) == len(keys):
+            raise Unavailable("dynamodb", "UnprocessedKeys", f"{len(left)} keys of {self._name} left")
+        return answer, found.items.get(self._name, []), left
 
     async def put_many(self, items: Sequence[Item]) -> dict[int, str]:
         """Store *items*, with distinct keys, unconditionally. Returns the indexes of those not stored, with the reason.
@@ -140,23 +150,30 @@ class DynamoTable:
         return {chunk[0] + at: reason for chunk, of_chunk in zip(chunks, left, strict=True) for at, reason in of_chunk}
 
     async def _put_chunk(self, items: Sequence[Item]) -> list[tuple[int, str]]:
-        left, fruitless = [*enumerate(items)], 0
+        """Put *items* until all are stored. Returns the indexes of those that are not, with the reason."""
+        left = [*enumerate(items)]
         while left:
-            asked = {"RequestItems": {self._name: [{"PutRequest": {"Item": item}} for _, item in left]}}
             try:
-                response = await self._call(self._client.batch_write_item, **asked)
+                unprocessed = await self._retry.call(partial(self._put_part, [item for _, item in left]))
             except Unavailable as error:
                 return [(index, str(error)) for index, _ in left]
-            unprocessed = [
-                put["PutRequest"]["Item"] for put in response.get("UnprocessedItems", {}).get(self._name, [])
-            ]
-            before, left = len(left), [(index, item) for index, item in left if item in unprocessed]
-            fruitless = fruitless + 1 if len(left) == before else 0
-            if fruitless == self._retry.tries:
-                return [(index, f"dynamodb left it unprocessed {fruitless} times") for index, _ in left]
+            left = [(index, item) for index, item in left if item in unprocessed]
             if left:
-                await self._retry.wait(max(1, fruitless))
+                await self._retry.wait(1)
         return []
+
+    async def _put_part(self, items: Sequence[Item]) -> list[Item]:
+        """Put *items* once. Returns those that DynamoDB did not store.
+
+        Raises:
+            Unavailable: the service refused for now, or stored none.
+        """
+        asked = {self._name: [{"PutRequest": {"Item": item}} for item in items]}
+        response = await self._once(self._client.batch_write_item, RequestItems=asked)
+        left = [put["PutRequest"]["Item"] for put in response.get("UnprocessedItems", {}).get(self._name, [])]
+        if len(left) == len(items):
+            raise Unavailable("dynamodb", "UnprocessedItems", f"{len(left)} items of {self._name} left")
+        return left
 
     async def put(self, item: Item, *, when: str | None = None, values: Item | None = None) -> bool:
         """Store *item* if the condition *when* holds. False: it does not.

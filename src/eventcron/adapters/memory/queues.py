@@ -110,12 +110,6 @@ class MemoryQueue:
         """Make a received message visible again in *seconds*."""
         self._stored[message_id].visible_at = self._clock.now() + seconds * 1000
 
-    def deliver_again(self, message: Message) -> None:
-        """Make *message* visible once more, even if it was deleted. A standard queue may do that."""
-        self._stored[message.id] = _Stored(
-            id=message.id, body=message.body, visible_at=self._clock.now(), receives=message.receives
-        )
-
 
 def _message(stored: _Stored) -> Message:
     return Message(id=stored.id, body=stored.body, receives=stored.receives)

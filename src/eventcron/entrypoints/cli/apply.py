@@ -129,7 +129,6 @@ def stages(commands: Sequence[Sent]) -> list[list[Sent]]:
     kinds = (PutCalendar, Schedule, PauseSchedule | ResumeSchedule, DeleteSchedule | DeleteCalendar)
     stages: list[list[Sent]] = [[] for _ in kinds]
     for command in commands:
-        # A pause is a kind of deletion by its fields, so the first kind counts.
         stages[next(place for place, kind in enumerate(kinds) if isinstance(command, kind))].append(command)
     return stages
 

@@ -42,9 +42,9 @@ if TYPE_CHECKING:
 def command(*, host: str, port: int, allow_changes: bool, i_know: bool, as_json: bool, stack: str) -> None:
     """Show a deployment in a browser: its schedules, what fires now and next, dead letters, segments, tenants.
 
-    It reads with your own credentials and changes nothing without --allow-changes. A change is the ordinary command on
-    the bus, so that IAM decides. Without a deployment the page Expression works. To hear what is published takes a
-    temporary rule and queue; see the page on the Python client.
+    It reads with your own credentials and changes nothing without --allow-changes. A change is the ordinary
+    command on the bus, or for dead letters what eventcron redrive does, so IAM decides. Without a deployment the page
+    Expression works. To hear what is published takes a temporary rule and queue; see the page on the Python client.
     """
     require_extra()
     listener = listener_on(host, port, known=i_know)

@@ -246,7 +246,7 @@ def _welcome_to_deploy(aws: EmbeddedAws) -> str:
             "sam build && sam deploy",
             "sam delete",
             "",
-            "A stack may have resources of these types, but nothing is made of them; the stack's events say why:",
+            "The embedded AWS accepts resources of these types and ignores them; the stack's events say why:",
             *(f"  {kind}" for kind in NOT_EMULATED),
             "",
             "Ctrl-C stops everything and keeps nothing.",

@@ -10,8 +10,7 @@ import click
 from eventcron.entrypoints.cli.forms import json_option, print_document
 from eventcron.entrypoints.cli.moments import INSTANT
 from eventcron.entrypoints.cli.trigger_options import TriggerOptions, trigger_options
-from eventcron.model.names import Instant, Window
-from eventcron.timing.daylight import LATEST
+from eventcron.model.names import END_OF_TIME, Instant, Window
 from eventcron.timing.explain import Night, clock_rule, describe_trigger, dialect_name, nights_of_year
 from eventcron.timing.trigger import Trigger, is_manual, local_time, occurrences, rfc3339
 
@@ -34,7 +33,7 @@ def command(*, expressions: tuple[str, ...], start: Instant, as_json: bool, **op
     """Describe EXPRESSION in English, with its next occurrences and its fires at the next clock changes."""
     given = TriggerOptions(**options)
     trigger = given.trigger(expressions, anchor=start)
-    following = list(islice(occurrences(trigger, Window(start + 1, LATEST * 1000)), COUNT))
+    following = list(islice(occurrences(trigger, Window(start + 1, END_OF_TIME)), COUNT))
     changes = nights_of_year(trigger.shown_in(given.timezone), start)
     if as_json:
         print_document(_document(expressions, given.timezone, trigger, following, changes))

@@ -14,10 +14,9 @@ from eventcron.entrypoints.cli.operations import stack_option
 from eventcron.entrypoints.cli.schedules import connected, key_of, schedule_argument, tenant_option
 from eventcron.entrypoints.cli.signals import run_until_signal
 from eventcron.entrypoints.cli.tables import columns
-from eventcron.errors import InvalidSchedule
-from eventcron.model.codes import RejectionCode
 from eventcron.model.history import HistoryEntry
 from eventcron.rules.history import HOW_TO_KEEP
+from eventcron.rules.rejections import not_found
 from eventcron.rules.upcoming import UpcomingFire
 from eventcron.timing.instant import rfc3339
 from eventcron.timing.trigger import local_time
@@ -53,9 +52,7 @@ def command(schedule: str, *, fires: int, events: int, tenant: str | None, stack
 
     stored, last = run_until_signal(work())
     if stored is None:
-        raise InvalidSchedule(
-            RejectionCode.NOT_FOUND, field="name", given=repr(str(key)), allowed="a schedule that exists"
-        )
+        raise not_found(key)
     if as_json:
         shown_last = None if last is None else [msgspec.to_builtins(shown(entry)) for entry in last]
         print_document(as_object(stored) | {"last_events": shown_last})

@@ -8,6 +8,7 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import TextIO
 
 import click
 
@@ -115,7 +116,8 @@ def main(argv: list[str] | None = None) -> None:
     try:
         status = cli.main(args=argv, prog_name="eventcron", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
+        with suppress(OSError):
+            error.show()
         status = error.exit_code
     except click.Abort:  # click's word for Ctrl-C
         status = _say("stopped", INTERRUPTED)
@@ -130,18 +132,22 @@ def main(argv: list[str] | None = None) -> None:
     except OSError as error:
         if error.errno not in _UNWRITABLE or error.filename is not None:
             raise
-        _discard_output()
+        _discard(sys.stdout)
         status = _say(f"the output cannot be written: {os.strerror(error.errno).lower()}", 1)
+    try:
+        sys.stderr.flush()
+    except OSError:  # where stderr is full too, the status has to do
+        _discard(sys.stderr)
     sys.exit(status)
 
 
 def _say(sentence: str, status: int) -> int:
-    with suppress(OSError):  # where stderr is full too, the status has to do
+    with suppress(OSError):
         click.echo(f"eventcron: {sentence}", err=True)
     return status
 
 
-def _discard_output() -> None:
-    """Let what standard output still holds go nowhere: Python would fail on it once more as it exits."""
+def _discard(stream: TextIO) -> None:
+    """Let what *stream* still holds go nowhere. Python would fail on it once more as it exits, with its own status."""
     with suppress(OSError), Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        os.dup2(nowhere.fileno(), stream.fileno())

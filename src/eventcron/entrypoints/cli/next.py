@@ -12,8 +12,7 @@ import click
 from eventcron.entrypoints.cli.forms import form, json_option, print_document
 from eventcron.entrypoints.cli.moments import INSTANT
 from eventcron.entrypoints.cli.trigger_options import TriggerOptions, trigger_options
-from eventcron.model.names import Instant, Occurrence, Window
-from eventcron.timing.daylight import LATEST
+from eventcron.model.names import END_OF_TIME, Instant, Occurrence, Window
 from eventcron.timing.expression import At
 from eventcron.timing.fields import LAST_YEAR
 from eventcron.timing.trigger import (
@@ -68,7 +67,7 @@ def command(
     Several expressions fire whenever one of them matches. Intervals of rate() count from --from. JSON and YAML are an
     array of RFC 3339 times.
     """
-    end = LATEST * 1000 if until is None else until
+    end = END_OF_TIME if until is None else until
     limit = count or (DEFAULT_COUNT if until is None else MAX_COUNT)
     given = TriggerOptions(**options)
     trigger = given.trigger(expressions, anchor=start)

@@ -22,7 +22,7 @@ from eventcron.adapters.aws.redrive_targets import RedriveToQueue, RedriveToTarg
 from eventcron.app.redrive import Redrive
 from eventcron.app.restore import Restorer
 from eventcron.app.use_cases import UseCases
-from eventcron.client.dev_file import find_dev
+from eventcron.client.dev_file import account_near
 from eventcron.wiring import over_clients
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -89,15 +89,11 @@ def account_of(
     Raises:
         StaleDev: a file says that one runs, and none does.
     """
-    region = given.get("region")
-    said = Account(profile=given.get("profile"), region=region, endpoint=given.get("endpoint_url"))
-    found = None if said.profile or said.endpoint else find_dev(directory, environ)
-    if found is None:
-        return said
-    if not silently:
+    said = Account(profile=given.get("profile"), region=given.get("region"), endpoint=given.get("endpoint_url"))
+    account, found = account_near(said, directory, environ)
+    if found is not None and not silently:
         click.echo(f"eventcron: using `eventcron dev` at {found.dev.endpoint}, as {found.file} says", err=True)
-    account = found.dev.account
-    return replace(account, region=region) if region else account
+    return account
 
 
 def current_account() -> Account:

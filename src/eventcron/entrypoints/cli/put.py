@@ -49,7 +49,7 @@ OVERLAPS = [one.value for one in Overlap]
 @click.option("--route", help="A word in each fire, by which a router chooses the target.")
 @click.option("--window", "flexible_window_seconds", type=int, help="Seconds by which fires are spread.")
 @click.option("--misfire", type=click.Choice(["fire_once", "fire_all", "skip"]), help="What fires of what was missed.")
-@click.option("--grace", type=int, help="Seconds after which a fire counts as missed.  [default: 86400]")
+@click.option("--grace", type=int, help="Seconds by which a fire may be late.  [default: 86400]")
 @click.option("--track", is_flag=True, default=None, help="Follow what becomes of each fire.")
 @click.option("--timeout", type=int, help="Seconds after which a run is overdue.  [default: 3600]")
 @click.option("--while-running", type=click.Choice(OVERLAPS), help="A fire during a run.  [default: allow]")

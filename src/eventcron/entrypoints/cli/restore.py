@@ -57,7 +57,7 @@ def command(file: Path, *, stack: str, rate: float, overwrite: bool, as_json: bo
             f"{counted(report.put, 'command')} put; {report.present:,} not needed, as the deployment has that or newer"
         )
     for name in report.missing[:SHOWN]:
-        click.echo(f"eventcron: {name} was put and is not applied; Schedule Rejected says why", err=True)
+        click.echo(f"eventcron: {name} was put but not applied; Schedule Rejected says why", err=True)
     if len(report.missing) > SHOWN:
         click.echo(f"eventcron: … and {len(report.missing) - SHOWN:,} more: --json lists them all", err=True)
     sys.exit(1 if report.missing else 0)

@@ -29,6 +29,9 @@ from eventcron.entrypoints.cli.signals import run_until_signal
     type=click.Choice(["skip", "fire_once", "fire_all"]),
     help="What fires of the occurrences of the pause: none, the latest, or all.  [default: skip]",
 )
+@click.option(
+    "--per-minute", type=int, help="Fires a minute of each schedule, with fire_all.  [default: the deployment's]"
+)
 @click.option("--revision", type=int, help="Orders commands.  [default: the event's time]")
 @tenant_option
 @wait_option(default=True)
@@ -38,6 +41,7 @@ def command(
     schedule: str | None,
     *,
     missed: str | None,
+    per_minute: int | None,
     revision: int | None,
     tenant: str | None,
     wait: bool,
@@ -52,7 +56,7 @@ def command(
         whole = required_tenant(tenant, revision, of="what was paused together")
         act_on_tenant(
             connected(stack),
-            lambda client, note: resume_tenant(client, whole, missed=missed, on_progress=note),
+            lambda client, note: resume_tenant(client, whole, missed=missed, per_minute=per_minute, on_progress=note),
             verb="resume",
             as_json=as_json,
         )
@@ -61,6 +65,13 @@ def command(
 
     async def work() -> Receipt:
         async with connected(stack) as client, waiting(ANSWER):
-            return await client.resume(key.tenant, key.name, missed=missed, revision=revision, wait=wait)  # type: ignore[arg-type]  # one of the choices
+            return await client.resume(
+                key.tenant,
+                key.name,
+                missed=missed,  # type: ignore[arg-type]  # one of the choices
+                per_minute=per_minute,
+                revision=revision,
+                wait=wait,
+            )
 
     show_receipt(run_until_signal(work()), key, done="resumed", as_json=as_json)

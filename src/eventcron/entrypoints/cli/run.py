@@ -32,7 +32,8 @@ from eventcron.model.events import is_fire
 def command(schedule: str, *, run_id: str | None, tenant: str | None, wait: bool, stack: str, as_json: bool) -> None:
     """Fire the schedule TENANT/NAME once, now, whatever its expression says.
 
-    With --wait the command shows the fire as it was published. What its targets made of it, eventcron does not learn.
+    With --wait the command shows the fire as it was published. It does not wait for the end of the work: where the
+    schedule tracks its runs, eventcron history shows how they ended.
     Exit status 1 if the run was skipped or failed; the command says why.
     """
     key = key_of(schedule, tenant)

@@ -85,7 +85,7 @@ def show_receipt(receipt: Receipt, key: object, *, done: str, as_json: bool) -> 
     elif receipt.event:
         click.echo(f"{key}: {receipt.event}")
     else:
-        click.echo(f"{key}: {done} (event {receipt.event_id}); the answer was not waited for")
+        click.echo(f"{key}: {done} (event {receipt.event_id}); the command did not wait for the answer")
 
 
 def show_results(keys: Sequence[object], results: Results, *, done: str, as_json: bool) -> None:

@@ -29,8 +29,8 @@ PATIENCE_MS = 86_400_000
 def command(context: click.Context, stack: str, *, as_json: bool) -> None:
     """Show how far each segment is planned, which are leased to a planner, and how far each lags.
 
-    The lag of a segment is the part of the horizon that is not planned yet, less one tick. Exit status 1 if a segment
-    lags by more than a tick: then a tick was missed, and fires may soon be late.
+    A segment lags by the part of the horizon that is not planned, minus one tick. Exit status 1 if a segment lags by
+    more than a tick: a tick was missed, and fires may soon be late.
     """
     if context.invoked_subcommand is not None:
         return

@@ -16,10 +16,9 @@ from eventcron.entrypoints.cli.progress import Progress
 from eventcron.entrypoints.cli.tables import columns
 from eventcron.errors import InvalidSchedule
 from eventcron.model.codes import RejectionCode
-from eventcron.model.names import Instant
+from eventcron.model.names import END_OF_TIME, Instant
 from eventcron.preview.heat_map_picture import write
 from eventcron.preview.simulate import Simulation, simulate
-from eventcron.timing.daylight import LATEST
 from eventcron.timing.fields import LAST_YEAR
 from eventcron.timing.instant import rfc3339
 
@@ -49,7 +48,7 @@ def command(files: tuple[Path, ...], start: Instant | None, span: int, *, plot: 
     """
     now = SystemClock().now()
     first = start if start is not None else (now // 60_000 + 1) * 60_000
-    if first + span > LATEST * 1000:
+    if first + span > END_OF_TIME:
         given, allowed = repr(rfc3339(first, millis=False)), f"a span that ends with the year {LAST_YEAR}"
         raise InvalidSchedule(RejectionCode.OUT_OF_RANGE, field="--from", given=given, allowed=allowed)
     with Progress() as progress:

@@ -119,7 +119,8 @@ def _agree(*, yes: bool) -> None:
     if yes:
         return
     if not sys.stdin.isatty():
-        raise click.UsageError("nobody can be asked here: give --yes to do it, or --dry-run to see the plan only")
+        message = "this is no terminal, so nobody can be asked: give --yes to do it, or --dry-run to see the plan only"
+        raise click.UsageError(message)
     click.confirm("Do it?", abort=True, err=True)
 
 

@@ -16,8 +16,7 @@ from eventcron.entrypoints.rest.pages import decode_place, encode_token
 from eventcron.entrypoints.rest.parameters import SchedulePath, decode_parameters
 from eventcron.entrypoints.rest.problem import Refused, refused
 from eventcron.entrypoints.rest.request import Request, Response
-from eventcron.model.names import Key, Moment, Window
-from eventcron.rules.planning import END_OF_TIME
+from eventcron.model.names import END_OF_TIME, Key, Moment, Window
 from eventcron.timing.instant import from_datetime
 from eventcron.wire.history import ShownEntry, shown
 from eventcron.wire.rejection import to_invalid_schedule

@@ -35,6 +35,7 @@ from eventcron.model.names import Key
 from eventcron.model.records import Record
 from eventcron.ports import Page
 from eventcron.rules.inputs import MAX_INLINE_BYTES, whole
+from eventcron.rules.rejections import not_found
 from eventcron.wire.decode import Received, command_kind, decode_detail
 from eventcron.wire.rejection import to_invalid_schedule
 from eventcron.wire.strict_json import parse, short
@@ -63,9 +64,7 @@ async def get_schedule(cases: UseCases, request: Request, path: Mapping[str, str
     decode_parameters(request.query, NoParameters)
     record = (await cases.store.get([key])).get(key)
     if record is None or record.schedule is None:
-        raise InvalidSchedule(
-            RejectionCode.NOT_FOUND, field="name", given=repr(str(key)), allowed="a schedule that exists"
-        )
+        raise not_found(key)
     return await _shown(cases, record, HTTPStatus.OK)
 
 

@@ -8,11 +8,12 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 from msgspec.structs import replace
 
+from eventcron.errors import InvalidSchedule
 from eventcron.model.commands import Schedule
 from eventcron.model.events import Time
 from eventcron.model.names import Instant
 from eventcron.model.records import Record, State
-from eventcron.rules.planning import is_readable, nth_fire
+from eventcron.rules.upcoming import next_fires
 from eventcron.timing.instant import rfc3339
 
 Shown: TypeAlias = Literal["ENABLED", "PAUSED", "COMPLETED"]
@@ -86,14 +87,13 @@ def stored_schedule(record: Record, schedule: Schedule) -> StoredSchedule:
 
 
 def in_full(record: Record, schedule: Schedule, *, now: Instant) -> StoredSchedule:
-    """*record* with its next fire."""
+    """*record* with its next fire. Without it, if this release cannot read the trigger."""
     shown = stored_schedule(record, schedule)
-    era = record.era
-    known = record.state is State.ENABLED and is_readable(era.trigger)
-    due = nth_fire(era.trigger, max(era.start, now), 1) if known else None
-    if due is None or (era.end is not None and due >= era.end):
+    try:
+        coming = next_fires(record, since=now, count=1)
+    except (InvalidSchedule, ValueError):
         return shown
-    return replace(shown, next_due=rfc3339(due))
+    return replace(shown, next_due=rfc3339(coming[0].fire.due)) if coming else shown
 
 
 def entity_tag(revision: int) -> str:

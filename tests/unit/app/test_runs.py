@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
+from eventcron.adapters.memory import MemoryFireQueue, MemoryQueue
+from eventcron.app.runs import Reported, Tracker
+from eventcron.errors import InvalidSchedule, Undecodable
+from eventcron.model.commands import ReportRun, Schedule
+from eventcron.model.messages import Fire, Pack
+from eventcron.model.runs import Lane, LaneKey
+from eventcron.model.tracking import Overlap, RunEnd, Runs, RunStatus
 from eventcron.ports import Refusal
-from eventcron.testing import World
-from eventcron.timing.instant import from_datetime
+from eventcron.rules.judging import Timed
+from eventcron.testing import JumpingClock, World, memory_ports
+from eventcron.timing.instant import from_rfc3339, rfc3339
+from eventcron.wire.encode import fire_id
+from tests.records import record_of
 
 START = "2026-12-01T08:00:00Z"
 ACME = {"tenant": "acme", "name": "nightly"}
@@ -325,6 +335,131 @@ def test_a_run_by_hand_is_tracked_and_held_up_too() -> None:
         assert [skip["cause_id"] for skip in world.events_of("Schedule Skipped")] == ["two"]
 
 
+# --- The tracker by itself -------------------------------------------------------------------------------------------
+
+
+class Stage:
+    """A tracker, and a fire queue that takes no deadline while ``refuses`` is set."""
+
+    def __init__(self) -> None:
+        self.refuses = False
+        self.clock = JumpingClock(from_rfc3339(START))
+        self.queue = MemoryQueue(self.clock)
+        ports = memory_ports(self.clock, fire_queue=MemoryFireQueue(self.queue, refuse=self._refuse))
+        self.runs = ports.runs
+        self.tracker = Tracker(
+            clock=self.clock,
+            runs=ports.runs,
+            registrar_queue=ports.registrar_queue,
+            fire_queue=ports.fire_queue,
+            dead_letters=ports.dead_letters,
+            bus=ports.bus,
+            jitter=ports.jitter,
+        )
+
+    def _refuse(self, index: int, _pack: Pack) -> Refusal | None:
+        return Refusal(index=index, code="ThrottlingException") if self.refuses else None
+
+    def due(self, name: str = "nightly", *, minute: int = 0, overlap: Overlap = Overlap.ALLOW) -> Timed:
+        """A tracked fire that is due in that minute."""
+        schedule = Schedule(tenant="acme", name=name, expression="* * * * *", runs=Runs(track=True, overlap=overlap))
+        at = from_rfc3339(START) + minute * 60_000
+        return Fire("acme", name, 1, at, at), record_of(schedule), rfc3339(at)
+
+    async def report(self, fire: Fire, token: str, status: RunStatus = RunStatus.SUCCEEDED) -> Reported:
+        given = ReportRun(tenant="acme", name=fire.name, fire_id=fire_id(fire), run_token=token, status=status)
+        return await self.tracker.report(given, event_id="e-1")
+
+
+async def test_the_same_fire_opened_again_gets_the_same_token_and_another_fire_another() -> None:
+    stage = Stage()
+    one, other = stage.due(), stage.due(minute=1)
+
+    first, again = await stage.tracker.open([one]), await stage.tracker.open([one, other])
+
+    assert first.publish == [one]
+    assert again.publish == [one, other]
+    assert again.tokens[one[0]] == first.tokens[one[0]] != again.tokens[other[0]]
+
+
+async def test_a_run_whose_deadline_the_queue_refuses_is_not_published_and_can_be_opened_again() -> None:
+    """Published without a deadline, a run that nobody ends would stay open for ever."""
+    stage = Stage()
+    timed = stage.due()
+    stage.refuses = True
+    refused = await stage.tracker.open([timed])
+    stage.refuses = False
+    again = await stage.tracker.open([timed])
+
+    assert (refused.publish, refused.tokens) == ([], {})
+    assert refused.failed == [(timed[0], "sqs is unavailable: ThrottlingException: 1 of 1 packs refused")]
+    assert (again.publish, again.failed) == ([timed], [])
+    assert len(stage.queue) == 1
+
+
+async def test_each_fire_is_sorted_by_what_its_lane_has() -> None:
+    stage = Stage()
+    skips = [stage.due("skip", minute=minute, overlap=Overlap.SKIP) for minute in range(2)]
+    waits = [stage.due("wait", minute=minute, overlap=Overlap.QUEUE_ONE) for minute in range(2)]
+    before = await stage.tracker.open([skips[0], waits[0]])
+
+    opened = await stage.tracker.open([skips[1], waits[1], stage.due()])
+
+    assert [fire.name for fire, _, _ in opened.publish] == ["nightly"]
+    assert opened.skip == [(skips[1][0], fire_id(skips[0][0]))]
+    assert opened.held == [waits[1][0]]
+    await stage.report(skips[0][0], before.tokens[skips[0][0]])
+    assert (await stage.tracker.open([skips[0]])).dropped == [skips[0][0]], "its run has ended"
+
+
+async def test_a_lane_that_cannot_be_read_fails_its_own_fire_and_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    stage = Stage()
+    broken, whole = stage.due("broken", overlap=Overlap.SKIP), stage.due("whole", overlap=Overlap.SKIP)
+    get = stage.runs.get
+
+    async def torn(keys: Sequence[LaneKey]) -> Mapping[LaneKey, Lane]:
+        if keys[0].name == "broken":
+            raise Undecodable("stored in format 2")
+        return await get(keys)
+
+    monkeypatch.setattr(stage.runs, "get", torn)
+    opened = await stage.tracker.open([broken, whole])
+
+    assert opened.publish == [whole]
+    assert opened.failed == [(broken[0], "stored in format 2")]
+
+
+@pytest.mark.parametrize("status", RunStatus)
+async def test_a_report_after_the_end_ends_nothing_and_is_late(status: RunStatus) -> None:
+    stage = Stage()
+    timed = stage.due()
+    token = (await stage.tracker.open([timed])).tokens[timed[0]]
+
+    early = await stage.report(timed[0], token, RunStatus.PROGRESS)
+    ended = await stage.report(timed[0], token)
+    late = await stage.tracker.report(
+        ReportRun(tenant="acme", name="nightly", fire_id=fire_id(timed[0]), run_token=token, status=status),
+        event_id="e-2",
+    )
+
+    assert early == Reported()
+    assert ended.past is not None
+    assert (ended.past.end, ended.is_late) == (RunEnd.SUCCEEDED, False)
+    assert late == Reported(is_late=True)
+
+
+async def test_a_report_on_a_run_that_nobody_remembers_has_the_wrong_token_and_does_not_show_it() -> None:
+    stage = Stage()
+
+    with pytest.raises(InvalidSchedule) as caught:
+        await stage.report(stage.due()[0], "s" * 44)
+
+    assert (caught.value.code, caught.value.field, caught.value.given) == ("wrong_token", "run_token", "another token")
+
+
+# --- What it costs ---------------------------------------------------------------------------------------------------
+
+
 class _Counting:
     """How often each port was called."""
 
@@ -381,7 +516,7 @@ def test_two_hundred_occurrences_with_runs_of_random_lengths_never_overlap_and_n
         world.run(minutes=10)
 
         ends = world.events_of("Run Succeeded") + world.events_of("Run Overdue")
-        starts = [from_datetime(datetime.fromisoformat(end["started"])) for end in ends]
+        starts = [from_rfc3339(end["started"]) for end in ends]
         spans = sorted((start, start + end["duration_ms"]) for start, end in zip(starts, ends, strict=True))
         assert len({end["fire_id"] for end in ends}) == len(ends) == len(fires(world))
         assert all(before[1] <= after[0] for before, after in pairwise(spans))

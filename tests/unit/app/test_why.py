@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 import pytest
@@ -13,31 +12,32 @@ from msgspec.structs import replace
 
 from eventcron.adapters.memory import MemoryDeadLetterQueue
 from eventcron.app.redrive import Redrive
-from eventcron.app.why import Why
+from eventcron.app.why import MAX_DEAD_LETTERS, Why
+from eventcron.errors import Unavailable
 from eventcron.model.history import KeepHistory
-from eventcron.model.names import Instant, Key, Occurrence, Window
+from eventcron.model.messages import Fire
+from eventcron.model.names import Key, Occurrence, Window
 from eventcron.model.why import Because, Verdict
-from eventcron.ports import Refusal
+from eventcron.ports import DeadLetter, DeadLetterSource, Refusal
+from eventcron.rules.packing import make_pack
 from eventcron.rules.why import due_instants
 from eventcron.testing import Fired, World
 from eventcron.testing.world import SETTINGS
-from eventcron.timing.instant import from_datetime
+from eventcron.timing.instant import from_rfc3339
 from eventcron.timing.trigger import Trigger, walk
+from eventcron.wire.encode import encode_pack
 
 KEEPING = replace(SETTINGS, keep_history=KeepHistory.ALL, history_table="history")
 START = "2026-12-01T00:00:00Z"
+START_AT = from_rfc3339(START)
 KEY = Key("acme", "tea")
-
-
-def instant(text: str) -> Instant:
-    return from_datetime(datetime.fromisoformat(text))
 
 
 def put(world: World, expression: str = "0 * * * *", **fields: Any) -> None:
     world.emit("Put Schedule", {"tenant": "acme", "name": "tea", "expression": expression, **fields})
 
 
-def ask(world: World, at: str | None = None) -> Verdict:
+def ask(world: World, at: str | None = None, *, key: Key = KEY) -> Verdict:
     """``why`` as the command asks: with the dead letters that wait."""
     queues = {}
     for name in ("fires", "commands"):
@@ -49,7 +49,7 @@ def ask(world: World, at: str | None = None) -> Verdict:
             queue.send_to_dlq(message.body, code="received_too_often", reason="its handler failed each time")
         queues[name] = Redrive(clock=world.clock, queue=queue, name=name)
     asker = Why(world.ports.use_cases(world.settings))
-    return world.call(asker.at(KEY, None if at is None else instant(at), **queues))
+    return world.call(asker.at(key, None if at is None else from_rfc3339(at), **queues))
 
 
 @contextmanager
@@ -84,7 +84,7 @@ def test_it_did_fire(world: World) -> None:
     assert answer(verdict) == (Because.FIRED, True, True)
     assert verdict.says == "it fired, at 2026-12-01T02:00:00Z"
     assert [entry.kind for entry in verdict.entries] == ["fired"]
-    assert ask(world).at == instant("2026-12-01T03:00:00Z")
+    assert ask(world).at == from_rfc3339("2026-12-01T03:00:00Z")
 
 
 def test_it_is_to_come(world: World) -> None:
@@ -102,7 +102,10 @@ def test_the_expression_has_no_such_instant(world: World) -> None:
 
     assert answer(verdict) == (Because.EXPRESSION, False, False)
     assert verdict.says.endswith("it is due at 2026-12-02T02:00:00+01:00 and 2026-12-02T03:00:00+01:00")
-    assert (verdict.before, verdict.after) == (instant("2026-12-02T01:00:00Z"), instant("2026-12-02T02:00:00Z"))
+    assert (verdict.before, verdict.after) == (
+        from_rfc3339("2026-12-02T01:00:00Z"),
+        from_rfc3339("2026-12-02T02:00:00Z"),
+    )
 
 
 def test_the_zone_is_another(world: World) -> None:
@@ -249,7 +252,7 @@ def test_the_quota() -> None:
         [skip] = world.events_of("Schedule Skipped")
 
         asker = Why(world.ports.use_cases(world.settings))
-        verdict = world.call(asker.at(Key("acme", skip["name"]), instant("2026-12-01T01:00:00Z")))
+        verdict = world.call(asker.at(Key("acme", skip["name"]), from_rfc3339("2026-12-01T01:00:00Z")))
 
         assert answer(verdict) == (Because.QUOTA, True, False)
 
@@ -286,7 +289,7 @@ def test_a_tracked_fire_that_the_bus_refuses_for_good_is_no_run_that_failed() ->
         world.run(minutes=20)
 
         key = Key("acme", "tea")
-        verdict = world.call(Why(world.ports.use_cases(world.settings)).at(key, instant("2026-12-01T01:00:00Z")))
+        verdict = world.call(Why(world.ports.use_cases(world.settings)).at(key, from_rfc3339("2026-12-01T01:00:00Z")))
         assert answer(verdict) == (Because.DEAD_LETTER, True, False)
         assert "the bus refused it for good, at 2026-12-01T01:00:00Z" in verdict.says
 
@@ -323,6 +326,62 @@ def test_a_command_that_is_a_dead_letter(world: World) -> None:
     assert verdict.says == (
         "no schedule of this name is stored; a command for it is a dead letter: it was received too often"
     )
+
+
+def test_among_dead_letters_those_of_others_and_those_that_nobody_can_read_say_nothing(world: World) -> None:
+    put(world)
+    world.run(hours=2)
+    others = make_pack([Fire("acme", "coffee", 1, (one := from_rfc3339("2026-12-01T01:00:00Z")), one)])
+    found: list[tuple[DeadLetterSource, str]] = [
+        ("fires", "poison"),
+        ("fires", encode_pack(others)),
+        ("commands", "poison"),
+        ("commands", '{"detail": {"tenant": "acme", "name": "coffee"}}'),
+    ]
+    for queue, body in found:
+        world.call(world.dead.send_to_dlq(queue, body, reason="of another", code="x"))
+
+    verdict = ask(world, "2026-12-01T01:00:00Z")
+    unknown = ask(world, "2026-12-01T01:00:00Z", key=Key("acme", "milk"))
+
+    assert answer(verdict) == (Because.FIRED, True, True)
+    assert "of another" not in verdict.says + unknown.says
+    assert verdict.unknown == unknown.unknown == []
+
+
+def test_dead_letters_that_cannot_be_looked_at_leave_the_answer_and_are_named_in_it(world: World) -> None:
+    class Down(MemoryDeadLetterQueue):
+        async def take(self, limit: int, *, seconds: int) -> list[DeadLetter]:
+            raise Unavailable("sqs", "ThrottlingException")
+
+    put(world)
+    world.run(hours=2)
+    fires = Redrive(clock=world.clock, queue=Down(world.clock), name="fires")
+    asker = Why(world.ports.use_cases(world.settings))
+
+    verdict = world.call(asker.at(KEY, from_rfc3339("2026-12-01T01:00:00Z"), fires=fires))
+
+    assert verdict.because is Because.FIRED
+    assert verdict.unknown == [
+        "the dead letters of fires could not be looked at: sqs is unavailable: ThrottlingException"
+    ]
+
+
+@pytest.mark.parametrize(("many", "are_left"), [(MAX_DEAD_LETTERS - 1, False), (MAX_DEAD_LETTERS + 50, True)])
+def test_of_very_many_dead_letters_it_says_that_some_were_not_looked_at(
+    world: World, many: int, are_left: bool
+) -> None:
+    queue = MemoryDeadLetterQueue(world.clock)
+    for _ in range(many):
+        queue.send_to_dlq("poison")
+    asker = Why(world.ports.use_cases(world.settings))
+    commands = Redrive(clock=world.clock, queue=queue, name="commands")
+
+    verdict = world.call(asker.at(KEY, START_AT, commands=commands))
+
+    assert verdict.because is Because.NOT_FOUND
+    assert ["only 200 dead letters of commands were looked at" in text for text in verdict.unknown] == [True] * are_left
+    assert len(queue) == many, "they stay where they are"
 
 
 def test_a_fire_that_the_bus_refuses_is_tried_for_an_hour_and_a_half_and_then_a_dead_letter(world: World) -> None:
@@ -414,14 +473,14 @@ def test_since_answers_for_each_instant_at_which_it_was_due(world: World) -> Non
     world.run(hours=5)
     asker = Why(world.ports.use_cases(world.settings))
 
-    verdicts = world.call(asker.since(KEY, instant("2026-12-01T01:30:00Z"), limit=10))
-    last = world.call(asker.since(KEY, instant("2026-12-01T01:30:00Z"), limit=1))
-    never = world.call(asker.since(KEY, instant("2026-12-01T04:30:00Z"), limit=10))
+    verdicts = world.call(asker.since(KEY, from_rfc3339("2026-12-01T01:30:00Z"), limit=10))
+    last = world.call(asker.since(KEY, from_rfc3339("2026-12-01T01:30:00Z"), limit=1))
+    never = world.call(asker.since(KEY, from_rfc3339("2026-12-01T04:30:00Z"), limit=10))
 
     assert [verdict.because for verdict in verdicts] == [
         Because.FIRED, Because.EXCLUSION, Because.FIRED, Because.FIRED,
     ]  # fmt: skip
-    assert [verdict.at for verdict in last] == [instant("2026-12-01T05:00:00Z")]
+    assert [verdict.at for verdict in last] == [from_rfc3339("2026-12-01T05:00:00Z")]
     assert len(never) == 1
 
 
@@ -453,7 +512,7 @@ def test_of_a_schedule_that_fires_each_second_only_the_end_is_computed(
         return walk(trigger, window)
 
     monkeypatch.setattr("eventcron.rules.why.walk", walked)
-    end = instant("2027-06-01T00:00:00Z")
+    end = from_rfc3339("2027-06-01T00:00:00Z")
 
     assert due_instants(record, Window(0, end), limit=20) == [end - second * 1_000 for second in range(20, 0, -1)]
     assert [window.end - window.start for window in looked] == [3_600_000]
