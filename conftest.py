@@ -1,15 +1,26 @@
-"""The pages are tests too: what a ``console`` block shows is what happens, and docstring examples are run."""
+"""The pages are tests too: what a ``console`` block shows is what happens, and docstring examples are run.
+
+No setting of the host reaches any of them.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
 from sybil import Sybil
 from sybil.document import PythonDocStringDocument
 from sybil.parsers.markdown import CodeBlockParser
 from sybil.parsers.rest import DocTestParser
 
+from tests import host
 from tests.docs.console import check
+
+
+# Last, for pytest has then read how its own output is to look. Fixtures of any scope and workers of xdist start later.
+@pytest.hookimpl(trylast=True)
+def pytest_configure() -> None:
+    host.forget()
 
 
 class _Docstrings(PythonDocStringDocument):

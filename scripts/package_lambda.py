@@ -125,7 +125,7 @@ def compiler() -> str | None:
     if f"{sys.version_info[0]}.{sys.version_info[1]}" == PYTHON:
         return sys.executable
     launcher = shutil.which(f"python{PYTHON}")
-    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"))
+    pyenv = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")  # a user without a home may name the first
     installed = sorted(pyenv.glob(f"versions/{PYTHON}.*/bin/python{PYTHON}"))
     candidates = [*([launcher] if launcher else []), *map(str, reversed(installed))]
     return next((found for found in candidates if _runs(found)), None)

@@ -1,4 +1,4 @@
-"""What every test starts from: no AWS settings of the host, seeded Hypothesis, no clock of its own."""
+"""What every test starts from: an empty folder, seeded Hypothesis, no clock of its own."""
 
 from __future__ import annotations
 
@@ -29,17 +29,12 @@ def _empty_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _no_host_settings(monkeypatch: pytest.MonkeyPatch, _empty_folder: Path) -> None:
-    """A developer's own AWS account, profile or region never reaches a test, and no ``eventcron dev`` does.
+def _in_an_empty_folder(monkeypatch: pytest.MonkeyPatch, _empty_folder: Path) -> None:
+    """No ``eventcron dev`` of the checkout reaches a test.
 
     Commands and clients look for one where they run. A developer, or another test, may run or kill one in the checkout.
     """
     monkeypatch.chdir(_empty_folder)
-    for name in [name for name in os.environ if name.startswith(("AWS_", "EVENTCRON_", "POWERTOOLS_"))]:
-        monkeypatch.delenv(name)
-    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
 
 
 #: Folders and files of tests of what coverage does not measure, from outside, or in sweeps. Traced, a test takes three

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -58,8 +59,7 @@ def _tables_change_one_request_at_a_time(app: WsgiApp) -> WsgiApp:
 @contextmanager
 def ministack_server(state: Path, *, services: str = "dynamodb,sqs,events") -> Iterator[str]:
     """The endpoint of a ministack in a process of its own, which keeps its files in *state*."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = _free_port()
     endpoint = f"http://127.0.0.1:{port}"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")} | {
         "BIND_HOST": "127.0.0.1",
@@ -82,6 +82,22 @@ def ministack_server(state: Path, *, services: str = "dynamodb,sqs,events") -> I
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+
+
+def _free_port() -> int:
+    """A port that nobody listens on, outside the range from which the system gives ports to whoever asks for any.
+
+    It takes seconds until ministack listens. Meanwhile the system would give a port of that range to another program.
+    """
+    try:
+        first = int(Path("/proc/sys/net/ipv4/ip_local_port_range").read_text(encoding="ascii").split()[0])
+    except OSError:
+        first = 32_768  # Linux's own
+    while True:
+        # Hypothesis seeds the functions of the module, and then every worker of xdist would choose the same.
+        port = random.SystemRandom().randrange(10_000, max(first, 20_000))
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def _await_health(process: subprocess.Popen[bytes], url: str, log: Path) -> None:

@@ -11,6 +11,20 @@ from tests.waiting import HANG_SECONDS
 
 def descendants(pid: int) -> set[int]:
     """Every descendant of the process *pid*."""
+    parents = _parents()
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {pid}
+
+
+def children(pid: int) -> set[int]:
+    """The processes whose parent is the process *pid*."""
+    return {child for child, parent in _parents().items() if parent == pid}
+
+
+def _parents() -> dict[int, int]:
+    """The parent of every process."""
     parents = {}
     for stat in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -18,10 +32,7 @@ def descendants(pid: int) -> set[int]:
         except OSError:
             continue  # it ended while we looked
         parents[int(stat.parent.name)] = int(fields[1])
-    found = {pid}
-    while more := {child for child, parent in parents.items() if parent in found} - found:
-        found |= more
-    return found - {pid}
+    return parents
 
 
 def gone(pids: set[int]) -> bool:

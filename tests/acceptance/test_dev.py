@@ -9,12 +9,13 @@ import shlex
 import signal
 import subprocess
 import sys
+from contextlib import ExitStack
 from pathlib import Path
 
 import boto3
 import pytest
 
-from tests.acceptance.processes import descendants, wait_gone
+from tests.acceptance.processes import children, descendants, wait_gone
 from tests.acceptance.running_dev import dev, exports, until
 from tests.waiting import HANG_SECONDS
 
@@ -23,20 +24,23 @@ pytestmark = [
     pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="finds processes by /proc"),
 ]
 
+#: What a developer may have set, of which nothing may reach ``eventcron dev``.
+DEVELOPERS_OWN = {
+    "AWS_PROFILE": "not-there",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
+    "EVENTCRON_SEGMENTS": "0",
+    **dict.fromkeys(("HTTP_PROXY", "http_proxy"), "http://127.0.0.1:9"),
+    **dict.fromkeys(("NO_PROXY", "no_proxy"), ""),
+}
+
 
 def test_its_output_makes_boto3_use_it_and_its_example_fires(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    # Nothing of the developer's own may reach it.
-    for name, value in {
-        "AWS_PROFILE": "not-there",
-        "AWS_ENDPOINT_URL": "http://127.0.0.1:9",
-        "EVENTCRON_SEGMENTS": "0",
-        "HTTP_PROXY": "http://127.0.0.1:9",
-    }.items():
-        monkeypatch.setenv(name, value)
-    with dev(tmp_path, "--port", "0") as running:
-        until(lambda: "Ctrl-C" in running.stdout, running)
-        monkeypatch.delenv("AWS_PROFILE")
-        monkeypatch.delenv("HTTP_PROXY")
+    with ExitStack() as stack:
+        with monkeypatch.context() as own:
+            for name, value in DEVELOPERS_OWN.items():
+                own.setenv(name, value)
+            running = stack.enter_context(dev(tmp_path, "--port", "0"))
+            until(lambda: "Ctrl-C" in running.stdout, running)
         for name, value in exports(running.stdout).items():
             monkeypatch.setenv(name, value)
         [example] = re.findall(r"^aws events put-events --entries (.+)$", running.stdout, flags=re.MULTILINE)
@@ -106,12 +110,7 @@ def test_it_reports_the_death_of_the_embedded_aws_and_ends(tmp_path: Path) -> No
     with dev(tmp_path, "--port", "0", "--json") as running:
         until(lambda: running.stdout.endswith("\n"), running)
         below = descendants(running.process.pid)
-        # The host is the one whose parent is the command itself.
-        [host] = [
-            pid
-            for pid in below
-            if int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1]) == running.process.pid
-        ]
+        [host] = children(running.process.pid)
         os.kill(host, signal.SIGKILL)
         status = running.process.wait(HANG_SECONDS)
         wait_gone(below)

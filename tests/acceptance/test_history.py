@@ -28,7 +28,8 @@ def kinds(directory: Path, name: str, running: Dev, *wanted: str) -> list[dict[s
     """The entries of a schedule, once those that are *wanted* are among them."""
 
     def entries() -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = eventcron(directory, "history", f"acme/{name}")["entries"]
+        # By default the latest 50 are shown. Of what fires each second, the first would soon be missing.
+        found: list[dict[str, Any]] = eventcron(directory, "history", f"acme/{name}", "--limit", "1000")["entries"]
         return found if set(wanted) <= {entry["kind"] for entry in found} else []
 
     return until(entries, running)

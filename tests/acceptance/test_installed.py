@@ -38,8 +38,8 @@ class Environment(NamedTuple):
 
     @property
     def variables(self) -> dict[str, str]:
-        """Nothing of this project's own folders or settings, and no AWS."""
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "AWS_"))}
+        """Nothing of this project's own folders, and no AWS."""
+        kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
         return kept | {"AWS_ENDPOINT_URL": "http://127.0.0.1:9", "AWS_DEFAULT_REGION": "us-east-1"}
 
     def command(self, *arguments: str) -> list[str]:
