@@ -6,7 +6,6 @@ import random
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
-from zoneinfo import ZoneInfo
 
 import msgspec
 from msgspec import Struct
@@ -18,7 +17,7 @@ from eventcron.model.codes import RejectionCode
 from eventcron.model.commands import TENANT_SOURCE_PREFIX, Schedule
 from eventcron.model.events import Event
 from eventcron.model.names import Instant, Key
-from eventcron.oracle.occurrences import can_match
+from eventcron.oracle.occurrences import can_match, zone_info
 from eventcron.ports import Clock, EventBus
 from eventcron.timing.instant import rfc3339, to_datetime
 
@@ -203,5 +202,5 @@ def _schedule(detail: dict[str, Any]) -> Schedule:
 
 def _at(instant: Instant, zone: str = "UTC") -> str:
     """The expression that fires once, at *instant*, in local time of *zone*."""
-    local = to_datetime(instant).astimezone(ZoneInfo(zone)).replace(tzinfo=None)
+    local = to_datetime(instant).astimezone(zone_info(zone)).replace(tzinfo=None)
     return f"at({local.isoformat(timespec='milliseconds')})"
