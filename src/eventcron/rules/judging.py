@@ -200,7 +200,10 @@ def _judge(fire: Fire, record: FireRecord | None, *, now: Instant) -> Judgement:
         if record.schedule is None or fire.due <= record.created:
             return Judgement(Verdict.SKIP, SkipReason.DELETED)
     elif fire.cause == "schedule" and not may_publish(record.eras, fire.revision, due=fire.due, at=fire.at):
-        superseded = is_superseded(record.eras, fire.revision, due=fire.due, at=fire.at)
+        # A lane takes the registrar's copy of a tracked fire for the planner's, so this may be the only one: say so.
+        is_tracked = record.schedule is not None and record.schedule.runs.track
+        at = None if is_tracked else fire.at
+        superseded = is_superseded(record.eras, fire.revision, due=fire.due, at=at)
         return Judgement(Verdict.SKIP, SkipReason.SUPERSEDED) if superseded else Judgement(Verdict.DROP)
     if record.schedule is None:
         return Judgement(Verdict.SKIP, SkipReason.DELETED)

@@ -33,17 +33,19 @@ def may_publish(eras: Sequence[Era], revision: int, *, due: Instant, at: Instant
     return False
 
 
-def is_superseded(eras: Sequence[Era], revision: int, *, due: Instant, at: Instant) -> bool:
+def is_superseded(eras: Sequence[Era], revision: int, *, due: Instant, at: Instant | None) -> bool:
     """Whether no other revision publishes or reports the occurrence at *due* of a fire that may not be published.
 
-    Another revision does if its era has *due*, or if the fire's own era left the fire to the next one.
+    Another revision does if its era has *due*, or if the fire's own era left a fire *at* that instant of publication to
+    the next one; None: whether it did does not matter.
 
     Raises:
         InvalidSchedule: this release cannot read one of the triggers.
     """
     if not eras or not eras[-1].trigger:
         return False  # deleted: what is due afterwards is no occurrence of anything
-    return not any(has(era, due) for era in eras if era.revision != revision or _leaves(era, due=due, at=at))
+    others = (era for era in eras if era.revision != revision or (at is not None and _leaves(era, due=due, at=at)))
+    return not any(has(era, due) for era in others)
 
 
 def has(era: Era, due: Instant) -> bool:

@@ -332,3 +332,13 @@ def test_what_the_planner_left_to_the_registrar_is_dropped_without_an_event_and_
 
     assert replaced.judge(fire(7, DUE - MINUTE), now=DUE) == DROP
     assert replaced.judge(fire(8, DUE - MINUTE), now=DUE).verdict is Verdict.PUBLISH
+
+
+def test_of_a_tracked_fire_that_copy_is_reported_because_a_lane_may_have_no_other() -> None:
+    """The simulator's seed 256: the fire waited for a run when the registrar's copy came, and the lane took one."""
+    left = Era(7, MINUTELY, DUE - HOUR, DUE + MINUTE, planned_through=DUE - MINUTE)
+    tracked = a_record(
+        HOURLY, start=DUE + 10 * SECOND, revision=8, earlier=(left,), schedule={"runs": Runs(track=True)}
+    )
+
+    assert known(tracked).judge(fire(7, DUE - MINUTE), now=DUE) == Judgement(Verdict.SKIP, SkipReason.SUPERSEDED)
