@@ -38,7 +38,6 @@ from eventcron.model.commands import Schedule
 from eventcron.rules.handover import handover
 from eventcron.rules.lifecycle import When, put
 from eventcron.rules.ordering import Version
-from eventcron.rules.planning import nth_fire
 from eventcron.timing import exclusions, trigger
 
 NOW = 1_767_225_600_000  # 2026-01-01T00:00:00Z
@@ -200,7 +199,7 @@ def ways(given: Input) -> dict[str, Callable[[], object]]:
     return {
         "put": lambda: put_it(schedule),
         "put with max_fires": lambda: put_it(limited),
-        "GET": lambda: nth_fire(text, NOW, 1),
+        "GET": lambda: trigger.next_occurrence(trigger.from_canonical(text), NOW),
         "next": lambda: trigger.next_occurrence(parsed(given, NOW), NOW),
     }
 

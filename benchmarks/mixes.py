@@ -5,8 +5,8 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from datetime import datetime
-from itertools import islice, product
+from datetime import datetime, timedelta
+from itertools import islice, pairwise, product
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -27,11 +27,29 @@ PERIODS = {
 #: The anchors of ``rate()`` are spread over a day before this instant: 2026-01-01T00:00:00Z.
 ANCHORS_UNTIL = 1_767_225_600_000
 MINUTE_MS, DAY_MS = 60_000, 86_400_000
+MINUTE = timedelta(minutes=1)
 MONDAY_TO_FRIDAY = frozenset(range(5))
 
 
+class Gap(NamedTuple):
+    """Where the clocks of a zone have gone forward: the instant, and the local times that they skip."""
+
+    end: int
+    skipped: list[datetime]
+
+
+class Walls(NamedTuple):
+    """The local times of a zone in a window: those of its minutes, and those that no minute has."""
+
+    minutes: list[tuple[int, datetime]]
+    gaps: list[Gap]
+
+
 class Trigger(NamedTuple):
-    """When a schedule fires. A cron trigger fires in the minutes that its fields have; None = every one."""
+    """When a schedule fires. A cron trigger fires in the minutes that its fields have; None = every one.
+
+    One with hours fires at times of day: once where the clocks repeat its time, and where they skip it, after the gap.
+    """
 
     expression: str
     zone: str = "UTC"
@@ -43,24 +61,51 @@ class Trigger(NamedTuple):
     period_ms: int = 0
     anchor: int = 0
 
-    def fires(self, start: int, end: int, walls: dict[str, list[tuple[int, datetime]]]) -> int:
-        """Its fires in [*start*, *end*). *walls* has the local times of the window's minutes, by zone."""
+    def fires(self, start: int, end: int, walls: dict[str, Walls]) -> int:
+        """Its fires in [*start*, *end*). *walls* has the local times of the window, by zone."""
         if self.period_ms:
             return (end - 1 - self.anchor) // self.period_ms - (start - 1 - self.anchor) // self.period_ms
-        return sum(
+        minutes, gaps = walls[self.zone]
+        shifted = sum(start <= gap.end < end and self._is_shifted(gap) for gap in gaps)
+        return shifted + sum(
             start <= minute + self.second * 1000 < end
-            and (self.minutes is None or wall.minute in self.minutes)
+            and self._matches(wall)
+            and not (wall.fold and self.hours is not None)
+            for minute, wall in minutes
+        )
+
+    def _matches(self, wall: datetime) -> bool:
+        return (
+            (self.minutes is None or wall.minute in self.minutes)
             and (self.hours is None or wall.hour in self.hours)
             and (self.weekdays is None or wall.weekday() in self.weekdays)
-            for minute, wall in walls[self.zone]
         )
+
+    def _is_shifted(self, gap: Gap) -> bool:
+        """Whether it fires at the end of *gap* only because of the gap."""
+        fires_anyway = self.second == 0 and self._matches(gap.skipped[-1] + MINUTE)
+        return self.hours is not None and any(map(self._matches, gap.skipped)) and not fires_anyway
 
 
 def fires(triggers: Sequence[Trigger], start: int, end: int) -> int:
     """How often schedules with *triggers* fire in [*start*, *end*), by looking at each minute's local time."""
-    minutes = range(start // MINUTE_MS * MINUTE_MS, end, MINUTE_MS)
-    walls = {zone: [(at, datetime.fromtimestamp(at / 1000, ZoneInfo(zone))) for at in minutes] for zone in ZONES}
+    walls = {zone: _walls(ZoneInfo(zone), start, end) for zone in ZONES}
     return sum(count * trigger.fires(start, end, walls) for trigger, count in Counter(triggers).items())
+
+
+def _walls(zone: ZoneInfo, start: int, end: int) -> Walls:
+    """The local times in *zone* of the minutes of [*start*, *end*), and the gaps between them."""
+    first = start // MINUTE_MS * MINUTE_MS
+    before, *minutes = [
+        (at, datetime.fromtimestamp(at / 1000, zone)) for at in range(first - MINUTE_MS, end, MINUTE_MS)
+    ]
+    gaps = []
+    for (_, previous), (at, wall) in pairwise([before, *minutes]):
+        # Two times of one zone are subtracted as its clock shows them.
+        skipped = [previous + number * MINUTE for number in range(1, (wall - previous) // MINUTE)]
+        if skipped:
+            gaps.append(Gap(at, skipped))
+    return Walls(minutes, gaps)
 
 
 def _daily(rng: random.Random) -> Trigger:

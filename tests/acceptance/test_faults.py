@@ -63,7 +63,7 @@ async def test_the_verdict_notices_an_executor_that_records_too_early_and_a_plan
     # the first executors may not hold anything yet.
     blows = [*(Blow(at, What.EXECUTORS) for at in (3.3, 5.3, 7.3)), Blow(14.8, What.COMMITTED_PLANNER)]
     async with running(tmp_path, source=source) as runtime:
-        done = await play(runtime, blows, schedules=40, seconds=38)
+        done = await play(runtime, blows, schedules=40, seconds=50)
     report(done)
     lost = missing(done.verdict, done.start)
 

@@ -223,7 +223,7 @@ async def test_an_ad_hoc_job_goes_through_the_same_queue_and_is_done_once(
     @worker.on("resend")
     async def resend(fire: consumer.Fire[Any]) -> None:
         done.append((fire.cause, fire.cause_id, fire.input))
-        if fire.cause_id == "second":
+        if {cause_id for _, cause_id, _ in done} == {"first", "second"}:  # in either order
             worker.stop()
 
     async with Client() as client:
@@ -236,13 +236,14 @@ async def test_an_ad_hoc_job_goes_through_the_same_queue_and_is_done_once(
     assert sorted(done) == [("run", "first", INPUT), ("run", "second", INPUT)]
 
 
-#: Takes one fire, says so, and hangs; or does it, if its argument says so.
+#: Takes one fire, says so, and hangs; or does it, if its argument says so. Where it hangs, the message comes back soon.
+#: Where it does the work, a busy machine must not give the message to it again meanwhile.
 WORKER = """
 import asyncio, sys
 from eventcron import consumer
 
 url, hangs = sys.argv[1], sys.argv[2] == "hang"
-worker = consumer.Worker(url, report_to="eventcron", visibility_seconds=3, wait_seconds=1)
+worker = consumer.Worker(url, report_to="eventcron", visibility_seconds=3 if hangs else 10, wait_seconds=1)
 
 @worker.on("nightly")
 async def work(fire):
@@ -293,6 +294,10 @@ async def test_the_fire_of_a_killed_worker_is_done_by_the_next_one_and_its_run_i
     else:
         assert (overdue[0], overdue[1]["fire_id"]) == ("Run Overdue", fire_id.decode().strip())
         assert "the run did not end in time" in await world.kept(tenant, overdue)
-    left = await world.client("sqs").get_queue_attributes(QueueUrl=outputs["WorkUrl"], AttributeNames=["All"])
-    assert left["Attributes"]["ApproximateNumberOfMessages"] == "0"
-    assert left["Attributes"]["ApproximateNumberOfMessagesNotVisible"] == "0"
+
+    async def nothing_is_left() -> bool:
+        asked = await world.client("sqs").get_queue_attributes(QueueUrl=outputs["WorkUrl"], AttributeNames=["All"])
+        kinds = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+        return all(asked["Attributes"][kind] == "0" for kind in kinds)
+
+    await until(nothing_is_left)

@@ -137,11 +137,14 @@ async def test_a_schedule_that_expects_reports_says_that_it_is_silent_and_that_i
     await stage.next("watched", {"Schedule Created"})
     await stage.put(source, "Report Run", which | {"status": "succeeded"})
 
-    said = ENDS | {"Schedule Fired"}
-    silent = await stage.next("watched", said)
-    assert silent["detail-type"] == "Run Overdue"
-    await stage.put(source, "Report Run", which | {"status": "succeeded", "message": "here"})
-
-    back = await stage.next("watched", said)
-    assert (back["detail-type"], back["detail"]["started"]) == ("Run Succeeded", silent["detail"]["due"])
-    assert back["detail"]["message"] == "here"
+    silences: list[str] = []
+    while True:
+        event = await stage.next("watched", ENDS | {"Schedule Fired"})
+        assert event["detail-type"] in {"Run Overdue", "Run Succeeded"}
+        if event["detail-type"] == "Run Overdue":
+            silences.append(event["detail"]["due"])
+            await stage.put(source, "Report Run", which | {"status": "succeeded", "message": "here"})
+        elif event["detail"].get("message"):
+            break
+        # Otherwise the machine is busy, and the first report came after the first instant: a silence that ends already.
+    assert (event["detail"]["message"], event["detail"]["started"]) == ("here", silences[-1])

@@ -23,7 +23,7 @@ from eventcron.adapters.aws.schedules import DynamoScheduleStore
 from eventcron.adapters.clock import SystemClock
 from eventcron.entrypoints.cli.dev import environment
 from eventcron.local.runtime import LocalSettings, Runtime
-from eventcron.model.commands import Schedule
+from eventcron.model.commands import Misfire, MisfirePolicy, Schedule
 from eventcron.model.names import Instant, Key
 from eventcron.model.records import Record
 from eventcron.ports import SegmentState
@@ -46,10 +46,11 @@ SETTINGS = LocalSettings(
     segments=SEGMENTS, planner_workers=WORKERS, tick_seconds=5, horizon_seconds=12, log_level="WARNING"
 )
 TICK_MS = SETTINGS.tick_seconds * 1000
-#: Seconds. A planner's time, and so the longest that a dead one's lease lasts; as in the template, but shorter.
-TIMEOUT = 10
+#: Seconds. A planner's time, and so the longest that a dead one's lease lasts. Shorter than in the template, and enough
+#: for eight planners to start at once on a busy machine: each new configuration ends those that run.
+TIMEOUT = 30
 #: Seconds after which the message of a dead planner shows again.
-VISIBILITY = 12
+VISIBILITY = 36
 #: Calls at once that read packs: on a busy machine one alone takes longer than the planners take to send as many.
 READERS = 4
 EXPRESSION, EVERY_MS = "*/5 * * * * *", 5_000
@@ -207,7 +208,8 @@ def a_name_of_each_segment() -> list[str]:
 
 
 def a_record(name: str, segment: int) -> Record:
-    schedule = Schedule(tenant="acme", name=name, expression=EXPRESSION)
+    # What a dead planner leaves may be planned more than a minute late. By default only the latest such fire is sent.
+    schedule = Schedule(tenant="acme", name=name, expression=EXPRESSION, misfire=Misfire(policy=MisfirePolicy.FIRE_ALL))
     trigger = parse(EXPRESSION, anchor=0).canonical
     return record_of(schedule, trigger=trigger, created=1, segment=segment, wake=0)
 
