@@ -32,6 +32,8 @@ _MAX_KNOWN = 4_096
 _MAX_YEARS_KNOWN = 16
 #: The same for whole days of seconds, which take 11 KB each.
 _MAX_DAYS_KNOWN = 64
+#: The same for the seconds of an hour as bits, which take half a KB each.
+_MAX_MASKS_KNOWN = 1_024
 #: Days of a short look, around a midnight.
 _FEW_DAYS = 2
 #: Years whose days are found at once, before those of all years are.
@@ -61,6 +63,7 @@ class LocalTimes:
         self._open_years: list[int] | None = None
         self._open: dict[int, int] = {}
         self._seconds: dict[int, tuple[int, ...]] = {}
+        self._masks: dict[int, int] = {}
         self._hours: dict[int, tuple[tuple[int, tuple[int, ...]], ...]] = {}
         self._counts: dict[int, int] = {}
         self._kinds_known: dict[int, list[tuple[int, int]]] = {}
@@ -173,8 +176,12 @@ class LocalTimes:
         sign &= self._chosen
         asked = self._asked.get(sign, 0) + len(seconds)
         if len(seconds) > _FEW_SECONDS and asked > _MANY_SECONDS:
-            mask = self.seconds_of_day(sign) & every_nth(seconds.step) << seconds.start & (1 << seconds.stop) - 1
-            return list(_positions(mask)) if mask.bit_count() <= _FEW_SECONDS else _positions(mask)
+            mask = self.seconds_of_day(sign) & every_nth(seconds.step) << seconds.start
+            if seconds.stop < DAY_S:
+                mask &= (1 << seconds.stop) - 1
+            if mask.bit_count() > _FEW_SECONDS:
+                return _positions(mask)
+            return list(_positions(mask)) if mask else []  # nothing on most days of a long search
         if len(self._asked) >= _MAX_KNOWN:
             self._asked.clear()
         self._asked[sign] = asked
@@ -196,7 +203,9 @@ class LocalTimes:
         if known is None:
             known = 0
             for hour, of_hour in enumerate(self._hour_signs):
-                known |= self._mask_of(sign & of_hour) << hour * HOUR_S
+                mask = self._mask_of(sign & of_hour)
+                if mask:
+                    known |= mask << hour * HOUR_S
             if len(self._days) >= _MAX_DAYS_KNOWN:
                 self._days.clear()
             self._days[sign] = known
@@ -278,10 +287,17 @@ class LocalTimes:
 
     def _mask_of(self, sign: int) -> int:
         """The seconds of an hour that are left, as bits. *sign* is that of the day and the hour together."""
-        expressions = sign % self._top
-        if not expressions:
+        if not sign % self._top:
             return 0
-        mask = 0
+        known = self._masks.get(sign)
+        if known is None:
+            if len(self._masks) >= _MAX_MASKS_KNOWN:
+                self._masks.clear()
+            known = self._masks[sign] = self._find_mask(sign)
+        return known
+
+    def _find_mask(self, sign: int) -> int:
+        expressions, mask = sign % self._top, 0
         for bit in bits_of(expressions):
             mask |= self._members[bit].hour_mask
         for bit in bits_of(sign - expressions):
