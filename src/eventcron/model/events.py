@@ -88,7 +88,6 @@ class ScheduleCreated(Struct, frozen=True, kw_only=True):
     state: Literal["ENABLED", "PAUSED", "COMPLETED", "DELETED"]
     expression: Annotated[str | list[str], Meta(description="Absent after a deletion.")] | UnsetType = UNSET
     timezone: Annotated[str, Meta(description="Absent after a deletion.")] | UnsetType = UNSET
-
     event_id: AnswerTo | UnsetType = UNSET
 
 

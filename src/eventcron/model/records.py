@@ -252,6 +252,11 @@ def expect_of(record: FireRecord | None) -> Expect | None:
     return None if record is None or record.schedule is None else record.schedule.expect
 
 
+def is_tracked(record: FireRecord | None) -> bool:
+    """Whether the runs of the schedule of *record* are followed."""
+    return record is not None and record.schedule is not None and record.schedule.runs.track
+
+
 #: Nothing was ever defined.
 NO_ERA = Era(revision=-1, trigger="", start=0)
 

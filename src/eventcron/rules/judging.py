@@ -14,7 +14,7 @@ from eventcron.model.codes import CancelReason, SkipReason
 from eventcron.model.commands import Misfire, MisfirePolicy
 from eventcron.model.messages import Fire
 from eventcron.model.names import BackfillKey, Instant, Key
-from eventcron.model.records import Backfill, BackfillState, FireRecord, expect_of
+from eventcron.model.records import Backfill, BackfillState, FireRecord, expect_of, is_tracked
 from eventcron.rules.misfire import TIMELY_MS, is_missed
 from eventcron.rules.timeline import is_followed, is_superseded, may_publish
 from eventcron.rules.turns import MINUTE_MS
@@ -201,8 +201,7 @@ def _judge(fire: Fire, record: FireRecord | None, *, now: Instant) -> Judgement:
             return Judgement(Verdict.SKIP, SkipReason.DELETED)
     elif fire.cause == "schedule" and not may_publish(record.eras, fire.revision, due=fire.due, at=fire.at):
         # A lane takes the registrar's copy of a tracked fire for the planner's, so this may be the only one: say so.
-        is_tracked = record.schedule is not None and record.schedule.runs.track
-        at = None if is_tracked else fire.at
+        at = None if is_tracked(record) else fire.at
         superseded = is_superseded(record.eras, fire.revision, due=fire.due, at=at)
         return Judgement(Verdict.SKIP, SkipReason.SUPERSEDED) if superseded else Judgement(Verdict.DROP)
     if record.schedule is None:

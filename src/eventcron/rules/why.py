@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from eventcron.model.codes import SkipReason
 from eventcron.model.history import EntryKind, HistoryEntry, KeepHistory
 from eventcron.model.names import END_OF_TIME, Instant, Occurrence, Window
-from eventcron.model.records import Era, Record, State, expect_of
+from eventcron.model.records import Era, Record, State, expect_of, is_tracked
 from eventcron.model.why import Because, Known, Verdict
 from eventcron.rules.history import HOW_TO_KEEP
 from eventcron.rules.planning import why_unreadable
@@ -402,14 +402,9 @@ def _not_kept(known: Known, what: str) -> list[str]:
         return [f"{what} is not kept: this deployment keeps no history; {HOW_TO_KEEP}"]
     if known.at < known.kept_since:
         return [f"{what} is no longer kept: the history goes back to {_shown(known.kept_since)}; HistoryDays sets that"]
-    if known.keeps is KeepHistory.TRACKED and not _is_tracked(known):
+    if known.keeps is KeepHistory.TRACKED and not is_tracked(known.record):
         return [f"{what} is not kept: this deployment keeps tracked fires only; {HOW_TO_KEEP}"]
     return []
-
-
-def _is_tracked(known: Known) -> bool:
-    schedule = None if known.record is None else known.record.schedule
-    return schedule is not None and schedule.runs.track
 
 
 def _published_at(known: Known, moment: _Moment) -> Instant:

@@ -24,7 +24,6 @@ from eventcron.errors import Unavailable, Undecodable
 from eventcron.ports import DeadLetter
 from eventcron.timing.instant import from_datetime
 
-#: Parts of an ARN, between colons: arn, partition, service, Region, account, resource.
 #: The log stream for events that a rule should have put into a log group.
 LOG_STREAM = "redrive"
 

@@ -74,7 +74,7 @@ class DynamoTable:
     def unrepeated(self) -> DynamoTable:
         """The same table, each call of which is made once. It shares the bound on concurrent calls."""
         table = copy(self)
-        table._retry = replace(self._retry, tries=1)  # of its own class
+        table._retry = replace(self._retry, tries=1)
         return table
 
     async def _call(self, operation: Callable[..., Awaitable[T]], **request: Any) -> T:
